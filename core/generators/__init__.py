@@ -1,0 +1,1 @@
+"""Generators: the protocol that every audited model follows, and our own architectures."""

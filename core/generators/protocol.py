@@ -1,0 +1,36 @@
+"""The protocol that every audited generator follows."""
+
+from typing import Protocol, Self, runtime_checkable
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+
+@runtime_checkable
+class Generator(Protocol):
+    """A trained generator x = G(z; c) with the prior z ~ N(0, I).
+
+    Calls are deterministic (noise inputs fixed, batch statistics in evaluation mode) and
+    differentiable in the latent. ``num_classes`` is 0 for an unconditional generator, whose
+    condition is None. ``image_shape`` is (channels, height, width).
+    """
+
+    @property
+    def latent_dim(self) -> int: ...
+
+    @property
+    def num_classes(self) -> int: ...
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]: ...
+
+    def __call__(
+        self, latent: Float[Tensor, "batch latent"], condition: Int[Tensor, " batch"] | None
+    ) -> Float[Tensor, "batch channels height width"]:
+        """Images in [0, 1], one per row of ``latent``; ``condition`` holds class indices."""
+        ...
+
+    def to(self, device: torch.device) -> Self:
+        """The same generator with its weights on ``device``."""
+        ...

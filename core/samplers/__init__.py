@@ -1,0 +1,1 @@
+"""Samplers: Hamiltonian Monte Carlo and annealed importance sampling over images x chains."""

@@ -1,0 +1,1 @@
+"""Tests and intervals over per-image results: numpy arrays in, estimates out."""

@@ -1,0 +1,1 @@
+"""What a user sees: audit spec, plan, driver, reducers, report and command line."""

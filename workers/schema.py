@@ -1,0 +1,115 @@
+"""The tables of a run: one versioned Arrow schema a stage, written down once.
+
+Every table starts with the key columns (``generator``, ``condition``, ``group``, ``image_id``,
+``label``) and holds ``status`` (``ok``, or what failed) and ``error``: there is a row for every
+planned item. ``condition`` is the class index the generator was given, null where it has none.
+``label`` is the image's own class index, null for outliers.
+"""
+
+import pyarrow as pa
+
+SCHEMA_VERSION = 1
+
+STATUS_OK = "ok"
+STATUS_FAILED = "failed"
+STATUS_KILLED_WORKER = "killed worker"
+
+KEY_COLUMNS = ("generator", "condition", "group", "image_id", "label")
+
+_KEYS: list[tuple[str, pa.DataType]] = [
+    ("generator", pa.string()),
+    ("condition", pa.int32()),
+    ("group", pa.string()),
+    ("image_id", pa.string()),
+    ("label", pa.int32()),
+    ("status", pa.string()),
+    ("error", pa.string()),
+]
+
+
+def _schema(stage: str, columns: list[tuple[str, pa.DataType]]) -> pa.Schema:
+    metadata = {"offmanifold.stage": stage, "offmanifold.schema_version": str(SCHEMA_VERSION)}
+    return pa.schema(_KEYS + columns, metadata=metadata)
+
+
+# Pixels are row-major (channels, height, width) in [0, 1]; latent is a generated image's own.
+IMAGES = _schema(
+    "images",
+    [
+        ("source", pa.string()),
+        ("height", pa.int32()),
+        ("width", pa.int32()),
+        ("channels", pa.int32()),
+        ("pixels", pa.list_(pa.float32())),
+        ("latent", pa.list_(pa.float32())),
+    ],
+)
+
+# mse is per pixel on [0, 1]; distance is what was minimised; restart_distance has one per restart.
+INVERSION = _schema(
+    "inversion",
+    [
+        ("mse", pa.float64()),
+        ("psnr", pa.float64()),
+        ("distance", pa.float64()),
+        ("restart_distance", pa.list_(pa.float64())),
+        ("latent", pa.list_(pa.float32())),
+        ("iterations", pa.int32()),
+    ],
+)
+
+# One row a generator: variance is sigma^2 on [0, 1], from n training images.
+VARIANCE = _schema("variance", [("variance", pa.float64()), ("n", pa.int32())])
+
+# One row a pilot image: the step size and acceptance it settled on at each transition's beta.
+TUNING = _schema(
+    "tuning",
+    [
+        ("variance", pa.float64()),
+        ("beta", pa.list_(pa.float64())),
+        ("step_size", pa.list_(pa.float64())),
+        ("acceptance", pa.list_(pa.float64())),
+    ],
+)
+
+_LIKELIHOOD_COLUMNS: list[tuple[str, pa.DataType]] = [
+    ("variance", pa.float64()),
+    ("transitions", pa.int32()),
+    ("log_likelihood", pa.float64()),
+    ("bits_per_dim", pa.float64()),
+    ("chain_log_weights", pa.list_(pa.float64())),
+    ("acceptance", pa.list_(pa.float64())),
+    ("step_size", pa.list_(pa.float64())),
+    ("effective_sample_size", pa.float64()),
+    ("upper_bound", pa.float64()),
+]
+
+# Log densities are natural logs on [0, 1]; per-chain lists have one entry a chain (acceptance is
+# the mean over transitions, step_size the last); upper_bound only for images simulated from the
+# model, under the condition that made them.
+LIKELIHOOD = _schema("likelihood", _LIKELIHOOD_COLUMNS)
+
+# The same estimate with twice the transitions, on a sample of every group.
+CONVERGENCE = _schema("convergence", _LIKELIHOOD_COLUMNS)
+
+# l2 distance in pixels to the nearest reference image, over all and within each class (index =
+# class); the query itself is left out.
+NEIGHBOURS = _schema(
+    "neighbours",
+    [
+        ("nearest_source", pa.string()),
+        ("nearest_label", pa.int32()),
+        ("distance", pa.float64()),
+        ("class_distance", pa.list_(pa.float64())),
+    ],
+)
+
+SCHEMAS: dict[str, pa.Schema] = {
+    "images": IMAGES,
+    "inversion": INVERSION,
+    "variance": VARIANCE,
+    "tuning": TUNING,
+    "likelihood": LIKELIHOOD,
+    "convergence": CONVERGENCE,
+    "neighbours": NEIGHBOURS,
+}
