@@ -1,0 +1,225 @@
+"""What an executor runs, and how it gives up on work that kills its worker.
+
+An executor is handed opaque tasks and a way to make workers. A task is a shard of ``size`` items
+whose rows become one part. Errors of single items are the worker's: it writes them down as failed
+rows. A worker process that *dies* is the executor's: :class:`Schedule` counts the attempts, halves
+a shard that keeps killing its worker until the bad items stand alone, and has the surviving pieces
+assembled into the one part.
+"""
+
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+# A death with its node costs no attempt, but an item that takes whole nodes with it must end too.
+_MAX_PREEMPTIONS = 16
+
+
+@dataclass(frozen=True)
+class Task:
+    """One shard: its id, the number of its items and what the worker needs to find them."""
+
+    id: str
+    payload: Any
+    size: int
+
+    def __post_init__(self) -> None:
+        if self.size < 1:
+            raise ValueError(f"task {self.id} has {self.size} items, expected at least 1")
+
+
+@dataclass(frozen=True)
+class Report:
+    """What became of a task: its rows, how many of them failed, and the seconds it took.
+
+    ``published`` is False where another writer had published the part first.
+    """
+
+    task_id: str
+    rows: int
+    failed: int
+    seconds: float
+    published: bool
+
+
+class Worker(Protocol):
+    """Computes shards; lives in its own process, or in the driver's.
+
+    An exception that leaves a method ends the whole run with that exception.
+    """
+
+    def compute(self, payload: Any, start: int, stop: int) -> Report:
+        """Compute the items [start, stop) of a shard.
+
+        The whole shard is published as its part. A smaller span is kept as a scratch piece, which
+        :meth:`assemble` may be asked for in any other worker.
+        """
+        ...
+
+    def assemble(
+        self, payload: Any, spans: Sequence[tuple[int, int]], lost: Mapping[int, str]
+    ) -> Report:
+        """Publish the part of a shard from scratch pieces.
+
+        ``spans`` are the computed pieces in order; ``lost`` has the error of each item that killed
+        its worker. Together they cover the shard.
+        """
+        ...
+
+
+WorkerFactory = Callable[[], Worker]
+
+
+class Executor(Protocol):
+    """Runs tasks on workers."""
+
+    def run(
+        self,
+        tasks: Sequence[Task],
+        factory: WorkerFactory,
+        on_report: Callable[[Report], None],
+    ) -> None:
+        """Run every task and call ``on_report`` once for each, in the order of completion.
+
+        Raises what the factory or a worker's method raised, after which nothing runs any more;
+        parts that were published stay.
+        """
+        ...
+
+
+class WorkerDiedError(Exception):
+    """Worker processes died again and again, and no item can be blamed."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One call of a worker: the items [start, stop) of a task."""
+
+    task: Task
+    start: int
+    stop: int
+
+    def perform(self, worker: Worker) -> Report:
+        """Make the call."""
+        return worker.compute(self.task.payload, self.start, self.stop)
+
+    def __str__(self) -> str:
+        return f"shard {self.task.id}, items {self.start} to {self.stop - 1}"
+
+
+@dataclass(frozen=True)
+class AssembleStep:
+    """The call that publishes a narrowed task."""
+
+    task: Task
+    spans: tuple[tuple[int, int], ...]
+    lost: Mapping[int, str]
+
+    def perform(self, worker: Worker) -> Report:
+        """Make the call."""
+        return worker.assemble(self.task.payload, self.spans, self.lost)
+
+    def __str__(self) -> str:
+        return f"shard {self.task.id}, assembling"
+
+
+@dataclass
+class _Narrowing:
+    """The pieces of a task that killed its worker."""
+
+    spans: list[tuple[int, int]] = field(default_factory=list)
+    lost: dict[int, str] = field(default_factory=dict)
+
+    def covered(self) -> int:
+        return sum(stop - start for start, stop in self.spans) + len(self.lost)
+
+
+@dataclass
+class _Deaths:
+    attempts: int = 0
+    preemptions: int = 0
+
+
+class Schedule:
+    """What to run next, given what finished and what died. Knows nothing of processes.
+
+    Args:
+        tasks: what to run; ids are unique.
+        max_attempts: deaths that a span of items is allowed before it is halved or, being a single
+            item, lost. Deaths by preemption do not count.
+    """
+
+    def __init__(self, tasks: Sequence[Task], max_attempts: int) -> None:
+        if max_attempts < 1:
+            raise ValueError(f"max_attempts must be at least 1, got {max_attempts}")
+        if len({task.id for task in tasks}) < len(tasks):
+            raise ValueError("two tasks have one id; each shard must be planned once")
+        self.unfinished = len(tasks)
+        self._max_attempts = max_attempts
+        self._fresh = iter(tasks)
+        self._again: deque[Step | AssembleStep] = deque()
+        self._deaths: dict[tuple[str, int, int], _Deaths] = {}
+        self._narrowings: dict[str, _Narrowing] = {}
+
+    def next(self) -> Step | AssembleStep | None:
+        """The next step to run, or None while all that is left is running elsewhere."""
+        if self._again:
+            return self._again.popleft()
+        task = next(self._fresh, None)
+        return None if task is None else Step(task, 0, task.size)
+
+    def completed(self, step: Step | AssembleStep, report: Report) -> Report | None:
+        """Note that ``step`` finished; the report of its task if that is done now."""
+        self._deaths.pop(_span(step), None)
+        narrowing = self._narrowings.get(step.task.id)
+        if isinstance(step, Step) and narrowing is not None:
+            narrowing.spans.append((step.start, step.stop))
+            self._assemble_when_covered(step.task, narrowing)
+            return None
+        self._narrowings.pop(step.task.id, None)
+        self.unfinished -= 1
+        return report
+
+    def died(self, step: Step | AssembleStep, error: str, *, preempted: bool = False) -> None:
+        """Note that the worker died in ``step``: try again, halve it, or give its item up.
+
+        Raises:
+            WorkerDiedError: assembling, which touches no item, keeps killing its worker.
+        """
+        deaths = self._deaths.setdefault(_span(step), _Deaths())
+        if preempted and deaths.preemptions < _MAX_PREEMPTIONS:
+            deaths.preemptions += 1
+        else:
+            deaths.attempts += 1
+        if deaths.attempts < self._max_attempts:
+            self._again.append(step)
+            return
+        del self._deaths[_span(step)]
+        if isinstance(step, AssembleStep):
+            raise WorkerDiedError(
+                f"{step}: the worker process died {self._max_attempts} times, last with: {error}"
+            )
+        self._narrow(step, error)
+
+    def _narrow(self, step: Step, error: str) -> None:
+        narrowing = self._narrowings.setdefault(step.task.id, _Narrowing())
+        if step.stop - step.start == 1:
+            narrowing.lost[step.start] = error
+            self._assemble_when_covered(step.task, narrowing)
+            return
+        middle = (step.start + step.stop) // 2
+        self._again.append(Step(step.task, step.start, middle))
+        self._again.append(Step(step.task, middle, step.stop))
+
+    def _assemble_when_covered(self, task: Task, narrowing: _Narrowing) -> None:
+        if narrowing.covered() == task.size:
+            spans = tuple(sorted(narrowing.spans))
+            lost = dict(sorted(narrowing.lost.items()))
+            self._again.append(AssembleStep(task, spans, lost))
+
+
+def _span(step: Step | AssembleStep) -> tuple[str, int, int]:
+    if isinstance(step, AssembleStep):
+        return (step.task.id, -1, -1)
+    return (step.task.id, step.start, step.stop)

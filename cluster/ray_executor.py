@@ -1,0 +1,258 @@
+"""The executor for one machine or a cluster: Ray actors, fed by one loop.
+
+Ray places the workers, starts their processes and notices their deaths. The loop does the rest,
+because only it can count attempts per shard: Ray restarts nothing and retries nothing.
+"""
+
+import logging
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray import cloudpickle
+from ray.exceptions import (
+    NodeDiedError,
+    OutOfMemoryError,
+    RayActorError,
+    RayTaskError,
+    WorkerCrashedError,
+)
+from ray.util.metrics import Counter
+
+from .executor import (
+    AssembleStep,
+    Report,
+    Schedule,
+    Step,
+    Task,
+    Worker,
+    WorkerDiedError,
+    WorkerFactory,
+)
+from .resources import Resources
+
+logger = logging.getLogger(__name__)
+
+_DEATHS = (RayActorError, NodeDiedError, OutOfMemoryError, WorkerCrashedError)
+
+
+class _WorkerProcess:
+    """The actor. It is made empty, so that an error of the factory arrives as an ordinary one."""
+
+    def __init__(self) -> None:
+        self._worker: Worker | None = None
+
+    def start(self, import_paths: Sequence[str], pickled_factory: bytes) -> str:
+        """Make the worker; the id of the node that it lives on."""
+        # The factory is unpickled only here, where the user's own modules can be found.
+        sys.path[:0] = import_paths
+        self._worker = cloudpickle.loads(pickled_factory)()
+        return str(ray.get_runtime_context().get_node_id())
+
+    def perform(self, pickled_step: bytes) -> Report:
+        """Run one step."""
+        if self._worker is None:
+            raise RuntimeError("the worker was given work before it was started")
+        step: Step | AssembleStep = cloudpickle.loads(pickled_step)
+        return step.perform(self._worker)
+
+
+@dataclass
+class _Running:
+    """What one actor is doing: a step, or None while it starts."""
+
+    actor: Any
+    node_id: str
+    step: Step | AssembleStep | None
+
+
+class RayExecutor:
+    """Runs tasks on Ray actors of the Ray that the calling process is connected to.
+
+    Needs :func:`~offmanifold.cluster.ray_session.ray_session` around it. Never starts more actors
+    than there are tasks; an actor has one task at a time.
+
+    Args:
+        resources: what each worker gets, and how many workers; ``workers=None`` fills the cluster.
+        max_attempts: how often a span of items may kill its worker before it is halved, or being
+            a single item is given up.
+        import_paths: folders put ahead on the workers' ``sys.path``, for modules of the user's
+            own. They must exist under the same path on every node.
+    """
+
+    def __init__(
+        self,
+        resources: Resources,
+        max_attempts: int = 2,
+        import_paths: Sequence[Path] = (),
+    ) -> None:
+        self._resources = resources
+        self._max_attempts = max_attempts
+        self._import_paths = [str(path.resolve()) for path in import_paths]
+
+    def run(
+        self,
+        tasks: Sequence[Task],
+        factory: WorkerFactory,
+        on_report: Callable[[Report], None],
+    ) -> None:
+        """See :meth:`offmanifold.cluster.executor.Executor.run`.
+
+        Raises:
+            WorkerDiedError: worker processes die before they have any work.
+            ValueError: no node of the cluster is large enough for one worker.
+        """
+        if not tasks:
+            return
+        workers = min(len(tasks), self._worker_count())
+        schedule = Schedule(tasks, self._max_attempts)
+        counters = _Counters()
+
+        def count_and_report(report: Report) -> None:
+            counters.add(report)
+            on_report(report)
+
+        pool = _Pool(schedule, workers, self._actor_class(), self._start_arguments(factory))
+        try:
+            pool.drain(self._max_attempts, count_and_report)
+        finally:
+            pool.kill()
+
+    def _worker_count(self) -> int:
+        nodes = [node["Resources"] for node in _nodes() if node["Alive"]]
+        fit = sum(self._resources.capacity(n.get("CPU", 0), n.get("GPU", 0)) for n in nodes)
+        if fit == 0:
+            raise ValueError(
+                f"a worker needs {self._resources.cpus_per_worker:g} CPUs and "
+                f"{self._resources.gpus_per_worker:g} GPUs, and no node of the cluster has them: "
+                + "; ".join(f"{n.get('CPU', 0):g} CPUs, {n.get('GPU', 0):g} GPUs" for n in nodes)
+                + ". Lower cpus_per_worker or gpus_per_worker, or add a larger node."
+            )
+        return fit if self._resources.workers is None else self._resources.workers
+
+    def _actor_class(self) -> Any:
+        return ray.remote(
+            num_cpus=self._resources.cpus_per_worker,
+            num_gpus=self._resources.gpus_per_worker,
+            max_restarts=0,
+            max_task_retries=0,
+        )(_WorkerProcess)
+
+    def _start_arguments(self, factory: WorkerFactory) -> tuple[list[str], bytes]:
+        return self._import_paths, cloudpickle.dumps(factory)
+
+
+class _Pool:
+    """The actors of one run, and the loop that feeds them."""
+
+    def __init__(
+        self, schedule: Schedule, workers: int, actor_class: Any, start_arguments: tuple[Any, ...]
+    ) -> None:
+        self._schedule = schedule
+        self._workers = workers
+        self._actor_class = actor_class
+        self._start_arguments = start_arguments
+        self._running: dict[Any, _Running] = {}
+        self._idle: list[_Running] = []
+        self._deaths_while_starting = 0
+
+    def drain(self, max_attempts: int, on_report: Callable[[Report], None]) -> None:
+        """Run until every task of the schedule is finished."""
+        while self._schedule.unfinished:
+            self._replace_dead()
+            self._feed_idle()
+            ready, _ = ray.wait(list(self._running), num_returns=1)
+            for reference in ready:
+                running = self._running.pop(reference)
+                try:
+                    result = ray.get(reference)
+                except RayTaskError as error:
+                    # The worker's own exception, rather than Ray's account of it.
+                    raise error.cause from error
+                except _DEATHS as error:
+                    self._died(running, error, max_attempts)
+                else:
+                    self._finished(running, result, on_report)
+
+    def kill(self) -> None:
+        """End every actor at once; what was published stays."""
+        for running in (*self._running.values(), *self._idle):
+            ray.kill(running.actor)
+
+    def _replace_dead(self) -> None:
+        wanted = min(self._workers, self._schedule.unfinished)
+        while len(self._running) + len(self._idle) < wanted:
+            actor = self._actor_class.remote()
+            reference = actor.start.remote(*self._start_arguments)
+            self._running[reference] = _Running(actor, "", None)
+
+    def _feed_idle(self) -> None:
+        while self._idle and (step := self._schedule.next()) is not None:
+            running = self._idle.pop()
+            running.step = step
+            reference = running.actor.perform.remote(cloudpickle.dumps(step))
+            self._running[reference] = running
+
+    def _finished(
+        self, running: _Running, result: Any, on_report: Callable[[Report], None]
+    ) -> None:
+        if running.step is None:
+            running.node_id = result
+            self._deaths_while_starting = 0
+        else:
+            report = self._schedule.completed(running.step, result)
+            if report is not None:
+                on_report(report)
+        running.step = None
+        self._idle.append(running)
+
+    def _died(self, running: _Running, error: Exception, max_attempts: int) -> None:
+        # Of an actor that is only out of reach: its work is given to another, so it has to end.
+        ray.kill(running.actor)
+        preempted = getattr(error, "preempted", False) or _node_is_gone(running.node_id)
+        logger.warning(
+            "a worker process died (%s)%s: %s",
+            running.step or "starting",
+            ", its node is gone" if preempted else "",
+            error,
+        )
+        if running.step is not None:
+            self._schedule.died(running.step, _in_one_line(error), preempted=preempted)
+        elif not preempted:
+            self._deaths_while_starting += 1
+            if self._deaths_while_starting >= max_attempts:
+                raise WorkerDiedError(
+                    f"worker processes died {max_attempts} times while starting, before they had "
+                    f"any work, last with: {_in_one_line(error)}"
+                ) from error
+
+
+class _Counters:
+    """Ray metrics of a run, for whoever scrapes the cluster."""
+
+    def __init__(self) -> None:
+        self._rows = Counter("offmanifold_rows", "Rows of finished shards.")
+        self._failed = Counter("offmanifold_failed_rows", "Rows whose item failed.")
+
+    def add(self, report: Report) -> None:
+        """Count a finished shard, unless another run's writer was first."""
+        if report.published and report.rows:
+            self._rows.inc(report.rows)
+        if report.published and report.failed:
+            self._failed.inc(report.failed)
+
+
+def _node_is_gone(node_id: str) -> bool:
+    return any(node["NodeID"] == node_id and not node["Alive"] for node in _nodes())
+
+
+def _nodes() -> list[dict[str, Any]]:
+    nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
+    return nodes
+
+
+def _in_one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
