@@ -1,0 +1,67 @@
+"""Generative classification: the class under which an image is most likely."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float64, Int64
+
+from .bootstrap import MINIMUM_RESAMPLES, Interval, bootstrap_interval, exact_binomial_bounds
+
+
+@dataclass(frozen=True)
+class Classification:
+    """The chosen class of each image, and how many images had a tie for it."""
+
+    predicted: Int64[np.ndarray, " images"]
+    ties: int
+
+
+def classify(
+    scores: Float64[np.ndarray, "images classes"],
+    log_prior: Float64[np.ndarray, " classes"] | None = None,
+) -> Classification:
+    """Argmax over classes of ln p(x|c) + ln π_c; ties go to the lower class and are counted.
+
+    ``scores`` may be any score that grows with the match (minus a reconstruction error); the
+    prior then has no meaning and is left out.
+
+    Raises:
+        ValueError: no class, or a nan score.
+    """
+    if scores.shape[1] == 0:
+        raise ValueError("scores has no classes: nothing to choose from")
+    if np.isnan(scores).any():
+        raise ValueError("scores holds nan: leave images with a failed class out first")
+    total = scores if log_prior is None else scores + log_prior
+    best = total.max(axis=1, keepdims=True)
+    ties = int(np.sum(np.sum(total == best, axis=1) > 1))
+    return Classification(predicted=total.argmax(axis=1).astype(np.int64), ties=ties)
+
+
+def accuracy_interval(
+    correct: Bool[np.ndarray, " images"],
+    seed: int,
+    *,
+    resamples: int = MINIMUM_RESAMPLES,
+    confidence: float = 0.95,
+) -> Interval:
+    """Share of correct images with a percentile bootstrap over images.
+
+    Where all or none are correct the bootstrap has no width; the interval is then the exact
+    binomial one.
+
+    Raises:
+        ValueError: no images, or too few resamples.
+    """
+    interval = bootstrap_interval(
+        correct.astype(np.float64), mean, seed, resamples=resamples, confidence=confidence
+    )
+    if interval.value not in (0.0, 1.0):
+        return interval
+    low, high = exact_binomial_bounds(int(correct.sum()), len(correct), confidence)
+    return Interval(interval.value, low, high, len(correct))
+
+
+def mean(values: np.ndarray) -> np.ndarray:
+    """Mean over the last axis, the statistic of most intervals."""
+    return np.asarray(np.mean(values, axis=-1))
