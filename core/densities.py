@@ -1,0 +1,93 @@
+"""Pairs of log densities that an annealing path connects, with values and gradients of both ends.
+
+A path f_beta = start^(1 - beta) end^beta needs only the start and the difference of the two log
+densities: ln f_beta = ln start + beta (ln end - ln start). A pair gives these two directly, so that
+for prior to posterior the difference is ln p(x|z) itself and no digits cancel.
+"""
+
+import math
+from typing import NamedTuple, Protocol
+
+import torch
+from jaxtyping import Float, Float64, Int
+from torch import Tensor
+
+from .generators.protocol import Generator
+
+
+class PairEvaluation(NamedTuple):
+    """Both untempered ends of a path at one position per chain.
+
+    Values are float64, natural logs; gradients have the positions' dtype. ``difference`` is
+    ln end - ln start.
+    """
+
+    start: Float64[Tensor, "images chains"]
+    difference: Float64[Tensor, "images chains"]
+    start_gradient: Float[Tensor, "images chains latent"]
+    difference_gradient: Float[Tensor, "images chains latent"]
+
+
+class DensityPair(Protocol):
+    """Where an annealing path starts and ends. Each call costs one evaluation of the generator."""
+
+    def gradients(
+        self, position: Float[Tensor, "images chains latent"]
+    ) -> tuple[Float[Tensor, "images chains latent"], Float[Tensor, "images chains latent"]]:
+        """Gradients of ln start and of ln end - ln start."""
+        ...
+
+    def evaluate(self, position: Float[Tensor, "images chains latent"]) -> PairEvaluation:
+        """Values and gradients of ln start and of ln end - ln start."""
+        ...
+
+
+class PriorToPosterior:
+    """From the prior p(z) = N(0, I) to p(z) p(x|z) under x = G(z) + N(0, variance).
+
+    The difference is ln p(x|z) = -|x - G(z)|^2 / (2 variance) - (D/2) ln(2 pi variance).
+    """
+
+    def __init__(
+        self,
+        generator: Generator,
+        images: Float[Tensor, "images channels height width"],
+        condition: Int[Tensor, " images"] | None,
+        variance: float,
+    ) -> None:
+        self._generator = generator
+        self._images = images[:, None]
+        self._condition = condition
+        self._variance = variance
+        self._log_normaliser = -0.5 * images[0].numel() * math.log(2 * math.pi * variance)
+
+    def gradients(
+        self, position: Float[Tensor, "images chains latent"]
+    ) -> tuple[Float[Tensor, "images chains latent"], Float[Tensor, "images chains latent"]]:
+        """Gradients of ln p(z) and of ln p(x|z)."""
+        _, likelihood_gradient = self._residual_and_gradient(position)
+        return -position, likelihood_gradient
+
+    def evaluate(self, position: Float[Tensor, "images chains latent"]) -> PairEvaluation:
+        """Values and gradients of ln p(z) and of ln p(x|z), squares summed in float64."""
+        residual, likelihood_gradient = self._residual_and_gradient(position)
+        squared_error = residual.square_().flatten(2).sum(-1, dtype=torch.float64)
+        squared_norm = position.square().sum(-1, dtype=torch.float64)
+        return PairEvaluation(
+            start=-0.5 * (squared_norm + position.shape[-1] * math.log(2 * math.pi)),
+            difference=self._log_normaliser - squared_error / (2 * self._variance),
+            start_gradient=-position,
+            difference_gradient=likelihood_gradient,
+        )
+
+    def _residual_and_gradient(self, position: Tensor) -> tuple[Tensor, Tensor]:
+        images, chains, _ = position.shape
+        condition = None if self._condition is None else self._condition.repeat_interleave(chains)
+        with torch.enable_grad():
+            latent = position.detach().flatten(0, 1).requires_grad_()
+            decoded = self._generator(latent, condition)
+        residual = self._images - decoded.detach().view(images, chains, *decoded.shape[1:])
+        # d/dz ln p(x|z) = J^T (x - G(z)) / variance: the residual is the vector, so that neither
+        # the loss nor its graph is built, and the division is over d numbers instead of D.
+        (gradient,) = torch.autograd.grad(decoded, latent, residual.flatten(0, 1))
+        return residual, gradient.div_(self._variance).view_as(position)

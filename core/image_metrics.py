@@ -1,0 +1,65 @@
+"""Measures of reconstruction and density on images in [0, 1]."""
+
+import math
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+
+def psnr(mse: ArrayLike) -> NDArray[np.float64]:
+    """Peak signal-to-noise ratio 10 log10(1 / MSE) of each mean squared error, in decibels.
+
+    An error of 0 gives infinity.
+
+    Raises:
+        ValueError: if an error is negative.
+    """
+    errors = np.asarray(mse, dtype=np.float64)
+    if (errors < 0).any():
+        raise ValueError(f"a mean squared error is negative: {errors.min()}")
+    with np.errstate(divide="ignore"):
+        return -10 * np.log10(errors)
+
+
+def psnr_of_mean_mse(mse: ArrayLike) -> float:
+    """PSNR of the mean of the errors, in decibels: at most the mean of their PSNRs (Jensen).
+
+    Raises:
+        ValueError: if there is no error or one is negative.
+    """
+    errors = np.asarray(mse, dtype=np.float64)
+    if not errors.size:
+        raise ValueError("no mean squared error given")
+    return float(psnr(errors.mean()))
+
+
+def noise_variance(mse: ArrayLike) -> float:
+    """Maximum-likelihood variance of x = G(z) + N(0, variance), from reconstructions of x.
+
+    The sum of |x - G(z)|^2 over N images of D values each, divided by N D: the mean of the images'
+    mean squared errors. On [0, 1].
+
+    Raises:
+        ValueError: if the mean is not positive and finite, and so is no variance.
+    """
+    errors = np.asarray(mse, dtype=np.float64)
+    variance = float(errors.mean()) if errors.size else math.nan
+    if not (math.isfinite(variance) and variance > 0):
+        raise ValueError(
+            f"the mean squared errors of {errors.size} images average to {variance}: "
+            "a noise variance needs at least one image and a positive, finite mean"
+        )
+    return variance
+
+
+def bits_per_dim(log_likelihood: ArrayLike, dimensions: int) -> NDArray[np.float64]:
+    """L / (D ln 2) - 8: a natural-log density on [0, 1] as bits per dimension of 8-bit images.
+
+    Higher is better: the negative of the usual positive number, as in Friedman & Weiss, Table 1.
+
+    Raises:
+        ValueError: if ``dimensions`` is below 1.
+    """
+    if dimensions < 1:
+        raise ValueError(f"dimensions = {dimensions}: an image has at least 1")
+    return np.asarray(log_likelihood, dtype=np.float64) / (dimensions * math.log(2)) - 8

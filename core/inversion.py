@@ -1,0 +1,180 @@
+"""Inversion: the latent whose generated image is nearest to a given one."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from jaxtyping import Float, Float64, Int
+from torch import Tensor
+
+from .generators.protocol import Generator
+from .samplers.noise import Stream, item_normals
+
+_SMALLEST_CHUNK = 256
+
+
+class Distance(Protocol):
+    """A distance between images in [0, 1], one per pair, differentiable in both."""
+
+    def __call__(
+        self,
+        a: Float[Tensor, "batch channels height width"],
+        b: Float[Tensor, "batch channels height width"],
+    ) -> Float[Tensor, " batch"]:
+        """The distance of each pair."""
+        ...
+
+
+def mean_squared_error(
+    a: Float[Tensor, "batch channels height width"], b: Float[Tensor, "batch channels height width"]
+) -> Float[Tensor, " batch"]:
+    """Mean over an image's values of the squared difference."""
+    return (a - b).square().flatten(1).mean(1)
+
+
+@dataclass(frozen=True)
+class InversionSettings:
+    """Settings of an inversion: Adam, its rate falling from ``learning_rate`` to 0 as a cosine.
+
+    Each of ``restarts`` begins at the nearest in l2 of ``candidates`` images sampled from G.
+    """
+
+    iterations: int = 750
+    restarts: int = 4
+    candidates: int = 1000
+    learning_rate: float = 0.1
+
+
+@dataclass(frozen=True)
+class Inversion:
+    """The best latent found for each image, over all restarts and iterates.
+
+    ``distance`` is what was minimised, at ``latent``; ``restart_distance`` the best of each
+    restart; ``mse`` the mean squared error at ``latent`` on [0, 1], whatever the distance. An image
+    for which no distance was finite has infinite distances.
+    """
+
+    latent: Float[Tensor, "images latent"]
+    distance: Float64[Tensor, " images"]
+    restart_distance: Float64[Tensor, "images restarts"]
+    mse: Float64[Tensor, " images"]
+    iterations: int
+
+
+def invert(
+    generator: Generator,
+    images: Float[Tensor, "images channels height width"],
+    condition: Int[Tensor, " images"] | None,
+    settings: InversionSettings,
+    seeds: Sequence[int],
+    distance: Distance = mean_squared_error,
+) -> Inversion:
+    """Finds argmin_z distance(x, G(z; c)) for each image, images x restarts in one batch.
+
+    Latents have the images' dtype and device, which must be the generator's. The best iterate is
+    kept, not the last; the generator is called ``iterations + 1`` times on the batch of restarts,
+    besides the sampling of candidates and the final error.
+
+    Args:
+        generator: G.
+        images: x, on [0, 1].
+        condition: the class G is given for each image; None for an unconditional generator.
+        settings: of the optimisation.
+        seeds: one per image; an image's numbers depend on its own seed alone.
+        distance: what to minimise.
+
+    Raises:
+        ValueError: if lengths or shapes disagree.
+    """
+    _check(generator, images, condition, seeds)
+    restarts = settings.restarts
+    targets = images.repeat_interleave(restarts, 0)
+    conditions = None if condition is None else condition.repeat_interleave(restarts)
+    start = _nearest_candidates(generator, images, condition, settings, seeds)
+    latent, best = _minimise(generator, targets, conditions, start, settings, distance)
+    restart_distance = best.view(-1, restarts)
+    winner = restart_distance.argmin(1)
+    chosen = latent.view(-1, restarts, latent.shape[-1])[torch.arange(len(images)), winner]
+    with torch.no_grad():
+        residual = generator(chosen, condition) - images
+    mse = residual.square().flatten(1).sum(1, dtype=torch.float64) / residual[0].numel()
+    return Inversion(
+        latent=chosen,
+        distance=restart_distance.amin(1).double(),
+        restart_distance=restart_distance.double(),
+        mse=mse,
+        iterations=settings.iterations,
+    )
+
+
+def _minimise(
+    generator: Generator,
+    targets: Tensor,
+    condition: Tensor | None,
+    start: Tensor,
+    settings: InversionSettings,
+    distance: Distance,
+) -> tuple[Tensor, Tensor]:
+    """The best iterate of each row and its distance."""
+    latent = start.clone().requires_grad_()
+    optimiser = torch.optim.Adam([latent], lr=settings.learning_rate)
+    best_latent = start.clone()
+    best = torch.full_like(start[:, 0], math.inf)
+    for iteration in range(settings.iterations + 1):
+        with torch.enable_grad():
+            distances = distance(generator(latent, condition), targets)
+            # A sum, so that a row's gradient is its own and not divided by the batch.
+            total = distances.sum()
+        with torch.no_grad():
+            better = distances < best
+            best = torch.where(better, distances, best)
+            best_latent = torch.where(better[:, None], latent, best_latent)
+        if iteration < settings.iterations:
+            rate = 0.5 * (1 + math.cos(math.pi * iteration / settings.iterations))
+            optimiser.param_groups[0]["lr"] = settings.learning_rate * rate
+            (latent.grad,) = torch.autograd.grad(total, latent)
+            optimiser.step()
+    return best_latent, best
+
+
+@torch.no_grad()
+def _nearest_candidates(
+    generator: Generator,
+    images: Tensor,
+    condition: Tensor | None,
+    settings: InversionSettings,
+    seeds: Sequence[int],
+) -> Tensor:
+    """For each restart of each image, the latent nearest in l2 of its own sampled candidates.
+
+    Decoded in chunks no larger than the batch that the optimisation decodes anyway.
+    """
+    shape = (settings.restarts, settings.candidates, generator.latent_dim)
+    chunk = max(_SMALLEST_CHUNK, len(images) * settings.restarts)
+    nearest = []
+    for index, seed in enumerate(seeds):
+        candidates = item_normals([seed], (Stream.INVERSION,), shape, images)[0]
+        errors = []
+        for part in torch.split(candidates.flatten(0, 1), chunk):
+            labels = None if condition is None else condition[index].expand(len(part))
+            residual = generator(part, labels) - images[index]
+            errors.append(residual.square_().flatten(1).sum(1, dtype=torch.float64))
+        best = torch.cat(errors).view(shape[:2]).argmin(1)
+        nearest.append(candidates[torch.arange(settings.restarts), best])
+    return torch.cat(nearest)
+
+
+def _check(
+    generator: Generator, images: Tensor, condition: Tensor | None, seeds: Sequence[int]
+) -> None:
+    if tuple(images.shape[1:]) != tuple(generator.image_shape):
+        raise ValueError(
+            f"images are {tuple(images.shape[1:])}, the generator makes "
+            f"{tuple(generator.image_shape)} (channels, height, width)"
+        )
+    if len(seeds) != len(images):
+        raise ValueError(f"{len(seeds)} seeds for {len(images)} images: give one per image")
+    if condition is not None and len(condition) != len(images):
+        raise ValueError(f"{len(condition)} conditions for {len(images)} images: give one each")
