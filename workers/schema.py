@@ -28,7 +28,10 @@ _KEYS: list[tuple[str, pa.DataType]] = [
 
 
 def _schema(stage: str, columns: list[tuple[str, pa.DataType]]) -> pa.Schema:
-    metadata = {"offmanifold.stage": stage, "offmanifold.schema_version": str(SCHEMA_VERSION)}
+    metadata: dict[str | bytes, str | bytes] = {
+        "offmanifold.stage": stage,
+        "offmanifold.schema_version": str(SCHEMA_VERSION),
+    }
     return pa.schema(_KEYS + columns, metadata=metadata)
 
 

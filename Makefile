@@ -1,0 +1,39 @@
+# `make demo` and `make test` set everything up themselves, from a bare clone in any folder.
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+
+.PHONY: demo test test-long benchmark check setup clean
+
+demo: $(INSTALLED)
+	$(BIN)/offmanifold demo
+
+test: $(INSTALLED)
+	$(BIN)/pytest -m "not slow or ci"
+
+test-long: $(INSTALLED)
+	$(BIN)/pytest
+
+benchmark: $(INSTALLED)
+	$(BIN)/pytest tests/benchmarks --benchmark-only --benchmark-columns=min,median,max,rounds
+
+check: $(INSTALLED)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+setup: $(INSTALLED)
+
+# The link lets mypy follow `offmanifold.…` from tests: the repository root is the package.
+$(INSTALLED): pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade --constraint constraints.txt pip setuptools
+	$(BIN)/python -m pip install --constraint constraints.txt torch==2.13.0
+	$(BIN)/python -m pip install --constraint constraints.txt --editable '.[dev]'
+	mkdir -p .typing
+	ln -sfn .. .typing/offmanifold
+	touch $(INSTALLED)
+
+clean:
+	rm -rf .venv .typing build dist *.egg-info demo-run runs

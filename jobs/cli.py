@@ -1,0 +1,264 @@
+"""The ``offmanifold`` command. Heavy imports wait inside the commands that need them."""
+
+import json
+import logging
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from .driver import Outcome
+
+EXIT_BAD_SPEC = 2
+EXIT_QUARANTINED = 3
+EXIT_INTERRUPTED = 130
+
+app = typer.Typer(
+    name="offmanifold",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help=(
+        "Has an image generator learned its data? Audits generators by inversion and annealed "
+        "importance sampling of every image, and leaves per-image rows in Parquet.\n\n"
+        "Start with `offmanifold demo`; then `offmanifold list presets`, copy one with "
+        "`offmanifold list presets --show digits > audit.yaml`, edit it, `offmanifold plan "
+        "audit.yaml`, and `offmanifold run audit.yaml --out RUN`.\n\n"
+        "Exit status: 0 complete; 1 an error stopped the run (run again to resume); 2 bad spec or "
+        "usage, before any work; 3 finished, but some items are quarantined; 130 interrupted "
+        "(run again to resume)."
+    ),
+)
+
+OutOption = Annotated[
+    Path | None, typer.Option(help="Run directory; a run that is there is resumed.")
+]
+AddressOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Ray cluster to join: `auto` or HOST:PORT. Default: a local Ray for this run."
+    ),
+]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Override a key of the spec, such as groups.train.count=8. May be repeated.",
+    ),
+]
+SpecArgument = Annotated[str, typer.Argument(metavar="SPEC", help="A YAML file, or a preset.")]
+RunArgument = Annotated[Path, typer.Argument(metavar="DIR", help="A run directory.")]
+
+
+class Listing(StrEnum):
+    """What can be listed."""
+
+    GENERATORS = "generators"
+    DATASETS = "datasets"
+    STAGES = "stages"
+    PRESETS = "presets"
+
+
+@app.command()
+def demo(out: OutOption = None) -> None:
+    """Audit the shipped digits GAN: every stage at the papers' settings, in minutes, offline."""
+    _run("digits", out or Path("demo-run"), (), address=None)
+
+
+@app.command()
+def plan(spec: SpecArgument, overrides: SetOption = None) -> None:
+    """Validate a spec and show its stages, shards, items and cost; computes nothing."""
+    with _errors_explained():
+        from .planning import plan_table
+        from .spec_loading import load_spec
+
+        _print(plan_table(load_spec(spec, tuple(overrides or ()))))
+
+
+@app.command()
+def run(
+    spec: SpecArgument,
+    out: OutOption = None,
+    address: AddressOption = None,
+    overrides: SetOption = None,
+    changed: Annotated[
+        bool,
+        typer.Option(help="Take over a run directory of another spec; recompute what changed."),
+    ] = False,
+    retry_failed: Annotated[
+        bool, typer.Option(help="First withdraw the parts that hold failed items.")
+    ] = False,
+) -> None:
+    """Run an audit, or resume it where it stopped, and print its verdict."""
+    folder = out or Path("runs") / Path(spec).stem
+    _run(
+        spec,
+        folder,
+        tuple(overrides or ()),
+        address=address,
+        allow_changed=changed,
+        retry_failed=retry_failed,
+    )
+
+
+@app.command()
+def status(
+    directory: RunArgument,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON, for programs.")] = False,
+) -> None:
+    """Per stage: shards done and pending, rows, quarantined rows, throughput."""
+    with _errors_explained():
+        from dataclasses import asdict
+
+        from .planning import status_table
+        from .run_directory import RunDirectory
+        from .status import run_status
+
+        stages = run_status(RunDirectory(directory.resolve()))
+        if as_json:
+            typer.echo(json.dumps([asdict(stage) for stage in stages], indent=2))
+        else:
+            _print(status_table(stages))
+
+
+@app.command()
+def report(directory: RunArgument) -> None:
+    """Rebuild summary.parquet and report.html of a finished run from its parts."""
+    with _errors_explained():
+        from .driver import rebuild
+
+        _finish(rebuild(directory.resolve()))
+
+
+@app.command(name="list")
+def list_(
+    what: Annotated[Listing, typer.Argument(help="What to list.")],
+    show: Annotated[
+        str | None, typer.Option(help="Print this preset's spec instead, ready to copy.")
+    ] = None,
+) -> None:
+    """List the shipped generators, datasets, stages or presets."""
+    with _errors_explained():
+        from .listing import listing_table, preset
+
+        if show is not None:
+            typer.echo(preset(show), nl=False)
+        else:
+            _print(listing_table(what.value))
+
+
+@app.command()
+def train(
+    spec: SpecArgument,
+    out: Annotated[Path | None, typer.Option(help="Folder for the weights.")] = None,
+) -> None:
+    """Train a small example generator by the training spec SPEC (train-digits, train-fashion)."""
+    with _errors_explained():
+        from .training import train as train_generator
+
+        folder = train_generator(spec, out or Path("generators") / Path(spec).stem)
+        typer.echo(folder)
+
+
+def _run(
+    source: str,
+    out: Path,
+    overrides: tuple[str, ...],
+    *,
+    address: str | None,
+    allow_changed: bool = False,
+    retry_failed: bool = False,
+) -> None:
+    with _errors_explained(), _terminate_as_interrupt():
+        from .spec_loading import load_spec
+
+        if address is not None:
+            overrides = (*overrides, f"cluster.address={address}")
+        spec = load_spec(source, overrides)
+        from .driver import run_audit
+        from .progress import Progress
+
+        outcome = run_audit(
+            spec,
+            out.resolve(),
+            Progress(),
+            allow_changed=allow_changed,
+            retry_failed=retry_failed,
+        )
+        _finish(outcome)
+
+
+def _finish(outcome: "Outcome") -> None:
+    from .report.terminal import terminal_summary
+
+    _print(terminal_summary(outcome.results.context, outcome.results.summary))
+    typer.echo(f"\nreport: {outcome.results.report}")
+    if not outcome.complete:
+        counts = ", ".join(
+            f"{count} in {stage}" for stage, count in outcome.quarantined.items() if count
+        )
+        typer.echo(
+            f"quarantined items: {counts} (rows with status != ok; `run --retry-failed` "
+            "computes them again)",
+            err=True,
+        )
+        raise typer.Exit(EXIT_QUARANTINED)
+
+
+def _print(renderable: object) -> None:
+    from rich.console import Console
+
+    width = None if sys.stdout.isatty() else 120
+    Console(width=width).print(renderable)
+
+
+@contextmanager
+def _errors_explained() -> Iterator[None]:
+    """Turns what a user can mend into one line on stderr and the documented exit status."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    try:
+        yield
+    except KeyboardInterrupt as interrupt:
+        typer.echo("interrupted; run the same command again to resume", err=True)
+        raise typer.Exit(EXIT_INTERRUPTED) from interrupt
+    except typer.Exit:
+        raise
+    except Exception as error:
+        code = _exit_status(error)
+        if code is None:
+            raise
+        typer.echo(f"offmanifold: {error}", err=True)
+        raise typer.Exit(code) from error
+
+
+def _exit_status(error: Exception) -> int | None:
+    from ..cluster.ray_session import ClusterError
+    from ..cluster.storage import StorageError
+    from .spec_loading import SpecError
+
+    if isinstance(error, SpecError):
+        return EXIT_BAD_SPEC
+    return 1 if isinstance(error, StorageError | ClusterError) else None
+
+
+@contextmanager
+def _terminate_as_interrupt() -> Iterator[None]:
+    """SIGTERM ends a run as SIGINT does: within seconds, resumable."""
+
+    def interrupt(signum: int, frame: FrameType | None) -> None:
+        del signum, frame
+        raise KeyboardInterrupt
+
+    previous = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)

@@ -1,0 +1,141 @@
+"""The driver: plans each stage once what it needs is complete, runs what is missing, reduces."""
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..cluster.executor import Executor, Task
+from ..cluster.storage import LocalStorage
+from ..workers.runner import WorkerFactory
+from .execution import import_paths, open_executor, worker_factory
+from .progress import Progress
+from .provenance import gather_provenance
+from .results import Results, write_results
+from .run_directory import PROVENANCE_FILE, RunDirectory
+from .spec import AuditSpec
+from .spec_loading import SpecError
+from .stages.registry import stages_of
+from .stages.stage import PlanContext, Stage
+from .validation import gather_facts
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a finished run left: its results, and how many rows failed in each stage."""
+
+    results: Results
+    quarantined: dict[str, int]
+
+    @property
+    def complete(self) -> bool:
+        """Whether every planned item has its row without error."""
+        return not any(self.quarantined.values())
+
+
+def run_audit(
+    spec: AuditSpec,
+    out: Path,
+    progress: Progress,
+    *,
+    allow_changed: bool = False,
+    retry_failed: bool = False,
+) -> Outcome:
+    """Runs, or resumes, a whole audit in ``out``.
+
+    Args:
+        spec: What to audit.
+        out: The run directory, made if it does not exist.
+        progress: Told of every stage and shard.
+        allow_changed: Take over a run directory that belongs to another spec; stages that the
+            change touches are recomputed and their old parts moved aside.
+        retry_failed: First withdraw the parts that hold failed items, so that they run again.
+
+    Raises:
+        SpecError: before any work, for a spec that cannot be run or a directory of another spec.
+        StorageError: when the directory cannot be written.
+    """
+    facts = gather_facts(spec)
+    LocalStorage.create(out)
+    run = RunDirectory(out)
+    run.claim(spec, allow_changed=allow_changed)
+    run.write_json(PROVENANCE_FILE, gather_provenance(spec, facts))
+    context = PlanContext(spec, facts, run)
+    factory = worker_factory(spec, out)
+    with open_executor(spec.cluster, import_paths(spec)) as executor:
+        for stage in stages_of(spec):
+            context.plans[stage.name] = stage.plan(context)
+            _run_stage(stage, context, executor, factory, progress, retry_failed=retry_failed)
+    return _reduce(context)
+
+
+def _run_stage(
+    stage: Stage,
+    context: PlanContext,
+    executor: Executor,
+    factory: WorkerFactory,
+    progress: Progress,
+    *,
+    retry_failed: bool,
+) -> None:
+    run, shards = context.run, context.plans[stage.name]
+    finished = run.finished(stage.name)
+    planned = {shard.id for shard in shards}
+    stale = sorted(finished - planned)
+    if stale:
+        logger.warning("stage %s: %d parts of other settings moved aside", stage.name, len(stale))
+        run.withdraw(stage.name, stale, into="superseded")
+    if retry_failed:
+        failed = sorted(part for part in finished & planned if run.part_facts(stage.name, part).failed)
+        run.withdraw(stage.name, failed, into="retried")
+        finished -= set(failed)
+    pending = [shard for shard in shards if shard.id not in finished]
+    with progress.stage(stage.name, shards, pending):
+        tasks = [Task(shard.id, shard, len(shard.items)) for shard in pending]
+        executor.run(tasks, factory, progress.report)
+
+
+def _reduce(context: PlanContext) -> Outcome:
+    quarantined = {}
+    for stage in stages_of(context.spec):
+        shards = context.plans[stage.name]
+        context.run.verify(stage.name, shards)
+        quarantined[stage.name] = sum(
+            context.run.part_facts(stage.name, shard.id).failed for shard in shards
+        )
+    return Outcome(write_results(context), quarantined)
+
+
+def rebuild(out: Path) -> Outcome:
+    """Rebuilds summary and report of a run from its finished parts.
+
+    Raises:
+        SpecError: when ``out`` is no run directory, or a stage of it is not complete.
+    """
+    context = replan(RunDirectory(out))
+    for stage in stages_of(context.spec):
+        shards = context.plans.get(stage.name)
+        finished = context.run.finished(stage.name)
+        if shards is None or not {shard.id for shard in shards} <= finished:
+            raise SpecError(
+                f"{out}: stage {stage.name} is not complete; "
+                f"resume with `offmanifold run {out}/audit.yaml --out {out}`"
+            )
+    return _reduce(context)
+
+
+def replan(run: RunDirectory) -> PlanContext:
+    """The plan of a run on disk, as far as its finished stages allow; computes nothing."""
+    spec = run.spec()
+    context = PlanContext(spec, gather_facts(spec), run)
+    complete: set[str] = set()
+    stages = stages_of(spec)
+    enabled = {stage.name for stage in stages}
+    for stage in stages:
+        if complete.issuperset(need for need in stage.needs if need in enabled):
+            shards = stage.plan(context)
+            context.plans[stage.name] = shards
+            if {shard.id for shard in shards} <= run.finished(stage.name):
+                complete.add(stage.name)
+    return context

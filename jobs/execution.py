@@ -1,0 +1,41 @@
+"""The executor that a spec's ``cluster`` section asks for."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from ..cluster.executor import Executor
+from ..cluster.resources import Resources
+from ..cluster.serial_executor import SerialExecutor
+from ..workers.runner import WorkerFactory
+from .spec import AuditSpec, ClusterSpec
+
+
+@contextmanager
+def open_executor(cluster: ClusterSpec, import_paths: Sequence[Path]) -> Iterator[Executor]:
+    """An executor for as long as the block lasts; a local Ray starts and ends with it.
+
+    Raises:
+        ClusterError: when the Ray cluster cannot be started or joined.
+    """
+    if cluster.executor == "serial":
+        yield SerialExecutor()
+        return
+    from ..cluster.ray_executor import RayExecutor
+    from ..cluster.ray_session import ray_session
+
+    resources = Resources(cluster.workers, cluster.cpus_per_worker, cluster.gpus_per_worker)
+    with ray_session(cluster.address, resources):
+        yield RayExecutor(resources, import_paths=import_paths)
+
+
+def worker_factory(spec: AuditSpec, root: Path) -> WorkerFactory:
+    """How workers of this run are made; the same threads under every executor, for equal sums."""
+    threads = max(1, int(spec.cluster.cpus_per_worker))
+    return WorkerFactory(str(root), threads, use_gpu=spec.cluster.gpus_per_worker > 0)
+
+
+def import_paths(spec: AuditSpec) -> list[Path]:
+    """The folders of users' own generator modules."""
+    paths = {generator.import_path for generator in spec.generators if generator.import_path}
+    return [Path(path) for path in sorted(paths)]

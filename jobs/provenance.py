@@ -1,0 +1,74 @@
+"""Where a run's numbers come from: versions, hashes, machine, seed."""
+
+import os
+import platform
+import subprocess
+import sys
+from dataclasses import asdict
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from .. import __version__
+from ..workers.schema import SCHEMA_VERSION
+from .spec import AuditSpec
+from .validation import DatasetFacts, Facts
+
+_LIBRARIES = ("torch", "ray", "numpy", "scipy", "pyarrow", "scikit-learn", "lpips")
+
+
+def gather_provenance(spec: AuditSpec, facts: Facts) -> dict[str, Any]:
+    """Versions, commit, hashes of weights and data, the machine, and the seed; JSON values."""
+    datasets = {name: _dataset(group) for name, group in facts.groups.items()}
+    if facts.reference is not None:
+        datasets["(neighbours)"] = _dataset(facts.reference)
+    return {
+        "offmanifold": __version__,
+        "commit": _commit(),
+        "schema_version": SCHEMA_VERSION,
+        "seed": spec.seed,
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": sys.argv,
+        "python": platform.python_version(),
+        "libraries": {name: metadata.version(name) for name in _LIBRARIES},
+        "machine": {
+            "platform": platform.platform(),
+            "processor": platform.machine(),
+            "cpus": os.cpu_count(),
+            "devices": _devices(),
+        },
+        "generators": {name: asdict(generator) for name, generator in facts.generators.items()},
+        "datasets": datasets,
+    }
+
+
+def _dataset(facts: DatasetFacts) -> dict[str, Any]:
+    content = asdict(facts)
+    del content["labels"]
+    return content
+
+
+def _devices() -> list[str]:
+    import torch
+
+    count = torch.cuda.device_count()
+    return [torch.cuda.get_device_name(index) for index in range(count)] or ["cpu"]
+
+
+def _commit() -> str | None:
+    """The checkout's commit, ``+`` if it has changes; None for an installed package."""
+    root = Path(__file__).resolve().parent.parent
+    if not (root / ".git").exists():
+        return None
+    commands = (["git", "rev-parse", "HEAD"], ["git", "status", "--porcelain"])
+    try:
+        head, changes = (
+            subprocess.run(
+                command, cwd=root, capture_output=True, text=True, check=True
+            ).stdout.strip()
+            for command in commands
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return head + ("+" if changes else "")

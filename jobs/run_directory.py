@@ -1,0 +1,127 @@
+"""A run on disk: who owns it, which parts exist, and their rows."""
+
+import io
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from ..cluster.storage import LocalStorage
+from ..workers.runner import SECONDS_KEY
+from ..workers.schema import SCHEMAS, STATUS_OK
+from ..workers.shard import PART_SUFFIX, Shard, part_path, shard_id_of
+from .spec import AuditSpec
+from .spec_loading import SpecError, dump_spec, parse_spec
+
+SPEC_FILE = "audit.yaml"
+PROVENANCE_FILE = "provenance.json"
+SUMMARY_FILE = "summary.parquet"
+REPORT_FILE = "report.html"
+
+
+@dataclass(frozen=True)
+class PartFacts:
+    """A part's rows, how many of them failed, and the seconds they took one worker."""
+
+    rows: int
+    failed: int
+    seconds: float
+
+
+class RunDirectory:
+    """The tree of one run, through its storage."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.storage = LocalStorage(root)
+
+    def claim(self, spec: AuditSpec, *, allow_changed: bool) -> None:
+        """Makes the directory this spec's own.
+
+        Raises:
+            SpecError: when it belongs to another spec and ``allow_changed`` is false.
+        """
+        if self.storage.exists(SPEC_FILE) and not allow_changed:
+            differences = _differences(self.spec(), spec)
+            if differences:
+                raise SpecError(
+                    f"{self.root}: holds the run of another spec ({SPEC_FILE} differs in "
+                    f"{', '.join(differences)}); choose another --out, or pass --changed to "
+                    "recompute the stages that the change touches"
+                )
+        self.storage.write(SPEC_FILE, dump_spec(spec).encode())
+
+    def spec(self) -> AuditSpec:
+        """The resolved spec that the run belongs to."""
+        if not self.storage.exists(SPEC_FILE):
+            raise SpecError(f"{self.root}: not a run directory: it has no {SPEC_FILE}")
+        text = self.storage.read(SPEC_FILE).decode()
+        return parse_spec(text, self.root, (), str(self.root / SPEC_FILE))
+
+    def finished(self, stage: str) -> set[str]:
+        """Ids of the stage's shards whose parts exist; one listing."""
+        return {
+            shard_id_of(name)
+            for name in self.storage.list_names(stage)
+            if name.endswith(PART_SUFFIX)
+        }
+
+    def read(self, stage: str, shard_ids: Iterable[str], columns: Sequence[str]) -> pa.Table:
+        """Those shards' rows, in that order, of those columns."""
+        schema = pa.schema([SCHEMAS[stage].field(name) for name in columns])
+        tables = [self._part(stage, shard_id, columns) for shard_id in shard_ids]
+        return pa.concat_tables([table.cast(schema) for table in tables]) if tables else (
+            schema.empty_table()
+        )
+
+    def part_facts(self, stage: str, shard_id: str) -> PartFacts:
+        """Counts of a finished shard, and how long its worker took."""
+        table = self._part(stage, shard_id, ["status"])
+        failed = sum(value != STATUS_OK for value in table["status"].to_pylist())
+        metadata = table.schema.metadata or {}
+        return PartFacts(table.num_rows, failed, float(metadata[SECONDS_KEY.encode()]))
+
+    def withdraw(self, stage: str, shard_ids: Iterable[str], into: str) -> None:
+        """Moves parts out of their table, into ``_<into>/<stage>/``: kept, but no longer read."""
+        for shard_id in shard_ids:
+            path = part_path(stage, shard_id)
+            self.storage.write(f"_{into}/{path}", self.storage.read(path))
+            self.storage.delete(path)
+
+    def verify(self, stage: str, shards: Sequence[Shard]) -> None:
+        """Checks the stage's rows against the plan.
+
+        Raises:
+            RuntimeError: for a missing part, or rows that are not exactly the planned items.
+        """
+        for shard in shards:
+            keys = self._part(stage, shard.id, ["generator", "condition", "image_id"])
+            found = [tuple(row.values()) for row in keys.to_pylist()]
+            planned = [(item.generator, item.condition, item.image_id) for item in shard.items]
+            if found != planned:
+                raise RuntimeError(
+                    f"{self.root / shard.part}: its rows are not the planned items "
+                    f"({len(found)} rows, {len(planned)} planned); remove the part and run again"
+                )
+
+    def write_json(self, name: str, content: dict[str, Any]) -> None:
+        """Replaces a JSON file of the run."""
+        self.storage.write(name, (json.dumps(content, indent=2, sort_keys=True) + "\n").encode())
+
+    def read_json(self, name: str) -> dict[str, Any]:
+        """A JSON file of the run."""
+        content: dict[str, Any] = json.loads(self.storage.read(name))
+        return content
+
+    def _part(self, stage: str, shard_id: str, columns: Sequence[str]) -> pa.Table:
+        content = self.storage.read(part_path(stage, shard_id))
+        return pq.read_table(io.BytesIO(content), columns=list(columns))
+
+
+def _differences(old: AuditSpec, new: AuditSpec) -> list[str]:
+    """The top-level keys in which two specs differ; where a run runs is not part of it."""
+    before, after = old.model_dump(mode="json"), new.model_dump(mode="json")
+    return [key for key in after if key != "cluster" and before[key] != after[key]]

@@ -1,0 +1,171 @@
+"""Reading a spec: from a file or a shipped preset, with ``KEY=VALUE`` overrides, into a model."""
+
+import difflib
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from .spec import AuditSpec
+
+
+class SpecError(ValueError):
+    """The spec, or something it names, cannot be used; the message names the key and the remedy."""
+
+
+def preset_names() -> list[str]:
+    """The shipped audit specs."""
+    folder = resources.files("offmanifold.jobs") / "presets"
+    files = [entry.name for entry in folder.iterdir() if entry.name.endswith(".yaml")]
+    names = [name.removesuffix(".yaml") for name in files]
+    return sorted(name for name in names if not name.startswith("train-"))
+
+
+def preset_text(name: str) -> str:
+    """The YAML text of a shipped preset, comments and all, ready to be copied."""
+    return (resources.files("offmanifold.jobs") / "presets" / f"{name}.yaml").read_text()
+
+
+def load_spec(source: str, overrides: tuple[str, ...] = ()) -> AuditSpec:
+    """Reads and validates the spec at a path, or the preset of that name.
+
+    Relative paths in a file are taken from the file's folder. ``overrides`` are ``KEY=VALUE`` with
+    dotted keys; an element of a list is addressed by its name (``groups.train.count=8``).
+
+    Raises:
+        SpecError: naming the file, the key, what was expected and what to do.
+    """
+    path = Path(source)
+    if path.is_file():
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise SpecError(f"{source}: cannot be read: {error}") from error
+        base = path.resolve().parent
+    elif source in preset_names():
+        text, base = preset_text(source), Path.cwd()
+    else:
+        presets = ", ".join(preset_names())
+        raise SpecError(f"{source}: no such file, nor a preset (presets: {presets})")
+    return parse_spec(text, base, overrides, source)
+
+
+def parse_spec(text: str, base: Path, overrides: tuple[str, ...], source: str) -> AuditSpec:
+    """The spec in ``text``; ``base`` resolves relative paths; ``source`` names it in errors."""
+    try:
+        content = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise SpecError(f"{source}: not valid YAML: {error}") from error
+    if not isinstance(content, dict):
+        raise SpecError(f"{source}: expected a mapping of keys, found {type(content).__name__}")
+    for override in overrides:
+        apply_override(content, override)
+    try:
+        spec = AuditSpec.model_validate(content)
+    except ValidationError as error:
+        raise SpecError(f"{source}: {_explain(error)}") from error
+    return _with_absolute_paths(spec, base)
+
+
+def dump_spec(spec: AuditSpec) -> str:
+    """The resolved spec as YAML, every default written out."""
+    return yaml.safe_dump(spec.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def apply_override(content: dict[str, Any], override: str) -> None:
+    """Sets one dotted ``KEY=VALUE`` in a spec's mapping, in place; the value is read as YAML.
+
+    Raises:
+        SpecError: for text without ``=``, a bad value, or a key that leads nowhere.
+    """
+    key, equals, text = override.partition("=")
+    if not equals or not key:
+        raise SpecError(f"--set {override}: expected KEY=VALUE, such as cluster.executor=serial")
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise SpecError(f"--set {override}: the value is not valid YAML") from error
+    node: Any = content
+    *parents, last = key.split(".")
+    for step in parents:
+        node = _descend(node, step, override)
+    if not isinstance(node, dict):
+        raise SpecError(f"--set {override}: {'.'.join(parents)} is not a mapping")
+    node[last] = value
+
+
+def _descend(node: Any, step: str, override: str) -> Any:
+    if isinstance(node, list):
+        for element in node:
+            if isinstance(element, dict) and element.get("name") == step:
+                return element
+        names = [str(element.get("name")) for element in node if isinstance(element, dict)]
+        raise SpecError(f"--set {override}: nothing there is named {step!r} (there: {names})")
+    if isinstance(node, dict):
+        if node.get(step) is None:
+            node[step] = {}
+        return node[step]
+    raise SpecError(f"--set {override}: {step!r} leads nowhere")
+
+
+def _explain(error: ValidationError) -> str:
+    return "; ".join(_explain_one(detail) for detail in error.errors())
+
+
+def _explain_one(detail: Any) -> str:
+    location = ".".join(str(step) for step in detail["loc"])
+    if detail["type"] == "extra_forbidden":
+        known = _keys_at(detail["loc"][:-1])
+        close = difflib.get_close_matches(str(detail["loc"][-1]), known, n=1)
+        hint = f"did you mean {close[0]!r}?" if close else f"known keys: {', '.join(known)}"
+        return f"{location}: unknown key; {hint}"
+    if detail["type"] == "missing":
+        return f"{location}: missing; add this key"
+    message = detail["msg"].removeprefix("Value error, ")
+    if detail["type"] == "value_error":
+        return f"{location}: {message}" if location else message
+    return f"{location}: {message[0].lower()}{message[1:]}, found {detail['input']!r}"
+
+
+def _keys_at(location: tuple[int | str, ...]) -> list[str]:
+    model: type[BaseModel] = AuditSpec
+    for step in location:
+        if isinstance(step, int):
+            continue
+        annotation = model.model_fields[step].annotation
+        candidates = [annotation, *getattr(annotation, "__args__", ())]
+        model = next(c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel))
+    return sorted(model.model_fields)
+
+
+def _with_absolute_paths(spec: AuditSpec, base: Path) -> AuditSpec:
+    def absolute(path: str | None) -> str | None:
+        return None if path is None else str((base / Path(path).expanduser()).resolve())
+
+    groups = tuple(
+        group.model_copy(update={"path": absolute(group.path)}) for group in spec.groups
+    )
+    generators = tuple(
+        generator.model_copy(
+            update={
+                "source": generator.source if ":" in generator.source else absolute(generator.source),
+                "import_path": absolute(generator.import_path or ".")
+                if generator.is_python
+                else None,
+            }
+        )
+        for generator in spec.generators
+    )
+    stages = spec.stages
+    if stages.neighbours is not None:
+        path = absolute(stages.neighbours.path)
+        neighbours = stages.neighbours.model_copy(update={"path": path})
+        stages = stages.model_copy(update={"neighbours": neighbours})
+    if stages.inversion is not None:
+        weights = absolute(stages.inversion.perceptual.weights)
+        perceptual = stages.inversion.perceptual.model_copy(update={"weights": weights})
+        inversion = stages.inversion.model_copy(update={"perceptual": perceptual})
+        stages = stages.model_copy(update={"inversion": inversion})
+    return spec.model_copy(update={"groups": groups, "generators": generators, "stages": stages})

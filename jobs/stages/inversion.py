@@ -1,0 +1,63 @@
+"""Plans the ``inversion`` stage: every image, under its conditions, in every generator."""
+
+from ...workers.shard import Item, Shard, chunk
+from ..spec import InversionSpec
+from .images import generator_settings
+from .stage import AuditContext, Estimate, PlanContext, Stage, conditions_of, pairs
+
+
+def _settings(context: AuditContext) -> InversionSpec:
+    assert context.spec.stages.inversion is not None
+    return context.spec.stages.inversion
+
+
+def plan(context: PlanContext) -> list[Shard]:
+    """Shards of (generator, image, condition), in the order of groups and images."""
+    spec = _settings(context)
+    shards: list[Shard] = []
+    for generator in context.facts.generators.values():
+        settings = {
+            **generator_settings(generator),
+            "iterations": spec.iterations,
+            "restarts": spec.restarts,
+            "candidates": spec.candidates,
+            "learning_rate": spec.learning_rate,
+            "distance": spec.distance,
+        }
+        if spec.distance == "lpips":
+            settings["perceptual_network"] = spec.perceptual.network
+            settings["perceptual_weights"] = spec.perceptual.weights
+        items = [
+            Item(
+                generator=generator.name,
+                condition=condition,
+                group=group.name,
+                image_id=image.image_id,
+                label=image.label,
+                seed=context.seed("inversion", generator.name, condition, image.image_id),
+                image_part=image.part,
+                image_row=image.row,
+            )
+            for group in context.spec.groups
+            for position, image in enumerate(context.images_under(generator, group))
+            for condition in conditions_of(generator, group, image.label, position)
+        ]
+        compute = "offmanifold.workers.inversion:compute"
+        shards += chunk("inversion", compute, settings, items, spec.shard_items)
+    return shards
+
+
+def _estimate(context: AuditContext) -> Estimate:
+    spec, items = _settings(context), pairs(context)
+    per_item = spec.restarts * (spec.iterations + spec.candidates)
+    return Estimate(items, -(-items // spec.shard_items), items * per_item)
+
+
+STAGE = Stage(
+    name="inversion",
+    description="each image's nearest point on the manifold, from several restarts",
+    needs=("images",),
+    enabled=lambda spec: spec.stages.inversion is not None,
+    plan=plan,
+    estimate=_estimate,
+)

@@ -1,0 +1,20 @@
+"""The stages, in an order in which each finds what it needs complete."""
+
+from ..spec import AuditSpec
+from . import convergence, images, inversion, likelihood, neighbours, tuning, variance
+from .stage import Stage
+
+STAGES: tuple[Stage, ...] = (
+    images.STAGE,
+    neighbours.STAGE,
+    inversion.STAGE,
+    variance.STAGE,
+    tuning.STAGE,
+    likelihood.STAGE,
+    convergence.STAGE,
+)
+
+
+def stages_of(spec: AuditSpec) -> list[Stage]:
+    """The stages that a spec asks for, in order."""
+    return [stage for stage in STAGES if stage.enabled(spec)]

@@ -1,0 +1,161 @@
+"""What a stage is: its needs, its plan, and what it will cost."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from ...workers.schema import STATUS_OK
+from ...workers.shard import Shard, item_seed
+from ..run_directory import RunDirectory
+from ..spec import AuditSpec, GroupSpec
+from ..validation import Facts, GeneratorFacts
+
+
+@dataclass(frozen=True)
+class ImageRecord:
+    """A materialised image: ``generator`` is the one that made it, None for a dataset's."""
+
+    image_id: str
+    group: str
+    generator: str | None
+    label: int | None
+    part: str
+    row: int
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a stage will compute: items, shards and generator evaluations (gradients included)."""
+
+    items: int
+    shards: int
+    evaluations: int
+
+
+class AuditContext:
+    """What estimates read: the spec, and the facts of what it names."""
+
+    def __init__(self, spec: AuditSpec, facts: Facts) -> None:
+        self.spec = spec
+        self.facts = facts
+
+    def group_size(self, group: GroupSpec) -> int:
+        """How many images the group asks for."""
+        if group.count is not None:
+            return group.count
+        length = self.facts.groups[group.name].length
+        assert length is not None, "validation asks for a count where a dataset has no end"
+        return length
+
+
+class PlanContext(AuditContext):
+    """What planners read besides: the results of the stages that are finished."""
+
+    def __init__(self, spec: AuditSpec, facts: Facts, run: RunDirectory) -> None:
+        super().__init__(spec, facts)
+        self.run = run
+        self.plans: dict[str, list[Shard]] = {}
+
+    def shard_ids(self, stage: str) -> list[str]:
+        """The ids of a stage that has been planned."""
+        return [shard.id for shard in self.plans[stage]]
+
+    def seed(self, *parts: object) -> int:
+        """The random stream of an item."""
+        return item_seed(self.spec.seed, *parts)
+
+    @cached_property
+    def images(self) -> list[ImageRecord]:
+        """The images that were materialised without error."""
+        columns = ["status", "image_id", "group", "generator", "label"]
+        records = []
+        for shard in self.plans["images"]:
+            rows = self.run.read("images", [shard.id], columns).to_pylist()
+            for index, row in enumerate(rows):
+                if row.pop("status") == STATUS_OK:
+                    records.append(ImageRecord(**row, part=shard.id, row=index))
+        return records
+
+    def images_under(self, generator: GeneratorFacts, group: GroupSpec) -> list[ImageRecord]:
+        """A group's images as ``generator`` is audited with them: its own generated ones only."""
+        return [
+            image
+            for image in self.images
+            if image.group == group.name and image.generator in (None, generator.name)
+        ]
+
+    def variance(self, generator: str) -> float:
+        """The observation variance that the variance stage found.
+
+        Raises:
+            RuntimeError: when it could not be fitted.
+        """
+        columns = ["generator", "variance", "error"]
+        rows = self.run.read("variance", self.shard_ids("variance"), columns).to_pylist()
+        row = next(row for row in rows if row["generator"] == generator)
+        if row["variance"] is None:
+            raise RuntimeError(f"stage variance: {row['error']}")
+        return float(row["variance"])
+
+
+def own_condition(generator: GeneratorFacts, label: int | None, position: int) -> int | None:
+    """An image's own class; images without a label meet the classes in turn."""
+    if generator.num_classes == 0:
+        return None
+    return label if label is not None else position % generator.num_classes
+
+
+def conditions_of(
+    generator: GeneratorFacts, group: GroupSpec, label: int | None, position: int
+) -> list[int | None]:
+    """The conditions under which an image of the group is evaluated."""
+    if generator.num_classes and group.conditions == "all":
+        return list(range(generator.num_classes))
+    return [own_condition(generator, label, position)]
+
+
+def balanced_choice(
+    labels: tuple[int, ...] | None, length: int | None, count: int, seed: int
+) -> list[int]:
+    """``count`` positions without replacement, classes as even as the labels allow, sorted."""
+    if length is None:
+        return list(range(count))
+    order = np.random.default_rng(seed).permutation(length)
+    if labels is not None:
+        seen: dict[int, int] = {}
+        ranks = np.empty(length, dtype=np.int64)
+        for position in order.tolist():
+            ranks[position] = seen[labels[position]] = seen.get(labels[position], -1) + 1
+        order = order[np.argsort(ranks[order], kind="stable")]
+    return sorted(order[:count].tolist())
+
+
+def pairs(context: AuditContext) -> int:
+    """How many (generator, image, condition) a per-image stage has, simulated ones left out."""
+    return sum(
+        group_pairs(context, generator, group)
+        for generator in context.facts.generators.values()
+        for group in context.spec.groups
+        if group.role != "simulated"
+    )
+
+
+def group_pairs(context: AuditContext, generator: GeneratorFacts, group: GroupSpec) -> int:
+    """How many (image, condition) a generator meets in a group."""
+    return context.group_size(group) * len(conditions_of(generator, group, 0, 0))
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stage: ``plan`` may read the results of the stages it ``needs``; ``estimate`` may not."""
+
+    name: str
+    description: str
+    needs: tuple[str, ...]
+    enabled: Callable[[AuditSpec], bool]
+    plan: Callable[[PlanContext], list[Shard]]
+    estimate: Callable[[AuditContext], Estimate]
+
+

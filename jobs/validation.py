@@ -1,0 +1,154 @@
+"""What a spec names, opened and checked before any work: generators, image sets, their fit."""
+
+from dataclasses import dataclass
+
+from ..workers.datasets import DatasetError, ImageSet, open_dataset
+from ..workers.generators import GeneratorError, describe_generator
+from .spec import MODEL_ROLES, AuditSpec, GroupSpec
+from .spec_loading import SpecError
+
+
+@dataclass(frozen=True)
+class GeneratorFacts:
+    """What planning needs to know of a generator."""
+
+    name: str
+    source: str
+    import_path: str | None
+    sha256: str
+    num_classes: int
+    image_shape: tuple[int, int, int]
+    evaluations_per_second: float | None
+
+
+@dataclass(frozen=True)
+class DatasetFacts:
+    """What planning needs to know of an image set; ``length`` is None for an endless one."""
+
+    dataset: str
+    split: str | None
+    path: str | None
+    sha256: str
+    num_classes: int
+    labels: tuple[int, ...] | None
+    length: int | None
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Everything a spec names; ``groups`` by group name, ``reference`` of the neighbours stage."""
+
+    generators: dict[str, GeneratorFacts]
+    groups: dict[str, DatasetFacts]
+    reference: DatasetFacts | None
+    image_shape: tuple[int, int, int]
+
+
+def gather_facts(spec: AuditSpec) -> Facts:
+    """Opens all that the spec names and checks that it fits together.
+
+    Raises:
+        SpecError: naming the key, what was found, what was expected and what to do.
+    """
+    generators = _generators(spec)
+    image_shape = _common_shape(generators)
+    groups: dict[str, DatasetFacts] = {}
+    for group in spec.groups:
+        if group.role in MODEL_ROLES or group.dataset is None:
+            continue
+        key = f"groups.{group.name}"
+        facts = _dataset(key, group.dataset, group.split, group.path, image_shape, spec.seed)
+        _check_count(key, group, facts)
+        if group.role in ("train", "test"):
+            _check_classes(key, facts, generators)
+        groups[group.name] = facts
+    reference = None
+    stage = spec.stages.neighbours
+    if stage is not None:
+        key = "stages.neighbours"
+        reference = _dataset(key, stage.dataset, stage.split, stage.path, image_shape, spec.seed)
+        if reference.length is None:
+            raise SpecError(f"{key}.dataset: {stage.dataset} has no end; name a set of real images")
+    return Facts(generators, groups, reference, image_shape)
+
+
+def _generators(spec: AuditSpec) -> dict[str, GeneratorFacts]:
+    generators: dict[str, GeneratorFacts] = {}
+    for generator in spec.generators:
+        try:
+            found = describe_generator(generator.source, base_dir=generator.import_path)
+        except GeneratorError as error:
+            raise SpecError(f"generators.{generator.name}.source: {error}") from error
+        generators[generator.name] = GeneratorFacts(
+            generator.name,
+            generator.source,
+            generator.import_path,
+            found.sha256,
+            found.num_classes,
+            found.image_shape,
+            found.evaluations_per_second,
+        )
+    return generators
+
+
+def _common_shape(generators: dict[str, GeneratorFacts]) -> tuple[int, int, int]:
+    shapes = {facts.image_shape for facts in generators.values()}
+    if len(shapes) > 1:
+        found = ", ".join(f"{facts.name} {facts.image_shape}" for facts in generators.values())
+        raise SpecError(f"generators: image shapes differ ({found}); audit them in separate specs")
+    return shapes.pop()
+
+
+def _dataset(
+    key: str,
+    dataset: str,
+    split: str | None,
+    path: str | None,
+    image_shape: tuple[int, int, int],
+    seed: int,
+) -> DatasetFacts:
+    try:
+        images = open_dataset(
+            dataset,
+            split=split or "",
+            path=path,
+            image_shape=image_shape,
+            seed=seed,
+        )
+    except DatasetError as error:
+        raise SpecError(f"{key}: {error}") from error
+    return _dataset_facts(images, dataset, split, path)
+
+
+def _dataset_facts(
+    images: ImageSet, dataset: str, split: str | None, path: str | None
+) -> DatasetFacts:
+    labels = images.labels()
+    return DatasetFacts(
+        dataset,
+        split,
+        path,
+        images.hash(),
+        images.num_classes,
+        None if labels is None else tuple(labels.tolist()),
+        images.length,
+    )
+
+
+def _check_count(key: str, group: GroupSpec, facts: DatasetFacts) -> None:
+    if facts.length is None and group.count is None:
+        raise SpecError(f"{key}: {group.dataset} has no end; say how many images with count")
+    if facts.length is not None and group.count is not None and group.count > facts.length:
+        raise SpecError(
+            f"{key}.count: {group.count} images asked for, {group.dataset} has {facts.length}"
+        )
+
+
+def _check_classes(key: str, facts: DatasetFacts, generators: dict[str, GeneratorFacts]) -> None:
+    for generator in generators.values():
+        if 0 < generator.num_classes < facts.num_classes:
+            raise SpecError(
+                f"{key}.dataset: {facts.dataset} has {facts.num_classes} classes, generator "
+                f"{generator.name} has {generator.num_classes}: its class "
+                f"{facts.num_classes - 1} cannot be generated; audit a subset of the classes"
+            )

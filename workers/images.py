@@ -1,0 +1,76 @@
+"""The ``images`` stage: every group of images materialised once, generated images included."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from ..core.likelihood import simulate
+from .conditions import condition_tensor
+from .datasets import ImageError, ImageSet, open_dataset
+from .resources import Resources
+from .outcome import Failure, Outcome
+from .shard import Item
+
+
+def compute_dataset(
+    items: Sequence[Item], settings: Mapping[str, Any], resources: Resources
+) -> list[Outcome]:
+    """Rows of the ``images`` table for images of a dataset; a bad image is its own failure."""
+    del resources
+    images = open_dataset(
+        settings["dataset"],
+        split=settings["split"] or "",
+        path=settings["path"],
+        image_shape=tuple(settings["image_shape"]),
+        seed=settings["seed"],
+    )
+    return [_dataset_row(images, item, tuple(settings["image_shape"])) for item in items]
+
+
+def _dataset_row(images: ImageSet, item: Item, image_shape: tuple[int, int, int]) -> Outcome:
+    if item.index is None:
+        raise ValueError(f"item {item.image_id} has no index in its dataset")
+    try:
+        pixels, label = images.image(item.index)
+    except ImageError as error:
+        return Failure(str(error))
+    source = images.source(item.index)
+    if pixels.shape != image_shape:
+        return Failure(
+            f"{source}: the image has shape {pixels.shape}, the generator makes {image_shape}; "
+            "resize the image set"
+        )
+    return {**_pixel_columns(pixels), "label": label, "source": source}
+
+
+def compute_generated(
+    items: Sequence[Item], settings: Mapping[str, Any], resources: Resources
+) -> list[Outcome]:
+    """Rows of the ``images`` table for noise-free images G(z) with z from the prior."""
+    generator = resources.generator(settings)
+    condition = condition_tensor(items, resources.device)
+    seeds = [item.seed for item in items]
+    with torch.no_grad():
+        images, latent = simulate(generator, condition, 0.0, seeds)
+    return [
+        {
+            **_pixel_columns(image),
+            "source": f"{item.generator}:seed:{item.seed}",
+            "latent": code.tolist(),
+        }
+        for item, image, code in zip(
+            items, images.cpu().numpy(), latent.cpu().numpy(), strict=True
+        )
+    ]
+
+
+def _pixel_columns(pixels: np.ndarray[Any, np.dtype[np.float32]]) -> dict[str, Any]:
+    channels, height, width = pixels.shape
+    return {
+        "channels": channels,
+        "height": height,
+        "width": width,
+        "pixels": pixels.astype(np.float32).ravel().tolist(),
+    }

@@ -1,0 +1,57 @@
+"""The ``inversion`` stage: each image's nearest point on the generator's manifold [IP Eq. 3]."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import math
+
+from ..core.image_metrics import psnr
+from ..core.inversion import Distance, InversionSettings, invert, mean_squared_error
+from .conditions import condition_tensor
+from .resources import Resources
+from .outcome import Failure, Outcome
+from .shard import Item
+
+
+def compute(
+    items: Sequence[Item], settings: Mapping[str, Any], resources: Resources
+) -> list[Outcome]:
+    """Rows of the ``inversion`` table; an inversion without a finite error is a failure."""
+    inversion = invert(
+        resources.generator(settings),
+        resources.images(items),
+        condition_tensor(items, resources.device),
+        InversionSettings(
+            iterations=settings["iterations"],
+            restarts=settings["restarts"],
+            candidates=settings["candidates"],
+            learning_rate=settings["learning_rate"],
+        ),
+        [item.seed for item in items],
+        _distance(settings, resources),
+    )
+    return [
+        {
+            "mse": mse,
+            "psnr": float(psnr(mse)),
+            "distance": distance,
+            "restart_distance": restarts,
+            "latent": latent,
+            "iterations": inversion.iterations,
+        }
+        if math.isfinite(mse)
+        else Failure("inversion found no finite reconstruction error; is the generator's output finite?")
+        for mse, distance, restarts, latent in zip(
+            inversion.mse.tolist(),
+            inversion.distance.tolist(),
+            inversion.restart_distance.tolist(),
+            inversion.latent.tolist(),
+            strict=True,
+        )
+    ]
+
+
+def _distance(settings: Mapping[str, Any], resources: Resources) -> Distance:
+    if settings["distance"] == "mse":
+        return mean_squared_error
+    return resources.perceptual(settings["perceptual_network"], settings["perceptual_weights"])

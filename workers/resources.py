@@ -1,0 +1,120 @@
+"""What a worker process holds on to between shards: models, image sets and the run's images."""
+
+import io
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow.parquet as pq
+import torch
+from torch import Tensor
+
+from ..cluster.storage import LocalStorage
+from ..core.generators.protocol import Generator
+from ..core.inversion import Distance
+from .datasets import open_dataset
+from .generators import open_generator
+from .shard import Item, part_path
+
+_IMAGE_PARTS_KEPT = 8
+
+
+@dataclass(frozen=True)
+class StoredImage:
+    """A row of the ``images`` table: where it came from, and its pixels unless it failed."""
+
+    source: str | None
+    pixels: npt.NDArray[np.float32] | None
+
+
+class Resources:
+    """Opens each generator, reference set and image part once a process, on one device.
+
+    Args:
+        storage: The run directory.
+        device: Where tensors live.
+    """
+
+    def __init__(self, storage: LocalStorage, device: torch.device) -> None:
+        self.storage = storage
+        self.device = device
+        self._generators: dict[tuple[str, str | None], Generator] = {}
+        self._references: dict[str, tuple[npt.NDArray[np.float32], npt.NDArray[np.int64], list[str]]] = {}
+        self._distances: dict[tuple[str, str | None], Distance] = {}
+        self._image_parts: OrderedDict[str, list[StoredImage]] = OrderedDict()
+
+    def generator(self, settings: Mapping[str, Any]) -> Generator:
+        """The generator that a shard's settings name (``source``, ``import_path``)."""
+        key = (settings["source"], settings["import_path"])
+        if key not in self._generators:
+            opened = open_generator(key[0], base_dir=key[1])
+            self._generators[key] = opened.generator.to(self.device)
+        return self._generators[key]
+
+    def perceptual(self, network: str, weights: str | None) -> Distance:
+        """The LPIPS distance with that backbone."""
+        from .perceptual import open_perceptual
+
+        key = (network, weights)
+        if key not in self._distances:
+            self._distances[key] = open_perceptual(network, weights, self.device)
+        return self._distances[key]
+
+    def reference(
+        self, settings: Mapping[str, Any]
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64], list[str]]:
+        """A whole image set as (pixels [N, D], labels [N] with -1 for none, sources [N])."""
+        key = settings["hash"]
+        if key not in self._references:
+            images = open_dataset(
+                settings["dataset"],
+                split=settings["split"] or "",
+                path=settings["path"],
+                image_shape=tuple(settings["image_shape"]),
+                seed=settings["seed"],
+            )
+            pixels, labels = images.arrays()
+            sources = [images.source(index) for index in range(len(pixels))]
+            self._references[key] = (pixels.reshape(len(pixels), -1), labels, sources)
+        return self._references[key]
+
+    def images(self, items: Sequence[Item]) -> Tensor:
+        """The items' images from the run's ``images`` table, float32 [items, C, H, W] in [0, 1]."""
+        return torch.from_numpy(np.stack([self._image(item) for item in items])).to(self.device)
+
+    def source(self, item: Item) -> str | None:
+        """Where the item's image came from, as its dataset names it."""
+        return self._stored(item).source
+
+    def _image(self, item: Item) -> npt.NDArray[np.float32]:
+        pixels = self._stored(item).pixels
+        if pixels is None:
+            raise ValueError(f"image {item.image_id} failed in the images stage")
+        return pixels
+
+    def _stored(self, item: Item) -> StoredImage:
+        if item.image_part is None or item.image_row is None:
+            raise ValueError(f"item {item.image_id} names no stored image")
+        return self._part(item.image_part)[item.image_row]
+
+    def _part(self, part: str) -> list[StoredImage]:
+        if part in self._image_parts:
+            self._image_parts.move_to_end(part)
+            return self._image_parts[part]
+        content = self.storage.read(part_path("images", part))
+        columns = ["source", "pixels", "channels", "height", "width"]
+        rows = pq.read_table(io.BytesIO(content), columns=columns).to_pylist()
+        self._image_parts[part] = [_stored_image(row) for row in rows]
+        if len(self._image_parts) > _IMAGE_PARTS_KEPT:
+            self._image_parts.popitem(last=False)
+        return self._image_parts[part]
+
+
+def _stored_image(row: dict[str, Any]) -> StoredImage:
+    if row["pixels"] is None:
+        return StoredImage(row["source"], None)
+    shape = (row["channels"], row["height"], row["width"])
+    return StoredImage(row["source"], np.asarray(row["pixels"], np.float32).reshape(shape))

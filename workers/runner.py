@@ -1,0 +1,178 @@
+"""The worker: turns a shard into one published part, with a row for every item, whatever fails."""
+
+import importlib
+import io
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+
+from ..cluster.storage import LocalStorage, StorageError
+from .outcome import Failure, Outcome, Row
+from .resources import Resources
+from .schema import SCHEMAS, STATUS_FAILED, STATUS_KILLED_WORKER, STATUS_OK
+from .shard import Item, Shard
+
+SECONDS_KEY = "offmanifold.seconds"
+
+Compute = Callable[[Sequence[Item], Mapping[str, Any], Resources], Sequence[Outcome]]
+
+
+@dataclass(frozen=True)
+class ShardReport:
+    """What came of a shard: counts and seconds, never rows."""
+
+    task_id: str
+    rows: int
+    failed: int
+    seconds: float
+    published: bool
+
+
+@dataclass(frozen=True)
+class WorkerFactory:
+    """Makes a :class:`ShardWorker` in the process that will run it.
+
+    Args:
+        root: The run directory.
+        threads: Threads for numerical libraries; fixed, since it decides the order of sums.
+        use_gpu: Whether a GPU was assigned to the worker.
+    """
+
+    root: str
+    threads: int
+    use_gpu: bool
+
+    def __call__(self) -> "ShardWorker":
+        """A worker with its threads and device set."""
+        torch.set_num_threads(self.threads)
+        device = torch.device("cuda" if self.use_gpu else "cpu")
+        return ShardWorker(LocalStorage(Path(self.root)), device)
+
+
+class ShardWorker:
+    """Computes shards of any stage and publishes their parts in the run directory."""
+
+    def __init__(self, storage: LocalStorage, device: torch.device) -> None:
+        self._storage = storage
+        self._resources = Resources(storage, device)
+        self._batch_limit: int | None = None
+
+    def compute(self, payload: Shard, start: int, stop: int) -> ShardReport:
+        """Computes items ``start:stop``; the whole shard is published, a piece kept as scratch.
+
+        Raises:
+            StorageError: when rows cannot be written; an item's own error becomes its row.
+        """
+        began = time.perf_counter()
+        items = payload.items[start:stop]
+        rows = [
+            _row(item, outcome)
+            for item, outcome in zip(items, self._outcomes(payload, items), strict=True)
+        ]
+        if stop - start < len(payload.items):
+            content = _serialise(payload.stage, rows, time.perf_counter() - began)
+            self._storage.write(_scratch_path(payload.id, start, stop), content)
+            return _report(payload, rows, began, published=False)
+        return self._publish(payload, rows, began)
+
+    def assemble(
+        self, payload: Shard, spans: Sequence[tuple[int, int]], lost: Mapping[int, str]
+    ) -> ShardReport:
+        """Publishes a shard from its scratch pieces and a failed row for each lost item."""
+        began = time.perf_counter()
+        rows: dict[int, Row] = {
+            index: _failed_row(payload.items[index], STATUS_KILLED_WORKER, error)
+            for index, error in lost.items()
+        }
+        for start, stop in spans:
+            content = self._storage.read(_scratch_path(payload.id, start, stop))
+            piece = pq.read_table(io.BytesIO(content)).to_pylist()
+            rows.update(zip(range(start, stop), piece, strict=True))
+        report = self._publish(payload, [rows[index] for index in range(len(payload.items))], began)
+        for start, stop in spans:
+            self._storage.delete(_scratch_path(payload.id, start, stop))
+        return report
+
+    def _publish(self, shard: Shard, rows: list[Row], began: float) -> ShardReport:
+        content = _serialise(shard.stage, rows, time.perf_counter() - began)
+        published = self._storage.publish(shard.part, content)
+        return _report(shard, rows, began, published)
+
+    def _outcomes(self, shard: Shard, items: Sequence[Item]) -> list[Outcome]:
+        module, _, function = shard.compute.partition(":")
+        compute: Compute = getattr(importlib.import_module(module), function)
+        size = self._batch_limit or len(items)
+        return [
+            outcome
+            for start in range(0, len(items), size)
+            for outcome in self._attempt(compute, shard, items[start : start + size])
+        ]
+
+    def _attempt(
+        self, compute: Compute, shard: Shard, items: Sequence[Item]
+    ) -> Sequence[Outcome]:
+        try:
+            return compute(items, shard.settings, self._resources)
+        except StorageError:
+            raise
+        except torch.OutOfMemoryError as error:
+            if len(items) == 1:
+                return [_failure(error)]
+            self._batch_limit = len(items) // 2
+        except Exception as error:  # noqa: BLE001 - quarantine: the item's row carries the error
+            if len(items) == 1:
+                return [_failure(error)]
+        half = len(items) // 2
+        return [
+            *self._attempt(compute, shard, items[:half]),
+            *self._attempt(compute, shard, items[half:]),
+        ]
+
+
+def _failure(error: BaseException) -> Failure:
+    return Failure(f"{type(error).__name__}: {error}")
+
+
+def _row(item: Item, outcome: Outcome) -> Row:
+    if isinstance(outcome, Failure):
+        return _failed_row(item, STATUS_FAILED, outcome.error)
+    return {**_keys(item), "status": STATUS_OK, "error": None, **outcome}
+
+
+def _failed_row(item: Item, status: str, error: str) -> Row:
+    return {**_keys(item), "status": status, "error": error}
+
+
+def _keys(item: Item) -> Row:
+    return {
+        "generator": item.generator,
+        "condition": item.condition,
+        "group": item.group,
+        "image_id": item.image_id,
+        "label": item.label,
+    }
+
+
+def _serialise(stage: str, rows: list[Row], seconds: float) -> bytes:
+    schema = SCHEMAS[stage]
+    metadata: dict[str | bytes, str | bytes] = {SECONDS_KEY: f"{seconds:.3f}"}
+    metadata.update(schema.metadata or {})
+    table = pa.Table.from_pylist(rows, schema=schema.with_metadata(metadata))
+    sink = io.BytesIO()
+    pq.write_table(table, sink, compression="zstd")
+    return sink.getvalue()
+
+
+def _scratch_path(shard_id: str, start: int, stop: int) -> str:
+    return f"_scratch/{shard_id}/{start}-{stop}.parquet"
+
+
+def _report(shard: Shard, rows: Sequence[Row], began: float, published: bool) -> ShardReport:
+    failed = sum(row["status"] != STATUS_OK for row in rows)
+    return ShardReport(shard.id, len(rows), failed, time.perf_counter() - began, published)

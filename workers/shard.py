@@ -1,0 +1,107 @@
+"""Shards: the unit of work, with an identity made of everything its rows depend on.
+
+A shard's id hashes its stage, settings, inputs, items and the schema version: not the worker
+count, not the machine. A changed setting therefore changes the id, and old parts are never taken
+for new ones.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from .schema import SCHEMA_VERSION
+
+PART_SUFFIX = ".parquet"
+
+
+@dataclass(frozen=True)
+class Item:
+    """One (generator, condition, image) to compute: a row of the stage's table.
+
+    ``seed`` is the item's own random stream. ``image_part`` and ``image_row`` say where the run's
+    ``images`` table holds the pixels. For an image that is yet to be made, ``index`` is its
+    position in the dataset, or ``image_seed`` the stream that draws it from the model.
+    """
+
+    generator: str | None
+    condition: int | None
+    group: str
+    image_id: str
+    label: int | None
+    seed: int
+    image_part: str | None = None
+    image_row: int | None = None
+    index: int | None = None
+    image_seed: int | None = None
+
+
+@dataclass(frozen=True)
+class Shard:
+    """A fixed list of items of one stage, with the settings that all of them share.
+
+    ``compute`` is the ``module:function`` that turns items into rows. ``settings`` holds plain
+    JSON values only: it is part of the id.
+    """
+
+    stage: str
+    compute: str
+    settings: Mapping[str, Any]
+    items: tuple[Item, ...]
+
+    @property
+    def id(self) -> str:
+        """The first 16 hex digits of the SHA-256 of all that the rows depend on."""
+        return content_id(
+            {
+                "schema_version": SCHEMA_VERSION,
+                "stage": self.stage,
+                "settings": self.settings,
+                "items": [asdict(item) for item in self.items],
+            }
+        )
+
+    @property
+    def part(self) -> str:
+        """Where in the run directory the shard's rows are published."""
+        return part_path(self.stage, self.id)
+
+
+def part_path(stage: str, shard_id: str) -> str:
+    """The path of a shard's part, relative to the run directory."""
+    return f"{stage}/part-{shard_id}{PART_SUFFIX}"
+
+
+def shard_id_of(part_name: str) -> str:
+    """The shard id in a part's file name (``part-<id>.parquet``)."""
+    return part_name.removeprefix("part-").removesuffix(PART_SUFFIX)
+
+
+def content_id(content: object) -> str:
+    """16 hex digits of the SHA-256 of ``content`` as canonical JSON."""
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def item_seed(run_seed: int, *parts: object) -> int:
+    """A 63-bit seed from the run's seed and an item's identity (stage, generator, image, ...).
+
+    Independent of shard, order and worker, so that none of these ever changes a result.
+    """
+    text = json.dumps([run_seed, *parts], separators=(",", ":"))
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
+
+
+def chunk(
+    stage: str,
+    compute: str,
+    settings: Mapping[str, Any],
+    items: Sequence[Item],
+    shard_items: int,
+) -> list[Shard]:
+    """Cuts ``items`` into shards of at most ``shard_items``, in order."""
+    return [
+        Shard(stage, compute, settings, tuple(items[start : start + shard_items]))
+        for start in range(0, len(items), shard_items)
+    ]

@@ -1,0 +1,42 @@
+"""The ``variance`` stage: the observation variance of each generator, sigma^2 on [0, 1]."""
+
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from ..core.image_metrics import noise_variance
+from .resources import Resources
+from .outcome import Failure, Outcome
+from .schema import STATUS_OK
+from .shard import Item, part_path
+
+
+def compute(
+    items: Sequence[Item], settings: Mapping[str, Any], resources: Resources
+) -> list[Outcome]:
+    """One row a generator: a given value, or the maximum-likelihood fit to its reconstructions.
+
+    The fit is the mean squared error over the training images, each reconstructed under its own
+    condition [IP B.3].
+    """
+    if settings["value"] is not None:
+        return [{"variance": settings["value"], "n": None} for _ in items]
+    return [_fit(item, settings, resources) for item in items]
+
+
+def _fit(item: Item, settings: Mapping[str, Any], resources: Resources) -> Outcome:
+    own = {image_id: condition for image_id, condition in settings["own_conditions"]}
+    errors: list[float] = []
+    for shard_id in settings["inversion_parts"]:
+        content = resources.storage.read(part_path("inversion", shard_id))
+        columns = ["generator", "image_id", "condition", "status", "mse"]
+        for row in pq.read_table(io.BytesIO(content), columns=columns).to_pylist():
+            mine = row["generator"] == item.generator and row["image_id"] in own
+            if mine and row["condition"] == own[row["image_id"]] and row["status"] == STATUS_OK:
+                errors.append(row["mse"])
+    if not errors:
+        return Failure(f"no training image was inverted under {item.generator}: no variance to fit")
+    return {"variance": noise_variance(np.asarray(errors)), "n": len(errors)}
