@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 from offmanifold.core.statistics.classification import accuracy_interval, classify
-from offmanifold.core.statistics.densities import marginal_log_density, uniform_log_prior
+from offmanifold.core.statistics.marginal import marginal_log_density, uniform_log_prior
 from scipy.special import logsumexp
 from scipy.stats import binomtest, multivariate_normal
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis

@@ -1,0 +1,67 @@
+"""What the reducers know of a run besides its tables."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from ...core.statistics.typicality import TypicalitySettings
+from ...workers.shard import item_seed
+
+Role = Literal["train", "test", "generated", "simulated", "outlier"]
+Conditions = Literal["all", "own"]
+
+
+@dataclass(frozen=True)
+class GroupInfo:
+    """A group of images, its part in the comparisons, and the classes it was evaluated under."""
+
+    name: str
+    role: Role
+    conditions: Conditions
+
+
+@dataclass(frozen=True)
+class GeneratorInfo:
+    """A generator: ``num_classes`` is 0 for an unconditional one; shape (C, H, W)."""
+
+    name: str
+    num_classes: int
+    image_shape: tuple[int, int, int]
+
+    @property
+    def dimensions(self) -> int:
+        """D = C H W."""
+        channels, height, width = self.image_shape
+        return channels * height * width
+
+
+@dataclass(frozen=True)
+class ReduceContext:
+    """A run directory and its resolved settings."""
+
+    run_dir: Path
+    groups: Sequence[GroupInfo]
+    generators: Sequence[GeneratorInfo]
+    seed: int
+    resamples: int = 2000
+    typical_set_size: int = 50
+
+    @property
+    def typicality(self) -> TypicalitySettings:
+        """Settings of the typical-set test."""
+        return TypicalitySettings(set_size=self.typical_set_size)
+
+    def with_role(self, *roles: Role) -> list[GroupInfo]:
+        """Groups of these roles, in the order of the spec."""
+        return [group for group in self.groups if group.role in roles]
+
+    @property
+    def inliers(self) -> GroupInfo | None:
+        """The group that outliers are held against: the test images, else the training images."""
+        groups = self.with_role("test") or self.with_role("train")
+        return groups[0] if groups else None
+
+    def seed_of(self, *parts: object) -> int:
+        """Seed of one interval, from the run's seed and what it is the interval of."""
+        return item_seed(self.seed, "reduce", *parts)

@@ -1,0 +1,162 @@
+"""One quantity of one group: its value for every image under every class it was evaluated for."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from ...core.statistics.marginal import marginal_log_density, uniform_log_prior
+from ...workers.schema import STATUS_OK
+from .context import GeneratorInfo, GroupInfo, ReduceContext
+from .schema import MARGINAL, OWN
+from .tables import NO_CLASS, RunTableError
+
+Reduction = Callable[[np.ndarray], np.ndarray]
+
+
+@dataclass(frozen=True)
+class GroupValues:
+    """``by_class[i, c]`` of image i under class c, nan where it failed or was not planned.
+
+    Images are in the order of their ids. ``own_class`` is an image's label; images without one
+    take the classes in turn. An unconditional generator has a single column.
+    """
+
+    group: GroupInfo
+    image_id: np.ndarray
+    label: np.ndarray
+    own_class: np.ndarray
+    by_class: np.ndarray
+    conditional: bool
+
+    @property
+    def has_every_class(self) -> bool:
+        """Whether the group was evaluated under every class (or there are none)."""
+        return not self.conditional or self.group.conditions == "all"
+
+    @property
+    def own(self) -> np.ndarray:
+        """Each image's value under its own class, nan where that failed."""
+        values: np.ndarray = self.by_class[np.arange(len(self.by_class)), self.own_class]
+        return values
+
+    @property
+    def complete(self) -> np.ndarray:
+        """Which images have a value under every class."""
+        whole: np.ndarray = ~np.isnan(self.by_class).any(axis=1)
+        return whole
+
+    @property
+    def incomplete(self) -> int:
+        """Images that cannot be compared over classes because at least one failed."""
+        return int(np.sum(~self.complete)) if self.has_every_class else 0
+
+    def own_values(self) -> np.ndarray:
+        """Values under the own class of the images where that succeeded."""
+        own = self.own
+        kept: np.ndarray = own[~np.isnan(own)]
+        return kept
+
+    def over_classes(self, reduction: Reduction) -> np.ndarray:
+        """``reduction`` of the rows [images, classes] that are complete."""
+        return reduction(self.by_class[self.complete])
+
+    def log_density(self, condition: str) -> np.ndarray:
+        """Ln p(x), marginal over equally likely classes, or ln p(x|own class)."""
+        if condition == OWN:
+            return self.own_values()
+        prior = uniform_log_prior(self.by_class.shape[1])
+        return self.over_classes(lambda rows: marginal_log_density(rows, prior))
+
+
+def density_conditions(values: GroupValues) -> list[str]:
+    """Under which densities a group can be described."""
+    if not values.conditional:
+        return [MARGINAL]
+    return [OWN, MARGINAL] if values.has_every_class else [OWN]
+
+
+def common_density(*groups: GroupValues) -> str:
+    """The density under which groups are compared: marginal if all have every class, else own."""
+    return MARGINAL if all(values.has_every_class for values in groups) else OWN
+
+
+def group_values(
+    context: ReduceContext, frame: pd.DataFrame, column: str, generator: GeneratorInfo
+) -> dict[str, GroupValues]:
+    """The column's values by group, in the order of the spec; groups without rows are absent.
+
+    Raises:
+        RunTableError: a group the spec does not have, or images that miss planned classes.
+    """
+    mine = frame[frame["generator"] == generator.name]
+    unknown = set(mine["group"]) - {group.name for group in context.groups}
+    if unknown:
+        raise RunTableError(
+            f"the tables hold group {sorted(unknown)[0]!r}, which the spec does not have: "
+            "the run directory belongs to another spec"
+        )
+    rows_of = dict(list(mine.groupby("group")))
+    return {
+        group.name: _values(rows_of[group.name], column, group, generator)
+        for group in context.groups
+        if group.name in rows_of
+    }
+
+
+def _values(
+    rows: pd.DataFrame, column: str, group: GroupInfo, generator: GeneratorInfo
+) -> GroupValues:
+    condition = rows["condition"].to_numpy()
+    classes = max(generator.num_classes, 1)
+    known = range(generator.num_classes) if generator.num_classes else [NO_CLASS]
+    if not np.isin(condition, list(known)).all():
+        raise RunTableError(
+            f"group {group.name}, generator {generator.name}: conditions "
+            f"{sorted(set(condition.tolist()))} do not fit its {generator.num_classes} classes"
+        )
+    column_of = np.maximum(condition, 0)
+    image_id, row_of = np.unique(rows["image_id"].to_numpy(dtype=str), return_inverse=True)
+    present = np.zeros((len(image_id), classes), dtype=bool)
+    present[row_of, column_of] = True
+    label = np.full(len(image_id), NO_CLASS, dtype=np.int64)
+    label[row_of] = rows["label"].to_numpy()
+    whole = group.conditions == "all" or not generator.num_classes
+    _refuse_missing(present, whole, image_id, group, generator)
+    by_class = np.full((len(image_id), classes), np.nan)
+    succeeded = rows["status"].to_numpy() == STATUS_OK
+    by_class[row_of, column_of] = np.where(succeeded, rows[column].to_numpy(np.float64), np.nan)
+    own_class = (
+        np.where(label >= 0, label, np.arange(len(image_id)) % classes)
+        if whole
+        else present.argmax(axis=1)
+    )
+    if not generator.num_classes:
+        own_class = np.zeros(len(image_id), dtype=np.int64)
+    return GroupValues(
+        group=group,
+        image_id=image_id,
+        label=label,
+        own_class=own_class,
+        by_class=by_class,
+        conditional=generator.num_classes > 0,
+    )
+
+
+def _refuse_missing(
+    present: np.ndarray,
+    whole: bool,
+    image_id: np.ndarray,
+    group: GroupInfo,
+    generator: GeneratorInfo,
+) -> None:
+    counts = present.sum(axis=1)
+    wanted = present.shape[1] if whole else 1
+    wrong = np.flatnonzero(counts != wanted)
+    if len(wrong):
+        raise RunTableError(
+            f"group {group.name}, generator {generator.name}: {len(wrong)} images do not have "
+            f"the {wanted} rows that conditions: {group.conditions} asks for, the first "
+            f"{image_id[wrong[0]]} with {counts[wrong[0]]}: the run is not complete"
+        )

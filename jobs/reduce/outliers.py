@@ -1,0 +1,138 @@
+"""Outlier detection: can the generator tell its own domain's images from others?"""
+
+import numpy as np
+import pandas as pd
+
+from ...core.statistics.outliers import marginal_auc, per_class_auc
+from .context import GeneratorInfo, GroupInfo, ReduceContext
+from .groups import GroupValues, group_values
+from .reconstruction import reconstruction_errors
+from .schema import MARGINAL, NEAREST_CLASS, PER_CLASS_MEAN, SummaryRow, summary_row
+from .tables import read_stage, succeeded
+
+
+def reduce_outliers(context: ReduceContext) -> list[SummaryRow]:
+    """AUC by likelihood, by reconstruction and by 1-NN, each outlier group against the inliers.
+
+    The marginal (or the nearest class) where both groups have every class, and per class mean for
+    every class-conditional generator; the two are never mixed in one AUC.
+    """
+    inliers = context.inliers
+    if inliers is None:
+        return []
+    rows = []
+    for stage, column, method in (
+        ("likelihood", "log_likelihood", "likelihood"),
+        ("inversion", "mse", "reconstruction"),
+    ):
+        frame = read_stage(context.run_dir, stage, [column])
+        if frame is None:
+            continue
+        for generator in context.generators:
+            groups = group_values(context, frame, column, generator)
+            for outliers in context.with_role("outlier"):
+                if inliers.name in groups and outliers.name in groups:
+                    pair = groups[inliers.name], groups[outliers.name]
+                    rows += _pooled(context, generator, method, *pair)
+                    rows += _per_class(context, generator, method, *pair)
+    return rows + _neighbours(context, inliers)
+
+
+def _pooled(
+    context: ReduceContext,
+    generator: GeneratorInfo,
+    method: str,
+    inliers: GroupValues,
+    outliers: GroupValues,
+) -> list[SummaryRow]:
+    if not (inliers.has_every_class and outliers.has_every_class):
+        return []
+    if method == "likelihood":
+        condition: str | None = MARGINAL
+        scores = [-values.log_density(MARGINAL) for values in (inliers, outliers)]
+    else:
+        condition = NEAREST_CLASS if inliers.conditional else None
+        scores = [reconstruction_errors(values)[condition] for values in (inliers, outliers)]
+    if min(len(group) for group in scores) == 0:
+        return []
+    names = (generator.name, outliers.group.name, inliers.group.name)
+    seed = context.seed_of("auc", method, condition, *names)
+    result = marginal_auc(scores[0], scores[1], seed, resamples=context.resamples)
+    return [
+        summary_row(
+            f"outlier_auc_{method}",
+            result.interval,
+            generator=generator.name,
+            condition=condition,
+            group=outliers.group.name,
+            against=inliers.group.name,
+        )
+    ]
+
+
+def _per_class(
+    context: ReduceContext,
+    generator: GeneratorInfo,
+    method: str,
+    inliers: GroupValues,
+    outliers: GroupValues,
+) -> list[SummaryRow]:
+    if not inliers.conditional:
+        return []
+    sign = -1.0 if method == "likelihood" else 1.0
+    kept = ~np.isnan(inliers.own)
+    evaluated = ~np.isnan(outliers.by_class).all(axis=1)
+    classes_in = np.unique(inliers.own_class[kept])
+    classes_out = np.flatnonzero(~np.isnan(outliers.by_class).all(axis=0))
+    if len(np.intersect1d(classes_in, classes_out)) == 0:
+        return []
+    names = (generator.name, outliers.group.name, inliers.group.name)
+    result = per_class_auc(
+        sign * inliers.own[kept],
+        inliers.own_class[kept],
+        sign * outliers.by_class[evaluated],
+        context.seed_of("auc", method, PER_CLASS_MEAN, *names),
+        resamples=context.resamples,
+    )
+    return [
+        summary_row(
+            f"outlier_auc_{method}",
+            result.interval,
+            generator=generator.name,
+            condition=PER_CLASS_MEAN,
+            group=outliers.group.name,
+            against=inliers.group.name,
+        )
+    ]
+
+
+def _neighbours(context: ReduceContext, inliers: GroupInfo) -> list[SummaryRow]:
+    frame = read_stage(context.run_dir, "neighbours", ["distance"])
+    if frame is None:
+        return []
+    rows = []
+    distances = _distances(succeeded(frame))
+    for outliers in context.with_role("outlier"):
+        if inliers.name in distances and outliers.name in distances:
+            result = marginal_auc(
+                distances[inliers.name],
+                distances[outliers.name],
+                context.seed_of("auc", "neighbours", outliers.name, inliers.name),
+                resamples=context.resamples,
+            )
+            rows.append(
+                summary_row(
+                    "outlier_auc_neighbours",
+                    result.interval,
+                    group=outliers.name,
+                    against=inliers.name,
+                )
+            )
+    return rows
+
+
+def _distances(frame: pd.DataFrame) -> dict[str, np.ndarray]:
+    return {
+        str(name): rows.sort_values("image_id")["distance"].to_numpy(np.float64)
+        for name, rows in frame.groupby("group")
+    }

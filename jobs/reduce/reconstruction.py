@@ -1,0 +1,116 @@
+"""Reconstruction: how near the generator's manifold comes to the images of each group."""
+
+import numpy as np
+
+from ...core.image_metrics import psnr
+from ...core.statistics.bootstrap import Interval, bootstrap_interval, two_sample_interval
+from ...core.statistics.classification import mean
+from .context import GeneratorInfo, ReduceContext
+from .groups import GroupValues, group_values
+from .schema import NEAREST_CLASS, OWN, SummaryRow, summary_row
+from .tables import read_stage
+
+
+def reduce_reconstruction(context: ReduceContext) -> list[SummaryRow]:
+    """Errors and PSNR of every group, and each group's ratio to the generated images."""
+    frame = read_stage(context.run_dir, "inversion", ["mse"])
+    if frame is None:
+        return []
+    rows = []
+    for generator in context.generators:
+        groups = group_values(context, frame, "mse", generator)
+        for values in groups.values():
+            for condition, errors in reconstruction_errors(values).items():
+                rows += _group_rows(context, generator, values, condition, errors)
+        for reference in context.with_role("generated"):
+            if reference.name in groups:
+                rows += _ratios(context, generator, groups, groups[reference.name])
+    return rows
+
+
+def reconstruction_errors(values: GroupValues) -> dict[str | None, np.ndarray]:
+    """Mean squared errors by condition: own and, with every class, the nearest class's."""
+    if not values.conditional:
+        return {None: values.own_values()}
+    errors: dict[str | None, np.ndarray] = {OWN: values.own_values()}
+    if values.has_every_class:
+        errors[NEAREST_CLASS] = values.over_classes(lambda rows: rows.min(axis=1))
+    return errors
+
+
+def median(values: np.ndarray) -> np.ndarray:
+    """Median over the last axis."""
+    return np.asarray(np.median(values, axis=-1))
+
+
+def median_ratio(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Ratio of medians over the last axis; nan or inf where the second is 0."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(median(first) / median(second))
+
+
+def _group_rows(
+    context: ReduceContext,
+    generator: GeneratorInfo,
+    values: GroupValues,
+    condition: str | None,
+    errors: np.ndarray,
+) -> list[SummaryRow]:
+    if len(errors) == 0:
+        return []
+    seed = context.seed_of("reconstruction", generator.name, values.group.name, condition)
+    average = bootstrap_interval(errors, mean, seed, resamples=context.resamples)
+    middle = bootstrap_interval(errors, median, seed, resamples=context.resamples)
+    ratios = psnr(errors)
+    if np.isfinite(ratios).all():
+        mean_psnr = bootstrap_interval(ratios, mean, seed, resamples=context.resamples)
+    else:
+        mean_psnr = Interval(np.inf, np.nan, np.nan, len(errors))
+    value, high, low = psnr(np.array([average.value, average.low, average.high])).tolist()
+    in_decibels = Interval(value, low, high, average.n)
+    return [
+        summary_row(
+            metric,
+            interval,
+            generator=generator.name,
+            condition=condition,
+            group=values.group.name,
+        )
+        for metric, interval in (
+            ("reconstruction_mse_mean", average),
+            ("reconstruction_mse_median", middle),
+            ("psnr_of_mean_mse", in_decibels),
+            ("psnr_mean", mean_psnr),
+        )
+    ]
+
+
+def _ratios(
+    context: ReduceContext,
+    generator: GeneratorInfo,
+    groups: dict[str, GroupValues],
+    reference: GroupValues,
+) -> list[SummaryRow]:
+    rows = []
+    control = reconstruction_errors(reference)
+    for values in groups.values():
+        if values.group.name == reference.group.name:
+            continue
+        for condition, errors in reconstruction_errors(values).items():
+            against = control.get(condition)
+            if against is None or min(len(errors), len(against)) == 0:
+                continue
+            seed = context.seed_of("ratio", generator.name, values.group.name, condition)
+            rows.append(
+                summary_row(
+                    "reconstruction_ratio",
+                    two_sample_interval(
+                        errors, against, median_ratio, seed, resamples=context.resamples
+                    ),
+                    generator=generator.name,
+                    condition=condition,
+                    group=values.group.name,
+                    against=reference.group.name,
+                )
+            )
+    return rows

@@ -1,0 +1,38 @@
+"""The reducers of a run, by question; a new one is a line here and its metrics in the schema."""
+
+from collections.abc import Callable
+
+import pyarrow as pa
+
+from .classification import reduce_classification
+from .context import ReduceContext
+from .health import reduce_health
+from .likelihood import reduce_likelihood
+from .outliers import reduce_outliers
+from .quarantine import reduce_quarantine
+from .reconstruction import reduce_reconstruction
+from .schema import SummaryRow, summary_table
+from .typicality import reduce_typicality
+
+Reducer = Callable[[ReduceContext], list[SummaryRow]]
+
+REDUCERS: tuple[Reducer, ...] = (
+    reduce_reconstruction,
+    reduce_likelihood,
+    reduce_outliers,
+    reduce_classification,
+    reduce_typicality,
+    reduce_health,
+    reduce_quarantine,
+)
+
+
+def reduce_run(context: ReduceContext) -> pa.Table:
+    """The tidy summary of a run: every metric whose stage is there, with interval and n.
+
+    Rows that failed are left out of the statistics and counted.
+
+    Raises:
+        RunTableError: tables that contradict themselves, the spec, or this schema version.
+    """
+    return summary_table(row for reducer in REDUCERS for row in reducer(context))

@@ -1,0 +1,153 @@
+"""The summary table: its Arrow schema, and every metric's name, meaning and direction."""
+
+import math
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+import pyarrow as pa
+
+from ...core.statistics.bootstrap import Interval
+from ...workers.schema import SCHEMAS
+
+Direction = Literal["higher", "lower", "none"]
+
+# Values of the column ``condition``; it is null where no class condition is involved.
+MARGINAL = "marginal"  # ln p(x) over equally likely classes, or of an unconditional generator
+OWN = "own"  # each image under its own class; outliers take the classes in turn
+PER_CLASS_MEAN = "per class mean"  # a statistic of each class, averaged over classes
+NEAREST_CLASS = "nearest class"  # the smallest reconstruction error over classes
+EVERY_CLASS = "every class"  # a choice among the classes
+
+_COLUMNS: "list[pa.Field[pa.DataType]]" = [
+    pa.field("metric", pa.string(), nullable=False),
+    pa.field("generator", pa.string()),
+    pa.field("condition", pa.string()),
+    pa.field("group", pa.string()),
+    pa.field("against", pa.string()),
+    pa.field("value", pa.float64()),
+    pa.field("low", pa.float64()),
+    pa.field("high", pa.float64()),
+    pa.field("n", pa.int64(), nullable=False),
+    pa.field("direction", pa.string(), nullable=False),
+]
+SUMMARY = pa.schema(_COLUMNS)
+
+
+@dataclass(frozen=True)
+class Metric:
+    """What a metric says, its unit, and which direction speaks for the generator."""
+
+    meaning: str
+    direction: Direction
+
+
+METRICS: dict[str, Metric] = {
+    "reconstruction_mse_mean": Metric("mean squared error of inversion, mean over images", "lower"),
+    "reconstruction_mse_median": Metric("the same, median over images", "lower"),
+    "psnr_of_mean_mse": Metric("PSNR of the mean squared error's mean, dB", "higher"),
+    "psnr_mean": Metric("mean over images of the PSNR, dB; at least psnr_of_mean_mse", "higher"),
+    "reconstruction_ratio": Metric("median error over that of the generated images", "lower"),
+    "log_likelihood_mean": Metric("mean ln p(x), nats, densities on [0, 1]", "higher"),
+    "bits_per_dim": Metric("mean ln p(x) / (D ln 2) - 8, higher is better", "higher"),
+    "variance": Metric("observation variance sigma^2 on [0, 1]", "none"),
+    "outlier_auc_likelihood": Metric("AUC of -ln p(x), outlier positive", "higher"),
+    "outlier_auc_reconstruction": Metric("AUC of the inversion error, outlier positive", "higher"),
+    "outlier_auc_neighbours": Metric("AUC of the 1-NN distance, outlier positive", "higher"),
+    "accuracy_likelihood": Metric("accuracy of argmax_c ln p(x|c)", "higher"),
+    "accuracy_reconstruction": Metric("accuracy of argmin_c of the inversion error", "higher"),
+    "accuracy_neighbours": Metric("accuracy of the nearest reference image's class", "higher"),
+    "accuracy_difference_likelihood": Metric(
+        "accuracy_likelihood - accuracy_neighbours on the same images", "higher"
+    ),
+    "accuracy_difference_reconstruction": Metric(
+        "accuracy_reconstruction - accuracy_neighbours on the same images", "higher"
+    ),
+    "ties_likelihood": Metric("images with a tie between classes (lower class taken)", "none"),
+    "ties_reconstruction": Metric("images with a tie between classes (lower class taken)", "none"),
+    "typicality_deviation": Metric(
+        "mean ln p(x) minus the reference's typical mean, nats; nearer to 0 is better", "none"
+    ),
+    "typicality_atypical": Metric("1 if |deviation| > epsilon, else 0", "lower"),
+    "typicality_entropy": Metric("-mean ln p of one half of the reference, nats", "none"),
+    "typicality_epsilon": Metric(
+        "half-width of the typical band, nats, from the reference's other half", "none"
+    ),
+    "acceptance": Metric("mean Metropolis acceptance over transitions and chains", "none"),
+    "step_size": Metric("median of the chains' last step sizes", "none"),
+    "effective_sample_size": Metric("mean effective number of chains in the estimate", "higher"),
+    "sandwich_gap": Metric("upper - lower bound on simulated images, nats, mean", "lower"),
+    "sandwich_gap_bits_per_dim": Metric("the same in bits per dimension", "lower"),
+    "doubling_change": Metric(
+        "mean change of ln p(x) when the transitions are doubled, nats", "lower"
+    ),
+    "doubling_change_max": Metric("the largest such change of an image, nats", "lower"),
+    "incomplete_images_likelihood": Metric(
+        "images that leave the marginal because a class failed", "lower"
+    ),
+    "incomplete_images_inversion": Metric(
+        "images that leave the comparison of classes because one failed", "lower"
+    ),
+    **{
+        f"failed_rows_{stage}": Metric(f"rows of stage {stage} with status != ok", "lower")
+        for stage in SCHEMAS
+    },
+}
+
+
+@dataclass(frozen=True)
+class SummaryRow:
+    """One row of the summary; ``n`` counts the images of ``group`` that the value rests on."""
+
+    metric: str
+    generator: str | None
+    condition: str | None
+    group: str | None
+    against: str | None
+    value: float
+    low: float
+    high: float
+    n: int
+
+
+def summary_row(
+    metric: str,
+    interval: Interval,
+    *,
+    generator: str | None = None,
+    condition: str | None = None,
+    group: str | None = None,
+    against: str | None = None,
+) -> SummaryRow:
+    """A row from an estimate with its interval."""
+    return SummaryRow(
+        metric,
+        generator,
+        condition,
+        group,
+        against,
+        interval.value,
+        interval.low,
+        interval.high,
+        interval.n,
+    )
+
+
+def exact(value: float, n: int) -> Interval:
+    """A value that has no interval: a count, or a setting."""
+    return Interval(float(value), math.nan, math.nan, n)
+
+
+def summary_table(rows: Iterable[SummaryRow]) -> pa.Table:
+    """Rows as the summary table; a value or a bound that is not a number is null.
+
+    Raises:
+        KeyError: a metric that :data:`METRICS` does not define.
+    """
+    records = []
+    for row in rows:
+        record = asdict(row) | {"direction": METRICS[row.metric].direction}
+        for key in ("value", "low", "high"):
+            record[key] = None if math.isnan(record[key]) else record[key]
+        records.append(record)
+    return pa.Table.from_pylist(records, schema=SUMMARY)

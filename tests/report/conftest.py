@@ -1,0 +1,199 @@
+"""Small real runs: Parquet parts through the shipped schemas, with numbers chosen by the tests."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from offmanifold.jobs.reduce.context import GeneratorInfo, GroupInfo, ReduceContext
+from offmanifold.workers.schema import SCHEMAS, STATUS_OK
+
+Rows = list[dict[str, Any]]
+CLASSES = 4
+SHAPE = (1, 8, 8)
+COUNTS = {
+    "train": 48,
+    "test": 60,
+    "generated": 40,
+    "simulated": 56,
+    "single_colour": 40,
+    "natural_patches": 40,
+}
+ROLES = {"single_colour": "outlier", "natural_patches": "outlier"}
+# Mean ln p under the own class and mean squared error, by group; other classes are worse.
+LEVELS = {
+    "train": (60.0, 0.010),
+    "test": (55.0, 0.012),
+    "generated": (98.0, 0.0004),
+    "simulated": (66.0, 0.004),
+    "single_colour": (80.0, 0.002),
+    "natural_patches": (5.0, 0.030),
+}
+
+
+def write_part(run_dir: Path, stage: str, rows: Rows, part: str = "0") -> Path:
+    """Writes rows as a part of the stage; a row's status is ok unless it says otherwise."""
+    folder = run_dir / stage
+    folder.mkdir(parents=True, exist_ok=True)
+    whole = [{"status": STATUS_OK, **row} for row in rows]
+    path = folder / f"part-{part}.parquet"
+    pq.write_table(pa.Table.from_pylist(whole, schema=SCHEMAS[stage]), path)
+    return path
+
+
+@dataclass
+class SyntheticRun:
+    """A run's rows by stage, made by :func:`synthetic_run`, before they are written."""
+
+    run_dir: Path
+    context: ReduceContext
+    rows: dict[str, Rows] = field(default_factory=dict)
+
+    def write(self) -> ReduceContext:
+        """Writes every stage in two parts."""
+        for stage, rows in self.rows.items():
+            middle = len(rows) // 2
+            write_part(self.run_dir, stage, rows[:middle], "a")
+            write_part(self.run_dir, stage, rows[middle:], "b")
+        return self.context
+
+    def with_context(self, **changes: Any) -> None:
+        self.context = replace(self.context, **changes)
+
+
+def _image_rows(group: str, generator: str, rng: np.random.Generator) -> Rows:
+    rows: Rows = []
+    for position in range(COUNTS[group]):
+        model_made = group == "generated"
+        labelled = group not in ROLES
+        pixels = np.clip(rng.normal(0.5, 0.2, size=64), 0, 1)
+        if group == "single_colour":
+            pixels = np.full(64, rng.random())
+        rows.append(
+            {
+                "generator": generator if model_made else None,
+                "condition": position % CLASSES if model_made else None,
+                "group": group,
+                "image_id": f"{group}-{position:06d}",
+                "label": position % CLASSES if labelled else None,
+                "source": f"{group}:{position}",
+                "channels": 1,
+                "height": 8,
+                "width": 8,
+                "pixels": pixels.tolist(),
+            }
+        )
+    return rows
+
+
+def _likelihood_row(
+    key: dict[str, Any], value: float, own: bool, rng: np.random.Generator
+) -> dict[str, Any]:
+    bound = value + abs(rng.normal(0.4, 0.1)) if own and key["group"] == "simulated" else None
+    return {
+        **key,
+        "variance": 0.01,
+        "transitions": 500,
+        "log_likelihood": value,
+        "bits_per_dim": value / (64 * np.log(2)) - 8,
+        "chain_log_weights": (value + rng.normal(0, 0.3, size=4)).tolist(),
+        "acceptance": rng.uniform(0.6, 0.7, size=4).tolist(),
+        "step_size": rng.uniform(0.05, 0.2, size=4).tolist(),
+        "effective_sample_size": rng.uniform(1.5, 4.0),
+        "upper_bound": bound,
+    }
+
+
+@pytest.fixture
+def synthetic_run(tmp_path: Path) -> Callable[..., SyntheticRun]:
+    """Makes a whole run of a generator of four classes whose every number is known."""
+
+    def make(conditions: str = "all", generator: str = "small") -> SyntheticRun:
+        rng = np.random.default_rng(0)
+        groups = [
+            GroupInfo(name, ROLES.get(name, name), conditions)  # type: ignore[arg-type]
+            for name in COUNTS
+        ]
+        context = ReduceContext(tmp_path, groups, [GeneratorInfo(generator, CLASSES, SHAPE)], 7)
+        run = SyntheticRun(tmp_path, context, {stage: [] for stage in SCHEMAS})
+        for group, (density, mse) in LEVELS.items():
+            images = _image_rows(group, generator, rng)
+            if group != "simulated":
+                run.rows["images"] += images
+                run.rows["neighbours"] += [_neighbour_row(image, rng) for image in images]
+            for position, image in enumerate(images):
+                own_class = position % CLASSES
+                centre = density + rng.normal(0, 6)
+                error = mse * np.exp(rng.normal(0, 0.4))
+                classes = range(CLASSES) if conditions == "all" else [own_class]
+                for condition in classes:
+                    own = condition == own_class
+                    worse = 0.0 if own else 9.0 + rng.normal(0, 3)
+                    key = {k: image[k] for k in ("group", "image_id", "label")}
+                    key |= {"generator": generator, "condition": condition}
+                    run.rows["likelihood"].append(_likelihood_row(key, centre - worse, own, rng))
+                    if group != "simulated":
+                        run.rows["inversion"].append(
+                            _inversion_row(key, error * (1 + worse / 20), rng)
+                        )
+                    if own and position < 10:
+                        grown = centre + (25.0 if group == "natural_patches" else 0.2)
+                        doubled = _likelihood_row(key, grown, own, rng)
+                        run.rows["convergence"].append({**doubled, "transitions": 1000})
+        run.rows["variance"] = [{"generator": generator, "variance": 0.01, "n": 48}]
+        run.rows["tuning"] = [_tuning_row(generator, index, rng) for index in range(4)]
+        return run
+
+    return make
+
+
+def _neighbour_row(image: dict[str, Any], rng: np.random.Generator) -> dict[str, Any]:
+    label = image["label"]
+    right = rng.random() < 0.9
+    nearest = 0 if label is None else (label if right else (label + 1) % CLASSES)
+    key = {k: image[k] for k in ("generator", "group", "image_id", "label")}
+    distance = rng.uniform(0.5, 1.0) + (0.6 if label is None else 0.0)
+    return {
+        **key,
+        "nearest_source": "train:0",
+        "nearest_label": nearest,
+        "distance": distance,
+        "class_distance": [distance + c for c in range(CLASSES)],
+    }
+
+
+def _inversion_row(key: dict[str, Any], mse: float, rng: np.random.Generator) -> dict[str, Any]:
+    return {
+        **key,
+        "mse": mse,
+        "psnr": -10 * np.log10(mse),
+        "distance": mse,
+        "restart_distance": [mse, 2 * mse],
+        "latent": rng.normal(size=5).tolist(),
+        "iterations": 750,
+    }
+
+
+def _tuning_row(generator: str, index: int, rng: np.random.Generator) -> dict[str, Any]:
+    beta = np.linspace(0, 1, 20)
+    return {
+        "generator": generator,
+        "condition": index % CLASSES,
+        "group": "train",
+        "image_id": f"train-{index:06d}",
+        "label": index % CLASSES,
+        "variance": 0.01,
+        "beta": beta.tolist(),
+        "step_size": (0.5 / (1 + 40 * beta) * np.exp(rng.normal(0, 0.1, size=20))).tolist(),
+        "acceptance": rng.uniform(0.55, 0.75, size=20).tolist(),
+    }
+
+
+@pytest.fixture
+def part_writer() -> Callable[..., Path]:
+    """:func:`write_part`, for tests that write a table of their own."""
+    return write_part

@@ -1,0 +1,292 @@
+"""Reducers over real Parquet runs, against numbers computed from the rows by other means."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from offmanifold.jobs.reduce.context import GeneratorInfo, GroupInfo, ReduceContext
+from offmanifold.jobs.reduce.run import reduce_run
+from offmanifold.jobs.reduce.schema import METRICS, SUMMARY
+from offmanifold.jobs.reduce.tables import RunTableError
+from scipy.special import logsumexp
+from sklearn.metrics import roc_auc_score
+
+CLASSES = 4
+
+
+def pick(summary: pd.DataFrame, metric: str, **keys: str | None) -> pd.Series:
+    """The one row of a metric with these keys; None asks for null."""
+    rows = summary[summary["metric"] == metric]
+    for key, value in keys.items():
+        rows = rows[rows[key].isna() if value is None else rows[key] == value]
+    assert len(rows) == 1, f"{metric} {keys}: {len(rows)} rows"
+    return rows.iloc[0]
+
+
+def matrix(rows: list[dict[str, Any]], group: str, column: str) -> np.ndarray:
+    frame = pd.DataFrame([row for row in rows if row["group"] == group])
+    return frame.pivot(index="image_id", columns="condition", values=column).to_numpy()
+
+
+@pytest.fixture
+def run(synthetic_run: Callable[..., Any]) -> Any:
+    return synthetic_run()
+
+
+def test_summary_has_the_schema_and_only_defined_metrics(run: Any) -> None:
+    table = reduce_run(run.write())
+    assert table.schema.equals(SUMMARY)
+    summary = table.to_pandas()
+    assert set(summary["metric"]) == set(METRICS)
+    key = ["metric", "generator", "condition", "group", "against"]
+    assert not summary.duplicated(key).any()
+    bounded = summary[summary["low"].notna()]
+    assert (bounded["low"] <= bounded["value"]).all()
+    assert (bounded["value"] <= bounded["high"]).all()
+    assert reduce_run(run.context).equals(table)
+
+
+def test_reconstruction(run: Any) -> None:
+    summary = reduce_run(run.write()).to_pandas()
+    errors = {
+        group: matrix(run.rows["inversion"], group, "mse") for group in ("train", "generated")
+    }
+    own = {group: m[np.arange(len(m)), np.arange(len(m)) % CLASSES] for group, m in errors.items()}
+    row = pick(summary, "reconstruction_mse_median", group="train", condition="own")
+    assert row["value"] == pytest.approx(np.median(own["train"]))
+    assert row["n"] == 48
+    nearest = pick(summary, "reconstruction_mse_mean", group="train", condition="nearest class")
+    assert nearest["value"] == pytest.approx(errors["train"].min(axis=1).mean())
+    ratio = pick(
+        summary, "reconstruction_ratio", group="train", against="generated", condition="own"
+    )
+    assert ratio["value"] == pytest.approx(np.median(own["train"]) / np.median(own["generated"]))
+    psnr = pick(summary, "psnr_of_mean_mse", group="train", condition="own")
+    mean_psnr = pick(summary, "psnr_mean", group="train", condition="own")
+    assert psnr["value"] == pytest.approx(-10 * np.log10(own["train"].mean()))
+    assert mean_psnr["value"] == pytest.approx(np.mean(-10 * np.log10(own["train"])))
+    assert psnr["value"] < mean_psnr["value"]
+
+
+def test_outlier_auc_of_the_marginal_and_per_class(run: Any) -> None:
+    summary = reduce_run(run.write()).to_pandas()
+    inside = matrix(run.rows["likelihood"], "test", "log_likelihood")
+    outside = matrix(run.rows["likelihood"], "single_colour", "log_likelihood")
+
+    def auc(inliers: np.ndarray, outliers: np.ndarray) -> float:
+        truth = np.repeat([0, 1], [len(inliers), len(outliers)])
+        return float(roc_auc_score(truth, -np.concatenate([inliers, outliers])))
+
+    keys = {"group": "single_colour", "against": "test"}
+    marginal = pick(summary, "outlier_auc_likelihood", condition="marginal", **keys)
+    assert marginal["value"] == pytest.approx(
+        auc(logsumexp(inside, axis=1), logsumexp(outside, axis=1))
+    )
+    assert marginal["value"] < 0.1
+    label = np.arange(len(inside)) % CLASSES
+    expected = [auc(inside[label == c, c], outside[:, c]) for c in range(CLASSES)]
+    averaged = pick(summary, "outlier_auc_likelihood", condition="per class mean", **keys)
+    assert averaged["value"] == pytest.approx(np.mean(expected))
+    baseline = pick(summary, "outlier_auc_neighbours", condition=None, **keys)
+    assert baseline["value"] > 0.95
+
+
+def test_classification_and_its_difference_from_the_neighbour(run: Any) -> None:
+    summary = reduce_run(run.write()).to_pandas()
+    density = matrix(run.rows["likelihood"], "test", "log_likelihood")
+    hits = density.argmax(axis=1) == np.arange(len(density)) % CLASSES
+    accuracy = pick(summary, "accuracy_likelihood", group="test")
+    assert accuracy["value"] == pytest.approx(hits.mean())
+    neighbour = [
+        row["nearest_label"] == row["label"]
+        for row in run.rows["neighbours"]
+        if row["group"] == "test"
+    ]
+    assert pick(summary, "accuracy_neighbours", group="test")["value"] == np.mean(neighbour)
+    difference = pick(summary, "accuracy_difference_likelihood", group="test")
+    assert difference["value"] == pytest.approx(hits.mean() - np.mean(neighbour))
+    assert pick(summary, "ties_likelihood", group="test")["value"] == 0
+
+
+def test_typicality_against_both_references(run: Any) -> None:
+    summary = reduce_run(run.write()).to_pandas()
+    keys = {"group": "train", "condition": "marginal"}
+    strict = pick(summary, "typicality_deviation", against="simulated", **keys)
+    as_paper = pick(summary, "typicality_deviation", against="generated", **keys)
+    # The references' own means are 32 nats apart by construction; halves carry 6 nats / sqrt(20).
+    assert abs(strict["value"] - as_paper["value"] - 32) < 4 * 6 * np.sqrt(2 / 20)
+    entropy = pick(summary, "typicality_entropy", group="simulated", condition="marginal")
+    density = logsumexp(matrix(run.rows["likelihood"], "train", "log_likelihood"), axis=1)
+    expected = density.mean() - np.log(CLASSES) + entropy["value"]
+    assert strict["value"] == pytest.approx(expected)
+    assert pick(summary, "typicality_atypical", against="generated", **keys)["value"] == 1
+
+
+def test_health(run: Any) -> None:
+    summary = reduce_run(run.write()).to_pandas()
+    bounded = [row for row in run.rows["likelihood"] if row["upper_bound"] is not None]
+    gap = pick(summary, "sandwich_gap", group="simulated")
+    expected = np.mean([row["upper_bound"] - row["log_likelihood"] for row in bounded])
+    assert gap["value"] == pytest.approx(expected)
+    assert gap["n"] == 56
+    bits = pick(summary, "sandwich_gap_bits_per_dim", group="simulated")
+    assert bits["value"] == pytest.approx(expected / (64 * np.log(2)))
+    change = pick(summary, "doubling_change", group="natural_patches")
+    assert change["value"] == pytest.approx(25.0)
+    assert change["n"] == 10
+    assert pick(summary, "doubling_change", group="train")["value"] == pytest.approx(0.2)
+    assert 0.6 < pick(summary, "acceptance", group="test")["value"] < 0.7
+    assert pick(summary, "variance")["value"] == 0.01
+
+
+def test_own_conditions_never_make_a_marginal(synthetic_run: Callable[..., Any]) -> None:
+    run = synthetic_run("own")
+    summary = reduce_run(run.write()).to_pandas()
+    assert set(summary["condition"].dropna()) == {"own", "per class mean"}
+    assert not summary["metric"].str.startswith("accuracy_likelihood").any()
+    keys = {"group": "natural_patches", "against": "test"}
+    auc = pick(summary, "outlier_auc_likelihood", condition="per class mean", **keys)
+    assert auc["value"] > 0.95
+    deviation = pick(summary, "typicality_deviation", group="train", against="simulated")
+    assert deviation["condition"] == "own"
+
+
+def test_mixed_conditions_are_compared_under_the_own_class(
+    synthetic_run: Callable[..., Any],
+) -> None:
+    run = synthetic_run("all")
+    kept = [
+        row
+        for row in run.rows["likelihood"]
+        if row["group"] != "simulated" or row["condition"] == row["label"]
+    ]
+    run.rows["likelihood"] = kept
+    groups = [
+        GroupInfo(g.name, g.role, "own" if g.name == "simulated" else "all")
+        for g in run.context.groups
+    ]
+    run.with_context(groups=groups)
+    summary = reduce_run(run.write()).to_pandas()
+    strict = pick(summary, "typicality_deviation", group="train", against="simulated")
+    assert strict["condition"] == "own"
+    as_paper = summary[
+        (summary["metric"] == "typicality_deviation")
+        & (summary["group"] == "train")
+        & (summary["against"] == "generated")
+    ]
+    assert as_paper["condition"].tolist() == ["marginal"]
+
+
+def test_unconditional_generator(tmp_path: Path, part_writer: Callable[..., Path]) -> None:
+    rng = np.random.default_rng(1)
+    names = {"train": "train", "generated": "generated", "noise": "outlier"}
+    keys = [
+        {"generator": "g", "condition": None, "group": group, "image_id": f"{group}-{i}"}
+        for group in names
+        for i in range(20)
+    ]
+    density = {"train": 0.0, "generated": 5.0, "noise": 100.0}
+    part_writer(
+        tmp_path,
+        "likelihood",
+        [
+            {
+                **key,
+                "log_likelihood": density[key["group"]] + rng.normal(),
+                "acceptance": [0.5],
+                "step_size": [0.1],
+                "effective_sample_size": 1.0,
+            }
+            for key in keys
+        ],
+    )
+    part_writer(tmp_path, "inversion", [{**key, "mse": rng.uniform(0.01, 0.02)} for key in keys])
+    context = ReduceContext(
+        tmp_path,
+        [GroupInfo(name, role, "own") for name, role in names.items()],  # type: ignore[arg-type]
+        [GeneratorInfo("g", 0, (1, 2, 2))],
+        seed=0,
+    )
+    summary = reduce_run(context).to_pandas()
+    auc = pick(summary, "outlier_auc_likelihood", condition="marginal", against="train")
+    assert auc["value"] == 0.0
+    assert auc["high"] > 0.0
+    pick(summary, "outlier_auc_reconstruction", condition=None, against="train")
+    assert "own" not in set(summary["condition"].dropna())
+
+
+def test_failed_rows_are_left_out_and_counted(run: Any) -> None:
+    failed = [
+        row
+        for row in run.rows["likelihood"]
+        if row["group"] == "test"
+        and row["image_id"] in ("test-000000", "test-000001")
+        and row["condition"] == 0
+    ]
+    for row in failed:
+        row |= {"status": "failed", "error": "out of cheese"}
+        for column in (
+            "log_likelihood",
+            "chain_log_weights",
+            "acceptance",
+            "step_size",
+            "effective_sample_size",
+            "bits_per_dim",
+        ):
+            row[column] = None
+    summary = reduce_run(run.write()).to_pandas()
+    assert pick(summary, "failed_rows_likelihood", group="test")["value"] == 2
+    assert pick(summary, "failed_rows_likelihood", group="test")["n"] == 60 * CLASSES
+    assert pick(summary, "incomplete_images_likelihood", group="test")["value"] == 2
+    keys = {"group": "test", "generator": "small"}
+    assert pick(summary, "log_likelihood_mean", condition="marginal", **keys)["n"] == 58
+    # test-000001 is of class 1, whose row succeeded.
+    assert pick(summary, "log_likelihood_mean", condition="own", **keys)["n"] == 59
+    assert pick(summary, "accuracy_likelihood", group="test")["n"] == 58
+
+
+def test_absent_stages_have_no_metrics(run: Any) -> None:
+    run.rows = {stage: run.rows[stage] for stage in ("images", "inversion")}
+    summary = reduce_run(run.write()).to_pandas()
+    families = {metric.rsplit("_", 1)[0] for metric in summary["metric"]}
+    assert not any("likelihood" in family or "typicality" in family for family in families)
+    assert "reconstruction_ratio" in set(summary["metric"])
+
+
+def test_a_missing_row_is_loud(run: Any) -> None:
+    del run.rows["likelihood"][5]
+    with pytest.raises(RunTableError, match="do not have the 4 rows"):
+        reduce_run(run.write())
+
+
+def test_a_doubled_row_is_loud(run: Any) -> None:
+    run.rows["inversion"].append(run.rows["inversion"][0])
+    with pytest.raises(RunTableError, match="1 rows are there twice"):
+        reduce_run(run.write())
+
+
+def test_a_convergence_row_without_its_base_is_loud(run: Any) -> None:
+    run.rows["convergence"][0]["image_id"] = "stranger"
+    with pytest.raises(RunTableError, match="convergence has 1 rows that likelihood lacks"):
+        reduce_run(run.write())
+
+
+def test_a_strange_group_is_loud(run: Any) -> None:
+    run.with_context(groups=[g for g in run.context.groups if g.name != "train"])
+    with pytest.raises(RunTableError, match="group 'train'"):
+        reduce_run(run.write())
+
+
+def test_a_part_of_another_version_is_loud(run: Any) -> None:
+    import pyarrow.parquet as pq
+
+    context = run.write()
+    path = context.run_dir / "inversion" / "part-a.parquet"
+    table = pq.read_table(path)
+    metadata = {**table.schema.metadata, b"offmanifold.schema_version": b"0"}
+    pq.write_table(table.replace_schema_metadata(metadata), path)
+    with pytest.raises(RunTableError, match="schema version 0"):
+        reduce_run(context)
