@@ -122,7 +122,7 @@ class RayExecutor:
             pool.kill()
 
     def _worker_count(self) -> int:
-        nodes = [node["Resources"] for node in _nodes() if node["Alive"]]
+        nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
         fit = sum(self._resources.capacity(n.get("CPU", 0), n.get("GPU", 0)) for n in nodes)
         if fit == 0:
             raise ValueError(
@@ -217,16 +217,16 @@ class _Pool:
             "a worker process died (%s)%s: %s",
             running.step or "starting",
             ", its node is gone" if preempted else "",
-            error,
+            _cause_of_death(error),
         )
         if running.step is not None:
-            self._schedule.died(running.step, _in_one_line(error), preempted=preempted)
+            self._schedule.died(running.step, _cause_of_death(error), preempted=preempted)
         elif not preempted:
             self._deaths_while_starting += 1
             if self._deaths_while_starting >= max_attempts:
                 raise WorkerDiedError(
                     f"worker processes died {max_attempts} times while starting, before they had "
-                    f"any work, last with: {_in_one_line(error)}"
+                    f"any work, last with: {_cause_of_death(error)}"
                 ) from error
 
 
@@ -246,13 +246,10 @@ class _Counters:
 
 
 def _node_is_gone(node_id: str) -> bool:
-    return any(node["NodeID"] == node_id and not node["Alive"] for node in _nodes())
+    return any(node["NodeID"] == node_id and not node["Alive"] for node in ray.nodes())
 
 
-def _nodes() -> list[dict[str, Any]]:
-    nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
-    return nodes
-
-
-def _in_one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
+def _cause_of_death(error: Exception) -> str:
+    """Ray's message in one line, without its advice."""
+    message = " ".join(str(error).split())
+    return message.partition(" Some common causes include:")[0]
