@@ -5,7 +5,7 @@ import platform
 import time
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -13,24 +13,19 @@ import yaml
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from rich.progress import Progress as ProgressBar
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from .. import __version__
 from ..core.adversarial import AdversarialSettings, AdversarialTraining
 from ..core.discriminators import ProjectionHead
-from ..core.generators.registry import (
-    UnknownArchitectureError,
-    build_discriminator,
-    build_generator,
-)
-from ..workers.datasets import ImageSet, open_dataset
+from ..core.generators.protocol import Generator
+from ..core.generators.registry import ArchitectureError, build
+from ..workers.datasets import DatasetError, ImageSet, open_dataset
+from .spec_loading import SpecError, preset_text
 
-_LOGGED_LOSSES = 100
-
-
-class TrainingSpecError(ValueError):
-    """The training spec cannot be used: names the file, the key and what was expected."""
+_PRESETS = ("train-digits", "train-fashion")
+_UPDATES = 100
 
 
 class _Strict(BaseModel):
@@ -38,7 +33,7 @@ class _Strict(BaseModel):
 
 
 class DatasetChoice(_Strict):
-    """Which labelled images to learn; a relative ``path`` counts from the spec's folder."""
+    """Which labelled images to learn."""
 
     name: str
     split: str = "train"
@@ -78,46 +73,50 @@ class TrainingSpec(_Strict):
         return self
 
 
-def load_training_spec(path: Path) -> TrainingSpec:
-    """Reads and validates a training spec.
+def load_training_spec(source: str) -> TrainingSpec:
+    """Reads and validates the training spec at a path, or the preset of that name.
+
+    A relative ``dataset.path`` counts from the spec's folder.
 
     Raises:
-        TrainingSpecError: not readable, not YAML, or with a wrong, missing or unknown key.
+        SpecError: not readable, not YAML, or with a wrong, missing or unknown key.
     """
+    path = Path(source)
+    if not path.is_file() and source not in _PRESETS:
+        raise SpecError(f"{source}: no such file, nor a preset (presets: {', '.join(_PRESETS)})")
     try:
-        content = yaml.safe_load(path.read_text())
-        return TrainingSpec.model_validate(content)
-    except OSError as error:
-        raise TrainingSpecError(f"{path} cannot be read: {error.strerror}") from error
+        text = path.read_text(encoding="utf-8") if path.is_file() else preset_text(source)
+        spec = TrainingSpec.model_validate(yaml.safe_load(text))
+    except (OSError, UnicodeDecodeError) as error:
+        raise SpecError(f"{source}: cannot be read: {error}") from error
     except yaml.YAMLError as error:
-        raise TrainingSpecError(f"{path} is not YAML: {error}") from error
+        raise SpecError(f"{source}: not valid YAML: {error}") from error
     except ValidationError as error:
-        problems = "; ".join(
+        problems = (
             f"{'.'.join(map(str, item['loc'])) or 'spec'}: {item['msg']}" for item in error.errors()
         )
-        raise TrainingSpecError(f"{path}: {problems}") from error
+        raise SpecError(f"{source}: {'; '.join(problems)}") from error
+    if spec.dataset.path is None:
+        return spec
+    folder = (path.parent / Path(spec.dataset.path).expanduser()).resolve()
+    return spec.model_copy(
+        update={"dataset": spec.dataset.model_copy(update={"path": str(folder)})}
+    )
 
 
-def train(spec_path: Path, out_dir: Path) -> Path:
-    """Trains the generator of a spec and writes it to ``out_dir``, which it returns.
+def train(source: str, out_dir: Path) -> Path:
+    """Trains the generator of a spec (a path or a preset) into ``out_dir``, which it returns.
 
     Writes ``model.safetensors`` (the averaged weights), ``config.json`` (architecture, how it was
     made, its speed) and ``samples.png`` (a row of ten images per class; refreshed during the run).
     The result depends on the spec and the data alone, up to the rounding of the CPU's kernels.
 
     Raises:
-        TrainingSpecError: a spec that cannot be used.
-        DatasetError: the images cannot be opened.
+        SpecError: the spec cannot be used, or the images it names cannot be opened.
     """
-    spec = load_training_spec(spec_path)
-    data = open_dataset(
-        spec.dataset.name,
-        split=spec.dataset.split,
-        path=spec.dataset.path,
-        image_shape=tuple(spec.generator.arguments.get("image_shape", ())) or None,
-        base_dir=spec_path.parent,
-    )
-    generator, discriminator = _build(spec, spec_path, data)
+    spec = load_training_spec(source)
+    data = _open_data(source, spec)
+    generator, discriminator = _build(source, spec)
     images, labels = (torch.from_numpy(array) for array in data.arrays())
     out_dir.mkdir(parents=True, exist_ok=True)
     settings = AdversarialSettings(
@@ -127,36 +126,69 @@ def train(spec_path: Path, out_dir: Path) -> Path:
     random = torch.Generator().manual_seed(spec.seed)
     training = AdversarialTraining(generator, discriminator, latent_dim, settings, random)
     started = time.monotonic()
-    _run(training, images, labels, spec, out_dir)
+    # Every registered generator is both a torch module and a Generator.
+    average = cast(Generator, training.average)
+    _run(training, average, images, labels, spec, out_dir)
     seconds = time.monotonic() - started
-    save_file(training.average.state_dict(), out_dir / "model.safetensors")
-    config = _describe(spec, spec_path, data, training.average, seconds)
+    (out_dir / "model.safetensors").write_bytes(save(training.average.state_dict()))
+    config = {
+        "architecture": spec.generator.architecture,
+        "arguments": spec.generator.arguments,
+        "parameters": sum(parameter.numel() for parameter in training.average.parameters()),
+        "evaluations_per_second": measure_speed(average),
+        "training": _provenance(spec, source, data, seconds),
+    }
     (out_dir / "config.json").write_text(json.dumps(config, indent=2) + "\n")
     return out_dir
 
 
-def _build(spec: TrainingSpec, path: Path, data: ImageSet) -> tuple[nn.Module, nn.Module]:
-    classes = spec.generator.arguments.get("num_classes")
-    if classes != data.num_classes:
-        raise TrainingSpecError(
-            f"{path}: generator.arguments.num_classes is {classes}, but the image set "
-            f"'{data.name}' has {data.num_classes} classes"
+def _open_data(source: str, spec: TrainingSpec) -> ImageSet:
+    arguments = spec.generator.arguments
+    try:
+        data = open_dataset(
+            spec.dataset.name,
+            split=spec.dataset.split,
+            path=spec.dataset.path,
+            image_shape=arguments.get("image_shape"),
         )
+    except DatasetError as error:
+        raise SpecError(f"{source}: dataset: {error}") from error
+    if data.length is None or data.num_classes == 0:
+        raise SpecError(
+            f"{source}: dataset.name: '{data.name}' has no labelled images of a finite number; "
+            f"training needs them"
+        )
+    if arguments.get("num_classes") != data.num_classes:
+        raise SpecError(
+            f"{source}: generator.arguments.num_classes is {arguments.get('num_classes')}, but "
+            f"the image set '{data.name}' has {data.num_classes} classes"
+        )
+    return data
+
+
+def _build(source: str, spec: TrainingSpec) -> tuple[nn.Module, nn.Module]:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(spec.seed)
         try:
             return (
-                build_generator(spec.generator.architecture, spec.generator.arguments),
-                build_discriminator(spec.discriminator.architecture, spec.discriminator.arguments),
+                build("generator", spec.generator.architecture, spec.generator.arguments),
+                build(
+                    "discriminator", spec.discriminator.architecture, spec.discriminator.arguments
+                ),
             )
-        except UnknownArchitectureError as error:
-            raise TrainingSpecError(f"{path}: {error}") from error
+        except ArchitectureError as error:
+            raise SpecError(f"{source}: {error}") from error
 
 
 def _run(
-    training: AdversarialTraining, images: Tensor, labels: Tensor, spec: TrainingSpec, out: Path
+    training: AdversarialTraining,
+    average: Generator,
+    images: Tensor,
+    labels: Tensor,
+    spec: TrainingSpec,
+    out_dir: Path,
 ) -> None:
-    every = max(1, spec.steps // _LOGGED_LOSSES)
+    every = max(1, spec.steps // _UPDATES)
     with ProgressBar() as bar:
         task = bar.add_task("training", total=spec.steps)
         for progress in training.run(images, labels):
@@ -167,59 +199,33 @@ def _run(
                     description=f"generator loss {progress.generator_loss:.2f}, "
                     f"discriminator loss {progress.discriminator_loss:.2f}",
                 )
-                save_samples(training.average, spec.seed, out / "samples.png")
+                save_samples(average, spec.seed, out_dir / "samples.png")
 
 
-def save_samples(generator: nn.Module, seed: int, path: Path, per_class: int = 10) -> None:
+def save_samples(generator: Generator, seed: int, path: Path, per_class: int = 10) -> None:
     """Writes a PNG with a row of ``per_class`` generated images for every class."""
-    classes = max(1, int(generator.num_classes))
+    rows = max(1, generator.num_classes)
     random = torch.Generator().manual_seed(seed)
-    latent = torch.randn(classes * per_class, int(generator.latent_dim), generator=random)
-    condition = torch.arange(classes).repeat_interleave(per_class)
+    latent = torch.randn(rows * per_class, generator.latent_dim, generator=random)
+    condition = torch.arange(rows).repeat_interleave(per_class)
     with torch.no_grad():
         images = generator(latent, condition if generator.num_classes else None).numpy()
-    channels, height, width = images.shape[1:]
-    grid = images.reshape(classes, per_class, channels, height, width).transpose(0, 3, 1, 4, 2)
-    grid = grid.reshape(classes * height, per_class * width, channels)
+    channels, height, width = generator.image_shape
+    grid = images.reshape(rows, per_class, channels, height, width).transpose(0, 3, 1, 4, 2)
+    grid = grid.reshape(rows * height, per_class * width, channels)
     pixels = (255 * grid).round().astype(np.uint8)
-    scale = max(1, 56 // height)
     picture = Image.fromarray(pixels[..., 0] if channels == 1 else pixels)
-    picture.resize((picture.width * scale, picture.height * scale), Image.Resampling.NEAREST).save(
-        path
-    )
+    scale = max(1, 56 // height)
+    size = (picture.width * scale, picture.height * scale)
+    picture.resize(size, Image.Resampling.NEAREST).save(path)
 
 
-def _describe(
-    spec: TrainingSpec, spec_path: Path, data: ImageSet, generator: nn.Module, seconds: float
-) -> dict[str, Any]:
-    return {
-        "architecture": spec.generator.architecture,
-        "arguments": spec.generator.arguments,
-        "parameters": sum(parameter.numel() for parameter in generator.parameters()),
-        "evaluations_per_second": measure_speed(generator),
-        "training": {
-            "command": f"offmanifold train {spec_path.name}",
-            "spec": spec.model_dump(mode="json"),
-            "data_sha256": data.hash(),
-            "seconds": round(seconds),
-            "threads": torch.get_num_threads(),
-            "versions": {
-                "offmanifold": __version__,
-                "torch": version("torch"),
-                "numpy": version("numpy"),
-                "python": platform.python_version(),
-            },
-        },
-    }
-
-
-def measure_speed(generator: nn.Module, batch_size: int = 256) -> dict[str, Any]:
-    """Images and latent gradients a second, the median of ten batches, and where measured."""
-    generator = generator.requires_grad_(False)
+def measure_speed(generator: Generator, batch_size: int = 256) -> dict[str, Any]:
+    """Images with their latent gradients a second, the median of ten batches, and where."""
     condition = torch.arange(batch_size) % generator.num_classes if generator.num_classes else None
     times = []
     for _ in range(12):
-        latent = torch.zeros(batch_size, int(generator.latent_dim), requires_grad=True)
+        latent = torch.zeros(batch_size, generator.latent_dim, requires_grad=True)
         started = time.perf_counter()
         torch.autograd.grad(generator(latent, condition).sum(), latent)
         times.append(time.perf_counter() - started)
@@ -228,4 +234,20 @@ def measure_speed(generator: nn.Module, batch_size: int = 256) -> dict[str, Any]
         "device": f"cpu ({platform.machine()})",
         "threads": torch.get_num_threads(),
         "batch_size": batch_size,
+    }
+
+
+def _provenance(spec: TrainingSpec, source: str, data: ImageSet, seconds: float) -> dict[str, Any]:
+    return {
+        "command": f"offmanifold train {Path(source).name}",
+        "spec": spec.model_dump(mode="json"),
+        "data_sha256": data.hash(),
+        "seconds": round(seconds),
+        "threads": torch.get_num_threads(),
+        "versions": {
+            "offmanifold": __version__,
+            "torch": version("torch"),
+            "numpy": version("numpy"),
+            "python": platform.python_version(),
+        },
     }

@@ -100,7 +100,7 @@ class IndexedImages:
 
 
 class ArrayImageSet(IndexedImages):
-    """Images that lie in memory as 8-bit integers or floats, with one label each."""
+    """Images that lie in memory as small integers, with one label each."""
 
     def __init__(
         self,

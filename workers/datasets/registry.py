@@ -2,7 +2,7 @@
 
 import difflib
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -45,9 +45,9 @@ def open_dataset(
     *,
     split: str = "",
     path: str | Path | None = None,
-    image_shape: Shape | None = None,
+    image_shape: Sequence[int] | None = None,
     seed: int = 0,
-    base_dir: Path | None = None,
+    base_dir: str | Path | None = None,
 ) -> ImageSet:
     """Opens an image set by its registered name.
 
@@ -65,8 +65,19 @@ def open_dataset(
         raise DatasetError(f"there is no image set '{name}': {hint}")
     module, attribute = _DATASETS[name].target.split(":")
     opener: Opener = getattr(importlib.import_module(f".{module}", __package__), attribute)
-    location = None if path is None else Path(base_dir or ".", path)
-    return opener(split, location, image_shape, seed)
+    location = None if path is None else Path(base_dir or "", path).expanduser()
+    return opener(split, location, _as_shape(image_shape), seed)
+
+
+def _as_shape(image_shape: Sequence[int] | None) -> Shape | None:
+    if image_shape is None:
+        return None
+    if len(image_shape) != 3 or min(image_shape) < 1:
+        raise DatasetError(
+            f"image_shape must be (channels, height, width), all positive: {tuple(image_shape)}"
+        )
+    channels, height, width = image_shape
+    return channels, height, width
 
 
 def list_datasets() -> dict[str, str]:

@@ -1,0 +1,45 @@
+"""Makes any torch module a generator that can be audited."""
+
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+
+class ModuleGenerator(nn.Module):
+    """Wraps a module that maps latents to images in some native range.
+
+    The module is called as ``module(latent)``, or as ``module(latent, condition)`` where
+    ``num_classes`` is not 0, with flat latents [N, latent_dim] and class indices [N]. It is put
+    into evaluation mode and its weights are frozen, in place. Fix any noise inputs inside it: a
+    generator must give the same image for the same latent.
+    """
+
+    def __init__(
+        self,
+        module: nn.Module,
+        *,
+        latent_dim: int,
+        num_classes: int,
+        image_shape: tuple[int, int, int],
+        native_range: tuple[float, float] = (-1.0, 1.0),
+    ) -> None:
+        """``native_range`` is what black and white are in the module's own output."""
+        super().__init__()
+        low, high = native_range
+        if not low < high:
+            raise ValueError(
+                f"native_range must be (black, white) in ascending order: {low}, {high}"
+            )
+        self.module = module.eval().requires_grad_(False)
+        self.latent_dim = latent_dim
+        self.num_classes = num_classes
+        self.image_shape = image_shape
+        self._low = low
+        self._span = high - low
+
+    def forward(
+        self, latent: Float[Tensor, "batch latent"], condition: Int[Tensor, " batch"] | None
+    ) -> Float[Tensor, "batch channels height width"]:
+        """Images in [0, 1], one per row of ``latent``."""
+        native = self.module(latent, condition) if self.num_classes else self.module(latent)
+        images: Tensor = (native - self._low) / self._span
+        return images.view(-1, *self.image_shape)

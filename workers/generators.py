@@ -1,0 +1,243 @@
+"""Opening a generator: one of ours from safetensors and a config, or a user's own function."""
+
+import difflib
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from safetensors import SafetensorError, deserialize
+
+from ..core.generators.registry import ArchitectureError, build, require_architecture
+from .generator_errors import GeneratorError as GeneratorError
+
+if TYPE_CHECKING:
+    from ..core.generators.protocol import Generator
+
+WEIGHTS_NAME = "model.safetensors"
+CONFIG_NAME = "config.json"
+
+_SHIPPED = Path(__file__).parent / "weights"
+_SHIPPED_PREFIX = "shipped:"
+_FUNCTION = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
+
+
+@dataclass(frozen=True)
+class GeneratorDescription:
+    """What planning needs to know of a generator.
+
+    ``sha256`` is that of the weights file; for a user's function that of the source file which
+    holds it, for what it loads in turn is not known. ``evaluations_per_second`` (images with their
+    latent gradients) is what the config says, measured on the machine that trained it.
+    """
+
+    source: str
+    latent_dim: int
+    num_classes: int
+    image_shape: tuple[int, int, int]
+    parameters: int | None
+    evaluations_per_second: float | None
+    sha256: str
+
+
+@dataclass(frozen=True)
+class OpenedGenerator:
+    """A generator ready for use on the CPU, the hash of what it came from, and its description."""
+
+    generator: "Generator"
+    sha256: str
+    description: GeneratorDescription
+
+
+def open_generator(source: str, base_dir: str | Path | None = None) -> OpenedGenerator:
+    """Opens a generator.
+
+    ``source`` is ``shipped:NAME``; a folder with ``model.safetensors`` and ``config.json`` (a
+    relative path counts from ``base_dir``); or ``module:function``, a callable without arguments
+    that returns a Generator, imported with ``base_dir`` first on ``sys.path``. Only the last runs
+    code of the user's; nothing runs from a weights file.
+
+    Raises:
+        GeneratorError: what was found, what was expected and what to do.
+    """
+    if _is_function(source):
+        from .own_generator import open_function
+
+        generator, sha256 = open_function(source, base_dir)
+        description = GeneratorDescription(
+            source=source,
+            latent_dim=generator.latent_dim,
+            num_classes=generator.num_classes,
+            image_shape=generator.image_shape,
+            parameters=None,
+            evaluations_per_second=None,
+            sha256=sha256,
+        )
+        return OpenedGenerator(generator, sha256, description)
+    folder = _folder(source, base_dir)
+    description = _describe_folder(source, folder)
+    generator = _load(folder)
+    return OpenedGenerator(generator, description.sha256, description)
+
+
+def describe_generator(source: str, base_dir: str | Path | None = None) -> GeneratorDescription:
+    """Checks that a generator can be opened and says what it is, from its config alone.
+
+    Torch is imported, and the generator built, only for ``module:function``: nothing else can say
+    what such a function returns.
+
+    Raises:
+        GeneratorError: what was found, what was expected and what to do.
+    """
+    if _is_function(source):
+        return open_generator(source, base_dir).description
+    return _describe_folder(source, _folder(source, base_dir))
+
+
+def list_generators() -> dict[str, str]:
+    """Every generator in the package with a line that says what it is."""
+    return {
+        f"{_SHIPPED_PREFIX}{name}": _summary(f"{_SHIPPED_PREFIX}{name}")
+        for name in _shipped_names()
+    }
+
+
+def _summary(source: str) -> str:
+    folder = _folder(source, None)
+    description = _describe_folder(source, folder)
+    config = _read_config(folder)
+    dataset = config["training"]["spec"]["dataset"]["name"]
+    channels, height, width = description.image_shape
+    return (
+        f"{config['architecture']} GAN trained on {dataset}: {channels}x{height}x{width} images, "
+        f"{description.num_classes} classes, latent {description.latent_dim}, "
+        f"{description.parameters:,} parameters"
+    )
+
+
+def _shipped_names() -> list[str]:
+    return sorted(path.parent.name for path in _SHIPPED.glob(f"*/{CONFIG_NAME}"))
+
+
+def _is_function(source: str) -> bool:
+    return not source.startswith(_SHIPPED_PREFIX) and _FUNCTION.fullmatch(source) is not None
+
+
+def _folder(source: str, base_dir: str | Path | None) -> Path:
+    if source.startswith(_SHIPPED_PREFIX):
+        name = source.removeprefix(_SHIPPED_PREFIX)
+        names = _shipped_names()
+        if name not in names:
+            close = difflib.get_close_matches(name, names, n=1)
+            known = ", ".join(_SHIPPED_PREFIX + known for known in names)
+            hint = f"did you mean '{_SHIPPED_PREFIX}{close[0]}'?" if close else f"there are {known}"
+            raise GeneratorError(f"no generator '{source}' comes with the package: {hint}")
+        return _SHIPPED / name
+    folder = Path(base_dir or ".", source).expanduser()
+    if not folder.is_dir():
+        raise GeneratorError(
+            f"generator '{source}': there is no folder {folder}. Expected shipped:NAME, a folder "
+            f"with {WEIGHTS_NAME} and {CONFIG_NAME}, or module:function"
+        )
+    return folder
+
+
+def _describe_folder(source: str, folder: Path) -> GeneratorDescription:
+    """The description by the config, once the weights file proves to be a whole safetensors."""
+    config = _read_config(folder)
+    arguments = config["arguments"]
+    weights = _read(folder / WEIGHTS_NAME)
+    channels, height, width = arguments["image_shape"]
+    speed = config.get("evaluations_per_second")
+    return GeneratorDescription(
+        source=source,
+        latent_dim=arguments["latent_dim"],
+        num_classes=arguments["num_classes"],
+        image_shape=(channels, height, width),
+        parameters=_count_parameters(folder / WEIGHTS_NAME, weights),
+        evaluations_per_second=float(speed["value"]) if speed else None,
+        sha256=hashlib.sha256(weights).hexdigest(),
+    )
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise GeneratorError(
+            f"{path} cannot be read ({error.strerror}): a generator's folder holds "
+            f"{WEIGHTS_NAME} and {CONFIG_NAME}, as 'offmanifold train' writes them"
+        ) from error
+
+
+def _read_config(folder: Path) -> dict[str, Any]:
+    path = folder / CONFIG_NAME
+    try:
+        config: dict[str, Any] = json.loads(_read(path))
+    except ValueError as error:
+        raise GeneratorError(f"{path} is not JSON: {error}") from error
+    arguments = config.get("arguments") if isinstance(config, dict) else None
+    if not isinstance(arguments, dict) or not isinstance(config.get("architecture"), str):
+        raise GeneratorError(
+            f"{path} must have 'architecture', a name, and 'arguments', a mapping; it has "
+            f"{sorted(config) if isinstance(config, dict) else type(config).__name__}"
+        )
+    try:
+        require_architecture("generator", config["architecture"])
+    except ArchitectureError as error:
+        raise GeneratorError(f"{path}: {error}") from error
+    _check_arguments(path, arguments)
+    return config
+
+
+def _check_arguments(path: Path, arguments: dict[str, Any]) -> None:
+    shape = arguments.get("image_shape")
+    sizes = shape if isinstance(shape, list) and len(shape) == 3 else [None]
+    numbers = {
+        "latent_dim": ([arguments.get("latent_dim")], 1, "a positive whole number"),
+        "num_classes": ([arguments.get("num_classes")], 0, "a whole number, 0 for no classes"),
+        "image_shape": (sizes, 1, "[channels, height, width]"),
+    }
+    for key, (values, least, expected) in numbers.items():
+        if not all(type(value) is int and value >= least for value in values):
+            raise GeneratorError(
+                f"{path}: arguments.{key} is {arguments.get(key)!r}, expected {expected}"
+            )
+
+
+def _count_parameters(path: Path, weights: bytes) -> int:
+    """Counts a safetensors file's numbers, which shows that it is whole."""
+    try:
+        tensors: list[tuple[str, dict[str, Any]]] = deserialize(weights)  # type: ignore[no-untyped-call]
+        return sum(prod(tensor["shape"]) for _, tensor in tensors)
+    except SafetensorError as error:
+        raise GeneratorError(
+            f"{path} is not a whole safetensors file ({error}); copy or train it again"
+        ) from error
+
+
+def _load(folder: Path) -> "Generator":
+    from safetensors.torch import load
+
+    config = _read_config(folder)
+    path = folder / WEIGHTS_NAME
+    try:
+        generator = build("generator", config["architecture"], config["arguments"])
+    except ArchitectureError as error:
+        raise GeneratorError(f"{folder / CONFIG_NAME}: {error}") from error
+    tensors = load(_read(path))
+    try:
+        generator.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise GeneratorError(
+            f"{path} does not hold the weights of the '{config['architecture']}' architecture that "
+            f"{CONFIG_NAME} describes: {error}"
+        ) from error
+    broken = [name for name, tensor in tensors.items() if not bool(tensor.isfinite().all())]
+    if broken:
+        raise GeneratorError(f"{path} holds numbers that are not finite, in {', '.join(broken)}")
+    opened: Generator = generator.eval().requires_grad_(False)
+    return opened

@@ -1,0 +1,171 @@
+"""A user's own generator: ``module:function``, imported, called and checked before any work."""
+
+import hashlib
+import importlib
+import importlib.util
+import inspect
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..core.generators.protocol import Generator
+from .generator_errors import GeneratorError
+
+_ROUNDING = 1e-5
+_BATCH_ROUNDING = 1e-3
+
+
+def open_function(source: str, base_dir: str | Path | None) -> tuple[Generator, str]:
+    """Calls ``module:function`` and checks what it returns.
+
+    Returns:
+        The generator and the SHA-256 of the source file that holds the function.
+
+    Raises:
+        GeneratorError: the function is not found or fails, or its result breaks the protocol.
+    """
+    module_name, _, name = source.partition(":")
+    module = _import(source, module_name, Path(base_dir or ".").resolve())
+    function = getattr(module, name, None)
+    if not callable(function):
+        raise GeneratorError(
+            f"generator '{source}': the module '{module_name}' ({module.__file__ or 'a bare folder'}) "
+            f"has no function '{name}'; expected a callable without arguments that returns a generator"
+        )
+    try:
+        generator = function()
+    except Exception as error:
+        raise GeneratorError(
+            f"generator '{source}': {name}() raised {type(error).__name__}: {error}"
+        ) from error
+    check_generator(source, generator)
+    file = inspect.getsourcefile(inspect.unwrap(function)) or module.__file__ or ""
+    return generator, hashlib.sha256(Path(file).read_bytes()).hexdigest()
+
+
+def _import(source: str, name: str, base_dir: Path) -> ModuleType:
+    """Imports a module with ``base_dir`` first on the path, where it stays for later imports."""
+    if sys.path[:1] != [str(base_dir)]:
+        sys.path.insert(0, str(base_dir))
+    importlib.invalidate_caches()
+    try:
+        module = importlib.import_module(name)
+    except Exception as error:
+        raise GeneratorError(
+            f"generator '{source}': importing '{name}' with {base_dir} first on the import path "
+            f"raised {type(error).__name__}: {error}"
+        ) from error
+    own = [base_dir.joinpath(*name.split(".")).with_suffix(".py")]
+    own.append(own[0].with_suffix("") / "__init__.py")
+    found = Path(module.__file__ or "").resolve()
+    if any(file.is_file() for file in own) and found not in [file.resolve() for file in own]:
+        raise GeneratorError(
+            f"generator '{source}': this process has already imported '{name}' from {found}; "
+            f"rename one of the two modules"
+        )
+    return module
+
+
+def check_generator(source: str, generator: Any) -> None:
+    """Checks a generator against the protocol on two latents.
+
+    Raises:
+        GeneratorError: naming the attribute or the property of the images that is wrong.
+    """
+    _check_attributes(source, generator)
+    random = torch.Generator().manual_seed(0)
+    latent = torch.randn(2, generator.latent_dim, generator=random).requires_grad_(True)
+    condition = torch.tensor([0, generator.num_classes - 1]) if generator.num_classes else None
+    try:
+        images = generator(latent, condition)
+        again = generator(latent, condition)
+        alone = generator(latent[:1], None if condition is None else condition[:1])
+    except Exception as error:
+        raise GeneratorError(
+            f"generator '{source}': called with latents [2, {generator.latent_dim}] and "
+            f"{'class indices [2]' if generator.num_classes else 'None'} it raised "
+            f"{type(error).__name__}: {error}"
+        ) from error
+    _check_images(source, images, (2, *generator.image_shape))
+    _check_repeatable(source, images, again, alone)
+    _check_gradient(source, images, latent)
+
+
+def _check_attributes(source: str, generator: Any) -> None:
+    def is_count(value: Any, least: int) -> bool:
+        return type(value) is int and value >= least
+
+    shape = getattr(generator, "image_shape", None)
+    expectations = {
+        "latent_dim": (
+            is_count(getattr(generator, "latent_dim", None), 1),
+            "a positive int, the number of latent dimensions",
+        ),
+        "num_classes": (
+            is_count(getattr(generator, "num_classes", None), 0),
+            "an int, 0 for an unconditional generator",
+        ),
+        "image_shape": (
+            isinstance(shape, tuple) and len(shape) == 3 and all(is_count(n, 1) for n in shape),
+            "a tuple (channels, height, width) of ints",
+        ),
+        "to": (callable(getattr(generator, "to", None)), "a method to(device)"),
+    }
+    for name, (fits, expected) in expectations.items():
+        if not fits:
+            found = repr(getattr(generator, name)) if hasattr(generator, name) else "missing"
+            raise GeneratorError(
+                f"generator '{source}': {type(generator).__name__}.{name} must be {expected}, but "
+                f"is {found}; offmanifold.core.generators.adapter.ModuleGenerator adds it to a "
+                f"torch module"
+            )
+    if not callable(generator):
+        raise GeneratorError(f"generator '{source}': {type(generator).__name__} cannot be called")
+
+
+def _check_images(source: str, images: Any, shape: tuple[int, ...]) -> None:
+    if not isinstance(images, Tensor) or not images.is_floating_point():
+        found = images.dtype if isinstance(images, Tensor) else type(images).__name__
+        raise GeneratorError(f"generator '{source}' must return a float tensor, not {found}")
+    if images.shape != shape:
+        raise GeneratorError(
+            f"generator '{source}' returned images of shape {list(images.shape)} for two latents, "
+            f"but its image_shape says {list(shape)}"
+        )
+    if not bool(images.isfinite().all()):
+        raise GeneratorError(f"generator '{source}' returned numbers that are not finite")
+    low, high = images.min().item(), images.max().item()
+    if low < -_ROUNDING or high > 1 + _ROUNDING:
+        raise GeneratorError(
+            f"generator '{source}' returned values from {low:.3g} to {high:.3g}, but images must "
+            f"be in [0, 1]: map its native range, as ModuleGenerator(native_range=(-1, 1)) does"
+        )
+
+
+def _check_repeatable(source: str, images: Tensor, again: Tensor, alone: Tensor) -> None:
+    if not torch.allclose(images, again, atol=_ROUNDING):
+        raise GeneratorError(
+            f"generator '{source}' gave two different images for the same latent: fix its noise "
+            f"inputs and switch off dropout"
+        )
+    if not torch.allclose(images[:1], alone, atol=_BATCH_ROUNDING):
+        raise GeneratorError(
+            f"generator '{source}' gave another image for a latent on its own than in a batch: put "
+            f"it into evaluation mode, so that batch statistics are fixed"
+        )
+
+
+def _check_gradient(source: str, images: Tensor, latent: Tensor) -> None:
+    if not images.requires_grad:
+        raise GeneratorError(
+            f"generator '{source}' cannot be differentiated in its latent: remove torch.no_grad() "
+            f"or detach() from it"
+        )
+    (gradient,) = torch.autograd.grad(images.sum(), latent, allow_unused=True)
+    if gradient is None or not bool(gradient.isfinite().all()):
+        found = "does not depend on its latent" if gradient is None else "has a gradient not finite"
+        raise GeneratorError(f"generator '{source}' {found}")
