@@ -62,6 +62,11 @@ class ReduceContext:
         groups = self.with_role("test") or self.with_role("train")
         return groups[0] if groups else None
 
+    @property
+    def references(self) -> list[GroupInfo]:
+        """Groups that a typical set is made of, the strict test's first."""
+        return self.with_role("simulated") + self.with_role("generated")
+
     def seed_of(self, *parts: object) -> int:
         """Seed of one interval, from the run's seed and what it is the interval of."""
         return item_seed(self.seed, "reduce", *parts)

@@ -22,7 +22,7 @@ def reduce_typicality(context: ReduceContext) -> list[SummaryRow]:
     rows = []
     for generator in context.generators:
         groups = group_values(context, frame, "log_likelihood", generator)
-        for reference in context.with_role("simulated", "generated"):
+        for reference in context.references:
             if reference.name in groups:
                 rows += _against(context, generator, groups, groups[reference.name])
     return rows

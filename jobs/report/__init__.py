@@ -1,0 +1,1 @@
+"""The report: verdicts in words, tables and figures on one self-contained page."""

@@ -1,0 +1,147 @@
+"""Estimates with their intervals, as dots with whiskers."""
+
+import math
+
+import numpy as np
+from matplotlib.figure import Figure as Canvas
+
+from ..reduce.context import GeneratorInfo, ReduceContext
+from ..reduce.health import doubling_changes
+from ..reduce.schema import MARGINAL, NEAREST_CLASS, PER_CLASS_MEAN
+from ..reduce.tables import list_means, read_stage, succeeded
+from .figure import Figure, bare, draw, group_colours, literal
+from .summary import Estimate, Summary
+
+_WIDTH = 7.2
+_METHODS = (
+    ("likelihood", "likelihood", (MARGINAL, PER_CLASS_MEAN), "#0072b2"),
+    ("reconstruction", "reconstruction", (NEAREST_CLASS, None, PER_CLASS_MEAN), "#d55e00"),
+    ("neighbours", "1-NN in pixels", (None,), "#7a828c"),
+)
+
+
+def auc_figure(context: ReduceContext, generator: GeneratorInfo, summary: Summary) -> Figure | None:
+    """AUC of every method by outlier group, with chance as a line."""
+    if context.inliers is None:
+        return None
+    entries: list[tuple[str, str, Estimate, str]] = []
+    for group in context.with_role("outlier"):
+        for method, label, conditions, colour in _METHODS:
+            found = summary.find(
+                f"outlier_auc_{method}",
+                generator=None if method == "neighbours" else generator.name,
+                group=group.name,
+                against=context.inliers.name,
+                conditions=conditions,
+            )
+            if found is not None:
+                entries.append((group.name, label, found, colour))
+    if not entries:
+        return None
+
+    def paint(canvas: Canvas) -> None:
+        axes = canvas.subplots()
+        for row, (_, _, found, colour) in enumerate(entries):
+            axes.errorbar(found.value, row, xerr=_whiskers(found), fmt="o", color=colour, ms=6)
+        axes.axvline(0.5, color="#8a8f98", lw=1, ls=(0, (4, 3)))
+        axes.set_yticks(
+            range(len(entries)), [f"{literal(group)}, {label}" for group, label, _, _ in entries]
+        )
+        axes.set_xlim(-0.02, 1.02)
+        axes.invert_yaxis()
+        axes.set_xlabel("AUC, outlier positive (left of the line: worse than chance)")
+        bare(axes)
+
+    words = "; ".join(f"{group} by {label} {found.fixed(3)}" for group, label, found, _ in entries)
+    return draw(
+        _WIDTH,
+        0.8 + 0.3 * len(entries),
+        f"AUC of outlier detection: {words}. Chance is 0.5.",
+        f"Can the score tell outliers from {context.inliers.name} images? 95% bootstrap intervals "
+        "over images; left of the dashed line the ranking is upside down.",
+        paint,
+    )
+
+
+def doubling_figure(context: ReduceContext, generator: GeneratorInfo) -> Figure | None:
+    """Change of ln p of every sampled image when the transitions are doubled, by group."""
+    base = read_stage(context.run_dir, "likelihood", ["log_likelihood"])
+    doubled = read_stage(context.run_dir, "convergence", ["log_likelihood"])
+    if base is None or doubled is None:
+        return None
+    changes = doubling_changes(base, doubled)
+    changes = changes[changes["generator"] == generator.name]
+    by_group = {
+        group.name: changes.loc[changes["group"] == group.name, "change"].to_numpy(np.float64)
+        for group in context.groups
+    }
+    by_group = {name: values for name, values in by_group.items() if len(values)}
+    if not by_group:
+        return None
+    colours = group_colours(list(context.groups))
+
+    def paint(canvas: Canvas) -> None:
+        axes = canvas.subplots()
+        for row, (name, values) in enumerate(by_group.items()):
+            spread = np.linspace(-0.16, 0.16, len(values)) if len(values) > 1 else [0.0]
+            axes.scatter(
+                values, row + np.asarray(spread), s=14, color=colours[name], alpha=0.6, lw=0
+            )
+            axes.plot([values.mean()] * 2, [row - 0.3, row + 0.3], color="#22262c", lw=1.4)
+        axes.axvline(0, color="#8a8f98", lw=1, ls=(0, (4, 3)))
+        axes.set_yticks(range(len(by_group)), [literal(name) for name in by_group])
+        axes.invert_yaxis()
+        axes.set_xlabel("change of ln p(x) with twice the transitions, nats")
+        bare(axes)
+
+    words = ", ".join(f"{name} {values.mean():.2f}" for name, values in by_group.items())
+    return draw(
+        _WIDTH,
+        0.8 + 0.36 * len(by_group),
+        f"Change of the log density of single images with twice the transitions. Means: {words}.",
+        "Each dot is an image, the bar its group's mean. Right of 0 the estimate is still rising.",
+        paint,
+    )
+
+
+def tuning_figure(context: ReduceContext, generator: GeneratorInfo) -> Figure | None:
+    """Step size and acceptance of the pilot images along the annealing path."""
+    frame = read_stage(context.run_dir, "tuning", ["beta", "step_size", "acceptance"])
+    if frame is None:
+        return None
+    pilots = succeeded(frame)
+    pilots = pilots[pilots["generator"] == generator.name]
+    if not len(pilots):
+        return None
+    acceptance = float(np.mean(list_means(pilots["acceptance"])))
+
+    def paint(canvas: Canvas) -> None:
+        left, right = canvas.subplots(1, 2)
+        for beta, sizes, rates in pilots[["beta", "step_size", "acceptance"]].itertuples(
+            index=False
+        ):
+            # One step size a transition: the last increment is followed by none.
+            left.plot(beta[-len(sizes) :], sizes, color="#0072b2", lw=0.8, alpha=0.45)
+            right.plot(beta[-len(rates) :], rates, color="#009e73", lw=0.8, alpha=0.45)
+        left.set_yscale("log")
+        left.set_ylabel("step size")
+        right.set_ylabel("acceptance")
+        right.set_ylim(0, 1)
+        for axes in (left, right):
+            axes.set_xlabel("β")
+
+    return draw(
+        _WIDTH,
+        2.6,
+        f"Step size and acceptance of {len(pilots)} pilot images along the annealing path; the "
+        f"mean acceptance is {acceptance:.2f}.",
+        f"What {len(pilots)} pilot images settled on along the path from prior (β = 0) to "
+        "posterior (β = 1). Their common schedule was frozen for every image.",
+        paint,
+    )
+
+
+def _whiskers(found: Estimate) -> list[list[float]] | None:
+    if math.isnan(found.low):
+        return None
+    return [[found.value - found.low], [found.high - found.value]]

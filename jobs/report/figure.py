@@ -1,0 +1,108 @@
+"""Figures as data: matplotlib drawings and pixel mosaics, embedded with their alternative text."""
+
+import base64
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure as Canvas
+from PIL import Image
+
+from ..reduce.context import GroupInfo
+
+_STYLE: dict[Any, Any] = {
+    "font.family": "DejaVu Sans",
+    "font.size": 9.5,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": "#8a8f98",
+    "axes.labelcolor": "#333840",
+    "xtick.color": "#5b616b",
+    "ytick.color": "#333840",
+    "text.color": "#22262c",
+    "svg.fonttype": "path",
+    "svg.hashsalt": "offmanifold",
+}
+# Distinguishable with colour-deficient sight (Okabe and Ito 2008).
+_ROLE_COLOURS = {
+    "train": "#0072b2",
+    "test": "#56b4e9",
+    "generated": "#009e73",
+    "simulated": "#7a828c",
+}
+_OUTLIER_COLOURS = ("#d55e00", "#cc79a7", "#e69f00", "#8c564b")
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A picture as a data URI, what it shows (``alt``), and what to read in it (``caption``)."""
+
+    uri: str
+    alt: str
+    caption: str
+    pixelated: bool = False
+
+
+def draw(
+    width: float, height: float, alt: str, caption: str, paint: Callable[[Canvas], None]
+) -> Figure:
+    """An SVG of ``width`` x ``height`` inches that ``paint`` fills; the same bytes every time."""
+    with mpl.rc_context(_STYLE):
+        canvas = Canvas(figsize=(width, height), layout="constrained")
+        paint(canvas)
+        content = io.BytesIO()
+        canvas.savefig(content, format="svg", metadata={"Date": None, "Creator": None})
+    return Figure(_uri(content.getvalue(), "image/svg+xml"), alt, caption)
+
+
+def mosaic(rows: list[np.ndarray], alt: str, caption: str) -> Figure:
+    """Rows of images [n, C, H, W] in [0, 1], one above the other, one file pixel per pixel."""
+    gap = 1
+    strips = []
+    for images in rows:
+        tiles = [np.pad(_as_rgb(image), ((0, 0), (0, gap), (0, 0))) for image in images]
+        strip = np.concatenate(tiles, axis=1)[:, :-gap]
+        strips.append(np.pad(strip, ((0, gap), (0, 0), (0, 0)), constant_values=255))
+    whole = np.concatenate(strips, axis=0)[:-gap]
+    _whiten_gaps(whole, rows[0].shape[-1], gap)
+    content = io.BytesIO()
+    Image.fromarray(whole).save(content, format="PNG", optimize=True)
+    return Figure(_uri(content.getvalue(), "image/png"), alt, caption, pixelated=True)
+
+
+def group_colours(groups: list[GroupInfo]) -> dict[str, str]:
+    """A colour for each group, by role; outlier groups take theirs in turn."""
+    outliers = [group.name for group in groups if group.role == "outlier"]
+    turn = {name: _OUTLIER_COLOURS[i % len(_OUTLIER_COLOURS)] for i, name in enumerate(outliers)}
+    return {group.name: turn.get(group.name, _ROLE_COLOURS.get(group.role, "")) for group in groups}
+
+
+def bare(axes: Axes) -> None:
+    """Leaves only the horizontal axis."""
+    axes.spines["left"].set_visible(False)
+    axes.tick_params(left=False)
+
+
+def literal(text: str) -> str:
+    """Text with the dollar signs that matplotlib would read as mathematics escaped."""
+    return text.replace("$", r"\$")
+
+
+def _as_rgb(image: np.ndarray) -> np.ndarray:
+    channels = image.shape[0]
+    visible = image if channels == 3 else np.repeat(image.mean(axis=0, keepdims=True), 3, axis=0)
+    scaled: np.ndarray = (np.clip(visible, 0, 1) * 255).round().astype(np.uint8).transpose(1, 2, 0)
+    return scaled
+
+
+def _whiten_gaps(whole: np.ndarray, width: int, gap: int) -> None:
+    for start in range(width, whole.shape[1], width + gap):
+        whole[:, start : start + gap] = 255
+
+
+def _uri(content: bytes, kind: str) -> str:
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"

@@ -1,0 +1,141 @@
+"""Histograms of reconstruction error and log density, one row a group on a shared axis."""
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure as Canvas
+
+from ..reduce.context import GeneratorInfo, ReduceContext
+from .distributions import Distributions, density_distributions, error_distributions
+from .figure import Figure, bare, draw, group_colours, literal
+from .summary import Summary, number
+
+_BINS = 36
+_WIDTH = 7.2
+_ROW_HEIGHT = 0.62
+# An error of exactly 0 has no logarithm; nothing that is measured in float32 is below this.
+_SMALLEST_ERROR = 1e-12
+
+
+def error_histogram(context: ReduceContext, generator: GeneratorInfo) -> Figure | None:
+    """Histogram of the reconstruction error by group, on a logarithmic axis."""
+    found = error_distributions(context, generator)
+    if found is None:
+        return None
+    logs = {
+        name: np.log10(np.maximum(errors, _SMALLEST_ERROR)) for name, errors in found.values.items()
+    }
+    under = "" if found.condition is None else f" ({found.condition})"
+    colours = group_colours(list(context.groups))
+    medians = ", ".join(
+        f"{name} {number(float(np.median(errors)))}" for name, errors in found.values.items()
+    )
+
+    def paint(canvas: Canvas) -> None:
+        rows = _rows(canvas, logs, colours, np.median)
+        low, high = rows[-1].get_xlim()
+        ticks = np.arange(np.ceil(low), np.floor(high) + 1)
+        if len(ticks) > 1:
+            rows[-1].set_xticks(ticks, [f"$10^{{{int(tick)}}}$" for tick in ticks])
+        else:
+            rows[-1].set_xticks(
+                rows[-1].get_xticks()[1:-1],
+                [number(10**tick, 2) for tick in rows[-1].get_xticks()[1:-1]],
+            )
+        rows[-1].set_xlabel("mean squared error per pixel, images in [0, 1]")
+
+    return draw(
+        _WIDTH,
+        0.6 + _ROW_HEIGHT * len(logs),
+        f"Histograms of reconstruction error by group. Medians: {medians}.",
+        f"Reconstruction error{under} of each group after inversion; the line is the median. The "
+        "generator's own images, inverted in the same way, are the control.",
+        paint,
+    )
+
+
+def density_histogram(
+    context: ReduceContext, generator: GeneratorInfo, summary: Summary
+) -> Figure | None:
+    """Histogram of ln p by group with the typical band of each reference group."""
+    found = density_distributions(context, generator)
+    if found is None:
+        return None
+    bands = _bands(context, generator, summary, found)
+    colours = group_colours(list(context.groups))
+    means = ", ".join(
+        f"{name} {number(float(density.mean()), 4)}" for name, density in found.values.items()
+    )
+    shown = " and ".join(f"{name} [{number(a, 4)}, {number(b, 4)}]" for name, a, b in bands)
+
+    def paint(canvas: Canvas) -> None:
+        rows = _rows(canvas, found.values, colours, np.mean)
+        for axes in rows:
+            for name, low, high in bands:
+                axes.axvspan(low, high, color=colours[name], alpha=0.16, lw=0, zorder=0)
+        rows[-1].set_xlabel(f"ln p(x), nats ({found.condition} density)")
+
+    caption = (
+        f"Log density ({found.condition}) of each group; the line is the mean. Shaded: where the "
+        "mean of a typical set of images lies"
+    )
+    return draw(
+        _WIDTH,
+        0.6 + _ROW_HEIGHT * len(found.values),
+        f"Histograms of log density by group. Means: {means} nats."
+        + (f" Typical bands: {shown}." if shown else ""),
+        caption + (f", by {shown}." if shown else " (no reference group, so none is shown)."),
+        paint,
+    )
+
+
+def _bands(
+    context: ReduceContext, generator: GeneratorInfo, summary: Summary, found: Distributions
+) -> list[tuple[str, float, float]]:
+    bands = []
+    for reference in context.references:
+        entropy, epsilon = (
+            summary.find(
+                f"typicality_{name}",
+                generator=generator.name,
+                group=reference.name,
+                conditions=(found.condition,),
+            )
+            for name in ("entropy", "epsilon")
+        )
+        if entropy is not None and epsilon is not None:
+            centre = -entropy.value
+            bands.append((reference.name, centre - epsilon.value, centre + epsilon.value))
+    return bands
+
+
+def _rows(
+    canvas: Canvas,
+    values: dict[str, np.ndarray],
+    colours: dict[str, str],
+    centre: "np.ufunc | object",
+) -> list[Axes]:
+    middle = np.median if centre is np.median else np.mean
+    every = np.concatenate(list(values.values()))
+    margin = 0.03 * (np.ptp(every) or 1.0)
+    edges = np.linspace(every.min() - margin, every.max() + margin, _BINS + 1)
+    rows = list(np.atleast_1d(canvas.subplots(len(values), 1, sharex=True)))
+    for axes, (name, numbers) in zip(rows, values.items(), strict=True):
+        heights, _ = np.histogram(numbers, edges)
+        axes.stairs(
+            heights / max(heights.max(), 1), edges, fill=True, color=colours[name], alpha=0.85
+        )
+        axes.axvline(float(middle(numbers)), color="#22262c", lw=1.2)
+        axes.set_ylim(0, 1.12)
+        axes.set_yticks([])
+        axes.set_ylabel(
+            f"{literal(name)}\nN = {len(numbers)}",
+            rotation=0,
+            ha="right",
+            va="center",
+            fontsize=8.5,
+        )
+        bare(axes)
+    for axes in rows[:-1]:
+        axes.tick_params(bottom=False)
+        axes.spines["bottom"].set_color("#d5d8dd")
+    return rows

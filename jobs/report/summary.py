@@ -1,0 +1,120 @@
+"""Looks estimates up in the summary table, and writes them as text."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import pyarrow as pa
+
+ANY: Literal["*"] = "*"
+MISSING = "–"
+_MOST_DECIMALS = 6
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A value with its interval (nan where it has none), N, and the condition it is under."""
+
+    value: float
+    low: float
+    high: float
+    n: int
+    condition: str | None
+
+    def text(self, digits: int = 3) -> str:
+        """``value [low, high]``, the largest of them to so many significant digits."""
+        bounds = [] if math.isnan(self.low) else [self.low, self.high]
+        finite = [abs(x) for x in (self.value, *bounds) if math.isfinite(x)]
+        decimals = _decimals(max(finite, default=0.0), digits)
+        return self._written([number(x, digits, decimals) for x in (self.value, *bounds)])
+
+    def fixed(self, decimals: int) -> str:
+        """``value [low, high]`` with so many decimals: for shares and percentages."""
+        bounds = [] if math.isnan(self.low) else [self.low, self.high]
+        return self._written([number(x, 3, decimals) for x in (self.value, *bounds)])
+
+    def _written(self, texts: list[str]) -> str:
+        return texts[0] if len(texts) == 1 else f"{texts[0]} [{texts[1]}, {texts[2]}]"
+
+    def scaled(self, factor: float) -> "Estimate":
+        """The estimate in another unit."""
+        return Estimate(
+            self.value * factor, self.low * factor, self.high * factor, self.n, self.condition
+        )
+
+
+class Summary:
+    """The summary table by its keys."""
+
+    def __init__(self, table: pa.Table) -> None:
+        self._rows: dict[str, list[dict[str, object]]] = {}
+        for row in table.to_pylist():
+            self._rows.setdefault(str(row["metric"]), []).append(row)
+
+    def find(
+        self,
+        metric: str,
+        *,
+        generator: str | None = None,
+        group: str | None = None,
+        against: str | None = ANY,
+        conditions: Sequence[str | None] = (ANY,),
+    ) -> Estimate | None:
+        """The estimate under the first of ``conditions`` that the table has; None if it has none.
+
+        ``*`` matches anything.
+        """
+        for condition in conditions:
+            for row in self._rows.get(metric, []):
+                if (
+                    row["generator"] == generator
+                    and row["group"] == group
+                    and against in (ANY, row["against"])
+                    and condition in (ANY, row["condition"])
+                ):
+                    return _estimate(row)
+        return None
+
+    def rows(self, prefix: str) -> list[dict[str, object]]:
+        """All rows whose metric starts with ``prefix``."""
+        return [
+            row for metric, rows in self._rows.items() if metric.startswith(prefix) for row in rows
+        ]
+
+
+def number(value: float, digits: int = 3, decimals: int | None = None) -> str:
+    """A number for readers: significant digits, a true minus sign, no needless exponent.
+
+    ``decimals`` fixes how many follow the point, so that numbers side by side agree.
+    """
+    if math.isnan(value):
+        return MISSING
+    if math.isinf(value):
+        return "∞" if value > 0 else "−∞"
+    places = _decimals(abs(value), digits) if decimals is None else decimals
+    if value and places > _MOST_DECIMALS:
+        mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
+        text = f"{mantissa}e{int(exponent)}"
+    else:
+        text = f"{value:,.{min(places, _MOST_DECIMALS)}f}"
+    return text.replace("-", "−")
+
+
+def _decimals(size: float, digits: int) -> int:
+    return 0 if size == 0 else max(digits - 1 - math.floor(math.log10(size)), 0)
+
+
+def _estimate(row: dict[str, object]) -> Estimate:
+    def real(key: str) -> float:
+        value = row[key]
+        return math.nan if value is None else float(str(value))
+
+    condition = row["condition"]
+    return Estimate(
+        real("value"),
+        real("low"),
+        real("high"),
+        int(str(row["n"])),
+        None if condition is None else str(condition),
+    )

@@ -1,0 +1,53 @@
+"""The short table at the end of a run: the verdicts, the AUCs and the accuracies."""
+
+import pyarrow as pa
+from rich.box import SIMPLE_HEAD
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table as RichTable
+from rich.text import Text
+
+from ..reduce.context import ReduceContext
+from .health import convergence_warnings
+from .summary import Summary
+from .tables import Table, accuracy_table, outlier_table
+from .verdicts import judge
+
+_COLOURS = {"good": "green", "bad": "red", "open": "yellow"}
+
+
+def terminal_summary(context: ReduceContext, table: pa.Table) -> RenderableType:
+    """Verdicts with their numbers, AUC and accuracy tables, and warnings, for each generator."""
+    summary = Summary(table)
+    parts: list[RenderableType] = []
+    for generator in context.generators:
+        parts.append(Text(f"\n{generator.name}", style="bold"))
+        for verdict in judge(context, summary, generator):
+            line = Text(f"  {verdict.question} ")
+            line.append(verdict.headline, style=f"bold {_COLOURS[verdict.tone]}")
+            parts.append(line)
+            parts += [
+                Padding(Text(finding.sentence, style="dim"), (0, 0, 0, 4))
+                for finding in verdict.findings
+                if finding.primary
+            ]
+        for found in (
+            outlier_table(context, generator, summary),
+            accuracy_table(context, generator, summary),
+        ):
+            if found is not None:
+                parts.append(_rich_table(found))
+        parts += [
+            Text(f"! {warning}", style="yellow")
+            for warning in convergence_warnings(summary, context, generator)
+        ]
+    return Group(*parts)
+
+
+def _rich_table(table: Table) -> RichTable:
+    drawn = RichTable(title=Text(table.caption), box=SIMPLE_HEAD, title_justify="left")
+    for index, header in enumerate(table.headers):
+        drawn.add_column(Text(header), justify="left" if index == 0 else "right")
+    for row in table.rows:
+        drawn.add_row(*[Text(cell) for cell in row])
+    return drawn
