@@ -210,7 +210,8 @@ def save_samples(generator: Generator, seed: int, path: Path, per_class: int = 1
     condition = torch.arange(rows).repeat_interleave(per_class)
     with torch.no_grad():
         images = generator(latent, condition if generator.num_classes else None).numpy()
-    channels, height, width = generator.image_shape
+    images = np.pad(images, ((0, 0), (0, 0), (1, 1), (1, 1)))
+    _, channels, height, width = images.shape
     grid = images.reshape(rows, per_class, channels, height, width).transpose(0, 3, 1, 4, 2)
     grid = grid.reshape(rows * height, per_class * width, channels)
     pixels = (255 * grid).round().astype(np.uint8)

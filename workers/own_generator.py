@@ -33,8 +33,8 @@ def open_function(source: str, base_dir: str | Path | None) -> tuple[Generator, 
     function = getattr(module, name, None)
     if not callable(function):
         raise GeneratorError(
-            f"generator '{source}': the module '{module_name}' ({module.__file__ or 'a bare folder'}) "
-            f"has no function '{name}'; expected a callable without arguments that returns a generator"
+            f"generator '{source}': '{module_name}' ({module.__file__ or 'a folder'}) has no "
+            f"function '{name}'; expected a callable without arguments that returns a generator"
         )
     try:
         generator = function()

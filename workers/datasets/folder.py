@@ -46,12 +46,7 @@ class FolderImages(IndexedImages):
             image = _read_array(file) if file.suffix.lower() == ".npy" else self._picture(file)
         except OSError as error:
             raise ImageError(f"{file} cannot be read: {error}") from error
-        if image.shape != self.image_shape:
-            raise ImageError(
-                f"{file} has shape {describe_shape(image.shape)}, but the audit needs "
-                f"{describe_shape(self.image_shape)} (channels, height, width); resize it, nothing "
-                f"is resized here"
-            )
+        self._require_shape(file, image.shape)
         return image, self._label(index)
 
     def labels(self) -> NDArray[np.int64] | None:
@@ -80,25 +75,38 @@ class FolderImages(IndexedImages):
     def _label(self, index: int) -> int | None:
         return self._classes.index(self._files[index].parts[0]) if self._classes else None
 
-    def _picture(self, file: Path) -> NDArray[np.float32]:
+    def _require_shape(self, file: Path, shape: tuple[int, ...]) -> None:
+        if shape != self.image_shape:
+            raise ImageError(
+                f"{file} has shape {describe_shape(shape)}, but the audit needs "
+                f"{describe_shape(self.image_shape)} (channels, height, width); resize it, nothing "
+                f"is resized here"
+            )
+
+    def _require_mode(self, file: Path, mode: str) -> None:
         channels = self.image_shape[0]
-        try:
-            with Image.open(file) as picture:
-                mode = picture.mode
-                if mode in _MODES.get(channels, ()):
-                    target = "L" if channels == 1 else "RGB"
-                    pixels = np.asarray(picture.convert(target))
-        except UnidentifiedImageError as error:
-            raise ImageError(f"{file} is not a PNG or JPEG image, or is damaged") from error
-        except Image.DecompressionBombError as error:
-            raise ImageError(f"{file} is too large to be decoded: {error}") from error
-        except (OSError, SyntaxError, ValueError) as error:
-            raise ImageError(f"{file} is damaged: {error}") from error
         if mode not in _MODES.get(channels, ()):
             raise ImageError(
                 f"{file} has mode {mode}, but {channels} channel(s) of 8 bits are needed; convert "
                 f"it to {'greyscale' if channels == 1 else 'RGB'}, or save it as .npy"
             )
+
+    def _picture(self, file: Path) -> NDArray[np.float32]:
+        channels = self.image_shape[0]
+        try:
+            with Image.open(file) as picture:
+                # Judged by the header, so that a misfit of any size is never decoded.
+                self._require_mode(file, picture.mode)
+                self._require_shape(file, (channels, picture.height, picture.width))
+                pixels = np.asarray(picture.convert("L" if channels == 1 else "RGB"))
+        except UnidentifiedImageError as error:
+            raise ImageError(f"{file} is not a PNG or JPEG image, or is damaged") from error
+        except Image.DecompressionBombError as error:
+            raise ImageError(f"{file} is too large to be decoded: {error}") from error
+        except ImageError:
+            raise
+        except (OSError, SyntaxError, ValueError) as error:
+            raise ImageError(f"{file} is damaged: {error}") from error
         return np.atleast_3d(pixels).transpose(2, 0, 1).astype(np.float32) / np.float32(255)
 
 
