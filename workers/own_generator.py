@@ -17,6 +17,7 @@ from .generator_errors import GeneratorError
 
 _ROUNDING = 1e-5
 _BATCH_ROUNDING = 1e-3
+_CHECKED = 8
 
 
 def open_function(source: str, base_dir: str | Path | None) -> tuple[Generator, str]:
@@ -71,26 +72,28 @@ def _import(source: str, name: str, base_dir: Path) -> ModuleType:
 
 
 def check_generator(source: str, generator: Any) -> None:
-    """Checks a generator against the protocol on two latents.
+    """Checks a generator against the protocol on a few latents.
 
     Raises:
         GeneratorError: naming the attribute or the property of the images that is wrong.
     """
     _check_attributes(source, generator)
     random = torch.Generator().manual_seed(0)
-    latent = torch.randn(2, generator.latent_dim, generator=random).requires_grad_(True)
-    condition = torch.tensor([0, generator.num_classes - 1]) if generator.num_classes else None
+    latent = torch.randn(_CHECKED, generator.latent_dim, generator=random).requires_grad_(True)
+    classes = generator.num_classes
+    # From the last class down, so that one class too many is found.
+    condition = classes - 1 - torch.arange(_CHECKED) % classes if classes else None
     try:
         images = generator(latent, condition)
         again = generator(latent, condition)
         alone = generator(latent[:1], None if condition is None else condition[:1])
     except Exception as error:
         raise GeneratorError(
-            f"generator '{source}': called with latents [2, {generator.latent_dim}] and "
-            f"{'class indices [2]' if generator.num_classes else 'None'} it raised "
+            f"generator '{source}': called with latents [{_CHECKED}, {generator.latent_dim}] and "
+            f"{f'class indices [{_CHECKED}]' if classes else 'None'} it raised "
             f"{type(error).__name__}: {error}"
         ) from error
-    _check_images(source, images, (2, *generator.image_shape))
+    _check_images(source, images, (_CHECKED, *generator.image_shape))
     _check_repeatable(source, images, again, alone)
     _check_gradient(source, images, latent)
 
@@ -133,8 +136,8 @@ def _check_images(source: str, images: Any, shape: tuple[int, ...]) -> None:
         raise GeneratorError(f"generator '{source}' must return a float tensor, not {found}")
     if images.shape != shape:
         raise GeneratorError(
-            f"generator '{source}' returned images of shape {list(images.shape)} for two latents, "
-            f"but its image_shape says {list(shape)}"
+            f"generator '{source}' returned images of shape {list(images.shape)} for {_CHECKED} "
+            f"latents, but its image_shape says {list(shape)}"
         )
     if not bool(images.isfinite().all()):
         raise GeneratorError(f"generator '{source}' returned numbers that are not finite")

@@ -20,7 +20,7 @@ class ModuleGenerator(nn.Module):
         latent_dim: int,
         num_classes: int,
         image_shape: tuple[int, int, int],
-        native_range: tuple[float, float] = (-1.0, 1.0),
+        native_range: tuple[int | float, int | float] = (-1.0, 1.0),
     ) -> None:
         """``native_range`` is what black and white are in the module's own output."""
         super().__init__()

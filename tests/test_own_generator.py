@@ -1,0 +1,112 @@
+import hashlib
+
+import pytest
+import torch
+from offmanifold.workers.generators import GeneratorError, describe_generator, open_generator
+
+MODULE = """
+import torch
+from torch import nn
+from offmanifold.core.generators.adapter import ModuleGenerator
+
+
+class Own:
+    latent_dim, num_classes, image_shape = 2, 3, (1, 2, 2)
+
+    def __call__(self, latent, condition):
+        return (latent.sum(dim=1) + condition).sigmoid()[:, None, None, None].expand(-1, 1, 2, 2)
+
+    def to(self, device):
+        return self
+
+
+def good():
+    return Own()
+
+
+def wrapped():
+    torch.manual_seed(0)
+    module = nn.Sequential(nn.Linear(2, 4), nn.BatchNorm1d(4), nn.Tanh())
+    return ModuleGenerator(module, latent_dim=2, num_classes=0, image_shape=(1, 2, 2))
+
+
+def faulty(change):
+    generator = Own()
+    change(generator)
+    return generator
+
+
+class Called(Own):
+    def __init__(self, call):
+        self.call = call
+
+    def __call__(self, latent, condition):
+        return self.call(super().__call__(latent, condition))
+
+
+def no_latent_dim(): return faulty(lambda g: setattr(g, "latent_dim", None))
+def list_shape(): return faulty(lambda g: setattr(g, "image_shape", [1, 2, 2]))
+def a_number(): return 7
+def fails(): raise RuntimeError("no such checkpoint")
+def call_fails(): return Called(lambda x: x @ torch.zeros(3, 3))
+def native(): return Called(lambda x: 2 * x - 1)
+def wrong_shape(): return Called(lambda x: x[:, :, :1])
+def not_finite(): return Called(lambda x: x / 0)
+def whole_numbers(): return Called(lambda x: (255 * x).to(torch.uint8))
+def noisy(): return Called(lambda x: 0.5 * (x + torch.rand(())))
+def detached(): return Called(lambda x: x.detach())
+def by_batch(): return Called(lambda x: x / len(x))
+
+value = 3
+"""
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("own")
+    (folder / "own_model_under_test.py").write_text(MODULE)
+    return folder
+
+
+@pytest.mark.parametrize(("name", "classes"), [("good", 3), ("wrapped", 0)])
+def test_a_function_is_called_from_the_base_folder(base, name, classes):
+    source = f"own_model_under_test:{name}"
+    opened = open_generator(source, base_dir=base)
+    assert opened.description.num_classes == classes
+    assert opened.sha256 == hashlib.sha256(MODULE.encode()).hexdigest()
+    assert describe_generator(source, base_dir=base) == opened.description
+    condition = torch.zeros(4, dtype=torch.int64) if classes else None
+    assert opened.generator(torch.zeros(4, 2), condition).shape == (4, 1, 2, 2)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("nothing", "has no function 'nothing'"),
+        ("value", "has no function 'value'"),
+        ("fails", "RuntimeError: no such checkpoint"),
+        ("a_number", "int.latent_dim must be a positive int.*missing"),
+        ("no_latent_dim", "latent_dim must be a positive int.*None"),
+        ("list_shape", r"image_shape must be a tuple.*\[1, 2, 2\]"),
+        ("call_fails", r"called with latents \[8, 2\] and class indices \[8\] it raised"),
+        ("native", r"values from -.* to .*must be in \[0, 1\]"),
+        ("wrong_shape", r"\[8, 1, 1, 2\].*\[8, 1, 2, 2\]"),
+        ("not_finite", "not finite"),
+        ("whole_numbers", r"float tensor, not torch\.uint8"),
+        ("noisy", "two different images for the same latent"),
+        ("detached", "cannot be differentiated"),
+        ("by_batch", "evaluation mode"),
+    ],
+)
+def test_a_breach_of_the_protocol_is_explained(base, name, message):
+    with pytest.raises(GeneratorError, match=f"(?s)own_model_under_test:{name}.*{message}"):
+        open_generator(f"own_model_under_test:{name}", base_dir=base)
+
+
+def test_a_module_that_cannot_be_imported_is_explained(base, tmp_path):
+    with pytest.raises(GeneratorError, match=f"{base} first on the import path raised ModuleNotF"):
+        open_generator("no_such_module_under_test:make", base_dir=base)
+    (tmp_path / "own_model_under_test.py").write_text(MODULE)
+    open_generator("own_model_under_test:good", base_dir=base)
+    with pytest.raises(GeneratorError, match=f"already imported.*{base}"):
+        open_generator("own_model_under_test:good", base_dir=tmp_path)
