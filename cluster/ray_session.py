@@ -3,15 +3,25 @@
 import logging
 import math
 import os
+import secrets
+import subprocess
+import sys
+import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import ray
+import ray._private.worker
+from ray._private.authentication.authentication_token_setup import (
+    maybe_enable_token_auth_if_token_available,
+)
 
 from .resources import Resources, available_cpus
 
 # Only ids, paths and counts travel through Ray, so its shared memory can stay small.
 _OBJECT_STORE_BYTES = 128 * 2**20
+_REACH_TIMEOUT_SECONDS = 20.0
 
 
 class ClusterError(Exception):
@@ -22,15 +32,25 @@ class ClusterError(Exception):
 def ray_session(address: str | None, resources: Resources) -> Iterator[None]:
     """Connect this process to Ray for the length of the ``with`` block.
 
+    A local Ray is guarded by Ray's token authentication, whatever started it: the token lies in
+    ``~/.ray/auth_token``, made where it does not exist, readable by its owner alone. Where such a
+    token exists (or ``RAY_AUTH_TOKEN`` or ``RAY_AUTH_TOKEN_PATH`` says one) it is shown to a
+    cluster that is joined; one that asks for none does not mind.
+
     Args:
         address: None starts a Ray on this machine, large enough for ``resources``, which ends
-            with the block. Otherwise the cluster to join, which is left running: ``"auto"`` for
-            the one started on this machine, ``host:port``, or ``ray://host:port``.
+            with the block, or within seconds of this process being killed. Otherwise the cluster
+            to join, which is left running: ``"auto"`` for the one started on this machine,
+            ``host:port``, or ``ray://host:port``.
         resources: what the workers will need.
 
     Raises:
         ClusterError: the cluster cannot be reached, or refuses our token.
     """
+    # Ray prints messages of its own on standard output, where a run's results go; the deaths of
+    # workers that they tell of are logged by the executor.
+    ray._private.worker._worker_logs_enabled = False
+    logging.getLogger("ray").setLevel(logging.ERROR)
     if address is None:
         _start_local(resources)
     else:
@@ -42,6 +62,7 @@ def ray_session(address: str | None, resources: Resources) -> Iterator[None]:
 
 
 def _start_local(resources: Resources) -> None:
+    _ensure_private_token()
     cpus = max(available_cpus(), math.ceil((resources.workers or 1) * resources.cpus_per_worker))
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     # "local" and not None: an address in the environment must not send the run to a cluster.
@@ -55,8 +76,66 @@ def _start_local(resources: Resources) -> None:
     )
 
 
+def _ensure_private_token() -> None:
+    """Make the token file where there is none: Ray itself would make it readable by all users."""
+    if os.environ.keys() & {"RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"}:
+        return
+    target = Path.home() / ".ray" / "auth_token"
+    if os.environ.get("RAY_AUTH_MODE") == "disabled" or target.exists():
+        return
+    try:
+        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile("w", dir=target.parent) as file:
+            file.write(secrets.token_hex(32))
+            file.flush()
+            # Another run may be making it at this moment; all of them must use one.
+            with suppress(FileExistsError):
+                os.link(file.name, target)
+    except OSError as error:
+        raise ClusterError(
+            f"cannot make the token that guards the local Ray at {target}: {error.strerror}. "
+            "Set RAY_AUTH_TOKEN_PATH to a file with a token in a place of your own."
+        ) from error
+
+
 def _join(address: str) -> None:
+    maybe_enable_token_auth_if_token_available(warn_if_disabled=False)
+    if not address.startswith("ray://"):
+        _require_healthy(address)
     try:
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
-    except ConnectionError as error:
-        raise ClusterError(f"cannot join the Ray cluster at {address}: {error}") from error
+    except (ConnectionError, ValueError, ray.exceptions.AuthenticationError) as error:
+        raise ClusterError(_refusal(address, str(error))) from error
+
+
+def _require_healthy(address: str) -> None:
+    """Ask the cluster how it is, in a process that can be ended when no answer comes.
+
+    ``ray.init`` itself would wait minutes for a head that is not there.
+    """
+    command = [sys.executable, "-m", "ray.scripts.scripts", "health-check", "--address", address]
+    try:
+        answer = subprocess.run(
+            command, capture_output=True, text=True, timeout=_REACH_TIMEOUT_SECONDS, check=False
+        )
+    except subprocess.TimeoutExpired as error:
+        raise ClusterError(
+            _refusal(address, f"no answer within {_REACH_TIMEOUT_SECONDS:g} seconds")
+        ) from error
+    if answer.returncode != 0:
+        raise ClusterError(_refusal(address, answer.stderr))
+
+
+def _refusal(address: str, reason: str) -> str:
+    if "InvalidAuthToken" in reason or "AuthenticationError" in reason:
+        return (
+            f"the Ray cluster at {address} refuses our token, or we have none. Copy the head's "
+            "~/.ray/auth_token to the same place on this machine (or set RAY_AUTH_TOKEN_PATH to "
+            "where it is), and leave RAY_AUTH_MODE unset or set it to token."
+        )
+    last_line = (reason.strip().splitlines() or ["it is not healthy"])[-1]
+    return (
+        f"cannot join the Ray cluster at {address}: {last_line}. See that `ray start --head` runs "
+        "there and that its port can be reached from here, or leave the address out to use this "
+        "machine alone."
+    )

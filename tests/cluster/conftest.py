@@ -1,0 +1,12 @@
+import pytest
+from offmanifold.cluster.ray_session import ray_session
+from offmanifold.cluster.resources import Resources
+
+
+@pytest.fixture(scope="module")
+def local_ray(tmp_path_factory):
+    """A real local Ray with two CPUs, as `run` starts it, with a token of its own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
+        with ray_session(None, Resources(workers=2)):
+            yield

@@ -1,0 +1,88 @@
+"""Workers for the executors' tests: real parts through the real storage, and ways to die."""
+
+import json
+import os
+import signal
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from offmanifold.cluster.executor import Report, Task
+from offmanifold.cluster.storage import LocalStorage
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Items are numbers from ``first`` on; the others name items that do something special."""
+
+    name: str
+    first: int
+    size: int
+    killers: tuple[int, ...] = ()
+    raises: tuple[int, ...] = ()
+    seconds: float = 0.0
+
+
+def task(name, first, size, **special):
+    return Task(name, Shard(name, first, size, **special), size)
+
+
+@dataclass(frozen=True)
+class Factory:
+    root: Path
+    seconds: float = 0.0
+
+    def __call__(self):
+        time.sleep(self.seconds)
+        return NumberWorker(LocalStorage(self.root))
+
+
+class NumberWorker:
+    def __init__(self, storage):
+        self.storage = storage
+
+    def compute(self, shard, start, stop):
+        rows = []
+        for item in range(shard.first + start, shard.first + stop):
+            self._announce()
+            time.sleep(shard.seconds)
+            if item in shard.killers:
+                os.kill(os.getpid(), signal.SIGKILL)
+            if item in shard.raises:
+                raise ArithmeticError(f"item {item} shows a bug")
+            rows.append({"item": item, "status": "ok"})
+        if (start, stop) == (0, shard.size):
+            return self._publish(shard, rows)
+        self.storage.write(f".scratch/{shard.name}-{start}-{stop}", json.dumps(rows).encode())
+        return Report(shard.name, len(rows), 0, 0.0, published=False)
+
+    def assemble(self, shard, spans, lost):
+        rows = [{"item": shard.first + i, "status": error} for i, error in lost.items()]
+        for start, stop in spans:
+            rows += json.loads(self.storage.read(f".scratch/{shard.name}-{start}-{stop}"))
+        return self._publish(shard, rows)
+
+    def _publish(self, shard, rows):
+        published = self.storage.publish(f"stage/{shard.name}", json.dumps(rows).encode())
+        failed = sum(row["status"] != "ok" for row in rows)
+        return Report(shard.name, len(rows), failed, 0.0, published)
+
+    def _announce(self):
+        """Tell the test who is at work."""
+        self.storage.write(f"workers/{os.getpid()}", b"")
+
+
+def rows_of(storage):
+    """The rows of all parts by item; fails where an item has two."""
+    rows = {}
+    for name in storage.list_names("stage"):
+        for row in json.loads(storage.read(f"stage/{name}")):
+            assert row["item"] not in rows
+            rows[row["item"]] = row["status"]
+    return rows
+
+
+def pending(storage, tasks):
+    """What a resumed run still has to do: planned minus listed."""
+    done = set(storage.list_names("stage"))
+    return [t for t in tasks if t.id not in done]

@@ -1,0 +1,201 @@
+import os
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+import ray
+from offmanifold.cluster.executor import WorkerDiedError
+from offmanifold.cluster.ray_executor import RayExecutor
+from offmanifold.cluster.resources import Resources
+from offmanifold.cluster.serial_executor import SerialExecutor
+from offmanifold.cluster.storage import LocalStorage, StorageError
+
+HERE = Path(__file__).parent
+
+
+@pytest.fixture(scope="module", autouse=True)
+def shards_importable():
+    sys.path.insert(0, str(HERE))
+    yield
+    sys.path.remove(str(HERE))
+
+
+@pytest.fixture
+def storage(tmp_path):
+    return LocalStorage.create(tmp_path / "run")
+
+
+def ray_executor(workers=2, **settings):
+    resources = Resources(workers=workers, cpus_per_worker=1)
+    return RayExecutor(resources, import_paths=[HERE], **settings)
+
+
+@pytest.fixture(params=["serial", "ray, 1 worker", "ray, 2 workers"])
+def executor(request):
+    if request.param == "serial":
+        return SerialExecutor()
+    request.getfixturevalue("local_ray")
+    return ray_executor(1 if "1" in request.param else 2)
+
+
+def run(executor, storage, tasks, **factory):
+    from shards import Factory
+
+    reports = []
+    executor.run(tasks, Factory(storage.root, **factory), reports.append)
+    return {report.task_id: report for report in reports}
+
+
+def three_tasks():
+    from shards import task
+
+    return [task("a", 0, 4), task("b", 4, 3), task("c", 7, 1)]
+
+
+class TestEveryExecutor:
+    def test_every_task_is_reported_and_published_once(self, executor, storage):
+        from shards import rows_of
+
+        reports = run(executor, storage, three_tasks())
+        assert {name: (r.rows, r.failed) for name, r in reports.items()} == {
+            "a": (4, 0),
+            "b": (3, 0),
+            "c": (1, 0),
+        }
+        assert all(report.published for report in reports.values())
+        assert rows_of(storage) == dict.fromkeys(range(8), "ok")
+
+    def test_a_second_run_doubles_nothing(self, executor, storage):
+        run(executor, storage, three_tasks())
+        before = {n: storage.read(f"stage/{n}") for n in storage.list_names("stage")}
+        reports = run(executor, storage, three_tasks())
+        assert len(reports) == 3
+        assert not any(report.published for report in reports.values())
+        assert {n: storage.read(f"stage/{n}") for n in storage.list_names("stage")} == before
+
+    def test_nothing_to_do(self, executor, storage):
+        assert run(executor, storage, []) == {}
+
+    def test_an_error_of_the_factory_ends_the_run(self, executor):
+        def broken():
+            raise FileNotFoundError("no checkpoint at weights.safetensors")
+
+        with pytest.raises(FileNotFoundError, match="no checkpoint at weights"):
+            executor.run(three_tasks(), broken, lambda _: None)
+
+    def test_an_error_of_the_worker_ends_the_run_and_parts_stay(self, executor, storage):
+        from shards import rows_of, task
+
+        tasks = [task("a", 0, 4), task("b", 4, 3, raises=(5,), seconds=0.3), task("c", 7, 1)]
+        with pytest.raises(ArithmeticError, match="item 5 shows a bug"):
+            run(executor, storage, tasks)
+        assert rows_of(storage).items() >= dict.fromkeys(range(4), "ok").items()
+        assert not storage.exists("stage/b")
+
+    def test_a_full_or_missing_disk_ends_the_run(self, executor, storage):
+        storage.root.rmdir()
+        with pytest.raises(StorageError, match="was the run moved"):
+            run(executor, storage, three_tasks())
+
+    def test_an_error_of_the_listener_ends_the_run(self, executor, storage):
+        from shards import Factory
+
+        def refuse(_report):
+            raise RuntimeError("the listener is gone")
+
+        with pytest.raises(RuntimeError, match="the listener is gone"):
+            executor.run(three_tasks(), Factory(storage.root), refuse)
+
+
+@pytest.mark.usefixtures("local_ray")
+class TestRay:
+    def test_only_the_item_that_kills_its_worker_is_lost(self, storage):
+        from shards import rows_of, task
+
+        tasks = [task("a", 0, 3), task("b", 3, 4, killers=(4,)), task("c", 7, 3)]
+        reports = run(ray_executor(), storage, tasks)
+        assert {name: (r.rows, r.failed) for name, r in reports.items()} == {
+            "a": (3, 0),
+            "b": (4, 1),
+            "c": (3, 0),
+        }
+        rows = rows_of(storage)
+        assert "worker process has died" in rows.pop(4)
+        assert rows == {i: "ok" for i in range(10) if i != 4}
+        assert storage.list_names("stage") == ["a", "b", "c"]
+
+    def test_never_more_actors_than_tasks(self, storage):
+        run(ray_executor(workers=8), storage, three_tasks()[:2], seconds=0.5)
+        assert 1 <= len(storage.list_names("workers")) <= 2
+
+    def test_a_worker_killed_from_outside_costs_nothing(self, storage):
+        from shards import rows_of, task
+
+        def kill_the_first():
+            while not (pids := storage.list_names("workers")):
+                time.sleep(0.05)
+            os.kill(int(pids[0]), signal.SIGKILL)
+
+        killer = threading.Thread(target=kill_the_first)
+        killer.start()
+        reports = run(ray_executor(), storage, [task("a", 0, 5, seconds=0.2), task("b", 5, 5)])
+        killer.join()
+        assert len(storage.list_names("workers")) == 3
+        assert [report.failed for report in reports.values()] == [0, 0]
+        assert rows_of(storage) == dict.fromkeys(range(10), "ok")
+
+    def test_a_factory_that_kills_its_process_ends_the_run(self):
+        def fatal():
+            os.kill(os.getpid(), signal.SIGKILL)
+
+        with pytest.raises(WorkerDiedError, match="died 2 times while starting"):
+            ray_executor().run(three_tasks(), fatal, lambda _: None)
+
+    def test_a_worker_that_no_node_can_hold_is_an_error(self, storage):
+        executor = RayExecutor(Resources(gpus_per_worker=64), import_paths=[HERE])
+        with pytest.raises(ValueError, match="64 GPUs, and no node of the cluster has them"):
+            run(executor, storage, three_tasks())
+
+    def test_an_interrupt_ends_the_run_within_seconds(self, storage):
+        from shards import task
+
+        def interrupt():
+            while not storage.list_names("workers"):
+                time.sleep(0.05)
+            interrupted.append(time.monotonic())
+            os.kill(os.getpid(), signal.SIGINT)
+
+        interrupted = []
+        threading.Thread(target=interrupt).start()
+        with pytest.raises(KeyboardInterrupt):
+            run(ray_executor(), storage, [task("a", 0, 1, seconds=60)])
+        assert time.monotonic() - interrupted[0] < 5
+        pid = int(storage.list_names("workers")[0])
+        deadline = time.monotonic() + 10
+        while Path(f"/proc/{pid}").exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+
+    def test_numerical_threads_follow_the_cpus_of_a_worker(self, monkeypatch):
+        monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+
+        class ThreadReporter:
+            def compute(self, shard, _start, _stop):
+                from offmanifold.cluster.executor import Report
+
+                return Report(shard.name, int(os.environ["OMP_NUM_THREADS"]), 0, 0.0, True)
+
+        reports = []
+        executor = RayExecutor(Resources(workers=1, cpus_per_worker=2), import_paths=[HERE])
+        executor.run(three_tasks()[:1], ThreadReporter, reports.append)
+        assert reports[0].rows == int(os.environ.get("OMP_NUM_THREADS", 2))
+
+    def test_no_actor_is_left_behind(self, storage):
+        run(ray_executor(), storage, three_tasks())
+        deadline = time.monotonic() + 10
+        while ray.available_resources().get("CPU") != ray.cluster_resources()["CPU"]:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)

@@ -1,0 +1,44 @@
+import os
+
+import pytest
+from offmanifold.cluster.resources import Resources, available_cpus
+
+
+@pytest.mark.parametrize(
+    ("resources", "cpus", "gpus", "fit"),
+    [
+        (Resources(), 2, 0, 2),
+        (Resources(cpus_per_worker=0.1), 2, 0, 20),
+        (Resources(cpus_per_worker=3), 8, 0, 2),
+        (Resources(gpus_per_worker=1), 16, 2, 2),
+        (Resources(cpus_per_worker=4, gpus_per_worker=0.25), 8, 4, 2),
+        (Resources(gpus_per_worker=1), 16, 0, 0),
+    ],
+)
+def test_capacity(resources, cpus, gpus, fit):
+    assert resources.capacity(cpus, gpus) == fit
+
+
+@pytest.mark.parametrize("bad", [{"workers": 0}, {"cpus_per_worker": 0}, {"gpus_per_worker": -1}])
+def test_impossible_resources_are_refused(bad):
+    with pytest.raises(ValueError, match=next(iter(bad))):
+        Resources(**bad)
+
+
+@pytest.mark.parametrize(
+    ("files", "quota"),
+    [
+        ({}, None),
+        ({"cpu.max": "max 100000\n"}, None),
+        ({"cpu.max": "150000 100000\n"}, 1),
+        ({"cpu.max": "50000 100000\n"}, 1),
+        ({"cpu/cpu.cfs_quota_us": "-1\n", "cpu/cpu.cfs_period_us": "100000\n"}, None),
+        ({"cpu/cpu.cfs_quota_us": "100000\n", "cpu/cpu.cfs_period_us": "100000\n"}, 1),
+    ],
+)
+def test_cpus_within_the_container(tmp_path, files, quota):
+    for name, content in files.items():
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(content)
+    assert available_cpus(tmp_path) == (quota or len(os.sched_getaffinity(0)))
