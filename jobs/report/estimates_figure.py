@@ -12,7 +12,7 @@ from ..reduce.tables import list_means, read_stage, succeeded
 from .figure import Figure, bare, draw, group_colours, literal
 from .summary import Estimate, Summary
 
-_WIDTH = 7.2
+_WIDTH = 5.4
 _METHODS = (
     ("likelihood", "likelihood", (MARGINAL, PER_CLASS_MEAN), "#0072b2"),
     ("reconstruction", "reconstruction", (NEAREST_CLASS, None, PER_CLASS_MEAN), "#d55e00"),

@@ -14,10 +14,10 @@ def sandwich_sentences(summary: Summary, context: ReduceContext, generator: str)
         bits = summary.find("sandwich_gap_bits_per_dim", **keys)
         if nats is not None and bits is not None:
             sentences.append(
-                f"On {nats.n} images simulated from the model, with their exact latents, the true "
-                f"ln p lies within {nats.text()} nats ({bits.text()} bits per dimension) on "
-                "average between the estimate and an upper bound. This certificate speaks for "
-                "the model's own images only."
+                f"On {nats.n} images simulated from the model, whose latents are known, an upper "
+                f"bound lies {nats.text()} nats ({bits.text()} bits per dimension) above the "
+                "estimate on average, with the true ln p between them in expectation. This "
+                "certificate speaks for the model's own images only."
             )
     return sentences
 

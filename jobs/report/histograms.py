@@ -10,7 +10,7 @@ from .figure import Figure, bare, draw, group_colours, literal
 from .summary import Summary, number
 
 _BINS = 36
-_WIDTH = 7.2
+_WIDTH = 5.4
 _ROW_HEIGHT = 0.62
 # An error of exactly 0 has no logarithm; nothing that is measured in float32 is below this.
 _SMALLEST_ERROR = 1e-12

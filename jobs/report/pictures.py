@@ -7,7 +7,7 @@ import pyarrow.compute as pc
 
 from ..reduce.context import GeneratorInfo, GroupInfo, ReduceContext
 from ..reduce.groups import GroupValues, group_values
-from ..reduce.tables import read_stage, stage_dataset
+from ..reduce.tables import RunTableError, read_stage, stage_dataset
 from .figure import Figure, mosaic
 from .summary import number
 
@@ -79,6 +79,12 @@ def _originals(
         columns=["image_id", "pixels"], filter=pc.field("image_id").isin(image_ids)
     )
     pixels = dict(zip(table["image_id"].to_pylist(), table["pixels"].to_pylist(), strict=True))
+    absent = [image_id for image_id in image_ids if pixels.get(image_id) is None]
+    if absent:
+        raise RunTableError(
+            f"image {absent[0]} was inverted, but the images table has no pixels of it: "
+            "the run is not complete"
+        )
     return np.array([pixels[image_id] for image_id in image_ids]).reshape(-1, *shape)
 
 

@@ -9,6 +9,7 @@ import pyarrow as pa
 
 ANY: Literal["*"] = "*"
 MISSING = "–"
+NO_BREAK = "\N{NO-BREAK SPACE}"
 _MOST_DECIMALS = 6
 
 
@@ -35,7 +36,7 @@ class Estimate:
         return self._written([number(x, 3, decimals) for x in (self.value, *bounds)])
 
     def _written(self, texts: list[str]) -> str:
-        return texts[0] if len(texts) == 1 else f"{texts[0]} [{texts[1]}, {texts[2]}]"
+        return texts[0] if len(texts) == 1 else f"{texts[0]} [{texts[1]},{NO_BREAK}{texts[2]}]"
 
     def scaled(self, factor: float) -> "Estimate":
         """The estimate in another unit."""

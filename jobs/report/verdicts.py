@@ -51,24 +51,23 @@ class Verdict:
     @property
     def answer(self) -> Answer | Literal["mixed"]:
         """The answer that all primary findings share; mixed where they do not."""
-        answers = set(self._primary)
+        answers = {finding.answer for finding in self.findings if finding.primary}
         return answers.pop() if len(answers) == 1 else "mixed"
-
-    @property
-    def _primary(self) -> list[Answer]:
-        return [finding.answer for finding in self.findings if finding.primary]
 
     @property
     def headline(self) -> str:
         """The answer in a few words."""
         if self.answer == "mixed":
-            answers = self._primary
-            named = {"yes": "yes", "no": "no", "undecided": "not decided"}
-            parts = [
-                f"{named[kind]} for {answers.count(kind)}" for kind in named if kind in answers
-            ]
-            return ", ".join(parts).capitalize() + f" of {len(answers)} groups"
-        return {"yes": "Yes", "no": "No", "undecided": "Not decided by these images"}[self.answer]
+            words = ", ".join(
+                f"{_WORDS[finding.answer]} for {finding.group}"
+                for finding in self.findings
+                if finding.primary
+            )
+        elif self.answer == "undecided":
+            words = "not decided by these images"
+        else:
+            words = self.answer
+        return words[0].upper() + words[1:]
 
     @property
     def tone(self) -> Literal["good", "bad", "open"]:
@@ -78,6 +77,7 @@ class Verdict:
         return "good" if self.answer == self.good else "bad"
 
 
+_WORDS: dict[Answer, str] = {"yes": "yes", "no": "no", "undecided": "not decided"}
 Judge = Callable[[ReduceContext, Summary, GeneratorInfo], Verdict | None]
 
 
@@ -228,7 +228,7 @@ def _after_convergence(
 
 def _typical(context: ReduceContext, summary: Summary, generator: GeneratorInfo) -> Verdict | None:
     findings = []
-    for group in context.with_role("train", "test"):
+    for group in context.with_role("train") or context.with_role("test"):
         for reference in context.references:
             finding = _typical_finding(summary, generator, group, reference)
             if finding is not None:

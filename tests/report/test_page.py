@@ -1,0 +1,214 @@
+"""The page, parsed: self-contained, complete, escaped, the same every time."""
+
+import base64
+import io
+import xml.etree.ElementTree as ET
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from offmanifold.jobs.reduce.context import GeneratorInfo, GroupInfo, ReduceContext
+from offmanifold.jobs.reduce.run import reduce_run
+from offmanifold.jobs.report.page import ReportContext, write_report
+from offmanifold.jobs.report.pictures import quantile_positions, reconstruction_pictures
+from offmanifold.jobs.report.terminal import terminal_summary
+from PIL import Image
+from rich.console import Console
+
+CLASSES = 4
+SPEC = "name: small-audit\nseed: 7\n"
+
+
+class Page(HTMLParser):
+    """What a browser would load, and the text it would show."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.links: list[str] = []
+        self.images: list[dict[str, str]] = []
+        self.identifiers: list[str] = []
+        self.text = ""
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        found = {key: value or "" for key, value in attrs}
+        self.links += [
+            found[key] for key in ("src", "href", "srcset", "action", "data") if key in found
+        ]
+        assert not [key for key in found if key.startswith("on")]
+        if "id" in found:
+            self.identifiers.append(found["id"])
+        if tag == "img":
+            self.images.append(found)
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def render(_generator: str, latents: np.ndarray, conditions: np.ndarray | None) -> np.ndarray:
+    """Flat images whose grey is the class's, so that a picture shows what it was made from."""
+    grey = np.zeros(len(latents)) if conditions is None else conditions / CLASSES
+    return np.broadcast_to(grey[:, None, None, None], (len(latents), 1, 8, 8))
+
+
+def page_of(context: ReduceContext, **changes: Any) -> str:
+    content = {
+        "summary": reduce_run(context),
+        "spec_yaml": SPEC,
+        "provenance": {"offmanifold": "0", "libraries": {"torch": "2"}, "command": ["a", "b"]},
+        "render": render,
+    }
+    return write_report(ReportContext(reduce=context, **{**content, **changes}))
+
+
+def test_page_is_self_contained_and_complete(synthetic_run: Callable[..., Any]) -> None:
+    html = page_of(synthetic_run().write())
+    page = Page(html)
+    assert all(link.startswith(("data:", "#")) for link in page.links)
+    assert "script" not in page.tags
+    assert "url(" not in html
+    assert "@import" not in html
+    # Two histograms, five mosaics, AUCs, the change on doubling T, the tuned step sizes.
+    assert len(page.images) == 10
+    assert all(len(image["alt"]) > 20 for image in page.images)
+    targets = {link[1:] for link in page.links if link.startswith("#")}
+    assert targets <= set(page.identifiers)
+    assert len(page.identifiers) == len(set(page.identifiers))
+    for question in ("manifold?", "outliers denser", "typical of", "classify as well"):
+        assert question in page.text
+    assert "name: small-audit" in page.text
+    assert "libraries.torch" in page.text
+    assert "Not settled." in page.text
+    assert len(html) < 10_000_000
+
+
+def test_every_figure_decodes(synthetic_run: Callable[..., Any]) -> None:
+    page = Page(page_of(synthetic_run().write()))
+    kinds = []
+    for image in page.images:
+        kind, _, content = image["src"].partition(";base64,")
+        raw = base64.b64decode(content, validate=True)
+        kinds.append(kind)
+        if kind == "data:image/png":
+            Image.open(io.BytesIO(raw)).verify()
+        else:
+            references = [
+                value
+                for element in ET.fromstring(raw).iter()
+                for key, value in element.attrib.items()
+                if key.endswith("href")
+            ]
+            assert all(value.startswith("#") for value in references)
+    assert sorted(set(kinds)) == ["data:image/png", "data:image/svg+xml"]
+
+
+def test_the_same_run_gives_the_same_page(synthetic_run: Callable[..., Any]) -> None:
+    context = synthetic_run().write()
+    assert page_of(context) == page_of(context)
+
+
+def test_hostile_text_is_escaped(synthetic_run: Callable[..., Any]) -> None:
+    attack = '<script>alert("x")</script><img src=http://evil/ onerror=x>$\\frac'
+    run = synthetic_run()
+    for stage in ("images", "inversion", "likelihood", "convergence", "neighbours"):
+        for row in run.rows[stage]:
+            if row["group"] == "natural_patches":
+                row["group"] = attack
+                row["image_id"] = row["image_id"] + attack
+                row["source"] = attack
+    failed = next(row for row in run.rows["likelihood"] if row["group"] == attack)
+    failed |= {"status": "failed", "error": attack}
+    for column in ("log_likelihood", "acceptance", "step_size", "effective_sample_size"):
+        failed[column] = None
+    run.with_context(
+        groups=[
+            GroupInfo(attack, g.role, g.conditions) if g.name == "natural_patches" else g
+            for g in run.context.groups
+        ]
+    )
+    html = page_of(run.write(), spec_yaml=f"name: '{attack}'\n", provenance={attack: [attack]})
+    page = Page(html)
+    assert "script" not in page.tags
+    assert all(link.startswith(("data:", "#")) for link in page.links)
+    assert len(page.images) == 10
+    assert page.text.count('<script>alert("x")</script>') > 5
+
+
+def test_pictures_show_the_chosen_latents(synthetic_run: Callable[..., Any]) -> None:
+    context = synthetic_run().write()
+    seen: list[tuple[int, ...]] = []
+
+    def recording(generator: str, latents: np.ndarray, conditions: np.ndarray) -> np.ndarray:
+        assert generator == "small"
+        seen.append(latents.shape)
+        assert conditions.dtype == np.int64
+        return render(generator, latents, conditions)
+
+    figures = reconstruction_pictures(context, context.generators[0], recording)
+    assert seen == [(10, 5)] * 5
+    solid = figures[3]
+    assert "single_colour" in solid.caption
+    raw = base64.b64decode(solid.uri.partition(",")[2])
+    pixels = np.asarray(Image.open(io.BytesIO(raw)))
+    assert pixels.shape == (17, 10 * 9 - 1, 3)
+    greys = pixels[12, 4::9, 0] / 255 * CLASSES
+    np.testing.assert_allclose(greys, greys.round(), atol=0.02)
+    originals = pixels[:8, :8, 0]
+    assert (originals == originals[0, 0]).all()
+
+
+def test_pictures_are_chosen_by_quantile() -> None:
+    assert quantile_positions(3, 10).tolist() == [0, 1, 2]
+    assert quantile_positions(100, 4).tolist() == [12, 37, 62, 87]
+
+
+def test_inversion_alone_makes_a_page(synthetic_run: Callable[..., Any]) -> None:
+    run = synthetic_run()
+    run.rows = {stage: run.rows[stage] for stage in ("images", "inversion")}
+    page = Page(page_of(run.write()))
+    assert "manifold?" in page.text
+    assert "typical" not in page.text
+    assert len(page.images) == 7
+
+
+def test_two_generators_and_one_unconditional(
+    synthetic_run: Callable[..., Any], part_writer: Callable[..., Path]
+) -> None:
+    run = synthetic_run()
+    context = run.write()
+    rows = [
+        {**row, "generator": "plain", "condition": None}
+        for row in run.rows["inversion"]
+        if row["condition"] == row["label"] and row["group"] in ("train", "test")
+    ]
+    part_writer(context.run_dir, "inversion", rows, "plain")
+    run.with_context(generators=[*context.generators, GeneratorInfo("plain", 0, (1, 8, 8))])
+    page = Page(page_of(run.context))
+    assert "small: the verdict" in page.text
+    assert "plain: the verdict" in page.text
+    assert len(page.identifiers) == len(set(page.identifiers))
+
+
+def test_missing_pixels_are_loud(synthetic_run: Callable[..., Any]) -> None:
+    run = synthetic_run()
+    run.rows["images"] = [row for row in run.rows["images"] if row["group"] != "test"]
+    with pytest.raises(ValueError, match="the images table has no pixels of it"):
+        page_of(run.write())
+
+
+def test_terminal_summary(synthetic_run: Callable[..., Any]) -> None:
+    context = synthetic_run().write()
+    console = Console(width=100, record=True, file=io.StringIO())
+    console.print(terminal_summary(context, reduce_run(context)))
+    text = console.export_text()
+    assert "Do the data lie on the generator's manifold? No" in text
+    assert "Yes for single_colour" in text
+    assert "1-NN in pixels" in text
+    assert "natural_patches" in text
+    assert max(len(line) for line in text.splitlines()) <= 100

@@ -1,0 +1,245 @@
+"""The wording of a verdict follows from its numbers and their interval."""
+
+import math
+from pathlib import Path
+
+import pytest
+from offmanifold.core.statistics.bootstrap import Interval
+from offmanifold.jobs.reduce.context import GeneratorInfo, GroupInfo, ReduceContext
+from offmanifold.jobs.reduce.schema import SummaryRow, summary_row, summary_table
+from offmanifold.jobs.report.health import convergence_warnings, sandwich_sentences
+from offmanifold.jobs.report.summary import NO_BREAK, Summary, number
+from offmanifold.jobs.report.verdicts import Verdict, judge
+
+GENERATOR = GeneratorInfo("g", 10, (1, 8, 8))
+CONTEXT = ReduceContext(
+    Path("unused"),
+    [
+        GroupInfo("train", "train", "all"),
+        GroupInfo("test", "test", "all"),
+        GroupInfo("generated", "generated", "all"),
+        GroupInfo("simulated", "simulated", "all"),
+        GroupInfo("MNIST", "outlier", "all"),
+    ],
+    [GENERATOR],
+    seed=0,
+)
+
+
+def row(
+    metric: str, value: float, low: float = math.nan, high: float = math.nan, **keys: str
+) -> SummaryRow:
+    interval = Interval(float(value), float(low), float(high), 64)
+    return summary_row(metric, interval, generator="g", **keys)
+
+
+def verdict(key: str, *rows: SummaryRow) -> Verdict:
+    found = judge(CONTEXT, Summary(summary_table(rows)), GENERATOR)
+    assert [each.key for each in found] == [key]
+    return found[0]
+
+
+@pytest.mark.parametrize(
+    ("interval", "answer", "tone"),
+    [
+        ((12.0, 9.0, 15.0), "No", "bad"),
+        ((1.0, 0.8, 1.2), "Yes", "good"),
+        ((1.3, 1.1, 1.6), "Not decided by these images", "open"),
+    ],
+)
+def test_on_manifold(interval: tuple[float, ...], answer: str, tone: str) -> None:
+    keys = {"group": "train", "against": "generated", "condition": "own"}
+    found = verdict("manifold", row("reconstruction_ratio", *interval, **keys))
+    assert found.headline == answer
+    assert found.tone == tone
+    assert str(interval[0]) in found.findings[0].sentence
+
+
+def test_a_poor_control_is_said() -> None:
+    keys = {"condition": "own"}
+    found = verdict(
+        "manifold",
+        row("reconstruction_ratio", 3, 2, 4, group="train", against="generated", **keys),
+        row("psnr_of_mean_mse", 18.0, 17, 19, group="train", **keys),
+        row("psnr_of_mean_mse", 22.0, 21, 23, group="generated", **keys),
+    )
+    assert "come back poorly themselves" in found.findings[0].sentence
+
+
+@pytest.mark.parametrize(
+    ("interval", "answer", "words"),
+    [
+        ((0.1, 0.05, 0.2), "Yes", "nearer to MNIST than to test"),
+        ((0.9, 0.8, 0.95), "No", "nearer to test than to MNIST"),
+        ((0.5, 0.4, 0.6), "Not decided by these images", "about equally near"),
+    ],
+)
+def test_nearer_to_outliers(interval: tuple[float, ...], answer: str, words: str) -> None:
+    keys = {"group": "MNIST", "against": "test", "condition": "nearest class"}
+    found = verdict("nearer", row("outlier_auc_reconstruction", *interval, **keys))
+    assert found.headline == answer
+    assert words in found.findings[0].sentence
+
+
+def densities(auc: tuple[float, ...], gap: float, rise: dict[str, float]) -> Verdict:
+    rows = [
+        row("outlier_auc_likelihood", *auc, group="MNIST", against="test", condition="marginal"),
+        row("log_likelihood_mean", 100.0 + gap, group="test", condition="own"),
+        row("log_likelihood_mean", 100.0, group="MNIST", condition="own"),
+    ]
+    rows += [
+        row("doubling_change", change, change - 1, change + 1, group=group, condition="own")
+        for group, change in rise.items()
+    ]
+    return verdict("denser", *rows)
+
+
+def test_denser_outliers_that_still_rise_make_the_finding_conservative() -> None:
+    found = densities((0.1, 0.05, 0.2), -50, {"test": 0.1, "MNIST": 20})
+    assert found.headline == "Yes"
+    assert "conservative" in found.findings[0].sentence
+
+
+def test_less_dense_outliers_that_still_rise_decide_nothing() -> None:
+    found = densities((0.9, 0.8, 0.95), 50, {"test": 0.1, "MNIST": 20})
+    assert found.headline == "Not decided by these images"
+    assert "have not settled enough" in found.findings[0].sentence
+
+
+def test_a_rise_that_is_small_against_the_gap_changes_nothing() -> None:
+    found = densities((0.9, 0.8, 0.95), 500, {"test": 0.1, "MNIST": 20})
+    assert found.headline == "No"
+    assert "little against" in found.findings[0].sentence
+
+
+def test_data_that_rise_faster_weaken_the_finding_on_outliers() -> None:
+    found = densities((0.1, 0.05, 0.2), -50, {"test": 20, "MNIST": 0.1})
+    assert found.headline == "Not decided by these images"
+
+
+def test_settled_estimates_are_left_alone() -> None:
+    found = densities((0.1, 0.05, 0.2), -5, {"test": 0.3, "MNIST": 0.9})
+    assert found.headline == "Yes"
+    assert "transitions" not in found.findings[0].sentence
+
+
+@pytest.mark.parametrize(
+    ("interval", "answer"),
+    [
+        ((-30.0, -35.0, -25.0), "No"),
+        ((1.0, -2.0, 4.0), "Yes"),
+        ((-6.0, -9.0, -3.0), "Not decided by these images"),
+    ],
+)
+def test_typical(interval: tuple[float, ...], answer: str) -> None:
+    found = verdict(
+        "typical",
+        row(
+            "typicality_deviation",
+            *interval,
+            group="train",
+            against="simulated",
+            condition="marginal",
+        ),
+        row("typicality_epsilon", 5.0, group="simulated", condition="marginal"),
+        row(
+            "typicality_deviation", 90, 80, 99, group="train", against="generated", condition="own"
+        ),
+        row("typicality_epsilon", 5.0, group="generated", condition="own"),
+    )
+    assert found.headline == answer
+    assert [finding.primary for finding in found.findings] == [True, False]
+    assert "strict test" in found.findings[0].sentence
+    assert "as in the paper" in found.findings[1].sentence
+
+
+@pytest.mark.parametrize(
+    ("interval", "answer"),
+    [
+        ((-0.2, -0.3, -0.1), "No"),
+        ((0.1, 0.02, 0.2), "Yes"),
+        ((-0.01, -0.1, 0.05), "Not decided by these images"),
+    ],
+)
+def test_classifies(interval: tuple[float, ...], answer: str) -> None:
+    found = verdict(
+        "classifies",
+        row("accuracy_likelihood", 0.7, 0.6, 0.8, group="test", condition="every class"),
+        row("accuracy_difference_likelihood", *interval, group="test", against="1-NN"),
+        summary_row("accuracy_neighbours", Interval(0.9, 0.8, 0.95, 64), group="test"),
+    )
+    assert found.headline == answer
+    assert "chance 10.0%" in found.findings[0].sentence
+
+
+def test_mixed_findings_keep_the_names_of_their_groups() -> None:
+    context = ReduceContext(
+        Path("unused"),
+        [*CONTEXT.groups, GroupInfo("flat", "outlier", "all")],
+        [GENERATOR],
+        seed=0,
+    )
+    keys = {"against": "test", "condition": "nearest class"}
+    table = summary_table(
+        [
+            row("outlier_auc_reconstruction", 0.9, 0.8, 0.95, group="MNIST", **keys),
+            row("outlier_auc_reconstruction", 0.1, 0.05, 0.2, group="flat", **keys),
+        ]
+    )
+    (found,) = judge(context, Summary(table), GENERATOR)
+    assert found.headline == "No for MNIST, yes for flat"
+    assert found.tone == "open"
+
+
+def test_no_stages_no_verdicts() -> None:
+    assert judge(CONTEXT, Summary(summary_table([])), GENERATOR) == []
+
+
+def test_warnings_name_the_group_and_only_outliers_speak_of_modes() -> None:
+    summary = Summary(
+        summary_table(
+            [
+                row("doubling_change", 20, 15, 25, group="MNIST", condition="own"),
+                row("doubling_change_max", 55, group="MNIST", condition="own"),
+                row("doubling_change", 3, 2, 4, group="train", condition="own"),
+                row("doubling_change_max", 5, group="train", condition="own"),
+                row("doubling_change", 0.2, 0.1, 0.3, group="test", condition="own"),
+                row("doubling_change_max", 0.4, group="test", condition="own"),
+            ]
+        )
+    )
+    warnings = convergence_warnings(summary, CONTEXT, GENERATOR)
+    assert [warning.split(":")[0] for warning in warnings] == ["train", "MNIST"]
+    assert ["several modes" in warning for warning in warnings] == [False, True]
+
+
+def test_sandwich_speaks_for_the_models_own_images() -> None:
+    keys = {"group": "simulated", "condition": "own"}
+    summary = Summary(
+        summary_table(
+            [
+                row("sandwich_gap", 0.4, 0.3, 0.5, **keys),
+                row("sandwich_gap_bits_per_dim", 0.009, 0.007, 0.011, **keys),
+            ]
+        )
+    )
+    (sentence,) = sandwich_sentences(summary, CONTEXT, "g")
+    assert f"0.400 [0.300,{NO_BREAK}0.500] nats" in sentence
+    assert "own images only" in sentence
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.0, "0"),
+        (-12.345, "−12.3"),
+        (12345.6, "12,346"),
+        (0.00123456, "0.00123"),
+        (1.234e-7, "1.23e−7"),
+        (math.nan, "–"),
+        (math.inf, "∞"),
+        (999.96, "1,000"),
+    ],
+)
+def test_numbers_for_readers(value: float, text: str) -> None:
+    assert number(value) == text
