@@ -243,10 +243,11 @@ def _exit_status(error: Exception) -> int | None:
     from ..cluster.ray_session import ClusterError
     from ..cluster.storage import StorageError
     from .spec_loading import SpecError
+    from .stages.stage import StageError
 
     if isinstance(error, SpecError):
         return EXIT_BAD_SPEC
-    return 1 if isinstance(error, StorageError | ClusterError) else None
+    return 1 if isinstance(error, StorageError | ClusterError | StageError) else None
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from .execution import import_paths, open_executor, worker_factory
 from .progress import Progress
 from .provenance import gather_provenance
 from .results import Results, write_results
-from .run_directory import PROVENANCE_FILE, RunDirectory
+from .run_directory import RunDirectory
 from .spec import AuditSpec
 from .spec_loading import SpecError
 from .stages.registry import stages_of
@@ -59,8 +59,7 @@ def run_audit(
     facts = gather_facts(spec)
     LocalStorage.create(out)
     run = RunDirectory(out)
-    run.claim(spec, allow_changed=allow_changed)
-    run.write_json(PROVENANCE_FILE, gather_provenance(spec, facts))
+    run.claim(spec, gather_provenance(spec, facts), allow_changed=allow_changed)
     context = PlanContext(spec, facts, run)
     factory = worker_factory(spec, out)
     with open_executor(spec.cluster, import_paths(spec)) as executor:
@@ -87,7 +86,9 @@ def _run_stage(
         logger.warning("stage %s: %d parts of other settings moved aside", stage.name, len(stale))
         run.withdraw(stage.name, stale, into="superseded")
     if retry_failed:
-        failed = sorted(part for part in finished & planned if run.part_facts(stage.name, part).failed)
+        failed = sorted(
+            part for part in finished & planned if run.part_facts(stage.name, part).failed
+        )
         run.withdraw(stage.name, failed, into="retried")
         finished -= set(failed)
     pending = [shard for shard in shards if shard.id not in finished]

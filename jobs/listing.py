@@ -1,5 +1,7 @@
 """What comes with the package: generators, datasets, stages, presets."""
 
+from itertools import takewhile
+
 from rich.table import Table
 
 from .spec_loading import SpecError, preset_names, preset_text
@@ -26,7 +28,7 @@ def preset(name: str) -> str:
 
 def _entries(what: str) -> list[tuple[str, str]]:
     if what == "presets":
-        return [(name, preset_text(name).splitlines()[0].lstrip("# ")) for name in preset_names()]
+        return [(name, _first_sentence(preset_text(name))) for name in preset_names()]
     if what == "stages":
         from .stages.registry import STAGES
 
@@ -38,3 +40,9 @@ def _entries(what: str) -> list[tuple[str, str]]:
     from ..workers.generators import list_generators
 
     return list(list_generators().items())
+
+
+def _first_sentence(text: str) -> str:
+    """The first sentence of the comment that a preset opens with."""
+    comment = takewhile(lambda line: line.startswith("#"), text.splitlines())
+    return " ".join(line.lstrip("# ") for line in comment).partition(". ")[0] + "."

@@ -8,11 +8,13 @@ from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
-    Progress as Bar,
     TaskID,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
+)
+from rich.progress import (
+    Progress as Bar,
 )
 
 from ..cluster.executor import Report
@@ -34,9 +36,7 @@ class Progress:
         self._already = 0
 
     @contextmanager
-    def stage(
-        self, name: str, shards: Sequence[Shard], pending: Sequence[Shard]
-    ) -> Iterator[None]:
+    def stage(self, name: str, shards: Sequence[Shard], pending: Sequence[Shard]) -> Iterator[None]:
         """Shows a stage while the block runs what is pending of it."""
         self._stage, self._failed = name, 0
         self._total = sum(len(shard.items) for shard in shards)

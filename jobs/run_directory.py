@@ -9,6 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+
 from ..cluster.storage import LocalStorage
 from ..workers.runner import SECONDS_KEY
 from ..workers.schema import SCHEMAS, STATUS_OK
@@ -38,12 +39,17 @@ class RunDirectory:
         self.root = root
         self.storage = LocalStorage(root)
 
-    def claim(self, spec: AuditSpec, *, allow_changed: bool) -> None:
+    def claim(self, spec: AuditSpec, provenance: dict[str, Any], *, allow_changed: bool) -> None:
         """Makes the directory this spec's own.
 
         Raises:
-            SpecError: when it belongs to another spec and ``allow_changed`` is false.
+            SpecError: when it belongs to another spec and ``allow_changed`` is false, or holds
+                a spec that no run wrote.
         """
+        if self.storage.exists(SPEC_FILE) and not self.storage.exists(PROVENANCE_FILE):
+            raise SpecError(
+                f"{self.root}: holds a {SPEC_FILE} that no run wrote; choose another --out"
+            )
         if self.storage.exists(SPEC_FILE) and not allow_changed:
             differences = _differences(self.spec(), spec)
             if differences:
@@ -52,12 +58,14 @@ class RunDirectory:
                     f"{', '.join(differences)}); choose another --out, or pass --changed to "
                     "recompute the stages that the change touches"
                 )
+        self.write_json(PROVENANCE_FILE, provenance)
         self.storage.write(SPEC_FILE, dump_spec(spec).encode())
 
     def spec(self) -> AuditSpec:
         """The resolved spec that the run belongs to."""
-        if not self.storage.exists(SPEC_FILE):
-            raise SpecError(f"{self.root}: not a run directory: it has no {SPEC_FILE}")
+        for name in (SPEC_FILE, PROVENANCE_FILE):
+            if not self.storage.exists(name):
+                raise SpecError(f"{self.root}: not a run directory: it has no {name}")
         text = self.storage.read(SPEC_FILE).decode()
         return parse_spec(text, self.root, (), str(self.root / SPEC_FILE))
 
@@ -73,8 +81,10 @@ class RunDirectory:
         """Those shards' rows, in that order, of those columns."""
         schema = pa.schema([SCHEMAS[stage].field(name) for name in columns])
         tables = [self._part(stage, shard_id, columns) for shard_id in shard_ids]
-        return pa.concat_tables([table.cast(schema) for table in tables]) if tables else (
-            schema.empty_table()
+        return (
+            pa.concat_tables([table.cast(schema) for table in tables])
+            if tables
+            else (schema.empty_table())
         )
 
     def part_facts(self, stage: str, shard_id: str) -> PartFacts:

@@ -144,13 +144,13 @@ def _with_absolute_paths(spec: AuditSpec, base: Path) -> AuditSpec:
     def absolute(path: str | None) -> str | None:
         return None if path is None else str((base / Path(path).expanduser()).resolve())
 
-    groups = tuple(
-        group.model_copy(update={"path": absolute(group.path)}) for group in spec.groups
-    )
+    groups = tuple(group.model_copy(update={"path": absolute(group.path)}) for group in spec.groups)
     generators = tuple(
         generator.model_copy(
             update={
-                "source": generator.source if ":" in generator.source else absolute(generator.source),
+                "source": generator.source
+                if ":" in generator.source
+                else absolute(generator.source),
                 "import_path": absolute(generator.import_path or ".")
                 if generator.is_python
                 else None,

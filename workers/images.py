@@ -9,8 +9,8 @@ import torch
 from ..core.likelihood import simulate
 from .conditions import condition_tensor
 from .datasets import ImageError, ImageSet, open_dataset
-from .resources import Resources
 from .outcome import Failure, Outcome
+from .resources import Resources
 from .shard import Item
 
 
@@ -60,9 +60,7 @@ def compute_generated(
             "source": f"{item.generator}:seed:{item.seed}",
             "latent": code.tolist(),
         }
-        for item, image, code in zip(
-            items, images.cpu().numpy(), latent.cpu().numpy(), strict=True
-        )
+        for item, image, code in zip(items, images.cpu().numpy(), latent.cpu().numpy(), strict=True)
     ]
 
 

@@ -1,15 +1,14 @@
 """The ``inversion`` stage: each image's nearest point on the generator's manifold [IP Eq. 3]."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
-
-import math
 
 from ..core.image_metrics import psnr
 from ..core.inversion import Distance, InversionSettings, invert, mean_squared_error
 from .conditions import condition_tensor
-from .resources import Resources
 from .outcome import Failure, Outcome
+from .resources import Resources
 from .shard import Item
 
 
@@ -33,16 +32,17 @@ def compute(
     return [
         {
             "mse": mse,
-            "psnr": float(psnr(mse)),
+            "psnr": decibels,
             "distance": distance,
             "restart_distance": restarts,
             "latent": latent,
             "iterations": inversion.iterations,
         }
         if math.isfinite(mse)
-        else Failure("inversion found no finite reconstruction error; is the generator's output finite?")
-        for mse, distance, restarts, latent in zip(
+        else Failure("no finite reconstruction error was found; is the generator's output finite?")
+        for mse, decibels, distance, restarts, latent in zip(
             inversion.mse.tolist(),
+            psnr(inversion.mse.cpu().numpy()).tolist(),
             inversion.distance.tolist(),
             inversion.restart_distance.tolist(),
             inversion.latent.tolist(),

@@ -4,7 +4,6 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -17,8 +16,8 @@ from ..core.likelihood import (
     simulate,
 )
 from .conditions import condition_tensor
-from .resources import Resources
 from .outcome import Failure, Outcome
+from .resources import Resources
 from .shard import Item
 
 
@@ -64,7 +63,7 @@ def compute(
             "variance": settings["variance"],
             "transitions": settings["transitions"],
             "log_likelihood": log_likelihood,
-            "bits_per_dim": float(bits_per_dim(log_likelihood, dimensions)),
+            "bits_per_dim": bits,
             "chain_log_weights": log_weights,
             "acceptance": acceptance,
             "step_size": step_size,
@@ -73,8 +72,9 @@ def compute(
         }
         if math.isfinite(log_likelihood)
         else Failure(f"the log likelihood is {log_likelihood}; is the generator's output finite?")
-        for log_likelihood, log_weights, acceptance, step_size, sample_size, bound in zip(
+        for log_likelihood, bits, log_weights, acceptance, step_size, sample_size, bound in zip(
             estimate.log_likelihood.tolist(),
+            bits_per_dim(estimate.log_likelihood.cpu().numpy(), dimensions).tolist(),
             estimate.chain_log_weights.tolist(),
             estimate.acceptance.tolist(),
             estimate.step_size.tolist(),

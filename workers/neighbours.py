@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from ..core.statistics.neighbours import nearest
-from .resources import Resources
 from .outcome import Outcome
+from .resources import Resources
 from .shard import Item
 
 
@@ -19,9 +19,7 @@ def compute(
     positions: dict[str | None, int] = {source: index for index, source in enumerate(sources)}
     queries = resources.images(items).cpu().numpy().reshape(len(items), -1)
     exclude = np.array([positions.get(resources.source(item), -1) for item in items])
-    found = nearest(
-        queries, references, labels, settings["num_classes"], exclude=exclude
-    )
+    found = nearest(queries, references, labels, settings["num_classes"], exclude=exclude)
     return [
         {
             "nearest_source": sources[index],
@@ -30,6 +28,9 @@ def compute(
             "class_distance": class_distance or None,
         }
         for index, distance, class_distance in zip(
-            found.index.tolist(), found.distance.tolist(), found.class_distance.tolist(), strict=True
+            found.index.tolist(),
+            found.distance.tolist(),
+            found.class_distance.tolist(),
+            strict=True,
         )
     ]

@@ -42,7 +42,9 @@ class Resources:
         self.storage = storage
         self.device = device
         self._generators: dict[tuple[str, str | None], Generator] = {}
-        self._references: dict[str, tuple[npt.NDArray[np.float32], npt.NDArray[np.int64], list[str]]] = {}
+        self._references: dict[
+            str, tuple[npt.NDArray[np.float32], npt.NDArray[np.int64], list[str]]
+        ] = {}
         self._distances: dict[tuple[str, str | None], Distance] = {}
         self._image_parts: OrderedDict[str, list[StoredImage]] = OrderedDict()
 

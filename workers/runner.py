@@ -114,9 +114,7 @@ class ShardWorker:
             for outcome in self._attempt(compute, shard, items[start : start + size])
         ]
 
-    def _attempt(
-        self, compute: Compute, shard: Shard, items: Sequence[Item]
-    ) -> Sequence[Outcome]:
+    def _attempt(self, compute: Compute, shard: Shard, items: Sequence[Item]) -> Sequence[Outcome]:
         try:
             return compute(items, shard.settings, self._resources)
         except StorageError:

@@ -6,8 +6,8 @@ from typing import Any
 from ..core.likelihood import tune_step_sizes
 from .conditions import condition_tensor
 from .likelihood import ais_settings
-from .resources import Resources
 from .outcome import Outcome
+from .resources import Resources
 from .shard import Item
 
 

@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from ..core.image_metrics import noise_variance
-from .resources import Resources
 from .outcome import Failure, Outcome
+from .resources import Resources
 from .schema import STATUS_OK
 from .shard import Item, part_path
 
@@ -28,7 +28,7 @@ def compute(
 
 
 def _fit(item: Item, settings: Mapping[str, Any], resources: Resources) -> Outcome:
-    own = {image_id: condition for image_id, condition in settings["own_conditions"]}
+    own = dict(settings["own_conditions"])
     errors: list[float] = []
     for shard_id in settings["inversion_parts"]:
         content = resources.storage.read(part_path("inversion", shard_id))

@@ -94,7 +94,7 @@ STAGE = Stage(
     name="images",
     description="materialise every group's images once, generated ones included",
     needs=(),
-    enabled=lambda spec: True,
+    enabled=lambda _: True,
     plan=plan,
     estimate=_estimate,
 )

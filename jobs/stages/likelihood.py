@@ -13,6 +13,7 @@ from .stage import (
     ImageRecord,
     PlanContext,
     Stage,
+    StageError,
     conditions_of,
     group_pairs,
     own_condition,
@@ -99,7 +100,7 @@ def frozen_schedule(
     """The step size of each transition out of the pilots' results; None in adaptive mode.
 
     Raises:
-        RuntimeError: when no pilot succeeded.
+        StageError: when no pilot succeeded.
     """
     if likelihood_spec(context).step_size == "adaptive":
         return None
@@ -114,7 +115,7 @@ def frozen_schedule(
     good = [row for row in mine if row["status"] == STATUS_OK]
     if not good:
         errors = sorted({row["error"] for row in mine})
-        raise RuntimeError(f"stage tuning: no pilot image of {generator.name} succeeded: {errors}")
+        raise StageError(f"stage tuning: no pilot image of {generator.name} succeeded: {errors}")
     step_sizes = torch.tensor([row["step_size"] for row in good], dtype=torch.float64)
     beta = torch.tensor(good[0]["beta"], dtype=torch.float64)
     wanted = sigmoid_schedule(transitions, likelihood_spec(context).sigmoid_radius)[1:-1]

@@ -13,6 +13,10 @@ from ..spec import AuditSpec, GroupSpec
 from ..validation import Facts, GeneratorFacts
 
 
+class StageError(RuntimeError):
+    """A stage cannot be planned, because nothing it rests on succeeded; says why."""
+
+
 @dataclass(frozen=True)
 class ImageRecord:
     """A materialised image: ``generator`` is the one that made it, None for a dataset's."""
@@ -90,13 +94,13 @@ class PlanContext(AuditContext):
         """The observation variance that the variance stage found.
 
         Raises:
-            RuntimeError: when it could not be fitted.
+            StageError: when it could not be fitted.
         """
         columns = ["generator", "variance", "error"]
         rows = self.run.read("variance", self.shard_ids("variance"), columns).to_pylist()
         row = next(row for row in rows if row["generator"] == generator)
         if row["variance"] is None:
-            raise RuntimeError(f"stage variance: {row['error']}")
+            raise StageError(f"stage variance: {row['error']}")
         return float(row["variance"])
 
 
@@ -157,5 +161,3 @@ class Stage:
     enabled: Callable[[AuditSpec], bool]
     plan: Callable[[PlanContext], list[Shard]]
     estimate: Callable[[AuditContext], Estimate]
-
-

@@ -1,0 +1,90 @@
+"""A small audit on disk: a user's own generator in a module, and a folder of real digits."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from textwrap import dedent
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+from sklearn.datasets import load_digits
+
+GENERATOR_MODULE = """
+    import torch
+
+    class TwoClassDecoder:
+        latent_dim, num_classes, image_shape = 3, 2, (1, 8, 8)
+
+        def __init__(self):
+            draws = torch.Generator().manual_seed(5)
+            self.weight = torch.randn(2, 3, 64, generator=draws)
+            self.offset = torch.randn(2, 1, 64, generator=draws)
+
+        def __call__(self, latent, condition):
+            values = torch.bmm(latent[:, None], self.weight[condition]) + self.offset[condition]
+            return torch.sigmoid(values).view(-1, 1, 8, 8)
+
+        def to(self, device):
+            return self
+
+    def make():
+        return TwoClassDecoder()
+"""
+
+
+@pytest.fixture
+def audit_folder(tmp_path: Path) -> Iterator[Path]:
+    """A folder with decoder.py, images/{zero,one}/*.png and a spec that audits them."""
+    folder = tmp_path / "audit"
+    folder.mkdir()
+    (folder / "decoder.py").write_text(dedent(GENERATOR_MODULE))
+    digits = load_digits()
+    for label, name in enumerate(("zero", "one")):
+        (folder / "images" / name).mkdir(parents=True)
+        for index, pixels in enumerate(digits.images[digits.target == label][:6]):
+            grey = np.round(pixels / 16 * 255).astype(np.uint8)
+            Image.fromarray(grey).save(folder / "images" / name / f"{index}.png")
+    write_spec(folder, small_spec())
+    yield folder
+    sys.modules.pop("decoder", None)
+    sys.path[:] = [path for path in sys.path if path != str(folder)]
+
+
+def small_spec() -> dict[str, Any]:
+    """A spec of every stage, at sizes that run in seconds."""
+    images = {"dataset": "folder", "path": "images", "conditions": "all"}
+    return {
+        "name": "small",
+        "generators": [{"name": "decoder", "source": "decoder:make"}],
+        "groups": [
+            {"name": "train", "role": "train", **images},
+            {"name": "test", "role": "test", **images},
+            {"name": "generated", "role": "generated", "count": 6, "conditions": "all"},
+            {"name": "simulated", "role": "simulated", "count": 6, "conditions": "all"},
+            {
+                "name": "plain",
+                "role": "outlier",
+                "dataset": "single_colour",
+                "count": 4,
+                "conditions": "all",
+            },
+        ],
+        "stages": {
+            "inversion": {"iterations": 20, "restarts": 2, "candidates": 8, "shard_items": 10},
+            "variance": {},
+            "likelihood": {"transitions": 10, "leapfrog_steps": 2, "pilots": 2, "shard_items": 10},
+            "convergence": {"images_per_group": 2},
+            "neighbours": {"dataset": "folder", "path": "images", "split": None},
+        },
+        "cluster": {"executor": "serial"},
+    }
+
+
+def write_spec(folder: Path, spec: dict[str, Any]) -> Path:
+    """Writes the spec as audit.yaml in the folder."""
+    path = folder / "audit.yaml"
+    path.write_text(yaml.safe_dump(spec))
+    return path

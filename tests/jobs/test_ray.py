@@ -1,0 +1,155 @@
+"""The same audit under Ray and in-process, and what a user's hand or a dying process does to it."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import psutil
+import pytest
+import yaml
+
+from .conftest import small_spec, write_spec
+
+STAGES = ["images", "neighbours", "inversion", "variance", "tuning", "likelihood", "convergence"]
+
+
+def command(run: str, *arguments: str) -> list[str]:
+    cli = str(Path(sys.executable).with_name("offmanifold"))
+    return [cli, "run", "audit.yaml", "--out", run, *arguments]
+
+
+def audit(folder: Path, run: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command(run, *arguments), cwd=folder, capture_output=True, text=True, check=False
+    )
+
+
+def under_ray(folder: Path, transitions: int = 10) -> None:
+    spec = small_spec()
+    spec["cluster"] = {"executor": "ray", "workers": 2}
+    spec["stages"]["likelihood"]["transitions"] = transitions
+    write_spec(folder, spec)
+
+
+def tables(run: Path) -> dict[str, pd.DataFrame]:
+    return {
+        stage: pd.read_parquet(run / stage)
+        .sort_values(["image_id", "condition"])
+        .reset_index(drop=True)
+        for stage in STAGES
+    }
+
+
+def assert_same_tables(run: Path, reference: Path) -> None:
+    """Every value equal, bit for bit: shards are computed in the same batches everywhere."""
+    expected = tables(reference)
+    for stage, table in tables(run).items():
+        assert not table.duplicated(["generator", "condition", "image_id"]).any()
+        pd.testing.assert_frame_equal(table, expected[stage], check_exact=True)
+
+
+@pytest.mark.slow
+@pytest.mark.ci
+def test_one_worker_two_workers_and_in_process_give_the_same_rows(audit_folder: Path) -> None:
+    under_ray(audit_folder)
+    serial = audit(audit_folder, "serial", "--set", "cluster.executor=serial")
+    assert serial.returncode == 0, serial.stderr
+    for workers in (1, 2):
+        run = f"ray-{workers}"
+        done = audit(audit_folder, run, "--set", f"cluster.workers={workers}")
+        assert done.returncode == 0, done.stderr
+        assert_same_tables(audit_folder / run, audit_folder / "serial")
+
+
+@pytest.mark.slow
+@pytest.mark.ci
+def test_a_driver_killed_three_times_leaves_the_undisturbed_tables(audit_folder: Path) -> None:
+    under_ray(audit_folder, transitions=200)
+    began = time.monotonic()
+    undisturbed = audit(audit_folder, "undisturbed")
+    assert undisturbed.returncode == 0, undisturbed.stderr
+    duration = time.monotonic() - began
+    moments = random.Random(11)
+    for _ in range(3):
+        with subprocess.Popen(command("killed"), cwd=audit_folder) as driver:
+            time.sleep(moments.uniform(0.3, 0.9) * duration)
+            driver.kill()
+    assert audit(audit_folder, "killed").returncode == 0
+    assert_same_tables(audit_folder / "killed", audit_folder / "undisturbed")
+
+
+@pytest.mark.slow
+@pytest.mark.ci
+def test_a_worker_killed_in_the_middle_of_a_shard_costs_nothing(audit_folder: Path) -> None:
+    under_ray(audit_folder, transitions=400)
+    assert audit(audit_folder, "undisturbed").returncode == 0
+    arguments = command("killed")
+    with subprocess.Popen(arguments, cwd=audit_folder, stderr=subprocess.PIPE) as driver:
+        _wait_for(lambda: list((audit_folder / "killed" / "likelihood").glob("part-*")))
+        workers = [
+            process
+            for process in psutil.Process(driver.pid).children(recursive=True)
+            if "_WorkerProcess" in process.name() or "_WorkerProcess" in " ".join(process.cmdline())
+        ]
+        assert workers
+        os.kill(workers[0].pid, signal.SIGKILL)
+        _, errors = driver.communicate(timeout=120)
+    assert driver.returncode == 0, errors
+    assert_same_tables(audit_folder / "killed", audit_folder / "undisturbed")
+
+
+@pytest.mark.slow
+@pytest.mark.ci
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_ends_a_run_within_seconds_and_it_resumes(
+    audit_folder: Path, how: signal.Signals
+) -> None:
+    under_ray(audit_folder, transitions=2000)
+    arguments = command("run")
+    with subprocess.Popen(arguments, cwd=audit_folder, stderr=subprocess.PIPE) as driver:
+        _wait_for(lambda: list((audit_folder / "run" / "inversion").glob("part-*")))
+        driver.send_signal(how)
+        began = time.monotonic()
+        _, errors = driver.communicate(timeout=60)
+    assert driver.returncode == 130, errors
+    assert time.monotonic() - began < 20
+    assert b"resume" in errors
+    under_ray(audit_folder, transitions=10)
+    assert audit(audit_folder, "run", "--changed").returncode == 0
+
+
+@pytest.mark.slow
+@pytest.mark.ci
+def test_an_item_that_kills_its_process_is_one_failed_row(audit_folder: Path) -> None:
+    module = audit_folder / "decoder.py"
+    murder = (
+        "import os, signal\n"
+        "        if len(latent) > 8 and bool((condition == 1).any()): "
+        "os.kill(os.getpid(), signal.SIGKILL)\n        values ="
+    )
+    module.write_text(module.read_text().replace("values =", murder, 1))
+    under_ray(audit_folder)
+    content = yaml.safe_load((audit_folder / "audit.yaml").read_text())
+    content["stages"] = {"inversion": {"iterations": 3, "restarts": 3, "candidates": 4}}
+    content["groups"] = [
+        {"name": "train", "role": "train", "dataset": "folder", "path": "images", "count": 4},
+    ]
+    write_spec(audit_folder, content)
+    done = audit(audit_folder, "run")
+    assert done.returncode == 3, done.stderr
+    table = pd.read_parquet(audit_folder / "run" / "inversion")
+    assert len(table) == 4
+    assert (table[table.condition == 0].status == "ok").all()
+    assert (table[table.condition == 1].status == "killed worker").all()
+
+
+def _wait_for(condition: object, seconds: float = 90) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():  # type: ignore[operator]
+        assert time.monotonic() < deadline
+        time.sleep(0.05)

@@ -1,0 +1,320 @@
+"""A whole audit from its spec, in-process: tables, resume, changed specs, bad input."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from offmanifold.jobs.cli import app
+from offmanifold.workers.schema import KEY_COLUMNS, SCHEMAS
+from PIL import Image
+from typer.testing import CliRunner
+
+from .conftest import small_spec, write_spec
+
+STAGES = ["images", "neighbours", "inversion", "variance", "tuning", "likelihood", "convergence"]
+
+
+class Cli:
+    """Runs the command in this process."""
+
+    def __call__(self, *arguments: str | Path) -> Any:
+        return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+    def run(self, folder: Path, *arguments: str) -> Any:
+        return self("run", folder / "audit.yaml", "--out", folder / "run", *arguments)
+
+
+@pytest.fixture
+def cli() -> Cli:
+    return Cli()
+
+
+def tables(run: Path) -> dict[str, pd.DataFrame]:
+    return {stage: pd.read_parquet(run / stage) for stage in STAGES}
+
+
+def parts(run: Path) -> dict[str, int]:
+    return {str(path.relative_to(run)): path.stat().st_ino for path in run.glob("*/part-*.parquet")}
+
+
+def test_a_run_leaves_a_row_for_every_item_and_a_report(audit_folder: Path, cli: Cli) -> None:
+    result = cli.run(audit_folder)
+    assert result.exit_code == 0, result.output
+    run = audit_folder / "run"
+    found = tables(run)
+    for stage, table in found.items():
+        assert tuple(table.columns[: len(KEY_COLUMNS)]) == KEY_COLUMNS
+        assert list(table.columns) == SCHEMAS[stage].names
+        assert (table.status == "ok").all(), table.error.dropna().tolist()
+        assert not table.duplicated(["generator", "condition", "image_id"]).any()
+    # 12 train, 12 test, 6 generated and 4 plain images, each under both classes.
+    assert len(found["images"]) == len(found["neighbours"]) == 34
+    assert len(found["inversion"]) == 68
+    assert len(found["likelihood"]) == 68 + 12
+    assert len(found["convergence"]) == 2 * 5
+    bounded = found["likelihood"].dropna(subset="upper_bound")
+    assert (bounded.group == "simulated").all()
+    assert (bounded.condition == bounded.label).all()
+    assert len(bounded) == 6
+    own = found["inversion"].query("group == 'train' and condition == label")
+    assert found["variance"].variance.item() == pytest.approx(own.mse.mean())
+    assert {"metric", "value", "low", "high", "n"} <= set(
+        pd.read_parquet(run / "summary.parquet").columns
+    )
+    assert "<html" in (run / "report.html").read_text()
+    assert json.loads((run / "provenance.json").read_text())["seed"] == 0
+    assert str(run / "report.html") in result.stdout
+
+
+def test_the_reported_likelihood_is_the_mean_of_its_chain_weights(
+    audit_folder: Path, cli: Cli
+) -> None:
+    cli.run(audit_folder)
+    table = pd.read_parquet(audit_folder / "run" / "likelihood")
+    weights = np.stack(table.chain_log_weights.to_list())
+    assert weights.shape == (80, 4)
+    expected = np.logaddexp.reduce(weights, axis=1) - np.log(4)
+    np.testing.assert_allclose(table.log_likelihood, expected, rtol=1e-12)
+    np.testing.assert_allclose(
+        table.bits_per_dim, table.log_likelihood / (64 * np.log(2)) - 8, rtol=1e-12
+    )
+
+
+def test_a_finished_run_is_not_computed_again(audit_folder: Path, cli: Cli) -> None:
+    cli.run(audit_folder)
+    before = parts(audit_folder / "run")
+    assert cli.run(audit_folder).exit_code == 0
+    assert parts(audit_folder / "run") == before
+
+
+def test_missing_parts_alone_are_computed_again_with_the_same_rows(
+    audit_folder: Path, cli: Cli
+) -> None:
+    cli.run(audit_folder)
+    run = audit_folder / "run"
+    before, inodes = tables(run), parts(run)
+    lost = sorted((run / "likelihood").glob("part-*"))[1]
+    lost.unlink()
+    assert cli.run(audit_folder).exit_code == 0
+    after = parts(run)
+    assert {name for name in after if after[name] != inodes[name]} <= {str(lost.relative_to(run))}
+    for stage, table in tables(run).items():
+        pd.testing.assert_frame_equal(table, before[stage])
+
+
+def test_another_spec_is_refused_and_with_changed_takes_over(audit_folder: Path, cli: Cli) -> None:
+    cli.run(audit_folder)
+    run = audit_folder / "run"
+    before = parts(run)
+    refused = cli.run(audit_folder, "--set", "stages.likelihood.transitions=12")
+    assert refused.exit_code == 2
+    assert "stages" in refused.stderr
+    assert "--changed" in refused.stderr
+    assert parts(run) == before
+    taken = cli.run(audit_folder, "--set", "stages.likelihood.transitions=12", "--changed")
+    assert taken.exit_code == 0, taken.output
+    assert set(pd.read_parquet(run / "likelihood").transitions) == {12}
+    kept = {name for name in before if name.startswith(("images", "inversion", "neighbours"))}
+    assert kept <= set(parts(run))
+
+
+def test_a_users_own_spec_is_never_written_over(audit_folder: Path, cli: Cli) -> None:
+    before = (audit_folder / "audit.yaml").read_text()
+    result = cli("run", audit_folder / "audit.yaml", "--out", audit_folder)
+    assert result.exit_code == 2
+    assert "no run wrote" in result.stderr
+    assert (audit_folder / "audit.yaml").read_text() == before
+
+
+def test_where_it_runs_is_not_part_of_the_spec(audit_folder: Path, cli: Cli) -> None:
+    cli.run(audit_folder)
+    assert cli.run(audit_folder, "--set", "cluster.cpus_per_worker=0.5").exit_code == 0
+
+
+def corrupt(images: Path) -> str:
+    path = images / "one" / "2.png"
+    path.write_bytes(path.read_bytes()[:40])
+    return "2.png"
+
+
+def resize(images: Path) -> str:
+    Image.new("L", (9, 8)).save(images / "zero" / "3.png")
+    return "3.png"
+
+
+def poison(images: Path) -> str:
+    pixels = np.full((1, 8, 8), 0.5, dtype=np.float32)
+    pixels[0, 2, 2] = np.nan
+    np.save(images / "one" / "7.npy", pixels)
+    return "7.npy"
+
+
+@pytest.mark.parametrize("damage", [corrupt, resize, poison])
+def test_a_bad_image_is_quarantined_and_nothing_else_is_lost(
+    audit_folder: Path, cli: Cli, damage: Callable[[Path], str]
+) -> None:
+    name = damage(audit_folder / "images")
+    result = cli.run(audit_folder)
+    assert result.exit_code == 3, result.output
+    assert "2 in images" in result.stderr
+    table = pd.read_parquet(audit_folder / "run" / "images")
+    failed = table[table.status != "ok"]
+    assert sorted(failed.group) == ["test", "train"]
+    assert failed.error.str.contains(name, regex=False).all(), failed.error.tolist()
+    good = table[(table.status == "ok") & (table.group == "train")]
+    inverted = pd.read_parquet(audit_folder / "run" / "inversion").query("group == 'train'")
+    assert set(inverted.image_id) == set(good.image_id)
+    assert (inverted.status == "ok").all()
+
+
+def test_a_mended_image_is_taken_up_by_retry_failed(audit_folder: Path, cli: Cli) -> None:
+    path = audit_folder / "images" / "one" / "2.png"
+    good = path.read_bytes()
+    path.write_bytes(good[:40])
+    assert cli.run(audit_folder).exit_code == 3
+    path.write_bytes(good)
+    assert cli.run(audit_folder, "--retry-failed").exit_code == 0
+    assert len(pd.read_parquet(audit_folder / "run" / "images")) == 34
+
+
+def test_a_generator_that_fails_under_one_class_loses_that_class_alone(
+    audit_folder: Path, cli: Cli
+) -> None:
+    module = audit_folder / "decoder.py"
+    check = (
+        "if len(latent) > 8 and (condition == 1).any():\n"
+        "            raise RuntimeError('class 1 is broken')\n        values ="
+    )
+    module.write_text(module.read_text().replace("values =", check, 1))
+    spec = small_spec()
+    spec["groups"] = [group for group in spec["groups"] if group["role"] in ("train", "outlier")]
+    spec["stages"] = {"inversion": spec["stages"]["inversion"]}
+    write_spec(audit_folder, spec)
+    result = cli.run(audit_folder)
+    assert result.exit_code == 3, result.output
+    table = pd.read_parquet(audit_folder / "run" / "inversion")
+    assert len(table) == 32
+    assert (table[table.condition == 0].status == "ok").all()
+    failed = table[table.condition == 1]
+    assert (failed.status == "failed").all()
+    assert failed.error.str.contains("class 1 is broken").all()
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"source": "decoder:absent"}, ["generators.decoder.source", "absent"]),
+        ({"source": "nowhere:make"}, ["generators.decoder.source", "nowhere"]),
+        ({"source": "./no-such-folder"}, ["generators.decoder.source", "no-such-folder"]),
+        ({"source": "shipped:digit"}, ["generators.decoder.source", "digits"]),
+    ],
+)
+def test_a_generator_that_cannot_be_opened_stops_before_any_work(
+    audit_folder: Path, cli: Cli, change: dict[str, str], words: list[str]
+) -> None:
+    spec = small_spec()
+    spec["generators"][0].update(change)
+    write_spec(audit_folder, spec)
+    result = cli.run(audit_folder)
+    assert result.exit_code == 2
+    assert all(word in result.stderr for word in words), result.stderr
+    assert not (audit_folder / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("group", "words"),
+    [
+        ({"path": "nowhere"}, ["groups.train", "nowhere"]),
+        ({"dataset": "digitz"}, ["groups.train", "did you mean 'digits'"]),
+        ({"count": 1000}, ["groups.train.count", "1000", "12"]),
+        ({"dataset": "digits", "split": "train", "path": None}, ["groups.train", "10 classes"]),
+    ],
+)
+def test_a_group_that_cannot_be_had_stops_before_any_work(
+    audit_folder: Path, cli: Cli, group: dict[str, Any], words: list[str]
+) -> None:
+    spec = small_spec()
+    spec["groups"][0].update(group)
+    write_spec(audit_folder, spec)
+    result = cli.run(audit_folder)
+    assert result.exit_code == 2
+    assert all(word in result.stderr for word in words), result.stderr
+    assert not (audit_folder / "run").exists()
+
+
+def test_plan_computes_nothing_and_counts_what_run_does(audit_folder: Path, cli: Cli) -> None:
+    before = sorted(audit_folder.rglob("*.parquet"))
+    result = cli("plan", audit_folder / "audit.yaml")
+    assert result.exit_code == 0, result.output
+    assert sorted(audit_folder.rglob("*.parquet")) == before
+    cells = {line.split()[0]: line.split() for line in result.stdout.splitlines() if line.strip()}
+    assert cells["inversion"][2] == "68"
+    assert cells["likelihood"][2] == "80"
+    # 4 chains x (2 leapfrogs x 9 transitions + 1), forwards; the 6 simulated ones backwards too.
+    assert cells["likelihood"][3] == f"{(80 + 6) * 4 * (2 * 9 + 1):,}"
+
+
+def test_status_follows_a_run_as_text_and_as_json(audit_folder: Path, cli: Cli) -> None:
+    mistaken = cli("status", audit_folder)
+    assert mistaken.exit_code == 2
+    assert "not a run directory" in mistaken.stderr
+    cli.run(audit_folder)
+    assert "likelihood" in cli("status", audit_folder / "run").stdout
+    found = json.loads(cli("status", audit_folder / "run", "--json").stdout)
+    by_stage = {stage["stage"]: stage for stage in found}
+    assert by_stage["likelihood"]["rows"] == 80
+    assert all(stage["pending"] == 0 and stage["quarantined"] == 0 for stage in found)
+    for part in (audit_folder / "run" / "inversion").iterdir():
+        part.unlink()
+    found = json.loads(cli("status", audit_folder / "run", "--json").stdout)
+    by_stage = {stage["stage"]: stage for stage in found}
+    assert by_stage["inversion"]["pending"] == 7
+    assert by_stage["likelihood"]["pending"] is None
+
+
+def test_report_is_rebuilt_from_the_parts(audit_folder: Path, cli: Cli) -> None:
+    cli.run(audit_folder)
+    run = audit_folder / "run"
+    summary = pd.read_parquet(run / "summary.parquet")
+    (run / "summary.parquet").unlink()
+    (run / "report.html").unlink()
+    assert cli("report", run).exit_code == 0
+    pd.testing.assert_frame_equal(pd.read_parquet(run / "summary.parquet"), summary)
+    assert (run / "report.html").exists()
+    next((run / "likelihood").glob("part-*")).unlink()
+    incomplete = cli("report", run)
+    assert incomplete.exit_code == 2
+    assert "likelihood" in incomplete.stderr
+
+
+def test_inversion_alone_is_a_whole_audit(audit_folder: Path, cli: Cli) -> None:
+    spec = small_spec()
+    spec["stages"] = {"inversion": spec["stages"]["inversion"]}
+    spec["groups"] = [group for group in spec["groups"] if group["role"] != "simulated"]
+    write_spec(audit_folder, spec)
+    result = cli.run(audit_folder)
+    assert result.exit_code == 0, result.output
+    assert not (audit_folder / "run" / "likelihood").exists()
+
+
+@pytest.mark.parametrize("what", ["generators", "datasets", "stages", "presets"])
+def test_list_names_what_there_is(cli: Cli, what: str) -> None:
+    result = cli("list", what)
+    assert result.exit_code == 0
+    expected = {
+        "generators": "digits",
+        "datasets": "fashion_mnist",
+        "stages": "likelihood",
+        "presets": "fashion",
+    }
+    assert expected[what] in result.stdout
+
+
+def test_a_preset_is_printed_ready_to_be_copied(cli: Cli, tmp_path: Path) -> None:
+    copy = tmp_path / "audit.yaml"
+    copy.write_text(cli("list", "presets", "--show", "digits").stdout)
+    assert cli("plan", copy).exit_code == 0

@@ -1,0 +1,124 @@
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from offmanifold.jobs.spec_loading import (
+    SpecError,
+    dump_spec,
+    load_spec,
+    parse_spec,
+    preset_names,
+)
+
+from .conftest import small_spec
+
+
+def parse(content: dict[str, Any], *overrides: str) -> Any:
+    return parse_spec(yaml.safe_dump(content), Path("/somewhere"), overrides, "audit.yaml")
+
+
+@pytest.mark.parametrize("name", preset_names())
+def test_presets_are_valid_and_survive_a_round_trip(name: str) -> None:
+    spec = load_spec(name)
+    assert parse_spec(dump_spec(spec), Path("/elsewhere"), (), "copy") == spec
+
+
+def break_unknown_key(spec: dict[str, Any]) -> None:
+    spec["stages"]["inversion"]["iteration"] = 5
+
+
+def break_type(spec: dict[str, Any]) -> None:
+    spec["stages"]["likelihood"]["chains"] = "four"
+
+
+def break_variance_source(spec: dict[str, Any]) -> None:
+    del spec["stages"]["variance"]
+
+
+def break_train_group(spec: dict[str, Any]) -> None:
+    spec["groups"] = [group for group in spec["groups"] if group["role"] != "train"]
+
+
+def break_empty_group(spec: dict[str, Any]) -> None:
+    spec["groups"][2]["count"] = 0
+
+
+def break_unique_names(spec: dict[str, Any]) -> None:
+    spec["groups"][1]["name"] = "train"
+
+
+def break_missing_key(spec: dict[str, Any]) -> None:
+    del spec["generators"][0]["source"]
+
+
+def break_dataset(spec: dict[str, Any]) -> None:
+    del spec["groups"][0]["dataset"]
+
+
+def break_range(spec: dict[str, Any]) -> None:
+    spec["stages"]["variance"] = {"value": -1.0}
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (break_unknown_key, ["stages.inversion.iteration", "did you mean 'iterations'"]),
+        (break_type, ["stages.likelihood.chains", "valid integer", "'four'"]),
+        (break_variance_source, ["no variance source", "variance: {}"]),
+        (break_train_group, ["role `train`", "variance: {value"]),
+        (break_empty_group, ["groups.2.count", "greater than or equal to 1", "0"]),
+        (break_unique_names, ["'train' is used twice"]),
+        (break_missing_key, ["generators.0.source", "missing"]),
+        (break_dataset, ["'train'", "needs a dataset"]),
+        (break_range, ["stages.variance.value", "greater than 0"]),
+    ],
+)
+def test_an_error_names_the_file_the_key_and_the_remedy(
+    damage: Callable[[dict[str, Any]], None], words: list[str]
+) -> None:
+    spec = small_spec()
+    parse(spec)
+    damage(spec)
+    with pytest.raises(SpecError) as caught:
+        parse(spec)
+    message = str(caught.value)
+    assert all(word in message for word in ["audit.yaml", *words]), message
+
+
+def test_overrides_reach_lists_by_name_and_are_typed() -> None:
+    spec = parse(
+        small_spec(), "groups.generated.count=3", "stages.likelihood.sigmoid_radius=2.5", "seed=7"
+    )
+    assert spec.group("generated").count == 3
+    assert spec.stages.likelihood.sigmoid_radius == 2.5
+    assert spec.seed == 7
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("seed", ["KEY=VALUE"]),
+        ("groups.nobody.count=3", ["nobody", "train"]),
+        ("seed.deeper=3", ["seed"]),
+        ("stages.likelihood.chain=3", ["did you mean 'chains'"]),
+    ],
+)
+def test_a_bad_override_is_explained(override: str, words: list[str]) -> None:
+    content = small_spec()
+    content["seed"] = 1
+    with pytest.raises(SpecError) as caught:
+        parse(content, override)
+    assert all(word in str(caught.value) for word in words), str(caught.value)
+
+
+def test_paths_are_taken_from_the_folder_of_the_spec(audit_folder: Path) -> None:
+    spec = load_spec(str(audit_folder / "audit.yaml"))
+    assert spec.group("train").path == str(audit_folder / "images")
+    assert spec.generators[0].import_path == str(audit_folder)
+
+
+def test_yaml_cannot_run_anything() -> None:
+    with pytest.raises(SpecError, match="not valid YAML"):
+        parse_spec("name: !!python/object/apply:os.getcwd []", Path("/"), (), "audit.yaml")

@@ -1,0 +1,76 @@
+"""The package as it is installed: its list of folders, its wheel, its start-up time."""
+
+import subprocess
+import sys
+import sysconfig
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+CODE = ("core", "workers", "cluster", "jobs")
+
+
+def test_every_folder_with_code_is_in_the_wheel() -> None:
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    packages = settings["tool"]["setuptools"]["packages"]
+    folders = {
+        "offmanifold." + ".".join(path.parent.relative_to(ROOT).parts)
+        for top in CODE
+        for path in (ROOT / top).rglob("*.py")
+    }
+    assert sorted(packages) == sorted({"offmanifold", *folders})
+    for folder in folders:
+        assert (ROOT / Path(*folder.split(".")[1:]) / "__init__.py").exists(), folder
+
+
+def test_no_other_module_lies_at_the_root() -> None:
+    assert [path.name for path in ROOT.glob("*.py")] == ["__init__.py"]
+
+
+def test_the_command_imports_nothing_heavy_to_start() -> None:
+    program = (
+        "import sys; import offmanifold.jobs.cli; "
+        "print(sorted({'torch', 'ray', 'pandas', 'sklearn', 'matplotlib', 'pydantic', 'pyarrow'}"
+        " & set(sys.modules)))"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert found.stdout.strip() == "[]"
+
+
+@pytest.mark.slow
+@pytest.mark.ci
+def test_the_wheel_runs_an_audit_outside_the_checkout(tmp_path: Path) -> None:
+    build = [sys.executable, "-m", "build", "--wheel", "--outdir", str(tmp_path / "dist"), "."]
+    subprocess.run(build, cwd=ROOT, capture_output=True, check=True)
+    environment = tmp_path / "venv"
+    subprocess.run([sys.executable, "-m", "venv", str(environment)], check=True)
+    python = environment / "bin" / "python"
+    # The dependencies of this environment, without its editable installation: a plain path in a
+    # .pth file does not run the other .pth files of that folder.
+    here = sysconfig.get_paths()["purelib"]
+    (site,) = (environment / "lib").glob("python*/site-packages")
+    (site / "dependencies.pth").write_text(here + "\n")
+    (wheel,) = (tmp_path / "dist").glob("*.whl")
+    install = [str(python), "-m", "pip", "install", "--no-deps", "--no-index", str(wheel)]
+    subprocess.run(install, capture_output=True, check=True)
+    where = subprocess.run(
+        [str(python), "-c", "import offmanifold; print(offmanifold.__file__)"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert Path(where.stdout.strip()).is_relative_to(environment)
+    groups = ("train", "test", "generated", "simulated", "single_colour", "natural_patches")
+    sizes = [f"groups.{group}.count=4" for group in groups]
+    short = ["stages.inversion.iterations=5", "stages.likelihood.transitions=5"]
+    small = ["stages.likelihood.pilots=2", "stages.convergence.images_per_group=2"]
+    settings = [part for setting in sizes + short + small for part in ("--set", setting)]
+    command = [environment / "bin" / "offmanifold", "run", "digits", "--out", "run", *settings]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "run" / "report.html").exists()
