@@ -1,10 +1,14 @@
 import json
 import subprocess
 import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from offmanifold.core.generators.adapter import ModuleGenerator
 from offmanifold.core.generators.protocol import Generator
 from offmanifold.core.generators.registry import ArchitectureError, build
@@ -19,7 +23,7 @@ from safetensors.torch import load_file, save_file
 from sklearn.svm import SVC
 from torch import nn
 
-ARCHITECTURES = {
+ARCHITECTURES: dict[str, dict[str, Any]] = {
     "dense": {"latent_dim": 3, "image_shape": [1, 4, 5], "width": 8, "depth": 2},
     "convolutional": {
         "latent_dim": 3,
@@ -32,17 +36,17 @@ ARCHITECTURES = {
 
 
 @pytest.fixture(params=[(name, classes) for name in ARCHITECTURES for classes in (0, 4)])
-def generator(request):
+def generator(request: pytest.FixtureRequest) -> Any:
     name, classes = request.param
     torch.manual_seed(0)
     return build("generator", name, {**ARCHITECTURES[name], "num_classes": classes})
 
 
-def conditions(generator, count):
+def conditions(generator: Generator, count: int) -> torch.Tensor | None:
     return torch.arange(count) % generator.num_classes if generator.num_classes else None
 
 
-def test_an_architecture_follows_the_protocol(generator):
+def test_an_architecture_follows_the_protocol(generator: Any) -> None:
     assert isinstance(generator, Generator)
     latent = 5 * torch.randn(6, 3)
     condition = conditions(generator, 6)
@@ -54,7 +58,7 @@ def test_an_architecture_follows_the_protocol(generator):
     torch.testing.assert_close(alone, images[3:4])
 
 
-def test_an_architecture_is_smooth_in_its_latent(generator):
+def test_an_architecture_is_smooth_in_its_latent(generator: Any) -> None:
     generator = generator.double()
     latent = torch.randn(2, 3, dtype=torch.float64, requires_grad=True)
     condition = conditions(generator, 2)
@@ -64,7 +68,7 @@ def test_an_architecture_is_smooth_in_its_latent(generator):
     )
 
 
-def test_the_class_changes_the_image():
+def test_the_class_changes_the_image() -> None:
     generator = build("generator", "dense", {**ARCHITECTURES["dense"], "num_classes": 4})
     latent = torch.randn(1, 3).expand(4, 3)
     images = generator(latent, torch.arange(4))
@@ -86,12 +90,12 @@ def test_the_class_changes_the_image():
         ),
     ],
 )
-def test_a_wrong_architecture_says_why(name, arguments, message):
+def test_a_wrong_architecture_says_why(name: str, arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(ArchitectureError, match=message):
         build("generator", name, arguments)
 
 
-def test_any_module_can_be_wrapped():
+def test_any_module_can_be_wrapped() -> None:
     torch.manual_seed(0)
     module = nn.Sequential(nn.Linear(3, 12), nn.BatchNorm1d(12), nn.Tanh())
     generator = ModuleGenerator(module, latent_dim=3, num_classes=0, image_shape=(3, 2, 2))
@@ -103,9 +107,9 @@ def test_any_module_can_be_wrapped():
     assert not any(parameter.requires_grad for parameter in generator.parameters())
 
 
-def test_a_wrapped_module_gets_the_class_and_its_range_is_mapped():
+def test_a_wrapped_module_gets_the_class_and_its_range_is_mapped() -> None:
     class ByClass(nn.Module):
-        def forward(self, latent, condition):
+        def forward(self, latent: torch.Tensor, condition: torch.Tensor) -> torch.Tensor:
             return latent[:, :1] * 0 + 255.0 * condition[:, None] / 4
 
     generator = ModuleGenerator(
@@ -119,18 +123,21 @@ def test_a_wrapped_module_gets_the_class_and_its_range_is_mapped():
         )
 
 
-def test_shipped_generators_are_small_and_open():
+def test_shipped_generators_are_small_and_open() -> None:
     for source in list_generators():
         opened = open_generator(source)
         description = describe_generator(source)
         assert opened.description == description
         assert opened.sha256 == description.sha256
+        assert isinstance(opened.generator, nn.Module)
         parameters = sum(parameter.numel() for parameter in opened.generator.parameters())
-        assert parameters == description.parameters < 4 * 2**20 / 4
+        assert parameters == description.parameters
+        assert 4 * parameters < 4 * 2**20
+        assert description.evaluations_per_second is not None
         assert description.evaluations_per_second > 0
 
 
-def test_shipped_digits_are_recognised_and_differ_from_each_other():
+def test_shipped_digits_are_recognised_and_differ_from_each_other() -> None:
     """A classifier of real digits sees the class asked for; no class has collapsed to a point."""
     real, labels = open_dataset("digits", split="train").arrays()
     real = real.reshape(len(real), -1)
@@ -144,13 +151,13 @@ def test_shipped_digits_are_recognised_and_differ_from_each_other():
         assert nearest_other(own) > 0.6 * nearest_other(true)
 
 
-def nearest_other(images):
+def nearest_other(images: NDArray[np.float32]) -> float:
     distances = np.sqrt(((images[:, None] - images[None]) ** 2).sum(axis=2))
     np.fill_diagonal(distances, np.inf)
-    return distances.min(axis=1).mean()
+    return float(distances.min(axis=1).mean())
 
 
-def test_describing_a_folder_does_not_import_torch():
+def test_describing_a_folder_does_not_import_torch() -> None:
     script = (
         "import sys; from offmanifold.workers.generators import describe_generator;"
         "print(describe_generator('shipped:digits').num_classes, 'torch' in sys.modules)"
@@ -160,7 +167,7 @@ def test_describing_a_folder_does_not_import_torch():
 
 
 @pytest.fixture
-def folder(tmp_path):
+def folder(tmp_path: Path) -> Path:
     """A generator's folder with an untrained dense generator in it."""
     arguments = {**ARCHITECTURES["dense"], "num_classes": 4}
     path = tmp_path / "model"
@@ -171,33 +178,34 @@ def folder(tmp_path):
     return path
 
 
-def test_a_folder_is_opened_relative_to_the_base(folder):
+def test_a_folder_is_opened_relative_to_the_base(folder: Path) -> None:
     opened = open_generator("model", base_dir=folder.parent)
     assert opened.description.image_shape == (1, 4, 5)
     assert opened.description.evaluations_per_second is None
     assert describe_generator(str(folder)).sha256 == opened.sha256
     latent = torch.zeros(1, 3, requires_grad=True)
     opened.generator(latent, torch.tensor([1])).sum().backward()
+    assert isinstance(opened.generator, nn.Module)
     assert all(parameter.grad is None for parameter in opened.generator.parameters())
 
 
-def change_config(folder, **changes):
+def change_config(folder: Path, **changes: Any) -> None:
     path = folder / "config.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
 
 
-def change_weights(folder, change):
+def change_weights(folder: Path, change: Callable[[dict[str, torch.Tensor]], object]) -> None:
     tensors = load_file(folder / "model.safetensors")
     change(tensors)
     save_file(tensors, folder / "model.safetensors")
 
 
-def tear(folder):
+def tear(folder: Path) -> None:
     path = folder / "model.safetensors"
     path.write_bytes(path.read_bytes()[:-100])
 
 
-DAMAGES = {
+DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "no weights": (lambda f: (f / "model.safetensors").unlink(), r"model\.safetensors cannot be"),
     "no config": (lambda f: (f / "config.json").unlink(), r"config\.json cannot be read"),
     "torn weights": (tear, r"model\.safetensors is not a whole safetensors"),
@@ -213,7 +221,7 @@ DAMAGES = {
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_a_damaged_folder_says_what_is_wrong_before_any_work(folder, damage):
+def test_a_damaged_folder_says_what_is_wrong_before_any_work(folder: Path, damage: str) -> None:
     spoil, message = DAMAGES[damage]
     spoil(folder)
     for use in (describe_generator, open_generator):
@@ -230,13 +238,15 @@ def test_a_damaged_folder_says_what_is_wrong_before_any_work(folder, damage):
         (lambda t: t["pixels.bias"].fill_(torch.nan), r"not finite, in pixels\.bias"),
     ],
 )
-def test_wrong_weights_are_named(folder, change, message):
+def test_wrong_weights_are_named(
+    folder: Path, change: Callable[[dict[str, torch.Tensor]], object], message: str
+) -> None:
     change_weights(folder, change)
     with pytest.raises(GeneratorError, match=f"(?s){message}"):
         open_generator(str(folder))
 
 
-def test_an_unknown_source_says_what_there_is():
+def test_an_unknown_source_says_what_there_is() -> None:
     with pytest.raises(GeneratorError, match="did you mean 'shipped:digits'"):
         describe_generator("shipped:digit")
     with pytest.raises(GeneratorError, match="no folder /nowhere"):

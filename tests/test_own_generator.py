@@ -1,4 +1,5 @@
 import hashlib
+from pathlib import Path
 
 import pytest
 import torch
@@ -62,14 +63,14 @@ value = 3
 
 
 @pytest.fixture(scope="module")
-def base(tmp_path_factory):
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("own")
     (folder / "own_model_under_test.py").write_text(MODULE)
     return folder
 
 
 @pytest.mark.parametrize(("name", "classes"), [("good", 3), ("wrapped", 0)])
-def test_a_function_is_called_from_the_base_folder(base, name, classes):
+def test_a_function_is_called_from_the_base_folder(base: Path, name: str, classes: int) -> None:
     source = f"own_model_under_test:{name}"
     opened = open_generator(source, base_dir=base)
     assert opened.description.num_classes == classes
@@ -98,12 +99,12 @@ def test_a_function_is_called_from_the_base_folder(base, name, classes):
         ("by_batch", "evaluation mode"),
     ],
 )
-def test_a_breach_of_the_protocol_is_explained(base, name, message):
+def test_a_breach_of_the_protocol_is_explained(base: Path, name: str, message: str) -> None:
     with pytest.raises(GeneratorError, match=f"(?s)own_model_under_test:{name}.*{message}"):
         open_generator(f"own_model_under_test:{name}", base_dir=base)
 
 
-def test_a_module_that_cannot_be_imported_is_explained(base, tmp_path):
+def test_a_module_that_cannot_be_imported_is_explained(base: Path, tmp_path: Path) -> None:
     with pytest.raises(GeneratorError, match=f"{base} first on the import path raised ModuleNotF"):
         open_generator("no_such_module_under_test:make", base_dir=base)
     (tmp_path / "own_model_under_test.py").write_text(MODULE)

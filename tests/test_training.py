@@ -1,5 +1,8 @@
 import json
+from collections.abc import Callable
 from importlib import resources
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +14,8 @@ from offmanifold.jobs.spec_loading import SpecError, preset_text
 from offmanifold.jobs.training import load_training_spec, train
 from offmanifold.workers.generators import open_generator
 from PIL import Image
+
+WriteSpec = Callable[..., str]
 
 SETTINGS = AdversarialSettings(
     steps=600,
@@ -24,7 +29,7 @@ SETTINGS = AdversarialSettings(
 )
 
 
-def test_training_learns_the_mean_and_the_spread_of_each_class():
+def test_training_learns_the_mean_and_the_spread_of_each_class() -> None:
     random = torch.Generator().manual_seed(0)
     labels = torch.arange(2000) % 2
     brightness = 0.3 + 0.4 * labels + 0.2 * (torch.rand(2000, generator=random) - 0.5)
@@ -44,7 +49,7 @@ def test_training_learns_the_mean_and_the_spread_of_each_class():
         assert made.std().item() > 0.4 * 0.2 / np.sqrt(12)
 
 
-def test_translation_moves_half_of_the_images_and_brings_in_black():
+def test_translation_moves_half_of_the_images_and_brings_in_black() -> None:
     images = torch.rand(400, 2, 5, 6) + 0.1
     moved = translate(images, 1, torch.Generator().manual_seed(0))
     padded = np.pad(images.numpy(), ((0, 0), (0, 0), (1, 1), (1, 1)))
@@ -65,21 +70,24 @@ def test_translation_moves_half_of_the_images_and_brings_in_black():
 
 
 @pytest.fixture
-def spec(tmp_path):
+def spec(tmp_path: Path) -> WriteSpec:
     content = yaml.safe_load(preset_text("train-digits")) | {"steps": 12, "batch_size": 16}
     path = tmp_path / "spec.yaml"
 
-    def write(**changes):
+    def write(**changes: Any) -> str:
         path.write_text(yaml.safe_dump(content | changes))
         return str(path)
 
     return write
 
 
-def test_a_trained_generator_opens_and_says_how_it_was_made(spec, tmp_path):
+def test_a_trained_generator_opens_and_says_how_it_was_made(
+    spec: WriteSpec, tmp_path: Path
+) -> None:
     out = train(spec(), tmp_path / "out")
     opened = open_generator(str(out))
     assert opened.description.image_shape == (1, 8, 8)
+    assert opened.description.evaluations_per_second is not None
     assert opened.description.evaluations_per_second > 0
     config = json.loads((out / "config.json").read_text())
     assert config["training"]["spec"] == load_training_spec(spec()).model_dump(mode="json")
@@ -87,7 +95,7 @@ def test_a_trained_generator_opens_and_says_how_it_was_made(spec, tmp_path):
     assert Image.open(out / "samples.png").size == (10 * 10 * 5, 10 * 10 * 5)
 
 
-def test_the_seed_decides_the_weights(spec, tmp_path):
+def test_the_seed_decides_the_weights(spec: WriteSpec, tmp_path: Path) -> None:
     torch.manual_seed(1)
     first = train(spec(), tmp_path / "first")
     torch.manual_seed(2)
@@ -113,19 +121,21 @@ def test_the_seed_decides_the_weights(spec, tmp_path):
         ),
     ],
 )
-def test_a_wrong_spec_is_refused_before_any_work(spec, tmp_path, changes, message):
+def test_a_wrong_spec_is_refused_before_any_work(
+    spec: WriteSpec, tmp_path: Path, changes: dict[str, Any], message: str
+) -> None:
     with pytest.raises(SpecError, match=f"(?s){message}"):
         train(spec(**changes), tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
-def test_a_missing_spec_names_the_presets():
+def test_a_missing_spec_names_the_presets() -> None:
     with pytest.raises(SpecError, match="train-digits, train-fashion"):
         load_training_spec("train-digit")
 
 
 @pytest.mark.parametrize("name", ["digits", "fashion"])
-def test_the_shipped_weights_were_made_by_the_shipped_spec(name):
+def test_the_shipped_weights_were_made_by_the_shipped_spec(name: str) -> None:
     folder = resources.files("offmanifold.workers") / "weights" / name
     made_by = json.loads((folder / "config.json").read_text())["training"]["spec"]
     assert made_by == load_training_spec(f"train-{name}").model_dump(mode="json")
