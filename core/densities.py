@@ -6,7 +6,7 @@ for prior to posterior the difference is ln p(x|z) itself and no digits cancel.
 """
 
 import math
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Float64, Int
@@ -28,6 +28,7 @@ class PairEvaluation(NamedTuple):
     difference_gradient: Float[Tensor, "images chains latent"]
 
 
+@runtime_checkable
 class DensityPair(Protocol):
     """Where an annealing path starts and ends. Each call costs one evaluation of the generator."""
 

@@ -1,12 +1,16 @@
 """Measures of reconstruction and density on images in [0, 1]."""
 
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
+
+Numbers = float | Sequence[float] | NDArray[np.floating[Any]]
 
 
-def psnr(mse: ArrayLike) -> NDArray[np.float64]:
+def psnr(mse: Numbers) -> NDArray[np.float64]:
     """Peak signal-to-noise ratio 10 log10(1 / MSE) of each mean squared error, in decibels.
 
     An error of 0 gives infinity.
@@ -18,10 +22,10 @@ def psnr(mse: ArrayLike) -> NDArray[np.float64]:
     if (errors < 0).any():
         raise ValueError(f"a mean squared error is negative: {errors.min()}")
     with np.errstate(divide="ignore"):
-        return -10 * np.log10(errors)
+        return np.asarray(-10 * np.log10(errors))
 
 
-def psnr_of_mean_mse(mse: ArrayLike) -> float:
+def psnr_of_mean_mse(mse: Numbers) -> float:
     """PSNR of the mean of the errors, in decibels: at most the mean of their PSNRs (Jensen).
 
     Raises:
@@ -30,10 +34,10 @@ def psnr_of_mean_mse(mse: ArrayLike) -> float:
     errors = np.asarray(mse, dtype=np.float64)
     if not errors.size:
         raise ValueError("no mean squared error given")
-    return float(psnr(errors.mean()))
+    return float(psnr(float(errors.mean())))
 
 
-def noise_variance(mse: ArrayLike) -> float:
+def noise_variance(mse: Numbers) -> float:
     """Maximum-likelihood variance of x = G(z) + N(0, variance), from reconstructions of x.
 
     The sum of |x - G(z)|^2 over N images of D values each, divided by N D: the mean of the images'
@@ -52,7 +56,7 @@ def noise_variance(mse: ArrayLike) -> float:
     return variance
 
 
-def bits_per_dim(log_likelihood: ArrayLike, dimensions: int) -> NDArray[np.float64]:
+def bits_per_dim(log_likelihood: Numbers, dimensions: int) -> NDArray[np.float64]:
     """L / (D ln 2) - 8: a natural-log density on [0, 1] as bits per dimension of 8-bit images.
 
     Higher is better: the negative of the usual positive number, as in Friedman & Weiss, Table 1.
@@ -62,4 +66,5 @@ def bits_per_dim(log_likelihood: ArrayLike, dimensions: int) -> NDArray[np.float
     """
     if dimensions < 1:
         raise ValueError(f"dimensions = {dimensions}: an image has at least 1")
-    return np.asarray(log_likelihood, dtype=np.float64) / (dimensions * math.log(2)) - 8
+    bits = np.asarray(log_likelihood, dtype=np.float64) / (dimensions * math.log(2)) - 8
+    return np.asarray(bits)

@@ -3,18 +3,20 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Float64, Int
 from torch import Tensor
 
+from .batch import check_batch
 from .generators.protocol import Generator
 from .samplers.noise import Stream, item_normals
 
 _SMALLEST_CHUNK = 256
 
 
+@runtime_checkable
 class Distance(Protocol):
     """A distance between images in [0, 1], one per pair, differentiable in both."""
 
@@ -88,7 +90,7 @@ def invert(
     Raises:
         ValueError: if lengths or shapes disagree.
     """
-    _check(generator, images, condition, seeds)
+    check_batch(generator, images, condition, seeds)
     restarts = settings.restarts
     targets = images.repeat_interleave(restarts, 0)
     conditions = None if condition is None else condition.repeat_interleave(restarts)
@@ -164,17 +166,3 @@ def _nearest_candidates(
         best = torch.cat(errors).view(shape[:2]).argmin(1)
         nearest.append(candidates[torch.arange(settings.restarts), best])
     return torch.cat(nearest)
-
-
-def _check(
-    generator: Generator, images: Tensor, condition: Tensor | None, seeds: Sequence[int]
-) -> None:
-    if tuple(images.shape[1:]) != tuple(generator.image_shape):
-        raise ValueError(
-            f"images are {tuple(images.shape[1:])}, the generator makes "
-            f"{tuple(generator.image_shape)} (channels, height, width)"
-        )
-    if len(seeds) != len(images):
-        raise ValueError(f"{len(seeds)} seeds for {len(images)} images: give one per image")
-    if condition is not None and len(condition) != len(images):
-        raise ValueError(f"{len(condition)} conditions for {len(images)} images: give one each")

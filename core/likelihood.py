@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float, Float64, Int
 from torch import Tensor
 
+from .batch import check_batch
 from .densities import PriorToPosterior
 from .generators.protocol import Generator
 from .samplers.ais import AnnealedChains, anneal
@@ -259,15 +260,7 @@ def _pair(
     variance: float,
     seeds: Sequence[int],
 ) -> PriorToPosterior:
-    if tuple(images.shape[1:]) != tuple(generator.image_shape):
-        raise ValueError(
-            f"images are {tuple(images.shape[1:])}, the generator makes "
-            f"{tuple(generator.image_shape)} (channels, height, width)"
-        )
-    if len(seeds) != len(images):
-        raise ValueError(f"{len(seeds)} seeds for {len(images)} images: give one per image")
-    if condition is not None and len(condition) != len(images):
-        raise ValueError(f"{len(condition)} conditions for {len(images)} images: give one each")
+    check_batch(generator, images, condition, seeds)
     if not (variance > 0 and math.isfinite(variance)):
         raise ValueError(f"variance = {variance}: the noise variance must be positive and finite")
     return PriorToPosterior(generator, images, condition, variance)

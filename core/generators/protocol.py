@@ -1,6 +1,6 @@
 """The protocol that every audited generator follows."""
 
-from typing import Protocol, Self, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
@@ -31,6 +31,6 @@ class Generator(Protocol):
         """Images in [0, 1], one per row of ``latent``; ``condition`` holds class indices."""
         ...
 
-    def to(self, device: torch.device) -> Self:
+    def to(self, device: torch.device) -> "Generator":
         """The same generator with its weights on ``device``."""
         ...

@@ -1,6 +1,6 @@
 """Step sizes of annealed HMC: adapted along a chain, or frozen as a schedule and jittered."""
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Float64
@@ -13,6 +13,7 @@ _SHRINKAGE = 0.98
 _AVERAGE_DECAY = 0.9
 
 
+@runtime_checkable
 class StepSizePolicy(Protocol):
     """Gives every chain its step size at a transition and hears how the transition went."""
 
@@ -63,7 +64,9 @@ class AdaptiveStepSize:
     def observe(self, index: int, info: TransitionInfo) -> None:  # noqa: ARG002
         """Updates the average, then the step size for the next transition."""
         self._average.mul_(_AVERAGE_DECAY).add_(info.accepted, alpha=1 - _AVERAGE_DECAY)
-        self._step = self._step * torch.where(self._average > self._target, _GROWTH, _SHRINKAGE)
+        self._step = torch.where(
+            self._average > self._target, self._step * _GROWTH, self._step * _SHRINKAGE
+        )
 
     def current(self) -> Float64[Tensor, "images chains"]:
         """The step size last used by each chain."""
@@ -80,7 +83,7 @@ class ScheduledStepSize:
 
     def __init__(
         self,
-        schedule: Float64[Tensor, "transitions images chains"],
+        schedule: Float64[Tensor, "transitions #images #chains"],
         jitter: float,
         like: Float[Tensor, "images chains latent"],
     ) -> None:

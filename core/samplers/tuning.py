@@ -146,10 +146,14 @@ def _energy_error_spread(acceptance: Tensor) -> Tensor:
 
 
 def _smooth(values: Float64[Tensor, "*rows transitions"]) -> Float64[Tensor, "*rows transitions"]:
-    """Moving average along the path over 5% of it, shorter towards the ends."""
+    """Moving average over 5% of the path.
+
+    Towards the path's start, where step sizes change fastest, the window narrows and stays
+    centred; at its end, where they hardly change, it is cut off.
+    """
     count = values.shape[-1]
-    half = int(_SMOOTHING * count / 2)
     index = torch.arange(count, device=values.device)
-    reach = torch.minimum(torch.minimum(index, count - 1 - index), torch.tensor(half))
+    reach = index.clamp(max=int(_SMOOTHING * count / 2))
+    after = (index + reach + 1).clamp(max=count)
     total = torch.nn.functional.pad(values.cumsum(-1), (1, 0))
-    return (total[..., index + reach + 1] - total[..., index - reach]) / (2 * reach + 1)
+    return (total[..., after] - total[..., index - reach]) / (after - index + reach)

@@ -1,0 +1,128 @@
+"""Decoders with known densities, following the generator protocol."""
+
+import math
+from collections.abc import Callable
+from typing import Self
+
+import pytest
+import torch
+from torch import Tensor
+
+
+class LinearDecoder:
+    """G(z) = 1/2 + W z: x is Gaussian, so every density and projection has a closed form.
+
+    W has independent entries with a mean pixel variance of ``pixel_variance``. Counts its calls.
+    """
+
+    num_classes = 0
+
+    def __init__(
+        self,
+        latent_dim: int,
+        dimensions: int,
+        seed: int = 0,
+        dtype: torch.dtype = torch.float64,
+        pixel_variance: float = 0.1,
+    ) -> None:
+        random = torch.Generator().manual_seed(seed)
+        scale = math.sqrt(pixel_variance / latent_dim)
+        self.weight = scale * torch.randn(
+            dimensions, latent_dim, generator=random, dtype=torch.float64
+        )
+        self.latent_dim = latent_dim
+        self.image_shape = (1, 1, dimensions)
+        self.dtype = dtype
+        self.calls = 0
+        self._used_weight = self.weight.to(dtype)
+
+    def __call__(self, latent: Tensor, condition: Tensor | None) -> Tensor:  # noqa: ARG002
+        self.calls += 1
+        return (0.5 + latent @ self._used_weight.T).view(-1, *self.image_shape)
+
+    def to(self, device: torch.device) -> Self:  # noqa: ARG002
+        return self
+
+    def log_density(self, images: Tensor, variance: float) -> Tensor:
+        """Exact ln p(x) for x = G(z) + N(0, variance), by the matrix inversion lemma."""
+        centred = images.double().flatten(1) - 0.5
+        precision = self.weight.T @ self.weight / variance + torch.eye(
+            self.latent_dim, dtype=torch.float64
+        )
+        projected = centred @ self.weight / variance
+        explained = (projected * torch.linalg.solve(precision, projected.T).T).sum(1)
+        quadratic = centred.square().sum(1) / variance - explained
+        dimensions = centred.shape[1]
+        log_determinant = dimensions * math.log(2 * math.pi * variance) + torch.logdet(precision)
+        return -0.5 * (quadratic + log_determinant)
+
+
+class CurvedDecoder:
+    """A smooth curved map from 1 or 2 latent dimensions; its density is a quadrature away."""
+
+    num_classes = 0
+
+    def __init__(self, latent_dim: int, dimensions: int, seed: int = 0) -> None:
+        random = torch.Generator().manual_seed(seed)
+        self.frequency = 0.8 * torch.randn(
+            dimensions, latent_dim, generator=random, dtype=torch.float64
+        )
+        self.phase = 2 * math.pi * torch.rand(dimensions, generator=random, dtype=torch.float64)
+        self.latent_dim = latent_dim
+        self.image_shape = (1, 1, dimensions)
+        self.dtype = torch.float64
+
+    def __call__(self, latent: Tensor, condition: Tensor | None) -> Tensor:  # noqa: ARG002
+        angle = latent @ self.frequency.T + self.phase
+        return (0.5 + 0.4 * torch.sin(angle)).view(-1, *self.image_shape)
+
+    def to(self, device: torch.device) -> Self:  # noqa: ARG002
+        return self
+
+    def log_density(self, images: Tensor, variance: float, half_width: float = 7.0) -> Tensor:
+        """ln p(x) by the trapezoidal rule, which converges geometrically for a smooth integrand."""
+        axis = torch.linspace(-half_width, half_width, 701, dtype=torch.float64)
+        grid = torch.cartesian_prod(*[axis] * self.latent_dim).view(-1, self.latent_dim)
+        decoded = self(grid, None).flatten(1)
+        cell = (axis[1] - axis[0]).log() * self.latent_dim
+        constant = 0.5 * self.latent_dim * math.log(2 * math.pi) + 0.5 * decoded.shape[
+            1
+        ] * math.log(2 * math.pi * variance)
+        squared_error = torch.stack(
+            [(decoded - image).square().sum(1) for image in images.double().flatten(1)]
+        )
+        exponent = -0.5 * grid.square().sum(1) - squared_error / (2 * variance)
+        return exponent.logsumexp(1) + cell - constant
+
+
+class ConditionalDecoder:
+    """A linear decoder for each class."""
+
+    def __init__(self, decoders: list[LinearDecoder]) -> None:
+        self.decoders = decoders
+        self.num_classes = len(decoders)
+        self.latent_dim = decoders[0].latent_dim
+        self.image_shape = decoders[0].image_shape
+
+    def __call__(self, latent: Tensor, condition: Tensor | None) -> Tensor:
+        assert condition is not None
+        every = torch.stack([decoder(latent, None) for decoder in self.decoders])
+        return every[condition, torch.arange(len(latent))]
+
+    def to(self, device: torch.device) -> Self:  # noqa: ARG002
+        return self
+
+
+@pytest.fixture
+def linear_decoder() -> Callable[..., LinearDecoder]:
+    return LinearDecoder
+
+
+@pytest.fixture
+def curved_decoder() -> Callable[..., CurvedDecoder]:
+    return CurvedDecoder
+
+
+@pytest.fixture
+def conditional_decoder() -> Callable[..., ConditionalDecoder]:
+    return ConditionalDecoder

@@ -1,0 +1,71 @@
+"""Closed forms of the image metrics, and the papers' own pairs."""
+
+import math
+
+import numpy as np
+import pytest
+from offmanifold.core.image_metrics import bits_per_dim, noise_variance, psnr, psnr_of_mean_mse
+
+
+@pytest.mark.parametrize(
+    ("variance", "decibels"), [(0.018, 17.4), (0.012, 19.2), (0.021, 16.8), (0.019, 17.2)]
+)
+def test_published_pairs_of_variance_and_psnr(variance: float, decibels: float) -> None:
+    assert float(psnr(variance)) == pytest.approx(decibels, abs=0.05)
+
+
+def test_published_pair_that_was_rounded() -> None:
+    assert float(psnr(0.0076)) == pytest.approx(21.2, abs=0.05)
+
+
+def test_psnr_of_the_mean_error_is_below_the_mean_psnr() -> None:
+    errors = np.array([0.1, 0.001])
+    assert psnr_of_mean_mse(errors) == pytest.approx(-10 * math.log10(0.0505))
+    np.testing.assert_allclose(psnr(errors), [10, 30])
+    assert psnr(0.0) == math.inf
+
+
+def test_variance_is_the_maximum_likelihood_one() -> None:
+    errors = np.array([0.01, 0.03, 0.002])
+    dimensions = 20
+    variance = noise_variance(errors)
+
+    def log_likelihood(value: float) -> float:
+        total = dimensions * errors.sum()
+        count = dimensions * len(errors)
+        return -total / (2 * value) - 0.5 * count * math.log(2 * math.pi * value)
+
+    assert variance == pytest.approx(0.014)
+    assert log_likelihood(variance) > log_likelihood(variance * 1.01)
+    assert log_likelihood(variance) > log_likelihood(variance * 0.99)
+
+
+def test_bits_per_dim_of_uniform_noise() -> None:
+    # The uniform density on [0, 1]^D is 1: 8 bits for each 8-bit value.
+    assert float(bits_per_dim(0.0, 64)) == -8
+    assert float(bits_per_dim(64 * math.log(2), 64)) == -7
+
+
+def test_sanity_bound_is_attained_by_a_deterministic_model() -> None:
+    # A model without latent freedom that misses the image by MSE_min has exactly this density.
+    variance, error, dimensions = 0.01, 0.004, 48
+    log_density = -dimensions * error / (2 * variance) - dimensions / 2 * math.log(
+        2 * math.pi * variance
+    )
+    bound = -0.5 * math.log2(2 * math.pi * variance) - error / (2 * variance * math.log(2)) - 8
+    assert float(bits_per_dim(log_density, dimensions)) == pytest.approx(bound)
+
+
+@pytest.mark.parametrize("errors", [[], [0.0], [math.nan], [math.inf]])
+def test_no_variance_without_a_finite_positive_error(errors: list[float]) -> None:
+    with pytest.raises(ValueError, match="positive, finite mean"):
+        noise_variance(errors)
+
+
+def test_other_bad_input_is_refused() -> None:
+    with pytest.raises(ValueError, match="negative"):
+        psnr([-0.1])
+    with pytest.raises(ValueError, match="no mean squared error"):
+        psnr_of_mean_mse([])
+    with pytest.raises(ValueError, match="dimensions = 0"):
+        bits_per_dim(0.0, 0)
