@@ -18,7 +18,7 @@ from PIL import Image
 WriteSpec = Callable[..., str]
 
 SETTINGS = AdversarialSettings(
-    steps=600,
+    steps=300,
     batch_size=32,
     generator_learning_rate=2e-3,
     discriminator_learning_rate=2e-3,
@@ -40,7 +40,7 @@ def test_training_learns_the_mean_and_the_spread_of_each_class() -> None:
     discriminator = build("discriminator", "dense", shape)
     training = AdversarialTraining(generator, discriminator, 4, SETTINGS, random)
     steps = [progress.step for progress in training.run(images, labels)]
-    assert steps == list(range(1, 601))
+    assert steps == list(range(1, 301))
     for label in (0, 1):
         latent = torch.randn(500, 4, generator=random)
         made = training.average(latent, torch.full((500,), label)).mean(dim=(1, 2, 3))
