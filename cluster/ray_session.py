@@ -35,7 +35,7 @@ def ray_session(address: str | None, resources: Resources) -> Iterator[None]:
     A local Ray is guarded by Ray's token authentication, whatever started it: the token lies in
     ``~/.ray/auth_token``, made where it does not exist, readable by its owner alone. Where such a
     token exists (or ``RAY_AUTH_TOKEN`` or ``RAY_AUTH_TOKEN_PATH`` says one) it is shown to a
-    cluster that is joined; one that asks for none does not mind.
+    cluster that is joined and asks for one.
 
     Args:
         address: None starts a Ray on this machine, large enough for ``resources``, which ends
@@ -99,41 +99,73 @@ def _ensure_private_token() -> None:
 
 
 def _join(address: str) -> None:
-    maybe_enable_token_auth_if_token_available(warn_if_disabled=False)
-    if not address.startswith("ray://"):
-        _require_healthy(address)
+    if address.startswith("ray://"):
+        maybe_enable_token_auth_if_token_available(warn_if_disabled=False)
+        authentication: dict[str, str] = {}
+    else:
+        authentication = _agree_on_authentication(address)
+    os.environ.update(authentication)
     try:
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     except (ConnectionError, ValueError, ray.exceptions.AuthenticationError) as error:
         raise ClusterError(_refusal(address, str(error))) from error
+    finally:
+        for name in authentication:
+            del os.environ[name]
 
 
-def _require_healthy(address: str) -> None:
-    """Ask the cluster how it is, in a process that can be ended when no answer comes.
+def _agree_on_authentication(address: str) -> dict[str, str]:
+    """Show our token only to a cluster that asks for one; what to set while joining it.
 
-    ``ray.init`` itself would wait minutes for a head that is not there.
+    A driver in token mode can connect to a cluster without, but would turn its workers away.
+    """
+    if "RAY_AUTH_MODE" not in os.environ:
+        disabled = {"RAY_AUTH_MODE": "disabled"}
+        problem = _health_problem(address, disabled)
+        if problem is None:
+            return disabled
+        if not _is_about_the_token(problem):
+            raise ClusterError(_refusal(address, problem))
+        maybe_enable_token_auth_if_token_available(warn_if_disabled=False)
+    problem = _health_problem(address, {})
+    if problem is not None:
+        raise ClusterError(_refusal(address, problem))
+    return {}
+
+
+def _health_problem(address: str, environment: dict[str, str]) -> str | None:
+    """Ask the cluster how it is; what is wrong with it, None if nothing is.
+
+    In a process that can be ended when no answer comes: ``ray.init`` itself would wait minutes
+    for a head that is not there.
     """
     command = [sys.executable, "-m", "ray.scripts.scripts", "health-check", "--address", address]
     try:
         answer = subprocess.run(
-            command, capture_output=True, text=True, timeout=_REACH_TIMEOUT_SECONDS, check=False
+            command,
+            env=os.environ | environment,
+            capture_output=True,
+            text=True,
+            timeout=_REACH_TIMEOUT_SECONDS,
+            check=False,
         )
-    except subprocess.TimeoutExpired as error:
-        raise ClusterError(
-            _refusal(address, f"no answer within {_REACH_TIMEOUT_SECONDS:g} seconds")
-        ) from error
-    if answer.returncode != 0:
-        raise ClusterError(_refusal(address, answer.stderr))
+    except subprocess.TimeoutExpired:
+        return f"no answer within {_REACH_TIMEOUT_SECONDS:g} seconds"
+    return None if answer.returncode == 0 else answer.stderr or "it is not healthy"
+
+
+def _is_about_the_token(problem: str) -> bool:
+    return "InvalidAuthToken" in problem or "AuthenticationError" in problem
 
 
 def _refusal(address: str, reason: str) -> str:
-    if "InvalidAuthToken" in reason or "AuthenticationError" in reason:
+    if _is_about_the_token(reason):
         return (
             f"the Ray cluster at {address} refuses our token, or we have none. Copy the head's "
             "~/.ray/auth_token to the same place on this machine (or set RAY_AUTH_TOKEN_PATH to "
             "where it is), and leave RAY_AUTH_MODE unset or set it to token."
         )
-    last_line = (reason.strip().splitlines() or ["it is not healthy"])[-1]
+    last_line = reason.strip().splitlines()[-1]
     return (
         f"cannot join the Ray cluster at {address}: {last_line}. See that `ray start --head` runs "
         "there and that its port can be reached from here, or leave the address out to use this "

@@ -1,0 +1,257 @@
+"""Whole drivers in processes of their own: killed, raced, interrupted, joining a cluster."""
+
+import contextlib
+import os
+import random
+import re
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+from offmanifold.cluster.storage import LocalStorage
+
+HERE = Path(__file__).parent
+
+
+@pytest.fixture
+def storage(tmp_path):
+    return LocalStorage.create(tmp_path / "run")
+
+
+@pytest.fixture
+def environment(tmp_path):
+    """A home of its own, so that no token and no cluster of the developer's is touched."""
+    (tmp_path / "home").mkdir()
+    hidden = {"RAY_ADDRESS", "RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"}
+    kept = {key: value for key, value in os.environ.items() if key not in hidden}
+    return kept | {"HOME": str(tmp_path / "home"), "PYTHONFAULTHANDLER": "1"}
+
+
+@pytest.fixture
+def driver(storage, environment, tmp_path):
+    """Starts drivers; ends what is left of them."""
+    started = []
+
+    def start(shards, items, seconds, *killers, address="local", **extra):
+        arguments = [storage.root, address, shards, items, seconds, *killers]
+        # Another folder than ours: workers must find the package and the shards all the same.
+        process = subprocess.Popen(
+            [sys.executable, HERE / "driver.py", *map(str, arguments)],
+            env=environment | extra,
+            cwd=tmp_path,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def rows(storage):
+    sys.path.insert(0, str(HERE))
+    try:
+        from shards import rows_of
+    finally:
+        sys.path.remove(str(HERE))
+    return rows_of(storage)
+
+
+def wait_for(condition, seconds):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {seconds} s"
+        time.sleep(0.05)
+
+
+def descendants(pid):
+    """All processes under ``pid``, from /proc."""
+    parents = {}
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            fields = status.read_text().rpartition(")")[2].split()
+            parents[int(status.parent.name)] = int(fields[1])
+    found, frontier = set(), {pid}
+    while frontier:
+        frontier = {child for child, parent in parents.items() if parent in frontier} - found
+        found |= frontier
+    return found
+
+
+def is_alive(pid):
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    return False
+
+
+def finish(process, seconds=150):
+    output, errors = process.communicate(timeout=seconds)
+    assert process.returncode == 0, errors
+    assert output.splitlines()[-1] == "complete"
+    return output
+
+
+def test_a_killed_driver_takes_its_ray_along_and_a_second_one_resumes(driver, storage):
+    first = driver(6, 4, 0.1)
+    wait_for(lambda: len(storage.list_names("stage")) >= 2, 60)
+    family = descendants(first.pid)
+    first.kill()
+    first.wait()
+    before = {name: storage.read(f"stage/{name}") for name in storage.list_names("stage")}
+    assert 2 <= len(before) < 6
+
+    finish(driver(6, 4, 0.1))
+    assert {name: storage.read(f"stage/{name}") for name in before} == before
+    assert rows(storage) == dict.fromkeys(range(24), "ok")
+    assert len(family) >= 5
+    wait_for(lambda: not any(map(is_alive, family)), 30)
+
+
+@pytest.mark.slow
+@pytest.mark.ci
+def test_two_drivers_at_once_double_nothing(driver, storage):
+    both = [driver(10, 2, 0.05), driver(10, 2, 0.05)]
+    outputs = [finish(process) for process in both]
+    assert rows(storage) == dict.fromkeys(range(20), "ok")
+    assert sum(output.count("published=True") for output in outputs) == 10
+
+
+@pytest.mark.slow
+@pytest.mark.ci
+def test_ctrl_c_ends_a_driver_within_seconds(driver, storage):
+    process = driver(2, 1, 60)
+    wait_for(lambda: storage.list_names("workers"), 60)
+    family = descendants(process.pid)
+    begin = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=20)
+    assert time.monotonic() - begin < 10
+    assert "KeyboardInterrupt" in errors
+    wait_for(lambda: not any(map(is_alive, family)), 10)
+
+
+@pytest.mark.slow
+def test_random_deaths_of_drivers_and_workers_change_no_row(driver, storage):
+    randomness = random.Random(0)
+    for _ in range(3):
+        process = driver(30, 4, 0.05, 50)
+        connected = process.stdout.readline()
+        assert connected == "connected\n"
+        time.sleep(randomness.uniform(1, 4))
+        for name in storage.list_names("workers"):
+            if int(name) in descendants(process.pid) and randomness.random() < 0.5:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(int(name), signal.SIGKILL)
+        time.sleep(randomness.uniform(0, 2))
+        process.kill()
+        process.communicate()
+    finish(driver(30, 4, 0.05, 50))
+    found = rows(storage)
+    assert "worker process has died" in found.pop(50)
+    assert found == {item: "ok" for item in range(120) if item != 50}
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@pytest.fixture
+def head(environment):
+    """A cluster as `ray start --head` makes it; a function that starts it, its address."""
+    started = []
+
+    def start():
+        process = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block"),
+                *("--port=0", "--num-cpus=2", "--include-dashboard=false"),
+                *("--disable-usage-stats", f"--temp-dir={temporary}"),
+                f"--ray-client-server-port={free_port()}",
+            ],
+            env=environment | {"PYTHONUNBUFFERED": "1"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        started.append(process)
+        printed = ""
+        for line in process.stdout:
+            printed += line
+            if address := re.search(r"--address='([\d.]+:\d+)'", line):
+                return address[1]
+        raise AssertionError(printed)
+
+    # Ray's sockets lie under this folder, and their paths may have 107 characters only.
+    with tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True) as temporary:
+        yield start
+        for process in started:
+            family = descendants(process.pid)
+            process.terminate()
+            process.communicate(timeout=60)
+            for pid in filter(is_alive, family):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+
+
+def make_token(environment):
+    subprocess.run(
+        [sys.executable, "-m", "ray.scripts.scripts", "get-auth-token", "--generate"],
+        env=environment,
+        check=True,
+        capture_output=True,
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.ci
+def test_a_cluster_with_a_token_is_joined_and_left_running(
+    head, driver, storage, environment, tmp_path
+):
+    make_token(environment)
+    address = head()
+    finish(driver(2, 3, 0.0, address=address))
+    assert rows(storage) == dict.fromkeys(range(6), "ok")
+    # It still runs: a second driver finds it, and has nothing to do.
+    finish(driver(2, 3, 0.0, address=address))
+
+    (tmp_path / "stranger").mkdir()
+    stranger = driver(3, 3, 0.0, address=address, HOME=str(tmp_path / "stranger"))
+    _, errors = stranger.communicate(timeout=60)
+    assert "refuses our token, or we have none" in errors.splitlines()[-1]
+    assert len(rows(storage)) == 6
+
+
+@pytest.mark.slow
+def test_a_cluster_without_a_token_is_joined_too(head, driver, storage, environment):
+    address = head()
+    make_token(environment)
+    finish(driver(2, 3, 0.0, address=address))
+    assert rows(storage) == dict.fromkeys(range(6), "ok")
+
+
+@pytest.mark.slow
+@pytest.mark.ci
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "nonsense"])
+def test_a_cluster_that_is_not_there_is_an_error_in_bounded_time(driver, address):
+    begin = time.monotonic()
+    _, errors = driver(1, 1, 0.0, address=address).communicate(timeout=60)
+    assert time.monotonic() - begin < 40
+    assert f"ClusterError: cannot join the Ray cluster at {address}" in errors.splitlines()[-1]
+
+
+def test_the_local_ray_ignores_an_address_in_the_environment(driver, storage, environment):
+    finish(driver(1, 1, 0.0, address="local", RAY_ADDRESS="127.0.0.1:1"))
+    assert rows(storage) == {0: "ok"}
+    token = Path(environment["HOME"]) / ".ray" / "auth_token"
+    assert token.stat().st_mode & 0o777 == 0o600
