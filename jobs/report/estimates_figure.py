@@ -9,7 +9,7 @@ from ..reduce.context import GeneratorInfo, ReduceContext
 from ..reduce.health import doubling_changes
 from ..reduce.schema import MARGINAL, NEAREST_CLASS, PER_CLASS_MEAN
 from ..reduce.tables import list_means, read_stage, succeeded
-from .figure import Figure, bare, draw, group_colours, literal
+from .figure import Figure, bare, draw, group_colours, label
 from .summary import Estimate, Summary
 
 _WIDTH = 5.4
@@ -26,7 +26,7 @@ def auc_figure(context: ReduceContext, generator: GeneratorInfo, summary: Summar
         return None
     entries: list[tuple[str, str, Estimate, str]] = []
     for group in context.with_role("outlier"):
-        for method, label, conditions, colour in _METHODS:
+        for method, manner, conditions, colour in _METHODS:
             found = summary.find(
                 f"outlier_auc_{method}",
                 generator=None if method == "neighbours" else generator.name,
@@ -35,7 +35,7 @@ def auc_figure(context: ReduceContext, generator: GeneratorInfo, summary: Summar
                 conditions=conditions,
             )
             if found is not None:
-                entries.append((group.name, label, found, colour))
+                entries.append((group.name, manner, found, colour))
     if not entries:
         return None
 
@@ -45,14 +45,16 @@ def auc_figure(context: ReduceContext, generator: GeneratorInfo, summary: Summar
             axes.errorbar(found.value, row, xerr=_whiskers(found), fmt="o", color=colour, ms=6)
         axes.axvline(0.5, color="#8a8f98", lw=1, ls=(0, (4, 3)))
         axes.set_yticks(
-            range(len(entries)), [f"{literal(group)}, {label}" for group, label, _, _ in entries]
+            range(len(entries)), [f"{label(group)}, {manner}" for group, manner, _, _ in entries]
         )
         axes.set_xlim(-0.02, 1.02)
         axes.invert_yaxis()
-        axes.set_xlabel("AUC, outlier positive (left of the line: worse than chance)")
+        axes.set_xlabel("AUC, outlier positive")
         bare(axes)
 
-    words = "; ".join(f"{group} by {label} {found.fixed(3)}" for group, label, found, _ in entries)
+    words = "; ".join(
+        f"{group} by {manner} {found.fixed(3)}" for group, manner, found, _ in entries
+    )
     return draw(
         _WIDTH,
         0.8 + 0.3 * len(entries),
@@ -89,7 +91,7 @@ def doubling_figure(context: ReduceContext, generator: GeneratorInfo) -> Figure 
             )
             axes.plot([values.mean()] * 2, [row - 0.3, row + 0.3], color="#22262c", lw=1.4)
         axes.axvline(0, color="#8a8f98", lw=1, ls=(0, (4, 3)))
-        axes.set_yticks(range(len(by_group)), [literal(name) for name in by_group])
+        axes.set_yticks(range(len(by_group)), [label(name) for name in by_group])
         axes.invert_yaxis()
         axes.set_xlabel("change of ln p(x) with twice the transitions, nats")
         bare(axes)

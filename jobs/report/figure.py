@@ -34,6 +34,7 @@ _ROLE_COLOURS = {
     "generated": "#009e73",
     "simulated": "#7a828c",
 }
+_LONGEST_LABEL = 22
 _OUTLIER_COLOURS = ("#d55e00", "#cc79a7", "#e69f00", "#8c564b")
 
 
@@ -87,9 +88,10 @@ def bare(axes: Axes) -> None:
     axes.tick_params(left=False)
 
 
-def literal(text: str) -> str:
-    """Text with the dollar signs that matplotlib would read as mathematics escaped."""
-    return text.replace("$", r"\$")
+def label(name: str) -> str:
+    """A name as an axis label: short, and without the dollar signs of matplotlib's mathematics."""
+    short = name if len(name) <= _LONGEST_LABEL else name[: _LONGEST_LABEL - 1] + "…"
+    return short.replace("$", r"\$")
 
 
 def _as_rgb(image: np.ndarray) -> np.ndarray:

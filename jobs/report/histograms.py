@@ -4,9 +4,12 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
+from ...core.statistics.bootstrap import Statistic
+from ...core.statistics.classification import mean
 from ..reduce.context import GeneratorInfo, ReduceContext
+from ..reduce.reconstruction import median
 from .distributions import Distributions, density_distributions, error_distributions
-from .figure import Figure, bare, draw, group_colours, literal
+from .figure import Figure, bare, draw, group_colours, label
 from .summary import Summary, number
 
 _BINS = 36
@@ -14,6 +17,8 @@ _WIDTH = 5.4
 _ROW_HEIGHT = 0.62
 # An error of exactly 0 has no logarithm; nothing that is measured in float32 is below this.
 _SMALLEST_ERROR = 1e-12
+# Groups whose range is a smaller part of the axis than this are shown again on their own.
+_SMALL_PART = 0.3
 
 
 def error_histogram(context: ReduceContext, generator: GeneratorInfo) -> Figure | None:
@@ -31,7 +36,7 @@ def error_histogram(context: ReduceContext, generator: GeneratorInfo) -> Figure 
     )
 
     def paint(canvas: Canvas) -> None:
-        rows = _rows(canvas, logs, colours, np.median)
+        rows = _rows(canvas, logs, colours, median)
         low, high = rows[-1].get_xlim()
         ticks = np.arange(np.ceil(low), np.floor(high) + 1)
         if len(ticks) > 1:
@@ -53,39 +58,84 @@ def error_histogram(context: ReduceContext, generator: GeneratorInfo) -> Figure 
     )
 
 
-def density_histogram(
+def density_histograms(
     context: ReduceContext, generator: GeneratorInfo, summary: Summary
-) -> Figure | None:
-    """Histogram of ln p by group with the typical band of each reference group."""
+) -> list[Figure]:
+    """Histogram of ln p by group with the typical band of each reference group.
+
+    Where outliers stretch the axis so far that the other groups shrink to a line, a second
+    figure shows these groups' own range.
+    """
     found = density_distributions(context, generator)
     if found is None:
-        return None
+        return []
     bands = _bands(context, generator, summary, found)
-    colours = group_colours(list(context.groups))
     means = ", ".join(
         f"{name} {number(float(density.mean()), 4)}" for name, density in found.values.items()
     )
     shown = " and ".join(f"{name} [{number(a, 4)}, {number(b, 4)}]" for name, a, b in bands)
+    caption = (
+        f"Log density ({found.condition}) of each group; the line is the mean. Shaded: where the "
+        "mean of a typical set of images lies"
+    ) + (f", by {shown}." if shown else " (no reference group, so none is shown).")
+    figures = [
+        _density_figure(
+            context,
+            found,
+            bands,
+            None,
+            f"Histograms of log density by group. Means: {means} nats."
+            + (f" Typical bands: {shown}." if shown else ""),
+            caption,
+        )
+    ]
+    window = _inner_window(context, found)
+    if window is not None:
+        span = f"{number(window[0], 4)} to {number(window[1], 4)} nats"
+        figures.append(
+            _density_figure(
+                context,
+                found,
+                bands,
+                window,
+                f"The same histograms between {span}, where the groups that are no outliers lie.",
+                f"The same from {span}; images outside are counted beside their group.",
+            )
+        )
+    return figures
+
+
+def _density_figure(
+    context: ReduceContext,
+    found: Distributions,
+    bands: list[tuple[str, float, float]],
+    window: tuple[float, float] | None,
+    alt: str,
+    caption: str,
+) -> Figure:
+    colours = group_colours(list(context.groups))
 
     def paint(canvas: Canvas) -> None:
-        rows = _rows(canvas, found.values, colours, np.mean)
+        rows = _rows(canvas, found.values, colours, mean, window)
         for axes in rows:
             for name, low, high in bands:
                 axes.axvspan(low, high, color=colours[name], alpha=0.16, lw=0, zorder=0)
         rows[-1].set_xlabel(f"ln p(x), nats ({found.condition} density)")
 
-    caption = (
-        f"Log density ({found.condition}) of each group; the line is the mean. Shaded: where the "
-        "mean of a typical set of images lies"
-    )
-    return draw(
-        _WIDTH,
-        0.6 + _ROW_HEIGHT * len(found.values),
-        f"Histograms of log density by group. Means: {means} nats."
-        + (f" Typical bands: {shown}." if shown else ""),
-        caption + (f", by {shown}." if shown else " (no reference group, so none is shown)."),
-        paint,
-    )
+    return draw(_WIDTH, 0.6 + _ROW_HEIGHT * len(found.values), alt, caption, paint)
+
+
+def _inner_window(context: ReduceContext, found: Distributions) -> tuple[float, float] | None:
+    """The range of all groups but the outliers, if it is a small part of the whole."""
+    outliers = {group.name for group in context.with_role("outlier")}
+    inner = [density for name, density in found.values.items() if name not in outliers]
+    if not inner:
+        return None
+    inside, every = np.concatenate(inner), np.concatenate(list(found.values.values()))
+    if np.ptp(inside) == 0 or np.ptp(inside) > _SMALL_PART * np.ptp(every):
+        return None
+    margin = 0.05 * float(np.ptp(inside))
+    return float(inside.min()) - margin, float(inside.max()) + margin
 
 
 def _bands(
@@ -112,27 +162,29 @@ def _rows(
     canvas: Canvas,
     values: dict[str, np.ndarray],
     colours: dict[str, str],
-    centre: "np.ufunc | object",
+    centre: Statistic,
+    window: tuple[float, float] | None = None,
 ) -> list[Axes]:
-    middle = np.median if centre is np.median else np.mean
     every = np.concatenate(list(values.values()))
-    margin = 0.03 * (np.ptp(every) or 1.0)
-    edges = np.linspace(every.min() - margin, every.max() + margin, _BINS + 1)
+    margin = 0.03 * (float(np.ptp(every)) or 1.0)
+    low, high = window or (float(every.min()) - margin, float(every.max()) + margin)
+    edges = np.linspace(low, high, _BINS + 1)
     rows = list(np.atleast_1d(canvas.subplots(len(values), 1, sharex=True)))
     for axes, (name, numbers) in zip(rows, values.items(), strict=True):
         heights, _ = np.histogram(numbers, edges)
         axes.stairs(
             heights / max(heights.max(), 1), edges, fill=True, color=colours[name], alpha=0.85
         )
-        axes.axvline(float(middle(numbers)), color="#22262c", lw=1.2)
+        middle = float(centre(numbers))
+        if low <= middle <= high:
+            axes.axvline(middle, color="#22262c", lw=1.2)
+        outside = int(np.sum((numbers < low) | (numbers > high)))
+        counted = f"N = {len(numbers)}" + (f", {outside} outside" if outside else "")
+        axes.set_xlim(low, high)
         axes.set_ylim(0, 1.12)
         axes.set_yticks([])
         axes.set_ylabel(
-            f"{literal(name)}\nN = {len(numbers)}",
-            rotation=0,
-            ha="right",
-            va="center",
-            fontsize=8.5,
+            f"{label(name)}\n{counted}", rotation=0, ha="right", va="center", fontsize=8.5
         )
         bare(axes)
     for axes in rows[:-1]:

@@ -13,7 +13,7 @@ from ..reduce.context import GeneratorInfo, ReduceContext
 from .estimates_figure import auc_figure, doubling_figure, tuning_figure
 from .figure import Figure
 from .health import convergence_warnings, sandwich_sentences
-from .histograms import density_histogram, error_histogram
+from .histograms import density_histograms, error_histogram
 from .pictures import Render, reconstruction_pictures
 from .summary import Summary
 from .tables import (
@@ -72,7 +72,7 @@ def write_report(context: ReportContext) -> str:
     """The report as one self-contained HTML page."""
     summary = Summary(context.summary)
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).with_name("templates")),
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
@@ -140,7 +140,7 @@ def _density(context: ReportContext, summary: Summary, generator: GeneratorInfo)
             "sampling: a lower bound, stochastic, tight as the number of transitions grows. "
             + _density_rule(generator)
         ],
-        _present(density_histogram(context.reduce, generator, summary)),
+        density_histograms(context.reduce, generator, summary),
         _present(density_table(context.reduce, generator, summary)),
     )
 
@@ -161,7 +161,9 @@ def _outliers(context: ReportContext, summary: Summary, generator: GeneratorInfo
         "Can it tell outliers?",
         [
             "The score is the negative log density, the reconstruction error, or the distance to "
-            "the nearest training image. A model of the data should rank outliers above it."
+            "the nearest training image. A model of the data should rank outliers above it. Where "
+            "two groups separate completely no bootstrap has a width, and the interval is the "
+            "exact binomial one of the smaller group, which is wider."
         ],
         _present(auc_figure(context.reduce, generator, summary)),
         _present(outlier_table(context.reduce, generator, summary)),

@@ -8,7 +8,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from ..reduce.context import ReduceContext
-from .health import convergence_warnings
+from .health import convergence_line
 from .summary import Summary
 from .tables import Table, accuracy_table, outlier_table
 from .verdicts import judge
@@ -23,9 +23,9 @@ def terminal_summary(context: ReduceContext, table: pa.Table) -> RenderableType:
     for generator in context.generators:
         parts.append(Text(f"\n{generator.name}", style="bold"))
         for verdict in judge(context, summary, generator):
-            line = Text(f"  {verdict.question} ")
-            line.append(verdict.headline, style=f"bold {_COLOURS[verdict.tone]}")
-            parts.append(line)
+            answer = Text(f"  {verdict.question} ")
+            answer.append(verdict.headline, style=f"bold {_COLOURS[verdict.tone]}")
+            parts.append(answer)
             parts += [
                 Padding(Text(finding.sentence, style="dim"), (0, 0, 0, 4))
                 for finding in verdict.findings
@@ -37,10 +37,9 @@ def terminal_summary(context: ReduceContext, table: pa.Table) -> RenderableType:
         ):
             if found is not None:
                 parts.append(_rich_table(found))
-        parts += [
-            Text(f"! {warning}", style="yellow")
-            for warning in convergence_warnings(summary, context, generator)
-        ]
+        line = convergence_line(summary, context, generator)
+        if line is not None:
+            parts.append(Text(f"! {line}", style="yellow"))
     return Group(*parts)
 
 

@@ -212,8 +212,8 @@ def _after_convergence(
     if max(abs(change.value) for change in changes.values()) <= SETTLED_NATS:
         return answer, ""
     moved = (
-        f" With twice the transitions {outliers} rise by {changes[outliers].text()} nats and "
-        f"{inliers} by {changes[inliers].text()}"
+        f" With twice the transitions the mean ln p of {outliers} changes by "
+        f"{changes[outliers].text()} nats, that of {inliers} by {changes[inliers].text()}"
     )
     against_answer = {"yes": -rising, "no": rising, "undecided": abs(rising)}[answer]
     if answer == "yes" and rising > 0:
@@ -260,22 +260,14 @@ def _typical_finding(
     inside = -epsilon.value < deviation.low and deviation.high < epsilon.value
     outside = deviation.low > epsilon.value or deviation.high < -epsilon.value
     answer: Answer = "yes" if inside else "no" if outside else "undecided"
-    where = "above" if deviation.value > 0 else "below"
     sort = (
         "samples of the model with its observation noise, the strict test"
         if reference.role == "simulated"
         else "noise-free generated images, as in the paper; without noise they are denser"
     )
-    width = Estimate(
-        abs(deviation.value),
-        min(abs(deviation.low), abs(deviation.high)) if deviation.low * deviation.high > 0 else 0,
-        max(abs(deviation.low), abs(deviation.high)),
-        deviation.n,
-        deviation.condition,
-    )
     sentence = (
-        f"Against {reference.name} ({sort}): the mean ln p of {group.name} images lies "
-        f"{width.text()} nats {where} the typical one, the band is ±{number(epsilon.value)} "
+        f"Against {reference.name} ({sort}): the mean ln p of {group.name} images deviates by "
+        f"{deviation.text()} nats from the typical one; up to ±{number(epsilon.value)} is typical "
         f"({deviation.condition} density, N = {deviation.n} and {epsilon.n})."
     )
     return Finding(f"{group.name} against {reference.name}", answer, sentence)

@@ -7,7 +7,11 @@ import pytest
 from offmanifold.core.statistics.bootstrap import Interval
 from offmanifold.jobs.reduce.context import GeneratorInfo, GroupInfo, ReduceContext
 from offmanifold.jobs.reduce.schema import SummaryRow, summary_row, summary_table
-from offmanifold.jobs.report.health import convergence_warnings, sandwich_sentences
+from offmanifold.jobs.report.health import (
+    convergence_line,
+    convergence_warnings,
+    sandwich_sentences,
+)
 from offmanifold.jobs.report.summary import NO_BREAK, Summary, number
 from offmanifold.jobs.report.verdicts import Verdict, judge
 
@@ -195,7 +199,7 @@ def test_no_stages_no_verdicts() -> None:
     assert judge(CONTEXT, Summary(summary_table([])), GENERATOR) == []
 
 
-def test_warnings_name_the_group_and_only_outliers_speak_of_modes() -> None:
+def test_warnings_name_the_groups_and_what_it_means_for_outliers() -> None:
     summary = Summary(
         summary_table(
             [
@@ -208,9 +212,25 @@ def test_warnings_name_the_group_and_only_outliers_speak_of_modes() -> None:
             ]
         )
     )
-    warnings = convergence_warnings(summary, CONTEXT, GENERATOR)
-    assert [warning.split(":")[0] for warning in warnings] == ["train", "MNIST"]
-    assert ["several modes" in warning for warning in warnings] == [False, True]
+    changes, modes = convergence_warnings(summary, CONTEXT, GENERATOR)
+    assert "train 3.00" in changes
+    assert f"MNIST 20.0 [15.0,{NO_BREAK}25.0], at most 55.0" in changes
+    assert "test 0.2" not in changes
+    assert "(MNIST)" in modes
+    assert "conservative" in modes
+    line = convergence_line(summary, CONTEXT, GENERATOR)
+    assert line is not None
+    assert "MNIST 20" in line
+
+
+def test_nothing_is_said_where_all_has_settled() -> None:
+    rows = [
+        row("doubling_change", 0.2, 0.1, 0.3, group="test", condition="own"),
+        row("doubling_change_max", 0.4, group="test", condition="own"),
+    ]
+    summary = Summary(summary_table(rows))
+    assert convergence_warnings(summary, CONTEXT, GENERATOR) == []
+    assert convergence_line(summary, CONTEXT, GENERATOR) is None
 
 
 def test_sandwich_speaks_for_the_models_own_images() -> None:
