@@ -216,7 +216,7 @@ def save_samples(generator: Generator, seed: int, path: Path, per_class: int = 1
     grid = grid.reshape(rows * height, per_class * width, channels)
     pixels = (255 * grid).round().astype(np.uint8)
     picture = Image.fromarray(pixels[..., 0] if channels == 1 else pixels)
-    scale = max(1, 56 // height)
+    scale = max(1, 64 // height)
     size = (picture.width * scale, picture.height * scale)
     picture.resize(size, Image.Resampling.NEAREST).save(path)
 

@@ -92,7 +92,7 @@ def test_a_trained_generator_opens_and_says_how_it_was_made(
     config = json.loads((out / "config.json").read_text())
     assert config["training"]["spec"] == load_training_spec(spec()).model_dump(mode="json")
     assert len(config["training"]["data_sha256"]) == 64
-    assert Image.open(out / "samples.png").size == (10 * 10 * 5, 10 * 10 * 5)
+    assert Image.open(out / "samples.png").size == (10 * 10 * 6, 10 * 10 * 6)
 
 
 def test_the_seed_decides_the_weights(spec: WriteSpec, tmp_path: Path) -> None:
