@@ -2,7 +2,7 @@
 
 from ..reduce.context import GeneratorInfo, ReduceContext
 from .summary import Estimate, Summary, number
-from .verdicts import SETTLED_NATS
+from .verdict import SETTLED_NATS
 
 
 def sandwich_sentences(summary: Summary, context: ReduceContext, generator: str) -> list[str]:

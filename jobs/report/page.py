@@ -28,7 +28,8 @@ from .tables import (
     reconstruction_table,
     typicality_table,
 )
-from .verdicts import Verdict, judge
+from .verdict import Verdict
+from .verdicts import judge
 
 Part = TypeVar("Part", Figure, Table)
 

@@ -13,7 +13,8 @@ from offmanifold.jobs.report.health import (
     sandwich_sentences,
 )
 from offmanifold.jobs.report.summary import NO_BREAK, Summary, number
-from offmanifold.jobs.report.verdicts import Verdict, judge
+from offmanifold.jobs.report.verdict import Verdict
+from offmanifold.jobs.report.verdicts import judge
 
 GENERATOR = GeneratorInfo("g", 10, (1, 8, 8))
 CONTEXT = ReduceContext(

@@ -1,0 +1,60 @@
+"""Does the generator classify as well as a nearest neighbour?"""
+
+from ..reduce.context import GeneratorInfo, GroupInfo, ReduceContext
+from ..reduce.schema import EVERY_CLASS
+from .summary import Estimate, Summary, number
+from .verdict import Answer, Finding, Verdict, decide, first_decides
+
+
+def classifies_as_well(
+    context: ReduceContext, summary: Summary, generator: GeneratorInfo
+) -> Verdict | None:
+    """Whether its classes beat, match or miss those of the nearest neighbour, paired by image."""
+    findings = []
+    groups = context.with_role("test") or context.with_role("train")
+    for group in groups:
+        for method, manner in (
+            ("likelihood", "its class densities"),
+            ("reconstruction", "its class manifolds"),
+        ):
+            accuracy = summary.find(
+                f"accuracy_{method}",
+                generator=generator.name,
+                group=group.name,
+                conditions=(EVERY_CLASS,),
+            )
+            if accuracy is not None:
+                findings.append(
+                    _accuracy_finding(summary, generator, group, method, manner, accuracy)
+                )
+    findings = first_decides(findings)
+    question = "Does the generator classify as well as a nearest neighbour?"
+    return Verdict("classifies", question, "yes", tuple(findings)) if findings else None
+
+
+def _accuracy_finding(
+    summary: Summary,
+    generator: GeneratorInfo,
+    group: GroupInfo,
+    method: str,
+    manner: str,
+    accuracy: Estimate,
+) -> Finding:
+    chance = 1 / generator.num_classes
+    words = f"By {manner} {accuracy.scaled(100).fixed(1)}% of {group.name} images are right"
+    difference = summary.find(
+        f"accuracy_difference_{method}", generator=generator.name, group=group.name
+    )
+    baseline = summary.find("accuracy_neighbours", group=group.name)
+    if difference is None or baseline is None:
+        side = decide(accuracy, chance)
+        plain: Answer = "yes" if side == "above" else "no" if side == "below" else "undecided"
+        sentence = f"{words} (chance {number(100 * chance)}%, N = {accuracy.n}; no 1-NN baseline)."
+        return Finding(f"{group.name} by {method}", plain, sentence)
+    answer: Answer = "yes" if difference.low >= 0 else "no" if difference.high < 0 else "undecided"
+    sentence = (
+        f"{words}, 1-NN in pixels has {baseline.scaled(100).fixed(1)}%: a difference of "
+        f"{difference.scaled(100).fixed(1)} points (chance {number(100 * chance)}%, "
+        f"N = {accuracy.n})."
+    )
+    return Finding(f"{group.name} by {method}", answer, sentence)

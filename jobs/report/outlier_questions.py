@@ -1,0 +1,125 @@
+"""Is the manifold nearer to outliers than to the data, and are outliers denser?"""
+
+from ..reduce.context import GeneratorInfo, ReduceContext
+from ..reduce.schema import MARGINAL, NEAREST_CLASS, OWN, PER_CLASS_MEAN
+from .summary import Estimate, Summary, number
+from .verdict import SETTLED_NATS, Answer, Finding, Verdict, decide
+
+CHANCE = 0.5
+# What is left of the error after doubling T may be several times the change that doubling made.
+REMAINING_ERROR_FACTOR = 10.0
+
+
+def nearer_to_outliers(
+    context: ReduceContext, summary: Summary, generator: GeneratorInfo
+) -> Verdict | None:
+    """Whether outliers have smaller reconstruction errors than the data: an AUC below one half."""
+    findings = []
+    for outliers, inliers, auc in _aucs(
+        context, summary, generator, "reconstruction", (NEAREST_CLASS, None, PER_CLASS_MEAN)
+    ):
+        relation = {
+            "below": f"The manifold passes nearer to {outliers} than to {inliers} images",
+            "above": f"The manifold passes nearer to {inliers} than to {outliers} images",
+            "undecided": f"{inliers} and {outliers} images are about equally near the manifold",
+        }[decide(auc, CHANCE)]
+        sentence = f"{relation}: {_auc_words(summary, auc, outliers, inliers)}."
+        findings.append(Finding(outliers, _below_is_yes(auc), sentence))
+    question = "Is the manifold nearer to outliers than to the data?"
+    return Verdict("nearer", question, "no", tuple(findings)) if findings else None
+
+
+def denser_outliers(
+    context: ReduceContext, summary: Summary, generator: GeneratorInfo
+) -> Verdict | None:
+    """Whether outliers are denser than the data, as far as the estimates have settled."""
+    findings = []
+    for outliers, inliers, auc in _aucs(
+        context, summary, generator, "likelihood", (MARGINAL, PER_CLASS_MEAN)
+    ):
+        answer = _below_is_yes(auc)
+        relation = {
+            "yes": f"{outliers} images are denser than {inliers} images",
+            "no": f"{inliers} images are denser than {outliers} images",
+            "undecided": f"{inliers} and {outliers} images are about equally dense",
+        }[answer]
+        sentence = f"{relation}: {_auc_words(summary, auc, outliers, inliers)}."
+        answer, remark = _after_convergence(summary, generator, outliers, inliers, answer)
+        findings.append(Finding(outliers, answer, sentence + remark))
+    question = "Does the generator find outliers denser than the data?"
+    return Verdict("denser", question, "no", tuple(findings)) if findings else None
+
+
+def _after_convergence(
+    summary: Summary, generator: GeneratorInfo, outliers: str, inliers: str, answer: Answer
+) -> tuple[Answer, str]:
+    """What the change on doubling T does to an answer about density.
+
+    The estimate is a lower bound that rises: a group that still rises may in truth be denser by
+    several times the change.
+    """
+    changes = {}
+    means = {}
+    for group in (outliers, inliers):
+        found = summary.find("doubling_change", generator=generator.name, group=group)
+        average = summary.find(
+            "log_likelihood_mean",
+            generator=generator.name,
+            group=group,
+            conditions=(OWN, MARGINAL),
+        )
+        if found is None or average is None:
+            return answer, ""
+        changes[group], means[group] = found, average
+    rising = changes[outliers].value - changes[inliers].value
+    gap = means[inliers].value - means[outliers].value
+    if max(abs(change.value) for change in changes.values()) <= SETTLED_NATS:
+        return answer, ""
+    moved = (
+        f" With twice the transitions the mean ln p of {outliers} changes by "
+        f"{changes[outliers].text()} nats, that of {inliers} by {changes[inliers].text()}"
+    )
+    against_answer = {"yes": -rising, "no": rising, "undecided": abs(rising)}[answer]
+    if answer == "yes" and rising > 0:
+        return answer, moved + ": outliers are underestimated, so the finding is conservative."
+    if against_answer * REMAINING_ERROR_FACTOR > abs(gap):
+        return "undecided", (
+            f"{moved}, against {number(abs(gap))} nats between their means: the estimates have "
+            "not settled enough to decide; run more transitions."
+        )
+    return answer, moved + f", little against the {number(abs(gap))} nats between their means."
+
+
+def _aucs(
+    context: ReduceContext,
+    summary: Summary,
+    generator: GeneratorInfo,
+    method: str,
+    conditions: tuple[str | None, ...],
+) -> list[tuple[str, str, Estimate]]:
+    if context.inliers is None:
+        return []
+    found = []
+    for outliers in context.with_role("outlier"):
+        auc = summary.find(
+            f"outlier_auc_{method}",
+            generator=generator.name,
+            group=outliers.name,
+            against=context.inliers.name,
+            conditions=conditions,
+        )
+        if auc is not None:
+            found.append((outliers.name, context.inliers.name, auc))
+    return found
+
+
+def _auc_words(summary: Summary, auc: Estimate, outliers: str, inliers: str) -> str:
+    named = "" if auc.condition is None else f", {auc.condition}"
+    words = f"AUC {auc.fixed(3)} (chance 0.5{named}, N = {auc.n} outliers)"
+    baseline = summary.find("outlier_auc_neighbours", group=outliers, against=inliers)
+    return words if baseline is None else f"{words}; 1-NN in pixels {baseline.fixed(3)}"
+
+
+def _below_is_yes(auc: Estimate) -> Answer:
+    side = decide(auc, CHANCE)
+    return "yes" if side == "below" else "no" if side == "above" else "undecided"
