@@ -93,6 +93,12 @@ def is_alive(pid):
     return False
 
 
+def title(pid):
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_text()
+    return ""
+
+
 def finish(process, seconds=150):
     output, errors = process.communicate(timeout=seconds)
     assert process.returncode == 0, errors
@@ -100,10 +106,13 @@ def finish(process, seconds=150):
     return output
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_killed_driver_takes_its_ray_along_and_a_second_one_resumes(driver, storage):
     first = driver(6, 4, 0.1)
     wait_for(lambda: len(storage.list_names("stage")) >= 2, 60)
-    family = descendants(first.pid)
+    # Ray's two agents wait for a minute whether the head comes back; they hold nothing up.
+    family = {pid for pid in descendants(first.pid) if "Agent" not in title(pid)}
     first.kill()
     first.wait()
     before = {name: storage.read(f"stage/{name}") for name in storage.list_names("stage")}
@@ -250,6 +259,8 @@ def test_a_cluster_that_is_not_there_is_an_error_in_bounded_time(driver, address
     assert f"ClusterError: cannot join the Ray cluster at {address}" in errors.splitlines()[-1]
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_the_local_ray_ignores_an_address_in_the_environment(driver, storage, environment):
     finish(driver(1, 1, 0.0, address="local", RAY_ADDRESS="127.0.0.1:1"))
     assert rows(storage) == {0: "ok"}
