@@ -21,7 +21,7 @@ def nearer_to_outliers(
         relation = {
             "below": f"The manifold passes nearer to {outliers} than to {inliers} images",
             "above": f"The manifold passes nearer to {inliers} than to {outliers} images",
-            "undecided": f"{inliers} and {outliers} images are about equally near the manifold",
+            "undecided": f"It is open whether the manifold is nearer to {outliers} or to {inliers} images",
         }[decide(auc, CHANCE)]
         sentence = f"{relation}: {_auc_words(summary, auc, outliers, inliers)}."
         findings.append(Finding(outliers, _below_is_yes(auc), sentence))
@@ -41,7 +41,7 @@ def denser_outliers(
         relation = {
             "yes": f"{outliers} images are denser than {inliers} images",
             "no": f"{inliers} images are denser than {outliers} images",
-            "undecided": f"{inliers} and {outliers} images are about equally dense",
+            "undecided": f"It is open whether {outliers} or {inliers} images are denser",
         }[answer]
         sentence = f"{relation}: {_auc_words(summary, auc, outliers, inliers)}."
         answer, remark = _after_convergence(summary, generator, outliers, inliers, answer)

@@ -54,10 +54,8 @@ class Verdict:
                 for finding in self.findings
                 if finding.primary
             )
-        elif self.answer == "undecided":
-            words = "not decided by these images"
         else:
-            words = self.answer
+            words = _WORDS[self.answer]
         return words[0].upper() + words[1:]
 
     @property

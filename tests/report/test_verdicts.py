@@ -49,7 +49,7 @@ def verdict(key: str, *rows: SummaryRow) -> Verdict:
     [
         ((12.0, 9.0, 15.0), "No", "bad"),
         ((1.0, 0.8, 1.2), "Yes", "good"),
-        ((1.3, 1.1, 1.6), "Not decided by these images", "open"),
+        ((1.3, 1.1, 1.6), "Not decided", "open"),
     ],
 )
 def test_on_manifold(interval: tuple[float, ...], answer: str, tone: str) -> None:
@@ -76,7 +76,7 @@ def test_a_poor_control_is_said() -> None:
     [
         ((0.1, 0.05, 0.2), "Yes", "nearer to MNIST than to test"),
         ((0.9, 0.8, 0.95), "No", "nearer to test than to MNIST"),
-        ((0.5, 0.4, 0.6), "Not decided by these images", "about equally near"),
+        ((0.5, 0.4, 0.6), "Not decided", "It is open whether"),
     ],
 )
 def test_nearer_to_outliers(interval: tuple[float, ...], answer: str, words: str) -> None:
@@ -107,7 +107,7 @@ def test_denser_outliers_that_still_rise_make_the_finding_conservative() -> None
 
 def test_less_dense_outliers_that_still_rise_decide_nothing() -> None:
     found = densities((0.9, 0.8, 0.95), 50, {"test": 0.1, "MNIST": 20})
-    assert found.headline == "Not decided by these images"
+    assert found.headline == "Not decided"
     assert "have not settled enough" in found.findings[0].sentence
 
 
@@ -119,7 +119,7 @@ def test_a_rise_that_is_small_against_the_gap_changes_nothing() -> None:
 
 def test_data_that_rise_faster_weaken_the_finding_on_outliers() -> None:
     found = densities((0.1, 0.05, 0.2), -50, {"test": 20, "MNIST": 0.1})
-    assert found.headline == "Not decided by these images"
+    assert found.headline == "Not decided"
 
 
 def test_settled_estimates_are_left_alone() -> None:
@@ -133,7 +133,7 @@ def test_settled_estimates_are_left_alone() -> None:
     [
         ((-30.0, -35.0, -25.0), "No"),
         ((1.0, -2.0, 4.0), "Yes"),
-        ((-6.0, -9.0, -3.0), "Not decided by these images"),
+        ((-6.0, -9.0, -3.0), "Not decided"),
     ],
 )
 def test_typical(interval: tuple[float, ...], answer: str) -> None:
@@ -163,7 +163,7 @@ def test_typical(interval: tuple[float, ...], answer: str) -> None:
     [
         ((-0.2, -0.3, -0.1), "No"),
         ((0.1, 0.02, 0.2), "Yes"),
-        ((-0.01, -0.1, 0.05), "Not decided by these images"),
+        ((-0.01, -0.1, 0.05), "Not decided"),
     ],
 )
 def test_classifies(interval: tuple[float, ...], answer: str) -> None:
