@@ -92,7 +92,7 @@ class InversionSpec(_Model):
     iterations: int = Field(default=750, ge=1)
     restarts: int = Field(default=4, ge=1)
     candidates: int = Field(default=1000, ge=1)
-    learning_rate: float = Field(default=0.1, gt=0)
+    learning_rate: float = Field(default=0.2, gt=0)
     distance: Literal["mse", "lpips"] = "mse"
     perceptual: PerceptualSpec = PerceptualSpec()
     shard_items: int = Field(default=32, ge=1)
