@@ -21,7 +21,7 @@ def nearer_to_outliers(
         relation = {
             "below": f"The manifold passes nearer to {outliers} than to {inliers} images",
             "above": f"The manifold passes nearer to {inliers} than to {outliers} images",
-            "undecided": f"It is open whether {outliers} or {inliers} images are nearer to the manifold",
+            "undecided": f"It is open whether {outliers} or {inliers} images are nearer",
         }[decide(auc, CHANCE)]
         sentence = f"{relation}: {_auc_words(summary, auc, outliers, inliers)}."
         findings.append(Finding(outliers, _below_is_yes(auc), sentence))
