@@ -92,6 +92,8 @@ class RayExecutor:
         self._resources = resources
         self._max_attempts = max_attempts
         self._import_paths = [str(path.resolve()) for path in import_paths]
+        self._warm: list[_Running] = []
+        self._warm_arguments: tuple[list[str], bytes] | None = None
 
     def run(
         self,
@@ -115,11 +117,23 @@ class RayExecutor:
             counters.add(report)
             on_report(report)
 
-        pool = _Pool(schedule, workers, self._actor_class(), self._start_arguments(factory))
+        arguments = self._start_arguments(factory)
+        pool = _Pool(schedule, workers, self._actor_class(), arguments, self._take_warm(arguments))
         try:
             pool.drain(self._max_attempts, count_and_report)
-        finally:
+        except BaseException:
             pool.kill()
+            raise
+        self._warm, self._warm_arguments = pool.release_idle(), arguments
+
+    def _take_warm(self, arguments: tuple[list[str], bytes]) -> list["_Running"]:
+        """The actors that the last run left idle, if they were started in the same way."""
+        warm, self._warm = self._warm, []
+        if arguments == self._warm_arguments:
+            return warm
+        for running in warm:
+            ray.kill(running.actor)
+        return []
 
     def _worker_count(self) -> int:
         nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
@@ -149,14 +163,19 @@ class _Pool:
     """The actors of one run, and the loop that feeds them."""
 
     def __init__(
-        self, schedule: Schedule, workers: int, actor_class: Any, start_arguments: tuple[Any, ...]
+        self,
+        schedule: Schedule,
+        workers: int,
+        actor_class: Any,
+        start_arguments: tuple[Any, ...],
+        idle: list[_Running],
     ) -> None:
         self._schedule = schedule
         self._workers = workers
         self._actor_class = actor_class
         self._start_arguments = start_arguments
         self._running: dict[Any, _Running] = {}
-        self._idle: list[_Running] = []
+        self._idle = idle
         self._deaths_while_starting = 0
 
     def drain(self, max_attempts: int, on_report: Callable[[Report], None]) -> None:
@@ -181,6 +200,12 @@ class _Pool:
         """End every actor at once; what was published stays."""
         for running in (*self._running.values(), *self._idle):
             ray.kill(running.actor)
+
+    def release_idle(self) -> list[_Running]:
+        """The idle actors, for the next run; those that are still starting end."""
+        for running in self._running.values():
+            ray.kill(running.actor)
+        return self._idle
 
     def _replace_dead(self) -> None:
         wanted = min(self._workers, self._schedule.unfinished)

@@ -26,10 +26,13 @@ def compute_dataset(
         image_shape=tuple(settings["image_shape"]),
         seed=settings["seed"],
     )
-    return [_dataset_row(images, item, tuple(settings["image_shape"])) for item in items]
+    shape = tuple(settings["image_shape"])
+    return [_dataset_row(images, item, shape, settings["labelled"]) for item in items]
 
 
-def _dataset_row(images: ImageSet, item: Item, image_shape: tuple[int, int, int]) -> Outcome:
+def _dataset_row(
+    images: ImageSet, item: Item, image_shape: tuple[int, ...], labelled: bool
+) -> Outcome:
     if item.index is None:
         raise ValueError(f"item {item.image_id} has no index in its dataset")
     try:
@@ -42,7 +45,7 @@ def _dataset_row(images: ImageSet, item: Item, image_shape: tuple[int, int, int]
             f"{source}: the image has shape {pixels.shape}, the generator makes {image_shape}; "
             "resize the image set"
         )
-    return {**_pixel_columns(pixels), "label": label, "source": source}
+    return {**_pixel_columns(pixels), "label": label if labelled else None, "source": source}
 
 
 def compute_generated(

@@ -1,1 +1,1 @@
-"""Shipped specs: audits that a user can print and copy, and the training specs of the shipped weights."""
+"""Shipped specs: audits to print and copy, and the training specs of the shipped weights."""

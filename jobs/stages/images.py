@@ -28,6 +28,8 @@ def _from_dataset(context: PlanContext, group: GroupSpec, facts: DatasetFacts) -
         "hash": facts.sha256,
         "image_shape": list(context.facts.image_shape),
         "seed": context.spec.seed,
+        # The classes of an outlier set are not the generator's.
+        "labelled": group.role in ("train", "test"),
     }
     count = context.group_size(group)
     seed = context.seed("choice", group.name)
