@@ -59,6 +59,7 @@ class PriorToPosterior:
         self._generator = generator
         self._images = images[:, None]
         self._condition = condition
+        self._repeated: Tensor | None = None
         self._variance = variance
         self._log_normaliser = -0.5 * images[0].numel() * math.log(2 * math.pi * variance)
 
@@ -83,7 +84,7 @@ class PriorToPosterior:
 
     def _residual_and_gradient(self, position: Tensor) -> tuple[Tensor, Tensor]:
         images, chains, _ = position.shape
-        condition = None if self._condition is None else self._condition.repeat_interleave(chains)
+        condition = self._condition_of_chains(chains)
         with torch.enable_grad():
             latent = position.detach().flatten(0, 1).requires_grad_()
             decoded = self._generator(latent, condition)
@@ -92,3 +93,10 @@ class PriorToPosterior:
         # the loss nor its graph is built, and the division is over d numbers instead of D.
         (gradient,) = torch.autograd.grad(decoded, latent, residual.flatten(0, 1))
         return residual, gradient.div_(self._variance).view_as(position)
+
+    def _condition_of_chains(self, chains: int) -> Tensor | None:
+        if self._condition is None:
+            return None
+        if self._repeated is None or len(self._repeated) != chains * len(self._condition):
+            self._repeated = self._condition.repeat_interleave(chains)
+        return self._repeated

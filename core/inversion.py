@@ -46,7 +46,7 @@ class InversionSettings:
     iterations: int = 750
     restarts: int = 4
     candidates: int = 1000
-    learning_rate: float = 0.1
+    learning_rate: float = 0.2
 
 
 @dataclass(frozen=True)
