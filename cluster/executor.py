@@ -29,18 +29,33 @@ class Task:
             raise ValueError(f"task {self.id} has {self.size} items, expected at least 1")
 
 
-@dataclass(frozen=True)
-class Report:
-    """What became of a task: its rows, how many of them failed, and the seconds it took.
+class Report(Protocol):
+    """What a worker says of a task, in a class of its own: counts, never rows."""
 
-    ``published`` is False where another writer had published the part first.
-    """
+    @property
+    def task_id(self) -> str:
+        """Which task."""
+        ...
 
-    task_id: str
-    rows: int
-    failed: int
-    seconds: float
-    published: bool
+    @property
+    def rows(self) -> int:
+        """How many rows it has."""
+        ...
+
+    @property
+    def failed(self) -> int:
+        """How many of them are of items that failed."""
+        ...
+
+    @property
+    def seconds(self) -> float:
+        """How long it took."""
+        ...
+
+    @property
+    def published(self) -> bool:
+        """False where another writer had published the part first."""
+        ...
 
 
 class Worker(Protocol):

@@ -14,6 +14,7 @@ from typing import Any
 import ray
 from ray import cloudpickle
 from ray.exceptions import (
+    GetTimeoutError,
     NodeDiedError,
     OutOfMemoryError,
     RayActorError,
@@ -36,6 +37,7 @@ from .resources import Resources
 
 logger = logging.getLogger(__name__)
 
+_ANSWER_SECONDS = 10.0
 _DEATHS = (RayActorError, NodeDiedError, OutOfMemoryError, WorkerCrashedError)
 
 
@@ -72,8 +74,9 @@ class _Running:
 class RayExecutor:
     """Runs tasks on Ray actors of the Ray that the calling process is connected to.
 
-    Needs :func:`~offmanifold.cluster.ray_session.ray_session` around it. Never starts more actors
-    than there are tasks; an actor has one task at a time.
+    Needs :func:`~offmanifold.cluster.ray_session.ray_session` around it. Never has more actors
+    than there are tasks; an actor has one task at a time. Actors stay for the next run, since
+    opening a model takes seconds; :meth:`close` ends them.
 
     Args:
         resources: what each worker gets, and how many workers; ``workers=None`` fills the cluster.
@@ -118,7 +121,8 @@ class RayExecutor:
             on_report(report)
 
         arguments = self._start_arguments(factory)
-        pool = _Pool(schedule, workers, self._actor_class(), arguments, self._take_warm(arguments))
+        warm = self._take_warm(workers, arguments)
+        pool = _Pool(schedule, workers, self._actor_class(), arguments, warm)
         try:
             pool.drain(self._max_attempts, count_and_report)
         except BaseException:
@@ -126,14 +130,21 @@ class RayExecutor:
             raise
         self._warm, self._warm_arguments = pool.release_idle(), arguments
 
-    def _take_warm(self, arguments: tuple[list[str], bytes]) -> list["_Running"]:
-        """The actors that the last run left idle, if they were started in the same way."""
+    def close(self) -> None:
+        """End the actors that the last run left idle, which hold their CPUs and GPUs."""
+        self._take_warm(0, None)
+
+    def _take_warm(
+        self, wanted: int, arguments: tuple[list[str], bytes] | None
+    ) -> list["_Running"]:
+        """Those idle actors that are alive and started with ``arguments``; the others end."""
         warm, self._warm = self._warm, []
-        if arguments == self._warm_arguments:
-            return warm
+        alive = [running for running in warm if _is_alive(running)]
+        taken = alive[:wanted] if arguments == self._warm_arguments else []
         for running in warm:
-            ray.kill(running.actor)
-        return []
+            if running not in taken:
+                ray.kill(running.actor)
+        return taken
 
     def _worker_count(self) -> int:
         nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
@@ -268,6 +279,15 @@ class _Counters:
             self._rows.inc(report.rows)
         if report.published and report.failed:
             self._failed.inc(report.failed)
+
+
+def _is_alive(running: _Running) -> bool:
+    """Whether an idle actor answers; one that died meanwhile must not cost a shard an attempt."""
+    try:
+        ray.get(running.actor.__ray_ready__.remote(), timeout=_ANSWER_SECONDS)
+    except (*_DEATHS, GetTimeoutError):
+        return False
+    return True
 
 
 def _node_is_gone(node_id: str) -> bool:

@@ -79,6 +79,7 @@ def _run_stage(
     retry_failed: bool,
 ) -> None:
     run, shards = context.run, context.plans[stage.name]
+    run.storage.remove_stale(stage.name)
     finished = run.finished(stage.name)
     planned = {shard.id for shard in shards}
     stale = sorted(finished - planned)

@@ -1,7 +1,7 @@
 """The executor that a spec's ``cluster`` section asks for."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from ..cluster.executor import Executor
@@ -25,8 +25,11 @@ def open_executor(cluster: ClusterSpec, import_paths: Sequence[Path]) -> Iterato
     from ..cluster.ray_session import ray_session
 
     resources = Resources(cluster.workers, cluster.cpus_per_worker, cluster.gpus_per_worker)
-    with ray_session(cluster.address, resources):
-        yield RayExecutor(resources, import_paths=import_paths)
+    with (
+        ray_session(cluster.address, resources),
+        closing(RayExecutor(resources, import_paths=import_paths)) as executor,
+    ):
+        yield executor
 
 
 def worker_factory(spec: AuditSpec, root: Path) -> WorkerFactory:

@@ -70,7 +70,7 @@ def test_the_wheel_runs_an_audit_outside_the_checkout(tmp_path: Path) -> None:
     short = ["stages.inversion.iterations=5", "stages.likelihood.transitions=5"]
     small = ["stages.likelihood.pilots=2", "stages.convergence.images_per_group=2"]
     settings = [part for setting in sizes + short + small for part in ("--set", setting)]
-    command = [environment / "bin" / "offmanifold", "run", "digits", "--out", "run", *settings]
+    command = [str(environment / "bin" / "offmanifold"), "run", "digits", "--out", "run", *settings]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "run" / "report.html").exists()

@@ -8,7 +8,7 @@ import torch
 
 from ..core.likelihood import simulate
 from .conditions import condition_tensor
-from .datasets import ImageError, ImageSet, open_dataset
+from .datasets import ImageError, ImageSet
 from .outcome import Failure, Outcome
 from .resources import Resources
 from .shard import Item
@@ -18,14 +18,7 @@ def compute_dataset(
     items: Sequence[Item], settings: Mapping[str, Any], resources: Resources
 ) -> list[Outcome]:
     """Rows of the ``images`` table for images of a dataset; a bad image is its own failure."""
-    del resources
-    images = open_dataset(
-        settings["dataset"],
-        split=settings["split"] or "",
-        path=settings["path"],
-        image_shape=tuple(settings["image_shape"]),
-        seed=settings["seed"],
-    )
+    images = resources.image_set(settings)
     shape = tuple(settings["image_shape"])
     return [_dataset_row(images, item, shape, settings["labelled"]) for item in items]
 

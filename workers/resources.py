@@ -1,6 +1,7 @@
 """What a worker process holds on to between shards: models, image sets and the run's images."""
 
 import io
+import logging
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,11 +16,13 @@ from torch import Tensor
 from ..cluster.storage import LocalStorage
 from ..core.generators.protocol import Generator
 from ..core.inversion import Distance
-from .datasets import open_dataset
+from .datasets import ImageError, ImageSet, open_dataset
 from .generators import open_generator
 from .shard import Item, part_path
 
 _IMAGE_PARTS_KEPT = 8
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,7 @@ class Resources:
         self.storage = storage
         self.device = device
         self._generators: dict[tuple[str, str | None], Generator] = {}
+        self._image_sets: dict[str, ImageSet] = {}
         self._references: dict[
             str, tuple[npt.NDArray[np.float32], npt.NDArray[np.int64], list[str]]
         ] = {}
@@ -65,22 +69,40 @@ class Resources:
             self._distances[key] = open_perceptual(network, weights, self.device)
         return self._distances[key]
 
-    def reference(
-        self, settings: Mapping[str, Any]
-    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64], list[str]]:
-        """A whole image set as (pixels [N, D], labels [N] with -1 for none, sources [N])."""
+    def image_set(self, settings: Mapping[str, Any]) -> ImageSet:
+        """The image set that a shard's settings name."""
         key = settings["hash"]
-        if key not in self._references:
-            images = open_dataset(
+        if key not in self._image_sets:
+            self._image_sets[key] = open_dataset(
                 settings["dataset"],
                 split=settings["split"] or "",
                 path=settings["path"],
                 image_shape=tuple(settings["image_shape"]),
                 seed=settings["seed"],
             )
-            pixels, labels = images.arrays()
-            sources = [images.source(index) for index in range(len(pixels))]
-            self._references[key] = (pixels.reshape(len(pixels), -1), labels, sources)
+        return self._image_sets[key]
+
+    def reference(
+        self, settings: Mapping[str, Any]
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64], list[str]]:
+        """A whole image set as (pixels [N, D], labels [N] with -1 for none, sources [N]).
+
+        Images that cannot be used are left out, and counted in the log.
+        """
+        key = settings["hash"]
+        if key not in self._references:
+            images = self.image_set(settings)
+            pixels, labels, sources = [], [], []
+            for index in range(images.length or 0):
+                try:
+                    image, label = images.image(index)
+                except ImageError as error:
+                    logger.warning("left out of the reference images: %s", error)
+                    continue
+                pixels.append(image.ravel())
+                labels.append(-1 if label is None else label)
+                sources.append(images.source(index))
+            self._references[key] = (np.stack(pixels), np.array(labels, np.int64), sources)
         return self._references[key]
 
     def images(self, items: Sequence[Item]) -> Tensor:

@@ -160,7 +160,7 @@ def _keys(item: Item) -> Row:
 def _serialise(stage: str, rows: list[Row], seconds: float) -> bytes:
     schema = SCHEMAS[stage]
     metadata: dict[str | bytes, str | bytes] = {SECONDS_KEY: f"{seconds:.3f}"}
-    metadata.update(schema.metadata or {})
+    metadata.update((schema.metadata or {}).items())
     table = pa.Table.from_pylist(rows, schema=schema.with_metadata(metadata))
     sink = io.BytesIO()
     pq.write_table(table, sink, compression="zstd")

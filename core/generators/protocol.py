@@ -17,13 +17,19 @@ class Generator(Protocol):
     """
 
     @property
-    def latent_dim(self) -> int: ...
+    def latent_dim(self) -> int:
+        """The length d of a latent."""
+        ...
 
     @property
-    def num_classes(self) -> int: ...
+    def num_classes(self) -> int:
+        """How many classes a condition may name; 0 for none."""
+        ...
 
     @property
-    def image_shape(self) -> tuple[int, int, int]: ...
+    def image_shape(self) -> tuple[int, int, int]:
+        """(channels, height, width)."""
+        ...
 
     def __call__(
         self, latent: Float[Tensor, "batch latent"], condition: Int[Tensor, " batch"] | None

@@ -7,6 +7,7 @@ from offmanifold.cluster.resources import Resources
 def local_ray(tmp_path_factory):
     """A real local Ray with two CPUs, as `run` starts it, with a token of its own."""
     with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("OMP_NUM_THREADS", raising=False)
         patch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
         with ray_session(None, Resources(workers=2)):
             yield

@@ -7,8 +7,19 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from offmanifold.cluster.executor import Report, Task
+from offmanifold.cluster.executor import Task
 from offmanifold.cluster.storage import LocalStorage
+
+
+@dataclass(frozen=True)
+class Report:
+    """As the executor wants it."""
+
+    task_id: str
+    rows: int
+    failed: int
+    seconds: float
+    published: bool
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ def environment(tmp_path):
 @pytest.fixture
 def driver(storage, environment, tmp_path):
     """Starts drivers; ends what is left of them."""
-    started = []
+    started: list[subprocess.Popen[str]] = []
 
     def start(shards, items, seconds, *killers, address="local", **extra):
         arguments = [storage.root, address, shards, items, seconds, *killers]
@@ -80,7 +80,8 @@ def descendants(pid):
         with contextlib.suppress(OSError):
             fields = status.read_text().rpartition(")")[2].split()
             parents[int(status.parent.name)] = int(fields[1])
-    found, frontier = set(), {pid}
+    found: set[int] = set()
+    frontier = {pid}
     while frontier:
         frontier = {child for child, parent in parents.items() if parent in frontier} - found
         found |= frontier
@@ -178,7 +179,7 @@ def free_port():
 @pytest.fixture
 def head(environment):
     """A cluster as `ray start --head` makes it; a function that starts it, its address."""
-    started = []
+    started: list[subprocess.Popen[str]] = []
 
     def start():
         process = subprocess.Popen(
@@ -195,6 +196,7 @@ def head(environment):
         )
         started.append(process)
         printed = ""
+        assert process.stdout is not None
         for line in process.stdout:
             printed += line
             if address := re.search(r"--address='([\d.]+:\d+)'", line):

@@ -4,6 +4,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import ray
@@ -44,8 +45,12 @@ def executor(request):
 def run(executor, storage, tasks, **factory):
     from shards import Factory
 
-    reports = []
-    executor.run(tasks, Factory(storage.root, **factory), reports.append)
+    reports: list[Any] = []
+    try:
+        executor.run(tasks, Factory(storage.root, **factory), reports.append)
+    finally:
+        if isinstance(executor, RayExecutor):
+            executor.close()
     return {report.task_id: report for report in reports}
 
 
@@ -168,7 +173,7 @@ class TestRay:
             interrupted.append(time.monotonic())
             os.kill(os.getpid(), signal.SIGINT)
 
-        interrupted = []
+        interrupted: list[float] = []
         threading.Thread(target=interrupt).start()
         with pytest.raises(KeyboardInterrupt):
             run(ray_executor(), storage, [task("a", 0, 1, seconds=60)])
@@ -179,19 +184,35 @@ class TestRay:
             assert time.monotonic() < deadline
             time.sleep(0.1)
 
-    def test_numerical_threads_follow_the_cpus_of_a_worker(self, monkeypatch):
-        monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-
+    def test_numerical_threads_follow_the_cpus_of_a_worker(self):
         class ThreadReporter:
-            def compute(self, shard, _start, _stop):
-                from offmanifold.cluster.executor import Report
+            def compute(self, payload, start, stop):  # noqa: ARG002
+                from shards import Report
 
-                return Report(shard.name, int(os.environ["OMP_NUM_THREADS"]), 0, 0.0, True)
+                return Report(payload.name, int(os.environ["OMP_NUM_THREADS"]), 0, 0.0, True)
 
-        reports = []
+            def assemble(self, payload, spans, lost):  # noqa: ARG002
+                raise AssertionError("nothing died")
+
+        reports: list[Any] = []
         executor = RayExecutor(Resources(workers=1, cpus_per_worker=2), import_paths=[HERE])
         executor.run(three_tasks()[:1], ThreadReporter, reports.append)
-        assert reports[0].rows == int(os.environ.get("OMP_NUM_THREADS", 2))
+        executor.close()
+        assert reports[0].rows == 2
+
+    def test_workers_stay_for_the_next_run_and_one_that_died_costs_nothing(self, storage):
+        from shards import Factory, rows_of, task
+
+        executor, factory = ray_executor(), Factory(storage.root)
+        executor.run([task("a", 0, 2)], factory, lambda _: None)
+        first = storage.list_names("workers")
+        executor.run([task("b", 2, 2)], factory, lambda _: None)
+        assert storage.list_names("workers") == first
+        os.kill(int(first[0]), signal.SIGKILL)
+        executor.run([task("c", 4, 1)], factory, lambda _: None)
+        assert len(storage.list_names("workers")) == 2
+        assert sorted(rows_of(storage)) == [0, 1, 2, 3, 4]
+        executor.close()
 
     def test_no_actor_is_left_behind(self, storage):
         run(ray_executor(), storage, three_tasks())

@@ -1,9 +1,11 @@
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from offmanifold.cluster.executor import (
     AssembleStep,
-    Report,
     Schedule,
     Step,
     Task,
@@ -11,8 +13,15 @@ from offmanifold.cluster.executor import (
 )
 
 
+def next_of(schedule):
+    """The next step, of which there must be one."""
+    step = schedule.next()
+    assert step is not None
+    return step
+
+
 def report(task):
-    return Report(task.id, task.size, 0, 0.0, published=True)
+    return SimpleNamespace(task_id=task.id, rows=task.size, failed=0, seconds=0.0, published=True)
 
 
 def run(schedule, poison, attempts_log=None):
@@ -43,7 +52,7 @@ def test_tasks_that_survive_are_run_whole_and_in_order():
 
 
 def test_a_bad_item_is_narrowed_down_by_halving():
-    log = []
+    log: list[Any] = []
     done, assembled = run(Schedule([Task("a", None, 8)], 2), {"a": {5}}, log)
     assert done == ["a"]
     assert assembled == {"a": (((0, 4), (4, 5), (6, 8)), {5: "died in 5:6"})}
@@ -70,7 +79,7 @@ def test_every_item_is_computed_once_or_lost(size, poison, max_attempts):
 
 def test_one_death_is_forgiven():
     schedule = Schedule([Task("a", None, 4)], 2)
-    step = schedule.next()
+    step = next_of(schedule)
     schedule.died(step, "killed")
     assert schedule.next() == step
     assert schedule.completed(step, report(step.task)) == report(step.task)
@@ -83,16 +92,16 @@ def test_preemption_costs_no_attempt_but_does_not_go_on_forever():
         step = schedule.next()
         assert isinstance(step, Step)
         schedule.died(step, "node gone", preempted=True)
-    schedule.died(schedule.next(), "node gone", preempted=True)
+    schedule.died(next_of(schedule), "node gone", preempted=True)
     assert schedule.next() == AssembleStep(Task("a", None, 1), (), {0: "node gone"})
 
 
 def test_a_part_that_cannot_be_assembled_is_an_error():
     schedule = Schedule([Task("a", None, 1)], 2)
     for _ in range(3):
-        schedule.died(schedule.next(), "out of memory")
+        schedule.died(next_of(schedule), "out of memory")
     with pytest.raises(WorkerDiedError, match=r"shard a, assembling: .* 2 times.*out of memory"):
-        schedule.died(schedule.next(), "out of memory")
+        schedule.died(next_of(schedule), "out of memory")
 
 
 def test_bad_arguments():

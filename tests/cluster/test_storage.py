@@ -110,7 +110,8 @@ def test_what_a_killed_writer_left_is_no_part_and_is_removed(storage, tmp_path):
 
 
 def test_a_writer_whose_temporary_was_cleaned_away_writes_it_again(storage, monkeypatch):
-    link, removed = os.link, []
+    link = os.link
+    removed: list[int] = []
 
     def clean_first(source, target):
         if not removed:

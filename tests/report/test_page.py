@@ -144,7 +144,8 @@ def test_pictures_show_the_chosen_latents(synthetic_run: Callable[..., Any]) -> 
     context = synthetic_run().write()
     seen: list[tuple[int, ...]] = []
 
-    def recording(generator: str, latents: np.ndarray, conditions: np.ndarray) -> np.ndarray:
+    def recording(generator: str, latents: np.ndarray, conditions: np.ndarray | None) -> np.ndarray:
+        assert conditions is not None
         assert generator == "small"
         seen.append(latents.shape)
         assert conditions.dtype == np.int64

@@ -195,7 +195,7 @@ def test_unconditional_generator(tmp_path: Path, part_writer: Callable[..., Path
         [
             {
                 **key,
-                "log_likelihood": density[key["group"]] + rng.normal(),
+                "log_likelihood": density[str(key["group"])] + rng.normal(),
                 "acceptance": [0.5],
                 "step_size": [0.1],
                 "effective_sample_size": 1.0,

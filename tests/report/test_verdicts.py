@@ -2,6 +2,7 @@
 
 import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 from offmanifold.core.statistics.bootstrap import Interval
@@ -53,7 +54,7 @@ def verdict(key: str, *rows: SummaryRow) -> Verdict:
     ],
 )
 def test_on_manifold(interval: tuple[float, ...], answer: str, tone: str) -> None:
-    keys = {"group": "train", "against": "generated", "condition": "own"}
+    keys: dict[str, Any] = {"group": "train", "against": "generated", "condition": "own"}
     found = verdict("manifold", row("reconstruction_ratio", *interval, **keys))
     assert found.headline == answer
     assert found.tone == tone
@@ -80,7 +81,7 @@ def test_a_poor_control_is_said() -> None:
     ],
 )
 def test_nearer_to_outliers(interval: tuple[float, ...], answer: str, words: str) -> None:
-    keys = {"group": "MNIST", "against": "test", "condition": "nearest class"}
+    keys: dict[str, Any] = {"group": "MNIST", "against": "test", "condition": "nearest class"}
     found = verdict("nearer", row("outlier_auc_reconstruction", *interval, **keys))
     assert found.headline == answer
     assert words in found.findings[0].sentence

@@ -1,3 +1,5 @@
+from typing import Literal
+
 import numpy as np
 import pytest
 from offmanifold.core.statistics.bootstrap import (
@@ -24,7 +26,7 @@ def quantile_error(draws: int) -> float:
 
 
 @pytest.mark.parametrize("method", ["percentile", "bca"])
-def test_interval_agrees_with_scipy(method: str) -> None:
+def test_interval_agrees_with_scipy(method: Literal["percentile", "bca"]) -> None:
     values = np.random.default_rng(0).gamma(2.0, size=80)
     ours = bootstrap_interval(values, mean, seed=1, resamples=20_000, method=method)
     theirs = stats.bootstrap(
@@ -42,7 +44,7 @@ def test_interval_agrees_with_scipy(method: str) -> None:
 
 
 @pytest.mark.parametrize("method", ["percentile", "bca"])
-def test_mean_interval_covers_at_its_level(method: str) -> None:
+def test_mean_interval_covers_at_its_level(method: Literal["percentile", "bca"]) -> None:
     rng = np.random.default_rng(3)
     repeats = 400
     hits = 0

@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 from offmanifold.core.statistics.typicality import (
@@ -70,7 +72,7 @@ def test_deviation_has_the_sign_of_the_density() -> None:
     ("key", "settings"),
     [("set_size", {"set_size": 0}), ("sets", {"sets": 10}), ("quantile", {"quantile": 1.5})],
 )
-def test_settings_are_checked(key: str, settings: dict[str, float]) -> None:
+def test_settings_are_checked(key: str, settings: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=key):
         TypicalitySettings(**settings)
 
