@@ -40,7 +40,8 @@ def mean_squared_error(
 class InversionSettings:
     """Settings of an inversion: Adam, its rate falling from ``learning_rate`` to 0 as a cosine.
 
-    Each of ``restarts`` begins at the nearest in l2 of ``candidates`` images sampled from G.
+    Each of ``restarts`` begins at the nearest in l2 of ``candidates`` images sampled from G. The
+    default rate recovered generated images best on the shipped fashion generator.
     """
 
     iterations: int = 750

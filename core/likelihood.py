@@ -41,7 +41,8 @@ class AISSettings:
 
     ``transitions`` is T, the number of increments of the weight, with a transition between each
     two. ``initial_step_size`` and ``target_acceptance`` steer the classic adaptation; ``jitter`` is
-    the relative half-width of a frozen schedule's step sizes.
+    the relative half-width of a frozen schedule's step sizes (on linear-Gaussian decoders the error
+    of tuned chains is flat from 0.2 to 0.5 and grows beyond).
     """
 
     transitions: int = 500

@@ -1,8 +1,11 @@
 """What sampling costs beside the generator's own evaluations.
 
-Run with ``pytest tests/benchmarks --benchmark-only --jaxtyping-packages=``: the last switches off
-the shape checks of ordinary test runs, which would be timed too. Compare the two benchmarks of a
-group as a ratio; the shares and the peak memory are printed as extra info in the saved JSON.
+Ordinary test runs do not collect this file. Run it with
+
+    pytest tests/benchmarks/bench_sampling_cost.py -s --jaxtyping-packages=
+
+whose last option switches off the shape checks, which would be timed too. Compare the two
+benchmarks of a group as a ratio; the shares and the peak memory are printed as extra info in the saved JSON.
 """
 
 import resource
