@@ -5,7 +5,8 @@ Ordinary test runs do not collect this file. Run it with
     pytest tests/benchmarks/bench_sampling_cost.py -s --jaxtyping-packages=
 
 whose last option switches off the shape checks, which would be timed too. Compare the two
-benchmarks of a group as a ratio; the shares and the peak memory are printed as extra info in the saved JSON.
+benchmarks of a group as a ratio; the shares and the peak memory are printed, and saved as extra
+info with --benchmark-json.
 """
 
 import resource
