@@ -8,7 +8,8 @@ from ..validation import GeneratorFacts
 from .images import generator_settings
 from .stage import AuditContext, Estimate, ImageRecord, PlanContext, Stage, own_condition
 
-PASSES = 3
+# The runs of a pilot's chains that core.samplers.tuning makes; a test holds them equal.
+RUNS_PER_PILOT = 11
 
 
 def likelihood_spec(context: AuditContext) -> LikelihoodSpec:
@@ -64,8 +65,8 @@ def _pilots(context: PlanContext, generator: GeneratorFacts) -> list[ImageRecord
 
 def _estimate(context: AuditContext) -> Estimate:
     spec, count = likelihood_spec(context), len(context.facts.generators)
-    per_pilot = PASSES * spec.chains * spec.leapfrog_steps * (spec.transitions - 1)
-    return Estimate(spec.pilots * count, count, spec.pilots * count * per_pilot)
+    per_run = spec.chains * (spec.leapfrog_steps * (spec.transitions - 1) + 1)
+    return Estimate(spec.pilots * count, count, spec.pilots * count * RUNS_PER_PILOT * per_run)
 
 
 STAGE = Stage(

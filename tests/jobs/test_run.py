@@ -1,6 +1,9 @@
 """A whole audit from its spec, in-process: tables, resume, changed specs, bad input."""
 
 import json
+import resource
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -318,3 +321,32 @@ def test_a_preset_is_printed_ready_to_be_copied(cli: Cli, tmp_path: Path) -> Non
     copy = tmp_path / "audit.yaml"
     copy.write_text(cli("list", "presets", "--show", "digits").stdout)
     assert cli("plan", copy).exit_code == 0
+
+
+def limited_run(folder: Path, out: str, file_bytes: int) -> subprocess.CompletedProcess[str]:
+    """A run in a process of its own whose files may not grow beyond a size, as on a full disk."""
+    limit = (file_bytes, file_bytes)
+    return subprocess.run(
+        [Path(sys.executable).with_name("offmanifold"), "run", "audit.yaml", "--out", out],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, limit),
+    )
+
+
+def test_a_full_disk_stops_the_run_with_a_clear_message_and_it_resumes(audit_folder: Path) -> None:
+    full = limited_run(audit_folder, "run", 8_000)
+    assert full.returncode == 1
+    assert "full" in full.stderr
+    assert "Traceback" not in full.stderr
+    assert (audit_folder / "run" / "audit.yaml").exists()
+    roomy = limited_run(audit_folder, "run", 10_000_000)
+    assert roomy.returncode == 0, roomy.stderr
+
+
+def test_an_output_folder_that_cannot_be_made_is_explained(audit_folder: Path, cli: Cli) -> None:
+    result = cli("run", audit_folder / "audit.yaml", "--out", "/proc/offmanifold")
+    assert result.exit_code == 1
+    assert "/proc/offmanifold" in result.stderr
