@@ -2,13 +2,11 @@
 
 import json
 import logging
-import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -177,7 +175,7 @@ def _run(
     allow_changed: bool = False,
     retry_failed: bool = False,
 ) -> None:
-    with _errors_explained(), _terminate_as_interrupt():
+    with _errors_explained():
         from .spec_loading import load_spec
 
         if address is not None:
@@ -248,18 +246,3 @@ def _exit_status(error: Exception) -> int | None:
     if isinstance(error, SpecError):
         return EXIT_BAD_SPEC
     return 1 if isinstance(error, StorageError | ClusterError | StageError) else None
-
-
-@contextmanager
-def _terminate_as_interrupt() -> Iterator[None]:
-    """SIGTERM ends a run as SIGINT does: within seconds, resumable."""
-
-    def interrupt(signum: int, frame: FrameType | None) -> None:
-        del signum, frame
-        raise KeyboardInterrupt
-
-    previous = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, previous)

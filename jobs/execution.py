@@ -1,8 +1,10 @@
 """The executor that a spec's ``cluster`` section asks for."""
 
+import signal
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
+from types import FrameType
 
 from ..cluster.executor import Executor
 from ..cluster.resources import Resources
@@ -19,7 +21,8 @@ def open_executor(cluster: ClusterSpec, import_paths: Sequence[Path]) -> Iterato
         ClusterError: when the Ray cluster cannot be started or joined.
     """
     if cluster.executor == "serial":
-        yield SerialExecutor()
+        with _terminate_as_interrupt():
+            yield SerialExecutor()
         return
     from ..cluster.ray_executor import RayExecutor
     from ..cluster.ray_session import ray_session
@@ -28,8 +31,24 @@ def open_executor(cluster: ClusterSpec, import_paths: Sequence[Path]) -> Iterato
     with (
         ray_session(cluster.address, resources),
         closing(RayExecutor(resources, import_paths=import_paths)) as executor,
+        _terminate_as_interrupt(),
     ):
         yield executor
+
+
+@contextmanager
+def _terminate_as_interrupt() -> Iterator[None]:
+    """SIGTERM ends a run as SIGINT does; set once Ray is up, which puts its own handler."""
+
+    def interrupt(signum: int, frame: FrameType | None) -> None:
+        del signum, frame
+        raise KeyboardInterrupt
+
+    previous = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)
 
 
 def worker_factory(spec: AuditSpec, root: Path) -> WorkerFactory:
