@@ -1,6 +1,8 @@
 """What a spec names, opened and checked before any work: generators, image sets, their fit."""
 
+import hashlib
 from dataclasses import dataclass
+from pathlib import Path
 
 from ..workers.datasets import DatasetError, ImageSet, open_dataset
 from ..workers.generators import GeneratorError, describe_generator
@@ -36,12 +38,17 @@ class DatasetFacts:
 
 @dataclass(frozen=True)
 class Facts:
-    """Everything a spec names; ``groups`` by group name, ``reference`` of the neighbours stage."""
+    """Everything a spec names.
+
+    ``groups`` by group name; ``reference`` of the neighbours stage; ``backbone`` is the SHA-256 of
+    the LPIPS weights, None where none are named.
+    """
 
     generators: dict[str, GeneratorFacts]
     groups: dict[str, DatasetFacts]
     reference: DatasetFacts | None
     image_shape: tuple[int, int, int]
+    backbone: str | None
 
 
 def gather_facts(spec: AuditSpec) -> Facts:
@@ -69,7 +76,21 @@ def gather_facts(spec: AuditSpec) -> Facts:
         reference = _dataset(key, stage.dataset, stage.split, stage.path, image_shape, spec.seed)
         if reference.length is None:
             raise SpecError(f"{key}.dataset: {stage.dataset} has no end; name a set of real images")
-    return Facts(generators, groups, reference, image_shape)
+    return Facts(generators, groups, reference, image_shape, _backbone_hash(spec))
+
+
+def _backbone_hash(spec: AuditSpec) -> str | None:
+    inversion = spec.stages.inversion
+    if inversion is None or inversion.perceptual.weights is None:
+        return None
+    try:
+        with Path(inversion.perceptual.weights).open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise SpecError(
+            f"stages.inversion.perceptual.weights: {inversion.perceptual.weights} cannot be read "
+            f"({error.strerror}); give a torchvision state dict of {inversion.perceptual.network}"
+        ) from error
 
 
 def _generators(spec: AuditSpec) -> dict[str, GeneratorFacts]:

@@ -42,7 +42,8 @@ def _load_backbone(backbone: torch.nn.Module, weights: Path, remedy: str) -> Non
     try:
         state = torch.load(weights, map_location="cpu", weights_only=True)
     except Exception as error:
-        raise PerceptualError(f"{weights}: not a readable state dict: {error}; {remedy}") from error
+        kind = type(error).__name__
+        raise PerceptualError(f"{weights}: not a readable state dict ({kind}); {remedy}") from error
     features = {
         name.removeprefix("features."): value
         for name, value in state.items()
@@ -50,9 +51,9 @@ def _load_backbone(backbone: torch.nn.Module, weights: Path, remedy: str) -> Non
     }
     # lpips cuts torchvision's `features` into slices that keep each layer's original index.
     layers = {name.split(".", 1)[1]: tensor for name, tensor in backbone.named_parameters()}
-    missing = sorted(set(layers) - set(features))
-    if missing:
-        raise PerceptualError(f"{weights}: lacks features.{missing[0]}; {remedy}")
+    for name, tensor in layers.items():
+        if name not in features or features[name].shape != tensor.shape:
+            raise PerceptualError(f"{weights}: features.{name} is missing or misshapen; {remedy}")
     with torch.no_grad():
         for name, tensor in layers.items():
             tensor.copy_(features[name])

@@ -27,6 +27,7 @@ def plan(context: PlanContext) -> list[Shard]:
         if spec.distance == "lpips":
             settings["perceptual_network"] = spec.perceptual.network
             settings["perceptual_weights"] = spec.perceptual.weights
+            settings["perceptual_sha256"] = context.facts.backbone
         items = [
             Item(
                 generator=generator.name,
