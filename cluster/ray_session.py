@@ -21,7 +21,8 @@ from .resources import Resources, available_cpus
 
 # Only ids, paths and counts travel through Ray, so its shared memory can stay small.
 _OBJECT_STORE_BYTES = 128 * 2**20
-_REACH_TIMEOUT_SECONDS = 20.0
+# A loaded machine needs a while to start the question alone.
+_REACH_TIMEOUT_SECONDS = 60.0
 
 
 class ClusterError(Exception):

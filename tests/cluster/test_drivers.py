@@ -44,6 +44,8 @@ def driver(storage, environment, tmp_path):
             [sys.executable, HERE / "driver.py", *map(str, arguments)],
             env=environment | extra,
             cwd=tmp_path,
+            # A shell's background jobs, and so perhaps this test, ignore interrupts.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -238,7 +240,7 @@ def test_a_cluster_with_a_token_is_joined_and_left_running(
 
     (tmp_path / "stranger").mkdir()
     stranger = driver(3, 3, 0.0, address=address, HOME=str(tmp_path / "stranger"))
-    _, errors = stranger.communicate(timeout=60)
+    _, errors = stranger.communicate(timeout=200)
     assert "refuses our token, or we have none" in errors.splitlines()[-1]
     assert len(rows(storage)) == 6
 
@@ -256,8 +258,8 @@ def test_a_cluster_without_a_token_is_joined_too(head, driver, storage, environm
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "nonsense"])
 def test_a_cluster_that_is_not_there_is_an_error_in_bounded_time(driver, address):
     begin = time.monotonic()
-    _, errors = driver(1, 1, 0.0, address=address).communicate(timeout=60)
-    assert time.monotonic() - begin < 40
+    _, errors = driver(1, 1, 0.0, address=address).communicate(timeout=200)
+    assert time.monotonic() - begin < 150
     assert f"ClusterError: cannot join the Ray cluster at {address}" in errors.splitlines()[-1]
 
 

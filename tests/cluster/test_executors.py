@@ -174,9 +174,12 @@ class TestRay:
             os.kill(os.getpid(), signal.SIGINT)
 
         interrupted: list[float] = []
+        # A shell's background jobs, and so perhaps this test, ignore interrupts.
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
         threading.Thread(target=interrupt).start()
         with pytest.raises(KeyboardInterrupt):
             run(ray_executor(), storage, [task("a", 0, 1, seconds=60)])
+        signal.signal(signal.SIGINT, before)
         assert time.monotonic() - interrupted[0] < 5
         pid = int(storage.list_names("workers")[0])
         deadline = time.monotonic() + 10

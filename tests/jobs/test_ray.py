@@ -111,7 +111,13 @@ def test_an_interrupt_ends_a_run_within_seconds_and_it_resumes(
 ) -> None:
     under_ray(audit_folder, transitions=2000)
     arguments = command("run")
-    with subprocess.Popen(arguments, cwd=audit_folder, stderr=subprocess.PIPE) as driver:
+    with subprocess.Popen(
+        arguments,
+        cwd=audit_folder,
+        stderr=subprocess.PIPE,
+        # A shell's background jobs, and so perhaps this test, ignore interrupts.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    ) as driver:
         _wait_for(lambda: list((audit_folder / "run" / "inversion").glob("part-*")))
         driver.send_signal(how)
         began = time.monotonic()
