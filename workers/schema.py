@@ -8,7 +8,7 @@ planned item. ``condition`` is the class index the generator was given, null whe
 
 import pyarrow as pa
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 STATUS_OK = "ok"
 STATUS_FAILED = "failed"
@@ -48,7 +48,8 @@ IMAGES = _schema(
     ],
 )
 
-# mse is per pixel on [0, 1]; distance is what was minimised; restart_distance has one per restart.
+# mse is per pixel on [0, 1]; distance is what was minimised; restart_distance has one per restart;
+# latent is the best restart's, restart_latent those of all restarts, one after the other.
 INVERSION = _schema(
     "inversion",
     [
@@ -57,6 +58,7 @@ INVERSION = _schema(
         ("distance", pa.float64()),
         ("restart_distance", pa.list_(pa.float64())),
         ("latent", pa.list_(pa.float32())),
+        ("restart_latent", pa.list_(pa.float32())),
         ("iterations", pa.int32()),
     ],
 )
@@ -76,24 +78,41 @@ TUNING = _schema(
 )
 
 _LIKELIHOOD_COLUMNS: list[tuple[str, pa.DataType]] = [
+    ("estimator", pa.string()),
     ("variance", pa.float64()),
     ("transitions", pa.int32()),
+    ("restarts", pa.int32()),
+    ("evaluations", pa.int64()),
+    ("settled", pa.bool_()),
     ("log_likelihood", pa.float64()),
     ("bits_per_dim", pa.float64()),
     ("chain_log_weights", pa.list_(pa.float64())),
     ("acceptance", pa.list_(pa.float64())),
     ("step_size", pa.list_(pa.float64())),
     ("effective_sample_size", pa.float64()),
+    ("best_chain_share", pa.float64()),
+    ("modes", pa.int32()),
+    ("chain_component", pa.list_(pa.int32())),
+    ("curvature", pa.string()),
     ("upper_bound", pa.float64()),
 ]
 
 # Log densities are natural logs on [0, 1]; per-chain lists have one entry a chain (acceptance is
 # the mean over transitions, step_size the last); upper_bound only for images simulated from the
-# model, under the condition that made them.
+# model, under the condition that made them. estimator is guided or classical; of guided rows only:
+# restarts of the search for modes, the distinct modes it left, the component that each chain
+# started from (-1 is the prior) and whether the curvature was dense or of low rank. transitions,
+# restarts and settled are those the row ended with; settled is null without a tolerance.
+# evaluations counts generator calls of the row: gradients, candidates and products with the
+# Jacobian alike.
 LIKELIHOOD = _schema("likelihood", _LIKELIHOOD_COLUMNS)
 
-# The same estimate with twice the transitions, on a sample of every group.
-CONVERGENCE = _schema("convergence", _LIKELIHOOD_COLUMNS)
+# The same images by the other estimator.
+COMPARISON = _schema("comparison", _LIKELIHOOD_COLUMNS)
+
+# Each estimator again on a sample of every group, with one setting doubled: varied is transitions,
+# chains or restarts.
+CONVERGENCE = _schema("convergence", [*_LIKELIHOOD_COLUMNS, ("varied", pa.string())])
 
 # l2 distance in pixels to the nearest reference image, over all and within each class (index =
 # class); the query itself is left out.
@@ -113,6 +132,7 @@ SCHEMAS: dict[str, pa.Schema] = {
     "variance": VARIANCE,
     "tuning": TUNING,
     "likelihood": LIKELIHOOD,
+    "comparison": COMPARISON,
     "convergence": CONVERGENCE,
     "neighbours": NEIGHBOURS,
 }
