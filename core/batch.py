@@ -1,5 +1,6 @@
-"""The check that a batch's parts belong together."""
+"""Checks that a batch's parts belong together."""
 
+import math
 from collections.abc import Sequence
 
 from torch import Tensor
@@ -24,3 +25,13 @@ def check_batch(
         raise ValueError(f"{len(seeds)} seeds for {len(images)} images: give one per image")
     if condition is not None and len(condition) != len(images):
         raise ValueError(f"{len(condition)} conditions for {len(images)} images: give one each")
+
+
+def check_variance(variance: float) -> None:
+    """Checks sigma^2.
+
+    Raises:
+        ValueError: if it is not positive and finite.
+    """
+    if not (variance > 0 and math.isfinite(variance)):
+        raise ValueError(f"variance = {variance}: the noise variance must be positive and finite")

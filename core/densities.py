@@ -13,6 +13,7 @@ from jaxtyping import Float, Float64, Int
 from torch import Tensor
 
 from .generators.protocol import Generator
+from .samplers.charts import Chart
 
 
 class PairEvaluation(NamedTuple):
@@ -43,10 +44,12 @@ class DensityPair(Protocol):
         ...
 
 
-class PriorToPosterior:
-    """From the prior p(z) = N(0, I) to p(z) p(x|z) under x = G(z) + N(0, variance).
+class ProposalToPosterior:
+    """From a proposal q(z) to p(z) p(x|z) under x = G(z) + N(0, variance), in a chart's positions.
 
-    The difference is ln p(x|z) = -|x - G(z)|^2 / (2 variance) - (D/2) ln(2 pi variance).
+    The start is N(u; 0, I); the difference is ln p(x|z) + ln p(z) - ln q(z) at z(u), with
+    ln p(x|z) = -|x - G(z)|^2 / (2 variance) - (D/2) ln(2 pi variance). In the standard chart q is
+    the prior p(z) = N(0, I), u is z, and the difference is ln p(x|z).
     """
 
     def __init__(
@@ -55,6 +58,7 @@ class PriorToPosterior:
         images: Float[Tensor, "images channels height width"],
         condition: Int[Tensor, " images"] | None,
         variance: float,
+        chart: Chart,
     ) -> None:
         self._generator = generator
         self._images = images[:, None]
@@ -62,37 +66,41 @@ class PriorToPosterior:
         self._repeated: Tensor | None = None
         self._variance = variance
         self._log_normaliser = -0.5 * images[0].numel() * math.log(2 * math.pi * variance)
+        self._chart = chart
 
     def gradients(
         self, position: Float[Tensor, "images chains latent"]
     ) -> tuple[Float[Tensor, "images chains latent"], Float[Tensor, "images chains latent"]]:
-        """Gradients of ln p(z) and of ln p(x|z)."""
-        _, likelihood_gradient = self._residual_and_gradient(position)
-        return -position, likelihood_gradient
+        """Gradients, in the positions, of the start and of the difference."""
+        latent = self._chart.latent(position)
+        _, likelihood_gradient = self._residual_and_gradient(latent)
+        return -position, self._chart.pull_back(latent, likelihood_gradient)
 
     def evaluate(self, position: Float[Tensor, "images chains latent"]) -> PairEvaluation:
-        """Values and gradients of ln p(z) and of ln p(x|z), squares summed in float64."""
-        residual, likelihood_gradient = self._residual_and_gradient(position)
+        """Values and gradients of the start and of the difference, squares summed in float64."""
+        latent = self._chart.latent(position)
+        residual, likelihood_gradient = self._residual_and_gradient(latent)
         squared_error = residual.square_().flatten(2).sum(-1, dtype=torch.float64)
+        log_likelihood = self._log_normaliser - squared_error / (2 * self._variance)
         squared_norm = position.square().sum(-1, dtype=torch.float64)
         return PairEvaluation(
             start=-0.5 * (squared_norm + position.shape[-1] * math.log(2 * math.pi)),
-            difference=self._log_normaliser - squared_error / (2 * self._variance),
+            difference=log_likelihood + self._chart.log_prior_ratio(latent),
             start_gradient=-position,
-            difference_gradient=likelihood_gradient,
+            difference_gradient=self._chart.pull_back(latent, likelihood_gradient),
         )
 
-    def _residual_and_gradient(self, position: Tensor) -> tuple[Tensor, Tensor]:
-        images, chains, _ = position.shape
+    def _residual_and_gradient(self, latent: Tensor) -> tuple[Tensor, Tensor]:
+        images, chains, _ = latent.shape
         condition = self._condition_of_chains(chains)
         with torch.enable_grad():
-            latent = position.detach().flatten(0, 1).requires_grad_()
-            decoded = self._generator(latent, condition)
+            flat = latent.detach().flatten(0, 1).requires_grad_()
+            decoded = self._generator(flat, condition)
         residual = self._images - decoded.detach().view(images, chains, *decoded.shape[1:])
         # d/dz ln p(x|z) = J^T (x - G(z)) / variance: the residual is the vector, so that neither
         # the loss nor its graph is built, and the division is over d numbers instead of D.
-        (gradient,) = torch.autograd.grad(decoded, latent, residual.flatten(0, 1))
-        return residual, gradient.div_(self._variance).view_as(position)
+        (gradient,) = torch.autograd.grad(decoded, flat, residual.flatten(0, 1))
+        return residual, gradient.div_(self._variance).view_as(latent)
 
     def _condition_of_chains(self, chains: int) -> Tensor | None:
         if self._condition is None:

@@ -1,6 +1,5 @@
 """Inversion: the latent whose generated image is nearest to a given one."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
@@ -10,6 +9,7 @@ from jaxtyping import Float, Float64, Int
 from torch import Tensor
 
 from .batch import check_batch
+from .descent import descend
 from .generators.protocol import Generator
 from .samplers.noise import Stream, item_normals
 
@@ -55,11 +55,12 @@ class Inversion:
     """The best latent found for each image, over all restarts and iterates.
 
     ``distance`` is what was minimised, at ``latent``; ``restart_distance`` the best of each
-    restart; ``mse`` the mean squared error at ``latent`` on [0, 1], whatever the distance. An image
-    for which no distance was finite has infinite distances.
+    restart, at its ``restart_latent``; ``mse`` the mean squared error at ``latent`` on [0, 1],
+    whatever the distance. An image for which no distance was finite has infinite distances.
     """
 
     latent: Float[Tensor, "images latent"]
+    restart_latent: Float[Tensor, "images restarts latent"]
     distance: Float64[Tensor, " images"]
     restart_distance: Float64[Tensor, "images restarts"]
     mse: Float64[Tensor, " images"]
@@ -96,50 +97,26 @@ def invert(
     targets = images.repeat_interleave(restarts, 0)
     conditions = None if condition is None else condition.repeat_interleave(restarts)
     start = _nearest_candidates(generator, images, condition, settings, seeds)
-    latent, best = _minimise(generator, targets, conditions, start, settings, distance)
+
+    def objective(rows: Tensor, progress: float) -> tuple[Tensor, Tensor]:  # noqa: ARG001
+        distances = distance(generator(rows, conditions), targets)
+        return distances, distances
+
+    latent, best = descend(objective, start, settings.iterations, settings.learning_rate)
     restart_distance = best.view(-1, restarts)
-    winner = restart_distance.argmin(1)
-    chosen = latent.view(-1, restarts, latent.shape[-1])[torch.arange(len(images)), winner]
+    restart_latent = latent.view(-1, restarts, latent.shape[-1])
+    chosen = restart_latent[torch.arange(len(images)), restart_distance.argmin(1)]
     with torch.no_grad():
         residual = generator(chosen, condition) - images
     mse = residual.square().flatten(1).sum(1, dtype=torch.float64) / residual[0].numel()
     return Inversion(
         latent=chosen,
+        restart_latent=restart_latent,
         distance=restart_distance.amin(1).double(),
         restart_distance=restart_distance.double(),
         mse=mse,
         iterations=settings.iterations,
     )
-
-
-def _minimise(
-    generator: Generator,
-    targets: Tensor,
-    condition: Tensor | None,
-    start: Tensor,
-    settings: InversionSettings,
-    distance: Distance,
-) -> tuple[Tensor, Tensor]:
-    """The best iterate of each row and its distance."""
-    latent = start.clone().requires_grad_()
-    optimiser = torch.optim.Adam([latent], lr=settings.learning_rate)
-    best_latent = start.clone()
-    best = torch.full_like(start[:, 0], math.inf)
-    for iteration in range(settings.iterations + 1):
-        with torch.enable_grad():
-            distances = distance(generator(latent, condition), targets)
-            # A sum, so that a row's gradient is its own and not divided by the batch.
-            total = distances.sum()
-        with torch.no_grad():
-            better = distances < best
-            best = torch.where(better, distances, best)
-            best_latent = torch.where(better[:, None], latent, best_latent)
-        if iteration < settings.iterations:
-            rate = 0.5 * (1 + math.cos(math.pi * iteration / settings.iterations))
-            optimiser.param_groups[0]["lr"] = settings.learning_rate * rate
-            (latent.grad,) = torch.autograd.grad(total, latent)
-            optimiser.step()
-    return best_latent, best
 
 
 @torch.no_grad()

@@ -8,10 +8,11 @@ import torch
 from jaxtyping import Float, Float64, Int
 from torch import Tensor
 
-from .batch import check_batch
-from .densities import PriorToPosterior
+from .batch import check_batch, check_variance
+from .densities import ProposalToPosterior
 from .generators.protocol import Generator
 from .samplers.ais import AnnealedChains, anneal
+from .samplers.charts import StandardChart
 from .samplers.noise import Stream, TransitionNoise, item_normals, transition_noise
 from .samplers.schedule import sigmoid_schedule
 from .samplers.step_size import (
@@ -102,15 +103,12 @@ def estimate_log_likelihood(
     position = item_normals(seeds, (Stream.FORWARD,), shape, images)
     policy = _policy(settings, step_size_schedule, position)
     chains = _forward(pair, position, settings, seeds, policy)
-    log_weight = chains.log_weight
     return LikelihoodEstimate(
-        log_likelihood=_logmeanexp(log_weight),
-        chain_log_weights=log_weight,
+        log_likelihood=chains.log_mean_weight,
+        chain_log_weights=chains.log_weight,
         acceptance=chains.acceptance,
         step_size=chains.step_size,
-        effective_sample_size=torch.exp(
-            2 * log_weight.logsumexp(-1) - (2 * log_weight).logsumexp(-1)
-        ),
+        effective_sample_size=chains.effective_sample_size,
     )
 
 
@@ -157,7 +155,7 @@ def bound_log_likelihood_above(
     noise = transition_noise(seeds, (Stream.REVERSE,), settings.transitions - 1, position)
     beta = sigmoid_schedule(settings.transitions, settings.sigmoid_radius).flip(0)
     chains = anneal(pair, position, beta, settings.leapfrog_steps, policy, noise)
-    return -_logmeanexp(chains.log_weight)
+    return -chains.log_mean_weight
 
 
 def tune_step_sizes(
@@ -232,7 +230,7 @@ def simulate(
 
 
 def _forward(
-    pair: PriorToPosterior,
+    pair: ProposalToPosterior,
     position: Tensor,
     settings: AISSettings,
     seeds: Sequence[int],
@@ -260,12 +258,7 @@ def _pair(
     condition: Tensor | None,
     variance: float,
     seeds: Sequence[int],
-) -> PriorToPosterior:
+) -> ProposalToPosterior:
     check_batch(generator, images, condition, seeds)
-    if not (variance > 0 and math.isfinite(variance)):
-        raise ValueError(f"variance = {variance}: the noise variance must be positive and finite")
-    return PriorToPosterior(generator, images, condition, variance)
-
-
-def _logmeanexp(log_weight: Tensor) -> Tensor:
-    return log_weight.logsumexp(-1) - math.log(log_weight.shape[-1])
+    check_variance(variance)
+    return ProposalToPosterior(generator, images, condition, variance, StandardChart())

@@ -1,5 +1,6 @@
 """Annealed importance sampling between two log densities (Neal 2001), images x chains at once."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -25,6 +26,16 @@ class AnnealedChains:
     position: Float[Tensor, "images chains latent"]
     acceptance: Float64[Tensor, "images chains"]
     step_size: Float64[Tensor, "images chains"]
+
+    @property
+    def log_mean_weight(self) -> Float64[Tensor, " images"]:
+        """The log of the mean weight over chains: in the mean a lower bound of its exact value."""
+        return self.log_weight.logsumexp(-1) - math.log(self.log_weight.shape[-1])
+
+    @property
+    def effective_sample_size(self) -> Float64[Tensor, " images"]:
+        """The number (sum w)^2 / sum w^2, between 1 and the number of chains."""
+        return torch.exp(2 * self.log_weight.logsumexp(-1) - (2 * self.log_weight).logsumexp(-1))
 
 
 @torch.no_grad()

@@ -24,6 +24,10 @@ class Stream(IntEnum):
     REVERSE = 2
     TUNING = 3
     INVERSION = 4
+    MODES = 5
+    COMPONENTS = 6
+    GUIDED = 7
+    GUIDED_REVERSE = 8
 
 
 class _Part(IntEnum):

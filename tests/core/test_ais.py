@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from offmanifold.core.densities import PriorToPosterior
+from offmanifold.core.densities import ProposalToPosterior
 from offmanifold.core.likelihood import (
     AISSettings,
     bound_log_likelihood_above,
@@ -16,6 +16,7 @@ from offmanifold.core.likelihood import (
 )
 from offmanifold.core.samplers import noise as noise_module
 from offmanifold.core.samplers.ais import anneal
+from offmanifold.core.samplers.charts import StandardChart
 from offmanifold.core.samplers.noise import Stream, TransitionNoise, transition_noise
 from offmanifold.core.samplers.schedule import sigmoid_schedule
 from offmanifold.core.samplers.step_size import AdaptiveStepSize, ScheduledStepSize
@@ -55,7 +56,7 @@ def test_mean_reverse_weight_is_exact(linear_decoder: Callable[..., Any], transi
     position = posterior.sample((1, 100_000))
     schedule = torch.full((transitions - 1, 1, 1), 0.5).double()
     chains = anneal(
-        PriorToPosterior(decoder, images, None, VARIANCE),
+        ProposalToPosterior(decoder, images, None, VARIANCE, StandardChart()),
         position,
         sigmoid_schedule(transitions, 4.0).flip(0),
         3,
@@ -218,7 +219,7 @@ def test_agrees_with_the_algorithm_as_defined(
         return transition_noise(seeds, (Stream.FORWARD,), transitions - 1, like)
 
     result = anneal(
-        PriorToPosterior(decoder, images, None, VARIANCE),
+        ProposalToPosterior(decoder, images, None, VARIANCE, StandardChart()),
         position,
         beta,
         leapfrog_steps,

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 import torch
-from offmanifold.core.densities import PairEvaluation, PriorToPosterior
+from offmanifold.core.densities import PairEvaluation, ProposalToPosterior
 from offmanifold.core.likelihood import simulate
+from offmanifold.core.samplers.charts import StandardChart
 from offmanifold.core.samplers.hmc import energy, initial_state, leapfrog, transition
 from torch import Tensor
 
@@ -16,17 +17,17 @@ VARIANCE = 0.1
 
 
 @pytest.fixture
-def pair(curved_decoder: Callable[..., Any]) -> PriorToPosterior:
+def pair(curved_decoder: Callable[..., Any]) -> ProposalToPosterior:
     decoder = curved_decoder(2, 6)
     images, _ = simulate(decoder, None, VARIANCE, range(3), like=torch.empty(0).double())
-    return PriorToPosterior(decoder, images, None, VARIANCE)
+    return ProposalToPosterior(decoder, images, None, VARIANCE, StandardChart())
 
 
 def normals(seed: int, *shape: int) -> Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
-def test_values_and_gradients_are_those_of_the_densities(pair: PriorToPosterior) -> None:
+def test_values_and_gradients_are_those_of_the_densities(pair: ProposalToPosterior) -> None:
     position = normals(0, 3, 5, 2).requires_grad_()
     ends = pair.evaluate(position.detach())
     decoded = pair._generator(position.view(-1, 2), None).view(3, 5, 6)
@@ -46,7 +47,7 @@ def test_values_and_gradients_are_those_of_the_densities(pair: PriorToPosterior)
         torch.testing.assert_close(cached, fresh)
 
 
-def test_leapfrog_returns_when_the_momentum_is_reversed(pair: PriorToPosterior) -> None:
+def test_leapfrog_returns_when_the_momentum_is_reversed(pair: ProposalToPosterior) -> None:
     state = initial_state(pair, normals(0, 3, 5, 2))
     momentum, step = normals(1, 3, 5, 2), torch.full((3, 5), 0.2).double()
     end, momentum_there = leapfrog(pair, state, momentum, BETA, step, 10)
@@ -55,7 +56,7 @@ def test_leapfrog_returns_when_the_momentum_is_reversed(pair: PriorToPosterior) 
     torch.testing.assert_close(momentum_here, -momentum, rtol=0, atol=1e-12)
 
 
-def test_leapfrog_conserves_energy_to_second_order(pair: PriorToPosterior) -> None:
+def test_leapfrog_conserves_energy_to_second_order(pair: ProposalToPosterior) -> None:
     state, momentum = initial_state(pair, normals(0, 3, 5, 2)), normals(1, 3, 5, 2)
     errors = []
     for steps in (40, 80):
@@ -69,7 +70,9 @@ def test_leapfrog_conserves_energy_to_second_order(pair: PriorToPosterior) -> No
 
 def test_leapfrog_follows_the_harmonic_oscillator(linear_decoder: Callable[..., Any]) -> None:
     # With beta 0 the density is N(0, I): a position turns into the momentum in a quarter period.
-    pair = PriorToPosterior(linear_decoder(2, 4), torch.zeros(1, 1, 1, 4).double(), None, 0.1)
+    pair = ProposalToPosterior(
+        linear_decoder(2, 4), torch.zeros(1, 1, 1, 4).double(), None, 0.1, StandardChart()
+    )
     state, momentum = initial_state(pair, normals(0, 1, 3, 2)), normals(1, 1, 3, 2)
     steps = 1000
     step = torch.full((1, 3), math.pi / 2 / steps).double()
@@ -78,7 +81,7 @@ def test_leapfrog_follows_the_harmonic_oscillator(linear_decoder: Callable[..., 
     torch.testing.assert_close(momentum_there, -state.position, rtol=0, atol=1e-6)
 
 
-def test_each_chain_moves_by_its_own_step_size(pair: PriorToPosterior) -> None:
+def test_each_chain_moves_by_its_own_step_size(pair: ProposalToPosterior) -> None:
     state, momentum = initial_state(pair, normals(0, 3, 4, 2)), normals(1, 3, 4, 2)
     uniform = torch.zeros(3, 4).double()
     step = torch.tensor([0.01, 0.1, 0.3, 0.5]).double().expand(3, 4)
@@ -100,7 +103,7 @@ def test_each_chain_moves_by_its_own_step_size(pair: PriorToPosterior) -> None:
 class _Spoiled:
     """A pair whose evaluations at a trajectory's end are spoiled for chain 1 of image 0."""
 
-    def __init__(self, pair: PriorToPosterior, field: str, value: float) -> None:
+    def __init__(self, pair: ProposalToPosterior, field: str, value: float) -> None:
         self._pair, self._field, self._value = pair, field, value
 
     def gradients(self, position: Tensor) -> tuple[Tensor, Tensor]:
@@ -116,7 +119,7 @@ class _Spoiled:
 @pytest.mark.parametrize("field", ["start", "difference", "start_gradient", "difference_gradient"])
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
 def test_a_non_finite_proposal_changes_nothing(
-    pair: PriorToPosterior, field: str, value: float
+    pair: ProposalToPosterior, field: str, value: float
 ) -> None:
     state, momentum = initial_state(pair, normals(0, 3, 4, 2)), normals(1, 3, 4, 2)
     # Uniform 0 accepts whatever has a positive probability.
@@ -138,7 +141,7 @@ def test_transitions_leave_the_density_invariant(linear_decoder: Callable[..., A
     # beta tempers the likelihood, so the stationary density is Gaussian with a known covariance.
     decoder = linear_decoder(2, 4, seed=3, pixel_variance=1.0)
     images, _ = simulate(decoder, None, VARIANCE, [5], like=torch.empty(0).double())
-    pair = PriorToPosterior(decoder, images, None, VARIANCE)
+    pair = ProposalToPosterior(decoder, images, None, VARIANCE, StandardChart())
     precision = BETA * decoder.weight.T @ decoder.weight / VARIANCE + torch.eye(2).double()
     covariance = torch.linalg.inv(precision)
     mean = BETA * covariance @ (decoder.weight.T @ (images.flatten() - 0.5)) / VARIANCE

@@ -1,0 +1,127 @@
+"""The Gauss-Newton curvature J^T J / variance of a generator's images, by its eigenpairs."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float, Float64, Int
+from torch import Tensor
+
+from .generators.protocol import Generator
+
+_FLOAT_BYTES = 4
+_OVERSAMPLING = 8
+_POWER_ITERATIONS = 1
+
+
+class Curvature(NamedTuple):
+    """Leading eigenpairs of J^T J / variance, J the derivative of the images in the latent.
+
+    All ``latent`` of them where the whole J was affordable, then ``rank`` equals the latent's
+    length; what lies outside of them is treated as flat. ``products`` counts the products with J
+    or its transpose that each point cost.
+    """
+
+    directions: Float[Tensor, "points latent rank"]
+    eigenvalue: Float64[Tensor, "points rank"]
+    products: int
+
+
+def gauss_newton(
+    generator: Generator,
+    latent: Float[Tensor, "points latent"],
+    condition: Int[Tensor, " points"] | None,
+    variance: float,
+    max_bytes: int,
+) -> Curvature:
+    """The curvature of |x - G(z)|^2 / (2 variance) without the second derivatives of G.
+
+    Where the derivatives of one point fit into ``max_bytes`` they are computed whole, in forward
+    mode, d products, as many points at once as fit; else the leading eigenpairs come from a
+    randomised subspace iteration (Halko, Martinsson & Tropp 2011) of as many vectors as fit.
+
+    Args:
+        generator: G; must support forward-mode differentiation.
+        latent: points.
+        condition: a class for each point; None for an unconditional generator.
+        variance: sigma^2 on [0, 1].
+        max_bytes: memory for the derivatives.
+    """
+    pixels = torch.Size(generator.image_shape).numel()
+    latent_dim = latent.shape[1]
+    affordable = max(1, max_bytes // (_FLOAT_BYTES * pixels))
+    if latent_dim <= affordable:
+        chunk = max(1, affordable // latent_dim)
+        parts = [
+            _dense(generator, points, labels)
+            for points, labels in _chunks(latent, condition, chunk)
+        ]
+        products = latent_dim
+    else:
+        rank = max(1, affordable - _OVERSAMPLING)
+        parts = [
+            _leading(generator, points, labels, rank)
+            for points, labels in _chunks(latent, condition, 1)
+        ]
+        products = (rank + _OVERSAMPLING) * (2 + 2 * _POWER_ITERATIONS + 1)
+    directions = torch.cat([part[0] for part in parts])
+    eigenvalue = torch.cat([part[1] for part in parts])
+    return Curvature(directions.to(latent), eigenvalue.clamp(min=0) / variance, products)
+
+
+def _chunks(
+    latent: Tensor, condition: Tensor | None, size: int
+) -> list[tuple[Tensor, Tensor | None]]:
+    points = torch.split(latent, size)
+    if condition is None:
+        return [(part, None) for part in points]
+    return list(zip(points, torch.split(condition, size), strict=True))
+
+
+def _dense(generator: Generator, latent: Tensor, condition: Tensor | None) -> tuple[Tensor, Tensor]:
+    forward = _forward_product(generator, latent, condition)
+    identity = torch.eye(latent.shape[1], dtype=latent.dtype, device=latent.device)
+    tangents = identity[:, None].expand(-1, len(latent), -1)
+    columns = torch.vmap(forward)(tangents).flatten(2).transpose(0, 1)
+    return _eigenpairs(columns @ columns.mT)
+
+
+def _leading(
+    generator: Generator, latent: Tensor, condition: Tensor | None, rank: int
+) -> tuple[Tensor, Tensor]:
+    """The leading eigenpairs of J^T J at a single point."""
+    forward = torch.vmap(_forward_product(generator, latent, condition))
+    pull_back = torch.func.vjp(lambda points: generator(points, condition), latent)[1]
+    random = torch.Generator().manual_seed(0)
+    width = rank + _OVERSAMPLING
+    start = torch.randn(width, latent.shape[1], generator=random, dtype=latent.dtype)
+    basis = torch.linalg.qr(start.to(latent.device).mT).Q
+    for _ in range(1 + _POWER_ITERATIONS):
+        images = forward(basis.mT[:, None])
+        (product,) = torch.vmap(pull_back)(images)
+        basis = torch.linalg.qr(product[:, 0].mT).Q
+    columns = forward(basis.mT[:, None]).flatten(1)
+    mixing, eigenvalue = _eigenpairs(columns @ columns.mT)
+    directions = basis.double() @ mixing
+    return directions[None, :, -rank:], eigenvalue[None, -rank:]
+
+
+def _eigenpairs(gram: Tensor) -> tuple[Tensor, Tensor]:
+    # One point without finite derivatives must not end its batch: it is taken as flat.
+    finite = torch.nan_to_num(gram.double(), nan=0.0, posinf=0.0, neginf=0.0)
+    eigenvalue, directions = torch.linalg.eigh(finite)
+    return directions, eigenvalue
+
+
+def _forward_product(
+    generator: Generator, latent: Tensor, condition: Tensor | None
+) -> Callable[[Tensor], Tensor]:
+    """The product J v of each point with its own tangent v [points, latent]."""
+
+    def product(tangent: Tensor) -> Tensor:
+        derivative: Tensor = torch.func.jvp(
+            lambda points: generator(points, condition), (latent,), (tangent,)
+        )[1]
+        return derivative
+
+    return product

@@ -1,0 +1,303 @@
+"""ln p(x) by guided annealed importance sampling: annealed from the posterior's own modes.
+
+The proposal q is a mixture of Gaussians at the modes and the prior (`laplace`). A chain that starts
+from component k runs along N_k(z) (p(z) p(x|z) / q(z))^beta in the coordinates that whiten N_k. The
+integral of the last density, averaged over k with the mixture's weights, is p(x), so the mean
+weight is exact for any number of modes found, any step size and any number of transitions.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields, replace
+
+import torch
+from jaxtyping import Bool, Float, Float64, Int, Int64
+from torch import Tensor
+
+from .batch import check_batch, check_variance
+from .densities import ProposalToPosterior
+from .generators.protocol import Generator
+from .laplace import ProposalSettings, distinct_modes, laplace_proposal
+from .modes import Modes, ModeSettings, find_modes
+from .samplers.ais import AnnealedChains, anneal
+from .samplers.noise import Stream, item_normals, transition_noise
+from .samplers.proposal import MixtureChart, MixtureProposal
+from .samplers.schedule import sigmoid_schedule
+from .samplers.step_size import ScheduledStepSize
+
+PRIOR = -1
+
+
+@dataclass(frozen=True)
+class GuidedSettings:
+    """Settings of guided annealed importance sampling.
+
+    ``transitions`` is T, the number of increments of the weight. ``step_size`` is in whitened
+    coordinates, where ten steps of 0.3 would be half an oscillation and leave the energy unmixed:
+    five are near a quarter. ``jitter`` is the relative half-width of the step sizes.
+
+    With a ``tolerance`` in nats an image's transitions and restarts are doubled, at most
+    ``doublings`` times, until the estimate changes by no more than it and the chains' own standard
+    error is no larger.
+    """
+
+    transitions: int = 20
+    chains: int = 4
+    leapfrog_steps: int = 5
+    sigmoid_radius: float = 1.0
+    step_size: float = 0.3
+    jitter: float = 0.3
+    tolerance: float | None = None
+    doublings: int = 3
+    search: ModeSettings = field(default_factory=ModeSettings)
+    proposal: ProposalSettings = field(default_factory=ProposalSettings)
+
+
+@dataclass(frozen=True)
+class GuidedEstimate:
+    """Estimates of ln p(x), natural log, images on [0, 1].
+
+    ``log_likelihood`` is the logmeanexp of ``chain_log_weights``: a lower bound in the mean.
+    ``standard_error`` is that of the mean weight relative to it, from the spread of the chains.
+    ``component`` is what a chain started from: modes in descending order of evidence from 0, -1 is
+    the prior. ``modes`` counts an image's distinct modes; ``transitions`` and ``restarts`` are what
+    it ended with, ``settled`` says whether the tolerance was met (False without one).
+    ``evaluations`` counts calls of the generator: gradients, candidates and products with J alike,
+    but not the reversed chains. ``upper_bound`` is nan unless an exact latent was given.
+    ``curvature_rank`` is d where the whole curvature was used.
+    """
+
+    log_likelihood: Float64[Tensor, " images"]
+    chain_log_weights: Float64[Tensor, "images chains"]
+    acceptance: Float64[Tensor, "images chains"]
+    step_size: Float64[Tensor, "images chains"]
+    effective_sample_size: Float64[Tensor, " images"]
+    standard_error: Float64[Tensor, " images"]
+    component: Int64[Tensor, "images chains"]
+    modes: Int64[Tensor, " images"]
+    transitions: Int64[Tensor, " images"]
+    restarts: Int64[Tensor, " images"]
+    evaluations: Int64[Tensor, " images"]
+    settled: Bool[Tensor, " images"]
+    upper_bound: Float64[Tensor, " images"]
+    curvature_rank: int
+
+
+def estimate_guided(
+    generator: Generator,
+    images: Float[Tensor, "images channels height width"],
+    condition: Int[Tensor, " images"] | None,
+    variance: float,
+    settings: GuidedSettings,
+    seeds: Sequence[int],
+    latent: Float[Tensor, "images latent"] | None = None,
+    known: Float[Tensor, "images known latent"] | None = None,
+) -> GuidedEstimate:
+    """Estimates ln p(x | condition) of each image by guided annealed importance sampling.
+
+    Latents have the images' dtype and device, which must be the generator's.
+
+    Args:
+        generator: G, deterministic, with images in [0, 1], differentiable in forward mode.
+        images: x, on [0, 1].
+        condition: the class G is given for each image; None for an unconditional generator.
+        variance: sigma^2 of x = G(z) + N(0, sigma^2), on [0, 1].
+        settings: of search, proposal and chains.
+        seeds: one per image; an image's numbers depend on its own seed alone.
+        latent: the latents that made images simulated from the model with this condition and
+            variance; reversed chains from there then give the upper bound.
+        known: points to count among the modes, such as the latents of an inversion's restarts.
+
+    Raises:
+        ValueError: if lengths or shapes disagree or the variance is not positive.
+    """
+    check_batch(generator, images, condition, seeds)
+    check_variance(variance)
+    problem = _Problem(generator, images, condition, variance, tuple(seeds), latent, known)
+    result, modes = _run_level(problem, settings, 0, None)
+    if settings.tolerance is None:
+        return result
+    active = torch.arange(len(images), device=images.device)
+    previous = result
+    for level in range(1, settings.doublings + 1):
+        found, modes = _run_level(problem.rows(active), settings, level, modes)
+        found = _judged(found, previous, settings.tolerance)
+        result = _overwritten(result, active, found)
+        going = ~found.settled
+        if not bool(going.any()):
+            break
+        active, modes, previous = active[going], modes.images(going), _rows(found, going)
+    return result
+
+
+@dataclass(frozen=True)
+class _Problem:
+    """The arguments of an estimate."""
+
+    generator: Generator
+    images: Tensor
+    condition: Tensor | None
+    variance: float
+    seeds: tuple[int, ...]
+    latent: Tensor | None
+    known: Tensor | None
+
+    def rows(self, index: Tensor) -> "_Problem":
+        """The problem of some of the images."""
+        return replace(
+            self,
+            images=self.images[index],
+            condition=None if self.condition is None else self.condition[index],
+            seeds=tuple(self.seeds[row] for row in index.tolist()),
+            latent=None if self.latent is None else self.latent[index],
+            known=None if self.known is None else self.known[index],
+        )
+
+
+def _run_level(
+    problem: _Problem, settings: GuidedSettings, level: int, earlier: Modes | None
+) -> tuple[GuidedEstimate, Modes]:
+    """The estimate with transitions and restarts doubled ``level`` times, on fresh numbers.
+
+    The restarts of earlier levels count: ``earlier`` are the modes that they left.
+    """
+    doubled = 2**level
+    base = settings.search.restarts
+    fresh = base if earlier is None else base * doubled // 2
+    modes, evaluations = find_modes(
+        problem.generator,
+        problem.images,
+        problem.condition,
+        problem.variance,
+        replace(settings.search, restarts=fresh),
+        problem.seeds,
+        level,
+        problem.known if earlier is None else None,
+    )
+    modes = distinct_modes(modes if earlier is None else earlier.joined(modes), settings.proposal)
+    proposal = laplace_proposal(modes, settings.proposal)
+    settings = replace(settings, transitions=settings.transitions * doubled)
+    levels = item_normals(
+        problem.seeds,
+        (Stream.COMPONENTS, level),
+        (2, settings.chains),
+        torch.empty(0, dtype=torch.float64, device=problem.images.device),
+    )
+    uniform = torch.special.ndtr(levels)
+    component = proposal.draw(uniform[:, 0, 0], settings.chains)
+    chains = _forward(problem, settings, level, proposal, component)
+    upper = torch.full_like(chains.log_mean_weight, torch.nan)
+    if problem.latent is not None:
+        upper = _upper_bound(problem, settings, level, proposal, uniform[:, 1])
+    gradients = settings.chains * (settings.leapfrog_steps * (settings.transitions - 1) + 1)
+    constant = torch.ones_like(component[:, 0])
+    prior = proposal.log_weight.shape[1] - 1
+    estimate = GuidedEstimate(
+        log_likelihood=chains.log_mean_weight,
+        chain_log_weights=chains.log_weight,
+        acceptance=chains.acceptance,
+        step_size=chains.step_size,
+        effective_sample_size=chains.effective_sample_size,
+        standard_error=_standard_error(chains),
+        component=component.masked_fill(component == prior, PRIOR),
+        modes=torch.isfinite(modes.log_evidence).sum(1),
+        transitions=constant * settings.transitions,
+        restarts=constant * base * doubled,
+        evaluations=constant * (evaluations + gradients),
+        settled=torch.zeros_like(constant, dtype=torch.bool),
+        upper_bound=upper,
+        curvature_rank=modes.directions.shape[-1],
+    )
+    return estimate, modes
+
+
+def _forward(
+    problem: _Problem,
+    settings: GuidedSettings,
+    level: int,
+    proposal: MixtureProposal,
+    component: Tensor,
+) -> AnnealedChains:
+    shape = (settings.chains, problem.generator.latent_dim)
+    position = item_normals(problem.seeds, (Stream.GUIDED, level), shape, problem.images)
+    stream = (Stream.GUIDED, level)
+    beta = sigmoid_schedule(settings.transitions, settings.sigmoid_radius)
+    return _anneal(problem, settings, proposal, component, position, beta, stream)
+
+
+def _upper_bound(
+    problem: _Problem,
+    settings: GuidedSettings,
+    level: int,
+    proposal: MixtureProposal,
+    uniform: Tensor,
+) -> Tensor:
+    """-ln of the mean weight of reversed chains from the exact latent, each from a component.
+
+    The forward chains end in p(z) p(x|z) w_k N_k(z) / q(z), over latents and components, so the
+    component of an exact latent is drawn with the probabilities w_k N_k(z) / q(z).
+    """
+    assert problem.latent is not None
+    latent = problem.latent[:, None].expand(-1, settings.chains, -1).to(problem.images)
+    component = proposal.draw_given(uniform, latent)
+    position = proposal.frame(component).to_position(latent)
+    beta = sigmoid_schedule(settings.transitions, settings.sigmoid_radius).flip(0)
+    stream = (Stream.GUIDED_REVERSE, level)
+    chains = _anneal(problem, settings, proposal, component, position, beta, stream)
+    return -chains.log_mean_weight
+
+
+def _anneal(
+    problem: _Problem,
+    settings: GuidedSettings,
+    proposal: MixtureProposal,
+    component: Tensor,
+    position: Tensor,
+    beta: Tensor,
+    stream: tuple[int, int],
+) -> AnnealedChains:
+    pair = ProposalToPosterior(
+        problem.generator,
+        problem.images,
+        problem.condition,
+        problem.variance,
+        MixtureChart(proposal, component),
+    )
+    transitions = settings.transitions - 1
+    step = settings.step_size / proposal.stiffness.gather(1, component)
+    policy = ScheduledStepSize(step.expand(transitions, -1, -1), settings.jitter, position)
+    noise = transition_noise(problem.seeds, stream, transitions, position)
+    return anneal(pair, position, beta, settings.leapfrog_steps, policy, noise)
+
+
+def _standard_error(chains: AnnealedChains) -> Tensor:
+    """The standard error of the mean weight, relative to it; infinite for a single chain."""
+    count = chains.log_weight.shape[1]
+    if count == 1:
+        return torch.full_like(chains.effective_sample_size, torch.inf)
+    return ((count / chains.effective_sample_size - 1) / (count - 1)).clamp(min=0).sqrt()
+
+
+def _judged(found: GuidedEstimate, previous: GuidedEstimate, tolerance: float) -> GuidedEstimate:
+    """The estimate with its evaluations in full, and settled where the tolerance is met."""
+    change = (found.log_likelihood - previous.log_likelihood).abs()
+    return replace(
+        found,
+        settled=(change <= tolerance) & (found.standard_error <= tolerance),
+        evaluations=found.evaluations + previous.evaluations,
+    )
+
+
+def _rows(estimate: GuidedEstimate, rows: Tensor) -> GuidedEstimate:
+    taken = {name: getattr(estimate, name)[rows] for name in _per_image()}
+    return replace(estimate, **taken)
+
+
+def _overwritten(whole: GuidedEstimate, rows: Tensor, part: GuidedEstimate) -> GuidedEstimate:
+    written = {
+        name: getattr(whole, name).index_copy(0, rows, getattr(part, name)) for name in _per_image()
+    }
+    return replace(whole, **written)
+
+
+def _per_image() -> list[str]:
+    return [entry.name for entry in fields(GuidedEstimate) if entry.name != "curvature_rank"]

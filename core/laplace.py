@@ -1,0 +1,92 @@
+"""A proposal out of posterior modes: Laplace approximations, widened, and a defensive prior."""
+
+import math
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Float64
+from torch import Tensor
+
+from .modes import Modes
+from .samplers.proposal import MixtureProposal
+
+
+@dataclass(frozen=True)
+class ProposalSettings:
+    """How modes become components.
+
+    ``inflation`` widens a component's standard deviations where the likelihood determines them;
+    where it says nothing the posterior is the prior and is left alone. ``temperature`` divides the
+    log evidences that the weights come from, since Laplace's approximation errs by nats. Modes
+    nearer than ``merge_distance`` standard deviations to a better one are dropped, and at most
+    ``components`` are kept. ``defensive_weight`` is the weight of the prior.
+    """
+
+    inflation: float = 1.2
+    temperature: float = 2.0
+    merge_distance: float = 2.0
+    components: int = 8
+    defensive_weight: float = 0.1
+
+
+def distinct_modes(modes: Modes, settings: ProposalSettings) -> Modes:
+    """The best of the modes in descending order of evidence, without near-duplicates.
+
+    Where an image has fewer than ``settings.components``, the last ones have an evidence of -inf.
+    """
+    modes = modes.order(modes.log_evidence.argsort(dim=1, descending=True, stable=True))
+    offset = modes.latent[:, None] - modes.latent[:, :, None]
+    along = (offset @ modes.directions).double().square()
+    # Entry [better, other]: the other's distance from the better one, in the better one's metric.
+    inside = (along @ modes.eigenvalue[..., None])[..., 0]
+    near = offset.double().square().sum(-1) + inside < settings.merge_distance**2
+    kept = torch.zeros(near.shape[:2], dtype=torch.bool, device=near.device)
+    for index in range(near.shape[1]):
+        kept[:, index] = ~(near[:, :, index] & kept).any(1)
+    first = (~kept).int().argsort(dim=1, stable=True)[:, : settings.components]
+    found = modes.order(first)
+    dropped = ~torch.take_along_dim(kept, first, 1)
+    return replace(
+        found, negative_log_joint=found.negative_log_joint.masked_fill(dropped, math.inf)
+    )
+
+
+def laplace_proposal(modes: Modes, settings: ProposalSettings) -> MixtureProposal:
+    """Gaussians at the modes, and the prior as the last component.
+
+    A component's precision is I + J^T J / (variance inflation^2): Gauss-Newton's, with the
+    likelihood's part tempered. Its weight follows from the Laplace evidence
+    ln p(x, m) - ln det(I + J^T J / variance) / 2.
+
+    Args:
+        modes: of p(z) p(x|z); those without a finite evidence are left out.
+        settings: of the proposal.
+    """
+    evidence = modes.log_evidence
+    present = torch.isfinite(evidence)
+    whole = modes.directions.shape[-1] == modes.latent.shape[-1]
+    # What a component does not resolve is no stiffer than the least of what it does.
+    unresolved = torch.zeros_like(evidence) if whole else modes.eigenvalue.amin(-1)
+    scale = torch.rsqrt(1 + modes.eigenvalue / settings.inflation**2)
+    return MixtureProposal(
+        log_weight=_log_weights(evidence, present, settings),
+        mean=_append(torch.where(present[..., None], modes.latent, 0.0), 0.0),
+        directions=_append(torch.where(present[..., None, None], modes.directions, 0.0), 0.0),
+        scale=_append(torch.where(present[..., None], scale, 1.0).to(modes.latent), 1.0),
+        stiffness=_append(torch.where(present, torch.sqrt(1 + unresolved), 1.0), 1.0),
+    )
+
+
+def _log_weights(
+    evidence: Tensor, present: Tensor, settings: ProposalSettings
+) -> Float64[Tensor, "images components"]:
+    tempered = torch.where(present, evidence / settings.temperature, -math.inf)
+    found = present.any(1, keepdim=True)
+    share = torch.where(found, tempered.log_softmax(1), -math.inf)
+    modes = share + math.log1p(-settings.defensive_weight)
+    defensive = torch.where(found, math.log(settings.defensive_weight), 0.0).to(modes)
+    return torch.cat([modes, defensive], 1)
+
+
+def _append(table: Tensor, value: float) -> Tensor:
+    return torch.cat([table, torch.full_like(table[:, :1], value)], 1)

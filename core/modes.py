@@ -1,0 +1,241 @@
+"""The posterior's modes: multi-restart inversion of the MAP objective, polished by Gauss-Newton."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+import torch
+from jaxtyping import Bool, Float, Float64, Int, Int64
+from torch import Tensor
+
+from .curvature import Curvature, gauss_newton
+from .descent import descend
+from .generators.protocol import Generator
+from .samplers.noise import Stream, item_normals
+
+_SAME_IMAGES = 1e-3
+_HEATED_PART = 0.6
+_STEP_FRACTIONS = (1.0, 0.25)
+
+
+@dataclass(frozen=True)
+class ModeSettings:
+    """Settings of the search for modes.
+
+    Each of ``restarts`` begins at the best of ``candidates`` latents drawn from N(0, s^2 I) and
+    descends for ``iterations`` steps of Adam, its rate falling from ``learning_rate`` to 0 as a
+    cosine. From the first restart to the last, s grows from 1 to ``widest`` (an outlier's modes lie
+    far out, where starts from the prior do not lead) and the variance begins at 1 to ``heat`` times
+    its value, which smooths the objective, falling to 1 over the first 60% of the iterations.
+    ``polish`` damped Gauss-Newton steps follow. Derivatives take up to ``jacobian_bytes``.
+    """
+
+    restarts: int = 8
+    candidates: int = 64
+    iterations: int = 300
+    learning_rate: float = 0.4
+    widest: float = 3.5
+    heat: float = 100.0
+    polish: int = 3
+    jacobian_bytes: int = 2**28
+
+
+@dataclass(frozen=True)
+class Modes:
+    """Points of each image, -ln p(x, z) there up to a constant, and J^T J / variance there.
+
+    The curvature's eigenpairs are as in `Curvature`.
+    """
+
+    latent: Float[Tensor, "images modes latent"]
+    negative_log_joint: Float64[Tensor, "images modes"]
+    directions: Float[Tensor, "images modes latent rank"]
+    eigenvalue: Float64[Tensor, "images modes rank"]
+
+    @property
+    def log_evidence(self) -> Float64[Tensor, "images modes"]:
+        """Laplace's ln of each mode's share of p(x), up to a constant; -inf where not finite."""
+        value = -self.negative_log_joint - 0.5 * torch.log1p(self.eigenvalue).sum(-1)
+        return value.nan_to_num(nan=-math.inf, posinf=-math.inf)
+
+    def images(self, rows: Bool[Tensor, " images"]) -> "Modes":
+        """The modes of some of the images."""
+        return Modes(*(getattr(self, field.name)[rows] for field in fields(self)))
+
+    def order(self, index: Int64[Tensor, "images kept"]) -> "Modes":
+        """Each image's modes of these numbers."""
+        return Modes(
+            torch.take_along_dim(self.latent, index[..., None], 1),
+            torch.take_along_dim(self.negative_log_joint, index, 1),
+            torch.take_along_dim(self.directions, index[..., None, None], 1),
+            torch.take_along_dim(self.eigenvalue, index[..., None], 1),
+        )
+
+    def joined(self, other: "Modes") -> "Modes":
+        """The modes of both, for the same images."""
+        names = [field.name for field in fields(self)]
+        return Modes(*(torch.cat([getattr(self, name), getattr(other, name)], 1) for name in names))
+
+
+def find_modes(
+    generator: Generator,
+    images: Float[Tensor, "images channels height width"],
+    condition: Int[Tensor, " images"] | None,
+    variance: float,
+    settings: ModeSettings,
+    seeds: Sequence[int],
+    number: int = 0,
+    known: Float[Tensor, "images known latent"] | None = None,
+) -> tuple[Modes, int]:
+    """Local minima of |x - G(z)|^2 / (2 variance) + |z|^2 / 2.
+
+    A generator that normalises its latent is flat along the radius: this objective then has its
+    minimum at the origin, where the posterior has no mass. There the search is confined to the
+    sphere of radius sqrt(d - 1), the most probable one.
+
+    Args:
+        generator: G.
+        images: x, on [0, 1].
+        condition: the class G is given for each image; None for an unconditional generator.
+        variance: sigma^2 on [0, 1].
+        settings: of the search.
+        seeds: one per image; an image's numbers depend on its own seed and ``number`` alone.
+        number: of the search, where an image is searched repeatedly.
+        known: points to polish along with those found, such as an inversion's latents.
+
+    Returns:
+        The restarts' ends and the known points, polished, in any order; and the calls of the
+        generator per image, a candidate's and a product with J counted as much as a gradient's.
+    """
+    restarts = settings.restarts
+    scale = torch.linspace(1.0, settings.widest, restarts)
+    pool_shape = (restarts, settings.candidates, generator.latent_dim)
+    pool = scale.to(images)[:, None, None] * item_normals(
+        seeds, (Stream.MODES, number), pool_shape, images
+    )
+    posterior = _Posterior(generator, images, condition, variance)
+    posterior.confine(pool[:, 0, 0])
+    start = _best_candidates(posterior, pool)
+    found = _descend(posterior, start, settings)
+    if known is not None:
+        found = torch.cat([found, known.to(found)], 1)
+    latent = posterior.place(found)
+    curvature = posterior.curvature(latent, settings)
+    for _ in range(settings.polish):
+        latent = _gauss_newton_step(posterior, latent, curvature)
+        curvature = posterior.curvature(latent, settings)
+    shape, points = latent.shape[:2], latent.shape[1]
+    modes = Modes(
+        latent,
+        posterior.value(latent),
+        curvature.directions.unflatten(0, shape),
+        curvature.eigenvalue.unflatten(0, shape),
+    )
+    polishing = settings.polish * (1 + len(_STEP_FRACTIONS) + curvature.products)
+    searching = restarts * (settings.candidates + settings.iterations + 1)
+    return modes, searching + points * (polishing + curvature.products)
+
+
+def is_scale_invariant(
+    generator: Generator,
+    latent: Float[Tensor, "images latent"],
+    condition: Int[Tensor, " images"] | None,
+) -> bool:
+    """Whether G(2z) = G(z) at these latents, to a thousandth of the images' spread."""
+    with torch.no_grad():
+        images = generator(latent, condition)
+        change = (generator(2 * latent, condition) - images).abs().amax()
+    return bool(change <= _SAME_IMAGES * images.std())
+
+
+class _Posterior:
+    """-ln p(x, z) at several points for each image."""
+
+    def __init__(
+        self, generator: Generator, images: Tensor, condition: Tensor | None, variance: float
+    ) -> None:
+        self._generator = generator
+        self._images = images
+        self._condition = condition
+        self._variance = variance
+        self._radius: float | None = None
+
+    def confine(self, probe: Tensor) -> None:
+        """Restricts the search to a sphere if the generator turns out to normalise its latent."""
+        if is_scale_invariant(self._generator, probe, self._condition):
+            self._radius = math.sqrt(probe.shape[-1] - 1)
+
+    def place(self, latent: Tensor) -> Tensor:
+        if self._radius is None:
+            return latent
+        return latent * (self._radius / latent.norm(dim=-1, keepdim=True))
+
+    def terms(self, latent: Tensor) -> tuple[Tensor, Tensor]:
+        """|x - G(z)|^2 / (2 variance) and |z|^2 / 2 at points [images, points, latent]."""
+        images, points, _ = latent.shape
+        placed = self.place(latent)
+        decoded = self._generator(placed.flatten(0, 1), self._labels(points))
+        residual = decoded.view(images, points, *decoded.shape[1:]) - self._images[:, None]
+        misfit = residual.square().flatten(2).sum(2) / (2 * self._variance)
+        return misfit, 0.5 * placed.square().sum(2)
+
+    @torch.no_grad()
+    def value(self, latent: Tensor) -> Tensor:
+        misfit, prior = self.terms(latent)
+        value: Tensor = misfit.double() + prior
+        return value
+
+    def gradient(self, latent: Tensor) -> Tensor:
+        with torch.enable_grad():
+            points = latent.detach().requires_grad_()
+            misfit, prior = self.terms(points)
+            total = misfit.sum() + prior.sum()
+        (gradient,) = torch.autograd.grad(total, points)
+        return gradient
+
+    def curvature(self, latent: Tensor, settings: ModeSettings) -> Curvature:
+        points, labels = latent.flatten(0, 1), self._labels(latent.shape[1])
+        return gauss_newton(
+            self._generator, points, labels, self._variance, settings.jacobian_bytes
+        )
+
+    def _labels(self, points: int) -> Tensor | None:
+        return None if self._condition is None else self._condition.repeat_interleave(points)
+
+
+@torch.no_grad()
+def _best_candidates(posterior: _Posterior, pool: Tensor) -> Tensor:
+    """For each restart [images, restarts, latent] its own candidate of the best objective."""
+    values = torch.stack([posterior.value(candidates) for candidates in pool.unbind(2)], 2)
+    best = values.nan_to_num(nan=math.inf).argmin(2)
+    return torch.take_along_dim(pool, best[..., None, None], 2)[:, :, 0]
+
+
+def _descend(posterior: _Posterior, start: Tensor, settings: ModeSettings) -> Tensor:
+    log_heat = torch.linspace(0.0, math.log(settings.heat), start.shape[1]).to(start)
+
+    def objective(rows: Tensor, progress: float) -> tuple[Tensor, Tensor]:
+        misfit, prior = posterior.terms(rows.view_as(start))
+        heat = torch.exp(log_heat * max(0.0, 1 - progress / _HEATED_PART))
+        return (misfit / heat + prior).flatten(), (misfit + prior).flatten()
+
+    rows, _ = descend(objective, start.flatten(0, 1), settings.iterations, settings.learning_rate)
+    return rows.view_as(start)
+
+
+def _gauss_newton_step(posterior: _Posterior, latent: Tensor, curvature: Curvature) -> Tensor:
+    """The best of the points themselves and fractions of a Gauss-Newton step from them."""
+    gradient = posterior.gradient(latent).nan_to_num(nan=0.0, posinf=0.0, neginf=0.0)
+    shape = latent.shape[:2]
+    directions = curvature.directions.unflatten(0, shape)
+    shrink = (curvature.eigenvalue / (1 + curvature.eigenvalue)).to(latent).unflatten(0, shape)
+    along = (gradient[..., None, :] @ directions) * shrink[..., None, :]
+    step = (along @ directions.mT)[..., 0, :] - gradient
+    best, value = latent, posterior.value(latent)
+    for fraction in _STEP_FRACTIONS:
+        moved = posterior.place(latent + fraction * step)
+        moved_value = posterior.value(moved)
+        better = moved_value < value
+        best = torch.where(better[..., None], moved, best)
+        value = torch.where(better, moved_value, value)
+    return best

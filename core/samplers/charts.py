@@ -1,0 +1,60 @@
+"""Coordinates that annealed chains move in: the standard ones, or those that whiten a proposal."""
+
+from typing import Protocol, runtime_checkable
+
+import torch
+from jaxtyping import Float, Float64
+from torch import Tensor
+
+
+@runtime_checkable
+class Chart(Protocol):
+    """Coordinates u for each chain, in which the density that it starts from is N(0, I).
+
+    A chain's path is N(u; 0, I) (p(z) p(x|z) / q(z))^beta with z = z(u): q is the whole proposal,
+    whatever part of it the chain started from.
+    """
+
+    def latent(
+        self, position: Float[Tensor, "images chains latent"]
+    ) -> Float[Tensor, "images chains latent"]:
+        """The latents z at positions u."""
+        ...
+
+    def log_prior_ratio(
+        self, latent: Float[Tensor, "images chains latent"]
+    ) -> Float64[Tensor, "images chains"]:
+        """The difference ln p(z) - ln q(z)."""
+        ...
+
+    def pull_back(
+        self,
+        latent: Float[Tensor, "images chains latent"],
+        gradient: Float[Tensor, "images chains latent"],
+    ) -> Float[Tensor, "images chains latent"]:
+        """The gradient of ln p(x|z) + ln p(z) - ln q(z) in u, given that of ln p(x|z) in z."""
+        ...
+
+
+class StandardChart:
+    """The latents themselves, with q = p(z): classical annealed importance sampling."""
+
+    def latent(
+        self, position: Float[Tensor, "images chains latent"]
+    ) -> Float[Tensor, "images chains latent"]:
+        """The positions."""
+        return position
+
+    def log_prior_ratio(
+        self, latent: Float[Tensor, "images chains latent"]
+    ) -> Float64[Tensor, "images chains"]:
+        """Zeros."""
+        return torch.zeros(latent.shape[:2], dtype=torch.float64, device=latent.device)
+
+    def pull_back(
+        self,
+        latent: Float[Tensor, "images chains latent"],  # noqa: ARG002
+        gradient: Float[Tensor, "images chains latent"],
+    ) -> Float[Tensor, "images chains latent"]:
+        """The gradient of ln p(x|z)."""
+        return gradient

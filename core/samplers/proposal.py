@@ -1,0 +1,172 @@
+"""The proposal of guided annealed importance sampling: Gaussians at the posterior's modes."""
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float, Float64, Int
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class MixtureProposal:
+    """A normalised mixture q(z) = sum_k w_k N(z; m_k, A_k^2) for each image.
+
+    A_k = I + V_k diag(scale_k - 1) V_k^T, with orthonormal columns V_k, is a component's symmetric
+    square root of its covariance: ``scale`` along its directions and 1, the prior's, elsewhere. The
+    prior itself, and a component that an image does not have (log weight -inf), has V_k = 0 and
+    scales of 1. ``stiffness`` is the highest frequency that the posterior may have at a component
+    in the whitened coordinates, 1 where its curvature is known in all directions: a chain's step
+    size is to be divided by it.
+    """
+
+    log_weight: Float64[Tensor, "images components"]
+    mean: Float[Tensor, "images components latent"]
+    directions: Float[Tensor, "images components latent rank"]
+    scale: Float[Tensor, "images components rank"]
+    stiffness: Float64[Tensor, "images components"]
+
+    def log_components(
+        self, latent: Float[Tensor, "images chains latent"]
+    ) -> Float64[Tensor, "images components chains"]:
+        """Each component's ln w_k N(z; m_k, A_k^2), without the constant -(d/2) ln(2 pi)."""
+        offset, along = self._offset_and_projection(latent)
+        return self._log_components(offset, along)
+
+    def log_density(
+        self, latent: Float[Tensor, "images chains latent"]
+    ) -> Float64[Tensor, "images chains"]:
+        """The log density ln q(z)."""
+        constant = 0.5 * latent.shape[-1] * math.log(2 * math.pi)
+        return self.log_components(latent).logsumexp(1) - constant
+
+    def gradient(
+        self, latent: Float[Tensor, "images chains latent"]
+    ) -> Float[Tensor, "images chains latent"]:
+        """The gradient of ln q(z)."""
+        offset, along = self._offset_and_projection(latent)
+        share = self._log_components(offset, along).softmax(1).to(latent.dtype)[..., None]
+        inside = (self._excess_precision()[:, :, None] * along) @ self.directions.mT
+        return -(share * (offset + inside)).sum(1)
+
+    def frame(self, component: Int[Tensor, "images chains"]) -> "Frame":
+        """Each chain's own component."""
+        directions = _rows(self.directions.flatten(2), component)
+        return Frame(
+            _rows(self.mean, component),
+            directions.unflatten(-1, self.directions.shape[2:]),
+            _rows(self.scale, component),
+        )
+
+    def draw(
+        self, uniform: Float64[Tensor, " images"], chains: int
+    ) -> Int[Tensor, "images chains"]:
+        """A component for each chain by systematic sampling: in the mean, its share is w_k.
+
+        The chains of an image share one uniform number, so that they spread over the components as
+        evenly as their weights allow; the mean over chains stays unbiased.
+        """
+        ladder = torch.arange(chains, dtype=torch.float64, device=uniform.device)
+        return self._invert_weights((ladder + uniform[:, None]) / chains)
+
+    def draw_given(
+        self,
+        uniform: Float64[Tensor, "images chains"],
+        latent: Float[Tensor, "images chains latent"],
+    ) -> Int[Tensor, "images chains"]:
+        """A component for each chain from its posterior w_k N_k(z) / q(z) at a latent."""
+        cumulative = self.log_components(latent).softmax(1).cumsum(1)
+        return _choose(cumulative.movedim(1, -1), uniform)
+
+    def _invert_weights(self, level: Float64[Tensor, "images chains"]) -> Tensor:
+        cumulative = self.log_weight.softmax(-1).cumsum(-1)
+        return _choose(cumulative[:, None].expand(-1, level.shape[1], -1), level)
+
+    def _offset_and_projection(self, latent: Tensor) -> tuple[Tensor, Tensor]:
+        """Offsets z - m_k [images, components, chains, latent] and V_k^T of them [..., rank]."""
+        offset = latent[:, None] - self.mean[:, :, None]
+        return offset, offset @ self.directions
+
+    def _log_components(self, offset: Tensor, along: Tensor) -> Tensor:
+        whole = offset.square().sum(-1, dtype=torch.float64)
+        inside = (self._excess_precision()[:, :, None].double() * along.double().square()).sum(-1)
+        log_volume = self.scale.double().log().sum(-1)
+        return (self.log_weight - log_volume)[..., None] - 0.5 * (whole + inside)
+
+    def _excess_precision(self) -> Tensor:
+        """How much more precise than the prior a component is along its directions."""
+        return self.scale.pow(-2) - 1
+
+
+class Frame(NamedTuple):
+    """The component m + A u of each chain, with A as in `MixtureProposal`."""
+
+    mean: Float[Tensor, "images chains latent"]
+    directions: Float[Tensor, "images chains latent rank"]
+    scale: Float[Tensor, "images chains rank"]
+
+    def to_latent(
+        self, position: Float[Tensor, "images chains latent"]
+    ) -> Float[Tensor, "images chains latent"]:
+        """The latents m + A u of whitened positions u."""
+        return self.mean + self.scaled(position)
+
+    def to_position(
+        self, latent: Float[Tensor, "images chains latent"]
+    ) -> Float[Tensor, "images chains latent"]:
+        """The whitened positions A^-1 (z - m) of latents."""
+        return self._stretch(latent - self.mean, 1 / self.scale)
+
+    def scaled(
+        self, vector: Float[Tensor, "images chains latent"]
+    ) -> Float[Tensor, "images chains latent"]:
+        """The product A v."""
+        return self._stretch(vector, self.scale)
+
+    def _stretch(self, vector: Tensor, along: Tensor) -> Tensor:
+        inside = (vector[..., None, :] @ self.directions) * (along - 1)[..., None, :]
+        return vector + (inside @ self.directions.mT)[..., 0, :]
+
+
+class MixtureChart:
+    """The coordinates that whiten each chain's component of a proposal: z = m_k + A_k u."""
+
+    def __init__(self, proposal: MixtureProposal, component: Int[Tensor, "images chains"]) -> None:
+        self._proposal = proposal
+        self._frame = proposal.frame(component)
+
+    def latent(
+        self, position: Float[Tensor, "images chains latent"]
+    ) -> Float[Tensor, "images chains latent"]:
+        """The latents at whitened positions."""
+        return self._frame.to_latent(position)
+
+    def log_prior_ratio(
+        self, latent: Float[Tensor, "images chains latent"]
+    ) -> Float64[Tensor, "images chains"]:
+        """The difference ln p(z) - ln q(z), with q the whole mixture."""
+        log_prior = -0.5 * latent.square().sum(-1, dtype=torch.float64)
+        return log_prior - self._proposal.log_components(latent).logsumexp(1)
+
+    def pull_back(
+        self,
+        latent: Float[Tensor, "images chains latent"],
+        gradient: Float[Tensor, "images chains latent"],
+    ) -> Float[Tensor, "images chains latent"]:
+        """The gradient of ln p(x|z) + ln p(z) - ln q(z) in u, given that of ln p(x|z) in z."""
+        in_latent = gradient - latent - self._proposal.gradient(latent)
+        return self._frame.scaled(in_latent)
+
+
+def _rows(table: Tensor, component: Tensor) -> Tensor:
+    """The entries [images, chains, ...] of a table [images, components, ...]."""
+    return table.gather(1, component[..., None].expand(-1, -1, table.shape[-1]))
+
+
+def _choose(cumulative: Tensor, level: Tensor) -> Tensor:
+    """The first entry whose cumulative probability exceeds the level."""
+    last = (cumulative.diff(dim=-1, prepend=torch.zeros_like(cumulative[..., :1])) > 0).int()
+    possible = last.shape[-1] - 1 - last.flip(-1).argmax(-1)
+    found = (cumulative <= level[..., None]).sum(-1)
+    return torch.minimum(found, possible)
