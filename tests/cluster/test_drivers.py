@@ -179,14 +179,18 @@ def free_port():
 
 
 @pytest.fixture
-def head(environment):
+def head(environment, tmp_path):
     """A cluster as `ray start --head` makes it; a function that starts it, its address."""
     started: list[subprocess.Popen[str]] = []
+    # Ray cannot start its server for ray:// with a Python whose path holds a space, and --block
+    # ends the whole head when one part dies. This path to the same environment holds none.
+    (tmp_path / "venv").symlink_to(Path(sys.executable).parents[1])
+    python = tmp_path / "venv" / "bin" / Path(sys.executable).name
 
     def start():
         process = subprocess.Popen(
             [
-                *(sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block"),
+                *(python, "-m", "ray.scripts.scripts", "start", "--head", "--block"),
                 *("--port=0", "--num-cpus=2", "--include-dashboard=false"),
                 *("--disable-usage-stats", f"--temp-dir={temporary}"),
                 f"--ray-client-server-port={free_port()}",
