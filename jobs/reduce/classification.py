@@ -6,6 +6,7 @@ import pandas as pd
 from ...core.statistics.bootstrap import bootstrap_interval
 from ...core.statistics.classification import accuracy_interval, classify, mean
 from .context import GeneratorInfo, ReduceContext, Role
+from .densities import Scores, read_scores
 from .groups import GroupValues, group_values
 from .schema import EVERY_CLASS, SummaryRow, exact, summary_row
 from .tables import read_stage, succeeded
@@ -14,24 +15,18 @@ _CLASSIFIED: tuple[Role, ...] = ("train", "test", "generated", "simulated")
 
 
 def reduce_classification(context: ReduceContext) -> list[SummaryRow]:
-    """Accuracy by likelihood, by reconstruction and by 1-NN, and the differences from 1-NN.
+    """Accuracy by each likelihood, by reconstruction and by 1-NN, and differences from 1-NN.
 
     Groups evaluated under every class whose images all have a label. Classes are taken as equally
     likely.
     """
     baseline = _neighbour_hits(context)
     rows = _neighbour_rows(context, baseline)
-    for stage, column, method, sign in (
-        ("likelihood", "log_likelihood", "likelihood", 1.0),
-        ("inversion", "mse", "reconstruction", -1.0),
-    ):
-        frame = read_stage(context.run_dir, stage, [column])
-        if frame is None:
-            continue
+    for scores in read_scores(context.run_dir):
         for generator in context.generators:
-            for values in group_values(context, frame, column, generator).values():
+            for values in group_values(context, scores.frame, scores.column, generator).values():
                 if _can_be_classified(values):
-                    rows += _group_rows(context, generator, method, sign, values, baseline)
+                    rows += _group_rows(context, generator, scores, values, baseline)
     return rows
 
 
@@ -49,24 +44,24 @@ def _can_be_classified(values: GroupValues) -> bool:
 def _group_rows(
     context: ReduceContext,
     generator: GeneratorInfo,
-    method: str,
-    sign: float,
+    scores: Scores,
     values: GroupValues,
     baseline: "pd.Series[float]",
 ) -> list[SummaryRow]:
     whole = values.complete
-    result = classify(sign * values.by_class[whole])
+    result = classify(scores.sign * values.by_class[whole])
     correct = result.predicted == values.label[whole]
-    seed = context.seed_of("accuracy", method, generator.name, values.group.name)
+    seed = context.seed_of("accuracy", scores.method, generator.name, values.group.name)
     keys = {
         "generator": generator.name,
         "condition": EVERY_CLASS,
         "group": values.group.name,
+        "estimator": scores.estimator,
     }
     accuracy = accuracy_interval(correct, seed, resamples=context.resamples)
     rows = [
-        summary_row(f"accuracy_{method}", accuracy, **keys),
-        summary_row(f"ties_{method}", exact(result.ties, len(correct)), **keys),
+        summary_row(f"accuracy_{scores.method}", accuracy, **keys),
+        summary_row(f"ties_{scores.method}", exact(result.ties, len(correct)), **keys),
     ]
     hits = baseline.reindex(pd.Index(values.image_id[whole])).to_numpy(np.float64)
     paired = ~np.isnan(hits)
@@ -74,7 +69,7 @@ def _group_rows(
         difference = correct[paired].astype(np.float64) - hits[paired]
         rows.append(
             summary_row(
-                f"accuracy_difference_{method}",
+                f"accuracy_difference_{scores.method}",
                 bootstrap_interval(difference, mean, seed, resamples=context.resamples),
                 **keys,
                 against="1-NN",

@@ -1,136 +1,146 @@
 """The health of annealed importance sampling: what its numbers may be trusted for."""
 
+import math
+
 import numpy as np
 import pandas as pd
 
-from ...core.statistics.bootstrap import Interval, bootstrap_interval
+from ...core.statistics.bootstrap import (
+    Interval,
+    Statistic,
+    bootstrap_interval,
+    exact_binomial_bounds,
+)
 from ...core.statistics.classification import mean
 from .context import GeneratorInfo, ReduceContext
+from .densities import Densities, read_densities
 from .reconstruction import median
-from .schema import OWN, SummaryRow, exact, summary_row
-from .tables import RunTableError, list_means, read_stage, succeeded
+from .schema import OWN, SummaryRow, summary_row
+from .tables import list_means, succeeded
+
+PRIOR_COMPONENT = -1
 
 _COLUMNS = (
     "log_likelihood",
     "acceptance",
     "step_size",
     "effective_sample_size",
+    "evaluations",
+    "best_chain_share",
+    "settled",
+    "modes",
+    "chain_log_weights",
+    "chain_component",
     "upper_bound",
 )
+_STATISTICS: dict[str, Statistic] = {
+    "acceptance": mean,
+    "step_size": median,
+    "effective_sample_size": mean,
+    "evaluations": mean,
+    "best_chain_share": mean,
+    "modes": mean,
+}
+_SHARES = ("settled_share", "prior_won_share")
 
 
 def reduce_health(context: ReduceContext) -> list[SummaryRow]:
-    """Acceptance, step size, sample size and sandwich gap, and the change when T is doubled."""
-    frame = read_stage(context.run_dir, "likelihood", _COLUMNS)
-    if frame is None:
-        return []
-    doubled = read_stage(context.run_dir, "convergence", ["log_likelihood"])
-    changes = None if doubled is None else doubling_changes(frame, doubled)
-    chains = succeeded(frame)
+    """How the chains of each estimator fared, what they cost, and the sandwich gap."""
     rows = []
-    for generator in context.generators:
-        mine = chains[chains["generator"] == generator.name]
-        for group in context.groups:
-            members = mine[mine["group"] == group.name]
-            if len(members):
-                rows += _chain_rows(context, generator, group.name, members)
-        rows += _sandwich_rows(context, generator, mine)
-        if changes is not None:
-            rows += _doubling_rows(
-                context, generator, changes[changes["generator"] == generator.name]
-            )
+    for densities in read_densities(context.run_dir, _COLUMNS):
+        chains = succeeded(densities.frame)
+        for generator in context.generators:
+            mine = chains[chains["generator"] == generator.name]
+            for group in context.groups:
+                members = mine[mine["group"] == group.name]
+                if len(members):
+                    rows += _chain_rows(context, generator, group.name, densities, members)
+            rows += _sandwich_rows(context, generator, densities, mine)
     return rows
 
 
-def doubling_changes(likelihood: pd.DataFrame, convergence: pd.DataFrame) -> pd.DataFrame:
-    """Rows that succeeded in both tables, with ``change`` = ln p at 2T - ln p at T, in nats.
-
-    Raises:
-        RunTableError: a row of ``convergence`` without one in ``likelihood``.
-    """
-    key = ["generator", "condition", "image_id"]
-    base = likelihood[[*key, "status", "log_likelihood"]]
-    pairs = convergence.merge(base, on=key, how="left", suffixes=("", "_base"))
-    alone = pairs[pairs["status_base"].isna()]
-    if len(alone):
-        first = alone.iloc[0]
-        raise RunTableError(
-            f"convergence has {len(alone)} rows that likelihood lacks, the first for image "
-            f"{first['image_id']} under condition {first['condition']}: the run is not complete"
-        )
-    both = pairs[(pairs["status"] == "ok") & (pairs["status_base"] == "ok")]
-    return both.assign(change=both["log_likelihood"] - both["log_likelihood_base"])
-
-
 def _chain_rows(
-    context: ReduceContext, generator: GeneratorInfo, group: str, members: pd.DataFrame
+    context: ReduceContext,
+    generator: GeneratorInfo,
+    group: str,
+    densities: Densities,
+    members: pd.DataFrame,
 ) -> list[SummaryRow]:
-    images = members.assign(
-        acceptance=list_means(members["acceptance"]),
-        step_size=np.array([np.median(sizes) for sizes in members["step_size"]]),
-    )
-    columns = ["acceptance", "step_size", "effective_sample_size"]
-    by_image = images.groupby("image_id")[columns].mean()
+    rows = []
+    by_image = _chain_values(members).groupby(members["image_id"]).mean()
     seed = context.seed_of("health", generator.name, group)
-    return [
-        summary_row(
-            name,
-            bootstrap_interval(
-                by_image[name].to_numpy(np.float64), statistic, seed, resamples=context.resamples
-            ),
-            generator=generator.name,
-            group=group,
+    for name in by_image.columns:
+        values = by_image[name].dropna().to_numpy(np.float64)
+        if not len(values):
+            continue
+        interval = (
+            _share_interval(values, seed, context.resamples)
+            if name in _SHARES
+            else bootstrap_interval(values, _STATISTICS[name], seed, resamples=context.resamples)
         )
-        for name, statistic in (
-            ("acceptance", mean),
-            ("step_size", median),
-            ("effective_sample_size", mean),
+        rows.append(
+            summary_row(
+                name,
+                interval,
+                generator=generator.name,
+                group=group,
+                estimator=densities.estimator,
+            )
         )
-    ]
+    return rows
+
+
+def _chain_values(members: pd.DataFrame) -> pd.DataFrame:
+    """The metrics of every row; nan where only guided rows have them, or those with a tolerance."""
+    columns = ["effective_sample_size", "evaluations", "best_chain_share", "modes"]
+    return members[columns].assign(
+        acceptance=list_means(members["acceptance"]),
+        step_size=[float(np.median(sizes)) for sizes in members["step_size"]],
+        settled_share=members["settled"].map({True: 1.0, False: 0.0}).astype(np.float64),
+        prior_won_share=[
+            math.nan
+            if component is None
+            else float(component[np.argmax(weights)] == PRIOR_COMPONENT)
+            for component, weights in zip(
+                members["chain_component"], members["chain_log_weights"], strict=True
+            )
+        ],
+    )
+
+
+def _share_interval(by_image: np.ndarray, seed: int, resamples: int) -> Interval:
+    """A share with its interval; the exact binomial one where no bootstrap has a width."""
+    interval = bootstrap_interval(by_image, mean, seed, resamples=resamples)
+    if interval.value not in (0.0, 1.0):
+        return interval
+    low, high = exact_binomial_bounds(int(by_image.sum()), len(by_image))
+    return Interval(interval.value, low, high, len(by_image))
 
 
 def _sandwich_rows(
-    context: ReduceContext, generator: GeneratorInfo, mine: pd.DataFrame
+    context: ReduceContext, generator: GeneratorInfo, densities: Densities, mine: pd.DataFrame
 ) -> list[SummaryRow]:
     rows = []
     for name, bounded in mine[mine["upper_bound"].notna()].groupby("group"):
         gap = (bounded["upper_bound"] - bounded["log_likelihood"]).to_numpy(np.float64)
         seed = context.seed_of("sandwich", generator.name, str(name))
         nats = bootstrap_interval(gap, mean, seed, resamples=context.resamples)
+        middle = bootstrap_interval(gap, median, seed, resamples=context.resamples)
         per_nat = 1 / (generator.dimensions * np.log(2))
         bits = Interval(nats.value * per_nat, nats.low * per_nat, nats.high * per_nat, nats.n)
-        for metric, interval in (("sandwich_gap", nats), ("sandwich_gap_bits_per_dim", bits)):
-            rows.append(
-                summary_row(
-                    metric, interval, generator=generator.name, condition=OWN, group=str(name)
-                )
+        rows += [
+            summary_row(
+                metric,
+                interval,
+                generator=generator.name,
+                condition=OWN,
+                group=str(name),
+                estimator=densities.estimator,
             )
-    return rows
-
-
-def _doubling_rows(
-    context: ReduceContext, generator: GeneratorInfo, changes: pd.DataFrame
-) -> list[SummaryRow]:
-    rows = []
-    condition = OWN if generator.num_classes else None
-    for group in context.groups:
-        members = changes[changes["group"] == group.name]
-        if not len(members):
-            continue
-        by_image = members.groupby("image_id")["change"].mean().to_numpy(np.float64)
-        seed = context.seed_of("doubling", generator.name, group.name)
-        average = bootstrap_interval(by_image, mean, seed, resamples=context.resamples)
-        for metric, interval in (
-            ("doubling_change", average),
-            ("doubling_change_max", exact(float(by_image.max()), len(by_image))),
-        ):
-            rows.append(
-                summary_row(
-                    metric,
-                    interval,
-                    generator=generator.name,
-                    condition=condition,
-                    group=group.name,
-                )
+            for metric, interval in (
+                ("sandwich_gap", nats),
+                ("sandwich_gap_median", middle),
+                ("sandwich_gap_bits_per_dim", bits),
             )
+        ]
     return rows

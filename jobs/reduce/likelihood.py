@@ -6,26 +6,30 @@ from ...core.image_metrics import bits_per_dim
 from ...core.statistics.bootstrap import Interval, bootstrap_interval
 from ...core.statistics.classification import mean
 from .context import GeneratorInfo, ReduceContext
+from .densities import read_densities
 from .groups import GroupValues, density_conditions, group_values
 from .schema import SummaryRow, exact, summary_row
 from .tables import read_stage, succeeded
 
 
 def reduce_likelihood(context: ReduceContext) -> list[SummaryRow]:
-    """Mean ln p(x) and bits/dim of every group, under each density it has."""
+    """Mean ln p(x) and bits/dim of every group, under each density it has, by each estimator."""
     rows = _variances(context)
-    frame = read_stage(context.run_dir, "likelihood", ["log_likelihood"])
-    if frame is None:
-        return rows
-    for generator in context.generators:
-        for values in group_values(context, frame, "log_likelihood", generator).values():
-            for condition in density_conditions(values):
-                rows += _group_rows(context, generator, values, condition)
+    for densities in read_densities(context.run_dir, ["log_likelihood"]):
+        for generator in context.generators:
+            groups = group_values(context, densities.frame, "log_likelihood", generator)
+            for values in groups.values():
+                for condition in density_conditions(values):
+                    rows += _group_rows(context, generator, values, condition, densities.estimator)
     return rows
 
 
 def _group_rows(
-    context: ReduceContext, generator: GeneratorInfo, values: GroupValues, condition: str
+    context: ReduceContext,
+    generator: GeneratorInfo,
+    values: GroupValues,
+    condition: str,
+    estimator: str | None,
 ) -> list[SummaryRow]:
     density = values.log_density(condition)
     if len(density) == 0:
@@ -41,6 +45,7 @@ def _group_rows(
             generator=generator.name,
             condition=condition,
             group=values.group.name,
+            estimator=estimator,
         )
         for metric, interval in (
             ("log_likelihood_mean", nats),

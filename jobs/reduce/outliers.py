@@ -5,6 +5,7 @@ import pandas as pd
 
 from ...core.statistics.outliers import marginal_auc, per_class_auc
 from .context import GeneratorInfo, GroupInfo, ReduceContext
+from .densities import Scores, read_scores
 from .groups import GroupValues, group_values
 from .reconstruction import reconstruction_errors
 from .schema import MARGINAL, NEAREST_CLASS, PER_CLASS_MEAN, SummaryRow, summary_row
@@ -12,7 +13,7 @@ from .tables import read_stage, succeeded
 
 
 def reduce_outliers(context: ReduceContext) -> list[SummaryRow]:
-    """AUC by likelihood, by reconstruction and by 1-NN, each outlier group against the inliers.
+    """AUC by each likelihood, by reconstruction and by 1-NN, outlier groups against the inliers.
 
     The marginal (or the nearest class) where both groups have every class, and per class mean for
     every class-conditional generator; the two are never mixed in one AUC.
@@ -21,51 +22,46 @@ def reduce_outliers(context: ReduceContext) -> list[SummaryRow]:
     if inliers is None:
         return []
     rows = []
-    for stage, column, method in (
-        ("likelihood", "log_likelihood", "likelihood"),
-        ("inversion", "mse", "reconstruction"),
-    ):
-        frame = read_stage(context.run_dir, stage, [column])
-        if frame is None:
-            continue
+    for scores in read_scores(context.run_dir):
         for generator in context.generators:
-            groups = group_values(context, frame, column, generator)
+            groups = group_values(context, scores.frame, scores.column, generator)
             for outliers in context.with_role("outlier"):
                 if inliers.name in groups and outliers.name in groups:
                     pair = groups[inliers.name], groups[outliers.name]
-                    rows += _pooled(context, generator, method, *pair)
-                    rows += _per_class(context, generator, method, *pair)
+                    rows += _pooled(context, generator, scores, *pair)
+                    rows += _per_class(context, generator, scores, *pair)
     return rows + _neighbours(context, inliers)
 
 
 def _pooled(
     context: ReduceContext,
     generator: GeneratorInfo,
-    method: str,
+    scores: Scores,
     inliers: GroupValues,
     outliers: GroupValues,
 ) -> list[SummaryRow]:
     if not (inliers.has_every_class and outliers.has_every_class):
         return []
-    if method == "likelihood":
+    if scores.method == "likelihood":
         condition: str | None = MARGINAL
-        scores = [-values.log_density(MARGINAL) for values in (inliers, outliers)]
+        pair = [-values.log_density(MARGINAL) for values in (inliers, outliers)]
     else:
         condition = NEAREST_CLASS if inliers.conditional else None
-        scores = [reconstruction_errors(values)[condition] for values in (inliers, outliers)]
-    if min(len(group) for group in scores) == 0:
+        pair = [reconstruction_errors(values)[condition] for values in (inliers, outliers)]
+    if min(len(group) for group in pair) == 0:
         return []
     names = (generator.name, outliers.group.name, inliers.group.name)
-    seed = context.seed_of("auc", method, condition, *names)
-    result = marginal_auc(scores[0], scores[1], seed, resamples=context.resamples)
+    seed = context.seed_of("auc", scores.method, condition, *names)
+    result = marginal_auc(pair[0], pair[1], seed, resamples=context.resamples)
     return [
         summary_row(
-            f"outlier_auc_{method}",
+            f"outlier_auc_{scores.method}",
             result.interval,
             generator=generator.name,
             condition=condition,
             group=outliers.group.name,
             against=inliers.group.name,
+            estimator=scores.estimator,
         )
     ]
 
@@ -73,13 +69,12 @@ def _pooled(
 def _per_class(
     context: ReduceContext,
     generator: GeneratorInfo,
-    method: str,
+    scores: Scores,
     inliers: GroupValues,
     outliers: GroupValues,
 ) -> list[SummaryRow]:
     if not inliers.conditional:
         return []
-    sign = -1.0 if method == "likelihood" else 1.0
     kept = ~np.isnan(inliers.own)
     evaluated = ~np.isnan(outliers.by_class).all(axis=1)
     classes_in = np.unique(inliers.own_class[kept])
@@ -88,20 +83,21 @@ def _per_class(
         return []
     names = (generator.name, outliers.group.name, inliers.group.name)
     result = per_class_auc(
-        sign * inliers.own[kept],
+        -scores.sign * inliers.own[kept],
         inliers.own_class[kept],
-        sign * outliers.by_class[evaluated],
-        context.seed_of("auc", method, PER_CLASS_MEAN, *names),
+        -scores.sign * outliers.by_class[evaluated],
+        context.seed_of("auc", scores.method, PER_CLASS_MEAN, *names),
         resamples=context.resamples,
     )
     return [
         summary_row(
-            f"outlier_auc_{method}",
+            f"outlier_auc_{scores.method}",
             result.interval,
             generator=generator.name,
             condition=PER_CLASS_MEAN,
             group=outliers.group.name,
             against=inliers.group.name,
+            estimator=scores.estimator,
         )
     ]
 

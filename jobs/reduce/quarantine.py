@@ -6,9 +6,15 @@ import pandas as pd
 
 from ...workers.schema import SCHEMAS, STATUS_OK
 from .context import ReduceContext
+from .densities import read_scores
 from .groups import group_values
 from .schema import SummaryRow, exact, summary_row
 from .tables import read_stage
+
+_INCOMPLETE = {
+    "likelihood": "incomplete_images_likelihood",
+    "reconstruction": "incomplete_images_inversion",
+}
 
 
 def reduce_quarantine(context: ReduceContext) -> list[SummaryRow]:
@@ -18,19 +24,17 @@ def reduce_quarantine(context: ReduceContext) -> list[SummaryRow]:
         frame = read_stage(context.run_dir, stage)
         if frame is not None:
             rows += _failed(stage, frame)
-    for stage, column in (("likelihood", "log_likelihood"), ("inversion", "mse")):
-        frame = read_stage(context.run_dir, stage, [column])
-        if frame is None:
-            continue
+    for scores in read_scores(context.run_dir):
         for generator in context.generators:
-            for values in group_values(context, frame, column, generator).values():
+            for values in group_values(context, scores.frame, scores.column, generator).values():
                 if values.conditional and values.has_every_class:
                     rows.append(
                         summary_row(
-                            f"incomplete_images_{stage}",
+                            _INCOMPLETE[scores.method],
                             exact(values.incomplete, len(values.image_id)),
                             generator=generator.name,
                             group=values.group.name,
+                            estimator=scores.estimator,
                         )
                     )
     return rows

@@ -6,6 +6,8 @@ import pyarrow as pa
 
 from .classification import reduce_classification
 from .context import ReduceContext
+from .convergence import reduce_convergence
+from .estimator_gap import reduce_estimator_gap
 from .health import reduce_health
 from .likelihood import reduce_likelihood
 from .outliers import reduce_outliers
@@ -23,6 +25,8 @@ REDUCERS: tuple[Reducer, ...] = (
     reduce_classification,
     reduce_typicality,
     reduce_health,
+    reduce_convergence,
+    reduce_estimator_gap,
     reduce_quarantine,
 )
 

@@ -19,12 +19,16 @@ PER_CLASS_MEAN = "per class mean"  # a statistic of each class, averaged over cl
 NEAREST_CLASS = "nearest class"  # the smallest reconstruction error over classes
 EVERY_CLASS = "every class"  # a choice among the classes
 
+# What the convergence stage doubles; a value of the column ``against`` there.
+DOUBLED = ("transitions", "chains", "restarts")
+
 _COLUMNS: "list[pa.Field[pa.DataType]]" = [
     pa.field("metric", pa.string(), nullable=False),
     pa.field("generator", pa.string()),
     pa.field("condition", pa.string()),
     pa.field("group", pa.string()),
     pa.field("against", pa.string()),
+    pa.field("estimator", pa.string()),
     pa.field("value", pa.float64()),
     pa.field("low", pa.float64()),
     pa.field("high", pa.float64()),
@@ -76,12 +80,27 @@ METRICS: dict[str, Metric] = {
     "acceptance": Metric("mean Metropolis acceptance over transitions and chains", "none"),
     "step_size": Metric("median of the chains' last step sizes", "none"),
     "effective_sample_size": Metric("mean effective number of chains in the estimate", "higher"),
+    "evaluations": Metric("mean generator evaluations of an image under one class", "lower"),
+    "best_chain_share": Metric(
+        "mean share of an estimate's weight that its best chain carries; 1/C at the least", "lower"
+    ),
+    "settled_share": Metric("share of estimates that settled within the tolerance", "higher"),
+    "modes": Metric("mean number of distinct modes that the search left, guided only", "none"),
+    "prior_won_share": Metric(
+        "share of estimates whose best chain started from the prior, not a mode, guided only",
+        "lower",
+    ),
     "sandwich_gap": Metric("upper - lower bound on simulated images, nats, mean", "lower"),
-    "sandwich_gap_bits_per_dim": Metric("the same in bits per dimension", "lower"),
+    "sandwich_gap_median": Metric("the same, median over images", "lower"),
+    "sandwich_gap_bits_per_dim": Metric("the mean in bits per dimension", "lower"),
     "doubling_change": Metric(
-        "mean change of ln p(x) when the transitions are doubled, nats", "lower"
+        "mean change of ln p(x), nats, when what `against` names is doubled", "lower"
     ),
     "doubling_change_max": Metric("the largest such change of an image, nats", "lower"),
+    "estimator_gap": Metric(
+        "ln p(x) by `estimator` - by the one `against` names, nats, mean over images", "none"
+    ),
+    "estimator_gap_median": Metric("the same, median over images", "none"),
     "incomplete_images_likelihood": Metric(
         "images that leave the marginal because a class failed", "lower"
     ),
@@ -97,13 +116,17 @@ METRICS: dict[str, Metric] = {
 
 @dataclass(frozen=True)
 class SummaryRow:
-    """One row of the summary; ``n`` counts the images of ``group`` that the value rests on."""
+    """One row of the summary; ``n`` counts the images of ``group`` that the value rests on.
+
+    ``estimator`` is that of the densities behind the value, None where there are none.
+    """
 
     metric: str
     generator: str | None
     condition: str | None
     group: str | None
     against: str | None
+    estimator: str | None
     value: float
     low: float
     high: float
@@ -118,6 +141,7 @@ def summary_row(
     condition: str | None = None,
     group: str | None = None,
     against: str | None = None,
+    estimator: str | None = None,
 ) -> SummaryRow:
     """A row from an estimate with its interval."""
     return SummaryRow(
@@ -126,6 +150,7 @@ def summary_row(
         condition,
         group,
         against,
+        estimator,
         interval.value,
         interval.low,
         interval.high,

@@ -12,6 +12,10 @@ from ...workers.schema import KEY_COLUMNS, SCHEMA_VERSION, SCHEMAS, STATUS_OK
 
 NO_CLASS = -1
 
+# An item is an image under a condition, and in these tables, what was done to it.
+_ITEM = ("generator", "condition", "image_id")
+_REPEATED_BY: dict[str, tuple[str, ...]] = {"convergence": ("estimator", "varied")}
+
 
 class RunTableError(ValueError):
     """A run's tables contradict themselves, the spec or this version's schema."""
@@ -34,7 +38,8 @@ def stage_dataset(run_dir: Path, stage: str) -> ds.Dataset | None:
 def read_stage(run_dir: Path, stage: str, columns: Sequence[str] = ()) -> pd.DataFrame | None:
     """Key columns, ``status`` and ``columns`` of a stage, one row an item; None if it has none.
 
-    A missing ``condition`` or ``label`` is -1; a column of lists holds arrays.
+    A missing ``condition`` or ``label`` is -1; a column of lists holds arrays. ``convergence`` has
+    several rows an item and brings the columns that tell them apart, ``estimator`` and ``varied``.
 
     Raises:
         RunTableError: parts that do not belong, or an item that is there twice.
@@ -42,11 +47,13 @@ def read_stage(run_dir: Path, stage: str, columns: Sequence[str] = ()) -> pd.Dat
     dataset = stage_dataset(run_dir, stage)
     if dataset is None:
         return None
-    table = dataset.to_table(columns=[*KEY_COLUMNS, "status", *columns])
+    repeated_by = _REPEATED_BY.get(stage, ())
+    wanted = dict.fromkeys([*KEY_COLUMNS, "status", *repeated_by, *columns])
+    table = dataset.to_table(columns=list(wanted))
     frame: pd.DataFrame = table.to_pandas()
     for key in ("condition", "label"):
         frame[key] = frame[key].fillna(NO_CLASS).astype(np.int64)
-    _refuse_duplicates(frame, run_dir / stage)
+    _refuse_duplicates(frame, repeated_by, run_dir / stage)
     return frame
 
 
@@ -73,9 +80,10 @@ def _check_part(part: Path, stage: str) -> None:
         raise RunTableError(f"{part} holds rows of stage {owner}, expected {stage}")
 
 
-def _refuse_duplicates(frame: pd.DataFrame, folder: Path) -> None:
-    key = ["generator", "condition", "image_id"]
-    twice = frame[frame.duplicated(key)]
+def _refuse_duplicates(frame: pd.DataFrame, repeated_by: tuple[str, ...], folder: Path) -> None:
+    # A row that failed does not say which of an item's repetitions it is.
+    told_apart = frame.dropna(subset=list(repeated_by)) if repeated_by else frame
+    twice = told_apart[told_apart.duplicated([*_ITEM, *repeated_by])]
     if len(twice):
         first = twice.iloc[0]
         raise RunTableError(

@@ -5,26 +5,29 @@ strict. Against ``generated`` ones it is what Friedman and Weiss did: noise-free
 about D/2 nats more density than samples with noise. Both are reported under their names.
 """
 
+from dataclasses import replace
+
 from ...core.statistics.typicality import assess_typicality, typical_band
 from .context import GeneratorInfo, ReduceContext
+from .densities import read_densities
 from .groups import GroupValues, common_density, density_conditions, group_values
 from .schema import SummaryRow, exact, summary_row
-from .tables import read_stage
 
 MINIMUM_SAMPLES = 4
 
 
 def reduce_typicality(context: ReduceContext) -> list[SummaryRow]:
     """Every group against each reference: deviation, verdict, and the reference's band."""
-    frame = read_stage(context.run_dir, "likelihood", ["log_likelihood"])
-    if frame is None:
-        return []
     rows = []
-    for generator in context.generators:
-        groups = group_values(context, frame, "log_likelihood", generator)
-        for reference in context.references:
-            if reference.name in groups:
-                rows += _against(context, generator, groups, groups[reference.name])
+    for densities in read_densities(context.run_dir, ["log_likelihood"]):
+        for generator in context.generators:
+            groups = group_values(context, densities.frame, "log_likelihood", generator)
+            for reference in context.references:
+                if reference.name in groups:
+                    rows += [
+                        replace(row, estimator=densities.estimator)
+                        for row in _against(context, generator, groups, groups[reference.name])
+                    ]
     return rows
 
 

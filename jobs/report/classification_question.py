@@ -32,6 +32,11 @@ def classifies_as_well(
     return Verdict("classifies", question, "yes", tuple(findings)) if findings else None
 
 
+def matches_neighbours(difference: Estimate) -> Answer:
+    """Whether an accuracy is at least the nearest neighbour's, by their paired difference."""
+    return "yes" if difference.low >= 0 else "no" if difference.high < 0 else "undecided"
+
+
 def _accuracy_finding(
     summary: Summary,
     generator: GeneratorInfo,
@@ -51,10 +56,9 @@ def _accuracy_finding(
         plain: Answer = "yes" if side == "above" else "no" if side == "below" else "undecided"
         sentence = f"{words} (chance {number(100 * chance)}%, N = {accuracy.n}; no 1-NN baseline)."
         return Finding(f"{group.name} by {method}", plain, sentence)
-    answer: Answer = "yes" if difference.low >= 0 else "no" if difference.high < 0 else "undecided"
     sentence = (
         f"{words}, 1-NN in pixels has {baseline.scaled(100).fixed(1)}%: a difference of "
         f"{difference.scaled(100).fixed(1)} points (chance {number(100 * chance)}%, "
         f"N = {accuracy.n})."
     )
-    return Finding(f"{group.name} by {method}", answer, sentence)
+    return Finding(f"{group.name} by {method}", matches_neighbours(difference), sentence)

@@ -6,10 +6,9 @@ import numpy as np
 from matplotlib.figure import Figure as Canvas
 
 from ..reduce.context import GeneratorInfo, ReduceContext
-from ..reduce.health import doubling_changes
 from ..reduce.schema import MARGINAL, NEAREST_CLASS, PER_CLASS_MEAN
 from ..reduce.tables import list_means, read_stage, succeeded
-from .figure import Figure, bare, draw, group_colours, label
+from .figure import Figure, bare, draw, label
 from .summary import Estimate, Summary
 
 _WIDTH = 5.4
@@ -61,47 +60,6 @@ def auc_figure(context: ReduceContext, generator: GeneratorInfo, summary: Summar
         f"AUC of outlier detection: {words}. Chance is 0.5.",
         f"Can the score tell outliers from {context.inliers.name} images? 95% bootstrap intervals "
         "over images; left of the dashed line the ranking is upside down.",
-        paint,
-    )
-
-
-def doubling_figure(context: ReduceContext, generator: GeneratorInfo) -> Figure | None:
-    """Change of ln p of every sampled image when the transitions are doubled, by group."""
-    base = read_stage(context.run_dir, "likelihood", ["log_likelihood"])
-    doubled = read_stage(context.run_dir, "convergence", ["log_likelihood"])
-    if base is None or doubled is None:
-        return None
-    changes = doubling_changes(base, doubled)
-    changes = changes[changes["generator"] == generator.name]
-    by_group = {
-        group.name: changes.loc[changes["group"] == group.name, "change"].to_numpy(np.float64)
-        for group in context.groups
-    }
-    by_group = {name: values for name, values in by_group.items() if len(values)}
-    if not by_group:
-        return None
-    colours = group_colours(list(context.groups))
-
-    def paint(canvas: Canvas) -> None:
-        axes = canvas.subplots()
-        for row, (name, values) in enumerate(by_group.items()):
-            spread = np.linspace(-0.16, 0.16, len(values)) if len(values) > 1 else [0.0]
-            axes.scatter(
-                values, row + np.asarray(spread), s=14, color=colours[name], alpha=0.6, lw=0
-            )
-            axes.plot([values.mean()] * 2, [row - 0.3, row + 0.3], color="#22262c", lw=1.4)
-        axes.axvline(0, color="#8a8f98", lw=1, ls=(0, (4, 3)))
-        axes.set_yticks(range(len(by_group)), [label(name) for name in by_group])
-        axes.invert_yaxis()
-        axes.set_xlabel("change of ln p(x) with twice the transitions, nats")
-        bare(axes)
-
-    words = ", ".join(f"{name} {values.mean():.2f}" for name, values in by_group.items())
-    return draw(
-        _WIDTH,
-        0.8 + 0.36 * len(by_group),
-        f"Change of the log density of single images with twice the transitions. Means: {words}.",
-        "Each dot is an image, the bar its group's mean. Right of 0 the estimate is still rising.",
         paint,
     )
 

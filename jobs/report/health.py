@@ -1,8 +1,14 @@
-"""Plain words on how far the likelihood estimates can be trusted."""
+"""Plain words on how far the likelihood estimates can be trusted.
+
+Every function speaks of the estimator of the summary that it is given.
+"""
 
 from ..reduce.context import GeneratorInfo, ReduceContext
+from ..reduce.schema import DOUBLED
 from .summary import Estimate, Summary, number
 from .verdict import SETTLED_NATS
+
+Changes = dict[str, tuple[Estimate, Estimate]]
 
 
 def sandwich_sentences(summary: Summary, context: ReduceContext, generator: str) -> list[str]:
@@ -12,40 +18,66 @@ def sandwich_sentences(summary: Summary, context: ReduceContext, generator: str)
         keys = {"generator": generator, "group": group.name}
         nats = summary.find("sandwich_gap", **keys)
         bits = summary.find("sandwich_gap_bits_per_dim", **keys)
+        middle = summary.find("sandwich_gap_median", **keys)
         if nats is not None and bits is not None:
+            typical = "" if middle is None else f" and {middle.text()} nats in the median"
             sentences.append(
                 f"On {nats.n} images simulated from the model, whose latents are known, an upper "
                 f"bound lies {nats.text()} nats ({bits.text()} bits per dimension) above the "
-                "estimate on average, with the true ln p between them in expectation. This "
-                "certificate speaks for the model's own images only."
+                f"{_named(summary)}estimate on average{typical}, with the true ln p between them "
+                "in expectation. This certificate speaks for the model's own images only."
             )
     return sentences
 
 
+def chain_sentences(
+    summary: Summary, context: ReduceContext, generator: GeneratorInfo
+) -> list[str]:
+    """What the chains say: how they agree, where the best started, and how many rows settled."""
+    sentences = []
+    shares = _by_group("best_chain_share", summary, context, generator)
+    if shares:
+        group = max(shares, key=lambda name: shares[name].value)
+        sentences.append(
+            f"The best chain of a {_named(summary)}estimate carries "
+            f"{shares[group].fixed(2)} of its weight on {group} images, the most of any group; "
+            "where that is near 1, one chain decides and the others do not confirm it."
+        )
+    return [
+        *sentences,
+        *_prior_sentences(summary, context, generator),
+        *_settled_sentences(summary, context, generator),
+    ]
+
+
 def unsettled(
     summary: Summary, context: ReduceContext, generator: GeneratorInfo
-) -> dict[str, tuple[Estimate, Estimate]]:
-    """Mean and largest change, by group, where doubling the transitions still moves ln p."""
-    found = {}
-    for group in context.groups:
-        keys = {"generator": generator.name, "group": group.name}
-        change = summary.find("doubling_change", **keys)
-        largest = summary.find("doubling_change_max", **keys)
-        if change is not None and largest is not None and abs(change.value) > SETTLED_NATS:
-            found[group.name] = (change, largest)
+) -> dict[str, Changes]:
+    """Mean and largest change by what was doubled and by group, where that still moves ln p."""
+    found: dict[str, Changes] = {}
+    for varied in DOUBLED:
+        for group in context.groups:
+            keys = {"generator": generator.name, "group": group.name, "against": varied}
+            change = summary.find("doubling_change", **keys)
+            largest = summary.find("doubling_change_max", **keys)
+            if change is not None and largest is not None and abs(change.value) > SETTLED_NATS:
+                found.setdefault(varied, {})[group.name] = (change, largest)
     return found
 
 
 def convergence_line(
     summary: Summary, context: ReduceContext, generator: GeneratorInfo
 ) -> str | None:
-    """The groups that still change when the transitions are doubled, in one line."""
-    moving = unsettled(summary, context, generator)
-    if not moving:
+    """The groups that still change when a setting is doubled, in one line."""
+    named = [
+        f"with twice the {varied} "
+        + ", ".join(f"{group} {change.text(2)}" for group, (change, _) in changes.items())
+        for varied, changes in unsettled(summary, context, generator).items()
+    ]
+    if not named:
         return None
-    named = ", ".join(f"{group} {change.text(2)}" for group, (change, _) in moving.items())
     return (
-        f"not settled: mean change of ln p with twice the transitions, nats: {named}; "
+        f"not settled: mean change of ln p, nats: {'; '.join(named)}; "
         "the report says what this does to the verdicts"
     )
 
@@ -55,23 +87,71 @@ def convergence_warnings(
 ) -> list[str]:
     """What the changes mean: for the estimates, and for findings about outliers."""
     moving = unsettled(summary, context, generator)
-    if not moving:
-        return []
-    named = "; ".join(
-        f"{group} {change.text()}, at most {number(largest.value)} (N = {change.n})"
-        for group, (change, largest) in moving.items()
-    )
-    warnings = [
-        f"With twice the transitions ln p changes, in nats, on average by: {named}. The estimates "
-        "are lower bounds that have not settled for these groups; the true densities may be "
-        "higher by several times the change."
-    ]
-    outliers = [group.name for group in context.with_role("outlier") if group.name in moving]
+    warnings = []
+    for varied, changes in moving.items():
+        named = "; ".join(
+            f"{group} {change.text()}, at most {number(largest.value)} (N = {change.n})"
+            for group, (change, largest) in changes.items()
+        )
+        warnings.append(
+            f"With twice the {varied} ln p of the {_named(summary)}estimator changes, in nats, on "
+            f"average by: {named}. The estimates are lower bounds that have not settled for these "
+            "groups; the true densities may be higher by several times the change."
+        )
+    restless = {group for changes in moving.values() for group in changes}
+    outliers = [group.name for group in context.with_role("outlier") if group.name in restless]
     if outliers:
         warnings.append(
             f"This concerns outliers ({', '.join(outliers)}). An outlier's posterior has several "
             "modes, and chains that all miss the best one agree with each other: neither their "
-            "spread nor the sandwich gap shows it. A finding that these outliers are denser than "
-            "the data is thereby conservative; a finding that they are less dense is weakened."
+            f"spread nor the sandwich gap shows it. A finding of the {_named(summary)}estimator "
+            "that these outliers are denser than the data is thereby conservative; a finding that "
+            "they are less dense is weakened."
         )
     return warnings
+
+
+def _prior_sentences(
+    summary: Summary, context: ReduceContext, generator: GeneratorInfo
+) -> list[str]:
+    shares = _by_group("prior_won_share", summary, context, generator)
+    if not shares:
+        return []
+    group = max(shares, key=lambda name: shares[name].value)
+    if shares[group].value == 0:
+        return ["The best chain never started from the prior: always from a mode that was found."]
+    return [
+        f"The best chain had started from the prior, and not from a mode that the search found, "
+        f"in {shares[group].scaled(100).fixed(0)}% of the estimates on {group} images, the most of "
+        "any group: where this is common, the search misses what makes these images likely."
+    ]
+
+
+def _settled_sentences(
+    summary: Summary, context: ReduceContext, generator: GeneratorInfo
+) -> list[str]:
+    shares = _by_group("settled_share", summary, context, generator)
+    if not shares:
+        return []
+    group = min(shares, key=lambda name: shares[name].value)
+    if shares[group].value == 1:
+        return [f"Every {_named(summary)}estimate settled within the tolerance of the spec."]
+    return [
+        f"Of the {_named(summary)}estimates on {group} images "
+        f"{shares[group].scaled(100).fixed(0)}% settled within the tolerance of the spec, the "
+        "fewest of any group; the others stopped at its cap."
+    ]
+
+
+def _by_group(
+    metric: str, summary: Summary, context: ReduceContext, generator: GeneratorInfo
+) -> dict[str, Estimate]:
+    found = {
+        group.name: summary.find(metric, generator=generator.name, group=group.name)
+        for group in context.groups
+    }
+    return {group: estimate for group, estimate in found.items() if estimate is not None}
+
+
+def _named(summary: Summary) -> str:
+    return "" if summary.estimator is None else f"{summary.estimator} "

@@ -1,12 +1,12 @@
 """Is the manifold nearer to outliers than to the data, and are outliers denser?"""
 
 from ..reduce.context import GeneratorInfo, ReduceContext
-from ..reduce.schema import MARGINAL, NEAREST_CLASS, OWN, PER_CLASS_MEAN
+from ..reduce.schema import DOUBLED, MARGINAL, NEAREST_CLASS, OWN, PER_CLASS_MEAN
 from .summary import Estimate, Summary, number
 from .verdict import SETTLED_NATS, Answer, Finding, Verdict, decide
 
 CHANCE = 0.5
-# What is left of the error after doubling T may be several times the change that doubling made.
+# The error that is left after doubling a setting may be several times the change that it made.
 REMAINING_ERROR_FACTOR = 10.0
 
 
@@ -53,41 +53,59 @@ def denser_outliers(
 def _after_convergence(
     summary: Summary, generator: GeneratorInfo, outliers: str, inliers: str, answer: Answer
 ) -> tuple[Answer, str]:
-    """What the change on doubling T does to an answer about density.
+    """What the changes on doubling a setting do to an answer about density.
 
     The estimate is a lower bound that rises: a group that still rises may in truth be denser by
-    several times the change.
+    several times the change. The setting that speaks most against the answer is the one told.
     """
-    changes = {}
-    means = {}
-    for group in (outliers, inliers):
-        found = summary.find("doubling_change", generator=generator.name, group=group)
-        average = summary.find(
+    means = [
+        summary.find(
             "log_likelihood_mean",
             generator=generator.name,
             group=group,
             conditions=(OWN, MARGINAL),
         )
-        if found is None or average is None:
-            return answer, ""
-        changes[group], means[group] = found, average
-    rising = changes[outliers].value - changes[inliers].value
-    gap = means[inliers].value - means[outliers].value
-    if max(abs(change.value) for change in changes.values()) <= SETTLED_NATS:
+        for group in (outliers, inliers)
+    ]
+    moving = _moving(summary, generator, outliers, inliers)
+    if means[0] is None or means[1] is None or not moving:
         return answer, ""
+    gap = means[1].value - means[0].value
+
+    def against_answer(varied: str) -> float:
+        rising = moving[varied][0].value - moving[varied][1].value
+        return {"yes": -rising, "no": rising, "undecided": abs(rising)}[answer]
+
+    varied = max(moving, key=against_answer)
     moved = (
-        f" With twice the transitions the mean ln p of {outliers} changes by "
-        f"{changes[outliers].text()} nats, that of {inliers} by {changes[inliers].text()}"
+        f" With twice the {varied} the mean ln p of {outliers} changes by "
+        f"{moving[varied][0].text()} nats, that of {inliers} by {moving[varied][1].text()}"
     )
-    against_answer = {"yes": -rising, "no": rising, "undecided": abs(rising)}[answer]
-    if answer == "yes" and rising > 0:
+    if answer == "yes" and against_answer(varied) < 0:
         return answer, moved + ": outliers are underestimated, so the finding is conservative."
-    if against_answer * REMAINING_ERROR_FACTOR > abs(gap):
+    if against_answer(varied) * REMAINING_ERROR_FACTOR > abs(gap):
         return "undecided", (
             f"{moved}, against {number(abs(gap))} nats between their means: the estimates have "
-            "not settled enough to decide; run more transitions."
+            f"not settled enough to decide; run more {varied}."
         )
     return answer, moved + f", little against the {number(abs(gap))} nats between their means."
+
+
+def _moving(
+    summary: Summary, generator: GeneratorInfo, outliers: str, inliers: str
+) -> dict[str, tuple[Estimate, Estimate]]:
+    """Changes of both groups by what was doubled, where that still moves one of them."""
+    moving = {}
+    for varied in DOUBLED:
+        first, second = (
+            summary.find("doubling_change", generator=generator.name, group=group, against=varied)
+            for group in (outliers, inliers)
+        )
+        if first is None or second is None:
+            continue
+        if max(abs(first.value), abs(second.value)) > SETTLED_NATS:
+            moving[varied] = (first, second)
+    return moving
 
 
 def _aucs(

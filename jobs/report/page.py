@@ -10,23 +10,24 @@ import pyarrow as pa
 import yaml
 
 from ..reduce.context import GeneratorInfo, ReduceContext
-from .estimates_figure import auc_figure, doubling_figure, tuning_figure
+from ..reduce.densities import trusted_estimator
+from .density_tables import density_table, doubling_table, health_table, typicality_table
+from .estimates_figure import auc_figure, tuning_figure
+from .estimators import estimator_rules, estimator_sentences, findings_table, gap_table
 from .figure import Figure
-from .health import convergence_warnings, sandwich_sentences
+from .health import chain_sentences, convergence_warnings, sandwich_sentences
 from .histograms import density_histograms, error_histogram
 from .pictures import Render, reconstruction_pictures
+from .strips_figure import doubling_figures, gap_figure
 from .summary import Summary
 from .tables import (
     Table,
     accuracy_table,
-    density_table,
     failure_counts,
     failure_list,
     group_table,
-    health_table,
     outlier_table,
     reconstruction_table,
-    typicality_table,
 )
 from .verdict import Verdict
 from .verdicts import judge
@@ -71,7 +72,7 @@ class GeneratorReport:
 
 def write_report(context: ReportContext) -> str:
     """The report as one self-contained HTML page."""
-    summary = Summary(context.summary)
+    summary = Summary(context.summary, trusted_estimator(context.reduce.run_dir))
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -99,7 +100,16 @@ def write_report(context: ReportContext) -> str:
 def _generator_report(
     context: ReportContext, summary: Summary, generator: GeneratorInfo
 ) -> GeneratorReport:
-    makers = (_manifold, _pictures, _density, _outliers, _classification, _typicality, _health)
+    makers = (
+        _manifold,
+        _pictures,
+        _density,
+        _outliers,
+        _classification,
+        _typicality,
+        _estimators,
+        _health,
+    )
     sections = [maker(context, summary, generator) for maker in makers]
     return GeneratorReport(
         generator,
@@ -138,8 +148,9 @@ def _density(context: ReportContext, summary: Summary, generator: GeneratorInfo)
         "How dense are the groups?",
         [
             "ln p(x) of the generator with Gaussian observation noise, by annealed importance "
-            "sampling: a lower bound, stochastic, tight as the number of transitions grows. "
-            + _density_rule(generator)
+            "sampling: a lower bound on average, stochastic, tight as the number of transitions "
+            "grows. " + _density_rule(generator),
+            *estimator_rules(summary),
         ],
         density_histograms(context.reduce, generator, summary),
         _present(density_table(context.reduce, generator, summary)),
@@ -201,21 +212,54 @@ def _typicality(context: ReportContext, summary: Summary, generator: GeneratorIn
     )
 
 
+def _estimators(context: ReportContext, summary: Summary, generator: GeneratorInfo) -> Section:
+    return Section(
+        "estimators",
+        "Does the estimator matter?",
+        [
+            "The same images by both estimators. Each gives on average no more than the true "
+            "ln p, so where they differ by more than chance the higher one is nearer to it.",
+            *estimator_sentences(context.reduce, generator, summary),
+        ],
+        _present(gap_figure(context.reduce, generator)),
+        [
+            *_present(gap_table(context.reduce, generator, summary)),
+            *_present(findings_table(context.reduce, generator, summary)),
+        ],
+    )
+
+
 def _health(context: ReportContext, summary: Summary, generator: GeneratorInfo) -> Section:
+    sides = [summary.under(estimator) for estimator in summary.estimators]
     return Section(
         "health",
         "Can the densities be trusted?",
         [
-            *sandwich_sentences(summary, context.reduce, generator.name),
-            "For the other groups there is only one test: estimate again with twice the "
-            "transitions T and see what changes.",
+            *[
+                sentence
+                for each in sides
+                for sentence in (
+                    *sandwich_sentences(each, context.reduce, generator.name),
+                    *chain_sentences(each, context.reduce, generator),
+                )
+            ],
+            "For the groups that are not simulated there is one more test: estimate again with "
+            "one setting doubled (transitions, chains, restarts of the search for modes) and see "
+            "what changes.",
         ],
         [
-            *_present(doubling_figure(context.reduce, generator)),
+            *doubling_figures(context.reduce, generator),
             *_present(tuning_figure(context.reduce, generator)),
         ],
-        _present(health_table(context.reduce, generator, summary)),
-        convergence_warnings(summary, context.reduce, generator),
+        [
+            *_present(health_table(context.reduce, generator, summary)),
+            *_present(doubling_table(context.reduce, generator, summary)),
+        ],
+        [
+            warning
+            for each in sides
+            for warning in convergence_warnings(each, context.reduce, generator)
+        ],
     )
 
 

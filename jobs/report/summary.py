@@ -46,12 +46,27 @@ class Estimate:
 
 
 class Summary:
-    """The summary table by its keys."""
+    """The summary table by its keys, densities being those of one ``estimator``.
 
-    def __init__(self, table: pa.Table) -> None:
+    None asks for densities that name no estimator; what rests on no density is always there.
+    """
+
+    def __init__(self, table: pa.Table, estimator: str | None = None) -> None:
+        self.estimator = estimator
+        self._table = table
         self._rows: dict[str, list[dict[str, object]]] = {}
         for row in table.to_pylist():
             self._rows.setdefault(str(row["metric"]), []).append(row)
+
+    @property
+    def estimators(self) -> list[str | None]:
+        """This summary's estimator, and after it the others that the table has."""
+        others = dict.fromkeys(self._table["estimator"].to_pylist())
+        return [self.estimator, *[name for name in others if name not in (None, self.estimator)]]
+
+    def under(self, estimator: str | None) -> "Summary":
+        """The same table with the densities of another estimator."""
+        return Summary(self._table, estimator)
 
     def find(
         self,
@@ -69,7 +84,8 @@ class Summary:
         for condition in conditions:
             for row in self._rows.get(metric, []):
                 if (
-                    row["generator"] == generator
+                    row["estimator"] in (None, self.estimator)
+                    and row["generator"] == generator
                     and row["group"] == group
                     and against in (ANY, row["against"])
                     and condition in (ANY, row["condition"])

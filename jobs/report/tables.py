@@ -103,116 +103,12 @@ def reconstruction_table(
             summary.find(metric, **keys, conditions=conditions)
             for metric in ("reconstruction_ratio", "psnr_of_mean_mse", "psnr_mean")
         ]
-        rows.append([group.name, middle.text(), *[_text(value) for value in found], _n(middle)])
+        rows.append([group.name, middle.text(), *[text(value) for value in found], _n(middle)])
     if not rows:
         return None
     return Table(
         "Reconstruction by inversion" + (", each image under its own class" * _classes(generator)),
         ["group", "median MSE", "× generated", "PSNR of mean MSE, dB", "mean PSNR, dB", "N"],
-        rows,
-    )
-
-
-def density_table(
-    context: ReduceContext, generator: GeneratorInfo, summary: Summary
-) -> Table | None:
-    """Mean log density and bits per dimension of every group, by density."""
-    rows = []
-    for group in context.groups:
-        for condition in (MARGINAL, OWN):
-            keys = {"generator": generator.name, "group": group.name}
-            nats = summary.find("log_likelihood_mean", **keys, conditions=(condition,))
-            bits = summary.find("bits_per_dim", **keys, conditions=(condition,))
-            if nats is not None:
-                rows.append([group.name, condition, nats.text(4), _text(bits), _n(nats)])
-    if not rows:
-        return None
-    variance = summary.find("variance", generator=generator.name)
-    under = "" if variance is None else f", σ² = {number(variance.value)}"
-    return Table(
-        f"Mean log density on [0, 1]{under}; bits per dimension are higher for denser images",
-        ["group", "density", "mean ln p, nats", "bits/dim", "N"],
-        rows,
-    )
-
-
-def typicality_table(
-    context: ReduceContext, generator: GeneratorInfo, summary: Summary
-) -> Table | None:
-    """Deviation of every group from each reference's typical mean."""
-    rows = []
-    for reference in context.references:
-        for group in context.groups:
-            keys = {"generator": generator.name, "group": group.name, "against": reference.name}
-            deviation = summary.find("typicality_deviation", **keys, conditions=(MARGINAL, OWN))
-            if deviation is None:
-                continue
-            shared = (deviation.condition,)
-            epsilon = summary.find(
-                "typicality_epsilon",
-                generator=generator.name,
-                group=reference.name,
-                conditions=shared,
-            )
-            atypical = summary.find("typicality_atypical", **keys, conditions=shared)
-            rows.append(
-                [
-                    group.name,
-                    reference.name,
-                    deviation.condition or MISSING,
-                    deviation.text(),
-                    MISSING if epsilon is None else f"±{number(epsilon.value)}",
-                    MISSING if atypical is None else ("yes" if atypical.value else "no"),
-                    _n(deviation),
-                ]
-            )
-    if not rows:
-        return None
-    return Table(
-        f"Mean ln p of a group minus the typical mean, nats; bands for {context.typical_set_size} "
-        "images at a time, 95%",
-        ["group", "against", "density", "deviation", "typical band", "atypical", "N"],
-        rows,
-    )
-
-
-def health_table(
-    context: ReduceContext, generator: GeneratorInfo, summary: Summary
-) -> Table | None:
-    """Acceptance, step size, sample size and the change on doubling T, by group."""
-    rows = []
-    for group in context.groups:
-        keys = {"generator": generator.name, "group": group.name}
-        acceptance = summary.find("acceptance", **keys)
-        if acceptance is None:
-            continue
-        found = [
-            summary.find(metric, **keys)
-            for metric in ("step_size", "effective_sample_size", "doubling_change")
-        ]
-        largest = summary.find("doubling_change_max", **keys)
-        rows.append(
-            [
-                group.name,
-                acceptance.fixed(2),
-                *[_text(value) for value in found],
-                MISSING if largest is None else number(largest.value),
-                _n(acceptance),
-            ]
-        )
-    if not rows:
-        return None
-    return Table(
-        "Annealed importance sampling, mean over images (step size: median of the last ones)",
-        [
-            "group",
-            "acceptance",
-            "step size",
-            "effective chains",
-            "change at 2T, nats",
-            "largest change",
-            "N",
-        ],
         rows,
     )
 
@@ -275,7 +171,8 @@ def _classes(generator: GeneratorInfo) -> bool:
     return generator.num_classes > 0
 
 
-def _text(estimate: Estimate | None) -> str:
+def text(estimate: Estimate | None) -> str:
+    """The estimate, or a dash where there is none."""
     return MISSING if estimate is None else estimate.text()
 
 

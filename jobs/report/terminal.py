@@ -8,6 +8,8 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from ..reduce.context import ReduceContext
+from ..reduce.densities import trusted_estimator
+from .estimators import gap_line
 from .health import convergence_line
 from .summary import Summary
 from .tables import Table, accuracy_table, outlier_table
@@ -18,7 +20,7 @@ _COLOURS = {"good": "green", "bad": "red", "open": "yellow"}
 
 def terminal_summary(context: ReduceContext, table: pa.Table) -> RenderableType:
     """Verdicts with their numbers, AUC and accuracy tables, and warnings, for each generator."""
-    summary = Summary(table)
+    summary = Summary(table, trusted_estimator(context.run_dir))
     parts: list[RenderableType] = []
     for generator in context.generators:
         parts.append(Text(f"\n{generator.name}", style="bold"))
@@ -37,6 +39,9 @@ def terminal_summary(context: ReduceContext, table: pa.Table) -> RenderableType:
         ):
             if found is not None:
                 parts.append(_rich_table(found))
+        gaps = gap_line(summary, context, generator)
+        if gaps is not None:
+            parts.append(Text(f"  {gaps}"))
         line = convergence_line(summary, context, generator)
         if line is not None:
             parts.append(Text(f"! {line}", style="yellow"))

@@ -1,7 +1,7 @@
 """Are the data typical of the generator?"""
 
 from ..reduce.context import GeneratorInfo, GroupInfo, ReduceContext
-from .summary import Summary, number
+from .summary import Estimate, Summary, number
 from .verdict import Answer, Finding, Verdict, first_decides
 
 
@@ -18,6 +18,14 @@ def typical_data(
     findings = first_decides(findings)
     question = "Are the data typical of the generator?"
     return Verdict("typical", question, "yes", tuple(findings)) if findings else None
+
+
+def is_typical(deviation: Estimate, epsilon: Estimate) -> Answer:
+    """Whether a group's mean ln p lies in the typical band, with its whole interval."""
+    if -epsilon.value < deviation.low and deviation.high < epsilon.value:
+        return "yes"
+    outside = deviation.low > epsilon.value or deviation.high < -epsilon.value
+    return "no" if outside else "undecided"
 
 
 def _typical_finding(
@@ -39,9 +47,6 @@ def _typical_finding(
     )
     if epsilon is None:
         return None
-    inside = -epsilon.value < deviation.low and deviation.high < epsilon.value
-    outside = deviation.low > epsilon.value or deviation.high < -epsilon.value
-    answer: Answer = "yes" if inside else "no" if outside else "undecided"
     sort = (
         "samples of the model with its observation noise, the strict test"
         if reference.role == "simulated"
@@ -52,4 +57,5 @@ def _typical_finding(
         f"{deviation.text()} nats from the typical one; up to ±{number(epsilon.value)} is typical "
         f"({deviation.condition} density, N = {deviation.n} and {epsilon.n})."
     )
+    answer = is_typical(deviation, epsilon)
     return Finding(f"{group.name} against {reference.name}", answer, sentence)

@@ -74,8 +74,9 @@ def test_page_is_self_contained_and_complete(synthetic_run: Callable[..., Any]) 
     assert "script" not in page.tags
     assert "url(" not in html
     assert "@import" not in html
-    # Two histograms, five mosaics, AUCs, the change on doubling T, the tuned step sizes.
-    assert len(page.images) == 10
+    # Two histograms, five mosaics, AUCs, the gap between the estimators, the changes on doubling
+    # of each, the tuned step sizes.
+    assert len(page.images) == 12
     assert all(len(image["alt"]) > 20 for image in page.images)
     targets = {link[1:] for link in page.links if link.startswith("#")}
     assert targets <= set(page.identifiers)
@@ -116,12 +117,13 @@ def test_the_same_run_gives_the_same_page(synthetic_run: Callable[..., Any]) -> 
 def test_hostile_text_is_escaped(synthetic_run: Callable[..., Any]) -> None:
     attack = '<script>alert("x")</script><img src=http://evil/ onerror=x>$\\frac'
     run = synthetic_run()
-    for stage in ("images", "inversion", "likelihood", "convergence", "neighbours"):
+    for stage in run.rows:
         for row in run.rows[stage]:
-            if row["group"] == "natural_patches":
+            if row.get("group") == "natural_patches":
                 row["group"] = attack
                 row["image_id"] = row["image_id"] + attack
-                row["source"] = attack
+                if stage == "images":
+                    row["source"] = attack
     failed = next(row for row in run.rows["likelihood"] if row["group"] == attack)
     failed |= {"status": "failed", "error": attack}
     for column in ("log_likelihood", "acceptance", "step_size", "effective_sample_size"):
@@ -136,7 +138,7 @@ def test_hostile_text_is_escaped(synthetic_run: Callable[..., Any]) -> None:
     page = Page(html)
     assert "script" not in page.tags
     assert all(link.startswith(("data:", "#")) for link in page.links)
-    assert len(page.images) == 10
+    assert len(page.images) == 12
     assert page.text.count('<script>alert("x")</script>') > 5
 
 

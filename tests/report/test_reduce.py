@@ -18,8 +18,10 @@ CLASSES = 4
 
 
 def pick(summary: pd.DataFrame, metric: str, **keys: str | None) -> pd.Series:
-    """The one row of a metric with these keys; None asks for null."""
+    """The one row of a metric with these keys; None asks for null. Densities are guided."""
     rows = summary[summary["metric"] == metric]
+    if "estimator" not in keys:
+        rows = rows[rows["estimator"].isna() | (rows["estimator"] == "guided")]
     for key, value in keys.items():
         rows = rows[rows[key].isna() if value is None else rows[key] == value]
     assert len(rows) == 1, f"{metric} {keys}: {len(rows)} rows"
@@ -41,7 +43,7 @@ def test_summary_has_the_schema_and_only_defined_metrics(run: Any) -> None:
     assert table.schema.equals(SUMMARY)
     summary = table.to_pandas()
     assert set(summary["metric"]) == set(METRICS)
-    key = ["metric", "generator", "condition", "group", "against"]
+    key = ["metric", "generator", "condition", "group", "against", "estimator"]
     assert not summary.duplicated(key).any()
     bounded = summary[summary["low"].notna()]
     assert (bounded["low"] <= bounded["value"]).all()
@@ -134,10 +136,11 @@ def test_health(run: Any) -> None:
     assert gap["n"] == 56
     bits = pick(summary, "sandwich_gap_bits_per_dim", group="simulated")
     assert bits["value"] == pytest.approx(expected / (64 * np.log(2)))
-    change = pick(summary, "doubling_change", group="natural_patches")
-    assert change["value"] == pytest.approx(25.0)
-    assert change["n"] == 10
-    assert pick(summary, "doubling_change", group="train")["value"] == pytest.approx(0.2)
+    middle = pick(summary, "sandwich_gap_median", group="simulated")
+    gaps = [row["upper_bound"] - row["log_likelihood"] for row in bounded]
+    assert middle["value"] == pytest.approx(np.median(gaps))
+    classical = pick(summary, "sandwich_gap", group="simulated", estimator="classical")
+    assert classical["value"] != gap["value"]
     assert 0.6 < pick(summary, "acceptance", group="test")["value"] < 0.7
     assert pick(summary, "variance")["value"] == 0.01
 
@@ -158,12 +161,12 @@ def test_mixed_conditions_are_compared_under_the_own_class(
     synthetic_run: Callable[..., Any],
 ) -> None:
     run = synthetic_run("all")
-    kept = [
-        row
-        for row in run.rows["likelihood"]
-        if row["group"] != "simulated" or row["condition"] == row["label"]
-    ]
-    run.rows["likelihood"] = kept
+    for stage in ("likelihood", "comparison"):
+        run.rows[stage] = [
+            row
+            for row in run.rows[stage]
+            if row["group"] != "simulated" or row["condition"] == row["label"]
+        ]
     groups = [
         GroupInfo(g.name, g.role, "own" if g.name == "simulated" else "all")
         for g in run.context.groups
@@ -176,6 +179,7 @@ def test_mixed_conditions_are_compared_under_the_own_class(
         (summary["metric"] == "typicality_deviation")
         & (summary["group"] == "train")
         & (summary["against"] == "generated")
+        & (summary["estimator"] == "guided")
     ]
     assert as_paper["condition"].tolist() == ["marginal"]
 

@@ -87,17 +87,27 @@ def test_nearer_to_outliers(interval: tuple[float, ...], answer: str, words: str
     assert words in found.findings[0].sentence
 
 
-def densities(auc: tuple[float, ...], gap: float, rise: dict[str, float]) -> Verdict:
+def densities(
+    auc: tuple[float, ...], gap: float, rise: dict[str, float], *more: SummaryRow
+) -> Verdict:
     rows = [
         row("outlier_auc_likelihood", *auc, group="MNIST", against="test", condition="marginal"),
         row("log_likelihood_mean", 100.0 + gap, group="test", condition="own"),
         row("log_likelihood_mean", 100.0, group="MNIST", condition="own"),
     ]
     rows += [
-        row("doubling_change", change, change - 1, change + 1, group=group, condition="own")
+        row(
+            "doubling_change",
+            change,
+            change - 1,
+            change + 1,
+            group=group,
+            condition="own",
+            against="transitions",
+        )
         for group, change in rise.items()
     ]
-    return verdict("denser", *rows)
+    return verdict("denser", *rows, *more)
 
 
 def test_denser_outliers_that_still_rise_make_the_finding_conservative() -> None:
@@ -121,6 +131,19 @@ def test_a_rise_that_is_small_against_the_gap_changes_nothing() -> None:
 def test_data_that_rise_faster_weaken_the_finding_on_outliers() -> None:
     found = densities((0.1, 0.05, 0.2), -50, {"test": 20, "MNIST": 0.1})
     assert found.headline == "Not decided"
+
+
+def test_the_setting_that_speaks_most_against_the_answer_is_told() -> None:
+    restarts = [
+        row("doubling_change", change, change, change, group=group, against="restarts")
+        for group, change in {"test": 0.0, "MNIST": 8.0}.items()
+    ]
+    less_dense = ((0.9, 0.8, 0.95), 50, {"test": 30, "MNIST": 0.1})
+    # More transitions raise the data and so confirm the answer; more restarts do the reverse.
+    assert densities(*less_dense).headline == "No"
+    found = densities(*less_dense, *restarts)
+    assert found.headline == "Not decided"
+    assert "run more restarts" in found.findings[0].sentence
 
 
 def test_settled_estimates_are_left_alone() -> None:
@@ -205,12 +228,42 @@ def test_warnings_name_the_groups_and_what_it_means_for_outliers() -> None:
     summary = Summary(
         summary_table(
             [
-                row("doubling_change", 20, 15, 25, group="MNIST", condition="own"),
-                row("doubling_change_max", 55, group="MNIST", condition="own"),
-                row("doubling_change", 3, 2, 4, group="train", condition="own"),
-                row("doubling_change_max", 5, group="train", condition="own"),
-                row("doubling_change", 0.2, 0.1, 0.3, group="test", condition="own"),
-                row("doubling_change_max", 0.4, group="test", condition="own"),
+                row(
+                    "doubling_change",
+                    20,
+                    15,
+                    25,
+                    group="MNIST",
+                    condition="own",
+                    against="transitions",
+                ),
+                row(
+                    "doubling_change_max", 55, group="MNIST", condition="own", against="transitions"
+                ),
+                row(
+                    "doubling_change",
+                    3,
+                    2,
+                    4,
+                    group="train",
+                    condition="own",
+                    against="transitions",
+                ),
+                row(
+                    "doubling_change_max", 5, group="train", condition="own", against="transitions"
+                ),
+                row(
+                    "doubling_change",
+                    0.2,
+                    0.1,
+                    0.3,
+                    group="test",
+                    condition="own",
+                    against="transitions",
+                ),
+                row(
+                    "doubling_change_max", 0.4, group="test", condition="own", against="transitions"
+                ),
             ]
         )
     )
@@ -225,10 +278,26 @@ def test_warnings_name_the_groups_and_what_it_means_for_outliers() -> None:
     assert "MNIST 20" in line
 
 
+def test_each_doubled_setting_has_its_own_warning() -> None:
+    rows = [
+        row(metric, value, value, value, group="train", against=varied)
+        for varied, value in {"transitions": 2.0, "chains": 0.5, "restarts": 4.0}.items()
+        for metric in ("doubling_change", "doubling_change_max")
+    ]
+    summary = Summary(summary_table(rows))
+    transitions, restarts = convergence_warnings(summary, CONTEXT, GENERATOR)
+    assert transitions.startswith("With twice the transitions")
+    assert restarts.startswith("With twice the restarts")
+    line = convergence_line(summary, CONTEXT, GENERATOR)
+    assert line is not None
+    assert "restarts train 4.0" in line
+    assert "chains" not in line
+
+
 def test_nothing_is_said_where_all_has_settled() -> None:
     rows = [
-        row("doubling_change", 0.2, 0.1, 0.3, group="test", condition="own"),
-        row("doubling_change_max", 0.4, group="test", condition="own"),
+        row("doubling_change", 0.2, 0.1, 0.3, group="test", condition="own", against="transitions"),
+        row("doubling_change_max", 0.4, group="test", condition="own", against="transitions"),
     ]
     summary = Summary(summary_table(rows))
     assert convergence_warnings(summary, CONTEXT, GENERATOR) == []

@@ -1,0 +1,120 @@
+"""Which findings rest on the choice of the estimator: each one's conclusion under both."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ..reduce.context import GeneratorInfo, ReduceContext
+from ..reduce.schema import MARGINAL, OWN, PER_CLASS_MEAN
+from .classification_question import matches_neighbours
+from .outlier_questions import CHANCE
+from .summary import Summary
+from .typicality_question import is_typical
+from .verdict import decide
+
+
+@dataclass(frozen=True)
+class Conclusion:
+    """A number with its interval, and what it says."""
+
+    value: str
+    words: str
+
+
+@dataclass(frozen=True)
+class ComparedFinding:
+    """A finding's conclusion under the trusted estimator and under the other."""
+
+    name: str
+    trusted: Conclusion
+    other: Conclusion
+
+    @property
+    def changes(self) -> bool:
+        """Whether the estimators conclude differently."""
+        return self.trusted.words != self.other.words
+
+
+Conclusions = dict[str, Conclusion]
+Concluder = Callable[[ReduceContext, Summary, GeneratorInfo], Conclusions]
+
+
+def compared_findings(
+    context: ReduceContext, summary: Summary, generator: GeneratorInfo
+) -> list[ComparedFinding]:
+    """Every finding that both estimators reach; none where there is only one of them."""
+    found = []
+    for other in summary.estimators[1:]:
+        for concluder in CONCLUDERS:
+            mine = concluder(context, summary, generator)
+            theirs = concluder(context, summary.under(other), generator)
+            found += [
+                ComparedFinding(name, mine[name], theirs[name]) for name in mine if name in theirs
+            ]
+    return found
+
+
+def _outliers(context: ReduceContext, summary: Summary, generator: GeneratorInfo) -> Conclusions:
+    """By the side of one half on which the AUC's interval lies."""
+    if context.inliers is None:
+        return {}
+    words = {"above": "less dense", "below": "denser", "undecided": "not decided"}
+    found = {}
+    for group in context.with_role("outlier"):
+        auc = summary.find(
+            "outlier_auc_likelihood",
+            generator=generator.name,
+            group=group.name,
+            against=context.inliers.name,
+            conditions=(MARGINAL, PER_CLASS_MEAN),
+        )
+        if auc is not None:
+            name = f"AUC of {group.name} against {context.inliers.name}, {auc.condition}"
+            found[name] = Conclusion(auc.fixed(3), words[decide(auc, CHANCE)])
+    return found
+
+
+def _accuracies(context: ReduceContext, summary: Summary, generator: GeneratorInfo) -> Conclusions:
+    """By the interval of the difference from the nearest neighbour's accuracy."""
+    words = {"yes": "at least 1-NN's", "no": "below 1-NN's", "undecided": "not decided"}
+    found = {}
+    for group in context.groups:
+        keys = {"generator": generator.name, "group": group.name}
+        accuracy = summary.find("accuracy_likelihood", **keys)
+        difference = summary.find("accuracy_difference_likelihood", **keys)
+        if accuracy is not None and difference is not None:
+            found[f"accuracy on {group.name}, %"] = Conclusion(
+                accuracy.scaled(100).fixed(1), words[matches_neighbours(difference)]
+            )
+    return found
+
+
+def _typicality(context: ReduceContext, summary: Summary, generator: GeneratorInfo) -> Conclusions:
+    """By the place of the deviation's interval in the typical band."""
+    words = {"yes": "typical", "no": "atypical", "undecided": "not decided"}
+    found = {}
+    for reference in context.references:
+        for group in context.groups:
+            deviation = summary.find(
+                "typicality_deviation",
+                generator=generator.name,
+                group=group.name,
+                against=reference.name,
+                conditions=(MARGINAL, OWN),
+            )
+            if deviation is None:
+                continue
+            epsilon = summary.find(
+                "typicality_epsilon",
+                generator=generator.name,
+                group=reference.name,
+                conditions=(deviation.condition,),
+            )
+            if epsilon is not None:
+                found[f"deviation of {group.name} from {reference.name}, nats"] = Conclusion(
+                    deviation.text(), words[is_typical(deviation, epsilon)]
+                )
+    return found
+
+
+# A further finding that rests on densities is a function above and a line here.
+CONCLUDERS: tuple[Concluder, ...] = (_outliers, _accuracies, _typicality)
