@@ -147,10 +147,9 @@ def _costs(summary: Summary, generator: GeneratorInfo, groups: list[str]) -> str
             ratios.append(calls[0].value / calls[1].value)
     if not ratios:
         return ""
-    return (
-        f" By group, the {mine} estimates took {number(min(ratios))} to {number(max(ratios))} "
-        f"times the generator calls of the {other} ones."
-    )
+    low, high = number(min(ratios)), number(max(ratios))
+    span = low if low == high else f"{low} to {high} (by group)"
+    return f" The {mine} estimates took {span} times the generator calls of the {other} ones."
 
 
 def _changes(context: ReduceContext, generator: GeneratorInfo, summary: Summary) -> list[str]:
@@ -159,13 +158,11 @@ def _changes(context: ReduceContext, generator: GeneratorInfo, summary: Summary)
         return []
     mine, other = summary.estimators[:2]
     changed = [finding for finding in found if finding.changes]
+    told = "Findings that change with the estimator"
     if not changed:
-        return [f"None of the {len(found)} findings below changes with the estimator."]
+        return [f"{told}: none of {len(found)}."]
     named = "; ".join(
         f"{finding.name}: {finding.trusted.words} by {mine}, {finding.other.words} by {other}"
         for finding in changed
     )
-    verb = "changes" if len(changed) == 1 else "change"
-    return [
-        f"{len(changed)} of the {len(found)} findings below {verb} with the estimator: {named}."
-    ]
+    return [f"{told}: {len(changed)} of {len(found)}. {named}."]

@@ -13,9 +13,9 @@ from .figure import Figure, bare, draw, group_colours, label
 from .summary import number
 
 _WIDTH = 5.4
-# Up to so many nats an axis is linear, beyond it is logarithmic: gaps of outliers may be a hundred
-# times those of the data.
+# Outliers may move a hundred times as far as the data, so the axis turns logarithmic.
 _LINEAR_NATS = 1.0
+_AXIS_WORDS = f"The axis is linear up to {number(_LINEAR_NATS, 1)} nat and logarithmic beyond."
 
 Values = dict[str, np.ndarray]
 
@@ -53,10 +53,6 @@ def gap_figure(context: ReduceContext, generator: GeneratorInfo) -> Figure | Non
     def paint(canvas: Canvas) -> None:
         axes = canvas.subplots()
         _strips(axes, by_group, colours)
-        axes.set_xscale("symlog", linthresh=_LINEAR_NATS)
-        low, high = axes.get_xlim()
-        axes.set_xlim(min(low, -_LINEAR_NATS), max(high, _LINEAR_NATS))
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda tick, _: number(tick)))
         axes.set_xlabel(f"ln p(x), {subtraction}, nats")
 
     return draw(
@@ -65,8 +61,7 @@ def gap_figure(context: ReduceContext, generator: GeneratorInfo) -> Figure | Non
         f"Gap between the estimators' log densities of single images, {subtraction}. "
         f"Means: {_means(by_group)} nats.",
         f"Each dot is an image under its own class, the bar its group's mean. Right of 0 the "
-        f"{gaps.estimator} estimate is higher. The axis is linear up to {number(_LINEAR_NATS)} nat "
-        "and logarithmic beyond.",
+        f"{gaps.estimator} estimate is higher. {_AXIS_WORDS}",
         paint,
     )
 
@@ -94,12 +89,13 @@ def _doubling_figure(
         f"Change of the {named}log density of single images when a setting is doubled. "
         f"Means by group, {words} nats.",
         f"The {named}estimates again with one setting doubled. Each dot is an image, the bar its "
-        "group's mean. Right of 0 the estimate is still rising.",
+        f"group's mean. Right of 0 the estimate is still rising. {_AXIS_WORDS}",
         paint,
     )
 
 
 def _strips(axes: Axes, by_group: Values, colours: dict[str, str]) -> None:
+    axes.set_xscale("symlog", linthresh=_LINEAR_NATS)
     for row, (name, values) in enumerate(by_group.items()):
         spread = np.linspace(-0.16, 0.16, len(values)) if len(values) > 1 else np.zeros(1)
         axes.scatter(values, row + spread, s=14, color=colours[name], alpha=0.6, lw=0)
@@ -107,6 +103,9 @@ def _strips(axes: Axes, by_group: Values, colours: dict[str, str]) -> None:
     axes.axvline(0, color="#8a8f98", lw=1, ls=(0, (4, 3)))
     axes.set_yticks(range(len(by_group)), [label(name) for name in by_group])
     axes.invert_yaxis()
+    low, high = axes.get_xlim()
+    axes.set_xlim(min(low, -_LINEAR_NATS), max(high, _LINEAR_NATS))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda tick, _: number(tick, 1)))
     bare(axes)
 
 

@@ -171,6 +171,21 @@ def test_pictures_are_chosen_by_quantile() -> None:
     assert quantile_positions(100, 4).tolist() == [12, 37, 62, 87]
 
 
+def test_the_section_on_estimators_needs_two(synthetic_run: Callable[..., Any]) -> None:
+    run = synthetic_run()
+    both = Page(page_of(run.write())).text
+    assert "Does the estimator matter?" in both
+    assert "rest on the guided one" in both
+    assert "With twice the transitions ln p of the classical estimator" in both
+    for stage in ("comparison", "convergence"):
+        for part in (run.run_dir / stage).iterdir():
+            part.unlink()
+    alone = Page(page_of(run.context)).text
+    assert "Does the estimator matter?" not in alone
+    assert "classical" not in alone
+    assert "Not settled." not in alone
+
+
 def test_inversion_alone_makes_a_page(synthetic_run: Callable[..., Any]) -> None:
     run = synthetic_run()
     run.rows = {stage: run.rows[stage] for stage in ("images", "inversion")}

@@ -1,0 +1,449 @@
+"""Two estimators in one run: their metrics, their gap, and the findings that change with them."""
+
+import io
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from offmanifold.core.statistics.bootstrap import Interval
+from offmanifold.jobs.reduce.context import GeneratorInfo, GroupInfo, ReduceContext
+from offmanifold.jobs.reduce.densities import trusted_estimator
+from offmanifold.jobs.reduce.run import reduce_run
+from offmanifold.jobs.reduce.schema import SummaryRow, summary_row, summary_table
+from offmanifold.jobs.reduce.tables import RunTableError
+from offmanifold.jobs.report.density_tables import density_table, doubling_table, health_table
+from offmanifold.jobs.report.estimators import (
+    estimator_rules,
+    estimator_sentences,
+    findings_table,
+    gap_line,
+    gap_table,
+)
+from offmanifold.jobs.report.findings import compared_findings
+from offmanifold.jobs.report.health import chain_sentences
+from offmanifold.jobs.report.strips_figure import doubling_figures, gap_figure
+from offmanifold.jobs.report.summary import Summary
+from offmanifold.jobs.report.terminal import terminal_summary
+from offmanifold.jobs.report.verdicts import judge
+from rich.console import Console
+from scipy.special import logsumexp
+from scipy.stats import beta
+from sklearn.metrics import roc_auc_score
+
+GENERATOR = GeneratorInfo("g", 10, (1, 8, 8))
+CONTEXT = ReduceContext(
+    Path("unused"),
+    [
+        GroupInfo("train", "train", "all"),
+        GroupInfo("test", "test", "all"),
+        GroupInfo("simulated", "simulated", "all"),
+        GroupInfo("MNIST", "outlier", "all"),
+    ],
+    [GENERATOR],
+    seed=0,
+)
+
+
+@pytest.fixture
+def run(synthetic_run: Callable[..., Any]) -> Any:
+    return synthetic_run()
+
+
+def pick(summary: pd.DataFrame, metric: str, estimator: str, **keys: str) -> pd.Series:
+    rows = summary[(summary["metric"] == metric) & (summary["estimator"] == estimator)]
+    for key, value in keys.items():
+        rows = rows[rows[key] == value]
+    assert len(rows) == 1, f"{metric} {estimator} {keys}: {len(rows)} rows"
+    return rows.iloc[0]
+
+
+def test_gap_is_paired_under_the_own_class(run: Any) -> None:
+    summary = reduce_run(run.write()).to_pandas()
+    keys = {"group": "single_colour", "against": "classical", "condition": "own"}
+    # Every fourth image lies 1.75 times 60 nats below, the others 0.75 times.
+    gap = pick(summary, "estimator_gap", "guided", **keys)
+    assert gap["value"] == pytest.approx(60.0)
+    assert gap["n"] == 40
+    # The bootstrap of a mean: a deviation of 60 sqrt(3)/4 nats an image.
+    width = gap["high"] - gap["low"]
+    assert width == pytest.approx(2 * 1.96 * 60 * math.sqrt(3 / 16 / 40), rel=0.15)
+    middle = pick(summary, "estimator_gap_median", "guided", **keys)
+    assert middle["value"] == pytest.approx(45.0)
+    assert middle["low"] <= 45.0 <= middle["high"]
+    train = pick(summary, "estimator_gap", "guided", group="train")
+    assert train["value"] == pytest.approx(0.2)
+
+
+def test_the_gap_leaves_out_images_that_one_estimator_failed_on(run: Any) -> None:
+    failed = next(
+        row
+        for row in run.rows["comparison"]
+        if row["image_id"] == "train-000003" and row["condition"] == 3
+    )
+    failed |= dict.fromkeys(failed.keys() - {"generator", "condition", "group", "image_id"})
+    failed |= {"status": "failed", "error": "out of cheese", "label": 3}
+    summary = reduce_run(run.write()).to_pandas()
+    gap = pick(summary, "estimator_gap", "guided", group="train")
+    assert gap["n"] == 47
+    # Without one of the twelve images whose part is 1.75.
+    assert gap["value"] == pytest.approx(0.2 * (36 * 0.75 + 11 * 1.75) / 47)
+    incomplete = [
+        pick(summary, "incomplete_images_likelihood", name, group="train")["value"]
+        for name in ("guided", "classical")
+    ]
+    assert incomplete == [0, 1]
+
+
+def test_each_estimator_has_its_own_auc_and_bits(run: Any) -> None:
+    summary = reduce_run(run.write()).to_pandas()
+
+    def marginal(stage: str, group: str) -> np.ndarray:
+        frame = pd.DataFrame([row for row in run.rows[stage] if row["group"] == group])
+        table = frame.pivot(index="image_id", columns="condition", values="log_likelihood")
+        return logsumexp(table.to_numpy(), axis=1)
+
+    for stage, estimator in (("likelihood", "guided"), ("comparison", "classical")):
+        inside, outside = marginal(stage, "test"), marginal(stage, "single_colour")
+        truth = np.repeat([0, 1], [len(inside), len(outside)])
+        auc = pick(
+            summary,
+            "outlier_auc_likelihood",
+            estimator,
+            group="single_colour",
+            condition="marginal",
+        )
+        assert auc["value"] == pytest.approx(
+            roc_auc_score(truth, -np.concatenate([inside, outside]))
+        )
+        assert (auc["value"] > 0.5) == (estimator == "classical")
+        mean = pick(summary, "log_likelihood_mean", estimator, group="test", condition="marginal")
+        assert mean["value"] == pytest.approx(np.mean(inside - math.log(4)))
+
+
+def test_what_the_chains_of_each_estimator_say(run: Any) -> None:
+    summary = reduce_run(run.write()).to_pandas()
+    # 4000 and 100 more for each class in turn; four classes an image.
+    assert pick(summary, "evaluations", "guided", group="train")["value"] == 4150
+    assert pick(summary, "evaluations", "classical", group="train")["value"] == 20000
+    assert pick(summary, "modes", "guided", group="test")["value"] == pytest.approx(2.5)
+    won = pick(summary, "prior_won_share", "guided", group="single_colour")
+    assert won["value"] == pytest.approx(0.1)
+    assert won["low"] < 0.1 < won["high"]
+    # Never, although a chain of every row started from the prior: the bound is the binomial's.
+    never = pick(summary, "prior_won_share", "guided", group="train")
+    assert never["value"] == 0
+    assert never["high"] == pytest.approx(beta.ppf(0.975, 1, 48))
+    settled = pick(summary, "settled_share", "guided", group="natural_patches")
+    assert settled["value"] == pytest.approx(0.8)
+    assert pick(summary, "settled_share", "guided", group="train")["value"] == 1
+    shares = [row["best_chain_share"] for row in run.rows["comparison"] if row["group"] == "test"]
+    share = pick(summary, "best_chain_share", "classical", group="test")
+    assert share["value"] == pytest.approx(np.mean(shares))
+    classical = set(summary[summary["estimator"] == "classical"]["metric"])
+    assert not classical & {"modes", "prior_won_share", "settled_share", "estimator_gap"}
+
+
+def test_changes_by_estimator_and_by_what_was_doubled(run: Any) -> None:
+    summary = reduce_run(run.write()).to_pandas()
+    for estimator, varied, group, change in (
+        ("guided", "transitions", "train", 0.2),
+        ("guided", "transitions", "natural_patches", 25.0),
+        ("guided", "chains", "natural_patches", 0.1),
+        ("guided", "restarts", "train", 0.3),
+        ("classical", "transitions", "natural_patches", 5.0),
+        ("classical", "chains", "train", 1.5),
+    ):
+        for metric in ("doubling_change", "doubling_change_max"):
+            found = pick(summary, metric, estimator, group=group, against=varied)
+            assert found["value"] == pytest.approx(change)
+            assert found["n"] == 10
+    classical = summary[(summary["estimator"] == "classical")]
+    assert set(classical[classical["metric"] == "doubling_change"]["against"]) == {
+        "transitions",
+        "chains",
+    }
+
+
+def test_failed_convergence_rows_do_not_say_what_they_varied(run: Any) -> None:
+    keys = ("generator", "condition", "group", "image_id", "label")
+    for index in (0, 1, 2):
+        row = run.rows["convergence"][index]
+        run.rows["convergence"][index] = {
+            **{key: row[key] for key in keys},
+            "status": "failed",
+            "error": "out of cheese",
+        }
+    summary = reduce_run(run.write()).to_pandas()
+    change = pick(summary, "doubling_change", "guided", group="train", against="chains")
+    assert change["n"] == 9
+
+
+def test_a_doubled_convergence_row_is_loud(run: Any) -> None:
+    run.rows["convergence"].append(run.rows["convergence"][0])
+    with pytest.raises(RunTableError, match="1 rows are there twice"):
+        reduce_run(run.write())
+
+
+def test_the_same_estimator_twice_is_loud(run: Any) -> None:
+    for row in run.rows["comparison"]:
+        row["estimator"] = "guided"
+    with pytest.raises(RunTableError, match="both hold the estimator guided"):
+        reduce_run(run.write())
+
+
+def test_a_table_of_two_estimators_is_loud(run: Any) -> None:
+    run.rows["likelihood"][7]["estimator"] = "classical"
+    with pytest.raises(RunTableError, match=r"several estimators \(classical, guided\)"):
+        reduce_run(run.write())
+
+
+def test_a_comparison_of_other_images_is_loud(run: Any) -> None:
+    for row in run.rows["comparison"]:
+        if row["image_id"] == "single_colour-000039":
+            row["image_id"] = "single_colour-stranger"
+    with pytest.raises(RunTableError, match="the same images of group single_colour"):
+        reduce_run(run.write())
+
+
+def test_a_comparison_that_failed_whole_is_no_comparison(run: Any) -> None:
+    keys = ("generator", "condition", "group", "image_id", "label")
+    run.rows["comparison"] = [
+        {**{key: row[key] for key in keys}, "status": "failed", "error": "out of cheese"}
+        for row in run.rows["comparison"]
+    ]
+    context = run.write()
+    table = reduce_run(context)
+    assert set(table["estimator"].to_pylist()) == {None, "guided"}
+    summary = Summary(table, trusted_estimator(context.run_dir))
+    assert gap_table(context, context.generators[0], summary) is None
+
+
+@pytest.mark.parametrize("only", ["guided", "classical"])
+def test_one_estimator_alone(run: Any, only: str) -> None:
+    stage = "likelihood" if only == "guided" else "comparison"
+    run.rows["likelihood"] = run.rows[stage]
+    del run.rows["comparison"], run.rows["convergence"]
+    context = run.write()
+    table = reduce_run(context)
+    assert trusted_estimator(context.run_dir) == only
+    assert set(table["estimator"].to_pylist()) == {None, only}
+    summary, generator = Summary(table, only), context.generators[0]
+    assert summary.estimators == [only]
+    assert gap_table(context, generator, summary) is None
+    assert gap_figure(context, generator) is None
+    assert findings_table(context, generator, summary) is None
+    assert estimator_sentences(context, generator, summary) == []
+    assert gap_line(summary, context, generator) is None
+    assert doubling_table(context, generator, summary) is None
+    assert doubling_figures(context, generator) == []
+    denser = next(v for v in judge(context, summary, generator) if v.key == "denser")
+    assert (
+        denser.headline
+        == ("Yes for single_colour, no for natural_patches", "No")[only == "classical"]
+    )
+    health = health_table(context, generator, summary)
+    assert health is not None
+    assert ("modes" in health.headers) == (only == "guided")
+    (rule,) = estimator_rules(summary)
+    assert f"The {only} estimator" in rule
+    assert "rest on" not in rule
+
+
+def test_verdicts_rest_on_the_trusted_estimator(run: Any) -> None:
+    context = run.write()
+    table = reduce_run(context)
+    generator = context.generators[0]
+
+    def denser(summary: Summary) -> str:
+        return next(v for v in judge(context, summary, generator) if v.key == "denser").headline
+
+    summary = Summary(table, trusted_estimator(context.run_dir))
+    assert "yes for single_colour" in denser(summary).lower()
+    assert "yes" not in denser(summary.under("classical")).lower()
+
+
+def test_tables_show_both_estimators(run: Any) -> None:
+    context = run.write()
+    generator = context.generators[0]
+    table = reduce_run(context)
+    summary = Summary(table, "guided")
+    density = density_table(context, generator, summary)
+    assert density is not None
+    assert [row[:3] for row in density.rows[:4]] == [
+        ["train", "marginal", "guided"],
+        ["train", "marginal", "classical"],
+        ["train", "own", "guided"],
+        ["train", "own", "classical"],
+    ]
+    gaps = gap_table(context, generator, summary)
+    assert gaps is not None
+    colours = next(row for row in gaps.rows if row[0] == "single_colour")
+    assert colours[3].startswith("60.0 [")
+    assert colours[4].startswith("45")
+    assert colours[5:] == ["4,150", "20,000", "40"]
+    doubling = doubling_table(context, generator, summary)
+    assert doubling is not None
+    assert len(doubling.rows) == 6 * 5
+    patches = [row for row in doubling.rows if row[0] == "natural_patches"]
+    assert [row[1:3] for row in patches] == [
+        ["guided", "transitions"],
+        ["guided", "chains"],
+        ["guided", "restarts"],
+        ["classical", "transitions"],
+        ["classical", "chains"],
+    ]
+
+
+def test_the_section_names_what_moves_and_what_changes(run: Any) -> None:
+    context = run.write()
+    generator = context.generators[0]
+    summary = Summary(reduce_run(context), "guided")
+    moved, changed = estimator_sentences(context, generator, summary)
+    assert "matters most for single_colour images" in moved
+    assert "60.0 [" in moved
+    assert "matters least for generated images: 0.100 [" in moved
+    assert "took 0.207 times the generator calls" in moved
+    assert "AUC of single_colour against test, marginal: denser by guided, less dense by" in changed
+    findings = {found.name: found for found in compared_findings(context, summary, generator)}
+    assert findings["AUC of single_colour against test, marginal"].changes
+    assert not findings["AUC of natural_patches against test, marginal"].changes
+    assert "accuracy on test, %" in findings
+    assert "deviation of train from simulated, nats" in findings
+    line = gap_line(summary, context, generator)
+    assert line is not None
+    assert line.startswith("mean ln p, guided minus classical, nats: train 0.20 [")
+    console = Console(width=100, record=True, file=io.StringIO())
+    console.print(terminal_summary(context, reduce_run(context)))
+    assert "mean ln p, guided minus classical" in console.export_text()
+
+
+def test_figures_by_estimator(run: Any) -> None:
+    context = run.write()
+    guided, classical = doubling_figures(context, context.generators[0])
+    assert "guided" in guided.alt
+    assert "twice the restarts: train 0.3" in guided.alt
+    assert "twice the transitions: train 5" in classical.alt
+    assert "restarts" not in classical.alt
+    gap = gap_figure(context, context.generators[0])
+    assert gap is not None
+    assert "guided minus classical" in gap.alt
+    assert "single_colour 60" in gap.alt
+
+
+def test_words_on_the_chains(run: Any) -> None:
+    context = run.write()
+    generator = context.generators[0]
+    summary = Summary(reduce_run(context), "guided")
+    share, prior, settled = chain_sentences(summary, context, generator)
+    assert "of its weight on" in share
+    assert "in 10 [" in prior
+    assert "natural_patches images 80 [" in settled
+    (classical,) = chain_sentences(summary.under("classical"), context, generator)
+    assert "classical estimate" in classical
+
+
+def by(
+    estimator: str, metric: str, value: float, low: float, high: float, **keys: str
+) -> SummaryRow:
+    interval = Interval(float(value), float(low), float(high), 64)
+    return summary_row(metric, interval, generator="g", estimator=estimator, **keys)
+
+
+@pytest.mark.parametrize(
+    ("classical", "words", "changes"),
+    [
+        ((0.3, 0.2, 0.4), "denser", False),
+        ((0.7, 0.6, 0.8), "less dense", True),
+        ((0.5, 0.4, 0.6), "not decided", True),
+    ],
+)
+def test_an_auc_changes_with_its_side_of_one_half(
+    classical: tuple[float, ...], words: str, changes: bool
+) -> None:
+    keys: dict[str, Any] = {"group": "MNIST", "against": "test", "condition": "marginal"}
+    table = summary_table(
+        [
+            by("guided", "outlier_auc_likelihood", 0.2, 0.1, 0.3, **keys),
+            by("classical", "outlier_auc_likelihood", *classical, **keys),
+        ]
+    )
+    (found,) = compared_findings(CONTEXT, Summary(table, "guided"), GENERATOR)
+    assert found.trusted.words == "denser"
+    assert found.other.words == words
+    assert found.changes == changes
+
+
+@pytest.mark.parametrize(
+    ("classical", "words"),
+    [
+        ((-0.2, -0.3, -0.1), "below 1-NN's"),
+        ((0.1, 0.0, 0.2), "at least 1-NN's"),
+        ((-0.01, -0.1, 0.1), "not decided"),
+    ],
+)
+def test_an_accuracy_is_held_against_the_neighbours(
+    classical: tuple[float, ...], words: str
+) -> None:
+    keys: dict[str, Any] = {"group": "test", "against": "1-NN"}
+    table = summary_table(
+        [
+            by("guided", "accuracy_likelihood", 0.8, 0.7, 0.9, group="test"),
+            by("classical", "accuracy_likelihood", 0.6, 0.5, 0.7, group="test"),
+            by("guided", "accuracy_difference_likelihood", 0.1, 0.05, 0.2, **keys),
+            by("classical", "accuracy_difference_likelihood", *classical, **keys),
+        ]
+    )
+    (found,) = compared_findings(CONTEXT, Summary(table, "guided"), GENERATOR)
+    assert found.trusted.value.startswith("80.0 [")
+    assert found.trusted.words == "at least 1-NN's"
+    assert found.other.words == words
+
+
+def test_typicality_is_held_against_each_estimators_own_band() -> None:
+    rows = []
+    for estimator, deviation, epsilon in (("guided", 3.0, 5.0), ("classical", 3.0, 1.0)):
+        keys = {"condition": "marginal"}
+        rows += [
+            by(
+                estimator,
+                "typicality_deviation",
+                deviation,
+                deviation - 1,
+                deviation + 1,
+                group="train",
+                against="simulated",
+                **keys,
+            ),
+            by(
+                estimator,
+                "typicality_epsilon",
+                epsilon,
+                math.nan,
+                math.nan,
+                group="simulated",
+                **keys,
+            ),
+        ]
+    (found,) = compared_findings(CONTEXT, Summary(summary_table(rows), "guided"), GENERATOR)
+    assert (found.trusted.words, found.other.words) == ("typical", "atypical")
+
+
+def test_unchanged_findings_are_said_to_stand() -> None:
+    keys: dict[str, Any] = {"group": "MNIST", "against": "test", "condition": "marginal"}
+    gap: dict[str, Any] = {"group": "MNIST", "against": "classical", "condition": "own"}
+    table = summary_table(
+        [
+            by("guided", "outlier_auc_likelihood", 0.2, 0.1, 0.3, **keys),
+            by("classical", "outlier_auc_likelihood", 0.3, 0.2, 0.4, **keys),
+            by("guided", "estimator_gap", 12.5, 11, 14, **gap),
+        ]
+    )
+    summary = Summary(table, "guided")
+    moved, stands = estimator_sentences(CONTEXT, GENERATOR, summary)
+    assert "12.5 [11.0" in moved
+    assert "least" not in moved
+    assert stands == "Findings that change with the estimator: none of 1."
