@@ -40,7 +40,7 @@ class GuidedSettings:
     error is no larger.
     """
 
-    transitions: int = 20
+    transitions: int = 40
     chains: int = 4
     leapfrog_steps: int = 5
     sigmoid_radius: float = 1.0
@@ -173,7 +173,7 @@ def _run_level(
         level,
         problem.known if earlier is None else None,
     )
-    modes = distinct_modes(modes if earlier is None else earlier.joined(modes), settings.proposal)
+    modes = distinct_modes(modes if earlier is None else earlier.joined(modes), settings.search)
     proposal = laplace_proposal(modes, settings.proposal)
     settings = replace(settings, transitions=settings.transitions * doubled)
     levels = item_normals(

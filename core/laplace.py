@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float64
 from torch import Tensor
 
-from .modes import Modes
+from .modes import Modes, ModeSettings, distinct
 from .samplers.proposal import MixtureProposal
 
 
@@ -17,33 +17,28 @@ class ProposalSettings:
 
     ``inflation`` widens a component's standard deviations where the likelihood determines them;
     where it says nothing the posterior is the prior and is left alone. ``temperature`` divides the
-    log evidences that the weights come from, since Laplace's approximation errs by nats. Modes
-    nearer than ``merge_distance`` standard deviations to a better one are dropped, and at most
-    ``components`` are kept. ``defensive_weight`` is the weight of the prior.
+    log evidences that the weights come from, since Laplace's approximation errs by nats.
+    ``defensive_weight`` is the weight of the prior.
     """
 
-    inflation: float = 1.2
+    inflation: float = 1.5
     temperature: float = 2.0
-    merge_distance: float = 2.0
-    components: int = 8
     defensive_weight: float = 0.1
 
 
-def distinct_modes(modes: Modes, settings: ProposalSettings) -> Modes:
+def distinct_modes(modes: Modes, settings: ModeSettings) -> Modes:
     """The best of the modes in descending order of evidence, without near-duplicates.
 
-    Where an image has fewer than ``settings.components``, the last ones have an evidence of -inf.
+    Where an image has fewer than ``settings.modes``, the last ones have an evidence of -inf.
     """
     modes = modes.order(modes.log_evidence.argsort(dim=1, descending=True, stable=True))
     offset = modes.latent[:, None] - modes.latent[:, :, None]
     along = (offset @ modes.directions).double().square()
     # Entry [better, other]: the other's distance from the better one, in the better one's metric.
     inside = (along @ modes.eigenvalue[..., None])[..., 0]
-    near = offset.double().square().sum(-1) + inside < settings.merge_distance**2
-    kept = torch.zeros(near.shape[:2], dtype=torch.bool, device=near.device)
-    for index in range(near.shape[1]):
-        kept[:, index] = ~(near[:, :, index] & kept).any(1)
-    first = (~kept).int().argsort(dim=1, stable=True)[:, : settings.components]
+    near = offset.double().square().sum(-1) + inside < settings.separation**2
+    kept = distinct(near)
+    first = (~kept).int().argsort(dim=1, stable=True)[:, : settings.modes]
     found = modes.order(first)
     dropped = ~torch.take_along_dim(kept, first, 1)
     return replace(

@@ -26,18 +26,31 @@ class ModeSettings:
     descends for ``iterations`` steps of Adam, its rate falling from ``learning_rate`` to 0 as a
     cosine. From the first restart to the last, s grows from 1 to ``widest`` (an outlier's modes lie
     far out, where starts from the prior do not lead) and the variance begins at 1 to ``heat`` times
-    its value, which smooths the objective, falling to 1 over the first 60% of the iterations.
-    ``polish`` damped Gauss-Newton steps follow. Derivatives take up to ``jacobian_bytes``.
+    its value, which smooths the objective, falling to 1 over the first 60% of the iterations. The
+    best ``modes`` that are ``separation`` posterior standard deviations apart are kept and take
+    ``polish`` damped Gauss-Newton steps. Derivatives take up to ``jacobian_bytes``.
     """
 
-    restarts: int = 8
-    candidates: int = 64
-    iterations: int = 300
+    restarts: int = 16
+    candidates: int = 32
+    iterations: int = 120
     learning_rate: float = 0.4
     widest: float = 3.5
-    heat: float = 100.0
-    polish: int = 3
+    heat: float = 30.0
+    modes: int = 8
+    separation: float = 2.0
+    polish: int = 2
     jacobian_bytes: int = 2**28
+
+    def evaluations(self, known: int, products: int) -> int:
+        """Calls of the generator for an image whose search also judges ``known`` points.
+
+        A candidate's and each of the ``products`` with J of a point count as much as a gradient's.
+        """
+        descent = self.restarts * (self.candidates + self.iterations + 1)
+        found = self.restarts + known
+        steps = self.polish * (1 + len(_STEP_FRACTIONS) + products)
+        return descent + found + min(self.modes, found) * (steps + products)
 
 
 @dataclass(frozen=True)
@@ -56,7 +69,7 @@ class Modes:
     def log_evidence(self) -> Float64[Tensor, "images modes"]:
         """Laplace's ln of each mode's share of p(x), up to a constant; -inf where not finite."""
         value = -self.negative_log_joint - 0.5 * torch.log1p(self.eigenvalue).sum(-1)
-        return value.nan_to_num(nan=-math.inf, posinf=-math.inf)
+        return value.nan_to_num(nan=-math.inf, posinf=-math.inf, neginf=-math.inf)
 
     def images(self, rows: Bool[Tensor, " images"]) -> "Modes":
         """The modes of some of the images."""
@@ -119,21 +132,20 @@ def find_modes(
     found = _descend(posterior, start, settings)
     if known is not None:
         found = torch.cat([found, known.to(found)], 1)
-    latent = posterior.place(found)
+    latent = _best_distinct(posterior, posterior.place(found), settings)
     curvature = posterior.curvature(latent, settings)
     for _ in range(settings.polish):
         latent = _gauss_newton_step(posterior, latent, curvature)
         curvature = posterior.curvature(latent, settings)
-    shape, points = latent.shape[:2], latent.shape[1]
+    shape = latent.shape[:2]
     modes = Modes(
         latent,
         posterior.value(latent),
         curvature.directions.unflatten(0, shape),
         curvature.eigenvalue.unflatten(0, shape),
     )
-    polishing = settings.polish * (1 + len(_STEP_FRACTIONS) + curvature.products)
-    searching = restarts * (settings.candidates + settings.iterations + 1)
-    return modes, searching + points * (polishing + curvature.products)
+    points = 0 if known is None else known.shape[1]
+    return modes, settings.evaluations(points, curvature.products)
 
 
 def is_scale_invariant(
@@ -146,6 +158,14 @@ def is_scale_invariant(
         images = generator(latent, condition)
         change = (generator(2 * latent, condition) - images).abs().amax()
     return bool(change <= _SAME_IMAGES * images.std())
+
+
+def distinct(near: Bool[Tensor, "images points points"]) -> Bool[Tensor, "images points"]:
+    """Which points, each image's in order, are near none of those kept before them."""
+    kept = torch.zeros(near.shape[:2], dtype=torch.bool, device=near.device)
+    for index in range(near.shape[1]):
+        kept[:, index] = ~(near[:, :, index] & kept).any(1)
+    return kept
 
 
 class _Posterior:
@@ -168,7 +188,8 @@ class _Posterior:
     def place(self, latent: Tensor) -> Tensor:
         if self._radius is None:
             return latent
-        return latent * (self._radius / latent.norm(dim=-1, keepdim=True))
+        norm: Tensor = latent.norm(dim=-1, keepdim=True)
+        return latent * (self._radius / norm)
 
     def terms(self, latent: Tensor) -> tuple[Tensor, Tensor]:
         """|x - G(z)|^2 / (2 variance) and |z|^2 / 2 at points [images, points, latent]."""
@@ -178,6 +199,16 @@ class _Posterior:
         residual = decoded.view(images, points, *decoded.shape[1:]) - self._images[:, None]
         misfit = residual.square().flatten(2).sum(2) / (2 * self._variance)
         return misfit, 0.5 * placed.square().sum(2)
+
+    def squared_distance(self, latent: Tensor) -> Tensor:
+        """Of each two points [images, points, points], in images and latents."""
+        images, points, _ = latent.shape
+        decoded = self._generator(latent.flatten(0, 1), self._labels(points))
+        whitened = decoded.view(images, points, -1) / math.sqrt(self._variance)
+        place = torch.cat([whitened, latent], 2)
+        # Not by a matrix product, whose rounding is larger than the distance of near-duplicates.
+        mode = "donot_use_mm_for_euclid_dist"
+        return torch.cdist(place, place, compute_mode=mode).square()
 
     @torch.no_grad()
     def value(self, latent: Tensor) -> Tensor:
@@ -209,6 +240,21 @@ def _best_candidates(posterior: _Posterior, pool: Tensor) -> Tensor:
     values = torch.stack([posterior.value(candidates) for candidates in pool.unbind(2)], 2)
     best = values.nan_to_num(nan=math.inf).argmin(2)
     return torch.take_along_dim(pool, best[..., None, None], 2)[:, :, 0]
+
+
+@torch.no_grad()
+def _best_distinct(posterior: _Posterior, latent: Tensor, settings: ModeSettings) -> Tensor:
+    """The best points [images, modes, latent], those near a better one after all others.
+
+    |G(a) - G(b)|^2 / variance + |a - b|^2 stands for their squared distance in the curvature
+    between them, which costs no derivatives.
+    """
+    value = posterior.value(latent).nan_to_num(nan=math.inf)
+    order = value.argsort(dim=1, stable=True)
+    latent = torch.take_along_dim(latent, order[..., None], 1)
+    kept = distinct(posterior.squared_distance(latent) < settings.separation**2)
+    first = (~kept).int().argsort(dim=1, stable=True)[:, : settings.modes]
+    return torch.take_along_dim(latent, first[..., None], 1)
 
 
 def _descend(posterior: _Posterior, start: Tensor, settings: ModeSettings) -> Tensor:

@@ -5,9 +5,9 @@ Frozen pydantic models; unknown keys are errors. What only this module can know 
 checked by :mod:`offmanifold.jobs.validation`, before any work.
 """
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=64)]
 Role = Literal["train", "test", "generated", "simulated", "outlier"]
@@ -104,13 +104,35 @@ class VarianceSpec(_Model):
     value: float | None = Field(default=None, gt=0)
 
 
-class LikelihoodSpec(_Model):
-    """Annealed importance sampling at the settings of [IP B.1].
+class GuidedSpec(_Model):
+    """Guided annealed importance sampling, from Gaussians at the modes of each image's posterior.
+
+    ``restarts`` searches for modes, each from the best of ``candidates`` starts, descend for
+    ``iterations``; those of the inversion stage count among them where it minimised the squared
+    error. With a ``tolerance`` in nats, transitions and restarts are doubled for each image, at
+    most ``doublings`` times, until its estimate settles.
+    """
+
+    estimator: Literal["guided"] = "guided"
+    transitions: int = Field(default=100, ge=1)
+    chains: int = Field(default=4, ge=1)
+    leapfrog_steps: int = Field(default=5, ge=1)
+    restarts: int = Field(default=16, ge=1)
+    candidates: int = Field(default=64, ge=1)
+    iterations: int = Field(default=500, ge=1)
+    tolerance: float | None = Field(default=None, gt=0)
+    doublings: int = Field(default=3, ge=1)
+    shard_items: int = Field(default=32, ge=1)
+
+
+class ClassicalSpec(_Model):
+    """Annealed importance sampling from the prior, at the settings of [IP B.1].
 
     ``step_size: tuned`` tunes a step size for every beta on ``pilots`` images, then freezes it;
     ``adaptive`` is the classic rule of Wu et al. inside each chain.
     """
 
+    estimator: Literal["classical"]
     transitions: int = Field(default=500, ge=2)
     chains: int = Field(default=4, ge=1)
     leapfrog_steps: int = Field(default=10, ge=1)
@@ -120,8 +142,23 @@ class LikelihoodSpec(_Model):
     shard_items: int = Field(default=32, ge=1)
 
 
+def _estimator(value: Any) -> Any:
+    if isinstance(value, dict):
+        return value.get("estimator", "guided")
+    return getattr(value, "estimator", "guided")
+
+
+LikelihoodSpec = Annotated[
+    Annotated[GuidedSpec, Tag("guided")] | Annotated[ClassicalSpec, Tag("classical")],
+    Discriminator(_estimator),
+]
+
+
 class ConvergenceSpec(_Model):
-    """The likelihood again with twice the transitions, on the first images of every group."""
+    """Each estimator again with one setting doubled, on the first images of every group.
+
+    What is doubled in turn: the transitions, the chains, and the restarts of a guided estimator.
+    """
 
     images_per_group: int = Field(default=8, ge=2)
     shard_items: int = Field(default=16, ge=1)
@@ -143,6 +180,7 @@ class StagesSpec(_Model):
     inversion: InversionSpec | None = None
     variance: VarianceSpec | None = None
     likelihood: LikelihoodSpec | None = None
+    comparison: LikelihoodSpec | None = None
     convergence: ConvergenceSpec | None = None
     neighbours: NeighboursSpec | None = None
 
@@ -160,7 +198,21 @@ class StagesSpec(_Model):
             )
         if self.convergence is not None and self.likelihood is None:
             raise ValueError("stages.convergence compares with likelihood: add `likelihood: {}`")
+        if self.comparison is not None:
+            if self.likelihood is None:
+                raise ValueError("stages.comparison compares with likelihood: add `likelihood: {}`")
+            if self.comparison.estimator == self.likelihood.estimator:
+                raise ValueError(
+                    f"stages.comparison.estimator: {self.comparison.estimator} is that of "
+                    "stages.likelihood already; a comparison needs the other one"
+                )
         return self
+
+    @property
+    def estimates(self) -> "dict[str, GuidedSpec | ClassicalSpec]":
+        """The stages that estimate densities, by name: likelihood, then comparison."""
+        named = {"likelihood": self.likelihood, "comparison": self.comparison}
+        return {name: spec for name, spec in named.items() if spec is not None}
 
 
 class StatisticsSpec(_Model):

@@ -3,7 +3,7 @@
 import difflib
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -115,29 +115,56 @@ def _explain(error: ValidationError) -> str:
 
 
 def _explain_one(detail: Any) -> str:
-    location = ".".join(str(step) for step in detail["loc"])
+    location = ".".join(str(step) for step in _without_tags(detail["loc"]))
     if detail["type"] == "extra_forbidden":
-        known = _keys_at(detail["loc"][:-1])
+        known = sorted(_model_at(detail["loc"][:-1]).model_fields)
         close = difflib.get_close_matches(str(detail["loc"][-1]), known, n=1)
         hint = f"did you mean {close[0]!r}?" if close else f"known keys: {', '.join(known)}"
         return f"{location}: unknown key; {hint}"
     if detail["type"] == "missing":
         return f"{location}: missing; add this key"
+    if detail["type"] == "union_tag_invalid":
+        context = detail["ctx"]
+        return f"{location}.estimator: {context['tag']!r} is none of {context['expected_tags']}"
     message = detail["msg"].removeprefix("Value error, ")
     if detail["type"] == "value_error":
         return f"{location}: {message}" if location else message
     return f"{location}: {message[0].lower()}{message[1:]}, found {detail['input']!r}"
 
 
-def _keys_at(location: tuple[int | str, ...]) -> list[str]:
-    model: type[BaseModel] = AuditSpec
+def _without_tags(location: tuple[int | str, ...]) -> list[int | str]:
+    """A location as the spec has it: pydantic adds the name of the estimator that was chosen."""
+    return [
+        step
+        for index, step in enumerate(location)
+        if not (index and len(_models_at(location[:index])) > 1)
+    ]
+
+
+def _model_at(location: tuple[int | str, ...]) -> type[BaseModel]:
+    return _models_at(location)[0]
+
+
+def _models_at(location: tuple[int | str, ...]) -> list[type[BaseModel]]:
+    """The model at a location in the spec; several where an estimator is yet to be chosen."""
+    models: list[type[BaseModel]] = [AuditSpec]
     for step in location:
         if isinstance(step, int):
             continue
-        annotation = model.model_fields[step].annotation
-        candidates = [annotation, *getattr(annotation, "__args__", ())]
-        model = next(c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel))
-    return sorted(model.model_fields)
+        if len(models) > 1:
+            models = [m for m in models if step in get_args(m.model_fields["estimator"].annotation)]
+        else:
+            field = models[0].model_fields.get(step)
+            models = [] if field is None else _models_in(field.annotation)
+        if not models:
+            break
+    return models
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for inner in get_args(annotation) for model in _models_in(inner)]
 
 
 def _with_absolute_paths(spec: AuditSpec, base: Path) -> AuditSpec:

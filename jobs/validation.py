@@ -18,6 +18,7 @@ class GeneratorFacts:
     source: str
     import_path: str | None
     sha256: str
+    latent_dim: int
     num_classes: int
     image_shape: tuple[int, int, int]
     evaluations_per_second: float | None
@@ -105,6 +106,7 @@ def _generators(spec: AuditSpec) -> dict[str, GeneratorFacts]:
             generator.source,
             generator.import_path,
             found.sha256,
+            found.latent_dim,
             found.num_classes,
             found.image_shape,
             found.evaluations_per_second,

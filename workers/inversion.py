@@ -36,16 +36,18 @@ def compute(
             "distance": distance,
             "restart_distance": restarts,
             "latent": latent,
+            "restart_latent": restart_latent,
             "iterations": inversion.iterations,
         }
         if math.isfinite(mse)
         else Failure("no finite reconstruction error was found; is the generator's output finite?")
-        for mse, decibels, distance, restarts, latent in zip(
+        for mse, decibels, distance, restarts, latent, restart_latent in zip(
             inversion.mse.tolist(),
             psnr(inversion.mse.cpu().numpy()).tolist(),
             inversion.distance.tolist(),
             inversion.restart_distance.tolist(),
             inversion.latent.tolist(),
+            inversion.restart_latent.flatten(1).tolist(),
             strict=True,
         )
     ]

@@ -1,28 +1,32 @@
-"""The ``likelihood`` and ``convergence`` stages: ln p(x) by annealed importance sampling."""
+"""The ``likelihood``, ``comparison`` and ``convergence`` stages: ln p(x) by either estimator."""
 
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from ..core.generators.protocol import Generator
+from ..core.guided import GuidedEstimate, GuidedSettings, estimate_guided
 from ..core.image_metrics import bits_per_dim
 from ..core.likelihood import (
     AISSettings,
+    LikelihoodEstimate,
     bound_log_likelihood_above,
     estimate_log_likelihood,
     simulate,
 )
+from ..core.modes import ModeSettings
 from .conditions import condition_tensor
 from .outcome import Failure, Outcome
 from .resources import Resources
 from .shard import Item
 
 
-def ais_settings(settings: Mapping[str, Any]) -> AISSettings:
-    """The sampler's settings out of a shard's."""
+def classical_settings(settings: Mapping[str, Any]) -> AISSettings:
+    """The classical sampler's settings out of a shard's."""
     return AISSettings(
         transitions=settings["transitions"],
         chains=settings["chains"],
@@ -31,58 +35,187 @@ def ais_settings(settings: Mapping[str, Any]) -> AISSettings:
     )
 
 
+def guided_settings(settings: Mapping[str, Any]) -> GuidedSettings:
+    """The guided sampler's settings out of a shard's."""
+    return GuidedSettings(
+        transitions=settings["transitions"],
+        chains=settings["chains"],
+        leapfrog_steps=settings["leapfrog_steps"],
+        tolerance=settings["tolerance"],
+        doublings=settings["doublings"],
+        search=ModeSettings(
+            restarts=settings["restarts"],
+            candidates=settings["candidates"],
+            iterations=settings["iterations"],
+        ),
+    )
+
+
 def compute(
     items: Sequence[Item], settings: Mapping[str, Any], resources: Resources
 ) -> list[Outcome]:
-    """Rows of the ``likelihood`` table.
+    """Rows of the ``likelihood``, ``comparison`` or ``convergence`` table.
 
     Images simulated from the model also get the upper bound of the reversed chains, under the
     condition that made them. An estimate that is not finite is a failure.
     """
     generator = resources.generator(settings)
-    condition = condition_tensor(items, resources.device)
     simulated = items[0].image_seed is not None
     images, latent = (
         _simulated(generator, items, settings, resources.device)
         if simulated
         else (resources.images(items), None)
     )
-    schedule = _schedule(settings)
-    seeds = [item.seed for item in items]
-    estimate = estimate_log_likelihood(
-        generator, images, condition, settings["variance"], ais_settings(settings), seeds, schedule
-    )
-    upper = (
-        [None] * len(items)
-        if latent is None
-        else _upper_bounds(generator, items, images, latent, settings, resources.device)
-    )
+    estimate = _guided if settings["estimator"] == "guided" else _classical
+    rows = estimate(generator, items, images, latent, settings, resources)
     dimensions = math.prod(generator.image_shape)
+    common = {
+        "estimator": settings["estimator"],
+        "variance": settings["variance"],
+        "varied": settings.get("varied"),
+    }
+    if common["varied"] is None:
+        del common["varied"]
     return [
-        {
-            "variance": settings["variance"],
-            "transitions": settings["transitions"],
-            "log_likelihood": log_likelihood,
-            "bits_per_dim": bits,
-            "chain_log_weights": log_weights,
-            "acceptance": acceptance,
-            "step_size": step_size,
-            "effective_sample_size": sample_size,
-            "upper_bound": bound,
-        }
-        if math.isfinite(log_likelihood)
-        else Failure(f"the log likelihood is {log_likelihood}; is the generator's output finite?")
-        for log_likelihood, bits, log_weights, acceptance, step_size, sample_size, bound in zip(
-            estimate.log_likelihood.tolist(),
-            bits_per_dim(estimate.log_likelihood.cpu().numpy(), dimensions).tolist(),
-            estimate.chain_log_weights.tolist(),
-            estimate.acceptance.tolist(),
-            estimate.step_size.tolist(),
-            estimate.effective_sample_size.tolist(),
-            upper,
-            strict=True,
+        {**common, "bits_per_dim": _bits(row["log_likelihood"], dimensions), **row}
+        if math.isfinite(row["log_likelihood"])
+        else Failure(
+            f"the log likelihood is {row['log_likelihood']}; is the generator's output finite?"
         )
+        for row in rows
     ]
+
+
+def _guided(
+    generator: Generator,
+    items: Sequence[Item],
+    images: Tensor,
+    latent: Tensor | None,
+    settings: Mapping[str, Any],
+    resources: Resources,
+) -> list[dict[str, Any]]:
+    """The guided columns; items with an inversion and an exact latent are batches of their own."""
+    rows: list[dict[str, Any]] = [{}] * len(items)
+    batches: dict[tuple[bool, int], list[int]] = {}
+    known = [resources.restart_latents(item) for item in items]
+    for index, (item, found) in enumerate(zip(items, known, strict=True)):
+        exact = latent is not None and item.condition in (None, item.label)
+        batches.setdefault((exact, len(found)), []).append(index)
+    for (exact, size), batch in batches.items():
+        own = [items[index] for index in batch]
+        starts = None
+        if size:
+            flat = torch.from_numpy(np.stack([known[index] for index in batch]))
+            starts = flat.to(images).unflatten(1, (-1, generator.latent_dim))
+        estimate = estimate_guided(
+            generator,
+            images[batch],
+            condition_tensor(own, resources.device),
+            settings["variance"],
+            guided_settings(settings),
+            [item.seed for item in own],
+            latent[batch] if exact and latent is not None else None,
+            starts,
+        )
+        tolerant = settings["tolerance"] is not None
+        for index, row in zip(batch, _guided_rows(estimate, generator, tolerant), strict=True):
+            rows[index] = row
+    return rows
+
+
+def _guided_rows(
+    estimate: GuidedEstimate, generator: Generator, tolerant: bool
+) -> list[dict[str, Any]]:
+    rank = estimate.curvature_rank
+    curvature = "dense" if rank == generator.latent_dim else f"rank {rank}"
+    columns = {
+        "log_likelihood": estimate.log_likelihood,
+        "chain_log_weights": estimate.chain_log_weights,
+        "acceptance": estimate.acceptance,
+        "step_size": estimate.step_size,
+        "effective_sample_size": estimate.effective_sample_size,
+        "best_chain_share": _best_share(estimate.chain_log_weights),
+        "transitions": estimate.transitions,
+        "restarts": estimate.restarts,
+        "evaluations": estimate.evaluations,
+        "modes": estimate.modes,
+        "chain_component": estimate.component,
+        "settled": estimate.settled,
+        "upper_bound": estimate.upper_bound,
+    }
+    rows = _rows(columns)
+    for row in rows:
+        row["curvature"] = curvature
+        row["settled"] = row["settled"] if tolerant else None
+    return rows
+
+
+def _classical(
+    generator: Generator,
+    items: Sequence[Item],
+    images: Tensor,
+    latent: Tensor | None,
+    settings: Mapping[str, Any],
+    resources: Resources,
+) -> list[dict[str, Any]]:
+    sampler, schedule = classical_settings(settings), _schedule(settings)
+    estimate: LikelihoodEstimate = estimate_log_likelihood(
+        generator,
+        images,
+        condition_tensor(items, resources.device),
+        settings["variance"],
+        sampler,
+        [item.seed for item in items],
+        schedule,
+    )
+    upper = torch.full_like(estimate.log_likelihood, torch.nan)
+    exact = [index for index, item in enumerate(items) if item.condition in (None, item.label)]
+    if latent is not None and exact:
+        own = [items[index] for index in exact]
+        upper[exact] = bound_log_likelihood_above(
+            generator,
+            images[exact],
+            latent[exact],
+            condition_tensor(own, resources.device),
+            settings["variance"],
+            sampler,
+            [item.seed for item in own],
+            schedule,
+        )
+    rows = _rows(
+        {
+            "log_likelihood": estimate.log_likelihood,
+            "chain_log_weights": estimate.chain_log_weights,
+            "acceptance": estimate.acceptance,
+            "step_size": estimate.step_size,
+            "effective_sample_size": estimate.effective_sample_size,
+            "best_chain_share": _best_share(estimate.chain_log_weights),
+            "upper_bound": upper,
+        }
+    )
+    steps = settings["leapfrog_steps"] * (settings["transitions"] - 1) + 1
+    for row in rows:
+        row["transitions"] = settings["transitions"]
+        row["evaluations"] = settings["chains"] * steps
+    return rows
+
+
+def _rows(columns: Mapping[str, Tensor]) -> list[dict[str, Any]]:
+    """A row an image out of tensors [images, ...]; numbers that are nan are null."""
+    lists = {name: column.tolist() for name, column in columns.items()}
+    rows = [dict(zip(lists, values, strict=True)) for values in zip(*lists.values(), strict=True)]
+    for row in rows:
+        if math.isnan(row["upper_bound"]):
+            row["upper_bound"] = None
+    return rows
+
+
+def _best_share(log_weights: Tensor) -> Tensor:
+    return log_weights.softmax(1).amax(1)
+
+
+def _bits(log_likelihood: float, dimensions: int) -> float:
+    return float(bits_per_dim(np.array([log_likelihood]), dimensions)[0])
 
 
 def _schedule(settings: Mapping[str, Any]) -> Tensor | None:
@@ -102,30 +235,3 @@ def _simulated(
     seeds = [item.image_seed for item in items if item.image_seed is not None]
     with torch.no_grad():
         return simulate(generator, own, settings["variance"], seeds)
-
-
-def _upper_bounds(
-    generator: Generator,
-    items: Sequence[Item],
-    images: Tensor,
-    latent: Tensor,
-    settings: Mapping[str, Any],
-    device: torch.device,
-) -> list[float | None]:
-    bounds: list[float | None] = [None] * len(items)
-    rows = [index for index, item in enumerate(items) if item.condition in (None, item.label)]
-    if rows:
-        own = [items[index] for index in rows]
-        values = bound_log_likelihood_above(
-            generator,
-            images[rows],
-            latent[rows],
-            condition_tensor(own, device),
-            settings["variance"],
-            ais_settings(settings),
-            [item.seed for item in own],
-            _schedule(settings),
-        )
-        for index, value in zip(rows, values.tolist(), strict=True):
-            bounds[index] = value
-    return bounds

@@ -20,7 +20,7 @@ from .datasets import ImageError, ImageSet, open_dataset
 from .generators import open_generator
 from .shard import Item, part_path
 
-_IMAGE_PARTS_KEPT = 8
+_PARTS_KEPT = 8
 
 logger = logging.getLogger(__name__)
 
@@ -51,6 +51,7 @@ class Resources:
         ] = {}
         self._distances: dict[tuple[str, str | None], Distance] = {}
         self._image_parts: OrderedDict[str, list[StoredImage]] = OrderedDict()
+        self._restart_latents: OrderedDict[str, list[list[float]]] = OrderedDict()
 
     def generator(self, settings: Mapping[str, Any]) -> Generator:
         """The generator that a shard's settings name (``source``, ``import_path``)."""
@@ -109,6 +110,19 @@ class Resources:
         """The items' images from the run's ``images`` table, float32 [items, C, H, W] in [0, 1]."""
         return torch.from_numpy(np.stack([self._image(item) for item in items])).to(self.device)
 
+    def restart_latents(self, item: Item) -> npt.NDArray[np.float32]:
+        """The item's ``restart_latent`` in the ``inversion`` table, flat; empty without one."""
+        if item.inversion_part is None or item.inversion_row is None:
+            return np.empty(0, np.float32)
+        key = item.inversion_part
+        if key not in self._restart_latents:
+            content = self.storage.read(part_path("inversion", key))
+            rows = pq.read_table(io.BytesIO(content), columns=["restart_latent"]).to_pylist()
+            self._restart_latents[key] = [row["restart_latent"] for row in rows]
+            if len(self._restart_latents) > _PARTS_KEPT:
+                self._restart_latents.popitem(last=False)
+        return np.asarray(self._restart_latents[key][item.inversion_row], np.float32)
+
     def source(self, item: Item) -> str | None:
         """Where the item's image came from, as its dataset names it."""
         return self._stored(item).source
@@ -132,7 +146,7 @@ class Resources:
         columns = ["source", "pixels", "channels", "height", "width"]
         rows = pq.read_table(io.BytesIO(content), columns=columns).to_pylist()
         self._image_parts[part] = [_stored_image(row) for row in rows]
-        if len(self._image_parts) > _IMAGE_PARTS_KEPT:
+        if len(self._image_parts) > _PARTS_KEPT:
             self._image_parts.popitem(last=False)
         return self._image_parts[part]
 

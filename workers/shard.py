@@ -35,6 +35,8 @@ class Item:
     image_row: int | None = None
     index: int | None = None
     image_seed: int | None = None
+    inversion_part: str | None = None
+    inversion_row: int | None = None
 
 
 @dataclass(frozen=True)

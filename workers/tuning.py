@@ -5,7 +5,7 @@ from typing import Any
 
 from ..core.likelihood import tune_step_sizes
 from .conditions import condition_tensor
-from .likelihood import ais_settings
+from .likelihood import classical_settings
 from .outcome import Outcome
 from .resources import Resources
 from .shard import Item
@@ -20,7 +20,7 @@ def compute(
         resources.images(items),
         condition_tensor(items, resources.device),
         settings["variance"],
-        ais_settings(settings),
+        classical_settings(settings),
         [item.seed for item in items],
     )
     beta = trace.beta.tolist()

@@ -1,10 +1,22 @@
-"""Plans the ``convergence`` stage: the likelihood again with twice the transitions, on a sample."""
+"""Plans the ``convergence`` stage: each estimate again with one setting doubled, on a sample."""
+
+from collections.abc import Iterator
 
 from ...workers.shard import Shard, chunk
 from ..spec import ConvergenceSpec
-from .likelihood import COMPUTE, frozen_schedule, item, sampling_estimate, subjects
+from .estimators import (
+    EstimatorSpec,
+    estimator_settings,
+    evaluations_per_item,
+    reverse_evaluations,
+)
+from .likelihood import COMPUTE, item, subjects
 from .stage import AuditContext, Estimate, PlanContext, Stage, own_condition
-from .tuning import likelihood_spec, sampler_settings
+
+VARIED = {
+    "guided": ("transitions", "chains", "restarts"),
+    "classical": ("transitions", "chains"),
+}
 
 
 def _settings(context: AuditContext) -> ConvergenceSpec:
@@ -12,46 +24,56 @@ def _settings(context: AuditContext) -> ConvergenceSpec:
     return context.spec.stages.convergence
 
 
+def _variations(context: AuditContext) -> Iterator[tuple[str, EstimatorSpec]]:
+    for spec in context.spec.stages.estimates.values():
+        for varied in VARIED[spec.estimator]:
+            yield varied, spec.model_copy(update={varied: 2 * getattr(spec, varied)})
+
+
 def plan(context: PlanContext) -> list[Shard]:
-    """The first images of every group under their own condition, at twice the transitions."""
-    spec = _settings(context)
-    transitions = 2 * likelihood_spec(context).transitions
+    """The first images of every group under their own condition, for every doubled setting."""
+    sample = _settings(context)
     shards: list[Shard] = []
     for generator in context.facts.generators.values():
-        settings = {
-            **sampler_settings(context, generator),
-            "transitions": transitions,
-            "step_size_schedule": frozen_schedule(context, generator, transitions),
-        }
-        for simulated in (False, True):
-            items = [
-                item(
-                    context,
-                    "convergence",
-                    generator,
-                    subject,
-                    own_condition(generator, subject.label, subject.position),
-                )
-                for subject in subjects(context, generator, simulated=simulated)
-                if subject.position < spec.images_per_group
-            ]
-            shards += chunk("convergence", COMPUTE, settings, items, spec.shard_items)
+        for varied, spec in _variations(context):
+            settings = {**estimator_settings(context, generator, spec), "varied": varied}
+            for simulated in (False, True):
+                items = [
+                    item(
+                        context,
+                        spec,
+                        generator,
+                        subject,
+                        own_condition(generator, subject.label, subject.position),
+                        "convergence",
+                        varied,
+                    )
+                    for subject in subjects(context, generator, simulated=simulated)
+                    if subject.position < sample.images_per_group
+                ]
+                shards += chunk("convergence", COMPUTE, settings, items, sample.shard_items)
     return shards
 
 
 def _estimate(context: AuditContext) -> Estimate:
-    spec = _settings(context)
-    items = len(context.facts.generators) * sum(
-        min(spec.images_per_group, context.group_size(group)) for group in context.spec.groups
-    )
-    transitions = 2 * likelihood_spec(context).transitions
-    return sampling_estimate(context, items, transitions, spec.shard_items)
+    sample = _settings(context)
+    items = shards = evaluations = 0
+    for generator in context.facts.generators.values():
+        for _, spec in _variations(context):
+            for group in context.spec.groups:
+                count = min(sample.images_per_group, context.group_size(group))
+                items += count
+                evaluations += count * evaluations_per_item(context, generator, group, spec)
+                if group.role == "simulated":
+                    evaluations += count * reverse_evaluations(spec)
+            shards += 1
+    return Estimate(items, max(shards, -(-items // sample.shard_items)), evaluations)
 
 
 STAGE = Stage(
     name="convergence",
-    description="how much the likelihood changes when the transitions are doubled",
-    needs=("images", "variance", "tuning", "likelihood"),
+    description="how much each estimate changes when one of its settings is doubled",
+    needs=("images", "inversion", "variance", "tuning", "likelihood", "comparison"),
     enabled=lambda spec: spec.stages.convergence is not None,
     plan=plan,
     estimate=_estimate,

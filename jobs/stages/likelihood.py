@@ -3,22 +3,26 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ...workers.schema import STATUS_OK
 from ...workers.shard import Item, Shard, chunk
 from ..spec import GroupSpec
 from ..validation import GeneratorFacts
+from .estimators import (
+    EstimatorSpec,
+    estimator_settings,
+    evaluations_per_item,
+    reuses_inversion,
+    reverse_evaluations,
+)
 from .stage import (
     AuditContext,
     Estimate,
     ImageRecord,
     PlanContext,
     Stage,
-    StageError,
     conditions_of,
     group_pairs,
     own_condition,
 )
-from .tuning import likelihood_spec, sampler_settings
 
 COMPUTE = "offmanifold.workers.likelihood:compute"
 
@@ -51,107 +55,74 @@ def subjects(
 
 def item(
     context: PlanContext,
-    stage: str,
+    spec: EstimatorSpec,
     generator: GeneratorFacts,
     subject: Subject,
     condition: int | None,
+    *stream: str,
 ) -> Item:
-    """The item that evaluates a subject under a condition."""
+    """The item that evaluates a subject under a condition, on random numbers of the stream."""
     stored = subject.stored
+    inverted = None
+    if reuses_inversion(context, spec):
+        inverted = context.inversions.get((generator.name, condition, subject.image_id))
+    seed = (spec.estimator, *stream, generator.name, condition, subject.image_id)
     return Item(
         generator=generator.name,
         condition=condition,
         group=subject.group.name,
         image_id=subject.image_id,
         label=subject.label,
-        seed=context.seed(stage, generator.name, condition, subject.image_id),
+        seed=context.seed(*seed),
         image_part=None if stored is None else stored.part,
         image_row=None if stored is None else stored.row,
         image_seed=None
         if stored is not None
         else context.seed("simulated", generator.name, subject.image_id),
+        inversion_part=None if inverted is None else inverted[0],
+        inversion_row=None if inverted is None else inverted[1],
     )
 
 
-def plan(context: PlanContext) -> list[Shard]:
+def plan_estimates(context: PlanContext, stage: str, spec: EstimatorSpec) -> list[Shard]:
     """Shards of (generator, image, condition); simulated images apart from stored ones."""
-    spec = likelihood_spec(context)
     shards: list[Shard] = []
     for generator in context.facts.generators.values():
-        settings = {
-            **sampler_settings(context, generator),
-            "step_size_schedule": frozen_schedule(context, generator, spec.transitions),
-        }
+        settings = estimator_settings(context, generator, spec)
         for simulated in (False, True):
             items = [
-                item(context, "likelihood", generator, subject, condition)
+                item(context, spec, generator, subject, condition)
                 for subject in subjects(context, generator, simulated=simulated)
                 for condition in conditions_of(
                     generator, subject.group, subject.label, subject.position
                 )
             ]
-            shards += chunk("likelihood", COMPUTE, settings, items, spec.shard_items)
+            shards += chunk(stage, COMPUTE, settings, items, spec.shard_items)
     return shards
 
 
-def frozen_schedule(
-    context: PlanContext, generator: GeneratorFacts, transitions: int
-) -> list[float] | None:
-    """The step size of each transition out of the pilots' results; None in adaptive mode.
-
-    Raises:
-        StageError: when no pilot succeeded.
-    """
-    if likelihood_spec(context).step_size == "adaptive":
-        return None
-    import torch
-
-    from ...core.likelihood import combine_step_sizes, resample_schedule
-    from ...core.samplers.schedule import sigmoid_schedule
-
-    columns = ["generator", "status", "error", "beta", "step_size"]
-    rows = context.run.read("tuning", context.shard_ids("tuning"), columns).to_pylist()
-    mine = [row for row in rows if row["generator"] == generator.name]
-    good = [row for row in mine if row["status"] == STATUS_OK]
-    if not good:
-        errors = sorted({row["error"] for row in mine})
-        raise StageError(f"stage tuning: no pilot image of {generator.name} succeeded: {errors}")
-    step_sizes = torch.tensor([row["step_size"] for row in good], dtype=torch.float64)
-    beta = torch.tensor(good[0]["beta"], dtype=torch.float64)
-    wanted = sigmoid_schedule(transitions, likelihood_spec(context).sigmoid_radius)[1:-1]
-    schedule: list[float] = resample_schedule(beta, combine_step_sizes(step_sizes), wanted).tolist()
-    return schedule
-
-
-def _evaluations(context: AuditContext, items: int, transitions: int) -> int:
-    spec = likelihood_spec(context)
-    return items * spec.chains * (spec.leapfrog_steps * (transitions - 1) + 1)
-
-
-def sampling_estimate(
-    context: AuditContext, items: int, transitions: int, shard_items: int
-) -> Estimate:
-    """The cost of so many AIS items."""
-    return Estimate(items, -(-items // shard_items), _evaluations(context, items, transitions))
-
-
-def _estimate(context: AuditContext) -> Estimate:
-    spec = likelihood_spec(context)
-    items = bounds = 0
+def estimate_cost(context: AuditContext, spec: EstimatorSpec) -> Estimate:
+    """Items, shards and generator evaluations of a whole stage of estimates."""
+    items = evaluations = 0
     for generator in context.facts.generators.values():
         for group in context.spec.groups:
-            items += group_pairs(context, generator, group)
-            bounds += context.group_size(group) if group.role == "simulated" else 0
-    forward = sampling_estimate(context, items, spec.transitions, spec.shard_items)
-    reverse = _evaluations(context, bounds, spec.transitions)
-    return Estimate(forward.items, forward.shards, forward.evaluations + reverse)
+            count = group_pairs(context, generator, group)
+            items += count
+            evaluations += count * evaluations_per_item(context, generator, group, spec)
+            if group.role == "simulated":
+                evaluations += context.group_size(group) * reverse_evaluations(spec)
+    return Estimate(items, -(-items // spec.shard_items), evaluations)
+
+
+def _spec(context: AuditContext) -> EstimatorSpec:
+    return context.spec.stages.estimates["likelihood"]
 
 
 STAGE = Stage(
     name="likelihood",
-    description="ln p(x) by annealed importance sampling",
-    needs=("images", "variance", "tuning"),
+    description="ln p(x) by annealed importance sampling, guided by default",
+    needs=("images", "inversion", "variance", "tuning"),
     enabled=lambda spec: spec.stages.likelihood is not None,
-    plan=plan,
-    estimate=_estimate,
+    plan=lambda context: plan_estimates(context, "likelihood", _spec(context)),
+    estimate=lambda context: estimate_cost(context, _spec(context)),
 )

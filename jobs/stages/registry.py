@@ -1,7 +1,16 @@
 """The stages, in an order in which each finds what it needs complete."""
 
 from ..spec import AuditSpec
-from . import convergence, images, inversion, likelihood, neighbours, tuning, variance
+from . import (
+    comparison,
+    convergence,
+    images,
+    inversion,
+    likelihood,
+    neighbours,
+    tuning,
+    variance,
+)
 from .stage import Stage
 
 STAGES: tuple[Stage, ...] = (
@@ -11,6 +20,7 @@ STAGES: tuple[Stage, ...] = (
     variance.STAGE,
     tuning.STAGE,
     likelihood.STAGE,
+    comparison.STAGE,
     convergence.STAGE,
 )
 

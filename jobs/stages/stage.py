@@ -82,6 +82,19 @@ class PlanContext(AuditContext):
                     records.append(ImageRecord(**row, part=shard.id, row=index))
         return records
 
+    @cached_property
+    def inversions(self) -> dict[tuple[str, int | None, str], tuple[str, int]]:
+        """Part and row of every inversion that succeeded: of (generator, condition, image_id)."""
+        columns = ["status", "generator", "condition", "image_id"]
+        found = {}
+        for shard in self.plans.get("inversion", []):
+            rows = self.run.read("inversion", [shard.id], columns).to_pylist()
+            for index, row in enumerate(rows):
+                if row["status"] == STATUS_OK:
+                    key = (row["generator"], row["condition"], row["image_id"])
+                    found[key] = (shard.id, index)
+        return found
+
     def images_under(self, generator: GeneratorFacts, group: GroupSpec) -> list[ImageRecord]:
         """A group's images as ``generator`` is audited with them: its own generated ones only."""
         return [

@@ -1,9 +1,7 @@
 """Plans the ``tuning`` stage: pilot images on which step sizes are tuned, then frozen."""
 
-from typing import Any
-
 from ...workers.shard import Item, Shard
-from ..spec import LikelihoodSpec
+from ..spec import AuditSpec, ClassicalSpec
 from ..validation import GeneratorFacts
 from .images import generator_settings
 from .stage import AuditContext, Estimate, ImageRecord, PlanContext, Stage, own_condition
@@ -12,29 +10,33 @@ from .stage import AuditContext, Estimate, ImageRecord, PlanContext, Stage, own_
 RUNS_PER_PILOT = 11
 
 
-def likelihood_spec(context: AuditContext) -> LikelihoodSpec:
-    """The sampler's settings in the spec."""
-    assert context.spec.stages.likelihood is not None
-    return context.spec.stages.likelihood
+def tuned_spec(spec: AuditSpec) -> ClassicalSpec | None:
+    """The classical estimator whose step sizes are to be tuned, if the spec has one."""
+    for estimator in spec.stages.estimates.values():
+        if isinstance(estimator, ClassicalSpec) and estimator.step_size == "tuned":
+            return estimator
+    return None
 
 
-def sampler_settings(context: PlanContext, generator: GeneratorFacts) -> dict[str, Any]:
-    """What every sampling stage's rows depend on: weights, variance and the sampler's settings."""
-    spec = likelihood_spec(context)
-    return {
-        **generator_settings(generator),
-        "variance": context.variance(generator.name),
-        "transitions": spec.transitions,
-        "chains": spec.chains,
-        "leapfrog_steps": spec.leapfrog_steps,
-        "sigmoid_radius": spec.sigmoid_radius,
-    }
+def _settings(context: AuditContext) -> ClassicalSpec:
+    spec = tuned_spec(context.spec)
+    assert spec is not None
+    return spec
 
 
 def plan(context: PlanContext) -> list[Shard]:
     """One shard of pilots a generator, under their own conditions."""
+    spec = _settings(context)
     shards = []
     for generator in context.facts.generators.values():
+        settings = {
+            **generator_settings(generator),
+            "variance": context.variance(generator.name),
+            "transitions": spec.transitions,
+            "chains": spec.chains,
+            "leapfrog_steps": spec.leapfrog_steps,
+            "sigmoid_radius": spec.sigmoid_radius,
+        }
         items = tuple(
             Item(
                 generator=generator.name,
@@ -46,25 +48,24 @@ def plan(context: PlanContext) -> list[Shard]:
                 image_part=image.part,
                 image_row=image.row,
             )
-            for position, image in enumerate(_pilots(context, generator))
+            for position, image in enumerate(_pilots(context, generator, spec.pilots))
         )
-        compute = "offmanifold.workers.tuning:compute"
-        shards.append(Shard("tuning", compute, sampler_settings(context, generator), items))
+        shards.append(Shard("tuning", "offmanifold.workers.tuning:compute", settings, items))
     return shards
 
 
-def _pilots(context: PlanContext, generator: GeneratorFacts) -> list[ImageRecord]:
+def _pilots(context: PlanContext, generator: GeneratorFacts, count: int) -> list[ImageRecord]:
     roles = ("train", "test", "generated", "outlier")
     groups = sorted(
         (group for group in context.spec.groups if group.role != "simulated"),
         key=lambda group: roles.index(group.role),
     )
     images = [image for group in groups for image in context.images_under(generator, group)]
-    return images[: likelihood_spec(context).pilots]
+    return images[:count]
 
 
 def _estimate(context: AuditContext) -> Estimate:
-    spec, count = likelihood_spec(context), len(context.facts.generators)
+    spec, count = _settings(context), len(context.facts.generators)
     per_run = spec.chains * (spec.leapfrog_steps * (spec.transitions - 1) + 1)
     return Estimate(spec.pilots * count, count, spec.pilots * count * RUNS_PER_PILOT * per_run)
 
@@ -73,9 +74,7 @@ STAGE = Stage(
     name="tuning",
     description="step sizes as a function of beta, tuned on pilot images and frozen",
     needs=("images", "variance"),
-    enabled=lambda spec: (
-        spec.stages.likelihood is not None and spec.stages.likelihood.step_size == "tuned"
-    ),
+    enabled=lambda spec: tuned_spec(spec) is not None,
     plan=plan,
     estimate=_estimate,
 )

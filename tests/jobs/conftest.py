@@ -75,7 +75,21 @@ def small_spec() -> dict[str, Any]:
         "stages": {
             "inversion": {"iterations": 20, "restarts": 2, "candidates": 8, "shard_items": 10},
             "variance": {},
-            "likelihood": {"transitions": 10, "leapfrog_steps": 2, "pilots": 2, "shard_items": 10},
+            "likelihood": {
+                "transitions": 3,
+                "leapfrog_steps": 2,
+                "restarts": 2,
+                "candidates": 2,
+                "iterations": 5,
+                "shard_items": 10,
+            },
+            "comparison": {
+                "estimator": "classical",
+                "transitions": 10,
+                "leapfrog_steps": 2,
+                "pilots": 2,
+                "shard_items": 10,
+            },
             "convergence": {"images_per_group": 2},
             "neighbours": {"dataset": "folder", "path": "images", "split": None},
         },

@@ -15,7 +15,18 @@ import yaml
 
 from .conftest import small_spec, write_spec
 
-STAGES = ["images", "neighbours", "inversion", "variance", "tuning", "likelihood", "convergence"]
+STAGES = [
+    "images",
+    "neighbours",
+    "inversion",
+    "variance",
+    "tuning",
+    "likelihood",
+    "comparison",
+    "convergence",
+]
+# What tells the rows of an image and condition apart.
+ESTIMATE_KEYS = {"convergence": ["estimator", "varied"]}
 
 
 def command(run: str, *arguments: str) -> list[str]:
@@ -32,14 +43,14 @@ def audit(folder: Path, run: str, *arguments: str) -> subprocess.CompletedProces
 def under_ray(folder: Path, transitions: int = 10) -> None:
     spec = small_spec()
     spec["cluster"] = {"executor": "ray", "workers": 2}
-    spec["stages"]["likelihood"]["transitions"] = transitions
+    spec["stages"]["comparison"]["transitions"] = transitions
     write_spec(folder, spec)
 
 
 def tables(run: Path) -> dict[str, pd.DataFrame]:
     return {
         stage: pd.read_parquet(run / stage)
-        .sort_values(["image_id", "condition"])
+        .sort_values(["image_id", "condition", *ESTIMATE_KEYS.get(stage, [])])
         .reset_index(drop=True)
         for stage in STAGES
     }
@@ -49,7 +60,8 @@ def assert_same_tables(run: Path, reference: Path) -> None:
     """Every value equal, bit for bit: shards are computed in the same batches everywhere."""
     expected = tables(reference)
     for stage, table in tables(run).items():
-        assert not table.duplicated(["generator", "condition", "image_id"]).any()
+        keys = ["generator", "condition", "image_id", *ESTIMATE_KEYS.get(stage, [])]
+        assert not table.duplicated(keys).any()
         pd.testing.assert_frame_equal(table, expected[stage], check_exact=True)
 
 
@@ -90,7 +102,7 @@ def test_a_worker_killed_in_the_middle_of_a_shard_costs_nothing(audit_folder: Pa
     assert audit(audit_folder, "undisturbed").returncode == 0
     arguments = command("killed")
     with subprocess.Popen(arguments, cwd=audit_folder, stderr=subprocess.PIPE) as driver:
-        _wait_for(lambda: list((audit_folder / "killed" / "likelihood").glob("part-*")))
+        _wait_for(lambda: list((audit_folder / "killed" / "comparison").glob("part-*")))
         workers = [
             process
             for process in psutil.Process(driver.pid).children(recursive=True)

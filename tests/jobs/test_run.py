@@ -20,7 +20,16 @@ from typer.testing import CliRunner
 
 from .conftest import small_spec, write_spec
 
-STAGES = ["images", "neighbours", "inversion", "variance", "tuning", "likelihood", "convergence"]
+STAGES = [
+    "images",
+    "neighbours",
+    "inversion",
+    "variance",
+    "tuning",
+    "likelihood",
+    "comparison",
+    "convergence",
+]
 
 
 class Cli:
@@ -55,12 +64,18 @@ def test_a_run_leaves_a_row_for_every_item_and_a_report(audit_folder: Path, cli:
         assert tuple(table.columns[: len(KEY_COLUMNS)]) == KEY_COLUMNS
         assert list(table.columns) == SCHEMAS[stage].names
         assert (table.status == "ok").all(), table.error.dropna().tolist()
-        assert not table.duplicated(["generator", "condition", "image_id"]).any()
+        keys = ["generator", "condition", "image_id"]
+        keys += ["estimator", "varied"] if stage == "convergence" else []
+        assert not table.duplicated(keys).any()
     # 12 train, 12 test, 6 generated and 4 plain images, each under both classes.
     assert len(found["images"]) == len(found["neighbours"]) == 34
     assert len(found["inversion"]) == 68
     assert len(found["likelihood"]) == 68 + 12
-    assert len(found["convergence"]) == 2 * 5
+    assert len(found["comparison"]) == len(found["likelihood"])
+    # 2 images of 5 groups; 3 settings of the guided estimator are varied, 2 of the classical.
+    assert len(found["convergence"]) == 2 * 5 * (3 + 2)
+    assert set(found["likelihood"].estimator) == {"guided"}
+    assert set(found["comparison"].estimator) == {"classical"}
     bounded = found["likelihood"].dropna(subset="upper_bound")
     assert (bounded.group == "simulated").all()
     assert (bounded.condition == bounded.label).all()
@@ -123,6 +138,7 @@ def test_another_spec_is_refused_and_with_changed_takes_over(audit_folder: Path,
     taken = cli.run(audit_folder, "--set", "stages.likelihood.transitions=12", "--changed")
     assert taken.exit_code == 0, taken.output
     assert set(pd.read_parquet(run / "likelihood").transitions) == {12}
+    assert set(pd.read_parquet(run / "comparison").transitions) == {10}
     kept = {name for name in before if name.startswith(("images", "inversion", "neighbours"))}
     assert kept <= set(parts(run))
 
@@ -260,7 +276,10 @@ def test_plan_computes_nothing_and_counts_what_run_does(audit_folder: Path, cli:
     assert cells["inversion"][2] == "68"
     assert cells["likelihood"][2] == "80"
     # 4 chains x (2 leapfrogs x 9 transitions + 1), forwards; the 6 simulated ones backwards too.
-    assert cells["likelihood"][3] == f"{(80 + 6) * 4 * (2 * 9 + 1):,}"
+    assert cells["comparison"][3] == f"{(80 + 6) * 4 * (2 * 9 + 1):,}"
+    cli.run(audit_folder)
+    counted = pd.read_parquet(audit_folder / "run" / "likelihood").evaluations.sum()
+    assert cells["likelihood"][3] == f"{counted + 6 * 4 * (2 * 2 + 1):,}"
 
 
 def test_status_follows_a_run_as_text_and_as_json(audit_folder: Path, cli: Cli) -> None:

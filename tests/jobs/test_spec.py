@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 import yaml
+from offmanifold.jobs.spec import ClassicalSpec
 from offmanifold.jobs.spec_loading import (
     SpecError,
     dump_spec,
@@ -89,10 +90,11 @@ def test_an_error_names_the_file_the_key_and_the_remedy(
 
 def test_overrides_reach_lists_by_name_and_are_typed() -> None:
     spec = parse(
-        small_spec(), "groups.generated.count=3", "stages.likelihood.sigmoid_radius=2.5", "seed=7"
+        small_spec(), "groups.generated.count=3", "stages.comparison.sigmoid_radius=2.5", "seed=7"
     )
     assert spec.group("generated").count == 3
-    assert spec.stages.likelihood.sigmoid_radius == 2.5
+    assert isinstance(spec.stages.comparison, ClassicalSpec)
+    assert spec.stages.comparison.sigmoid_radius == 2.5
     assert spec.seed == 7
 
 

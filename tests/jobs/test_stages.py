@@ -13,7 +13,7 @@ from offmanifold.jobs.validation import GeneratorFacts
 from offmanifold.workers.shard import Item, Shard, item_seed
 from torch import Tensor
 
-FACTS = GeneratorFacts("g", "shipped:digits", None, "0", 10, (1, 8, 8), None)
+FACTS = GeneratorFacts("g", "shipped:digits", None, "0", 16, 10, (1, 8, 8), None)
 
 
 @given(st.lists(st.integers(0, 4), min_size=1, max_size=60), st.data())
