@@ -45,8 +45,6 @@ def plan(context: PlanContext) -> list[Shard]:
                         generator,
                         subject,
                         own_condition(generator, subject.label, subject.position),
-                        "convergence",
-                        varied,
                     )
                     for subject in subjects(context, generator, simulated=simulated)
                     if subject.position < sample.images_per_group

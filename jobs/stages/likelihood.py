@@ -59,21 +59,22 @@ def item(
     generator: GeneratorFacts,
     subject: Subject,
     condition: int | None,
-    *stream: str,
 ) -> Item:
-    """The item that evaluates a subject under a condition, on random numbers of the stream."""
+    """The item that evaluates a subject under a condition.
+
+    Its seed does not depend on the stage: with a setting doubled, the rest stays as it was.
+    """
     stored = subject.stored
     inverted = None
     if reuses_inversion(context, spec):
         inverted = context.inversions.get((generator.name, condition, subject.image_id))
-    seed = (spec.estimator, *stream, generator.name, condition, subject.image_id)
     return Item(
         generator=generator.name,
         condition=condition,
         group=subject.group.name,
         image_id=subject.image_id,
         label=subject.label,
-        seed=context.seed(*seed),
+        seed=context.seed(spec.estimator, generator.name, condition, subject.image_id),
         image_part=None if stored is None else stored.part,
         image_row=None if stored is None else stored.row,
         image_seed=None
