@@ -31,9 +31,9 @@ class ModeSettings:
     ``polish`` damped Gauss-Newton steps. Derivatives take up to ``jacobian_bytes``.
     """
 
-    restarts: int = 16
+    restarts: int = 24
     candidates: int = 32
-    iterations: int = 120
+    iterations: int = 75
     learning_rate: float = 0.4
     widest: float = 3.5
     heat: float = 30.0

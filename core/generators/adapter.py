@@ -3,6 +3,8 @@
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from .latent_prior import LatentPrior
+
 
 class ModuleGenerator(nn.Module):
     """Wraps a module that maps latents to images in some native range.
@@ -21,8 +23,14 @@ class ModuleGenerator(nn.Module):
         num_classes: int,
         image_shape: tuple[int, int, int],
         native_range: tuple[int | float, int | float] = (-1.0, 1.0),
+        latent_prior: LatentPrior | None = None,
     ) -> None:
-        """``native_range`` is what black and white are in the module's own output."""
+        """Says what the module maps from and to.
+
+        ``native_range`` is what black and white are in the module's own output; ``latent_prior``
+        the distribution of its latents where that is not N(0, I) (`latent_prior.uniform` and the
+        like). Latents of the wrapped generator are standard normal all the same.
+        """
         super().__init__()
         low, high = native_range
         if not low < high:
@@ -33,6 +41,7 @@ class ModuleGenerator(nn.Module):
         self.latent_dim = latent_dim
         self.num_classes = num_classes
         self.image_shape = image_shape
+        self._prior = latent_prior
         self._low = low
         self._span = high - low
 
@@ -40,6 +49,7 @@ class ModuleGenerator(nn.Module):
         self, latent: Float[Tensor, "batch latent"], condition: Int[Tensor, " batch"] | None
     ) -> Float[Tensor, "batch channels height width"]:
         """Images in [0, 1], one per row of ``latent``."""
-        native = self.module(latent, condition) if self.num_classes else self.module(latent)
+        own = latent if self._prior is None else self._prior(latent)
+        native = self.module(own, condition) if self.num_classes else self.module(own)
         images: Tensor = (native - self._low) / self._span
         return images.view(-1, *self.image_shape)

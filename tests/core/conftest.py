@@ -95,6 +95,69 @@ class CurvedDecoder:
         return exponent.logsumexp(1) + cell - constant
 
 
+class SaturatingDecoder(CurvedDecoder):
+    """A perceptron with one hidden layer: curved, several modes, none of them at infinity."""
+
+    def __init__(self, latent_dim: int, dimensions: int, seed: int = 0) -> None:
+        super().__init__(latent_dim, dimensions)
+        random = torch.Generator().manual_seed(seed)
+
+        def normals(*shape: int) -> Tensor:
+            return torch.randn(*shape, generator=random, dtype=torch.float64)
+
+        self.first = 2 * normals(32, latent_dim) / math.sqrt(latent_dim)
+        self.bias = normals(32)
+        self.second = 2 * normals(dimensions, 32) / math.sqrt(32)
+
+    def __call__(self, latent: Tensor, condition: Tensor | None) -> Tensor:  # noqa: ARG002
+        hidden = torch.tanh(latent @ self.first.T + self.bias)
+        return (hidden @ self.second.T).sigmoid().view(-1, *self.image_shape)
+
+
+class TwoModedDecoder:
+    """G(z) = (z^2, z^2 / 2, ...) in one latent dimension: every posterior has two equal modes."""
+
+    num_classes = 0
+    latent_dim = 1
+    log_density = CurvedDecoder.log_density
+
+    def __init__(self, dimensions: int) -> None:
+        self.image_shape = (1, 1, dimensions)
+        self.slope = 1 / torch.arange(1, dimensions + 1, dtype=torch.float64)
+
+    def __call__(self, latent: Tensor, condition: Tensor | None) -> Tensor:  # noqa: ARG002
+        return (latent.square() * self.slope).view(-1, *self.image_shape)
+
+    def to(self, device: torch.device) -> Self:  # noqa: ARG002
+        return self
+
+
+class SphericalDecoder:
+    """Normalises its latent, as StyleGAN does: the density is flat along the radius."""
+
+    num_classes = 0
+    latent_dim = 2
+    image_shape = (1, 1, 8)
+
+    def __init__(self) -> None:
+        random = torch.Generator().manual_seed(2)
+        self.weight = 0.2 * torch.randn(8, 2, generator=random, dtype=torch.float64)
+
+    def __call__(self, latent: Tensor, condition: Tensor | None) -> Tensor:  # noqa: ARG002
+        direction = latent / latent.norm(dim=-1, keepdim=True)
+        return (0.5 + direction @ self.weight.T).view(-1, *self.image_shape)
+
+    def to(self, device: torch.device) -> Self:  # noqa: ARG002
+        return self
+
+    def log_density(self, images: Tensor, variance: float) -> Tensor:
+        angle = torch.arange(4096, dtype=torch.float64) * 2 * math.pi / 4096
+        decoded = self(torch.stack([angle.cos(), angle.sin()], 1), None).flatten(1)
+        error = torch.cdist(images.flatten(1), decoded).square() / (2 * variance)
+        constant = math.log(4096) + 4 * math.log(2 * math.pi * variance)
+        return (-error).logsumexp(1) - constant
+
+
 class ConditionalDecoder:
     """A linear decoder for each class."""
 
@@ -121,6 +184,21 @@ def linear_decoder() -> Callable[..., LinearDecoder]:
 @pytest.fixture
 def curved_decoder() -> Callable[..., CurvedDecoder]:
     return CurvedDecoder
+
+
+@pytest.fixture
+def saturating_decoder() -> Callable[..., SaturatingDecoder]:
+    return SaturatingDecoder
+
+
+@pytest.fixture
+def spherical_decoder() -> Callable[..., SphericalDecoder]:
+    return SphericalDecoder
+
+
+@pytest.fixture
+def two_moded_decoder() -> Callable[..., TwoModedDecoder]:
+    return TwoModedDecoder
 
 
 @pytest.fixture

@@ -1,0 +1,42 @@
+"""Latent priors other than N(0, I), as smooth bijections from standard normal latents.
+
+Inversion and annealed importance sampling then run in unbounded latents u ~ N(0, I), in which a
+generator with a bounded prior is x = G(z(u)): exact, since z(u) has that prior, with the Jacobian
+of the bijection inside N(0, I) and nothing clipped.
+"""
+
+from collections.abc import Callable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+LatentPrior = Callable[[Float[Tensor, "batch latent"]], Float[Tensor, "batch latent"]]
+
+
+def uniform(low: float, high: float) -> LatentPrior:
+    """Independent entries, uniform between ``low`` and ``high``: z = low + (high - low) Phi(u).
+
+    Raises:
+        ValueError: if ``low`` is not below ``high``.
+    """
+    if not low < high:
+        raise ValueError(f"uniform prior from {low} to {high}: the bounds must ascend")
+    return lambda normal: low + (high - low) * torch.special.ndtr(normal)
+
+
+def truncated_normal(bound: float) -> LatentPrior:
+    """Independent standard normal entries, truncated to [-bound, bound].
+
+    z = Phi^-1(Phi(-bound) + (Phi(bound) - Phi(-bound)) Phi(u)), as BigGAN-deep's truncated
+    normals are distributed.
+
+    Raises:
+        ValueError: if ``bound`` is not positive.
+    """
+    if not bound > 0:
+        raise ValueError(f"normal prior truncated at {bound}: the bound must be positive")
+    outside = torch.special.ndtr(torch.tensor(-bound, dtype=torch.float64)).item()
+    return lambda normal: torch.special.ndtri(
+        outside + (1 - 2 * outside) * torch.special.ndtr(normal)
+    )
