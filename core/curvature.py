@@ -10,6 +10,8 @@ from torch import Tensor
 from .generators.protocol import Generator
 
 _FLOAT_BYTES = 4
+# A guess of how much more than its images a generator holds while it is differentiated.
+_LAYERS = 8
 _OVERSAMPLING = 8
 _POWER_ITERATIONS = 1
 
@@ -53,14 +55,14 @@ def gauss_newton(
     if latent_dim <= affordable:
         chunk = max(1, affordable // latent_dim)
         parts = [
-            _dense(generator, points, labels)
+            _dense(generator, points, labels, affordable)
             for points, labels in _chunks(latent, condition, chunk)
         ]
         products = latent_dim
     else:
         rank = max(1, affordable - _OVERSAMPLING)
         parts = [
-            _leading(generator, points, labels, rank)
+            _leading(generator, points, labels, rank, affordable)
             for points, labels in _chunks(latent, condition, 1)
         ]
         products = (rank + _OVERSAMPLING) * (2 + 2 * _POWER_ITERATIONS + 1)
@@ -78,19 +80,23 @@ def _chunks(
     return list(zip(points, torch.split(condition, size), strict=True))
 
 
-def _dense(generator: Generator, latent: Tensor, condition: Tensor | None) -> tuple[Tensor, Tensor]:
+def _dense(
+    generator: Generator, latent: Tensor, condition: Tensor | None, affordable: int
+) -> tuple[Tensor, Tensor]:
     forward = _forward_product(generator, latent, condition)
     identity = torch.eye(latent.shape[1], dtype=latent.dtype, device=latent.device)
     tangents = identity[:, None].expand(-1, len(latent), -1)
-    columns = torch.vmap(forward)(tangents).flatten(2).transpose(0, 1)
+    at_once = max(1, affordable // (_LAYERS * len(latent)))
+    columns = torch.vmap(forward, chunk_size=at_once)(tangents).flatten(2).transpose(0, 1)
     return _eigenpairs(columns @ columns.mT)
 
 
 def _leading(
-    generator: Generator, latent: Tensor, condition: Tensor | None, rank: int
+    generator: Generator, latent: Tensor, condition: Tensor | None, rank: int, affordable: int
 ) -> tuple[Tensor, Tensor]:
     """The leading eigenpairs of J^T J at a single point."""
-    forward = torch.vmap(_forward_product(generator, latent, condition))
+    at_once = max(1, affordable // _LAYERS)
+    forward = torch.vmap(_forward_product(generator, latent, condition), chunk_size=at_once)
     pull_back = torch.func.vjp(lambda points: generator(points, condition), latent)[1]
     random = torch.Generator().manual_seed(0)
     width = rank + _OVERSAMPLING
@@ -98,7 +104,7 @@ def _leading(
     basis = torch.linalg.qr(start.to(latent.device).mT).Q
     for _ in range(1 + _POWER_ITERATIONS):
         images = forward(basis.mT[:, None])
-        (product,) = torch.vmap(pull_back)(images)
+        (product,) = torch.vmap(pull_back, chunk_size=at_once)(images)
         basis = torch.linalg.qr(product[:, 0].mT).Q
     columns = forward(basis.mT[:, None]).flatten(1)
     mixing, eigenvalue = _eigenpairs(columns @ columns.mT)

@@ -109,17 +109,19 @@ class GuidedSpec(_Model):
 
     ``restarts`` searches for modes, each from the best of ``candidates`` starts, descend for
     ``iterations``; those of the inversion stage count among them where it minimised the squared
-    error. With a ``tolerance`` in nats, transitions and restarts are doubled for each image, at
+    error. ``inflation`` widens the Gaussians' standard deviations: the more the generator curves,
+    the more the posterior spreads around its modes, and the wider they must be. With a ``tolerance`` in nats, transitions and restarts are doubled for each image, at
     most ``doublings`` times, until its estimate settles.
     """
 
     estimator: Literal["guided"] = "guided"
-    transitions: int = Field(default=100, ge=1)
+    transitions: int = Field(default=200, ge=1)
     chains: int = Field(default=4, ge=1)
     leapfrog_steps: int = Field(default=5, ge=1)
-    restarts: int = Field(default=16, ge=1)
+    restarts: int = Field(default=24, ge=1)
     candidates: int = Field(default=64, ge=1)
-    iterations: int = Field(default=500, ge=1)
+    iterations: int = Field(default=450, ge=1)
+    inflation: float = Field(default=3.0, ge=1)
     tolerance: float | None = Field(default=None, gt=0)
     doublings: int = Field(default=3, ge=1)
     shard_items: int = Field(default=32, ge=1)

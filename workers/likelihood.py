@@ -18,6 +18,7 @@ from ..core.likelihood import (
     estimate_log_likelihood,
     simulate,
 )
+from ..core.laplace import ProposalSettings
 from ..core.modes import ModeSettings
 from .conditions import condition_tensor
 from .outcome import Failure, Outcome
@@ -48,6 +49,7 @@ def guided_settings(settings: Mapping[str, Any]) -> GuidedSettings:
             candidates=settings["candidates"],
             iterations=settings["iterations"],
         ),
+        proposal=ProposalSettings(inflation=settings["inflation"]),
     )
 
 

@@ -38,6 +38,7 @@ def estimator_settings(
         "restarts": spec.restarts,
         "candidates": spec.candidates,
         "iterations": spec.iterations,
+        "inflation": spec.inflation,
         "tolerance": spec.tolerance,
         "doublings": spec.doublings,
     }

@@ -1,0 +1,74 @@
+"""What the guided estimator costs beside the classical one, and its memory on a large model.
+
+Ordinary test runs do not collect this file. Run it with
+
+    pytest tests/benchmarks/bench_guided.py -s --jaxtyping-packages=
+
+The first benchmark times both estimators on the same images in one process and prints the ratio.
+The others print the peak memory of a process that does nothing else.
+"""
+
+import resource
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+from offmanifold.core.generators.convolutional import ConvolutionalGenerator
+from offmanifold.core.guided import GuidedSettings, estimate_guided
+from offmanifold.core.likelihood import AISSettings, estimate_log_likelihood, simulate
+from offmanifold.core.modes import ModeSettings
+from offmanifold.workers.generators import open_generator
+
+PRESET = GuidedSettings(
+    transitions=200, search=ModeSettings(restarts=24, candidates=64, iterations=450)
+)
+
+
+@pytest.mark.parametrize(("name", "variance"), [("fashion", 0.0089), ("digits", 0.003)])
+def test_seconds_per_image_beside_the_classical_estimator(name: str, variance: float) -> None:
+    generator = open_generator(f"shipped:{name}").generator
+    condition, seeds = torch.arange(20) % 10, range(20)
+    images, _ = simulate(generator, condition, variance, seeds)
+    began = time.perf_counter()
+    guided = estimate_guided(generator, images, condition, variance, PRESET, seeds)
+    between = time.perf_counter()
+    estimate_log_likelihood(generator, images, condition, variance, AISSettings(), seeds)
+    ended = time.perf_counter()
+    print(
+        f"\n{name}: guided {(between - began) / 20:.2f} s and {guided.evaluations[0]} evaluations "
+        f"an image, classical {(ended - between) / 20:.2f} s and 19964; ratio of the times "
+        f"{(between - began) / (ended - between):.2f}"
+    )
+
+
+def large_model(jacobian_bytes: int) -> None:
+    """Estimates one image of a model with 512 latents and 3 x 128 x 128 pixels."""
+    torch.manual_seed(0)
+    generator = ConvolutionalGenerator(
+        512, 0, (3, 128, 128), width=512, coarse_channels=32, fine_channels=24
+    ).requires_grad_(False)
+    images, _ = simulate(generator, None, 0.01, [0])
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    search = ModeSettings(
+        restarts=4, candidates=4, iterations=20, modes=2, polish=1, jacobian_bytes=jacobian_bytes
+    )
+    settings = GuidedSettings(transitions=10, search=search)
+    began = time.perf_counter()
+    estimate = estimate_guided(generator, images, None, 0.01, settings, [0])
+    print(
+        f"\n{jacobian_bytes / 2**20:.0f} MiB for derivatives: curvature of rank "
+        f"{estimate.curvature_rank}, peak "
+        f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GiB, of which "
+        f"{before / 2**20:.2f} before; {time.perf_counter() - began:.0f} s"
+    )
+
+
+@pytest.mark.parametrize("jacobian_bytes", [2**28, 2**25])
+def test_memory_at_512_latents_and_128_by_128_pixels(jacobian_bytes: int) -> None:
+    subprocess.run([sys.executable, __file__, str(jacobian_bytes)], check=True)
+
+
+if __name__ == "__main__":
+    large_model(int(sys.argv[1]))
