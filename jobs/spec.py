@@ -110,8 +110,9 @@ class GuidedSpec(_Model):
     ``restarts`` searches for modes, each from the best of ``candidates`` starts, descend for
     ``iterations``; those of the inversion stage count among them where it minimised the squared
     error. ``inflation`` widens the Gaussians' standard deviations: the more the generator curves,
-    the more the posterior spreads around its modes, and the wider they must be. With a ``tolerance`` in nats, transitions and restarts are doubled for each image, at
-    most ``doublings`` times, until its estimate settles.
+    the more the posterior spreads around its modes, and the wider they must be. With a
+    ``tolerance`` in nats, transitions and restarts are doubled for each image, at most
+    ``doublings`` times, until its estimate settles.
     """
 
     estimator: Literal["guided"] = "guided"

@@ -11,6 +11,7 @@ from torch import Tensor
 from ..core.generators.protocol import Generator
 from ..core.guided import GuidedEstimate, GuidedSettings, estimate_guided
 from ..core.image_metrics import bits_per_dim
+from ..core.laplace import ProposalSettings
 from ..core.likelihood import (
     AISSettings,
     LikelihoodEstimate,
@@ -18,7 +19,6 @@ from ..core.likelihood import (
     estimate_log_likelihood,
     simulate,
 )
-from ..core.laplace import ProposalSettings
 from ..core.modes import ModeSettings
 from .conditions import condition_tensor
 from .outcome import Failure, Outcome

@@ -7,10 +7,16 @@ from typing import Any
 
 import pytest
 import torch
+from offmanifold.core.densities import PairEvaluation, ProposalToPosterior
 from offmanifold.core.guided import GuidedSettings, estimate_guided
-from offmanifold.core.laplace import ProposalSettings
+from offmanifold.core.laplace import ProposalSettings, laplace_proposal
 from offmanifold.core.likelihood import AISSettings, estimate_log_likelihood, simulate
-from offmanifold.core.modes import ModeSettings
+from offmanifold.core.modes import ModeSettings, find_modes
+from offmanifold.core.samplers.ais import anneal
+from offmanifold.core.samplers.noise import Stream, item_normals, transition_noise
+from offmanifold.core.samplers.proposal import MixtureChart
+from offmanifold.core.samplers.schedule import sigmoid_schedule
+from offmanifold.core.samplers.step_size import ScheduledStepSize
 
 DOUBLE = torch.empty(0).double()
 WEIGHTS = 100_000
@@ -66,6 +72,70 @@ def test_a_proposal_that_knows_one_of_two_modes_is_unbiased(
     )
     assert error < 0.05
     assert abs(mean - 1) < 4 * error
+
+
+class WholeProposalStart(ProposalToPosterior):
+    """The path from the whole proposal q instead of from a chain's own component."""
+
+    def __init__(
+        self, decoder: Any, image: torch.Tensor, proposal: Any, component: torch.Tensor
+    ) -> None:
+        super().__init__(decoder, image, None, 0.1, MixtureChart(proposal, component))
+        self.proposal = proposal
+        self.frame = proposal.frame(component)
+
+    def gradients(self, position: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        _, difference = super().gradients(position)
+        return self.start_gradient(self.frame.to_latent(position)), difference
+
+    def evaluate(self, position: torch.Tensor) -> PairEvaluation:
+        latent = self.frame.to_latent(position)
+        return (
+            super()
+            .evaluate(position)
+            ._replace(
+                start=self.proposal.log_density(latent), start_gradient=self.start_gradient(latent)
+            )
+        )
+
+    def start_gradient(self, latent: torch.Tensor) -> torch.Tensor:
+        gradient: torch.Tensor = self.frame.scaled(self.proposal.gradient(latent))
+        return gradient
+
+
+@pytest.mark.slow
+def test_chains_in_coordinates_of_their_own_must_not_start_from_the_whole_proposal(
+    linear_decoder: Callable[..., Any],
+) -> None:
+    # Each chain's transitions then leave the same densities invariant, but which transitions they
+    # are depends on where the chain started: the mean weight is off by a percent.
+    decoder, count, transitions = linear_decoder(2, 4), 400_000, 10
+    image, _ = simulate(decoder, None, 0.1, [3], like=DOUBLE)
+    modes, _ = find_modes(decoder, image, None, 0.1, replace(SEARCH, modes=1), [7])
+    proposal = laplace_proposal(modes, ProposalSettings(defensive_weight=0.5))
+    component = proposal.draw(torch.tensor([0.37]).double(), count)
+    exact = decoder.log_density(image, 0.1)
+    mean = {}
+    for name, pair in {
+        "own": ProposalToPosterior(decoder, image, None, 0.1, MixtureChart(proposal, component)),
+        "whole": WholeProposalStart(decoder, image, proposal, component),
+    }.items():
+        stream = (Stream.GUIDED, 0)
+        position = item_normals([7], stream, (count, 2), image)
+        step = torch.full((transitions - 1, 1, 1), 0.3).double()
+        chains = anneal(
+            pair,
+            position,
+            sigmoid_schedule(transitions, 1.0),
+            5,
+            ScheduledStepSize(step, 0.3, position),
+            transition_noise([7], stream, transitions - 1, position),
+        )
+        weight = (chains.log_weight - exact).exp()
+        mean[name] = (weight.mean().item(), weight.std().item() / math.sqrt(count))
+        print(f"\n{name}: mean weight {mean[name][0]:.4f} +- {mean[name][1]:.4f}", end="")
+    assert abs(mean["own"][0] - 1) < 4 * mean["own"][1]
+    assert mean["whole"][0] - 1 > 4 * mean["whole"][1]
 
 
 @pytest.mark.parametrize("transitions", [1, 10])

@@ -104,6 +104,18 @@ def test_the_reported_likelihood_is_the_mean_of_its_chain_weights(
     )
 
 
+def test_a_tolerance_is_held_image_by_image(audit_folder: Path, cli: Cli) -> None:
+    tolerance = ("--set", "stages.likelihood.tolerance=2", "--set", "stages.convergence=null")
+    assert cli.run(audit_folder, *tolerance).exit_code == 0
+    table = pd.read_parquet(audit_folder / "run" / "likelihood")
+    assert table.settled.isin([True, False]).all()
+    assert table.settled.any()
+    assert set(table.transitions) <= {6, 12, 24}
+    assert (table.restarts / 2 == table.transitions / 3).all()
+    assert table.settled[table.transitions < 24].all()
+    assert pd.read_parquet(audit_folder / "run" / "comparison").settled.isna().all()
+
+
 def test_a_finished_run_is_not_computed_again(audit_folder: Path, cli: Cli) -> None:
     cli.run(audit_folder)
     before = parts(audit_folder / "run")

@@ -62,9 +62,39 @@ def break_range(spec: dict[str, Any]) -> None:
     spec["stages"]["variance"] = {"value": -1.0}
 
 
+def break_guided_key(spec: dict[str, Any]) -> None:
+    spec["stages"]["likelihood"]["restart"] = 5
+
+
+def break_classical_key(spec: dict[str, Any]) -> None:
+    spec["stages"]["comparison"]["restarts"] = 5
+
+
+def break_estimator(spec: dict[str, Any]) -> None:
+    spec["stages"]["comparison"]["estimator"] = "classic"
+
+
+def break_comparison(spec: dict[str, Any]) -> None:
+    spec["stages"]["comparison"] = {}
+
+
+def break_comparison_alone(spec: dict[str, Any]) -> None:
+    del spec["stages"]["likelihood"], spec["stages"]["convergence"]
+
+
+def break_stage(spec: dict[str, Any]) -> None:
+    spec["stages"]["likelihood"] = 5
+
+
 @pytest.mark.parametrize(
     ("damage", "words"),
     [
+        (break_guided_key, ["stages.likelihood.restart:", "did you mean 'restarts'"]),
+        (break_classical_key, ["stages.comparison.restarts:", "unknown key", "transitions"]),
+        (break_estimator, ["stages.comparison.estimator", "'classic'", "'guided', 'classical'"]),
+        (break_comparison, ["stages.comparison.estimator", "needs the other one"]),
+        (break_comparison_alone, ["stages.comparison", "add `likelihood: {}`"]),
+        (break_stage, ["stages.likelihood", "valid dictionary", "5"]),
         (break_unknown_key, ["stages.inversion.iteration", "did you mean 'iterations'"]),
         (break_type, ["stages.likelihood.chains", "valid integer", "'four'"]),
         (break_variance_source, ["no variance source", "variance: {}"]),
