@@ -176,13 +176,13 @@ def _run_level(
     modes = distinct_modes(modes if earlier is None else earlier.joined(modes), settings.search)
     proposal = laplace_proposal(modes, settings.proposal)
     settings = replace(settings, transitions=settings.transitions * doubled)
-    levels = item_normals(
+    normals = item_normals(
         problem.seeds,
         (Stream.COMPONENTS, level),
         (2, settings.chains),
         torch.empty(0, dtype=torch.float64, device=problem.images.device),
     )
-    uniform = torch.special.ndtr(levels)
+    uniform = torch.special.ndtr(normals)
     component = proposal.draw(uniform[:, 0, 0], settings.chains)
     chains = _forward(problem, settings, level, proposal, component)
     upper = torch.full_like(chains.log_mean_weight, torch.nan)

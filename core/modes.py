@@ -16,6 +16,8 @@ from .samplers.noise import Stream, item_normals
 _SAME_IMAGES = 1e-3
 _HEATED_PART = 0.6
 _STEP_FRACTIONS = (1.0, 0.25)
+# Calls that tell whether the generator normalises its latent.
+_PROBES = 2
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ class ModeSettings:
         descent = self.restarts * (self.candidates + self.iterations + 1)
         found = self.restarts + known
         steps = self.polish * (1 + len(_STEP_FRACTIONS) + products)
-        return descent + found + min(self.modes, found) * (steps + products)
+        return _PROBES + descent + found + min(self.modes, found) * (steps + products)
 
 
 @dataclass(frozen=True)
@@ -132,15 +134,15 @@ def find_modes(
     found = _descend(posterior, start, settings)
     if known is not None:
         found = torch.cat([found, known.to(found)], 1)
-    latent = _best_distinct(posterior, posterior.place(found), settings)
+    latent, value = _best_distinct(posterior, posterior.place(found), settings)
     curvature = posterior.curvature(latent, settings)
     for _ in range(settings.polish):
-        latent = _gauss_newton_step(posterior, latent, curvature)
+        latent, value = _gauss_newton_step(posterior, latent, value, curvature)
         curvature = posterior.curvature(latent, settings)
     shape = latent.shape[:2]
     modes = Modes(
         latent,
-        posterior.value(latent),
+        value,
         curvature.directions.unflatten(0, shape),
         curvature.eigenvalue.unflatten(0, shape),
     )
@@ -193,22 +195,24 @@ class _Posterior:
 
     def terms(self, latent: Tensor) -> tuple[Tensor, Tensor]:
         """|x - G(z)|^2 / (2 variance) and |z|^2 / 2 at points [images, points, latent]."""
-        images, points, _ = latent.shape
         placed = self.place(latent)
-        decoded = self._generator(placed.flatten(0, 1), self._labels(points))
-        residual = decoded.view(images, points, *decoded.shape[1:]) - self._images[:, None]
-        misfit = residual.square().flatten(2).sum(2) / (2 * self._variance)
+        misfit = self._residual(placed).square().sum(2) / (2 * self._variance)
         return misfit, 0.5 * placed.square().sum(2)
 
-    def squared_distance(self, latent: Tensor) -> Tensor:
-        """Of each two points [images, points, points], in images and latents."""
-        images, points, _ = latent.shape
-        decoded = self._generator(latent.flatten(0, 1), self._labels(points))
-        whitened = decoded.view(images, points, -1) / math.sqrt(self._variance)
-        place = torch.cat([whitened, latent], 2)
+    def value_and_distance(self, latent: Tensor) -> tuple[Tensor, Tensor]:
+        """The value at each point, and |G(a) - G(b)|^2 / variance + |a - b|^2 of each two."""
+        residual = self._residual(latent) / math.sqrt(self._variance)
+        place = torch.cat([residual, latent], 2)
         # Not by a matrix product, whose rounding is larger than the distance of near-duplicates.
         mode = "donot_use_mm_for_euclid_dist"
-        return torch.cdist(place, place, compute_mode=mode).square()
+        distance = torch.cdist(place, place, compute_mode=mode).square()
+        value: Tensor = 0.5 * (residual.square().sum(2).double() + latent.square().sum(2))
+        return value, distance
+
+    def _residual(self, latent: Tensor) -> Tensor:
+        images, points, _ = latent.shape
+        decoded = self._generator(latent.flatten(0, 1), self._labels(points))
+        return decoded.view(images, points, -1) - self._images.flatten(1)[:, None]
 
     @torch.no_grad()
     def value(self, latent: Tensor) -> Tensor:
@@ -243,18 +247,25 @@ def _best_candidates(posterior: _Posterior, pool: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def _best_distinct(posterior: _Posterior, latent: Tensor, settings: ModeSettings) -> Tensor:
+def _best_distinct(
+    posterior: _Posterior, latent: Tensor, settings: ModeSettings
+) -> tuple[Tensor, Tensor]:
     """The best points [images, modes, latent], those near a better one after all others.
 
-    |G(a) - G(b)|^2 / variance + |a - b|^2 stands for their squared distance in the curvature
-    between them, which costs no derivatives.
+    Their distance is measured by their images, which stands for the curvature between them and
+    costs no derivatives.
     """
-    value = posterior.value(latent).nan_to_num(nan=math.inf)
-    order = value.argsort(dim=1, stable=True)
-    latent = torch.take_along_dim(latent, order[..., None], 1)
-    kept = distinct(posterior.squared_distance(latent) < settings.separation**2)
+    value, distance = posterior.value_and_distance(latent)
+    order = value.nan_to_num(nan=math.inf).argsort(dim=1, stable=True)
+    distance = torch.take_along_dim(distance, order[:, :, None], 1)
+    distance = torch.take_along_dim(distance, order[:, None], 2)
+    kept = distinct(distance < settings.separation**2)
     first = (~kept).int().argsort(dim=1, stable=True)[:, : settings.modes]
-    return torch.take_along_dim(latent, first[..., None], 1)
+    chosen = torch.take_along_dim(order, first, 1)
+    return (
+        torch.take_along_dim(latent, chosen[..., None], 1),
+        torch.take_along_dim(value, chosen, 1),
+    )
 
 
 def _descend(posterior: _Posterior, start: Tensor, settings: ModeSettings) -> Tensor:
@@ -269,19 +280,21 @@ def _descend(posterior: _Posterior, start: Tensor, settings: ModeSettings) -> Te
     return rows.view_as(start)
 
 
-def _gauss_newton_step(posterior: _Posterior, latent: Tensor, curvature: Curvature) -> Tensor:
-    """The best of the points themselves and fractions of a Gauss-Newton step from them."""
+def _gauss_newton_step(
+    posterior: _Posterior, latent: Tensor, value: Tensor, curvature: Curvature
+) -> tuple[Tensor, Tensor]:
+    """The best of the points themselves and fractions of a Gauss-Newton step, and its value."""
     gradient = posterior.gradient(latent).nan_to_num(nan=0.0, posinf=0.0, neginf=0.0)
     shape = latent.shape[:2]
     directions = curvature.directions.unflatten(0, shape)
     shrink = (curvature.eigenvalue / (1 + curvature.eigenvalue)).to(latent).unflatten(0, shape)
     along = (gradient[..., None, :] @ directions) * shrink[..., None, :]
     step = (along @ directions.mT)[..., 0, :] - gradient
-    best, value = latent, posterior.value(latent)
+    best = latent
     for fraction in _STEP_FRACTIONS:
         moved = posterior.place(latent + fraction * step)
         moved_value = posterior.value(moved)
         better = moved_value < value
         best = torch.where(better[..., None], moved, best)
         value = torch.where(better, moved_value, value)
-    return best
+    return best, value
