@@ -67,8 +67,9 @@ def test_the_wheel_runs_an_audit_outside_the_checkout(tmp_path: Path) -> None:
     assert Path(where.stdout.strip()).is_relative_to(environment)
     groups = ("train", "test", "generated", "simulated", "single_colour", "natural_patches")
     sizes = [f"groups.{group}.count=4" for group in groups]
-    short = ["stages.inversion.iterations=5", "stages.likelihood.transitions=5"]
-    small = ["stages.likelihood.pilots=2", "stages.convergence.images_per_group=2"]
+    short = [f"stages.{stage}=5" for stage in ("inversion.iterations", "likelihood.iterations")]
+    short += [f"stages.{stage}.transitions=5" for stage in ("likelihood", "comparison")]
+    small = ["stages.comparison.pilots=2", "stages.convergence.images_per_group=2"]
     settings = [part for setting in sizes + short + small for part in ("--set", setting)]
     command = [str(environment / "bin" / "offmanifold"), "run", "digits", "--out", "run", *settings]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
