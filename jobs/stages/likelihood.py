@@ -115,15 +115,20 @@ def estimate_cost(context: AuditContext, spec: EstimatorSpec) -> Estimate:
     return Estimate(items, -(-items // spec.shard_items), evaluations)
 
 
-def _spec(context: AuditContext) -> EstimatorSpec:
-    return context.spec.stages.estimates["likelihood"]
+def estimating_stage(name: str, description: str) -> Stage:
+    """The stage that computes the estimates of that name in the spec."""
+
+    def spec_of(context: AuditContext) -> EstimatorSpec:
+        return context.spec.stages.estimates[name]
+
+    return Stage(
+        name=name,
+        description=description,
+        needs=("images", "inversion", "variance", "tuning"),
+        enabled=lambda spec: name in spec.stages.estimates,
+        plan=lambda context: plan_estimates(context, name, spec_of(context)),
+        estimate=lambda context: estimate_cost(context, spec_of(context)),
+    )
 
 
-STAGE = Stage(
-    name="likelihood",
-    description="ln p(x) by annealed importance sampling, guided by default",
-    needs=("images", "inversion", "variance", "tuning"),
-    enabled=lambda spec: spec.stages.likelihood is not None,
-    plan=lambda context: plan_estimates(context, "likelihood", _spec(context)),
-    estimate=lambda context: estimate_cost(context, _spec(context)),
-)
+STAGE = estimating_stage("likelihood", "ln p(x) by annealed importance sampling, guided by default")

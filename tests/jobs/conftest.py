@@ -34,6 +34,17 @@ GENERATOR_MODULE = """
         return TwoClassDecoder()
 """
 
+STAGES = [
+    "images",
+    "neighbours",
+    "inversion",
+    "variance",
+    "tuning",
+    "likelihood",
+    "comparison",
+    "convergence",
+]
+
 
 @pytest.fixture
 def audit_folder(tmp_path: Path) -> Iterator[Path]:

@@ -13,18 +13,8 @@ import psutil
 import pytest
 import yaml
 
-from .conftest import small_spec, write_spec
+from .conftest import STAGES, small_spec, write_spec
 
-STAGES = [
-    "images",
-    "neighbours",
-    "inversion",
-    "variance",
-    "tuning",
-    "likelihood",
-    "comparison",
-    "convergence",
-]
 # What tells the rows of an image and condition apart.
 ESTIMATE_KEYS = {"convergence": ["estimator", "varied"]}
 

@@ -18,18 +18,7 @@ from PIL import Image
 from torchvision.models import alexnet
 from typer.testing import CliRunner
 
-from .conftest import small_spec, write_spec
-
-STAGES = [
-    "images",
-    "neighbours",
-    "inversion",
-    "variance",
-    "tuning",
-    "likelihood",
-    "comparison",
-    "convergence",
-]
+from .conftest import STAGES, small_spec, write_spec
 
 
 class Cli:
