@@ -71,13 +71,8 @@ def compute(
     estimate = _guided if settings["estimator"] == "guided" else _classical
     rows = estimate(generator, items, images, latent, settings, resources)
     dimensions = math.prod(generator.image_shape)
-    common = {
-        "estimator": settings["estimator"],
-        "variance": settings["variance"],
-        "varied": settings.get("varied"),
-    }
-    if common["varied"] is None:
-        del common["varied"]
+    named = ("estimator", "variance", "varied")
+    common = {name: settings[name] for name in named if name in settings}
     return [
         {**common, "bits_per_dim": _bits(row["log_likelihood"], dimensions), **row}
         if math.isfinite(row["log_likelihood"])

@@ -17,12 +17,15 @@ import pytest
 import torch
 from offmanifold.core.generators.convolutional import ConvolutionalGenerator
 from offmanifold.core.guided import GuidedSettings, estimate_guided
+from offmanifold.core.laplace import ProposalSettings
 from offmanifold.core.likelihood import AISSettings, estimate_log_likelihood, simulate
 from offmanifold.core.modes import ModeSettings
 from offmanifold.workers.generators import open_generator
 
 PRESET = GuidedSettings(
-    transitions=200, search=ModeSettings(restarts=24, candidates=64, iterations=450)
+    transitions=200,
+    search=ModeSettings(restarts=24, candidates=64, iterations=450),
+    proposal=ProposalSettings(inflation=3.0),
 )
 
 
