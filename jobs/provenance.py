@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import __version__
-from ..workers.schema import SCHEMA_VERSION
+from ..workers.schema import SCHEMAS, schema_version
 from .spec import AuditSpec
 from .validation import DatasetFacts, Facts
 
@@ -26,7 +26,7 @@ def gather_provenance(spec: AuditSpec, facts: Facts) -> dict[str, Any]:
     return {
         "offmanifold": __version__,
         "commit": _commit(),
-        "schema_version": SCHEMA_VERSION,
+        "schema_versions": {stage: schema_version(stage) for stage in SCHEMAS},
         "seed": spec.seed,
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": sys.argv,

@@ -11,7 +11,8 @@ import pyarrow.parquet as pq
 
 from .reduce.context import GeneratorInfo, GroupInfo, ReduceContext
 from .reduce.run import reduce_run
-from .report.page import ReportContext, write_report
+from .report.page import write_report
+from .report.section import ReportContext
 from .run_directory import PROVENANCE_FILE, REPORT_FILE, SUMMARY_FILE
 from .spec_loading import dump_spec
 from .stages.stage import PlanContext

@@ -1,5 +1,8 @@
 """The tables of a run: one versioned Arrow schema a stage, written down once.
 
+A table whose columns change takes the next version, and its shards' ids change with it; other
+tables' parts stay good.
+
 Every table starts with the key columns (``generator``, ``condition``, ``group``, ``image_id``,
 ``label``) and holds ``status`` (``ok``, or what failed) and ``error``: there is a row for every
 planned item. ``condition`` is the class index the generator was given, null where it has none.
@@ -7,8 +10,6 @@ planned item. ``condition`` is the class index the generator was given, null whe
 """
 
 import pyarrow as pa
-
-SCHEMA_VERSION = 2
 
 STATUS_OK = "ok"
 STATUS_FAILED = "failed"
@@ -27,17 +28,27 @@ _KEYS: list[tuple[str, pa.DataType]] = [
 ]
 
 
-def _schema(stage: str, columns: list[tuple[str, pa.DataType]]) -> pa.Schema:
+def _schema(stage: str, version: int, columns: list[tuple[str, pa.DataType]]) -> pa.Schema:
     metadata: dict[str | bytes, str | bytes] = {
         "offmanifold.stage": stage,
-        "offmanifold.schema_version": str(SCHEMA_VERSION),
+        "offmanifold.schema_version": str(version),
     }
     return pa.schema(_KEYS + columns, metadata=metadata)
+
+
+def schema_version(stage: str) -> int:
+    """The version of a stage's table.
+
+    Raises:
+        KeyError: no such stage.
+    """
+    return int(SCHEMAS[stage].metadata[b"offmanifold.schema_version"])
 
 
 # Pixels are row-major (channels, height, width) in [0, 1]; latent is a generated image's own.
 IMAGES = _schema(
     "images",
+    2,
     [
         ("source", pa.string()),
         ("height", pa.int32()),
@@ -52,6 +63,7 @@ IMAGES = _schema(
 # latent is the best restart's, restart_latent those of all restarts, one after the other.
 INVERSION = _schema(
     "inversion",
+    2,
     [
         ("mse", pa.float64()),
         ("psnr", pa.float64()),
@@ -64,11 +76,12 @@ INVERSION = _schema(
 )
 
 # One row a generator: variance is sigma^2 on [0, 1], from n training images.
-VARIANCE = _schema("variance", [("variance", pa.float64()), ("n", pa.int32())])
+VARIANCE = _schema("variance", 2, [("variance", pa.float64()), ("n", pa.int32())])
 
 # One row a pilot image: the step size and acceptance it settled on at each transition's beta.
 TUNING = _schema(
     "tuning",
+    2,
     [
         ("variance", pa.float64()),
         ("beta", pa.list_(pa.float64())),
@@ -105,19 +118,20 @@ _LIKELIHOOD_COLUMNS: list[tuple[str, pa.DataType]] = [
 # restarts and settled are those the row ended with; settled is null without a tolerance.
 # evaluations counts generator calls of the row: gradients, candidates and products with the
 # Jacobian alike.
-LIKELIHOOD = _schema("likelihood", _LIKELIHOOD_COLUMNS)
+LIKELIHOOD = _schema("likelihood", 2, _LIKELIHOOD_COLUMNS)
 
 # The same images by the other estimator.
-COMPARISON = _schema("comparison", _LIKELIHOOD_COLUMNS)
+COMPARISON = _schema("comparison", 2, _LIKELIHOOD_COLUMNS)
 
 # Each estimator again on a sample of every group, with one setting doubled: varied is transitions,
 # chains or restarts.
-CONVERGENCE = _schema("convergence", [*_LIKELIHOOD_COLUMNS, ("varied", pa.string())])
+CONVERGENCE = _schema("convergence", 2, [*_LIKELIHOOD_COLUMNS, ("varied", pa.string())])
 
 # l2 distance in pixels to the nearest reference image, over all and within each class (index =
 # class); the query itself is left out.
 NEIGHBOURS = _schema(
     "neighbours",
+    2,
     [
         ("nearest_source", pa.string()),
         ("nearest_label", pa.int32()),

@@ -1,6 +1,6 @@
 """Shards: the unit of work, with an identity made of everything its rows depend on.
 
-A shard's id hashes its stage, settings, inputs, items and the schema version: not the worker
+A shard's id hashes its stage, settings, inputs, items and the table's version: not the worker
 count, not the machine. A changed setting therefore changes the id, and old parts are never taken
 for new ones.
 """
@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from .schema import SCHEMA_VERSION
+from .schema import schema_version
 
 PART_SUFFIX = ".parquet"
 
@@ -57,7 +57,7 @@ class Shard:
         """The first 16 hex digits of the SHA-256 of all that the rows depend on."""
         return content_id(
             {
-                "schema_version": SCHEMA_VERSION,
+                "schema_version": schema_version(self.stage),
                 "stage": self.stage,
                 "settings": self.settings,
                 "items": [asdict(item) for item in self.items],

@@ -8,7 +8,7 @@ import pandas as pd
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
-from ...workers.schema import KEY_COLUMNS, SCHEMA_VERSION, SCHEMAS, STATUS_OK
+from ...workers.schema import KEY_COLUMNS, SCHEMAS, STATUS_OK, schema_version
 
 NO_CLASS = -1
 
@@ -70,10 +70,11 @@ def list_means(lists: "pd.Series[float]") -> np.ndarray:
 def _check_part(part: Path, stage: str) -> None:
     metadata = pq.read_schema(part).metadata or {}
     version = metadata.get(b"offmanifold.schema_version", b"none").decode()
-    if version != str(SCHEMA_VERSION):
+    expected = str(schema_version(stage))
+    if version != expected:
         raise RunTableError(
             f"{part} has schema version {version}, this version of offmanifold reads "
-            f"{SCHEMA_VERSION}: run the stage again or use the version that wrote it"
+            f"{expected}: run the stage again or use the version that wrote it"
         )
     owner = metadata.get(b"offmanifold.stage", b"none").decode()
     if owner != stage:

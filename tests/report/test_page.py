@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 from offmanifold.jobs.reduce.context import GeneratorInfo, GroupInfo, ReduceContext
 from offmanifold.jobs.reduce.run import reduce_run
-from offmanifold.jobs.report.page import ReportContext, write_report
+from offmanifold.jobs.report.page import write_report
 from offmanifold.jobs.report.pictures import quantile_positions, reconstruction_pictures
+from offmanifold.jobs.report.section import ReportContext
 from offmanifold.jobs.report.terminal import terminal_summary
 from PIL import Image
 from rich.console import Console

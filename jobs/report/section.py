@@ -1,0 +1,45 @@
+"""A section of the report, and what sections are made from."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import pyarrow as pa
+
+from ..reduce.context import ReduceContext
+from .figure import Figure
+from .pictures import Render
+from .tables import Table
+
+Part = TypeVar("Part", Figure, Table)
+
+
+@dataclass(frozen=True)
+class ReportContext:
+    """Everything a report is made of.
+
+    ``render(generator, latents [N, d], class indices [N] or None)`` gives images [N, C, H, W].
+    """
+
+    reduce: ReduceContext
+    summary: pa.Table
+    spec_yaml: str
+    provenance: Mapping[str, Any]
+    render: Render
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of a generator's report; an empty one is left out."""
+
+    key: str
+    title: str
+    text: Sequence[str]
+    figures: Sequence[Figure]
+    tables: Sequence[Table]
+    warnings: Sequence[str] = ()
+
+
+def present(part: Part | None) -> list[Part]:
+    """A figure or table as a list, empty where there is none."""
+    return [] if part is None else [part]

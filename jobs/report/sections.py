@@ -1,0 +1,182 @@
+"""A generator's sections in the report, in order; a further one is a maker and a line here."""
+
+from collections.abc import Callable
+
+from ..reduce.context import GeneratorInfo
+from .density_tables import density_table, doubling_table, health_table, typicality_table
+from .estimates_figure import auc_figure, tuning_figure
+from .estimators import estimator_rules, estimator_sentences, findings_table, gap_table
+from .health import chain_sentences, convergence_warnings, sandwich_sentences
+from .histograms import density_histograms, error_histogram
+from .pictures import reconstruction_pictures
+from .section import ReportContext, Section, present
+from .strips_figure import doubling_figures, gap_figure
+from .summary import Summary
+from .tables import accuracy_table, outlier_table, reconstruction_table
+
+Maker = Callable[[ReportContext, Summary, GeneratorInfo], Section]
+
+
+def sections_of(
+    context: ReportContext, summary: Summary, generator: GeneratorInfo
+) -> list[Section]:
+    """The sections that the run's stages fill, for one generator."""
+    made = [maker(context, summary, generator) for maker in MAKERS]
+    return [section for section in made if section.figures or section.tables]
+
+
+def _manifold(context: ReportContext, summary: Summary, generator: GeneratorInfo) -> Section:
+    return Section(
+        "manifold",
+        "How near is the manifold?",
+        [
+            "Each image is inverted: the latent is sought whose image is nearest. If the generator "
+            "had learned the data's manifold, training images would come back as well as its own."
+        ],
+        present(error_histogram(context.reduce, generator)),
+        present(reconstruction_table(context.reduce, generator, summary)),
+    )
+
+
+def _pictures(context: ReportContext, summary: Summary, generator: GeneratorInfo) -> Section:
+    del summary
+    return Section(
+        "pictures",
+        "What comes back",
+        ["Originals above, the nearest images that the generator can make below."],
+        reconstruction_pictures(context.reduce, generator, context.render),
+        [],
+    )
+
+
+def _density(context: ReportContext, summary: Summary, generator: GeneratorInfo) -> Section:
+    return Section(
+        "density",
+        "How dense are the groups?",
+        [
+            "ln p(x) of the generator with Gaussian observation noise, by annealed importance "
+            "sampling: a lower bound on average, stochastic, tight as the number of transitions "
+            "grows. " + _density_rule(generator),
+            *estimator_rules(summary),
+        ],
+        density_histograms(context.reduce, generator, summary),
+        present(density_table(context.reduce, generator, summary)),
+    )
+
+
+def _density_rule(generator: GeneratorInfo) -> str:
+    if not generator.num_classes:
+        return "The generator is unconditional."
+    return (
+        "The marginal density takes classes as equally likely and needs every class; the own "
+        "density is that under an image's own class, where outliers take the classes in turn. "
+        "Groups are only compared under the same one."
+    )
+
+
+def _outliers(context: ReportContext, summary: Summary, generator: GeneratorInfo) -> Section:
+    return Section(
+        "outliers",
+        "Can it tell outliers?",
+        [
+            "The score is the negative log density, the reconstruction error, or the distance to "
+            "the nearest training image. A model of the data should rank outliers above it. Where "
+            "two groups separate completely no bootstrap has a width, and the interval is the "
+            "exact binomial one of the smaller group, which is wider."
+        ],
+        present(auc_figure(context.reduce, generator, summary)),
+        present(outlier_table(context.reduce, generator, summary)),
+    )
+
+
+def _classification(context: ReportContext, summary: Summary, generator: GeneratorInfo) -> Section:
+    return Section(
+        "classification",
+        "Does it classify?",
+        [
+            "An image is given the class under which it is most likely, or nearest to the "
+            "manifold. With the true densities no classifier would do better. Accuracy on "
+            "generated images is a control."
+        ],
+        [],
+        present(accuracy_table(context.reduce, generator, summary)),
+    )
+
+
+def _typicality(context: ReportContext, summary: Summary, generator: GeneratorInfo) -> Section:
+    return Section(
+        "typicality",
+        "Are the data typical?",
+        [
+            "Nearly all sets that the model would draw have a mean ln p inside its typical band "
+            "(Nalisnick et al. 2019; entropy and band from disjoint halves). Against simulated "
+            "images, which carry the observation noise, the test is strict. Generated images have "
+            "no noise and are denser by about D/2 nats, so against them the data look atypical "
+            "more easily: that is the paper's test, given for comparison."
+        ],
+        [],
+        present(typicality_table(context.reduce, generator, summary)),
+    )
+
+
+def _estimators(context: ReportContext, summary: Summary, generator: GeneratorInfo) -> Section:
+    return Section(
+        "estimators",
+        "Does the estimator matter?",
+        [
+            "The same images by both estimators. Each gives on average no more than the true "
+            "ln p, so where they differ by more than chance the higher one is nearer to it.",
+            *estimator_sentences(context.reduce, generator, summary),
+        ],
+        present(gap_figure(context.reduce, generator)),
+        [
+            *present(gap_table(context.reduce, generator, summary)),
+            *present(findings_table(context.reduce, generator, summary)),
+        ],
+    )
+
+
+def _health(context: ReportContext, summary: Summary, generator: GeneratorInfo) -> Section:
+    sides = [summary.under(estimator) for estimator in summary.estimators]
+    return Section(
+        "health",
+        "Can the densities be trusted?",
+        [
+            *[
+                sentence
+                for each in sides
+                for sentence in (
+                    *sandwich_sentences(each, context.reduce, generator.name),
+                    *chain_sentences(each, context.reduce, generator),
+                )
+            ],
+            "For the groups that are not simulated there is one more test: estimate again with "
+            "one setting doubled (transitions, chains, restarts of the search for modes) and see "
+            "what changes.",
+        ],
+        [
+            *doubling_figures(context.reduce, generator),
+            *present(tuning_figure(context.reduce, generator)),
+        ],
+        [
+            *present(health_table(context.reduce, generator, summary)),
+            *present(doubling_table(context.reduce, generator, summary)),
+        ],
+        [
+            warning
+            for each in sides
+            for warning in convergence_warnings(each, context.reduce, generator)
+        ],
+    )
+
+
+MAKERS: tuple[Maker, ...] = (
+    _manifold,
+    _pictures,
+    _density,
+    _outliers,
+    _classification,
+    _typicality,
+    _estimators,
+    _health,
+)
