@@ -21,8 +21,7 @@ _LIBRARIES = ("torch", "ray", "numpy", "scipy", "pyarrow", "scikit-learn", "lpip
 def gather_provenance(spec: AuditSpec, facts: Facts) -> dict[str, Any]:
     """Versions, commit, hashes of weights and data, the machine, and the seed; JSON values."""
     datasets = {name: _dataset(group) for name, group in facts.groups.items()}
-    if facts.reference is not None:
-        datasets["(neighbours)"] = _dataset(facts.reference)
+    datasets |= {f"({stage})": _dataset(facts.references[stage]) for stage in facts.references}
     return {
         "offmanifold": __version__,
         "commit": _commit(),

@@ -8,6 +8,7 @@ from ..workers.datasets import DatasetError, ImageSet, open_dataset
 from ..workers.generators import GeneratorError, describe_generator
 from .spec import MODEL_ROLES, AuditSpec, GroupSpec
 from .spec_loading import SpecError
+from .stage_specs import ReferenceSpec
 
 
 @dataclass(frozen=True)
@@ -41,13 +42,13 @@ class DatasetFacts:
 class Facts:
     """Everything a spec names.
 
-    ``groups`` by group name; ``reference`` of the neighbours stage; ``backbone`` is the SHA-256 of
-    the LPIPS weights, None where none are named.
+    ``groups`` by group name; ``references`` by the stage that has a reference set; ``backbone`` is
+    the SHA-256 of the LPIPS weights, None where none are named.
     """
 
     generators: dict[str, GeneratorFacts]
     groups: dict[str, DatasetFacts]
-    reference: DatasetFacts | None
+    references: dict[str, DatasetFacts]
     image_shape: tuple[int, int, int]
     backbone: str | None
 
@@ -70,14 +71,20 @@ def gather_facts(spec: AuditSpec) -> Facts:
         if group.role in ("train", "test"):
             _check_classes(key, facts, generators)
         groups[group.name] = facts
-    reference = None
-    stage = spec.stages.neighbours
-    if stage is not None:
-        key = "stages.neighbours"
-        reference = _dataset(key, stage.dataset, stage.split, stage.path, image_shape, spec.seed)
-        if reference.length is None:
-            raise SpecError(f"{key}.dataset: {stage.dataset} has no end; name a set of real images")
-    return Facts(generators, groups, reference, image_shape, _backbone_hash(spec))
+    references = {
+        stage: _reference(f"stages.{stage}", reference, image_shape, spec.seed)
+        for stage, reference in spec.stages.references.items()
+    }
+    return Facts(generators, groups, references, image_shape, _backbone_hash(spec))
+
+
+def _reference(
+    key: str, reference: ReferenceSpec, image_shape: tuple[int, int, int], seed: int
+) -> DatasetFacts:
+    facts = _dataset(key, reference.dataset, reference.split, reference.path, image_shape, seed)
+    if facts.length is None:
+        raise SpecError(f"{key}.dataset: {reference.dataset} has no end; name a set of real images")
+    return facts
 
 
 def _backbone_hash(spec: AuditSpec) -> str | None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from ...workers.shard import Shard, chunk
-from ..spec import ConvergenceSpec
+from ..stage_specs import ConvergenceSpec
 from .estimators import (
     EstimatorSpec,
     estimator_settings,

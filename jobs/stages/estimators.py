@@ -3,7 +3,8 @@
 from typing import Any
 
 from ...workers.schema import STATUS_OK
-from ..spec import ClassicalSpec, GroupSpec, GuidedSpec
+from ..spec import GroupSpec
+from ..stage_specs import ClassicalSpec, GuidedSpec
 from ..validation import GeneratorFacts
 from .images import generator_settings
 from .stage import AuditContext, PlanContext, StageError

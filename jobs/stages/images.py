@@ -22,12 +22,7 @@ def plan(context: PlanContext) -> list[Shard]:
 
 def _from_dataset(context: PlanContext, group: GroupSpec, facts: DatasetFacts) -> list[Shard]:
     settings: dict[str, Any] = {
-        "dataset": facts.dataset,
-        "split": facts.split,
-        "path": facts.path,
-        "hash": facts.sha256,
-        "image_shape": list(context.facts.image_shape),
-        "seed": context.spec.seed,
+        **_dataset_settings(context, facts),
         # The classes of an outlier set are not the generator's.
         "labelled": group.role in ("train", "test"),
     }
@@ -67,6 +62,23 @@ def _generated(context: PlanContext, group: GroupSpec, generator: GeneratorFacts
     settings = generator_settings(generator)
     compute = "offmanifold.workers.images:compute_generated"
     return chunk("images", compute, settings, items, context.spec.stages.images.shard_items)
+
+
+def reference_settings(context: AuditContext, stage: str) -> dict[str, Any]:
+    """How a worker opens the reference set of a stage, its hash and its number of classes."""
+    facts = context.facts.references[stage]
+    return {**_dataset_settings(context, facts), "num_classes": facts.num_classes}
+
+
+def _dataset_settings(context: AuditContext, facts: DatasetFacts) -> dict[str, Any]:
+    return {
+        "dataset": facts.dataset,
+        "split": facts.split,
+        "path": facts.path,
+        "hash": facts.sha256,
+        "image_shape": list(context.facts.image_shape),
+        "seed": context.spec.seed,
+    }
 
 
 def generator_settings(generator: GeneratorFacts) -> dict[str, Any]:

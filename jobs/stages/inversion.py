@@ -1,7 +1,7 @@
 """Plans the ``inversion`` stage: every image, under its conditions, in every generator."""
 
 from ...workers.shard import Item, Shard, chunk
-from ..spec import InversionSpec
+from ..stage_specs import InversionSpec
 from .images import generator_settings
 from .stage import AuditContext, Estimate, PlanContext, Stage, conditions_of, pairs
 

@@ -1,7 +1,8 @@
 """Plans the ``neighbours`` stage: every stored image against a whole reference set."""
 
 from ...workers.shard import Item, Shard, chunk
-from ..spec import NeighboursSpec
+from ..stage_specs import NeighboursSpec
+from .images import reference_settings
 from .stage import AuditContext, Estimate, PlanContext, Stage
 
 
@@ -12,17 +13,7 @@ def _settings(context: AuditContext) -> NeighboursSpec:
 
 def plan(context: PlanContext) -> list[Shard]:
     """Shards of images, in the order they were materialised."""
-    spec, reference = _settings(context), context.facts.reference
-    assert reference is not None
-    settings = {
-        "dataset": reference.dataset,
-        "split": reference.split,
-        "path": reference.path,
-        "hash": reference.sha256,
-        "image_shape": list(context.facts.image_shape),
-        "seed": context.spec.seed,
-        "num_classes": reference.num_classes,
-    }
+    spec, settings = _settings(context), reference_settings(context, "neighbours")
     items = [
         Item(
             generator=image.generator,

@@ -1,7 +1,8 @@
 """Plans the ``tuning`` stage: pilot images on which step sizes are tuned, then frozen."""
 
 from ...workers.shard import Item, Shard
-from ..spec import AuditSpec, ClassicalSpec
+from ..spec import AuditSpec
+from ..stage_specs import ClassicalSpec
 from ..validation import GeneratorFacts
 from .images import generator_settings
 from .stage import AuditContext, Estimate, ImageRecord, PlanContext, Stage, own_condition

@@ -4,7 +4,6 @@ from typing import Any
 
 import pytest
 import yaml
-from offmanifold.jobs.spec import ClassicalSpec
 from offmanifold.jobs.spec_loading import (
     SpecError,
     dump_spec,
@@ -12,6 +11,7 @@ from offmanifold.jobs.spec_loading import (
     parse_spec,
     preset_names,
 )
+from offmanifold.jobs.stage_specs import ClassicalSpec
 
 from .conftest import small_spec
 

@@ -1,0 +1,170 @@
+"""The settings of each stage in a spec."""
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
+
+
+class SpecModel(BaseModel):
+    """A frozen part of a spec; unknown keys are errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class ImagesSpec(SpecModel):
+    """How images are materialised."""
+
+    shard_items: int = Field(default=256, ge=1)
+
+
+class PerceptualSpec(SpecModel):
+    """LPIPS: the backbone network, and a local file with its weights.
+
+    Without ``weights`` the lpips library downloads them, which needs a network.
+    """
+
+    network: Literal["alex", "vgg", "squeeze"] = "alex"
+    weights: str | None = None
+
+
+class InversionSpec(SpecModel):
+    """Multi-restart inversion [IP B.2]: Adam, cosine rate, nearest-of-N starts."""
+
+    iterations: int = Field(default=750, ge=1)
+    restarts: int = Field(default=4, ge=1)
+    candidates: int = Field(default=1000, ge=1)
+    learning_rate: float = Field(default=0.2, gt=0)
+    distance: Literal["mse", "lpips"] = "mse"
+    perceptual: PerceptualSpec = PerceptualSpec()
+    shard_items: int = Field(default=32, ge=1)
+
+
+class VarianceSpec(SpecModel):
+    """The observation variance: fitted to the reconstructed training images, or a value."""
+
+    value: float | None = Field(default=None, gt=0)
+
+
+class GuidedSpec(SpecModel):
+    """Guided annealed importance sampling, from Gaussians at the modes of each image's posterior.
+
+    ``restarts`` searches for modes, each from the best of ``candidates`` starts, descend for
+    ``iterations``; those of the inversion stage count among them where it minimised the squared
+    error. ``inflation`` widens the Gaussians' standard deviations: the more the generator curves,
+    the more the posterior spreads around its modes, and the wider they must be. With a
+    ``tolerance`` in nats, transitions and restarts are doubled for each image, at most
+    ``doublings`` times, until its estimate settles.
+    """
+
+    estimator: Literal["guided"] = "guided"
+    transitions: int = Field(default=200, ge=1)
+    chains: int = Field(default=4, ge=1)
+    leapfrog_steps: int = Field(default=5, ge=1)
+    restarts: int = Field(default=24, ge=1)
+    candidates: int = Field(default=64, ge=1)
+    iterations: int = Field(default=450, ge=1)
+    inflation: float = Field(default=3.0, ge=1)
+    tolerance: float | None = Field(default=None, gt=0)
+    doublings: int = Field(default=3, ge=1)
+    shard_items: int = Field(default=32, ge=1)
+
+
+class ClassicalSpec(SpecModel):
+    """Annealed importance sampling from the prior, at the settings of [IP B.1].
+
+    ``step_size: tuned`` tunes a step size for every beta on ``pilots`` images, then freezes it;
+    ``adaptive`` is the classic rule of Wu et al. inside each chain.
+    """
+
+    estimator: Literal["classical"]
+    transitions: int = Field(default=500, ge=2)
+    chains: int = Field(default=4, ge=1)
+    leapfrog_steps: int = Field(default=10, ge=1)
+    sigmoid_radius: float = Field(default=4.0, gt=0)
+    step_size: Literal["tuned", "adaptive"] = "tuned"
+    pilots: int = Field(default=16, ge=1)
+    shard_items: int = Field(default=32, ge=1)
+
+
+def _estimator(value: Any) -> Any:
+    if isinstance(value, dict):
+        return value.get("estimator", "guided")
+    return getattr(value, "estimator", "guided")
+
+
+LikelihoodSpec = Annotated[
+    Annotated[GuidedSpec, Tag("guided")] | Annotated[ClassicalSpec, Tag("classical")],
+    Discriminator(_estimator),
+]
+
+
+class ConvergenceSpec(SpecModel):
+    """Each estimator again with one setting doubled, on the first images of every group.
+
+    What is doubled in turn: the transitions, the chains, and the restarts of a guided estimator.
+    """
+
+    images_per_group: int = Field(default=8, ge=2)
+    shard_items: int = Field(default=16, ge=1)
+
+
+class ReferenceSpec(SpecModel):
+    """A stage that holds the images against a whole reference set."""
+
+    dataset: str
+    split: str | None = "train"
+    path: str | None = None
+
+
+class NeighboursSpec(ReferenceSpec):
+    """1-nearest-neighbour baseline in pixels."""
+
+    shard_items: int = Field(default=256, ge=1)
+
+
+class StagesSpec(SpecModel):
+    """Which stages run; one that is left out does not."""
+
+    images: ImagesSpec = ImagesSpec()
+    inversion: InversionSpec | None = None
+    variance: VarianceSpec | None = None
+    likelihood: LikelihoodSpec | None = None
+    comparison: LikelihoodSpec | None = None
+    convergence: ConvergenceSpec | None = None
+    neighbours: NeighboursSpec | None = None
+
+    @model_validator(mode="after")
+    def _needs_are_met(self) -> Self:
+        if self.likelihood is not None and self.variance is None:
+            raise ValueError(
+                "stages.likelihood has no variance source: add `variance: {}` beside `inversion` "
+                "to fit it to the training images, or `variance: {value: ...}`"
+            )
+        if self.variance is not None and self.variance.value is None and self.inversion is None:
+            raise ValueError(
+                "stages.variance is fitted to reconstructions: add `inversion: {}`, "
+                "or give `variance: {value: ...}`"
+            )
+        if self.convergence is not None and self.likelihood is None:
+            raise ValueError("stages.convergence compares with likelihood: add `likelihood: {}`")
+        if self.comparison is not None:
+            if self.likelihood is None:
+                raise ValueError("stages.comparison compares with likelihood: add `likelihood: {}`")
+            if self.comparison.estimator == self.likelihood.estimator:
+                raise ValueError(
+                    f"stages.comparison.estimator: {self.comparison.estimator} is that of "
+                    "stages.likelihood already; a comparison needs the other one"
+                )
+        return self
+
+    @property
+    def estimates(self) -> "dict[str, GuidedSpec | ClassicalSpec]":
+        """The stages that estimate densities, by name: likelihood, then comparison."""
+        named = {"likelihood": self.likelihood, "comparison": self.comparison}
+        return {name: spec for name, spec in named.items() if spec is not None}
+
+    @property
+    def references(self) -> dict[str, ReferenceSpec]:
+        """The stages that have a reference set, by name."""
+        named = {name: getattr(self, name) for name in type(self).model_fields}
+        return {name: spec for name, spec in named.items() if isinstance(spec, ReferenceSpec)}
