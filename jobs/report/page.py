@@ -2,10 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import jinja2
 import yaml
 
 from ..reduce.context import GeneratorInfo
@@ -14,6 +12,7 @@ from .section import ReportContext, Section
 from .sections import sections_of
 from .summary import Summary
 from .tables import failure_counts, failure_list, group_table
+from .templates import page_template
 from .verdict import Verdict
 from .verdicts import judge
 
@@ -30,16 +29,9 @@ class GeneratorReport:
 def write_report(context: ReportContext) -> str:
     """The report as one self-contained HTML page."""
     summary = Summary(context.summary, trusted_estimator(context.reduce.run_dir))
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     spec = yaml.safe_load(context.spec_yaml)
     name = spec.get("name") if isinstance(spec, dict) else None
-    return environment.get_template("report.html").render(
+    return page_template("report.html").render(
         name=name or context.reduce.run_dir.name,
         reports=[
             GeneratorReport(
