@@ -31,6 +31,7 @@ def density_table(
         f"Mean log density on [0, 1]{under}; bits per dimension are higher for denser images",
         ["group", "density", "estimator", "mean ln p, nats", "bits/dim", "N"],
         rows,
+        key="density",
     )
 
 
@@ -71,6 +72,7 @@ def typicality_table(
         "images at a time, 95%",
         ["group", "against", "density", "deviation", "typical band", "atypical", "N"],
         rows,
+        key="typicality",
     )
 
 
@@ -125,6 +127,7 @@ def health_table(
         "Annealed importance sampling, mean over images (step size: median of the last ones)",
         [headers[i] for i in kept],
         [[row[i] for i in kept] for row in rows],
+        key="chains",
     )
 
 
@@ -156,6 +159,7 @@ def doubling_table(
         "Change of ln p when one setting is doubled, nats",
         ["group", "estimator", "doubled", "mean change", "largest change", "N"],
         rows,
+        key="doubling",
     )
 
 

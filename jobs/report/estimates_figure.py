@@ -61,6 +61,7 @@ def auc_figure(context: ReduceContext, generator: GeneratorInfo, summary: Summar
         f"Can the score tell outliers from {context.inliers.name} images? 95% bootstrap intervals "
         "over images; left of the dashed line the ranking is upside down.",
         paint,
+        key="auc",
     )
 
 
@@ -98,6 +99,7 @@ def tuning_figure(context: ReduceContext, generator: GeneratorInfo) -> Figure | 
         f"What {len(pilots)} pilot images settled on along the path from prior (β = 0) to "
         "posterior (β = 1). Their common schedule was frozen for every image.",
         paint,
+        key="tuning",
     )
 
 

@@ -66,6 +66,7 @@ def gap_table(context: ReduceContext, generator: GeneratorInfo, summary: Summary
             "N",
         ],
         rows,
+        key="gap",
     )
 
 
@@ -91,6 +92,7 @@ def findings_table(
             ]
             for finding in found
         ],
+        key="findings",
     )
 
 

@@ -1,4 +1,4 @@
-"""Figures as data: matplotlib drawings and pixel mosaics, embedded with their alternative text."""
+"""Figures as data: matplotlib drawings and pixel mosaics, with their alternative text."""
 
 import base64
 import io
@@ -38,29 +38,63 @@ _LONGEST_LABEL = 22
 _OUTLIER_COLOURS = ("#d55e00", "#cc79a7", "#e69f00", "#8c564b")
 
 
+SVG = "image/svg+xml"
+PNG = "image/png"
+_PNG_DOTS_PER_INCH = 200
+
+
 @dataclass(frozen=True)
 class Figure:
-    """A picture as a data URI, what it shows (``alt``), and what to read in it (``caption``)."""
+    """A picture's bytes, what it shows (``alt``), and what to read in it (``caption``).
 
-    uri: str
+    ``key`` names it among the figures of its section, the same in every run: files are called by
+    it. ``rasterise`` gives it as PNG.
+    """
+
+    key: str
+    content: bytes
+    media_type: str
     alt: str
     caption: str
+    rasterise: Callable[[], bytes]
     pixelated: bool = False
+
+    @property
+    def uri(self) -> str:
+        """The picture as a data URI."""
+        return f"data:{self.media_type};base64,{base64.b64encode(self.content).decode()}"
 
 
 def draw(
-    width: float, height: float, alt: str, caption: str, paint: Callable[[Canvas], None]
+    width: float,
+    height: float,
+    alt: str,
+    caption: str,
+    paint: Callable[[Canvas], None],
+    *,
+    key: str,
 ) -> Figure:
     """An SVG of ``width`` x ``height`` inches that ``paint`` fills; the same bytes every time."""
-    with mpl.rc_context(_STYLE):
-        canvas = Canvas(figsize=(width, height), layout="constrained")
-        paint(canvas)
-        content = io.BytesIO()
-        canvas.savefig(content, format="svg", metadata={"Date": None, "Creator": None})
-    return Figure(_uri(content.getvalue(), "image/svg+xml"), alt, caption)
+
+    def render(kind: str, metadata: dict[str, Any]) -> bytes:
+        with mpl.rc_context(_STYLE):
+            canvas = Canvas(figsize=(width, height), layout="constrained")
+            paint(canvas)
+            content = io.BytesIO()
+            canvas.savefig(content, format=kind, metadata=metadata, dpi=_PNG_DOTS_PER_INCH)
+        return content.getvalue()
+
+    return Figure(
+        key,
+        render("svg", {"Date": None, "Creator": None}),
+        SVG,
+        alt,
+        caption,
+        rasterise=lambda: render("png", {"Software": None}),
+    )
 
 
-def mosaic(rows: list[np.ndarray], alt: str, caption: str) -> Figure:
+def mosaic(rows: list[np.ndarray], alt: str, caption: str, *, key: str) -> Figure:
     """Rows of images [n, C, H, W] in [0, 1], one above the other, one file pixel per pixel."""
     gap = 1
     strips = []
@@ -70,9 +104,10 @@ def mosaic(rows: list[np.ndarray], alt: str, caption: str) -> Figure:
         strips.append(np.pad(strip, ((0, gap), (0, 0), (0, 0)), constant_values=255))
     whole = np.concatenate(strips, axis=0)[:-gap]
     _whiten_gaps(whole, rows[0].shape[-1], gap)
-    content = io.BytesIO()
-    Image.fromarray(whole).save(content, format="PNG", optimize=True)
-    return Figure(_uri(content.getvalue(), "image/png"), alt, caption, pixelated=True)
+    buffer = io.BytesIO()
+    Image.fromarray(whole).save(buffer, format="PNG", optimize=True)
+    content = buffer.getvalue()
+    return Figure(key, content, PNG, alt, caption, rasterise=lambda: content, pixelated=True)
 
 
 def group_colours(groups: list[GroupInfo]) -> dict[str, str]:
@@ -104,7 +139,3 @@ def _as_rgb(image: np.ndarray) -> np.ndarray:
 def _whiten_gaps(whole: np.ndarray, width: int, gap: int) -> None:
     for start in range(width, whole.shape[1], width + gap):
         whole[:, start : start + gap] = 255
-
-
-def _uri(content: bytes, kind: str) -> str:
-    return f"data:{kind};base64,{base64.b64encode(content).decode()}"

@@ -55,6 +55,7 @@ def error_histogram(context: ReduceContext, generator: GeneratorInfo) -> Figure 
         f"Reconstruction error{under} of each group after inversion; the line is the median. The "
         "generator's own images, inverted in the same way, are the control.",
         paint,
+        key="error",
     )
 
 
@@ -87,6 +88,7 @@ def density_histograms(
             f"Histograms of log density by group. Means: {means} nats."
             + (f" Typical bands: {shown}." if shown else ""),
             caption,
+            "density",
         )
     ]
     window = _inner_window(context, found)
@@ -100,6 +102,7 @@ def density_histograms(
                 window,
                 f"The same histograms between {span}, where the groups that are no outliers lie.",
                 f"The same from {span}; images outside are counted beside their group.",
+                "density-without-outliers",
             )
         )
     return figures
@@ -112,6 +115,7 @@ def _density_figure(
     window: tuple[float, float] | None,
     alt: str,
     caption: str,
+    key: str,
 ) -> Figure:
     colours = group_colours(list(context.groups))
 
@@ -122,7 +126,14 @@ def _density_figure(
                 axes.axvspan(low, high, color=colours[name], alpha=0.16, lw=0, zorder=0)
         rows[-1].set_xlabel(f"ln p(x), nats ({found.condition} density)")
 
-    return draw(_WIDTH, 0.6 + _ROW_HEIGHT * len(found.values), alt, caption, paint)
+    return draw(
+        _WIDTH,
+        0.6 + _ROW_HEIGHT * len(found.values),
+        alt,
+        caption,
+        paint,
+        key=key,
+    )
 
 
 def _inner_window(context: ReduceContext, found: Distributions) -> tuple[float, float] | None:

@@ -63,6 +63,7 @@ def _picture(
         f"error to the largest; mean squared errors from {span}.",
         f"{_title(values.group)}: originals above, reconstructions below; at even quantiles of "
         f"the error, {span}.",
+        key=values.group.name,
     )
 
 

@@ -63,6 +63,7 @@ def gap_figure(context: ReduceContext, generator: GeneratorInfo) -> Figure | Non
         f"Each dot is an image under its own class, the bar its group's mean. Right of 0 the "
         f"{gaps.estimator} estimate is higher. {_AXIS_WORDS}",
         paint,
+        key="gap",
     )
 
 
@@ -91,6 +92,7 @@ def _doubling_figure(
         f"The {named}estimates again with one setting doubled. Each dot is an image, the bar its "
         f"group's mean. Right of 0 the estimate is still rising. {_AXIS_WORDS}",
         paint,
+        key="doubling" if estimator is None else f"doubling-{estimator}",
     )
 
 

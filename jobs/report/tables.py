@@ -1,7 +1,7 @@
 """The report's tables: rows of text out of the summary."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ...workers.schema import SCHEMAS, STATUS_OK
 from ..reduce.context import GeneratorInfo, ReduceContext
@@ -14,11 +14,16 @@ LISTED_FAILURES = 20
 
 @dataclass(frozen=True)
 class Table:
-    """A caption, column headers, and rows whose first cell is their header."""
+    """A caption, column headers, and rows whose first cell is their header.
+
+    A number stands in its cell as ``value`` or ``value [low, high]``. ``key`` names the table
+    among those of its section, the same in every run: files are called by it.
+    """
 
     caption: str
     headers: Sequence[str]
     rows: Sequence[Sequence[str]]
+    key: str = field(kw_only=True)
 
 
 def outlier_table(
@@ -60,6 +65,7 @@ def outlier_table(
         f"AUC against {context.inliers.name} images, the outlier positive; 0.5 is chance",
         ["outliers", "scores", "likelihood", "reconstruction", "1-NN in pixels", "N"],
         rows,
+        key="auc",
     )
 
 
@@ -85,6 +91,7 @@ def accuracy_table(
         f"Images given their own class, %; chance is {number(100 / generator.num_classes)}",
         ["group", "likelihood", "reconstruction", "1-NN in pixels", "ties", "N"],
         rows,
+        key="accuracy",
     )
 
 
@@ -110,6 +117,7 @@ def reconstruction_table(
         "Reconstruction by inversion" + (", each image under its own class" * _classes(generator)),
         ["group", "median MSE", "× generated", "PSNR of mean MSE, dB", "mean PSNR, dB", "N"],
         rows,
+        key="reconstruction",
     )
 
 
@@ -120,6 +128,7 @@ def group_table(context: ReduceContext) -> Table:
         "Groups of images",
         ["group", "part in the comparisons", "evaluated under"],
         [[group.name, group.role, meaning[group.conditions]] for group in context.groups],
+        key="groups",
     )
 
 
@@ -135,6 +144,7 @@ def failure_counts(summary: Summary) -> Table:
         "Rows by stage",
         ["stage", "failed", "all"],
         [[stage, str(failed[stage]), str(planned[stage])] for stage in failed],
+        key="rows",
     )
 
 
@@ -164,6 +174,7 @@ def failure_list(context: ReduceContext) -> Table | None:
         f"{len(rows)} of {total} rows that failed",
         ["image", "stage", "class", "status", "error"],
         rows,
+        key="failed",
     )
 
 
