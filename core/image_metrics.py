@@ -68,3 +68,25 @@ def bits_per_dim(log_likelihood: Numbers, dimensions: int) -> NDArray[np.float64
         raise ValueError(f"dimensions = {dimensions}: an image has at least 1")
     bits = np.asarray(log_likelihood, dtype=np.float64) / (dimensions * math.log(2)) - 8
     return np.asarray(bits)
+
+
+def bits_per_dim_bound(mse: Numbers, variance: float) -> NDArray[np.float64]:
+    """The most bits per dimension that an image of that reconstruction error can have.
+
+    Under x = G(z) + N(0, variance) the density ln p(x) is an average of p(x|z) over the prior and
+    so at most max_z ln p(x|z) = -D MSE / (2 variance) - (D / 2) ln(2 pi variance), with MSE the
+    mean squared error of the nearest image that G makes. In the units of :func:`bits_per_dim`:
+    -log2(2 pi variance) / 2 - MSE / (2 variance ln 2) - 8. It is linear in MSE, so the bound of a
+    mean error is the mean of the bounds. An inversion's error is at least MSE: what it gives is
+    the bound only as far as the inversion found the nearest image.
+
+    Raises:
+        ValueError: if an error is negative or the variance not positive.
+    """
+    errors = np.asarray(mse, dtype=np.float64)
+    if (errors < 0).any():
+        raise ValueError(f"a mean squared error is negative: {errors.min()}")
+    if not variance > 0:
+        raise ValueError(f"variance = {variance}: expected a positive number")
+    peak = -0.5 * math.log2(2 * math.pi * variance) - 8
+    return np.asarray(peak - errors / (2 * variance * math.log(2)))

@@ -7,6 +7,7 @@ import pyarrow as pa
 from .classification import reduce_classification
 from .context import ReduceContext
 from .convergence import reduce_convergence
+from .density_bound import reduce_density_bound
 from .estimator_gap import reduce_estimator_gap
 from .health import reduce_health
 from .likelihood import reduce_likelihood
@@ -21,6 +22,7 @@ Reducer = Callable[[ReduceContext], list[SummaryRow]]
 REDUCERS: tuple[Reducer, ...] = (
     reduce_reconstruction,
     reduce_likelihood,
+    reduce_density_bound,
     reduce_outliers,
     reduce_classification,
     reduce_typicality,

@@ -54,6 +54,11 @@ METRICS: dict[str, Metric] = {
     "reconstruction_ratio": Metric("median error over that of the generated images", "lower"),
     "log_likelihood_mean": Metric("mean ln p(x), nats, densities on [0, 1]", "higher"),
     "bits_per_dim": Metric("mean ln p(x) / (D ln 2) - 8, higher is better", "higher"),
+    "bits_per_dim_bound": Metric(
+        "mean bits/dim that the inversion's errors allow at the most, on the same images", "none"
+    ),
+    "bound_violated": Metric("1 if the group's bits/dim lies above that bound, else 0", "lower"),
+    "images_above_bound": Metric("images whose own bits/dim lies above their own bound", "lower"),
     "variance": Metric("observation variance sigma^2 on [0, 1]", "none"),
     "outlier_auc_likelihood": Metric("AUC of -ln p(x), outlier positive", "higher"),
     "outlier_auc_reconstruction": Metric("AUC of the inversion error, outlier positive", "higher"),

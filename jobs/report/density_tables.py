@@ -15,7 +15,7 @@ def density_table(
     rows = []
     for group in context.groups:
         for condition in (MARGINAL, OWN):
-            for estimator, found in _by_estimator(summary):
+            for estimator, found in by_estimator(summary):
                 keys = {"generator": generator.name, "group": group.name}
                 nats = found.find("log_likelihood_mean", **keys, conditions=(condition,))
                 bits = found.find("bits_per_dim", **keys, conditions=(condition,))
@@ -94,7 +94,7 @@ def health_table(
     ]
     rows = []
     for group in context.groups:
-        for estimator, found in _by_estimator(summary):
+        for estimator, found in by_estimator(summary):
             keys = {"generator": generator.name, "group": group.name}
             acceptance = found.find("acceptance", **keys)
             if acceptance is None:
@@ -137,7 +137,7 @@ def doubling_table(
     """Mean and largest change of ln p by group, estimator and what was doubled."""
     rows = []
     for group in context.groups:
-        for estimator, found in _by_estimator(summary):
+        for estimator, found in by_estimator(summary):
             for varied in DOUBLED:
                 keys = {"generator": generator.name, "group": group.name, "against": varied}
                 change = found.find("doubling_change", **keys)
@@ -163,6 +163,7 @@ def doubling_table(
     )
 
 
-def _by_estimator(summary: Summary) -> Iterator[tuple[str, Summary]]:
+def by_estimator(summary: Summary) -> Iterator[tuple[str, Summary]]:
+    """Each estimator's name and the summary with its densities, the trusted one first."""
     for estimator in summary.estimators:
         yield estimator or MISSING, summary.under(estimator)

@@ -30,7 +30,7 @@ class ReportContext:
 
 @dataclass(frozen=True)
 class Section:
-    """A part of a generator's report; an empty one is left out."""
+    """A part of a generator's report; an empty one is left out. ``alarm`` opens its warnings."""
 
     key: str
     title: str
@@ -38,6 +38,7 @@ class Section:
     figures: Sequence[Figure]
     tables: Sequence[Table]
     warnings: Sequence[str] = ()
+    alarm: str = "Not settled."
 
 
 def present(part: Part | None) -> list[Part]:

@@ -10,6 +10,7 @@ from .health import chain_sentences, convergence_warnings, sandwich_sentences
 from .histograms import density_histograms, error_histogram
 from .pictures import reconstruction_pictures
 from .section import ReportContext, Section, present
+from .standing import standing_section
 from .strips_figure import doubling_figures, gap_figure
 from .summary import Summary
 from .tables import accuracy_table, outlier_table, reconstruction_table
@@ -174,6 +175,7 @@ MAKERS: tuple[Maker, ...] = (
     _manifold,
     _pictures,
     _density,
+    standing_section,
     _outliers,
     _classification,
     _typicality,

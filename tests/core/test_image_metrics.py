@@ -4,7 +4,14 @@ import math
 
 import numpy as np
 import pytest
-from offmanifold.core.image_metrics import bits_per_dim, noise_variance, psnr, psnr_of_mean_mse
+from offmanifold.core.image_metrics import (
+    bits_per_dim,
+    bits_per_dim_bound,
+    noise_variance,
+    psnr,
+    psnr_of_mean_mse,
+)
+from scipy import stats
 
 
 @pytest.mark.parametrize(
@@ -69,3 +76,25 @@ def test_other_bad_input_is_refused() -> None:
         psnr_of_mean_mse([])
     with pytest.raises(ValueError, match="dimensions = 0"):
         bits_per_dim(0.0, 0)
+
+
+def test_the_bound_holds_for_a_linear_generator_and_is_its_largest_conditional_density() -> None:
+    rng = np.random.default_rng(1)
+    weight, variance, dimensions = rng.normal(size=(12, 3)), 0.05, 12
+    images = rng.normal(size=(40, 3)) @ weight.T + rng.normal(scale=0.3, size=(40, dimensions))
+    # x = W z + noise: the nearest image of G is the projection on the columns of W.
+    nearest = images @ np.linalg.pinv(weight).T @ weight.T
+    errors = ((images - nearest) ** 2).mean(axis=1)
+    bound = bits_per_dim_bound(errors, variance)
+    conditional = stats.norm(nearest, math.sqrt(variance)).logpdf(images).sum(axis=1)
+    np.testing.assert_allclose(bound, bits_per_dim(conditional, dimensions), rtol=1e-12)
+    covariance = weight @ weight.T + variance * np.eye(dimensions)
+    exact = stats.multivariate_normal(np.zeros(dimensions), covariance).logpdf(images)
+    assert (bits_per_dim(exact, dimensions) < bound).all()
+    np.testing.assert_allclose(bits_per_dim_bound(errors.mean(), variance), bound.mean())
+
+
+@pytest.mark.parametrize(("mse", "variance"), [(-0.1, 0.1), (0.1, 0.0), (0.1, math.nan)])
+def test_a_bound_needs_an_error_and_a_variance(mse: float, variance: float) -> None:
+    with pytest.raises(ValueError, match=r"negative|positive"):
+        bits_per_dim_bound(mse, variance)

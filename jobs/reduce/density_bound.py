@@ -1,0 +1,97 @@
+"""Are the densities possible? Each group's bits per dimension against what its errors allow."""
+
+import numpy as np
+
+from ...core.image_metrics import bits_per_dim, bits_per_dim_bound
+from ...core.statistics.bootstrap import bootstrap_interval
+from ...core.statistics.classification import mean
+from ...core.statistics.marginal import marginal_log_density, uniform_log_prior
+from .context import GeneratorInfo, ReduceContext
+from .densities import read_densities
+from .groups import GroupValues, density_conditions, group_values
+from .schema import MARGINAL, SummaryRow, exact, summary_row
+from .tables import read_stage, succeeded
+
+
+def reduce_density_bound(context: ReduceContext) -> list[SummaryRow]:
+    """The bound on bits/dim of every inverted group, and what lies above it, by each estimator.
+
+    An image's bound is that of its inversion's error under its own class, or for the marginal of
+    the nearest class's: the marginal is at most the largest class density. Estimate and bound are
+    of the same images.
+    """
+    inversion = read_stage(context.run_dir, "inversion", ["mse"])
+    variances = read_stage(context.run_dir, "variance", ["variance"])
+    if inversion is None or variances is None:
+        return []
+    fitted = succeeded(variances)
+    variance = dict(zip(fitted["generator"], fitted["variance"], strict=True))
+    rows = []
+    for densities in read_densities(context.run_dir, ["log_likelihood"]):
+        for generator in context.generators:
+            if generator.name not in variance:
+                continue
+            errors = group_values(context, inversion, "mse", generator)
+            groups = group_values(context, densities.frame, "log_likelihood", generator)
+            for name in [name for name in groups if name in errors]:
+                rows += _group_rows(
+                    context,
+                    generator,
+                    densities.estimator,
+                    groups[name],
+                    errors[name],
+                    float(variance[generator.name]),
+                )
+    return rows
+
+
+def _group_rows(
+    context: ReduceContext,
+    generator: GeneratorInfo,
+    estimator: str | None,
+    values: GroupValues,
+    errors: GroupValues,
+    variance: float,
+) -> list[SummaryRow]:
+    rows = []
+    _, mine, theirs = np.intersect1d(values.image_id, errors.image_id, return_indices=True)
+    for condition in density_conditions(values):
+        density = _densities(values, condition)[mine]
+        error = errors.by_class.min(axis=1) if condition == MARGINAL else errors.own
+        both = ~np.isnan(density) & ~np.isnan(error[theirs])
+        if not both.any():
+            continue
+        estimate = bits_per_dim(density[both], generator.dimensions)
+        bound = bits_per_dim_bound(error[theirs][both], variance)
+        seed = context.seed_of("bound", generator.name, values.group.name, condition)
+        violated = float(estimate.mean() > bound.mean())
+        above = int(np.sum(estimate > bound))
+        rows += [
+            summary_row(
+                metric,
+                interval,
+                generator=generator.name,
+                condition=condition,
+                group=values.group.name,
+                estimator=estimator,
+            )
+            for metric, interval in (
+                (
+                    "bits_per_dim_bound",
+                    bootstrap_interval(bound, mean, seed, resamples=context.resamples),
+                ),
+                ("bound_violated", exact(violated, len(bound))),
+                ("images_above_bound", exact(above, len(bound))),
+            )
+        ]
+    return rows
+
+
+def _densities(values: GroupValues, condition: str) -> np.ndarray:
+    """Ln p of every image, nan where it is not known."""
+    if condition != MARGINAL:
+        return values.own
+    density = np.full(len(values.by_class), np.nan)
+    prior = uniform_log_prior(values.by_class.shape[1])
+    density[values.complete] = marginal_log_density(values.by_class[values.complete], prior)
+    return density
