@@ -13,6 +13,7 @@ from .health import reduce_health
 from .likelihood import reduce_likelihood
 from .outliers import reduce_outliers
 from .quarantine import reduce_quarantine
+from .ranking import reduce_ranking
 from .reconstruction import reduce_reconstruction
 from .schema import SummaryRow, summary_table
 from .typicality import reduce_typicality
@@ -23,6 +24,7 @@ REDUCERS: tuple[Reducer, ...] = (
     reduce_reconstruction,
     reduce_likelihood,
     reduce_density_bound,
+    reduce_ranking,
     reduce_outliers,
     reduce_classification,
     reduce_typicality,

@@ -59,6 +59,10 @@ METRICS: dict[str, Metric] = {
     ),
     "bound_violated": Metric("1 if the group's bits/dim lies above that bound, else 0", "lower"),
     "images_above_bound": Metric("images whose own bits/dim lies above their own bound", "lower"),
+    "density_lead": Metric(
+        "mean ln p(x) of the likeliest group minus that of `against`, nats", "none"
+    ),
+    "density_lead_given": Metric("the same without the model's own images", "none"),
     "variance": Metric("observation variance sigma^2 on [0, 1]", "none"),
     "outlier_auc_likelihood": Metric("AUC of -ln p(x), outlier positive", "higher"),
     "outlier_auc_reconstruction": Metric("AUC of the inversion error, outlier positive", "higher"),

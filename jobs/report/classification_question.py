@@ -29,7 +29,11 @@ def classifies_as_well(
                 )
     findings = first_decides(findings)
     question = "Does the generator classify as well as a nearest neighbour?"
-    return Verdict("classifies", question, "yes", tuple(findings)) if findings else None
+    return (
+        Verdict("classifies", question, "yes", tuple(findings), "classification")
+        if findings
+        else None
+    )
 
 
 def matches_neighbours(difference: Estimate) -> Answer:
@@ -55,10 +59,24 @@ def _accuracy_finding(
         side = decide(accuracy, chance)
         plain: Answer = "yes" if side == "above" else "no" if side == "below" else "undecided"
         sentence = f"{words} (chance {number(100 * chance)}%, N = {accuracy.n}; no 1-NN baseline)."
-        return Finding(f"{group.name} by {method}", plain, sentence)
+        return Finding(
+            f"{group.name} by {method}",
+            plain,
+            sentence,
+            measured=f"{group.name}: {accuracy.scaled(100).fixed(1)}% right; chance is "
+            f"{number(100 * chance)}%",
+            counted=f"N = {accuracy.n}",
+        )
     sentence = (
         f"{words}, 1-NN in pixels has {baseline.scaled(100).fixed(1)}%: a difference of "
         f"{difference.scaled(100).fixed(1)} points (chance {number(100 * chance)}%, "
         f"N = {accuracy.n})."
     )
-    return Finding(f"{group.name} by {method}", matches_neighbours(difference), sentence)
+    return Finding(
+        f"{group.name} by {method}",
+        matches_neighbours(difference),
+        sentence,
+        measured=f"{group.name}: {accuracy.scaled(100).fixed(1)}% right, 1-NN "
+        f"{number(100 * baseline.value, 3, 1)}%: {difference.scaled(100).fixed(1)} points",
+        counted=f"N = {accuracy.n}",
+    )

@@ -3,19 +3,21 @@
 import math
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
 from ..reduce.context import GeneratorInfo, ReduceContext
 from ..reduce.schema import MARGINAL, NEAREST_CLASS, PER_CLASS_MEAN
 from ..reduce.tables import list_means, read_stage, succeeded
 from .figure import Figure, bare, draw, label
-from .summary import Estimate, Summary
+from .summary import Estimate, Summary, number
 
 _WIDTH = 5.4
+_BASELINE = "1-NN in pixels"
 _METHODS = (
     ("likelihood", "likelihood", (MARGINAL, PER_CLASS_MEAN), "#0072b2"),
     ("reconstruction", "reconstruction", (NEAREST_CLASS, None, PER_CLASS_MEAN), "#d55e00"),
-    ("neighbours", "1-NN in pixels", (None,), "#7a828c"),
+    ("neighbours", _BASELINE, (None,), "#7a828c"),
 )
 
 
@@ -41,12 +43,14 @@ def auc_figure(context: ReduceContext, generator: GeneratorInfo, summary: Summar
     def paint(canvas: Canvas) -> None:
         axes = canvas.subplots()
         for row, (_, _, found, colour) in enumerate(entries):
-            axes.errorbar(found.value, row, xerr=_whiskers(found), fmt="o", color=colour, ms=6)
+            axes.errorbar(found.value, row, xerr=whiskers(found), fmt="o", color=colour, ms=6)
+            write_value(axes, row, found.fixed(3))
         axes.axvline(0.5, color="#8a8f98", lw=1, ls=(0, (4, 3)))
         axes.set_yticks(
             range(len(entries)), [f"{label(group)}, {manner}" for group, manner, _, _ in entries]
         )
-        axes.set_xlim(-0.02, 1.02)
+        axes.set_xlim(-0.02, 1.04)
+        axes.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0", "", "0.5", "", "1"])
         axes.invert_yaxis()
         axes.set_xlabel("AUC, outlier positive")
         bare(axes)
@@ -62,6 +66,61 @@ def auc_figure(context: ReduceContext, generator: GeneratorInfo, summary: Summar
         "over images; left of the dashed line the ranking is upside down.",
         paint,
         key="auc",
+    )
+
+
+def accuracy_figure(
+    context: ReduceContext, generator: GeneratorInfo, summary: Summary
+) -> Figure | None:
+    """Accuracy of every classifier by group, in percent, as bars, with chance as a line."""
+    entries: list[tuple[str, str, Estimate, str]] = []
+    for group in context.groups:
+        mine = [
+            (group.name, manner, found.scaled(100), colour)
+            for method, manner, _, colour in _METHODS
+            if (
+                found := summary.find(
+                    f"accuracy_{method}",
+                    generator=None if method == "neighbours" else generator.name,
+                    group=group.name,
+                )
+            )
+            is not None
+        ]
+        if any(manner != _BASELINE for _, manner, _, _ in mine):
+            entries += mine
+    if not entries:
+        return None
+    chance = 100 / generator.num_classes
+
+    def paint(canvas: Canvas) -> None:
+        axes = canvas.subplots()
+        for row, (_, _, found, colour) in enumerate(entries):
+            axes.barh(row, found.value, height=0.62, color=colour, alpha=0.75)
+            axes.errorbar(
+                found.value, row, xerr=whiskers(found), fmt="none", ecolor="#22262c", capsize=3
+            )
+            write_value(axes, row, found.fixed(1))
+        axes.axvline(chance, color="#8a8f98", lw=1, ls=(0, (4, 3)))
+        axes.set_yticks(
+            range(len(entries)), [f"{label(group)}, {manner}" for group, manner, _, _ in entries]
+        )
+        axes.set_xlim(0, 101)
+        axes.set_ylim(len(entries) - 0.5, -0.5)
+        axes.set_xlabel("images given their own class, %")
+        bare(axes)
+
+    words = "; ".join(
+        f"{group} by {manner} {found.fixed(1)}" for group, manner, found, _ in entries
+    )
+    return draw(
+        _WIDTH,
+        0.8 + 0.32 * len(entries),
+        f"Accuracy of classification in percent: {words}. Chance is {number(chance)}.",
+        "Share of images given their own class, with 95% intervals; the dashed line is chance. The "
+        "nearest training image is the baseline that a generator should reach.",
+        paint,
+        key="accuracy",
     )
 
 
@@ -103,7 +162,13 @@ def tuning_figure(context: ReduceContext, generator: GeneratorInfo) -> Figure | 
     )
 
 
-def _whiskers(found: Estimate) -> list[list[float]] | None:
+def whiskers(found: Estimate) -> list[list[float]] | None:
+    """The interval as matplotlib's ``xerr``; None where there is none."""
     if math.isnan(found.low):
         return None
     return [[found.value - found.low], [found.high - found.value]]
+
+
+def write_value(axes: Axes, row: float, text: str) -> None:
+    """Writes a row's number at the right of the axes."""
+    axes.annotate(text, (1.02, row), xycoords=("axes fraction", "data"), va="center", fontsize=8.5)

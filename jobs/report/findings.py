@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from ..reduce.context import GeneratorInfo, ReduceContext
 from ..reduce.schema import MARGINAL, OWN, PER_CLASS_MEAN
 from .classification_question import matches_neighbours
+from .likeliest_question import EVERY_GROUP, GIVEN_GROUPS, find_lead
 from .outlier_questions import CHANCE
 from .summary import Summary
 from .typicality_question import is_typical
@@ -116,5 +117,16 @@ def _typicality(context: ReduceContext, summary: Summary, generator: GeneratorIn
     return found
 
 
+def _likeliest(context: ReduceContext, summary: Summary, generator: GeneratorInfo) -> Conclusions:
+    """By the groups that may lead the ranking."""
+    found = {}
+    for metric, pool in ((EVERY_GROUP, "all groups"), (GIVEN_GROUPS, "images not its own")):
+        lead = find_lead(context, summary, generator, metric)
+        if lead is not None:
+            nearest = lead.over[lead.runner_up]
+            found[f"likeliest of {pool}, lead in nats"] = Conclusion(nearest.text(), lead.words)
+    return found
+
+
 # A further finding that rests on densities is a function above and a line here.
-CONCLUDERS: tuple[Concluder, ...] = (_outliers, _accuracies, _typicality)
+CONCLUDERS: tuple[Concluder, ...] = (_likeliest, _outliers, _accuracies, _typicality)

@@ -30,6 +30,23 @@ def sandwich_sentences(summary: Summary, context: ReduceContext, generator: str)
     return sentences
 
 
+def certificate_line(
+    summary: Summary, context: ReduceContext, generator: GeneratorInfo
+) -> str | None:
+    """The sandwich gap of the first simulated group, in one line."""
+    for group in context.with_role("simulated"):
+        keys = {"generator": generator.name, "group": group.name}
+        gap = summary.find("sandwich_gap", **keys)
+        middle = summary.find("sandwich_gap_median", **keys)
+        if gap is not None:
+            typical = "" if middle is None else f", in the median {middle.text()}"
+            return (
+                f"on images simulated from the model the two bounds on ln p lie {gap.text()} nats "
+                f"apart on average{typical} (N = {gap.n})"
+            )
+    return None
+
+
 def chain_sentences(
     summary: Summary, context: ReduceContext, generator: GeneratorInfo
 ) -> list[str]:

@@ -31,7 +31,7 @@ def on_manifold(
     if not any(finding.primary for finding in findings):
         findings = first_decides(findings)
     question = "Do the data lie on the generator's manifold?"
-    return Verdict("manifold", question, "yes", tuple(findings)) if findings else None
+    return Verdict("manifold", question, "yes", tuple(findings), "manifold") if findings else None
 
 
 def _manifold_finding(
@@ -66,4 +66,13 @@ def _manifold_finding(
                 ". The generator's own images come back poorly themselves, so part of this "
                 "distance is inversion's"
             )
-    return Finding(group.name, answer, sentence + ".", primary=group.role == "train")
+    counted = psnrs[0].n if psnrs[0] is not None else ratio.n
+    return Finding(
+        group.name,
+        answer,
+        sentence + ".",
+        primary=group.role == "train",
+        measured=f"{group.name}: {ratio.text()} × the median error of the generator's own images; "
+        f"up to {ON_MANIFOLD_RATIO} × counts as on it",
+        counted=f"N = {counted}",
+    )

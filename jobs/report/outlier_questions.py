@@ -6,6 +6,7 @@ from .summary import Estimate, Summary, number
 from .verdict import SETTLED_NATS, Answer, Finding, Verdict, decide
 
 CHANCE = 0.5
+_CHANCE = f"; chance is {CHANCE}"
 # The error that is left after doubling a setting may be several times the change that it made.
 REMAINING_ERROR_FACTOR = 10.0
 
@@ -24,9 +25,17 @@ def nearer_to_outliers(
             "undecided": f"It is open whether {outliers} or {inliers} images are nearer",
         }[decide(auc, CHANCE)]
         sentence = f"{relation}: {_auc_words(summary, auc, outliers, inliers)}."
-        findings.append(Finding(outliers, _below_is_yes(auc), sentence))
+        findings.append(
+            Finding(
+                outliers,
+                _below_is_yes(auc),
+                sentence,
+                measured=f"{outliers}: AUC of the reconstruction error {auc.fixed(3)}{_CHANCE}",
+                counted=f"N = {auc.n}",
+            )
+        )
     question = "Is the manifold nearer to outliers than to the data?"
-    return Verdict("nearer", question, "no", tuple(findings)) if findings else None
+    return Verdict("nearer", question, "no", tuple(findings), "outliers") if findings else None
 
 
 def denser_outliers(
@@ -45,9 +54,17 @@ def denser_outliers(
         }[answer]
         sentence = f"{relation}: {_auc_words(summary, auc, outliers, inliers)}."
         answer, remark = _after_convergence(summary, generator, outliers, inliers, answer)
-        findings.append(Finding(outliers, answer, sentence + remark))
+        findings.append(
+            Finding(
+                outliers,
+                answer,
+                sentence + remark,
+                measured=f"{outliers}: AUC of −ln p {auc.fixed(3)}{_CHANCE}",
+                counted=f"N = {auc.n}",
+            )
+        )
     question = "Does the generator find outliers denser than the data?"
-    return Verdict("denser", question, "no", tuple(findings)) if findings else None
+    return Verdict("denser", question, "no", tuple(findings), "outliers") if findings else None
 
 
 def _after_convergence(
@@ -67,7 +84,7 @@ def _after_convergence(
         )
         for group in (outliers, inliers)
     ]
-    moving = _moving(summary, generator, outliers, inliers)
+    moving = moving_changes(summary, generator, outliers, inliers)
     if means[0] is None or means[1] is None or not moving:
         return answer, ""
     gap = means[1].value - means[0].value
@@ -91,15 +108,15 @@ def _after_convergence(
     return answer, moved + f", little against the {number(abs(gap))} nats between their means."
 
 
-def _moving(
-    summary: Summary, generator: GeneratorInfo, outliers: str, inliers: str
+def moving_changes(
+    summary: Summary, generator: GeneratorInfo, first_group: str, second_group: str
 ) -> dict[str, tuple[Estimate, Estimate]]:
-    """Changes of both groups by what was doubled, where that still moves one of them."""
+    """Changes of two groups by what was doubled, where that still moves one of them."""
     moving = {}
     for varied in DOUBLED:
         first, second = (
             summary.find("doubling_change", generator=generator.name, group=group, against=varied)
-            for group in (outliers, inliers)
+            for group in (first_group, second_group)
         )
         if first is None or second is None:
             continue

@@ -8,6 +8,7 @@ import yaml
 
 from ..reduce.context import GeneratorInfo
 from ..reduce.densities import trusted_estimator
+from .health import certificate_line
 from .section import ReportContext, Section
 from .sections import sections_of
 from .summary import Summary
@@ -24,6 +25,11 @@ class GeneratorReport:
     generator: GeneratorInfo
     verdicts: Sequence[Verdict]
     sections: Sequence[Section]
+    certificate: str | None
+
+    def explained(self, verdict: Verdict) -> bool:
+        """Whether a section answers at length, so that the summary on top can be short."""
+        return any(section.key == verdict.section for section in self.sections)
 
 
 def write_report(context: ReportContext) -> str:
@@ -38,6 +44,7 @@ def write_report(context: ReportContext) -> str:
                 generator,
                 judge(context.reduce, summary, generator),
                 sections_of(context, summary, generator),
+                certificate_line(summary, context.reduce, generator),
             )
             for generator in context.reduce.generators
         ],

@@ -4,10 +4,11 @@ from collections.abc import Callable
 
 from ..reduce.context import GeneratorInfo
 from .density_tables import density_table, doubling_table, health_table, typicality_table
-from .estimates_figure import auc_figure, tuning_figure
+from .estimates_figure import accuracy_figure, auc_figure, tuning_figure
 from .estimators import estimator_rules, estimator_sentences, findings_table, gap_table
 from .health import chain_sentences, convergence_warnings, sandwich_sentences
 from .histograms import density_histograms, error_histogram
+from .level_figures import ranking_figure, typicality_figures
 from .pictures import reconstruction_pictures
 from .section import ReportContext, Section, present
 from .standing import standing_section
@@ -60,7 +61,10 @@ def _density(context: ReportContext, summary: Summary, generator: GeneratorInfo)
             "grows. " + _density_rule(generator),
             *estimator_rules(summary),
         ],
-        density_histograms(context.reduce, generator, summary),
+        [
+            *present(ranking_figure(context.reduce, generator, summary)),
+            *density_histograms(context.reduce, generator, summary),
+        ],
         present(density_table(context.reduce, generator, summary)),
     )
 
@@ -99,7 +103,7 @@ def _classification(context: ReportContext, summary: Summary, generator: Generat
             "manifold. With the true densities no classifier would do better. Accuracy on "
             "generated images is a control."
         ],
-        [],
+        present(accuracy_figure(context.reduce, generator, summary)),
         present(accuracy_table(context.reduce, generator, summary)),
     )
 
@@ -115,7 +119,7 @@ def _typicality(context: ReportContext, summary: Summary, generator: GeneratorIn
             "no noise and are denser by about D/2 nats, so against them the data look atypical "
             "more easily: that is the paper's test, given for comparison."
         ],
-        [],
+        typicality_figures(context.reduce, generator, summary),
         present(typicality_table(context.reduce, generator, summary)),
     )
 

@@ -40,9 +40,8 @@ class Estimate:
 
     def scaled(self, factor: float) -> "Estimate":
         """The estimate in another unit."""
-        return Estimate(
-            self.value * factor, self.low * factor, self.high * factor, self.n, self.condition
-        )
+        low, high = sorted((self.low * factor, self.high * factor))
+        return Estimate(self.value * factor, low, high, self.n, self.condition)
 
 
 class Summary:

@@ -16,8 +16,9 @@ def typical_data(
             if finding is not None:
                 findings.append(finding)
     findings = first_decides(findings)
-    question = "Are the data typical of the generator?"
-    return Verdict("typical", question, "yes", tuple(findings)) if findings else None
+    data = "Is the training set" if context.with_role("train") else "Are the data"
+    question = f"{data} typical of the generator?"
+    return Verdict("typical", question, "yes", tuple(findings), "typicality") if findings else None
 
 
 def is_typical(deviation: Estimate, epsilon: Estimate) -> Answer:
@@ -58,4 +59,11 @@ def _typical_finding(
         f"({deviation.condition} density, N = {deviation.n} and {epsilon.n})."
     )
     answer = is_typical(deviation, epsilon)
-    return Finding(f"{group.name} against {reference.name}", answer, sentence)
+    return Finding(
+        f"{group.name} against {reference.name}",
+        answer,
+        sentence,
+        measured=f"{group.name}: mean ln p deviates by {deviation.text()} nats from the model's "
+        f"samples; up to ±{number(epsilon.value)} is typical",
+        counted=f"N = {deviation.n} and {epsilon.n}",
+    )

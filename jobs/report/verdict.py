@@ -22,22 +22,32 @@ class Finding:
     """An answer for one group, and the sentence that gives its number and interval.
 
     Findings that are not ``primary`` are read beside the verdict and do not decide it.
+    ``measured`` is the number with its interval and unit in a few words, for the summary on top,
+    and ``counted`` the N that it rests on; without them the sentence stands there.
     """
 
     group: str
     answer: Answer
     sentence: str
     primary: bool = True
+    measured: str = ""
+    counted: str = ""
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """A question with its findings. ``good`` is the answer that speaks for the generator."""
+    """A question with its findings. ``good`` is the answer that speaks for the generator.
+
+    ``section`` is the key of the report's section that answers it at length. ``answered`` is the
+    answer in words to a question that is not of yes and no.
+    """
 
     key: str
     question: str
     good: Literal["yes", "no"]
     findings: tuple[Finding, ...]
+    section: str = ""
+    answered: str = ""
 
     @property
     def answer(self) -> Answer | Literal["mixed"]:
@@ -48,6 +58,8 @@ class Verdict:
     @property
     def headline(self) -> str:
         """The answer in a few words."""
+        if self.answered:
+            return self.answered
         if self.answer == "mixed":
             words = ", ".join(
                 f"{_WORDS[finding.answer]} for {finding.group}"

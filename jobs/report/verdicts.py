@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from ..reduce.context import GeneratorInfo, ReduceContext
 from .classification_question import classifies_as_well
+from .likeliest_question import likeliest_group
 from .manifold_question import on_manifold
 from .outlier_questions import denser_outliers, nearer_to_outliers
 from .summary import Summary
@@ -15,6 +16,7 @@ Question = Callable[[ReduceContext, Summary, GeneratorInfo], Verdict | None]
 QUESTIONS: tuple[Question, ...] = (
     on_manifold,
     nearer_to_outliers,
+    likeliest_group,
     denser_outliers,
     typical_data,
     classifies_as_well,

@@ -167,18 +167,19 @@ def _convergence_rows(guided: dict[str, Any], classical: dict[str, Any]) -> Rows
     return rows
 
 
-@pytest.fixture
-def synthetic_run(tmp_path: Path) -> Callable[..., SyntheticRun]:
+@pytest.fixture(scope="session")
+def synthetic_run(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., SyntheticRun]:
     """Makes a whole run of a generator of four classes whose every number is known."""
 
     def make(conditions: str = "all", generator: str = "small") -> SyntheticRun:
+        run_dir = tmp_path_factory.mktemp("run")
         rng = np.random.default_rng(0)
         groups = [
             GroupInfo(name, ROLES.get(name, name), conditions)  # type: ignore[arg-type]
             for name in COUNTS
         ]
-        context = ReduceContext(tmp_path, groups, [GeneratorInfo(generator, CLASSES, SHAPE)], 7)
-        run = SyntheticRun(tmp_path, context, {stage: [] for stage in SCHEMAS})
+        context = ReduceContext(run_dir, groups, [GeneratorInfo(generator, CLASSES, SHAPE)], 7)
+        run = SyntheticRun(run_dir, context, {stage: [] for stage in SCHEMAS})
         for group, (density, mse) in LEVELS.items():
             images = _image_rows(group, generator, rng)
             if group != "simulated":

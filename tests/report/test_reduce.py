@@ -51,6 +51,31 @@ def test_summary_has_the_schema_and_only_defined_metrics(run: Any) -> None:
     assert reduce_run(run.context).equals(table)
 
 
+@pytest.mark.parametrize(
+    ("metric", "leader", "others"),
+    [
+        ("density_lead", "generated", {"train", "test", "simulated"}),
+        ("density_lead_given", "single_colour", {"train", "test"}),
+    ],
+)
+def test_ranking(run: Any, metric: str, leader: str, others: set[str]) -> None:
+    summary = reduce_run(run.write()).to_pandas()
+    rows = summary[(summary["metric"] == metric) & (summary["estimator"] == "guided")]
+    assert set(rows["group"]) == {leader}
+    assert others <= set(rows["against"])
+    assert leader not in set(rows["against"])
+    first, second = (
+        logsumexp(matrix(run.rows["likelihood"], group, "log_likelihood"), axis=1) - np.log(CLASSES)
+        for group in (leader, "train")
+    )
+    lead = pick(summary, metric, group=leader, against="train")
+    assert lead["condition"] == "marginal"
+    assert lead["value"] == pytest.approx(first.mean() - second.mean())
+    # The percentile interval of a difference of means is nearly the normal one.
+    error = np.sqrt(first.var() / len(first) + second.var() / len(second))
+    assert lead["high"] - lead["low"] == pytest.approx(2 * 1.96 * error, rel=0.1)
+
+
 def test_reconstruction(run: Any) -> None:
     summary = reduce_run(run.write()).to_pandas()
     errors = {

@@ -152,6 +152,51 @@ def test_settled_estimates_are_left_alone() -> None:
     assert "transitions" not in found.findings[0].sentence
 
 
+def likeliest(*leads: tuple[str, str, str, float], rise: float = 0.0) -> Verdict:
+    rows = [
+        row(metric, lead, lead - 5, lead + 5, group=leader, against=other, condition="own")
+        for metric, leader, other, lead in leads
+    ]
+    rows += [
+        row("doubling_change", change, change, change, group=group, against="chains")
+        for group, change in {"MNIST": rise, "train": 0.0}.items()
+    ]
+    return verdict("likeliest", *rows)
+
+
+def test_the_likeliest_group_is_named_with_its_lead() -> None:
+    found = likeliest(
+        ("density_lead", "generated", "simulated", 30.0),
+        ("density_lead", "generated", "train", 40.0),
+        ("density_lead_given", "train", "MNIST", 20.0),
+    )
+    assert found.headline == "generated; of the images it did not make: train"
+    assert found.tone == "good"
+    assert [finding.primary for finding in found.findings] == [True, False]
+    assert f"generated leads simulated by 30.0 [25.0,{NO_BREAK}35.0]" in found.findings[0].measured
+    assert f"train leads MNIST by 20.0 [15.0,{NO_BREAK}25.0]" in found.findings[0].measured
+
+
+def test_outliers_that_lead_speak_against_the_generator() -> None:
+    found = likeliest(
+        ("density_lead", "MNIST", "generated", 30.0),
+        ("density_lead_given", "MNIST", "train", 40.0),
+    )
+    assert found.headline == "MNIST"
+    assert found.tone == "bad"
+    assert len(found.findings) == 1
+
+
+@pytest.mark.parametrize(("lead", "rise"), [(3.0, 0.0), (30.0, 4.0)])
+def test_a_lead_within_its_error_decides_nothing(lead: float, rise: float) -> None:
+    found = likeliest(
+        ("density_lead", "train", "MNIST", lead), ("density_lead", "train", "test", 90.0), rise=rise
+    )
+    assert found.headline == "train or MNIST (not decided)"
+    assert found.tone == "open"
+    assert "do not decide between train and MNIST" in found.findings[0].sentence
+
+
 @pytest.mark.parametrize(
     ("interval", "answer"),
     [

@@ -1,0 +1,70 @@
+"""Ranking: the group whose images are likeliest on average, and by how much it leads each other."""
+
+import numpy as np
+
+from ...core.statistics.bootstrap import two_sample_interval
+from ...core.statistics.classification import mean
+from .context import GeneratorInfo, ReduceContext
+from .densities import Densities, read_densities
+from .groups import common_density, group_values
+from .schema import SummaryRow, summary_row
+
+
+def reduce_ranking(context: ReduceContext) -> list[SummaryRow]:
+    """Lead in mean ln p of the likeliest group over each other, by generator and estimator.
+
+    Once among all groups, and once without the model's own images: those need no observation
+    noise, or have it by construction, and so lead for a reason that says nothing of the data. All
+    groups are under one condition, the marginal density where every group has every class.
+    """
+    return [
+        row
+        for densities in read_densities(context.run_dir, ["log_likelihood"])
+        for generator in context.generators
+        for row in _leads(context, generator, densities)
+    ]
+
+
+def _leads(
+    context: ReduceContext, generator: GeneratorInfo, densities: Densities
+) -> list[SummaryRow]:
+    groups = group_values(context, densities.frame, "log_likelihood", generator)
+    if not groups:
+        return []
+    condition = common_density(*groups.values())
+    found = {name: values.log_density(condition) for name, values in groups.items()}
+    ranked = {name: density for name, density in found.items() if len(density)}
+    own = {group.name for group in context.with_role("generated", "simulated")}
+    given = {name: density for name, density in ranked.items() if name not in own}
+    rows = []
+    for metric, pool in (("density_lead", ranked), ("density_lead_given", given)):
+        if not pool:
+            continue
+        leader = max(pool, key=lambda name: float(pool[name].mean()))
+        for other in pool:
+            if other == leader:
+                continue
+            interval = two_sample_interval(
+                pool[leader],
+                pool[other],
+                _difference,
+                context.seed_of("lead", generator.name, leader, other),
+                resamples=context.resamples,
+            )
+            rows.append(
+                summary_row(
+                    metric,
+                    interval,
+                    generator=generator.name,
+                    condition=condition,
+                    group=leader,
+                    against=other,
+                    estimator=densities.estimator,
+                )
+            )
+    return rows
+
+
+def _difference(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    difference: np.ndarray = mean(first) - mean(second)
+    return difference
