@@ -128,12 +128,32 @@ def status(
 
 
 @app.command()
-def report(directory: RunArgument) -> None:
+def report(
+    directory: RunArgument,
+    figures: Annotated[
+        Path | None,
+        typer.Option(help="Also write the report's figures into this folder, as SVG and PNG."),
+    ] = None,
+    tables: Annotated[
+        Path | None,
+        typer.Option(help="Also write the report's tables into this folder, as CSV and Parquet."),
+    ] = None,
+    png: Annotated[bool, typer.Option("--png", help="Write every figure as PNG.")] = False,
+) -> None:
     """Rebuild summary.parquet and report.html of a finished run from its parts."""
     with _errors_explained():
+        _check_export(figures, tables, png=png)
         from .driver import rebuild
+        from .report.export import export_figures, export_tables
 
-        _finish(rebuild(directory.resolve()))
+        outcome = rebuild(directory.resolve())
+        if figures is not None:
+            files = export_figures(outcome.results.content, figures, as_png=png)
+            typer.echo(f"figures: {len(files)} files in {figures}")
+        if tables is not None:
+            files = export_tables(outcome.results.content, tables)
+            typer.echo(f"tables: {len(files)} files in {tables}")
+        _finish(outcome)
 
 
 @app.command(name="list")
@@ -192,6 +212,14 @@ def _run(
             retry_failed=retry_failed,
         )
         _finish(outcome)
+
+
+def _check_export(figures: Path | None, tables: Path | None, *, png: bool) -> None:
+    if png and figures is None:
+        raise typer.BadParameter("--png says how to write figures: give --figures FOLDER too")
+    for name, folder in (("--figures", figures), ("--tables", tables)):
+        if folder is not None and folder.exists() and not folder.is_dir():
+            raise typer.BadParameter(f"{name} {folder}: this is a file, expected a folder")
 
 
 def _finish(outcome: "Outcome") -> None:

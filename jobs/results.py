@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from .reduce.context import GeneratorInfo, GroupInfo, ReduceContext
 from .reduce.run import reduce_run
-from .report.page import write_report
+from .report.page import Report, make_report, render_page
 from .report.section import ReportContext
 from .run_directory import PROVENANCE_FILE, REPORT_FILE, SUMMARY_FILE
 from .spec_loading import dump_spec
@@ -20,10 +20,11 @@ from .stages.stage import PlanContext
 
 @dataclass(frozen=True)
 class Results:
-    """The summary table, and where the report lies."""
+    """The summary table, what the report says, and where it lies."""
 
     context: ReduceContext
     summary: pa.Table
+    content: Report
     report: Path
 
 
@@ -45,7 +46,7 @@ def write_results(context: PlanContext) -> Results:
     sink = io.BytesIO()
     pq.write_table(summary, sink)
     run.storage.write(SUMMARY_FILE, sink.getvalue())
-    page = write_report(
+    content = make_report(
         ReportContext(
             reduce=reduce_context,
             summary=summary,
@@ -54,8 +55,8 @@ def write_results(context: PlanContext) -> Results:
             render=_Renderer(context),
         )
     )
-    run.storage.write(REPORT_FILE, page.encode())
-    return Results(reduce_context, summary, run.root / REPORT_FILE)
+    run.storage.write(REPORT_FILE, render_page(content).encode())
+    return Results(reduce_context, summary, content, run.root / REPORT_FILE)
 
 
 class _Renderer:

@@ -11,6 +11,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from ..reduce.context import GroupInfo
 
@@ -74,14 +75,20 @@ def draw(
     *,
     key: str,
 ) -> Figure:
-    """An SVG of ``width`` x ``height`` inches that ``paint`` fills; the same bytes every time."""
+    """An SVG of ``width`` x ``height`` inches that ``paint`` fills; the same bytes every time.
 
-    def render(kind: str, metadata: dict[str, Any]) -> bytes:
+    Title and description in the file are ``alt`` and ``caption``.
+    """
+    described = {"Title": alt, "Description": caption}
+
+    def render(kind: str, silenced: dict[str, None]) -> bytes:
         with mpl.rc_context(_STYLE):
             canvas = Canvas(figsize=(width, height), layout="constrained")
             paint(canvas)
             content = io.BytesIO()
-            canvas.savefig(content, format=kind, metadata=metadata, dpi=_PNG_DOTS_PER_INCH)
+            canvas.savefig(
+                content, format=kind, metadata=described | silenced, dpi=_PNG_DOTS_PER_INCH
+            )
         return content.getvalue()
 
     return Figure(
@@ -95,7 +102,10 @@ def draw(
 
 
 def mosaic(rows: list[np.ndarray], alt: str, caption: str, *, key: str) -> Figure:
-    """Rows of images [n, C, H, W] in [0, 1], one above the other, one file pixel per pixel."""
+    """Rows of images [n, C, H, W] in [0, 1], one above the other, one file pixel per pixel.
+
+    Title and description in the file are ``alt`` and ``caption``.
+    """
     gap = 1
     strips = []
     for images in rows:
@@ -105,7 +115,10 @@ def mosaic(rows: list[np.ndarray], alt: str, caption: str, *, key: str) -> Figur
     whole = np.concatenate(strips, axis=0)[:-gap]
     _whiten_gaps(whole, rows[0].shape[-1], gap)
     buffer = io.BytesIO()
-    Image.fromarray(whole).save(buffer, format="PNG", optimize=True)
+    described = PngInfo()
+    described.add_itxt("Title", alt)
+    described.add_itxt("Description", caption)
+    Image.fromarray(whole).save(buffer, format="PNG", optimize=True, pnginfo=described)
     content = buffer.getvalue()
     return Figure(key, content, PNG, alt, caption, rasterise=lambda: content, pixelated=True)
 

@@ -1,7 +1,7 @@
 """The report: one HTML file that needs no network, no script and no other file."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import yaml
@@ -12,7 +12,7 @@ from .health import certificate_line
 from .section import ReportContext, Section
 from .sections import sections_of
 from .summary import Summary
-from .tables import failure_counts, failure_list, group_table
+from .tables import Table, failure_counts, failure_list, group_table
 from .templates import page_template
 from .verdict import Verdict
 from .verdicts import judge
@@ -32,13 +32,27 @@ class GeneratorReport:
         return any(section.key == verdict.section for section in self.sections)
 
 
-def write_report(context: ReportContext) -> str:
-    """The report as one self-contained HTML page."""
+@dataclass(frozen=True)
+class Report:
+    """All that the page says, before it is a page."""
+
+    name: str
+    reports: Sequence[GeneratorReport]
+    groups: Table
+    failures: Table
+    failed: Table | None
+    provenance: Sequence[tuple[str, str]]
+    spec_yaml: str
+    resamples: int
+
+
+def make_report(context: ReportContext) -> Report:
+    """Verdicts, sections, figures and tables of a run."""
     summary = Summary(context.summary, trusted_estimator(context.reduce.run_dir))
     spec = yaml.safe_load(context.spec_yaml)
     name = spec.get("name") if isinstance(spec, dict) else None
-    return page_template("report.html").render(
-        name=name or context.reduce.run_dir.name,
+    return Report(
+        name=str(name or context.reduce.run_dir.name),
         reports=[
             GeneratorReport(
                 generator,
@@ -54,6 +68,13 @@ def write_report(context: ReportContext) -> str:
         provenance=_flattened(context.provenance),
         spec_yaml=context.spec_yaml,
         resamples=context.reduce.resamples,
+    )
+
+
+def render_page(report: Report) -> str:
+    """The report as one self-contained HTML page."""
+    return page_template("report.html").render(
+        {field.name: getattr(report, field.name) for field in fields(report)}
     )
 
 

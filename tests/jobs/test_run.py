@@ -307,10 +307,20 @@ def test_report_is_rebuilt_from_the_parts(audit_folder: Path, cli: Cli) -> None:
     summary = pd.read_parquet(run / "summary.parquet")
     (run / "summary.parquet").unlink()
     (run / "report.html").unlink()
-    assert cli("report", run).exit_code == 0
+    folders = [audit_folder / "out" / name for name in ("figures", "tables")]
+    rebuilt = cli("report", run, "--figures", folders[0], "--tables", folders[1])
+    assert rebuilt.exit_code == 0
+    for folder, suffixes in zip(folders, ({".svg", ".png"}, {".csv", ".parquet"}), strict=True):
+        written = list(folder.iterdir())
+        assert {path.suffix for path in written} == suffixes
+        assert f"{len(written)} files in {folder}" in rebuilt.stdout
     pd.testing.assert_frame_equal(pd.read_parquet(run / "summary.parquet"), summary)
     assert (run / "report.html").exists()
     next((run / "likelihood").glob("part-*")).unlink()
+    assert cli("report", run, "--png").exit_code == 2
+    taken = cli("report", run, "--tables", audit_folder / "audit.yaml")
+    assert taken.exit_code == 2
+    assert "expected a folder" in taken.stderr
     incomplete = cli("report", run)
     assert incomplete.exit_code == 2
     assert "likelihood" in incomplete.stderr

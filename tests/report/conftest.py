@@ -10,6 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from offmanifold.jobs.reduce.context import GeneratorInfo, GroupInfo, ReduceContext
+from offmanifold.jobs.reduce.run import reduce_run
+from offmanifold.jobs.report.page import Report, make_report
+from offmanifold.jobs.report.section import ReportContext
 from offmanifold.workers.schema import SCHEMAS, STATUS_OK
 
 Rows = list[dict[str, Any]]
@@ -258,3 +261,29 @@ def _tuning_row(generator: str, index: int, rng: np.random.Generator) -> dict[st
 def part_writer() -> Callable[..., Path]:
     """:func:`write_part`, for tests that write a table of their own."""
     return write_part
+
+
+SPEC = "name: small-audit\nseed: 7\n"
+
+
+def render(_generator: str, latents: np.ndarray, conditions: np.ndarray | None) -> np.ndarray:
+    """Flat images whose grey is the class's, so that a picture shows what it was made from."""
+    grey = np.zeros(len(latents)) if conditions is None else conditions / CLASSES
+    return np.broadcast_to(grey[:, None, None, None], (len(latents), 1, 8, 8))
+
+
+def report_of(context: ReduceContext, **changes: Any) -> Report:
+    """The report of a run, its context with ``changes``."""
+    content = {
+        "summary": reduce_run(context),
+        "spec_yaml": SPEC,
+        "provenance": {"offmanifold": "0", "libraries": {"torch": "2"}, "command": ["a", "b"]},
+        "render": render,
+    }
+    return make_report(ReportContext(reduce=context, **{**content, **changes}))
+
+
+@pytest.fixture(scope="session")
+def standard_report(synthetic_run: Callable[..., Any]) -> Report:
+    """The report of the whole run, made once."""
+    return report_of(synthetic_run().write())

@@ -13,15 +13,13 @@ import numpy as np
 import pytest
 from offmanifold.jobs.reduce.context import GeneratorInfo, GroupInfo, ReduceContext
 from offmanifold.jobs.reduce.run import reduce_run
-from offmanifold.jobs.report.page import write_report
+from offmanifold.jobs.report.page import Report, render_page
 from offmanifold.jobs.report.pictures import quantile_positions, reconstruction_pictures
-from offmanifold.jobs.report.section import ReportContext
 from offmanifold.jobs.report.terminal import terminal_summary
 from PIL import Image
 from rich.console import Console
 
-CLASSES = 4
-SPEC = "name: small-audit\nseed: 7\n"
+from .conftest import CLASSES, render, report_of
 
 
 class Page(HTMLParser):
@@ -53,26 +51,13 @@ class Page(HTMLParser):
         self.text += data
 
 
-def render(_generator: str, latents: np.ndarray, conditions: np.ndarray | None) -> np.ndarray:
-    """Flat images whose grey is the class's, so that a picture shows what it was made from."""
-    grey = np.zeros(len(latents)) if conditions is None else conditions / CLASSES
-    return np.broadcast_to(grey[:, None, None, None], (len(latents), 1, 8, 8))
-
-
 def page_of(context: ReduceContext, **changes: Any) -> str:
-    content = {
-        "summary": reduce_run(context),
-        "spec_yaml": SPEC,
-        "provenance": {"offmanifold": "0", "libraries": {"torch": "2"}, "command": ["a", "b"]},
-        "render": render,
-    }
-    return write_report(ReportContext(reduce=context, **{**content, **changes}))
+    return render_page(report_of(context, **changes))
 
 
 @pytest.fixture(scope="module")
-def standard_page(synthetic_run: Callable[..., Any]) -> str:
-    """The page of the whole run, made once."""
-    return page_of(synthetic_run().write())
+def standard_page(standard_report: Report) -> str:
+    return render_page(standard_report)
 
 
 def test_page_is_self_contained_and_complete(standard_page: str) -> None:
