@@ -16,7 +16,7 @@ def descend(
     objective: Objective,
     start: Float[Tensor, "rows latent"],
     iterations: int,
-    learning_rate: float,
+    learning_rate: float | Float[Tensor, " rows"],
 ) -> tuple[Float[Tensor, "rows latent"], Float[Tensor, " rows"]]:
     """Minimises every row's objective with Adam, its rate falling to 0 as a cosine.
 
@@ -24,19 +24,22 @@ def descend(
         objective: (rows, progress from 0 to 1) -> what to descend now, and what to judge by.
         start: the first iterates.
         iterations: steps of Adam; the objective is called once more.
-        learning_rate: at the start.
+        learning_rate: at the start; one for all rows or one for each.
 
     Returns:
         Each row's best iterate, not its last, and the value it was judged by; infinite where that
         never was finite.
     """
-    latent = start.clone().requires_grad_()
-    optimiser = torch.optim.Adam([latent], lr=learning_rate)
+    # Adam's steps do not depend on the unit of what it moves: the offset's is the learning rate.
+    unit = torch.as_tensor(learning_rate, dtype=start.dtype, device=start.device).view(-1, 1)
+    offset = torch.zeros_like(start).requires_grad_()
+    optimiser = torch.optim.Adam([offset], lr=1.0)
     best_latent = start.clone()
     best = torch.full_like(start[:, 0], math.inf)
     for iteration in range(iterations + 1):
         progress = iteration / max(iterations, 1)
         with torch.enable_grad():
+            latent = start + unit * offset
             descended, judged = objective(latent, progress)
             # A sum, so that a row's gradient is its own and not divided by the batch.
             total = descended.sum()
@@ -45,8 +48,7 @@ def descend(
             best = torch.where(better, judged, best)
             best_latent = torch.where(better[:, None], latent, best_latent)
         if iteration < iterations:
-            rate = 0.5 * (1 + math.cos(math.pi * progress))
-            optimiser.param_groups[0]["lr"] = learning_rate * rate
-            (latent.grad,) = torch.autograd.grad(total, latent)
+            optimiser.param_groups[0]["lr"] = 0.5 * (1 + math.cos(math.pi * progress))
+            (offset.grad,) = torch.autograd.grad(total, offset)
             optimiser.step()
     return best_latent, best

@@ -25,10 +25,11 @@ class ModeSettings:
     """Settings of the search for modes.
 
     Each of ``restarts`` begins at the best of ``candidates`` latents drawn from N(0, s^2 I) and
-    descends for ``iterations`` steps of Adam, its rate falling from ``learning_rate`` to 0 as a
-    cosine. From the first restart to the last, s grows from 1 to ``widest`` (an outlier's modes lie
-    far out, where starts from the prior do not lead) and the variance begins at 1 to ``heat`` times
-    its value, which smooths the objective, falling to 1 over the first 60% of the iterations. The
+    descends for ``iterations`` steps of Adam, its rate falling to 0 as a cosine. From the first
+    restart to the last, s grows from 1 to ``widest`` and the first rate from ``learning_rate`` to
+    ``fastest``: the model's own images want careful descents from the prior, while an outlier's
+    modes lie far out. The variance begins at ``heat`` times its value, which smooths the objective,
+    and falls to 1 as a power over the first 60% of the iterations. The
     best ``modes`` that are ``separation`` posterior standard deviations apart are kept and take
     ``polish`` damped Gauss-Newton steps. Derivatives take up to ``jacobian_bytes``.
     """
@@ -36,9 +37,10 @@ class ModeSettings:
     restarts: int = 24
     candidates: int = 32
     iterations: int = 75
-    learning_rate: float = 0.4
+    learning_rate: float = 0.1
+    fastest: float = 0.4
     widest: float = 3.5
-    heat: float = 30.0
+    heat: float = 20.0
     modes: int = 8
     separation: float = 2.0
     polish: int = 2
@@ -269,14 +271,15 @@ def _best_distinct(
 
 
 def _descend(posterior: _Posterior, start: Tensor, settings: ModeSettings) -> Tensor:
-    log_heat = torch.linspace(0.0, math.log(settings.heat), start.shape[1]).to(start)
+    ends = math.log(settings.learning_rate), math.log(settings.fastest)
+    rates = torch.linspace(*ends, start.shape[1]).exp().repeat(start.shape[0])
 
     def objective(rows: Tensor, progress: float) -> tuple[Tensor, Tensor]:
         misfit, prior = posterior.terms(rows.view_as(start))
-        heat = torch.exp(log_heat * max(0.0, 1 - progress / _HEATED_PART))
+        heat = settings.heat ** max(0.0, 1 - progress / _HEATED_PART)
         return (misfit / heat + prior).flatten(), (misfit + prior).flatten()
 
-    rows, _ = descend(objective, start.flatten(0, 1), settings.iterations, settings.learning_rate)
+    rows, _ = descend(objective, start.flatten(0, 1), settings.iterations, rates)
     return rows.view_as(start)
 
 
