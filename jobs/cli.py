@@ -1,22 +1,18 @@
 """The ``offmanifold`` command. Heavy imports wait inside the commands that need them."""
 
 import json
-import logging
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from .exit_status import EXIT_QUARANTINED, errors_explained
+
 if TYPE_CHECKING:
     from .driver import Outcome
-
-EXIT_BAD_SPEC = 2
-EXIT_QUARANTINED = 3
-EXIT_INTERRUPTED = 130
 
 app = typer.Typer(
     name="offmanifold",
@@ -74,7 +70,7 @@ def demo(out: OutOption = None) -> None:
 @app.command()
 def plan(spec: SpecArgument, overrides: SetOption = None) -> None:
     """Validate a spec and show its stages, shards, items and cost; computes nothing."""
-    with _errors_explained():
+    with errors_explained():
         from .planning import plan_table
         from .spec_loading import load_spec
 
@@ -113,7 +109,7 @@ def status(
     as_json: Annotated[bool, typer.Option("--json", help="As JSON, for programs.")] = False,
 ) -> None:
     """Per stage: shards done and pending, rows, quarantined rows, throughput."""
-    with _errors_explained():
+    with errors_explained():
         from dataclasses import asdict
 
         from .planning import status_table
@@ -141,7 +137,7 @@ def report(
     png: Annotated[bool, typer.Option("--png", help="Write every figure as PNG.")] = False,
 ) -> None:
     """Rebuild summary.parquet and report.html of a finished run from its parts."""
-    with _errors_explained():
+    with errors_explained():
         _check_export(figures, tables, png=png)
         from .driver import rebuild
         from .report.export import export_figures, export_tables
@@ -156,6 +152,41 @@ def report(
         _finish(outcome)
 
 
+@app.command()
+def converge(
+    source: Annotated[
+        str, typer.Argument(metavar="SPEC|RUN", help="A YAML file, a preset, or a finished run.")
+    ],
+    tolerance: Annotated[float, typer.Option(help="Largest sandwich gap to accept, in nats.")],
+    transitions: Annotated[
+        str | None, typer.Option(metavar="T,T,…", help="Numbers of transitions to try.")
+    ] = None,
+    images: Annotated[int | None, typer.Option(help="Images of every group.")] = None,
+    out: OutOption = None,
+    address: AddressOption = None,
+    overrides: SetOption = None,
+) -> None:
+    """How many AIS transitions are enough? Estimates by T on a sample, ending in a recommendation.
+
+    Of a SPEC only what the sweep needs is computed, in a run directory of its own; a RUN that is
+    finished is given a sweep, which uses its results. The recommendation is the smallest T whose
+    sandwich gap, with its interval, is under the tolerance.
+    """
+    with errors_explained():
+        from .converge import is_sweep, sweep_folder, sweep_request, sweep_spec
+        from .driver import run_audit
+        from .progress import Progress
+        from .report.terminal import sweep_summary
+
+        request = sweep_request(tolerance, transitions, images)
+        folder = sweep_folder(source, out).resolve()
+        spec = sweep_spec(source, _located(overrides, address), request)
+        known = Path(source).is_dir() or is_sweep(folder)
+        outcome = run_audit(spec, folder, Progress(), allow_changed=known)
+        _print(sweep_summary(outcome.results.context, outcome.results.summary))
+        _end(outcome)
+
+
 @app.command(name="list")
 def list_(
     what: Annotated[Listing, typer.Argument(help="What to list.")],
@@ -164,7 +195,7 @@ def list_(
     ] = None,
 ) -> None:
     """List the shipped generators, datasets, stages or presets."""
-    with _errors_explained():
+    with errors_explained():
         from .listing import listing_table, preset
 
         if show is not None:
@@ -179,7 +210,7 @@ def train(
     out: Annotated[Path | None, typer.Option(help="Folder for the weights.")] = None,
 ) -> None:
     """Train a small example generator by the training spec SPEC (train-digits, train-fashion)."""
-    with _errors_explained():
+    with errors_explained():
         from .training import train as train_generator
 
         folder = train_generator(spec, out or Path("generators") / Path(spec).stem)
@@ -195,12 +226,10 @@ def _run(
     allow_changed: bool = False,
     retry_failed: bool = False,
 ) -> None:
-    with _errors_explained():
+    with errors_explained():
         from .spec_loading import load_spec
 
-        if address is not None:
-            overrides = (*overrides, f"cluster.address={address}")
-        spec = load_spec(source, overrides)
+        spec = load_spec(source, _located(overrides, address))
         from .driver import run_audit
         from .progress import Progress
 
@@ -222,10 +251,20 @@ def _check_export(figures: Path | None, tables: Path | None, *, png: bool) -> No
             raise typer.BadParameter(f"{name} {folder}: this is a file, expected a folder")
 
 
+def _located(overrides: Sequence[str] | None, address: str | None) -> tuple[str, ...]:
+    """The overrides, and where the run is to happen as one of them."""
+    where = () if address is None else (f"cluster.address={address}",)
+    return (*(overrides or ()), *where)
+
+
 def _finish(outcome: "Outcome") -> None:
     from .report.terminal import terminal_summary
 
     _print(terminal_summary(outcome.results.context, outcome.results.summary))
+    _end(outcome)
+
+
+def _end(outcome: "Outcome") -> None:
     typer.echo(f"\nreport: {outcome.results.report}")
     if not outcome.complete:
         counts = ", ".join(
@@ -244,33 +283,3 @@ def _print(renderable: object) -> None:
 
     width = None if sys.stdout.isatty() else 120
     Console(width=width).print(renderable)
-
-
-@contextmanager
-def _errors_explained() -> Iterator[None]:
-    """Turns what a user can mend into one line on stderr and the documented exit status."""
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
-    try:
-        yield
-    except KeyboardInterrupt as interrupt:
-        typer.echo("interrupted; run the same command again to resume", err=True)
-        raise typer.Exit(EXIT_INTERRUPTED) from interrupt
-    except typer.Exit:
-        raise
-    except Exception as error:
-        code = _exit_status(error)
-        if code is None:
-            raise
-        typer.echo(f"offmanifold: {error}", err=True)
-        raise typer.Exit(code) from error
-
-
-def _exit_status(error: Exception) -> int | None:
-    from ..cluster.ray_session import ClusterError
-    from ..cluster.storage import StorageError
-    from .spec_loading import SpecError
-    from .stages.stage import StageError
-
-    if isinstance(error, SpecError):
-        return EXIT_BAD_SPEC
-    return 1 if isinstance(error, StorageError | ClusterError | StageError) else None

@@ -116,15 +116,26 @@ def rebuild(out: Path) -> Outcome:
         SpecError: when ``out`` is no run directory, or a stage of it is not complete.
     """
     context = replan(RunDirectory(out))
+    require_complete(context)
+    return _reduce(context)
+
+
+def require_complete(context: PlanContext, *, besides: str | None = None) -> None:
+    """Checks that every stage of a run, ``besides`` excepted, has all its parts.
+
+    Raises:
+        SpecError: naming the first stage that has not.
+    """
+    out = context.run.root
     for stage in stages_of(context.spec):
         shards = context.plans.get(stage.name)
         finished = context.run.finished(stage.name)
-        if shards is None or not {shard.id for shard in shards} <= finished:
+        complete = shards is not None and {shard.id for shard in shards} <= finished
+        if not complete and stage.name != besides:
             raise SpecError(
                 f"{out}: stage {stage.name} is not complete; "
                 f"resume with `offmanifold run {out}/audit.yaml --out {out}`"
             )
-    return _reduce(context)
 
 
 def replan(run: RunDirectory) -> PlanContext:

@@ -41,6 +41,7 @@ def write_results(context: PlanContext) -> Results:
         seed=spec.seed,
         resamples=spec.statistics.resamples,
         typical_set_size=spec.statistics.typical_set_size,
+        sweep_tolerance=None if spec.stages.sweep is None else spec.stages.sweep.tolerance,
     )
     summary = reduce_run(reduce_context)
     sink = io.BytesIO()

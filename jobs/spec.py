@@ -112,10 +112,15 @@ class AuditSpec(SpecModel):
                 "stages.variance is fitted to training images, and no group has role `train`: "
                 "add one, or give `variance: {value: ...}`"
             )
-        if "simulated" in roles and self.stages.likelihood is None:
+        if "simulated" in roles and not self.stages.estimators:
             raise ValueError(
                 "a group with role `simulated` only exists for the likelihood: "
                 "add `likelihood: {}` or remove the group"
+            )
+        if self.stages.sweep is not None and "simulated" not in roles:
+            raise ValueError(
+                "stages.sweep recommends by the sandwich gap of simulated images, and no group has "
+                "role `simulated`: add one"
             )
         return self
 

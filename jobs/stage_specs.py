@@ -108,6 +108,34 @@ class ConvergenceSpec(SpecModel):
     shard_items: int = Field(default=16, ge=1)
 
 
+class SweepSpec(SpecModel):
+    """Each estimator at every number of ``transitions``, on the first images of every group.
+
+    The recommendation is the smallest number whose sandwich gap on simulated images is under
+    ``tolerance`` nats, the upper end of its interval included. The estimators are those of
+    likelihood and comparison; a spec without these names its own.
+    """
+
+    transitions: tuple[Annotated[int, Field(ge=2)], ...] = Field(
+        default=(50, 100, 200, 400), min_length=1, strict=False
+    )
+    images_per_group: int = Field(default=8, ge=2)
+    tolerance: float = Field(default=1.0, gt=0)
+    estimators: tuple[LikelihoodSpec, ...] | None = Field(default=None, min_length=1, strict=False)
+    shard_items: int = Field(default=16, ge=1)
+
+    @model_validator(mode="after")
+    def _each_once(self) -> Self:
+        if list(self.transitions) != sorted(set(self.transitions)):
+            raise ValueError(
+                f"stages.sweep.transitions: {list(self.transitions)}; expected increasing numbers"
+            )
+        names = [spec.estimator for spec in self.estimators or ()]
+        if len(names) > len(set(names)):
+            raise ValueError(f"stages.sweep.estimators: {names}; expected each one once")
+        return self
+
+
 class ReferenceSpec(SpecModel):
     """A stage that holds the images against a whole reference set."""
 
@@ -131,6 +159,7 @@ class StagesSpec(SpecModel):
     likelihood: LikelihoodSpec | None = None
     comparison: LikelihoodSpec | None = None
     convergence: ConvergenceSpec | None = None
+    sweep: SweepSpec | None = None
     neighbours: NeighboursSpec | None = None
 
     @model_validator(mode="after")
@@ -157,11 +186,43 @@ class StagesSpec(SpecModel):
                 )
         return self
 
+    @model_validator(mode="after")
+    def _sweep_has_what_it_needs(self) -> Self:
+        if self.sweep is None:
+            return self
+        if self.variance is None:
+            raise ValueError(
+                "stages.sweep has no variance source: add `variance: {}` beside `inversion`, "
+                "or `variance: {value: ...}`"
+            )
+        if self.likelihood is None and self.sweep.estimators is None:
+            raise ValueError(
+                "stages.sweep has nothing to sweep: add `likelihood: {}`, or name "
+                "`sweep: {estimators: [...]}`"
+            )
+        if self.likelihood is not None and self.sweep.estimators is not None:
+            raise ValueError(
+                "stages.sweep.estimators: those of likelihood and comparison are swept; remove "
+                "one or the other"
+            )
+        return self
+
     @property
     def estimates(self) -> "dict[str, GuidedSpec | ClassicalSpec]":
         """The stages that estimate densities, by name: likelihood, then comparison."""
         named = {"likelihood": self.likelihood, "comparison": self.comparison}
         return {name: spec for name, spec in named.items() if spec is not None}
+
+    @property
+    def swept(self) -> "tuple[GuidedSpec | ClassicalSpec, ...]":
+        """The estimators that the sweep runs."""
+        own = None if self.sweep is None else self.sweep.estimators
+        return tuple(self.estimates.values()) if own is None else own
+
+    @property
+    def estimators(self) -> "tuple[GuidedSpec | ClassicalSpec, ...]":
+        """The estimators that any stage runs."""
+        return tuple(self.estimates.values()) or self.swept
 
     @property
     def references(self) -> dict[str, ReferenceSpec]:

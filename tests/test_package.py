@@ -70,6 +70,7 @@ def test_the_wheel_runs_an_audit_outside_the_checkout(tmp_path: Path) -> None:
     short = [f"stages.{stage}=5" for stage in ("inversion.iterations", "likelihood.iterations")]
     short += [f"stages.{stage}.transitions=5" for stage in ("likelihood", "comparison")]
     small = ["stages.comparison.pilots=2", "stages.convergence.images_per_group=2"]
+    small += ["stages.sweep.images_per_group=2", "stages.sweep.transitions=[3, 5]"]
     settings = [part for setting in sizes + short + small for part in ("--set", setting)]
     command = [str(environment / "bin" / "offmanifold"), "run", "digits", "--out", "run", *settings]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)

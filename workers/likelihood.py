@@ -1,4 +1,4 @@
-"""The ``likelihood``, ``comparison`` and ``convergence`` stages: ln p(x) by either estimator."""
+"""The stages that estimate ln p(x): ``likelihood``, ``comparison``, ``convergence``, ``sweep``."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -56,7 +56,7 @@ def guided_settings(settings: Mapping[str, Any]) -> GuidedSettings:
 def compute(
     items: Sequence[Item], settings: Mapping[str, Any], resources: Resources
 ) -> list[Outcome]:
-    """Rows of the ``likelihood``, ``comparison`` or ``convergence`` table.
+    """Rows of the ``likelihood``, ``comparison``, ``convergence`` or ``sweep`` table.
 
     Images simulated from the model also get the upper bound of the reversed chains, under the
     condition that made them. An estimate that is not finite is a failure.

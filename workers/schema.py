@@ -127,6 +127,9 @@ COMPARISON = _schema("comparison", 2, _LIKELIHOOD_COLUMNS)
 # chains or restarts.
 CONVERGENCE = _schema("convergence", 2, [*_LIKELIHOOD_COLUMNS, ("varied", pa.string())])
 
+# A sample of every group by each estimator at every number of transitions.
+SWEEP = _schema("sweep", 1, _LIKELIHOOD_COLUMNS)
+
 # l2 distance in pixels to the nearest reference image, over all and within each class (index =
 # class); the query itself is left out.
 NEIGHBOURS = _schema(
@@ -148,5 +151,6 @@ SCHEMAS: dict[str, pa.Schema] = {
     "likelihood": LIKELIHOOD,
     "comparison": COMPARISON,
     "convergence": CONVERGENCE,
+    "sweep": SWEEP,
     "neighbours": NEIGHBOURS,
 }

@@ -38,7 +38,7 @@ class GeneratorInfo:
 
 @dataclass(frozen=True)
 class ReduceContext:
-    """A run directory and its resolved settings."""
+    """A run directory and its resolved settings; ``sweep_tolerance`` in nats."""
 
     run_dir: Path
     groups: Sequence[GroupInfo]
@@ -46,6 +46,7 @@ class ReduceContext:
     seed: int
     resamples: int = 2000
     typical_set_size: int = 50
+    sweep_tolerance: float | None = None
 
     @property
     def typicality(self) -> TypicalitySettings:

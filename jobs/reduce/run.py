@@ -16,6 +16,7 @@ from .quarantine import reduce_quarantine
 from .ranking import reduce_ranking
 from .reconstruction import reduce_reconstruction
 from .schema import SummaryRow, summary_table
+from .sweep import reduce_sweep
 from .typicality import reduce_typicality
 
 Reducer = Callable[[ReduceContext], list[SummaryRow]]
@@ -30,6 +31,7 @@ REDUCERS: tuple[Reducer, ...] = (
     reduce_typicality,
     reduce_health,
     reduce_convergence,
+    reduce_sweep,
     reduce_estimator_gap,
     reduce_quarantine,
 )

@@ -106,6 +106,20 @@ METRICS: dict[str, Metric] = {
         "mean change of ln p(x), nats, when what `against` names is doubled", "lower"
     ),
     "doubling_change_max": Metric("the largest such change of an image, nats", "lower"),
+    "sweep_log_likelihood": Metric(
+        "mean ln p(x) of a sample at the number of transitions that `against` names, nats", "higher"
+    ),
+    "sweep_shortfall": Metric(
+        "mean ln p(x) at the most transitions tried minus that at those of `against`, nats", "lower"
+    ),
+    "sweep_sandwich_gap": Metric(
+        "upper - lower bound on simulated images at the transitions of `against`, nats", "lower"
+    ),
+    "recommended_transitions": Metric(
+        "fewest transitions whose sandwich gap, with its interval, is under `against` nats; null "
+        "where none tried is",
+        "none",
+    ),
     "estimator_gap": Metric(
         "ln p(x) by `estimator` - by the one `against` names, nats, mean over images", "none"
     ),

@@ -14,6 +14,7 @@ from .section import ReportContext, Section, present
 from .standing import standing_section
 from .strips_figure import doubling_figures, gap_figure
 from .summary import Summary
+from .sweep import sweep_section
 from .tables import accuracy_table, outlier_table, reconstruction_table
 
 Maker = Callable[[ReportContext, Summary, GeneratorInfo], Section]
@@ -185,4 +186,5 @@ MAKERS: tuple[Maker, ...] = (
     _typicality,
     _estimators,
     _health,
+    sweep_section,
 )

@@ -12,6 +12,7 @@ from ..reduce.densities import trusted_estimator
 from .estimators import gap_line
 from .health import convergence_line
 from .summary import Summary
+from .sweep import gap_table, recommendations, shortfall_table
 from .tables import Table, accuracy_table, outlier_table
 from .verdicts import judge
 
@@ -45,6 +46,24 @@ def terminal_summary(context: ReduceContext, table: pa.Table) -> RenderableType:
         line = convergence_line(summary, context, generator)
         if line is not None:
             parts.append(Text(f"! {line}", style="yellow"))
+    return Group(*parts)
+
+
+def sweep_summary(context: ReduceContext, table: pa.Table) -> RenderableType:
+    """The sandwich gap and the shortfall by the number of transitions, and the recommendation."""
+    summary = Summary(table, trusted_estimator(context.run_dir))
+    parts: list[RenderableType] = []
+    for generator in context.generators:
+        parts.append(Text(f"\n{generator.name}", style="bold"))
+        parts += [
+            _rich_table(found)
+            for found in (
+                gap_table(context, summary, generator),
+                shortfall_table(context, summary, generator),
+            )
+            if found is not None
+        ]
+        parts += [Text(f"  {line}") for line in recommendations(context, summary, generator)]
     return Group(*parts)
 
 

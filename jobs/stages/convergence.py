@@ -2,16 +2,11 @@
 
 from collections.abc import Iterator
 
-from ...workers.shard import Shard, chunk
+from ...workers.shard import Shard
 from ..stage_specs import ConvergenceSpec
-from .estimators import (
-    EstimatorSpec,
-    estimator_settings,
-    evaluations_per_item,
-    reverse_evaluations,
-)
-from .likelihood import COMPUTE, item, subjects
-from .stage import AuditContext, Estimate, PlanContext, Stage, own_condition
+from .estimators import EstimatorSpec, estimator_settings
+from .sample import estimate_sample, plan_sample
+from .stage import AuditContext, Estimate, PlanContext, Stage
 
 VARIED = {
     "guided": ("transitions", "chains", "restarts"),
@@ -33,39 +28,30 @@ def _variations(context: AuditContext) -> Iterator[tuple[str, EstimatorSpec]]:
 def plan(context: PlanContext) -> list[Shard]:
     """The first images of every group under their own condition, for every doubled setting."""
     sample = _settings(context)
-    shards: list[Shard] = []
-    for generator in context.facts.generators.values():
-        for varied, spec in _variations(context):
-            settings = {**estimator_settings(context, generator, spec), "varied": varied}
-            for simulated in (False, True):
-                items = [
-                    item(
-                        context,
-                        spec,
-                        generator,
-                        subject,
-                        own_condition(generator, subject.label, subject.position),
-                    )
-                    for subject in subjects(context, generator, simulated=simulated)
-                    if subject.position < sample.images_per_group
-                ]
-                shards += chunk("convergence", COMPUTE, settings, items, sample.shard_items)
-    return shards
+    return [
+        shard
+        for generator in context.facts.generators.values()
+        for varied, spec in _variations(context)
+        for shard in plan_sample(
+            context,
+            "convergence",
+            generator,
+            spec,
+            {**estimator_settings(context, generator, spec), "varied": varied},
+            images_per_group=sample.images_per_group,
+            shard_items=sample.shard_items,
+        )
+    ]
 
 
 def _estimate(context: AuditContext) -> Estimate:
     sample = _settings(context)
-    items = shards = evaluations = 0
-    for generator in context.facts.generators.values():
-        for _, spec in _variations(context):
-            for group in context.spec.groups:
-                count = min(sample.images_per_group, context.group_size(group))
-                items += count
-                evaluations += count * evaluations_per_item(context, generator, group, spec)
-                if group.role == "simulated":
-                    evaluations += count * reverse_evaluations(spec)
-            shards += 1
-    return Estimate(items, max(shards, -(-items // sample.shard_items)), evaluations)
+    return estimate_sample(
+        context,
+        [spec for _, spec in _variations(context)],
+        images_per_group=sample.images_per_group,
+        shard_items=sample.shard_items,
+    )
 
 
 STAGE = Stage(

@@ -8,6 +8,7 @@ from . import (
     inversion,
     likelihood,
     neighbours,
+    sweep,
     tuning,
     variance,
 )
@@ -22,6 +23,7 @@ STAGES: tuple[Stage, ...] = (
     likelihood.STAGE,
     comparison.STAGE,
     convergence.STAGE,
+    sweep.STAGE,
 )
 
 

@@ -13,7 +13,7 @@ RUNS_PER_PILOT = 11
 
 def tuned_spec(spec: AuditSpec) -> ClassicalSpec | None:
     """The classical estimator whose step sizes are to be tuned, if the spec has one."""
-    for estimator in spec.stages.estimates.values():
+    for estimator in spec.stages.estimators:
         if isinstance(estimator, ClassicalSpec) and estimator.step_size == "tuned":
             return estimator
     return None

@@ -1,0 +1,41 @@
+"""What a command's end tells the shell: exit statuses, and errors as one line each."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import typer
+
+EXIT_BAD_SPEC = 2
+EXIT_QUARANTINED = 3
+EXIT_INTERRUPTED = 130
+
+
+@contextmanager
+def errors_explained() -> Iterator[None]:
+    """Turns what a user can mend into one line on stderr and the documented exit status."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    try:
+        yield
+    except KeyboardInterrupt as interrupt:
+        typer.echo("interrupted; run the same command again to resume", err=True)
+        raise typer.Exit(EXIT_INTERRUPTED) from interrupt
+    except typer.Exit:
+        raise
+    except Exception as error:
+        code = _exit_status(error)
+        if code is None:
+            raise
+        typer.echo(f"offmanifold: {error}", err=True)
+        raise typer.Exit(code) from error
+
+
+def _exit_status(error: Exception) -> int | None:
+    from ..cluster.ray_session import ClusterError
+    from ..cluster.storage import StorageError
+    from .spec_loading import SpecError
+    from .stages.stage import StageError
+
+    if isinstance(error, SpecError):
+        return EXIT_BAD_SPEC
+    return 1 if isinstance(error, StorageError | ClusterError | StageError) else None

@@ -1,0 +1,167 @@
+"""The sweep from its table to the recommendation, on densities and gaps that are known."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from offmanifold.jobs.reduce.context import GeneratorInfo, GroupInfo, ReduceContext
+from offmanifold.jobs.reduce.run import reduce_run
+from offmanifold.jobs.reduce.tables import RunTableError
+from offmanifold.jobs.report.summary import Summary
+from offmanifold.jobs.report.sweep import (
+    gap_table,
+    recommendations,
+    shortfall_table,
+    sweep_figure,
+)
+from offmanifold.workers.schema import SCHEMAS
+
+IMAGES = 6
+GENERATOR = GeneratorInfo("small", 0, (1, 8, 8))
+# Mean gap in nats by T, and how far ln p at T is below that at T = 200.
+GAPS = {"guided": {50: 0.9, 100: 0.4, 200: 0.1}, "classical": {50: 9.0, 100: 6.0, 200: 3.0}}
+SHORTFALL = {50: 20.0, 100: 5.0, 200: 0.0}
+
+
+def sweep_rows() -> list[dict[str, Any]]:
+    rows = []
+    for estimator, gaps in GAPS.items():
+        for transitions, gap in gaps.items():
+            for group in ("test", "simulated"):
+                for image in range(IMAGES):
+                    value = 100.0 + 10 * image
+                    value -= SHORTFALL[transitions] * (1 if group == "test" else 0)
+                    # Symmetric about the mean gap: half-width 0.05 nats.
+                    bound = value + gap + 0.05 * (-1) ** image
+                    rows.append(
+                        {
+                            "generator": "small",
+                            "group": group,
+                            "image_id": f"{group}-{image}",
+                            "status": "ok",
+                            "estimator": estimator,
+                            "transitions": transitions,
+                            "log_likelihood": value,
+                            "upper_bound": bound if group == "simulated" else None,
+                        }
+                    )
+    return rows
+
+
+def context_of(folder: Path, rows: list[dict[str, Any]], tolerance: float) -> ReduceContext:
+    (folder / "sweep").mkdir(exist_ok=True)
+    table = pa.Table.from_pylist(rows, schema=SCHEMAS["sweep"])
+    pq.write_table(table, folder / "sweep" / "part-0.parquet")
+    groups = [GroupInfo("test", "test", "own"), GroupInfo("simulated", "simulated", "own")]
+    return ReduceContext(folder, groups, [GENERATOR], 3, sweep_tolerance=tolerance)
+
+
+def test_means_gaps_and_shortfalls_by_transitions(tmp_path: Path) -> None:
+    context = context_of(tmp_path, sweep_rows(), 1.0)
+    summary = Summary(reduce_run(context), "guided")
+    keys = {"generator": "small", "group": "test"}
+    for transitions, shortfall in SHORTFALL.items():
+        at = {**keys, "against": str(transitions)}
+        density = summary.find("sweep_log_likelihood", **at)
+        assert density is not None
+        assert density.value == pytest.approx(125 - shortfall)
+        assert density.low < density.value < density.high
+        lacking = summary.find("sweep_shortfall", **at)
+        if transitions == 200:
+            assert lacking is None
+        else:
+            # Every image lacks the same: the pairing leaves no spread.
+            assert lacking is not None
+            assert (lacking.value, lacking.low, lacking.high) == (shortfall,) * 3
+    for estimator, gaps in GAPS.items():
+        for transitions, gap in gaps.items():
+            found = summary.under(estimator).find(
+                "sweep_sandwich_gap",
+                generator="small",
+                group="simulated",
+                against=str(transitions),
+            )
+            assert found is not None
+            assert found.value == pytest.approx(gap)
+            assert gap - 0.0501 <= found.low < found.high <= gap + 0.0501
+
+
+@pytest.mark.parametrize(("tolerance", "guided"), [(1.0, 50), (0.6, 100), (0.2, 200)])
+def test_the_recommendation_names_the_smallest_number(
+    tmp_path: Path, tolerance: float, guided: int
+) -> None:
+    context = context_of(tmp_path, sweep_rows(), tolerance)
+    table = reduce_run(context)
+    summary = Summary(table, "guided")
+    first, second = recommendations(context, summary, GENERATOR)
+    by_name = {"guided": first, "classical": second}
+    if "guided" not in first:
+        by_name = {"guided": second, "classical": first}
+    assert f"T = {guided}, the smallest of 50, 100, 200" in by_name["guided"]
+    assert f"under {tolerance:g} nats" in by_name["guided"]
+    assert "No T of 50, 100, 200" in by_name["classical"]
+    assert "at T = 200 it is 3.0" in by_name["classical"]
+    if guided < 200:
+        assert (
+            f"test images, which change most, rises by {SHORTFALL[guided]:.3g}"[:50]
+            in (by_name["guided"])
+        )
+    rows = [r for r in table.to_pylist() if r["metric"] == "recommended_transitions"]
+    assert {(r["estimator"], r["value"], r["against"]) for r in rows} == {
+        ("guided", float(guided), f"{tolerance:g}"),
+        ("classical", None, f"{tolerance:g}"),
+    }
+
+
+def test_tables_and_figure_hold_every_number_of_transitions(tmp_path: Path) -> None:
+    context = context_of(tmp_path, sweep_rows(), 0.6)
+    summary = Summary(reduce_run(context), "guided")
+    gaps = gap_table(context, summary, GENERATOR)
+    assert gaps is not None
+    assert [[*row[:2], row[4]] for row in gaps.rows if row[0] == "guided"] == [
+        ["guided", "50", "no"],
+        ["guided", "100", "yes"],
+        ["guided", "200", "yes"],
+    ]
+    shortfall = shortfall_table(context, summary, GENERATOR)
+    assert shortfall is not None
+    assert shortfall.headers == ["estimator", "T", "test", "simulated"]
+    figure = sweep_figure(context, summary, GENERATOR)
+    assert figure is not None
+    assert "test, classical: 105 at T = 50, 120 at T = 100, 125 at T = 200" in figure.alt
+
+
+def test_failed_rows_leave_the_statistics_and_repeated_ones_are_refused(tmp_path: Path) -> None:
+    rows = sweep_rows()
+    lost = {"generator": "small", "group": "simulated", "image_id": "simulated-0"}
+    spoilt = [
+        {**lost, "status": "failed", "error": "lost"}
+        if row["image_id"] == "simulated-0" and row["estimator"] == "guided"
+        else row
+        for row in rows
+    ]
+    summary = Summary(reduce_run(context_of(tmp_path, spoilt, 1.0)), "guided")
+    keys = {"generator": "small", "group": "simulated", "against": "100"}
+    for estimator, n in (("guided", IMAGES - 1), ("classical", IMAGES)):
+        found = summary.under(estimator).find("sweep_sandwich_gap", **keys)
+        assert found is not None
+        assert found.n == n
+    with pytest.raises(RunTableError, match="twice"):
+        reduce_run(context_of(tmp_path, [*rows, rows[0]], 1.0))
+
+
+def test_one_image_recommends_nothing(tmp_path: Path) -> None:
+    rows = [row for row in sweep_rows() if row["image_id"].endswith("-0")]
+    context = context_of(tmp_path, rows, 100.0)
+    summary = Summary(reduce_run(context), "guided")
+    assert all("No T of" in each for each in recommendations(context, summary, GENERATOR))
+    assert np.isnan(
+        [
+            np.nan if row["value"] is None else row["value"]
+            for row in reduce_run(context).to_pylist()
+            if row["metric"] == "recommended_transitions"
+        ]
+    ).all()
