@@ -6,15 +6,16 @@ full covariances. An image's density is that of its patches, taken as independen
 
 import warnings
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from jaxtyping import Float, Float64
 from scipy.linalg import helmert
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.mixture import GaussianMixture
 
 from .patches import extract_patches
+
+if TYPE_CHECKING:
+    from sklearn.mixture import GaussianMixture
 
 PatchMean = Literal["kept", "removed"]
 
@@ -57,7 +58,10 @@ class PatchMixture:
         total: np.ndarray = by_patch.reshape(patches.shape[:2]).sum(axis=1)
         return total
 
-    def _estimator(self) -> GaussianMixture:
+    def _estimator(self) -> "GaussianMixture":
+        # Here, not above: it takes a second, and a worker of other stages has no use for it.
+        from sklearn.mixture import GaussianMixture
+
         mixture = GaussianMixture(len(self.weights), covariance_type="full")
         mixture.weights_ = self.weights
         mixture.means_ = self.means
@@ -89,6 +93,9 @@ def fit_patch_mixture(
     Raises:
         ValueError: fewer patches than components.
     """
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.mixture import GaussianMixture
+
     vectors = patch_vectors(patches, settings.patch_mean)
     if len(vectors) < settings.components:
         raise ValueError(

@@ -186,10 +186,11 @@ def _with_absolute_paths(spec: AuditSpec, base: Path) -> AuditSpec:
         for generator in spec.generators
     )
     stages = spec.stages
-    if stages.neighbours is not None:
-        path = absolute(stages.neighbours.path)
-        neighbours = stages.neighbours.model_copy(update={"path": path})
-        stages = stages.model_copy(update={"neighbours": neighbours})
+    references = {
+        name: reference.model_copy(update={"path": absolute(reference.path)})
+        for name, reference in stages.references.items()
+    }
+    stages = stages.model_copy(update=references)
     if stages.inversion is not None:
         weights = absolute(stages.inversion.perceptual.weights)
         perceptual = stages.inversion.perceptual.model_copy(update={"weights": weights})

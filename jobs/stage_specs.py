@@ -150,6 +150,29 @@ class NeighboursSpec(ReferenceSpec):
     shard_items: int = Field(default=256, ge=1)
 
 
+class PatchGMMSpec(ReferenceSpec):
+    """The patch-GMM [HU 3]: a Gaussian mixture of the reference set's 8x8 patches, one a class.
+
+    At most ``max_patches`` of a class's patches are fitted, those of randomly chosen images.
+    ``covariance_floor`` is added to the diagonals of the covariances, on [0, 1]. ``patch_mean``
+    removed takes each patch's mean out of it first, as Zoran and Weiss (2011) do.
+    """
+
+    components: int = Field(default=10, ge=1)
+    covariance_floor: float = Field(default=1e-3, gt=0)
+    patch_mean: Literal["kept", "removed"] = "kept"
+    max_patches: int = Field(default=10_000, ge=1)
+    iterations: int = Field(default=100, ge=1)
+    shard_items: int = Field(default=1024, ge=1)
+
+
+class LocalVariationSpec(SpecModel):
+    """Standard deviation over mean in 8x8 patches [IP Fig. 7], the mean being at least a floor."""
+
+    mean_floor: float = Field(default=0.05, gt=0)
+    shard_items: int = Field(default=1024, ge=1)
+
+
 class StagesSpec(SpecModel):
     """Which stages run; one that is left out does not."""
 
@@ -161,6 +184,8 @@ class StagesSpec(SpecModel):
     convergence: ConvergenceSpec | None = None
     sweep: SweepSpec | None = None
     neighbours: NeighboursSpec | None = None
+    patch_gmm: PatchGMMSpec | None = None
+    local_variation: LocalVariationSpec | None = None
 
     @model_validator(mode="after")
     def _needs_are_met(self) -> Self:

@@ -4,6 +4,7 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..core.patches import patch_grid
 from ..workers.datasets import DatasetError, ImageSet, open_dataset
 from ..workers.generators import GeneratorError, describe_generator
 from .spec import MODEL_ROLES, AuditSpec, GroupSpec
@@ -75,7 +76,53 @@ def gather_facts(spec: AuditSpec) -> Facts:
         stage: _reference(f"stages.{stage}", reference, image_shape, spec.seed)
         for stage, reference in spec.stages.references.items()
     }
+    _check_patches(spec, image_shape, generators, references)
     return Facts(generators, groups, references, image_shape, _backbone_hash(spec))
+
+
+def patch_models(generator: GeneratorFacts, reference: DatasetFacts) -> list[int | None]:
+    """The classes whose patches a generator's densities are held against, each a model.
+
+    None is one model of all images: for an unconditional generator, or a set without labels.
+    """
+    if generator.num_classes and reference.labels is not None:
+        return list(range(generator.num_classes))
+    return [None]
+
+
+def _check_patches(
+    spec: AuditSpec,
+    image_shape: tuple[int, int, int],
+    generators: dict[str, GeneratorFacts],
+    references: dict[str, DatasetFacts],
+) -> None:
+    """Whether a patch fits the images, and each class's patches hold the model's components."""
+    stages = spec.stages
+    for name in ("patch_gmm", "local_variation"):
+        if getattr(stages, name) is not None:
+            try:
+                grid = patch_grid(*image_shape[1:])
+            except ValueError as error:
+                raise SpecError(f"stages.{name}: {error}; remove this stage") from error
+    if stages.patch_gmm is None:
+        return
+    reference = references["patch_gmm"]
+    for generator in generators.values():
+        for model in patch_models(generator, reference):
+            images = reference.length if model is None else _labelled(reference, model)
+            patches = min((images or 0) * grid.patches, stages.patch_gmm.max_patches)
+            if patches < stages.patch_gmm.components:
+                of_class = "" if model is None else f" of class {model}"
+                raise SpecError(
+                    f"stages.patch_gmm.components: {stages.patch_gmm.components} asked for, "
+                    f"{reference.dataset} gives {patches} patches{of_class} to fit them to; ask "
+                    "for fewer, raise max_patches, or name a reference set with more images of "
+                    f"every class of {generator.name}"
+                )
+
+
+def _labelled(reference: DatasetFacts, label: int) -> int:
+    return 0 if reference.labels is None else reference.labels.count(label)
 
 
 def _reference(

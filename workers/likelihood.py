@@ -17,13 +17,13 @@ from ..core.likelihood import (
     LikelihoodEstimate,
     bound_log_likelihood_above,
     estimate_log_likelihood,
-    simulate,
 )
 from ..core.modes import ModeSettings
 from .conditions import condition_tensor
 from .outcome import Failure, Outcome
 from .resources import Resources
 from .shard import Item
+from .subjects import subject_images
 
 
 def classical_settings(settings: Mapping[str, Any]) -> AISSettings:
@@ -62,12 +62,7 @@ def compute(
     condition that made them. An estimate that is not finite is a failure.
     """
     generator = resources.generator(settings)
-    simulated = items[0].image_seed is not None
-    images, latent = (
-        _simulated(generator, items, settings, resources.device)
-        if simulated
-        else (resources.images(items), None)
-    )
+    images, latent = subject_images(items, settings, resources)
     estimate = _guided if settings["estimator"] == "guided" else _classical
     rows = estimate(generator, items, images, latent, settings, resources)
     dimensions = math.prod(generator.image_shape)
@@ -218,17 +213,3 @@ def _bits(log_likelihood: float, dimensions: int) -> float:
 def _schedule(settings: Mapping[str, Any]) -> Tensor | None:
     schedule = settings["step_size_schedule"]
     return None if schedule is None else torch.tensor(schedule, dtype=torch.float64)
-
-
-def _simulated(
-    generator: Generator,
-    items: Sequence[Item],
-    settings: Mapping[str, Any],
-    device: torch.device,
-) -> tuple[Tensor, Tensor]:
-    own = None
-    if generator.num_classes:
-        own = torch.tensor([item.label for item in items], dtype=torch.int64, device=device)
-    seeds = [item.image_seed for item in items if item.image_seed is not None]
-    with torch.no_grad():
-        return simulate(generator, own, settings["variance"], seeds)

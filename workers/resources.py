@@ -16,11 +16,14 @@ from torch import Tensor
 from ..cluster.storage import LocalStorage
 from ..core.generators.protocol import Generator
 from ..core.inversion import Distance
+from ..core.patch_mixture import PatchMixture
 from .datasets import ImageError, ImageSet, open_dataset
 from .generators import open_generator
+from .outcome import Failure
 from .shard import Item, part_path
 
 _PARTS_KEPT = 8
+_MIXTURES_KEPT = 64
 
 logger = logging.getLogger(__name__)
 
@@ -52,6 +55,7 @@ class Resources:
         self._distances: dict[tuple[str, str | None], Distance] = {}
         self._image_parts: OrderedDict[str, list[StoredImage]] = OrderedDict()
         self._restart_latents: OrderedDict[str, list[list[float]]] = OrderedDict()
+        self._mixtures: OrderedDict[str, PatchMixture | Failure] = OrderedDict()
 
     def generator(self, settings: Mapping[str, Any]) -> Generator:
         """The generator that a shard's settings name (``source``, ``import_path``)."""
@@ -123,6 +127,15 @@ class Resources:
                 self._restart_latents.popitem(last=False)
         return np.asarray(self._restart_latents[key][item.inversion_row], np.float32)
 
+    def patch_mixture(self, part: str) -> PatchMixture | Failure:
+        """The mixture in a part of the ``patch_fit`` table, or why it could not be fitted."""
+        if part not in self._mixtures:
+            content = self.storage.read(part_path("patch_fit", part))
+            self._mixtures[part] = _mixture(pq.read_table(io.BytesIO(content)).to_pylist()[0])
+            if len(self._mixtures) > _MIXTURES_KEPT:
+                self._mixtures.popitem(last=False)
+        return self._mixtures[part]
+
     def source(self, item: Item) -> str | None:
         """Where the item's image came from, as its dataset names it."""
         return self._stored(item).source
@@ -156,3 +169,13 @@ def _stored_image(row: dict[str, Any]) -> StoredImage:
         return StoredImage(row["source"], None)
     shape = (row["channels"], row["height"], row["width"])
     return StoredImage(row["source"], np.asarray(row["pixels"], np.float32).reshape(shape))
+
+
+def _mixture(row: dict[str, Any]) -> PatchMixture | Failure:
+    if row["weights"] is None:
+        return Failure(f"the patch model of class {row['condition']} failed: {row['error']}")
+    weights = np.asarray(row["weights"])
+    means = np.asarray(row["means"]).reshape(len(weights), -1)
+    dimensions = means.shape[1]
+    cholesky = np.asarray(row["precision_cholesky"]).reshape(-1, dimensions, dimensions)
+    return PatchMixture(weights, means, cholesky, row["patch_mean"])

@@ -143,6 +143,55 @@ NEIGHBOURS = _schema(
     ],
 )
 
+# One row a class of the reference set, condition being the class, or one for all: a mixture of
+# Gaussians of its 8x8 patches. means are [components, dimensions], precision_cholesky [components,
+# dimensions, dimensions] with inverse covariance P P', row-major; patch_mean is kept or removed,
+# and covariance_floor what was added to the covariances' diagonals. mean_log_density is per patch
+# of the fit, nats.
+PATCH_FIT = _schema(
+    "patch_fit",
+    1,
+    [
+        ("components", pa.int32()),
+        ("covariance_floor", pa.float64()),
+        ("patch_mean", pa.string()),
+        ("images", pa.int32()),
+        ("patches", pa.int32()),
+        ("iterations", pa.int32()),
+        ("converged", pa.bool_()),
+        ("mean_log_density", pa.float64()),
+        ("weights", pa.list_(pa.float64())),
+        ("means", pa.list_(pa.float64())),
+        ("precision_cholesky", pa.list_(pa.float64())),
+    ],
+)
+
+# log_density is the sum over an image's patches of their log densities, nats on [0, 1], under the
+# mixture of model_class (null: one mixture for all). covered is the share of its pixels inside
+# the patches; the rest is cropped.
+PATCH_GMM = _schema(
+    "patch_gmm",
+    1,
+    [
+        ("model_class", pa.int32()),
+        ("patches", pa.int32()),
+        ("covered", pa.float64()),
+        ("log_density", pa.float64()),
+    ],
+)
+
+# Mean over 8x8 patches of standard deviation / mean, the mean being at least mean_floor.
+LOCAL_VARIATION = _schema(
+    "local_variation",
+    1,
+    [
+        ("mean_floor", pa.float64()),
+        ("patches", pa.int32()),
+        ("covered", pa.float64()),
+        ("variation", pa.float64()),
+    ],
+)
+
 SCHEMAS: dict[str, pa.Schema] = {
     "images": IMAGES,
     "inversion": INVERSION,
@@ -153,4 +202,7 @@ SCHEMAS: dict[str, pa.Schema] = {
     "convergence": CONVERGENCE,
     "sweep": SWEEP,
     "neighbours": NEIGHBOURS,
+    "patch_fit": PATCH_FIT,
+    "patch_gmm": PATCH_GMM,
+    "local_variation": LOCAL_VARIATION,
 }

@@ -113,9 +113,7 @@ def class_correlations(
     }
     used = int(evaluated[:, classes].any(axis=1).sum())
     centre = float(np.mean([values[c] for c in classes]))
-    return ClassCorrelations(
-        by_class, _interval(centre, replicates.mean(axis=0), used, confidence)
-    )
+    return ClassCorrelations(by_class, _interval(centre, replicates.mean(axis=0), used, confidence))
 
 
 @dataclass(frozen=True)
@@ -168,7 +166,8 @@ def _correlation_matrices(samples: np.ndarray, kind: Kind) -> np.ndarray:
     centred = _centred(ranked)
     with np.errstate(divide="ignore", invalid="ignore"):
         unit = centred / np.sqrt(np.sum(centred**2, axis=-1, keepdims=True))
-    return np.clip(unit @ np.swapaxes(unit, 1, 2), -1, 1)
+    matrices: np.ndarray = np.clip(unit @ np.swapaxes(unit, 1, 2), -1, 1)
+    return matrices
 
 
 def _centred(values: np.ndarray) -> np.ndarray:

@@ -1,7 +1,7 @@
 """Plans the ``likelihood`` stage: AIS of every image under its conditions, simulated ones too."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ...workers.shard import Item, Shard, chunk
 from ..spec import GroupSpec
@@ -53,6 +53,26 @@ def subjects(
                 yield Subject(group, position, image.image_id, image.label, image)
 
 
+def image_item(
+    context: PlanContext, generator: str | None, subject: Subject, condition: int | None
+) -> Item:
+    """The item of a subject's pixels under a condition, stored or simulated; it draws nothing."""
+    stored = subject.stored
+    return Item(
+        generator=generator,
+        condition=condition,
+        group=subject.group.name,
+        image_id=subject.image_id,
+        label=subject.label,
+        seed=0,
+        image_part=None if stored is None else stored.part,
+        image_row=None if stored is None else stored.row,
+        image_seed=None
+        if stored is not None
+        else context.seed("simulated", generator, subject.image_id),
+    )
+
+
 def item(
     context: PlanContext,
     spec: EstimatorSpec,
@@ -64,22 +84,12 @@ def item(
 
     Its seed does not depend on the stage: with a setting doubled, the rest stays as it was.
     """
-    stored = subject.stored
     inverted = None
     if reuses_inversion(context, spec):
         inverted = context.inversions.get((generator.name, condition, subject.image_id))
-    return Item(
-        generator=generator.name,
-        condition=condition,
-        group=subject.group.name,
-        image_id=subject.image_id,
-        label=subject.label,
+    return replace(
+        image_item(context, generator.name, subject, condition),
         seed=context.seed(spec.estimator, generator.name, condition, subject.image_id),
-        image_part=None if stored is None else stored.part,
-        image_row=None if stored is None else stored.row,
-        image_seed=None
-        if stored is not None
-        else context.seed("simulated", generator.name, subject.image_id),
         inversion_part=None if inverted is None else inverted[0],
         inversion_row=None if inverted is None else inverted[1],
     )

@@ -7,8 +7,11 @@ from . import (
     images,
     inversion,
     likelihood,
+    local_variation,
     neighbours,
     sweep,
+    patch_fit,
+    patch_gmm,
     tuning,
     variance,
 )
@@ -17,8 +20,11 @@ from .stage import Stage
 STAGES: tuple[Stage, ...] = (
     images.STAGE,
     neighbours.STAGE,
+    patch_fit.STAGE,
     inversion.STAGE,
     variance.STAGE,
+    patch_gmm.STAGE,
+    local_variation.STAGE,
     tuning.STAGE,
     likelihood.STAGE,
     comparison.STAGE,

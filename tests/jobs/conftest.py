@@ -43,6 +43,9 @@ STAGES = [
     "likelihood",
     "comparison",
     "convergence",
+    "patch_fit",
+    "patch_gmm",
+    "local_variation",
 ]
 
 
@@ -103,6 +106,8 @@ def small_spec() -> dict[str, Any]:
             },
             "convergence": {"images_per_group": 2},
             "neighbours": {"dataset": "folder", "path": "images", "split": None},
+            "patch_gmm": {"dataset": "folder", "path": "images", "split": None, "components": 2},
+            "local_variation": {},
         },
         "cluster": {"executor": "serial"},
     }

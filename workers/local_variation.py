@@ -1,0 +1,28 @@
+"""The ``local_variation`` stage: how much the pixels of each image's patches vary [IP Fig. 7]."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..core.patches import local_variation, patch_grid
+from .outcome import Outcome
+from .resources import Resources
+from .shard import Item
+from .subjects import subject_images
+
+
+def compute(
+    items: Sequence[Item], settings: Mapping[str, Any], resources: Resources
+) -> list[Outcome]:
+    """Rows of the ``local_variation`` table."""
+    images = subject_images(items, settings, resources)[0].cpu().numpy()
+    grid = patch_grid(*images.shape[2:])
+    floor = settings["mean_floor"]
+    return [
+        {
+            "mean_floor": floor,
+            "patches": grid.patches,
+            "covered": grid.covered,
+            "variation": variation,
+        }
+        for variation in local_variation(images, floor).tolist()
+    ]

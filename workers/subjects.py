@@ -1,0 +1,32 @@
+"""The images that densities are computed for: stored ones, or simulated from the model anew."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..core.likelihood import simulate
+from .resources import Resources
+from .shard import Item
+
+
+def subject_images(
+    items: Sequence[Item], settings: Mapping[str, Any], resources: Resources
+) -> tuple[Tensor, Tensor | None]:
+    """Images [items, C, H, W], and the latents of simulated ones; None for stored images.
+
+    Simulated images are those of the model under ``settings`` (generator and variance), with its
+    observation noise: the same from an item's ``image_seed`` in every stage. A shard holds images
+    of one kind.
+    """
+    if items[0].image_seed is None:
+        return resources.images(items), None
+    generator = resources.generator(settings)
+    own = None
+    if generator.num_classes:
+        labels = [item.label for item in items]
+        own = torch.tensor(labels, dtype=torch.int64, device=resources.device)
+    seeds = [item.image_seed for item in items if item.image_seed is not None]
+    with torch.no_grad():
+        return simulate(generator, own, settings["variance"], seeds)
