@@ -176,7 +176,7 @@ def synthetic_run(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Syn
 
     def make(conditions: str = "all", generator: str = "small") -> SyntheticRun:
         run_dir = tmp_path_factory.mktemp("run")
-        rng = np.random.default_rng(0)
+        rng, patch_rng = np.random.default_rng(0), np.random.default_rng(1)
         groups = [
             GroupInfo(name, ROLES.get(name, name), conditions)  # type: ignore[arg-type]
             for name in COUNTS
@@ -185,6 +185,9 @@ def synthetic_run(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Syn
         run = SyntheticRun(run_dir, context, {stage: [] for stage in SCHEMAS})
         for group, (density, mse) in LEVELS.items():
             images = _image_rows(group, generator, rng)
+            run.rows["local_variation"] += [
+                _variation_row(generator, image, patch_rng) for image in images
+            ]
             if group != "simulated":
                 run.rows["images"] += images
                 run.rows["neighbours"] += [_neighbour_row(image, rng) for image in images]
@@ -201,6 +204,7 @@ def synthetic_run(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Syn
                     row = _likelihood_row(key, centre - worse, own, rng)
                     guided, classical = _guided(row, position), _classical(row, position, rng)
                     run.rows["likelihood"].append(guided)
+                    run.rows["patch_gmm"].append(_patch_row(guided, patch_rng))
                     run.rows["comparison"].append(classical)
                     if group != "simulated":
                         run.rows["inversion"].append(
@@ -208,6 +212,7 @@ def synthetic_run(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Syn
                         )
                     if own and position < 10:
                         run.rows["convergence"] += _convergence_rows(guided, classical)
+        run.rows["patch_fit"] = [_fit_row(condition) for condition in range(CLASSES)]
         run.rows["variance"] = [{"generator": generator, "variance": 0.01, "n": 48}]
         run.rows["tuning"] = [_tuning_row(generator, index, rng) for index in range(4)]
         return run
@@ -239,6 +244,48 @@ def _inversion_row(key: dict[str, Any], mse: float, rng: np.random.Generator) ->
         "restart_distance": [mse, 2 * mse],
         "latent": rng.normal(size=5).tolist(),
         "iterations": 750,
+    }
+
+
+def _patch_row(likelihood: dict[str, Any], rng: np.random.Generator) -> dict[str, Any]:
+    """A patch model whose density is twice the generator's, with noise."""
+    key = {name: likelihood[name] for name in ("generator", "condition", "group", "image_id")}
+    return {
+        **key,
+        "label": likelihood["label"],
+        "model_class": likelihood["condition"],
+        "patches": 1,
+        "covered": 1.0,
+        "log_density": 2 * likelihood["log_likelihood"] + rng.normal(0, 6) - 400,
+    }
+
+
+def _fit_row(condition: int) -> dict[str, Any]:
+    key = {"condition": condition, "label": condition, "group": "digits"}
+    fitted = {"images": 130, "patches": 130, "iterations": 12 + condition, "converged": True}
+    return {
+        **key,
+        **fitted,
+        "image_id": f"patches-{condition:04d}",
+        "components": 2,
+        "covariance_floor": 1e-3,
+        "patch_mean": "kept",
+        "mean_log_density": 80.0,
+    }
+
+
+def _variation_row(
+    generator: str, image: dict[str, Any], rng: np.random.Generator
+) -> dict[str, Any]:
+    model_made = image["group"] in ("generated", "simulated")
+    flat = image["group"] == "single_colour"
+    return {
+        **{name: image[name] for name in ("group", "image_id", "label")},
+        "generator": generator if model_made else None,
+        "mean_floor": 0.05,
+        "patches": 1,
+        "covered": 1.0,
+        "variation": 0.0 if flat else rng.uniform(0.2, 1.5),
     }
 
 
