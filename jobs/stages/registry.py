@@ -9,9 +9,9 @@ from . import (
     likelihood,
     local_variation,
     neighbours,
-    sweep,
     patch_fit,
     patch_gmm,
+    sweep,
     tuning,
     variance,
 )
