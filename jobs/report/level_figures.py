@@ -134,13 +134,13 @@ def _ticks(axes: Axes, linear: float) -> None:
     """0, the ends of the linear part, and few enough decades beyond to be read."""
     low, high = axes.get_xlim()
     furthest = max(-low, high)
-    # A decade right beside the end of the linear part would be written over it.
+    # Every other decade, and none right beside the end of the linear part: they must be read.
     first = math.floor(math.log10(3 * linear)) + 1
     last = math.floor(math.log10(furthest)) if furthest > linear else first - 1
-    step = 1 + max(last - first, 0) // 2
-    decades = [10.0**power for power in range(first, last + 1, step)]
+    decades = [10.0**power for power in range(last, first - 1, -2)]
     ticks = [linear, *decades]
-    shown = [tick for tick in (*[-each for each in ticks], 0.0, *ticks) if low <= tick <= high]
+    every = sorted({0.0, *ticks, *[-tick for tick in ticks]})
+    shown = [tick for tick in every if low <= tick <= high]
     axes.set_xticks(shown, [number(tick, 2) for tick in shown])
     axes.set_xticks([], minor=True)
 

@@ -1,0 +1,96 @@
+"""The page in a real browser: nothing fails, nothing is fetched, nothing is cut off."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from offmanifold.jobs.reduce.context import GroupInfo
+from offmanifold.jobs.report.page import Report, render_page
+
+from .browser import Visit, visit
+from .conftest import report_of
+
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        CHROMIUM is None,
+        reason="needs a browser: no chromium on the path (apt-get install chromium)",
+    ),
+]
+PHONE, DESK, PAPER = 390, 1200, 718
+LONG = "natural_patches_" * 6
+
+
+@pytest.fixture(scope="module")
+def page(standard_report: Report, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("page") / "report.html"
+    path.write_text(render_page(standard_report))
+    return path
+
+
+def see(page: Path, profile: Path, width: int, media: str = "screen") -> Visit:
+    assert CHROMIUM is not None
+    return visit(CHROMIUM, page, profile, width, media)
+
+
+@pytest.mark.parametrize(
+    ("width", "media"), [(PHONE, "screen"), (DESK, "screen"), (PAPER, "print")]
+)
+def test_the_page_opens_whole_and_alone(
+    page: Path, tmp_path: Path, standard_report: Report, width: int, media: str
+) -> None:
+    seen = see(page, tmp_path, width, media)
+    assert seen.console == []
+    assert [url for url in seen.requests if not url.startswith("data:")] == [page.as_uri()]
+    figures = [figure for part in standard_report.reports[0].sections for figure in part.figures]
+    assert [image["alt"] for image in seen.images] == [figure.alt for figure in figures]
+    for image in seen.images:
+        assert image["width"] > 0, image
+        assert image["shown"] <= width
+    # The page does not scroll sideways: wide tables do, in their own boxes, and fit on paper.
+    assert seen.width == width
+    assert seen.content == width
+    assert seen.hiding == []
+    assert "Which group does the generator find most likely?" in seen.text
+    assert seen.pdf.startswith(b"%PDF")
+    assert seen.pdf.count(b"/Type /Page\n") > 2
+
+
+def test_long_names_do_not_widen_the_page(
+    synthetic_run: Callable[..., Any], tmp_path: Path
+) -> None:
+    run = synthetic_run()
+    for rows in run.rows.values():
+        for row in rows:
+            if row.get("group") == "natural_patches":
+                row["group"] = LONG
+    run.with_context(
+        groups=[
+            GroupInfo(LONG, group.role, group.conditions)
+            if group.name == "natural_patches"
+            else group
+            for group in run.context.groups
+        ]
+    )
+    path = tmp_path / "report.html"
+    path.write_text(render_page(report_of(run.write(), spec_yaml=f"name: {LONG * 2}\n")))
+    seen = see(path, tmp_path / "profile", PHONE)
+    assert LONG in seen.text
+    assert seen.content == PHONE
+
+
+def test_the_browser_tells_of_what_is_wrong(tmp_path: Path) -> None:
+    path = tmp_path / "bad.html"
+    path.write_text(
+        '<meta name="viewport" content="width=device-width">'
+        '<img src="http://127.0.0.1:9/x.png"><div style="width:900px">wide</div>'
+        "<script>console.error('oops')</script>"
+    )
+    seen = see(path, tmp_path / "profile", PHONE)
+    assert any("oops" in message for message in seen.console)
+    assert "http://127.0.0.1:9/x.png" in seen.requests
+    assert seen.images[0]["width"] == 0
+    assert seen.content >= 900
