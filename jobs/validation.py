@@ -1,6 +1,7 @@
 """What a spec names, opened and checked before any work: generators, image sets, their fit."""
 
 import hashlib
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from ..workers.datasets import DatasetError, ImageSet, open_dataset
 from ..workers.generators import GeneratorError, describe_generator
 from .spec import MODEL_ROLES, AuditSpec, GroupSpec
 from .spec_loading import SpecError
-from .stage_specs import ReferenceSpec
+from .stage_specs import ReferenceSpec, SensingSpec
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,11 @@ class Facts:
     image_shape: tuple[int, int, int]
     backbone: str | None
 
+    @property
+    def dimensions(self) -> int:
+        """D: how many values an image has."""
+        return math.prod(self.image_shape)
+
 
 def gather_facts(spec: AuditSpec) -> Facts:
     """Opens all that the spec names and checks that it fits together.
@@ -77,7 +83,28 @@ def gather_facts(spec: AuditSpec) -> Facts:
         for stage, reference in spec.stages.references.items()
     }
     _check_patches(spec, image_shape, generators, references)
-    return Facts(generators, groups, references, image_shape, _backbone_hash(spec))
+    found = Facts(generators, groups, references, image_shape, _backbone_hash(spec))
+    if spec.stages.sensing is not None:
+        _check_sensing(spec.stages.sensing, found)
+    return found
+
+
+def _check_sensing(sensing: SensingSpec, facts: Facts) -> None:
+    dimensions = facts.dimensions
+    most = max(sensing.measurements_of(dimensions))
+    if most > dimensions:
+        raise SpecError(
+            f"stages.sensing.measurements: {most} of images with {dimensions} values; "
+            f"give numbers from 1 to {dimensions}"
+        )
+    length = facts.references["sensing"].length
+    components = sensing.components_of(dimensions)
+    limit = min(dimensions, length or 0)
+    if components >= limit:
+        raise SpecError(
+            f"stages.sensing.components: {components} from {length} images of {dimensions} values; "
+            f"give a number from 1 to {limit - 1}"
+        )
 
 
 def patch_models(generator: GeneratorFacts, reference: DatasetFacts) -> list[int | None]:

@@ -192,6 +192,39 @@ LOCAL_VARIATION = _schema(
     ],
 )
 
+# One row: a Gaussian N(mean, W W^T + noise_variance I) fitted to n reference images. components are
+# q orthonormal rows, one after the other; eigenvalue is the covariance along each.
+PPCA = _schema(
+    "ppca",
+    1,
+    [
+        ("n", pa.int32()),
+        ("mean", pa.list_(pa.float64())),
+        ("components", pa.list_(pa.float64())),
+        ("eigenvalue", pa.list_(pa.float64())),
+        ("noise_variance", pa.float64()),
+    ],
+)
+
+# A row for every number of measurements. objective, mse, psnr and latent are of the restart with
+# the smallest objective; oracle_psnr is the best restart's, which only the truth can tell.
+SENSING = _schema(
+    "sensing",
+    1,
+    [
+        ("measurements", pa.int32()),
+        ("objective", pa.float64()),
+        ("mse", pa.float64()),
+        ("psnr", pa.float64()),
+        ("oracle_psnr", pa.float64()),
+        ("restart_objective", pa.list_(pa.float64())),
+        ("restart_psnr", pa.list_(pa.float64())),
+        ("ppca_mse", pa.float64()),
+        ("ppca_psnr", pa.float64()),
+        ("latent", pa.list_(pa.float32())),
+    ],
+)
+
 SCHEMAS: dict[str, pa.Schema] = {
     "images": IMAGES,
     "inversion": INVERSION,
@@ -205,4 +238,6 @@ SCHEMAS: dict[str, pa.Schema] = {
     "patch_fit": PATCH_FIT,
     "patch_gmm": PATCH_GMM,
     "local_variation": LOCAL_VARIATION,
+    "ppca": PPCA,
+    "sensing": SENSING,
 }

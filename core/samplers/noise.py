@@ -28,6 +28,9 @@ class Stream(IntEnum):
     COMPONENTS = 6
     GUIDED = 7
     GUIDED_REVERSE = 8
+    MEASUREMENT_MATRIX = 9
+    MEASUREMENT_NOISE = 10
+    SENSING = 11
 
 
 class _Part(IntEnum):

@@ -49,6 +49,21 @@ def median_ratio(first: np.ndarray, second: np.ndarray) -> np.ndarray:
         return np.asarray(median(first) / median(second))
 
 
+def psnr_of_mean(errors: np.ndarray, seed: int, resamples: int) -> Interval:
+    """PSNR of the mean of the mean squared errors, dB."""
+    average = bootstrap_interval(errors, mean, seed, resamples=resamples)
+    value, high, low = psnr(np.array([average.value, average.low, average.high])).tolist()
+    return Interval(value, low, high, average.n)
+
+
+def mean_psnr(errors: np.ndarray, seed: int, resamples: int) -> Interval:
+    """Mean of the PSNRs, dB; infinite, without an interval, where an error is 0."""
+    ratios = psnr(errors)
+    if not np.isfinite(ratios).all():
+        return Interval(np.inf, np.nan, np.nan, len(errors))
+    return bootstrap_interval(ratios, mean, seed, resamples=resamples)
+
+
 def _group_rows(
     context: ReduceContext,
     generator: GeneratorInfo,
@@ -61,13 +76,6 @@ def _group_rows(
     seed = context.seed_of("reconstruction", generator.name, values.group.name, condition)
     average = bootstrap_interval(errors, mean, seed, resamples=context.resamples)
     middle = bootstrap_interval(errors, median, seed, resamples=context.resamples)
-    ratios = psnr(errors)
-    if np.isfinite(ratios).all():
-        mean_psnr = bootstrap_interval(ratios, mean, seed, resamples=context.resamples)
-    else:
-        mean_psnr = Interval(np.inf, np.nan, np.nan, len(errors))
-    value, high, low = psnr(np.array([average.value, average.low, average.high])).tolist()
-    in_decibels = Interval(value, low, high, average.n)
     return [
         summary_row(
             metric,
@@ -79,8 +87,8 @@ def _group_rows(
         for metric, interval in (
             ("reconstruction_mse_mean", average),
             ("reconstruction_mse_median", middle),
-            ("psnr_of_mean_mse", in_decibels),
-            ("psnr_mean", mean_psnr),
+            ("psnr_of_mean_mse", psnr_of_mean(errors, seed, context.resamples)),
+            ("psnr_mean", mean_psnr(errors, seed, context.resamples)),
         )
     ]
 

@@ -16,6 +16,7 @@ from .quarantine import reduce_quarantine
 from .ranking import reduce_ranking
 from .reconstruction import reduce_reconstruction
 from .schema import SummaryRow, summary_table
+from .sensing import reduce_sensing
 from .sweep import reduce_sweep
 from .typicality import reduce_typicality
 
@@ -33,6 +34,7 @@ REDUCERS: tuple[Reducer, ...] = (
     reduce_convergence,
     reduce_sweep,
     reduce_estimator_gap,
+    reduce_sensing,
     reduce_quarantine,
 )
 

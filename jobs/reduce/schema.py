@@ -46,6 +46,33 @@ class Metric:
     direction: Direction
 
 
+# By whom images are restored from measurements: an infix of the metrics' names.
+SENSING_RESTORERS = {
+    "": "of the restart with the smallest objective",
+    "oracle_": "of the restart nearest to the truth, which only an oracle knows",
+    "ppca_": "by probabilistic PCA from the same measurements, whatever the generator",
+}
+# ``against`` is the number of measurements, "m = 64".
+_SENSING = {
+    **{
+        f"sensing_{restorer}psnr_mean": Metric(
+            f"mean PSNR of images restored from m measurements, dB, {meaning}",
+            "none" if restorer == "ppca_" else "higher",
+        )
+        for restorer, meaning in SENSING_RESTORERS.items()
+    },
+    **{
+        f"sensing_{restorer}psnr_of_mean_mse": Metric(
+            f"PSNR of the mean squared error's mean, dB, {meaning}",
+            "none" if restorer == "ppca_" else "higher",
+        )
+        for restorer, meaning in SENSING_RESTORERS.items()
+    },
+    "sensing_psnr_difference": Metric(
+        "sensing_psnr_mean - sensing_ppca_psnr_mean on the same images, dB", "higher"
+    ),
+}
+
 METRICS: dict[str, Metric] = {
     "reconstruction_mse_mean": Metric("mean squared error of inversion, mean over images", "lower"),
     "reconstruction_mse_median": Metric("the same, median over images", "lower"),
@@ -130,6 +157,7 @@ METRICS: dict[str, Metric] = {
     "incomplete_images_inversion": Metric(
         "images that leave the comparison of classes because one failed", "lower"
     ),
+    **_SENSING,
     **{
         f"failed_rows_{stage}": Metric(f"rows of stage {stage} with status != ok", "lower")
         for stage in SCHEMAS

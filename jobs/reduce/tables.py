@@ -17,6 +17,7 @@ _ITEM = ("generator", "condition", "image_id")
 _REPEATED_BY: dict[str, tuple[str, ...]] = {
     "convergence": ("estimator", "varied"),
     "sweep": ("estimator", "transitions"),
+    "sensing": ("measurements",),
 }
 
 
@@ -41,9 +42,9 @@ def stage_dataset(run_dir: Path, stage: str) -> ds.Dataset | None:
 def read_stage(run_dir: Path, stage: str, columns: Sequence[str] = ()) -> pd.DataFrame | None:
     """Key columns, ``status`` and ``columns`` of a stage, one row an item; None if it has none.
 
-    A missing ``condition`` or ``label`` is -1; a column of lists holds arrays. ``convergence`` and
-    ``sweep`` have several rows an item and bring the columns that tell them apart, ``estimator``
-    with ``varied`` or ``transitions``.
+    A missing ``condition`` or ``label`` is -1; a column of lists holds arrays. ``convergence``,
+    ``sweep`` and ``sensing`` have several rows an item and bring the columns that tell them apart:
+    ``estimator`` with ``varied`` or ``transitions``, and ``measurements``.
 
     Raises:
         RunTableError: parts that do not belong, or an item that is there twice.

@@ -51,29 +51,35 @@ def _picture(
 ) -> Figure:
     image_ids = values.image_id[chosen].tolist()
     classes = values.own_class[chosen]
-    originals = _originals(context, image_ids, generator.image_shape)
+    pixels = originals(context, image_ids, generator.image_shape)
     latents = _latents(context, generator, image_ids, classes)
     condition = classes.astype(np.int64) if generator.num_classes else None
     rendered = np.asarray(render(generator.name, latents, condition))
     errors = values.own[chosen]
     span = f"{number(float(errors.min()))} to {number(float(errors.max()))}"
     return mosaic(
-        [originals, rendered],
+        [pixels, rendered],
         f"{len(chosen)} {values.group.name} images above their reconstructions, from the smallest "
         f"error to the largest; mean squared errors from {span}.",
-        f"{_title(values.group)}: originals above, reconstructions below; at even quantiles of "
-        f"the error, {span}.",
+        f"{group_title(values.group)}: originals above, reconstructions below; at even quantiles "
+        f"of the error, {span}.",
         key=values.group.name,
     )
 
 
-def _title(group: GroupInfo) -> str:
+def group_title(group: GroupInfo) -> str:
+    """A group's name, and its part in the comparisons where that is another word."""
     return group.name if group.role == group.name else f"{group.name} ({group.role})"
 
 
-def _originals(
+def originals(
     context: ReduceContext, image_ids: list[str], shape: tuple[int, int, int]
 ) -> np.ndarray:
+    """The stored images [N, C, H, W] of these ids.
+
+    Raises:
+        RunTableError: an image of which the run has no pixels.
+    """
     dataset = stage_dataset(context.run_dir, "images")
     assert dataset is not None
     table = dataset.to_table(
@@ -83,7 +89,7 @@ def _originals(
     absent = [image_id for image_id in image_ids if pixels.get(image_id) is None]
     if absent:
         raise RunTableError(
-            f"image {absent[0]} was inverted, but the images table has no pixels of it: "
+            f"image {absent[0]} was computed with, but the images table has no pixels of it: "
             "the run is not complete"
         )
     return np.array([pixels[image_id] for image_id in image_ids]).reshape(-1, *shape)

@@ -11,6 +11,7 @@ from .histograms import density_histograms, error_histogram
 from .level_figures import ranking_figure, typicality_figures
 from .pictures import reconstruction_pictures
 from .section import ReportContext, Section, present
+from .sensing import sensing_section
 from .standing import standing_section
 from .strips_figure import doubling_figures, gap_figure
 from .summary import Summary
@@ -183,6 +184,7 @@ MAKERS: tuple[Maker, ...] = (
     _outliers,
     _typicality,
     _classification,
+    sensing_section,
     standing_section,
     _estimators,
     _health,

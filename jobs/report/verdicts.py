@@ -7,6 +7,7 @@ from .classification_question import classifies_as_well
 from .likeliest_question import likeliest_group
 from .manifold_question import on_manifold
 from .outlier_questions import denser_outliers, nearer_to_outliers
+from .sensing_question import restores_better
 from .summary import Summary
 from .typicality_question import typical_data
 from .verdict import Verdict
@@ -20,6 +21,7 @@ QUESTIONS: tuple[Question, ...] = (
     denser_outliers,
     typical_data,
     classifies_as_well,
+    restores_better,
 )
 
 

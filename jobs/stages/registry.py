@@ -11,6 +11,8 @@ from . import (
     neighbours,
     patch_fit,
     patch_gmm,
+    ppca,
+    sensing,
     sweep,
     tuning,
     variance,
@@ -30,6 +32,8 @@ STAGES: tuple[Stage, ...] = (
     comparison.STAGE,
     convergence.STAGE,
     sweep.STAGE,
+    ppca.STAGE,
+    sensing.STAGE,
 )
 
 

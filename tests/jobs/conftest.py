@@ -46,6 +46,8 @@ STAGES = [
     "patch_fit",
     "patch_gmm",
     "local_variation",
+    "ppca",
+    "sensing",
 ]
 
 
@@ -108,6 +110,17 @@ def small_spec() -> dict[str, Any]:
             "neighbours": {"dataset": "folder", "path": "images", "split": None},
             "patch_gmm": {"dataset": "folder", "path": "images", "split": None, "components": 2},
             "local_variation": {},
+            "sensing": {
+                "dataset": "folder",
+                "path": "images",
+                "split": None,
+                "measurements": [32, 4],
+                "components": 5,
+                "images_per_group": 3,
+                "iterations": 20,
+                "restarts": 2,
+                "shard_items": 10,
+            },
         },
         "cluster": {"executor": "serial"},
     }

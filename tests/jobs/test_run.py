@@ -55,6 +55,7 @@ def test_a_run_leaves_a_row_for_every_item_and_a_report(audit_folder: Path, cli:
         assert (table.status == "ok").all(), table.error.dropna().tolist()
         keys = ["generator", "condition", "image_id"]
         keys += ["estimator", "varied"] if stage == "convergence" else []
+        keys += ["measurements"] if stage == "sensing" else []
         assert not table.duplicated(keys).any()
     # 12 train, 12 test, 6 generated and 4 plain images, each under both classes.
     assert len(found["images"]) == len(found["neighbours"]) == 34

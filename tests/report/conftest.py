@@ -176,7 +176,7 @@ def synthetic_run(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Syn
 
     def make(conditions: str = "all", generator: str = "small") -> SyntheticRun:
         run_dir = tmp_path_factory.mktemp("run")
-        rng, patch_rng = np.random.default_rng(0), np.random.default_rng(1)
+        rng, patch_rng, sensing_rng = (np.random.default_rng(seed) for seed in range(3))
         groups = [
             GroupInfo(name, ROLES.get(name, name), conditions)  # type: ignore[arg-type]
             for name in COUNTS
@@ -212,8 +212,11 @@ def synthetic_run(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Syn
                         )
                     if own and position < 10:
                         run.rows["convergence"] += _convergence_rows(guided, classical)
+                        if group != "simulated":
+                            run.rows["sensing"] += _sensing_rows(key, error, sensing_rng)
         run.rows["patch_fit"] = [_fit_row(condition) for condition in range(CLASSES)]
         run.rows["variance"] = [{"generator": generator, "variance": 0.01, "n": 48}]
+        run.rows["ppca"] = [_ppca_row()]
         run.rows["tuning"] = [_tuning_row(generator, index, rng) for index in range(4)]
         return run
 
@@ -286,6 +289,41 @@ def _variation_row(
         "patches": 1,
         "covered": 1.0,
         "variation": 0.0 if flat else rng.uniform(0.2, 1.5),
+    }
+
+
+def _sensing_rows(key: dict[str, Any], mse: float, rng: np.random.Generator) -> Rows:
+    """At more measurements an image comes back better, by pPCA more so than by the generator."""
+    rows: Rows = []
+    for measurements, factor, gaussian in ((4, 4.0, 8.0), (32, 1.0, 0.5)):
+        psnr = -10 * np.log10(factor * mse)
+        rows.append(
+            {
+                **key,
+                "measurements": measurements,
+                "objective": rng.uniform(5, 9),
+                "mse": factor * mse,
+                "psnr": psnr,
+                "oracle_psnr": psnr + 1,
+                "restart_objective": [10.0, 5.0],
+                "restart_psnr": [psnr + 1, psnr],
+                "ppca_mse": gaussian * mse,
+                "ppca_psnr": -10 * np.log10(gaussian * mse),
+                "latent": rng.normal(size=5).tolist(),
+            }
+        )
+    return rows
+
+
+def _ppca_row() -> dict[str, Any]:
+    return {
+        "group": "reference",
+        "image_id": "digits:train",
+        "n": 48,
+        "mean": [0.5] * 64,
+        "components": np.eye(64)[:2].ravel().tolist(),
+        "eigenvalue": [0.2, 0.1],
+        "noise_variance": 0.01,
     }
 
 

@@ -379,3 +379,32 @@ def test_sandwich_speaks_for_the_models_own_images() -> None:
 )
 def test_numbers_for_readers(value: float, text: str) -> None:
     assert number(value) == text
+
+
+def restored(group: str, differences: dict[int, tuple[float, float, float]]) -> list[SummaryRow]:
+    keys: dict[str, Any] = {"group": group, "condition": "own"}
+    return [
+        row("sensing_psnr_difference", *difference, against=f"m = {measurements}", **keys)
+        for measurements, difference in differences.items()
+    ]
+
+
+def test_restoration_is_judged_on_training_images_at_every_number_of_measurements() -> None:
+    train = restored(
+        "train", {392: (-5.3, -6, -4.5), 98: (0.1, -0.5, 0.7), 24: (1.5, 1, 2), 49: (1.1, 0.5, 1.5)}
+    )
+    generated = restored("generated", {24: (12, 11, 13)})
+    found = verdict("restores", *train, *generated, *restored("test", {24: (3, 2, 4)}))
+    assert found.headline == "Yes for m = 24, 49, not decided for m = 98, no for m = 392"
+    assert found.tone == "open"
+    words = "1.50 [1.00, 2.00] dB at m = 24, 1.10 [0.50, 1.50] dB at m = 49 (paired, N = 64)"
+    assert words in found.findings[0].sentence.replace(NO_BREAK, " ")
+    assert [finding.primary for finding in found.findings] == [True, True, True, False]
+    assert "generated" in found.findings[-1].sentence
+
+
+def test_worse_than_a_gaussian_at_every_number_is_a_plain_no() -> None:
+    found = verdict("restores", *restored("train", {4: (-1, -2, -0.5), 8: (-2, -3, -1)}))
+    assert found.headline == "No"
+    assert found.tone == "bad"
+    assert len(found.findings) == 1

@@ -1,0 +1,169 @@
+"""Compressed sensing with a generator's prior [HU 2.2]: images from a few random measurements.
+
+y = M x + e, with M_ij ~ N(0, 1/m) and e ~ N(0, noise^2 I). The restored image is G(z) at the MAP
+
+    argmin_z |y - M G(z)|^2 / (2 noise^2) + |z|^2 / 2,
+
+which is Eq. 3 of the paper; its Eq. 4 drops the prior's sign and the halves.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Float64, Int
+from torch import Tensor
+
+from .batch import check_batch
+from .descent import descend
+from .generators.protocol import Generator
+from .modes import is_scale_invariant
+from .samplers.noise import Stream, item_normals
+
+_DOUBLE = torch.empty(0, dtype=torch.float64)
+
+
+@dataclass(frozen=True)
+class SensingSettings:
+    """Settings of a restoration: Adam, its rate falling from ``learning_rate`` to 0 as a cosine.
+
+    Each of ``restarts`` begins at a latent drawn from the prior. ``noise`` is the standard
+    deviation of the measurements' noise, lambda, on the scale of images in [0, 1].
+    """
+
+    iterations: int = 500
+    restarts: int = 4
+    learning_rate: float = 0.1
+    noise: float = 0.01
+
+    def evaluations(self) -> int:
+        """Calls of the generator for an image."""
+        return self.restarts * (self.iterations + 2) + 2
+
+
+@dataclass(frozen=True)
+class Restoration:
+    """What each restart of each image came to.
+
+    ``restart_objective`` is the minimised sum; ``restart_mse`` the mean squared error on [0, 1] to
+    the image that was measured, which no restart knew.
+    """
+
+    restart_latent: Float[Tensor, "images restarts latent"]
+    restart_objective: Float64[Tensor, "images restarts"]
+    restart_mse: Float64[Tensor, "images restarts"]
+
+    @property
+    def chosen(self) -> Int[Tensor, " images"]:
+        """The restart of the smallest objective: what a user of the measurements would take."""
+        return self.restart_objective.argmin(1)
+
+    @property
+    def oracle(self) -> Int[Tensor, " images"]:
+        """The restart nearest to the truth, which no user could know: a bound, not a result."""
+        return self.restart_mse.nan_to_num(nan=math.inf).argmin(1)
+
+
+def measurement_matrix(
+    seed: int, measurements: int, dimensions: int
+) -> Float64[Tensor, "measurements dimensions"]:
+    """M with independent entries N(0, 1/m).
+
+    Matrices of the same seed are nested: up to the scale 1/sqrt(m), a smaller one is the first rows
+    of a larger one, so that a curve over m is not blurred by a new draw at each point.
+
+    Raises:
+        ValueError: unless 1 <= measurements <= dimensions.
+    """
+    if not 1 <= measurements <= dimensions:
+        raise ValueError(
+            f"{measurements} measurements of images with {dimensions} values: "
+            f"take 1 to {dimensions}"
+        )
+    shape = (measurements, dimensions)
+    normals = item_normals([seed], (Stream.MEASUREMENT_MATRIX,), shape, _DOUBLE)[0]
+    return normals / math.sqrt(measurements)
+
+
+def measure(
+    images: Float[Tensor, "images channels height width"],
+    matrix: Float64[Tensor, "measurements dimensions"],
+    noise: float,
+    seeds: Sequence[int],
+) -> Float64[Tensor, "images measurements"]:
+    """Y = M x + e of each image, e ~ N(0, noise^2) from its own seed."""
+    errors = item_normals(seeds, (Stream.MEASUREMENT_NOISE,), (len(matrix),), _DOUBLE)
+    exact: Tensor = images.double().flatten(1) @ matrix.to(images.device).T
+    return exact + noise * errors.to(images.device)
+
+
+def sensing_objective(
+    generator: Generator,
+    latent: Float[Tensor, "rows latent"],
+    condition: Int[Tensor, " rows"] | None,
+    observed: Float[Tensor, "rows measurements"],
+    matrix: Float[Tensor, "measurements dimensions"],
+    noise: float,
+) -> Float[Tensor, " rows"]:
+    """|y - M G(z)|^2 / (2 noise^2) + |z|^2 / 2 of each row: -ln p(z|y) up to a constant."""
+    residual = observed - generator(latent, condition).flatten(1) @ matrix.T
+    return residual.square().sum(1) / (2 * noise**2) + 0.5 * latent.square().sum(1)
+
+
+def restore(
+    generator: Generator,
+    images: Float[Tensor, "images channels height width"],
+    condition: Int[Tensor, " images"] | None,
+    matrix: Float64[Tensor, "measurements dimensions"],
+    settings: SensingSettings,
+    seeds: Sequence[int],
+) -> Restoration:
+    """Measures each image and restores it from its measurements alone.
+
+    A generator that normalises its latent is flat along the radius, and the objective has its
+    infimum at the origin: there the search stays on the sphere of radius sqrt(d - 1), the most
+    probable one, where the prior is a constant.
+
+    Args:
+        generator: G.
+        images: x, on [0, 1], in the dtype and on the device of the generator.
+        condition: the class G is given for each image; None for an unconditional generator.
+        matrix: M.
+        settings: of the optimisation, and the measurements' noise.
+        seeds: one per image; an image's numbers depend on its own seed alone.
+
+    Raises:
+        ValueError: if lengths or shapes disagree.
+    """
+    check_batch(generator, images, condition, seeds)
+    restarts = settings.restarts
+    shape = (restarts, generator.latent_dim)
+    drawn = item_normals(seeds, (Stream.SENSING,), shape, images)
+    measured = measure(images, matrix, settings.noise, seeds).to(images)
+    observed = measured.repeat_interleave(restarts, 0)
+    conditions = None if condition is None else condition.repeat_interleave(restarts)
+    typical = math.sqrt(generator.latent_dim - 1)
+    confined = is_scale_invariant(generator, drawn[:, 0], condition)
+    used = matrix.to(images)
+
+    def place(rows: Tensor) -> Tensor:
+        return rows * (typical / rows.norm(dim=-1, keepdim=True)) if confined else rows
+
+    def objective(rows: Tensor, progress: float) -> tuple[Tensor, Tensor]:  # noqa: ARG001
+        value = sensing_objective(
+            generator, place(rows), conditions, observed, used, settings.noise
+        )
+        return value, value
+
+    start = drawn.flatten(0, 1)
+    rows, best = descend(objective, start, settings.iterations, settings.learning_rate)
+    with torch.no_grad():
+        latent = place(rows)
+        restored = generator(latent, conditions).unflatten(0, (len(images), restarts))
+        error = (restored.double() - images.double()[:, None]).square().flatten(2).mean(2)
+    return Restoration(
+        restart_latent=latent.view(len(images), *shape),
+        restart_objective=best.double().view(-1, restarts),
+        restart_mse=error,
+    )

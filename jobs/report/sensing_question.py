@@ -1,0 +1,72 @@
+"""Does the generator's prior restore images better than a Gaussian's?"""
+
+from itertools import groupby
+
+from ..reduce.context import GeneratorInfo, ReduceContext
+from ..reduce.schema import OWN
+from ..reduce.sensing import measurements_key, measurements_of
+from .summary import Estimate, Summary
+from .verdict import Answer, Finding, Verdict, decide
+
+_ANSWERS: dict[str, Answer] = {"above": "yes", "below": "no", "undecided": "undecided"}
+_METRIC = "sensing_psnr_difference"
+
+Differences = list[tuple[int, Estimate]]
+
+
+def restores_better(
+    context: ReduceContext, summary: Summary, generator: GeneratorInfo
+) -> Verdict | None:
+    """Whether it beats probabilistic PCA, paired by image, at every number of measurements.
+
+    Asked of training images, as in the paper, else of test images. Neighbouring numbers of
+    measurements with the same answer make one finding; generated images are the control beside.
+    """
+    findings: list[Finding] = []
+    for group in (context.with_role("train") or context.with_role("test"))[:1]:
+        differences = _differences(summary, generator, group.name)
+        for answer, members in groupby(differences, key=_answer):
+            several = list(members)
+            named = "m = " + ", ".join(str(measurements) for measurements, _ in several)
+            findings.append(Finding(named, answer, _sentence(group.name, several)))
+    question = "Does its prior restore images better than a Gaussian's?"
+    if not findings:
+        return None
+    for group in context.with_role("generated"):
+        control = _differences(summary, generator, group.name)
+        if control:
+            answer, sentence = _answer(control[-1]), _sentence(group.name, control)
+            findings.append(Finding(group.name, answer, sentence, primary=False))
+    return Verdict("restores", question, "yes", tuple(findings))
+
+
+def _differences(summary: Summary, generator: GeneratorInfo, group: str) -> Differences:
+    """The differences by number of measurements, ascending."""
+    keys = {"generator": generator.name, "group": group}
+    measured = sorted(
+        measurements_of(str(row["against"]))
+        for row in summary.rows(_METRIC)
+        if all(row[key] == value for key, value in keys.items())
+    )
+    found = [
+        (
+            each,
+            summary.find(_METRIC, against=measurements_key(each), conditions=(OWN, None), **keys),
+        )
+        for each in measured
+    ]
+    return [(each, estimate) for each, estimate in found if estimate is not None]
+
+
+def _answer(difference: tuple[int, Estimate]) -> Answer:
+    return _ANSWERS[decide(difference[1], 0.0)]
+
+
+def _sentence(group: str, differences: Differences) -> str:
+    values = ", ".join(
+        f"{estimate.text()} dB at m = {measurements}" for measurements, estimate in differences
+    )
+    return (
+        f"On {group} images the PSNR of its restorations minus that of probabilistic PCA is "
+        f"{values} (paired, N = {differences[0][1].n})."
+    )

@@ -1,0 +1,51 @@
+"""The ``ppca`` stage: a Gaussian prior over a reference set, the baseline of ``sensing``."""
+
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ..cluster.storage import LocalStorage
+from ..core.statistics.ppca import PPCA, fit_ppca
+from .outcome import Outcome
+from .resources import Resources
+from .shard import Item, part_path
+
+
+def compute(
+    items: Sequence[Item], settings: Mapping[str, Any], resources: Resources
+) -> list[Outcome]:
+    """One row: the fit to the whole reference set, all of its classes together."""
+    references, _, _ = resources.reference(settings)
+    fitted = fit_ppca(references, settings["components"])
+    row = {
+        "n": len(references),
+        "mean": fitted.mean,
+        "components": fitted.components.ravel(),
+        "eigenvalue": fitted.eigenvalue,
+        "noise_variance": fitted.noise_variance,
+    }
+    return [row for _ in items]
+
+
+def read_ppca(storage: LocalStorage, part: str) -> PPCA:
+    """The fit that a part of the ``ppca`` table holds."""
+    content = storage.read(part_path("ppca", part))
+    table = pq.read_table(io.BytesIO(content))
+    mean, components, eigenvalue = (
+        _list(table, name) for name in ("mean", "components", "eigenvalue")
+    )
+    return PPCA(
+        mean,
+        components.reshape(len(eigenvalue), len(mean)),
+        eigenvalue,
+        table["noise_variance"][0].as_py(),
+    )
+
+
+def _list(table: pa.Table, name: str) -> np.ndarray:
+    values: np.ndarray = table[name][0].values.to_numpy()
+    return values

@@ -1,0 +1,86 @@
+"""The ``sensing`` stage: each image restored from a few random measurements [HU 2.2]."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..core.image_metrics import psnr
+from ..core.sensing import (
+    Restoration,
+    SensingSettings,
+    measure,
+    measurement_matrix,
+    restore,
+)
+from .conditions import condition_tensor
+from .outcome import Failure, Outcome
+from .ppca import read_ppca
+from .resources import Resources
+from .shard import Item
+
+
+def compute(
+    items: Sequence[Item], settings: Mapping[str, Any], resources: Resources
+) -> list[Outcome]:
+    """Rows of the ``sensing`` table; a restoration without a finite objective is a failure.
+
+    The matrix is drawn again from its seed: it is nowhere stored.
+    """
+    generator, images = resources.generator(settings), resources.images(items)
+    seeds, noise = [item.seed for item in items], settings["noise"]
+    matrix = measurement_matrix(
+        settings["matrix_seed"], settings["measurements"], math.prod(images.shape[1:])
+    )
+    restoration = restore(
+        generator,
+        images,
+        condition_tensor(items, resources.device),
+        matrix,
+        SensingSettings(
+            iterations=settings["iterations"],
+            restarts=settings["restarts"],
+            learning_rate=settings["learning_rate"],
+            noise=noise,
+        ),
+        seeds,
+    )
+    # On the CPU, whatever the device: the measurements that the generator was given.
+    stored = images.cpu()
+    observed = measure(stored, matrix, noise, seeds).numpy()
+    baseline = read_ppca(resources.storage, settings["ppca_part"])
+    gaussian = baseline.restore(observed, matrix.numpy(), noise)
+    errors = np.square(gaussian - stored.flatten(1).double().numpy()).mean(axis=1)
+    return [
+        {"measurements": settings["measurements"], **row, **_baseline(float(error))}
+        if math.isfinite(row["objective"])
+        else Failure("no finite objective was found; is the generator's output finite?")
+        for row, error in zip(_restorations(restoration), errors, strict=True)
+    ]
+
+
+def _restorations(restoration: Restoration) -> list[dict[str, Any]]:
+    chosen = restoration.chosen
+    mse = _pick(restoration.restart_mse, chosen).cpu().numpy()
+    oracle = _pick(restoration.restart_mse, restoration.oracle).cpu().numpy()
+    columns = {
+        "objective": _pick(restoration.restart_objective, chosen).tolist(),
+        "mse": mse.tolist(),
+        "psnr": psnr(mse).tolist(),
+        "oracle_psnr": psnr(oracle).tolist(),
+        "restart_objective": restoration.restart_objective.tolist(),
+        "restart_psnr": psnr(restoration.restart_mse.cpu().numpy()).tolist(),
+        "latent": _pick(restoration.restart_latent, chosen).tolist(),
+    }
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+def _pick(restarts: Tensor, chosen: Tensor) -> Tensor:
+    return restarts[torch.arange(len(restarts), device=restarts.device), chosen]
+
+
+def _baseline(error: float) -> dict[str, float]:
+    return {"ppca_mse": error, "ppca_psnr": float(psnr(error))}
