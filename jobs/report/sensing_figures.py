@@ -3,10 +3,9 @@
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
-from matplotlib.lines import Line2D
 from matplotlib.ticker import NullLocator
 
-from ..reduce.context import GeneratorInfo, ReduceContext
+from ..reduce.context import GeneratorInfo, ReduceContext, Role
 from ..reduce.schema import OWN
 from ..reduce.sensing import SensedGroup, sensed_groups
 from ..reduce.tables import stage_dataset
@@ -14,9 +13,10 @@ from .figure import Figure, draw, group_colours, label, mosaic
 from .pictures import SHOWN, Render, group_title, originals, quantile_positions
 from .summary import Estimate, Summary, number
 
-_WIDTH = 5.4
-_DRAWN = ("train", "test", "generated")
-_PICTURED = ("train", "generated")
+_WIDTH = 6.6
+_DRAWN: tuple[Role, ...] = ("train", "test", "generated")
+_PICTURED: tuple[Role, ...] = ("train", "generated")
+_BASELINE_COLOUR = "#5b616b"
 
 ByGroup = dict[str, list[SensedGroup]]
 
@@ -24,28 +24,31 @@ ByGroup = dict[str, list[SensedGroup]]
 def sensing_curve(
     context: ReduceContext, summary: Summary, generator: GeneratorInfo
 ) -> Figure | None:
-    """Mean PSNR by number of measurements with intervals; pPCA dashed in the group's colour."""
+    """Mean PSNR by number of measurements with intervals, a panel a group; pPCA is dashed."""
     by_group = _by_group(context, generator, _DRAWN)
     if not by_group:
         return None
     colours = group_colours(list(context.groups))
 
     def paint(canvas: Canvas) -> None:
-        axes = canvas.subplots()
-        for name, sensed in by_group.items():
-            for metric, style in (("psnr_mean", "-"), ("ppca_psnr_mean", (0, (4, 2)))):
-                found = _estimates(summary, generator, sensed, metric)
-                _line(axes, sensed, found, colours[name], style)
-        _finish(axes, by_group, colours)
+        panels = canvas.subplots(1, len(by_group), sharey=True, squeeze=False)[0]
+        for axes, (name, sensed) in zip(panels, by_group.items(), strict=True):
+            for metric, style, colour in (
+                ("ppca_psnr_mean", (0, (4, 2)), _BASELINE_COLOUR),
+                ("psnr_mean", "-", colours[name]),
+            ):
+                _line(axes, sensed, _estimates(summary, generator, sensed, metric), colour, style)
+            _label_panel(axes, name, sensed)
+        panels[0].set_ylabel("PSNR, dB")
 
     return draw(
         _WIDTH,
-        3.4,
+        2.8,
         "PSNR of restored images by number of measurements. "
         + _words(summary, generator, by_group),
         "Mean PSNR of images restored from m random measurements: by the generator (solid), by "
         "probabilistic PCA from the same measurements (dashed). Bands are 95% bootstrap intervals "
-        "over images.",
+        "over images; the table has every group.",
         paint,
         key="curve",
     )
@@ -57,18 +60,21 @@ def restored_pictures(
     """Training and generated images above their restorations, more measurements lower down."""
     if stage_dataset(context.run_dir, "images") is None:
         return []
-    return [
+    pictures = [
         _picture(context, generator, sensed, render)
         for sensed in _by_group(context, generator, _PICTURED, "latent").values()
     ]
+    return [picture for picture in pictures if picture is not None]
 
 
 def _by_group(
-    context: ReduceContext, generator: GeneratorInfo, roles: tuple[str, ...], *columns: str
+    context: ReduceContext, generator: GeneratorInfo, roles: tuple[Role, ...], *columns: str
 ) -> ByGroup:
+    """The first group of each role, at every number of measurements."""
+    first = [group.name for role in roles for group in context.with_role(role)[:1]]
     found: ByGroup = {}
     for sensed in sensed_groups(context, generator, *columns):
-        if sensed.group.role in roles:
+        if sensed.group.name in first:
             found.setdefault(sensed.group.name, []).append(sensed)
     return found
 
@@ -106,16 +112,13 @@ def _line(
     )
 
 
-def _finish(axes: Axes, by_group: ByGroup, colours: dict[str, str]) -> None:
-    ticks = sorted({each.measurements for sensed in by_group.values() for each in sensed})
+def _label_panel(axes: Axes, name: str, sensed: list[SensedGroup]) -> None:
+    axes.set_title(label(name), loc="left", fontsize=10)
     axes.set_xscale("log")
-    axes.set_xticks(ticks, [str(tick) for tick in ticks])
+    ticks = [each.measurements for each in sensed]
+    axes.set_xticks(ticks, [str(tick) for tick in ticks], fontsize=8)
     axes.xaxis.set_minor_locator(NullLocator())
     axes.set_xlabel("measurements m")
-    axes.set_ylabel("PSNR, dB")
-    handles = [Line2D([], [], color=colours[name], label=label(name)) for name in by_group]
-    dashed = Line2D([], [], color="#5b616b", ls=(0, (4, 2)), label="pPCA")
-    axes.legend(handles=[*handles, dashed], frameon=False, fontsize=9)
 
 
 def _words(summary: Summary, generator: GeneratorInfo, by_group: ByGroup) -> str:
@@ -135,25 +138,29 @@ def _words(summary: Summary, generator: GeneratorInfo, by_group: ByGroup) -> str
 
 def _picture(
     context: ReduceContext, generator: GeneratorInfo, sensed: list[SensedGroup], render: Render
-) -> Figure:
-    group, most = sensed[-1].group, sensed[-1]
-    ordered = most.rows.sort_values("mse", kind="stable")
-    chosen = ordered["image_id"].to_numpy(str)[quantile_positions(len(ordered), SHOWN)]
-    columns = [each.rows.set_index("image_id") for each in sensed]
-    # An image whose restoration failed at another m has no picture there.
-    chosen = np.array([name for name in chosen if all(name in rows.index for rows in columns)])
-    rows = [originals(context, chosen.tolist(), generator.image_shape)]
-    for restored in columns:
-        latents = np.stack(restored.loc[chosen, "latent"].to_list()).astype(np.float32)
+) -> Figure | None:
+    by_image = [each.rows.set_index("image_id") for each in sensed]
+    # An image whose restoration failed at one number of measurements is not shown at any.
+    whole = by_image[-1].loc[
+        [name for name in by_image[-1].index if all(name in rows.index for rows in by_image)]
+    ]
+    if whole.empty:
+        return None
+    ordered = whole.sort_values("mse", kind="stable").index.to_numpy(str)
+    chosen = ordered[quantile_positions(len(ordered), SHOWN)].tolist()
+    rows = [originals(context, chosen, generator.image_shape)]
+    for restored in by_image:
+        latents = np.array(restored.loc[chosen, "latent"].to_list(), np.float32)
         condition = restored.loc[chosen, "condition"].to_numpy().astype(np.int64)
         labels = condition if generator.num_classes else None
         rows.append(np.asarray(render(generator.name, latents, labels)))
+    group = sensed[0].group
     numbers = ", ".join(str(each.measurements) for each in sensed)
     return mosaic(
         rows,
         f"{len(chosen)} {group.name} images above what the generator makes of {numbers} "
         "measurements of each, a row a number.",
         f"{group_title(group)}: originals on top; below, restored from m = {numbers} measurements; "
-        f"at even quantiles of the error at m = {most.measurements}.",
+        f"at even quantiles of the error at m = {sensed[-1].measurements}.",
         key=f"restored-{group.name}",
     )
