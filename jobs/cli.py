@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .exit_status import EXIT_QUARANTINED, errors_explained
+from .exit_status import end, errors_explained
 
 if TYPE_CHECKING:
     from .driver import Outcome
@@ -184,7 +184,39 @@ def converge(
         known = Path(source).is_dir() or is_sweep(folder)
         outcome = run_audit(spec, folder, Progress(), allow_changed=known)
         _print(sweep_summary(outcome.results.context, outcome.results.summary))
-        _end(outcome)
+        end(outcome)
+
+
+@app.command()
+def compare(
+    directories: Annotated[
+        list[Path], typer.Argument(metavar="DIR DIR…", help="Run directories with a summary.")
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="PAGE.html",
+            help="Also write a page with every metric, and its tables as CSV and Parquet.",
+        ),
+    ] = None,
+) -> None:
+    """Hold finished runs against each other: each metric with its interval, and differences.
+
+    Differences are paired, image by image, where two runs have the same images.
+    """
+    with errors_explained():
+        from .compare.comparison import compare_runs
+        from .compare.page import check_page, write_page
+        from .compare.terminal import compare_summary
+
+        if out is not None:
+            check_page(out)
+        comparison = compare_runs(directories)
+        _print(compare_summary(comparison))
+        if out is None:
+            typer.echo("\nevery metric: --out PAGE.html")
+        else:
+            typer.echo("\nwritten: " + ", ".join(str(path) for path in write_page(comparison, out)))
 
 
 @app.command(name="list")
@@ -261,21 +293,7 @@ def _finish(outcome: "Outcome") -> None:
     from .report.terminal import terminal_summary
 
     _print(terminal_summary(outcome.results.context, outcome.results.summary))
-    _end(outcome)
-
-
-def _end(outcome: "Outcome") -> None:
-    typer.echo(f"\nreport: {outcome.results.report}")
-    if not outcome.complete:
-        counts = ", ".join(
-            f"{count} in {stage}" for stage, count in outcome.quarantined.items() if count
-        )
-        typer.echo(
-            f"quarantined items: {counts} (rows with status != ok; `run --retry-failed` "
-            "computes them again)",
-            err=True,
-        )
-        raise typer.Exit(EXIT_QUARANTINED)
+    end(outcome)
 
 
 def _print(renderable: object) -> None:

@@ -3,12 +3,31 @@
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import typer
+
+if TYPE_CHECKING:
+    from .driver import Outcome
 
 EXIT_BAD_SPEC = 2
 EXIT_QUARANTINED = 3
 EXIT_INTERRUPTED = 130
+
+
+def end(outcome: "Outcome") -> None:
+    """Names the report and, with the exit status of quarantine, what failed."""
+    typer.echo(f"\nreport: {outcome.results.report}")
+    if not outcome.complete:
+        counts = ", ".join(
+            f"{count} in {stage}" for stage, count in outcome.quarantined.items() if count
+        )
+        typer.echo(
+            f"quarantined items: {counts} (rows with status != ok; `run --retry-failed` "
+            "computes them again)",
+            err=True,
+        )
+        raise typer.Exit(EXIT_QUARANTINED)
 
 
 @contextmanager

@@ -25,12 +25,13 @@ def reduce_classification(context: ReduceContext) -> list[SummaryRow]:
     for scores in read_scores(context.run_dir):
         for generator in context.generators:
             for values in group_values(context, scores.frame, scores.column, generator).values():
-                if _can_be_classified(values):
+                if can_be_classified(values):
                     rows += _group_rows(context, generator, scores, values, baseline)
     return rows
 
 
-def _can_be_classified(values: GroupValues) -> bool:
+def can_be_classified(values: GroupValues) -> bool:
+    """Whether images with labels were evaluated under every class, at least one without error."""
     return bool(
         values.group.role in _CLASSIFIED
         and values.conditional

@@ -5,7 +5,6 @@ import numpy as np
 from ...core.image_metrics import bits_per_dim, bits_per_dim_bound
 from ...core.statistics.bootstrap import bootstrap_interval
 from ...core.statistics.classification import mean
-from ...core.statistics.marginal import marginal_log_density, uniform_log_prior
 from .context import GeneratorInfo, ReduceContext
 from .densities import read_densities
 from .groups import GroupValues, density_conditions, group_values
@@ -56,7 +55,7 @@ def _group_rows(
     rows = []
     _, mine, theirs = np.intersect1d(values.image_id, errors.image_id, return_indices=True)
     for condition in density_conditions(values):
-        density = _densities(values, condition)[mine]
+        density = values.log_densities(condition)[mine]
         error = errors.by_class.min(axis=1) if condition == MARGINAL else errors.own
         both = ~np.isnan(density) & ~np.isnan(error[theirs])
         if not both.any():
@@ -85,13 +84,3 @@ def _group_rows(
             )
         ]
     return rows
-
-
-def _densities(values: GroupValues, condition: str) -> np.ndarray:
-    """Ln p of every image, nan where it is not known."""
-    if condition != MARGINAL:
-        return values.own
-    density = np.full(len(values.by_class), np.nan)
-    prior = uniform_log_prior(values.by_class.shape[1])
-    density[values.complete] = marginal_log_density(values.by_class[values.complete], prior)
-    return density

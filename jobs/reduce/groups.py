@@ -69,6 +69,14 @@ class GroupValues:
         prior = uniform_log_prior(self.by_class.shape[1])
         return self.over_classes(lambda rows: marginal_log_density(rows, prior))
 
+    def log_densities(self, condition: str) -> np.ndarray:
+        """As :meth:`log_density`, of every image: nan where it is not known."""
+        if condition == OWN:
+            return self.own
+        densities = np.full(len(self.by_class), np.nan)
+        densities[self.complete] = self.log_density(condition)
+        return densities
+
 
 def density_conditions(values: GroupValues) -> list[str]:
     """Under which densities a group can be described."""

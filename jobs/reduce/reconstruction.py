@@ -30,12 +30,19 @@ def reduce_reconstruction(context: ReduceContext) -> list[SummaryRow]:
 
 def reconstruction_errors(values: GroupValues) -> dict[str | None, np.ndarray]:
     """Mean squared errors by condition: own and, with every class, the nearest class's."""
+    return {
+        condition: values.over_classes(lambda rows: rows.min(axis=1))
+        if condition == NEAREST_CLASS
+        else values.own_values()
+        for condition in reconstruction_conditions(values)
+    }
+
+
+def reconstruction_conditions(values: GroupValues) -> list[str | None]:
+    """Under which conditions a group's errors can be described; None for no condition at all."""
     if not values.conditional:
-        return {None: values.own_values()}
-    errors: dict[str | None, np.ndarray] = {OWN: values.own_values()}
-    if values.has_every_class:
-        errors[NEAREST_CLASS] = values.over_classes(lambda rows: rows.min(axis=1))
-    return errors
+        return [None]
+    return [OWN, NEAREST_CLASS] if values.has_every_class else [OWN]
 
 
 def median(values: np.ndarray) -> np.ndarray:

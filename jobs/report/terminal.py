@@ -39,7 +39,7 @@ def terminal_summary(context: ReduceContext, table: pa.Table) -> RenderableType:
             accuracy_table(context, generator, summary),
         ):
             if found is not None:
-                parts.append(_rich_table(found))
+                parts.append(rich_table(found))
         gaps = gap_line(summary, context, generator)
         if gaps is not None:
             parts.append(Text(f"  {gaps}"))
@@ -56,7 +56,7 @@ def sweep_summary(context: ReduceContext, table: pa.Table) -> RenderableType:
     for generator in context.generators:
         parts.append(Text(f"\n{generator.name}", style="bold"))
         parts += [
-            _rich_table(found)
+            rich_table(found)
             for found in (
                 gap_table(context, summary, generator),
                 shortfall_table(context, summary, generator),
@@ -67,7 +67,8 @@ def sweep_summary(context: ReduceContext, table: pa.Table) -> RenderableType:
     return Group(*parts)
 
 
-def _rich_table(table: Table) -> RichTable:
+def rich_table(table: Table) -> RichTable:
+    """A table of the report for the terminal."""
     drawn = RichTable(title=Text(table.caption), box=SIMPLE_HEAD, title_justify="left")
     for index, header in enumerate(table.headers):
         drawn.add_column(Text(header), justify="left" if index == 0 else "right")

@@ -55,6 +55,13 @@ STAGES = [
 def audit_folder(tmp_path: Path) -> Iterator[Path]:
     """A folder with decoder.py, images/{zero,one}/*.png and a spec that audits them."""
     folder = tmp_path / "audit"
+    fill_audit_folder(folder)
+    yield folder
+    forget_decoder(folder)
+
+
+def fill_audit_folder(folder: Path) -> None:
+    """Makes the folder, with its module, its images and its spec."""
     folder.mkdir()
     (folder / "decoder.py").write_text(dedent(GENERATOR_MODULE))
     digits = load_digits()
@@ -64,7 +71,10 @@ def audit_folder(tmp_path: Path) -> Iterator[Path]:
             grey = np.round(pixels / 16 * 255).astype(np.uint8)
             Image.fromarray(grey).save(folder / "images" / name / f"{index}.png")
     write_spec(folder, small_spec())
-    yield folder
+
+
+def forget_decoder(folder: Path) -> None:
+    """Undoes what opening the folder's generator left in this process."""
     sys.modules.pop("decoder", None)
     sys.path[:] = [path for path in sys.path if path != str(folder)]
 

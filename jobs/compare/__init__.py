@@ -1,0 +1,1 @@
+"""Finished runs side by side: each metric of each generator, and paired differences."""

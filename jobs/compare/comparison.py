@@ -1,0 +1,130 @@
+"""A comparison: its sides, what they share, how they differ, and what to beware of."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..reduce.tables import RunTableError
+from ..report.summary import number
+from ..spec import AuditSpec
+from ..spec_loading import SpecError
+from .pairing import Difference, Overlap, differences, overlaps, side_values
+from .sides import Side, open_sides
+
+# Where and in what portions it was computed changes no number.
+_IMMATERIAL = {"shard_items"}
+_VARIANCE_TOLERANCE = 1e-6
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Sides, and every later one against the first: shared images and paired differences."""
+
+    sides: Sequence[Side]
+    overlaps: Sequence[Overlap]
+    differences: Sequence[Difference]
+    caveats: Sequence[str]
+
+    def same_variance(self, first: str, second: str) -> bool:
+        """Whether two sides' densities are of the same observation noise."""
+        values = {side.letter: side.variance for side in self.sides}
+        return _same(values[first], values[second])
+
+
+def compare_runs(folders: Sequence[Path]) -> Comparison:
+    """Compares every generator of every run with the first.
+
+    Raises:
+        SpecError: as :func:`open_sides`, or a run whose tables contradict themselves.
+    """
+    try:
+        sides = open_sides(folders)
+        first, *others = [side_values(side) for side in sides]
+    except RunTableError as error:
+        raise SpecError(f"compare: {error}") from error
+    return Comparison(
+        sides,
+        [each for other in others for each in overlaps(first, other)],
+        [each for other in others for each in differences(first, other)],
+        list(_caveats(sides)),
+    )
+
+
+def _caveats(sides: Sequence[Side]) -> Iterator[str]:
+    """What makes numbers of different sides those of different questions."""
+    first, *others = sides
+    for other in others:
+        pair = f"{first.letter} and {other.letter}"
+        if not _same(first.variance, other.variance):
+            yield (
+                f"The observation variance of {pair} differs (σ² = {_written(first.variance)} and "
+                f"{_written(other.variance)}): their densities, bits per dimension and typical "
+                "bands are those of different noise models, and a difference between them does "
+                "not say which generator is nearer to the data. AUCs, accuracies and errors can be "
+                "compared; for densities give both runs one `variance: {value: ...}`."
+            )
+        yield from _group_caveats(first, other, pair)
+        for stage in ("inversion", "likelihood", "comparison"):
+            changed = _changed(first.spec, other.spec, stage)
+            if changed:
+                yield f"Settings of {stage} differ between {pair}: {'; '.join(changed)}."
+
+
+def _group_caveats(first: Side, other: Side, pair: str) -> Iterator[str]:
+    mine = {group.name: group for group in first.spec.groups}
+    theirs = {group.name: group for group in other.spec.groups}
+    alone = [
+        f"{name} is only in {side.letter}"
+        for side, own, foreign in ((first, mine, theirs), (other, theirs, mine))
+        for name in own
+        if name not in foreign
+    ]
+    if alone:
+        yield f"Groups that {pair} do not share: {', '.join(alone)}."
+    for name in [name for name in mine if name in theirs]:
+        facts = [_images_of(side, name) for side in (first, other)]
+        if facts[0] != facts[1]:
+            yield (
+                f"Group {name} of {pair} is not of the same images: {facts[0]} in {first.letter}, "
+                f"{facts[1]} in {other.letter}. Its rows stand side by side by their name alone."
+            )
+
+
+def _images_of(side: Side, name: str) -> str:
+    group = side.spec.group(name)
+    found = side.datasets.get(name)
+    if found is None:
+        return f"{group.role} images under {group.conditions} classes"
+    split = "" if found["split"] is None else f" {found['split']}"
+    return (
+        f"{group.role} images of {found['dataset']}{split} (SHA-256 {found['sha256'][:12]}) under "
+        f"{group.conditions} classes"
+    )
+
+
+def _changed(first: AuditSpec, other: AuditSpec, stage: str) -> list[str]:
+    settings = [_settings(spec, stage) for spec in (first, other)]
+    if None in settings:
+        return [] if settings[0] == settings[1] else ["one has no such stage"]
+    mine, theirs = (found or {} for found in settings)
+    return [
+        f"{key} {mine.get(key)} and {theirs.get(key)}"
+        for key in dict.fromkeys([*mine, *theirs])
+        if key not in _IMMATERIAL and mine.get(key) != theirs.get(key)
+    ]
+
+
+def _settings(spec: AuditSpec, stage: str) -> dict[str, Any] | None:
+    found = getattr(spec.stages, stage)
+    return None if found is None else found.model_dump(mode="json")
+
+
+def _same(first: float | None, second: float | None) -> bool:
+    if first is None or second is None:
+        return first is second
+    return abs(first - second) <= _VARIANCE_TOLERANCE * max(first, second)
+
+
+def _written(variance: float | None) -> str:
+    return "none" if variance is None else number(variance, 5)

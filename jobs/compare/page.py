@@ -1,0 +1,105 @@
+"""The page of a comparison, and its numbers as files beside it."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.csv as csv
+import pyarrow.parquet as pq
+
+from ..reduce.schema import SUMMARY
+from ..report.templates import page_template
+from ..spec_loading import SpecError
+from .comparison import Comparison
+from .tables import (
+    difference_table,
+    meaning_table,
+    metric_tables,
+    overlap_table,
+    side_table,
+)
+
+_SIDE_COLUMNS: "list[pa.Field[pa.DataType]]" = [
+    pa.field(name, pa.string(), nullable=False) for name in ("side", "run", "side_generator")
+]
+_SIDES = pa.unify_schemas([pa.schema(_SIDE_COLUMNS), SUMMARY])
+_DIFFERENCE_COLUMNS: "list[pa.Field[pa.DataType]]" = [
+    pa.field("metric", pa.string(), nullable=False),
+    pa.field("group", pa.string(), nullable=False),
+    pa.field("condition", pa.string()),
+    pa.field("estimator", pa.string()),
+    pa.field("first", pa.string(), nullable=False),
+    pa.field("second", pa.string(), nullable=False),
+    pa.field("value", pa.float64(), nullable=False),
+    pa.field("low", pa.float64()),
+    pa.field("high", pa.float64()),
+    pa.field("n", pa.int64(), nullable=False),
+    pa.field("same_variance", pa.bool_(), nullable=False),
+]
+_DIFFERENCES = pa.schema(_DIFFERENCE_COLUMNS)
+
+
+def check_page(path: Path) -> None:
+    """Refuses a path that cannot be the page's.
+
+    Raises:
+        SpecError: no .html file, or one in a folder that is not there.
+    """
+    if path.suffix != ".html":
+        raise SpecError(f"--out {path}: expected a file name that ends in .html")
+    if not path.parent.is_dir():
+        raise SpecError(f"--out {path}: there is no folder {path.parent}")
+    if path.is_dir():
+        raise SpecError(f"--out {path}: this is a folder, expected a file")
+
+
+def comparison_page(comparison: Comparison) -> str:
+    """The comparison as one self-contained HTML page."""
+    return page_template("compare.html").render(
+        sides=side_table(comparison),
+        caveats=comparison.caveats,
+        overlaps=overlap_table(comparison),
+        differences=difference_table(comparison),
+        metrics=metric_tables(comparison),
+        meanings=meaning_table(comparison),
+    )
+
+
+def write_page(comparison: Comparison, path: Path) -> list[Path]:
+    """Writes the page, and beside it ``<stem>-metrics`` and ``-differences``, CSV and Parquet.
+
+    The metrics are the runs' summaries, one under the other; the differences are unrounded.
+    """
+    path.write_text(comparison_page(comparison), encoding="utf-8")
+    written = [path]
+    for name, table in (
+        ("metrics", _metrics(comparison)),
+        ("differences", _differences(comparison)),
+    ):
+        for suffix, write in (("csv", csv.write_csv), ("parquet", pq.write_table)):
+            file = path.with_name(f"{path.stem}-{name}.{suffix}")
+            write(table, file)
+            written.append(file)
+    return written
+
+
+def _metrics(comparison: Comparison) -> pa.Table:
+    rows = [
+        {"side": side.letter, "run": side.run, "side_generator": side.generator.name, **row}
+        for side in comparison.sides
+        for row in side.rows
+    ]
+    return pa.Table.from_pylist(rows, schema=_SIDES)
+
+
+def _differences(comparison: Comparison) -> pa.Table:
+    rows = []
+    for each in comparison.differences:
+        interval = asdict(each.interval)
+        # One image has a difference and no interval.
+        bounds = {
+            key: None if interval[key] != interval[key] else interval[key] for key in interval
+        }
+        same = comparison.same_variance(each.first, each.second)
+        rows.append({**asdict(each), **bounds, "same_variance": same})
+    return pa.Table.from_pylist(rows, schema=_DIFFERENCES)

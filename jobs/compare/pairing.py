@@ -1,0 +1,170 @@
+"""Differences between two sides on the images that they share, paired image by image."""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from ...core.statistics.bootstrap import Interval, bootstrap_interval
+from ...core.statistics.classification import classify, mean
+from ...workers.schema import STATUS_OK
+from ...workers.shard import item_seed
+from ..reduce.classification import can_be_classified
+from ..reduce.densities import Scores, read_scores
+from ..reduce.groups import GroupValues, density_conditions, group_values
+from ..reduce.reconstruction import reconstruction_conditions
+from ..reduce.schema import EVERY_CLASS, MARGINAL, NEAREST_CLASS
+from ..reduce.tables import stage_dataset
+from .sides import Side
+
+# Of what a difference is: the value of every image of a group.
+Key = tuple[str, str, str | None, str | None]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Mean over shared images of a metric under ``second`` minus that under ``first``."""
+
+    metric: str
+    group: str
+    condition: str | None
+    estimator: str | None
+    first: str
+    second: str
+    interval: Interval
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """How many images of a group two sides have, and share: the same source and the same pixels.
+
+    ``altered`` counts images of one id and source whose pixels differ.
+    """
+
+    group: str
+    first: str
+    second: str
+    first_images: int
+    second_images: int
+    shared: int
+    altered: int
+
+
+@dataclass(frozen=True)
+class SideValues:
+    """A side's images, by group and id with a hash of source and pixels, and values of each.
+
+    The index of a series in ``by_key`` is (image id, class that the value is under): under its own
+    class an image is only compared with itself under the same class.
+    """
+
+    side: Side
+    images: dict[str, dict[str, tuple[str, str]]]
+    by_key: "dict[Key, pd.Series[float]]"
+
+
+def side_values(side: Side) -> SideValues:
+    """Reads what can be paired of a side.
+
+    Raises:
+        RunTableError: tables that contradict themselves.
+    """
+    return SideValues(side, _images(side), dict(_values(side)))
+
+
+def overlaps(first: SideValues, second: SideValues) -> list[Overlap]:
+    """The groups that both sides have images of."""
+    found = []
+    for group in first.images:
+        if group in second.images:
+            mine, theirs = first.images[group], second.images[group]
+            common = mine.keys() & theirs.keys()
+            shared = sum(mine[image] == theirs[image] for image in common)
+            altered = sum(
+                mine[image][0] == theirs[image][0] and mine[image][1] != theirs[image][1]
+                for image in common
+            )
+            found.append(
+                Overlap(
+                    group,
+                    first.side.letter,
+                    second.side.letter,
+                    len(mine),
+                    len(theirs),
+                    shared,
+                    altered,
+                )
+            )
+    return found
+
+
+def differences(first: SideValues, second: SideValues) -> list[Difference]:
+    """Every metric that both sides have of shared images, by group, condition and estimator."""
+    found = []
+    for key in [key for key in first.by_key if key in second.by_key]:
+        metric, group, condition, estimator = key
+        mine, theirs = first.images.get(group, {}), second.images.get(group, {})
+        shared = {image for image, content in mine.items() if theirs.get(image) == content}
+        joined = pd.concat([first.by_key[key], second.by_key[key]], axis=1, join="inner").dropna()
+        kept = joined[joined.index.get_level_values(0).isin(shared)].sort_index()
+        if not len(kept):
+            continue
+        difference = kept.iloc[:, 1].to_numpy(np.float64) - kept.iloc[:, 0].to_numpy(np.float64)
+        resamples = max(first.side.context.resamples, second.side.context.resamples)
+        interval = bootstrap_interval(
+            difference, mean, item_seed(0, "compare", *key), resamples=resamples
+        )
+        letters = first.side.letter, second.side.letter
+        found.append(Difference(metric, group, condition, estimator, *letters, interval))
+    return found
+
+
+def _images(side: Side) -> dict[str, dict[str, tuple[str, str]]]:
+    dataset = stage_dataset(side.context.run_dir, "images")
+    found: dict[str, dict[str, tuple[str, str]]] = {}
+    if dataset is None:
+        return found
+    columns = ["status", "generator", "group", "image_id", "source", "pixels"]
+    for batch in dataset.to_batches(columns=columns, batch_size=256):
+        for row in batch.to_pylist():
+            if row["status"] == STATUS_OK and row["generator"] in (None, side.generator.name):
+                content = np.asarray(row["pixels"], np.float32).tobytes()
+                digest = hashlib.sha256(content).hexdigest()
+                found.setdefault(row["group"], {})[row["image_id"]] = (row["source"], digest)
+    return found
+
+
+def _values(side: Side) -> "Iterator[tuple[Key, pd.Series[float]]]":
+    for scores in read_scores(side.context.run_dir):
+        groups = group_values(side.context, scores.frame, scores.column, side.generator)
+        for values in groups.values():
+            name, estimator = values.group.name, scores.estimator
+            for condition, column in _columns(scores, values):
+                metric = "log_likelihood" if scores.method == "likelihood" else "reconstruction_mse"
+                yield (metric, name, condition, estimator), _series(values, condition, column)
+            if can_be_classified(values):
+                column = np.full(len(values.image_id), np.nan)
+                whole = values.complete
+                found = classify(scores.sign * values.by_class[whole])
+                column[whole] = found.predicted == values.label[whole]
+                accuracy = f"accuracy_{scores.method}"
+                yield (accuracy, name, EVERY_CLASS, estimator), _series(values, EVERY_CLASS, column)
+
+
+def _columns(scores: Scores, values: GroupValues) -> Iterator[tuple[str | None, np.ndarray]]:
+    """Each image's value under every condition that its group has, nan where it failed."""
+    if scores.method == "likelihood":
+        for density in density_conditions(values):
+            yield density, values.log_densities(density)
+        return
+    for condition in reconstruction_conditions(values):
+        nearest = condition == NEAREST_CLASS
+        yield condition, values.by_class.min(axis=1) if nearest else values.own
+
+
+def _series(values: GroupValues, condition: str | None, column: np.ndarray) -> "pd.Series[float]":
+    over_classes = condition in (MARGINAL, NEAREST_CLASS, EVERY_CLASS)
+    under = np.full(len(column), -1) if over_classes else values.own_class
+    return pd.Series(column, index=pd.MultiIndex.from_arrays([values.image_id, under]))

@@ -1,0 +1,142 @@
+"""What is compared: a side is one generator of one finished run."""
+
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from string import ascii_uppercase
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ..reduce.context import GeneratorInfo, GroupInfo, ReduceContext
+from ..reduce.densities import trusted_estimator
+from ..reduce.schema import SUMMARY
+from ..run_directory import PROVENANCE_FILE, SUMMARY_FILE, RunDirectory
+from ..spec import AuditSpec
+from ..spec_loading import SpecError
+
+FEWEST_SIDES = 2
+
+
+@dataclass(frozen=True)
+class Side:
+    """A generator of a run; ``letter`` names it in the tables, ``rows`` are the summary's of it.
+
+    ``datasets`` says by group where its images came from, ``weights`` is a SHA-256, ``trusted`` the
+    estimator on which the run's verdicts rest.
+    """
+
+    letter: str
+    context: ReduceContext
+    spec: AuditSpec
+    generator: GeneratorInfo
+    weights: str
+    trusted: str | None
+    datasets: Mapping[str, Mapping[str, Any]]
+    rows: Sequence[Mapping[str, Any]]
+
+    @property
+    def run(self) -> str:
+        """The run's folder, as it was given."""
+        return str(self.context.run_dir)
+
+    @property
+    def variance(self) -> float | None:
+        """The observation variance, if the run has one."""
+        found = [row["value"] for row in self.rows if row["metric"] == "variance"]
+        return None if not found else float(found[0])
+
+
+def open_sides(folders: Sequence[Path]) -> list[Side]:
+    """Every generator of every run, in the order given.
+
+    Raises:
+        SpecError: a folder that is no run, a run without a summary or with one of another version,
+            fewer than two sides, or sides whose images have different shapes.
+    """
+    sides: list[Side] = []
+    for folder in folders:
+        for make in _generators(folder):
+            if len(sides) == len(ascii_uppercase):
+                raise SpecError(f"compare: at most {len(ascii_uppercase)} generators at a time")
+            sides.append(Side(ascii_uppercase[len(sides)], **make))
+    if len(sides) < FEWEST_SIDES:
+        raise SpecError(
+            f"compare: {folders[0]} has one generator; name a second run to hold it against"
+        )
+    shapes = {side.generator.image_shape for side in sides}
+    if len(shapes) > 1:
+        found = ", ".join(
+            f"{side.letter} ({side.run}, {side.generator.name}): {side.generator.image_shape}"
+            for side in sides
+        )
+        raise SpecError(
+            f"compare: image shapes differ ({found}), and no metric of these images is "
+            "comparable; compare runs on images of one shape"
+        )
+    return sides
+
+
+def _generators(folder: Path) -> list[dict[str, Any]]:
+    run = RunDirectory(folder)
+    spec = run.spec()
+    if not run.storage.exists(SUMMARY_FILE):
+        raise SpecError(
+            f"{folder}: has no {SUMMARY_FILE} yet; finish it with `offmanifold run "
+            f"{folder}/audit.yaml --out {folder}`, or rebuild it with `offmanifold report {folder}`"
+        )
+    summary = pq.read_table(io.BytesIO(run.storage.read(SUMMARY_FILE)))
+    if summary.schema.names != SUMMARY.names:
+        raise SpecError(
+            f"{folder}/{SUMMARY_FILE}: its columns are not those of this version of offmanifold; "
+            f"rebuild it with `offmanifold report {folder}`"
+        )
+    provenance = _provenance(run)
+    generators = tuple(
+        GeneratorInfo(name, facts["num_classes"], _shape(facts))
+        for name, facts in provenance["generators"].items()
+    )
+    context = ReduceContext(
+        run_dir=folder,
+        groups=tuple(GroupInfo(group.name, group.role, group.conditions) for group in spec.groups),
+        generators=generators,
+        seed=spec.seed,
+        resamples=spec.statistics.resamples,
+    )
+    return [
+        {
+            "context": context,
+            "spec": spec,
+            "generator": generator,
+            "weights": provenance["generators"][generator.name]["sha256"],
+            "trusted": trusted_estimator(folder),
+            "datasets": provenance["datasets"],
+            "rows": _rows_of(summary, generator.name),
+        }
+        for generator in generators
+    ]
+
+
+def _provenance(run: RunDirectory) -> dict[str, Any]:
+    try:
+        content = run.read_json(PROVENANCE_FILE)
+    except json.JSONDecodeError as error:
+        raise SpecError(f"{run.root}/{PROVENANCE_FILE}: not valid JSON: {error}") from error
+    missing = [key for key in ("generators", "datasets") if key not in content]
+    if missing:
+        raise SpecError(
+            f"{run.root}/{PROVENANCE_FILE}: has no {missing[0]}; resume the run to write it again"
+        )
+    return content
+
+
+def _rows_of(summary: pa.Table, generator: str) -> list[dict[str, Any]]:
+    return [row for row in summary.to_pylist() if row["generator"] in (None, generator)]
+
+
+def _shape(facts: Mapping[str, Any]) -> tuple[int, int, int]:
+    channels, height, width = facts["image_shape"]
+    return channels, height, width

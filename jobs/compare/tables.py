@@ -1,0 +1,287 @@
+"""The tables of a comparison."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..reduce.schema import EVERY_CLASS, MARGINAL, METRICS, NEAREST_CLASS, OWN, PER_CLASS_MEAN
+from ..report.summary import MISSING, Estimate, number
+from ..report.tables import Table
+from .comparison import Comparison
+from .pairing import Difference
+from .sides import Side
+
+# Titles, and how the metrics under them begin; the first that fits has the metric.
+_FAMILIES: tuple[tuple[str, str, tuple[str, ...]], ...] = (
+    ("reconstruction", "Reconstruction", ("reconstruction_", "psnr_")),
+    (
+        "density",
+        "Density",
+        ("log_likelihood", "bits_per_dim", "variance", "bound_", "images_above_bound"),
+    ),
+    ("outliers", "Outliers", ("outlier_auc_",)),
+    ("classification", "Classification", ("accuracy_", "ties_")),
+    ("typicality", "Typicality", ("typicality_",)),
+    ("failures", "What failed", ("failed_rows_", "incomplete_images_")),
+    ("further", "Further metrics, of the estimates' health among others", ("",)),
+)
+# What the terminal shows.
+_HEADLINES = (
+    "reconstruction_mse_median",
+    "psnr_of_mean_mse",
+    "bits_per_dim",
+    "variance",
+    "outlier_auc_",
+    "accuracy_likelihood",
+    "accuracy_reconstruction",
+    "accuracy_neighbours",
+    "typicality_deviation",
+    "sandwich_gap",
+)
+_NOT_HEADLINES = ("bits_per_dim_bound", "sandwich_gap_median", "sandwich_gap_bits_per_dim")
+_DIFFERENCES = {
+    "reconstruction_mse": "mean squared error",
+    "log_likelihood": "ln p, nats",
+    "accuracy_likelihood": "accuracy by density",
+    "accuracy_reconstruction": "accuracy by reconstruction",
+}
+_KEYS = ("metric", "group", "condition", "against", "estimator")
+
+# Where there are several, the terminal shows the first of these.
+_PREFERRED: tuple[str | None, ...] = (
+    MARGINAL,
+    NEAREST_CLASS,
+    EVERY_CLASS,
+    PER_CLASS_MEAN,
+    OWN,
+    None,
+)
+
+Row = Mapping[str, Any]
+Key = tuple[str | None, ...]
+
+
+def side_table(comparison: Comparison) -> Table:
+    """Which letter is which generator of which run."""
+    return Table(
+        "What is compared",
+        ["", "run", "generator", "weights", "classes", "σ²", "seed"],
+        [
+            [
+                side.letter,
+                side.run,
+                side.generator.name,
+                side.weights[:12],
+                str(side.generator.num_classes or MISSING),
+                MISSING if side.variance is None else number(side.variance),
+                str(side.spec.seed),
+            ]
+            for side in comparison.sides
+        ],
+        key="sides",
+    )
+
+
+def metric_tables(comparison: Comparison) -> list[Table]:
+    """Every metric of every side, by family."""
+    families: dict[str, list[str]] = {key: [] for key, _, _ in _FAMILIES}
+    for metric in METRICS:
+        family = next(key for key, _, starts in _FAMILIES if metric.startswith(starts))
+        families[family].append(metric)
+    tables = [
+        _metric_table(comparison.sides, families[key], title, key) for key, title, _ in _FAMILIES
+    ]
+    return [table for table in tables if table is not None]
+
+
+def headline_table(comparison: Comparison) -> Table | None:
+    """The few metrics that a reader asks for first."""
+    metrics = [
+        metric
+        for metric in METRICS
+        if metric.startswith(_HEADLINES) and metric not in _NOT_HEADLINES
+    ]
+    return _metric_table(
+        comparison.sides, metrics, "Side by side", "headlines", _headline_keys(comparison, metrics)
+    )
+
+
+def overlap_table(comparison: Comparison) -> Table:
+    """How many images of each group two sides share."""
+    return Table(
+        "Images that are shared: of one id and source, with the same pixels",
+        ["pair", "group", "images", "shared", "same id, other pixels"],
+        [
+            [
+                f"{each.first}, {each.second}",
+                each.group,
+                _both(each.first_images, each.second_images),
+                str(each.shared),
+                str(each.altered),
+            ]
+            for each in comparison.overlaps
+        ],
+        key="shared",
+    )
+
+
+def difference_table(comparison: Comparison, *, headlines: bool = False) -> Table | None:
+    """Paired differences, with what their intervals decide.
+
+    ``headlines`` leaves one condition of each, under the estimators that verdicts rest on.
+    """
+    shown = _first_conditions(comparison) if headlines else comparison.differences
+    rows = [
+        [
+            f"{each.second} − {each.first}",
+            _DIFFERENCES[each.metric],
+            each.group,
+            each.condition or MISSING,
+            each.estimator or MISSING,
+            _text(each.interval.value, each.interval.low, each.interval.high, each.interval.n),
+            _decided(each) + _beware(comparison, each),
+            str(each.interval.n),
+        ]
+        for each in shown
+    ]
+    if not rows:
+        return None
+    return Table(
+        "Paired differences of the means over shared images, 95% intervals over images",
+        ["pair", "of", "group", "condition", "estimator", "difference", "so", "N"],
+        rows,
+        key="differences",
+    )
+
+
+def meaning_table(comparison: Comparison) -> Table:
+    """What the metrics mean that some side has."""
+    there = {row["metric"] for side in comparison.sides for row in side.rows}
+    return Table(
+        "What the metrics mean",
+        ["metric", "meaning", "better"],
+        [
+            [
+                name.replace("_", " "),
+                metric.meaning,
+                MISSING if metric.direction == "none" else metric.direction,
+            ]
+            for name, metric in METRICS.items()
+            if name in there
+        ],
+        key="meanings",
+    )
+
+
+def _headline_keys(comparison: Comparison, metrics: Sequence[str]) -> set[Key]:
+    """Of each metric and groups, the key under the first condition and a trusted estimator."""
+    trusted = {side.trusted for side in comparison.sides}
+    best: dict[tuple[str | None, ...], Key] = {}
+    for side in comparison.sides:
+        for row in side.rows:
+            if row["metric"] in metrics and row["estimator"] in {None, *trusted}:
+                key = _key(row)
+                what = (row["metric"], row["group"], row["against"], row["estimator"])
+                if what not in best or _rank(key[2]) < _rank(best[what][2]):
+                    best[what] = key
+    return set(best.values())
+
+
+def _first_conditions(comparison: Comparison) -> list[Difference]:
+    trusted = {side.trusted for side in comparison.sides}
+    best: dict[tuple[str | None, ...], Difference] = {}
+    for each in comparison.differences:
+        what = (each.metric, each.group, each.estimator, each.first, each.second)
+        known = best.get(what)
+        better = known is None or _rank(each.condition) < _rank(known.condition)
+        if each.estimator in {None, *trusted} and better:
+            best[what] = each
+    return list(best.values())
+
+
+def _rank(condition: str | None) -> int:
+    return _PREFERRED.index(condition) if condition in _PREFERRED else len(_PREFERRED)
+
+
+def _key(row: Row) -> Key:
+    return tuple(row[name] for name in _KEYS)
+
+
+def _metric_table(
+    sides: Sequence[Side],
+    metrics: Sequence[str],
+    title: str,
+    key: str,
+    chosen: set[Key] | None = None,
+) -> Table | None:
+    by_side = [{_key(row): row for row in side.rows} for side in sides]
+    keys = dict.fromkeys(
+        found
+        for rows in by_side
+        for found in rows
+        if found[0] in metrics and (chosen is None or found in chosen)
+    )
+    if not keys:
+        return None
+    ordered = sorted(keys, key=lambda found: list(metrics).index(str(found[0])))
+    rows = []
+    for found in ordered:
+        cells = [rows_of.get(found) for rows_of in by_side]
+        numbers = [str(row["n"]) for row in cells if row is not None]
+        same = len(set(numbers)) == 1 and len(numbers) == len(cells)
+        counts = (
+            numbers[:1] if same else [MISSING if row is None else str(row["n"]) for row in cells]
+        )
+        rows.append(
+            [
+                str(found[0]).replace("_", " "),
+                *[MISSING if name is None else name for name in found[1:]],
+                *[_cell(row) for row in cells],
+                " / ".join(counts),
+            ]
+        )
+    headers = [*_KEYS, *[side.letter for side in sides], "N"]
+    kept = [
+        index
+        for index, header in enumerate(headers)
+        if header not in _KEYS or any(row[index] != MISSING for row in rows)
+    ]
+    return Table(
+        title,
+        [headers[index] for index in kept],
+        [[row[index] for index in kept] for row in rows],
+        key=key,
+    )
+
+
+def _cell(row: Row | None) -> str:
+    if row is None:
+        return MISSING
+    value, low, high = (
+        math.nan if row[name] is None else float(row[name]) for name in ("value", "low", "high")
+    )
+    return _text(value, low, high, row["n"])
+
+
+def _text(value: float, low: float, high: float, n: int) -> str:
+    return Estimate(value, low, high, n, None).text()
+
+
+def _decided(difference: Difference) -> str:
+    interval = difference.interval
+    if interval.low == interval.high == 0:
+        return "equal"
+    if interval.low > 0:
+        return f"{difference.second} is higher"
+    return f"{difference.second} is lower" if interval.high < 0 else "not decided"
+
+
+def _beware(comparison: Comparison, difference: Difference) -> str:
+    if difference.metric != "log_likelihood":
+        return ""
+    same = comparison.same_variance(difference.first, difference.second)
+    return "" if same else "; but σ² differs"
+
+
+def _both(first: int, second: int) -> str:
+    return str(first) if first == second else f"{first} / {second}"

@@ -1,0 +1,30 @@
+"""The comparison in the terminal: the headlines, the differences and what to beware of."""
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from ..report.terminal import rich_table
+from .comparison import Comparison
+from .tables import difference_table, headline_table, overlap_table, side_table
+
+
+def compare_summary(comparison: Comparison) -> RenderableType:
+    """Sides, warnings, the headline metrics, the shared images and the paired differences."""
+    parts: list[RenderableType] = [rich_table(side_table(comparison))]
+    parts += [Text(f"! {caveat}", style="bold yellow") for caveat in comparison.caveats]
+    for table in (
+        headline_table(comparison),
+        overlap_table(comparison),
+        difference_table(comparison, headlines=True),
+    ):
+        if table is not None:
+            parts.append(rich_table(table))
+    if not comparison.differences:
+        parts.append(Text(NO_DIFFERENCES, style="yellow"))
+    return Group(*parts)
+
+
+NO_DIFFERENCES = (
+    "No paired differences: no image that was evaluated is in two of these runs, by id, source and "
+    "pixels. Compare the intervals above."
+)
