@@ -28,7 +28,15 @@ def restores_better(
         for answer, members in groupby(differences, key=_answer):
             several = list(members)
             named = "m = " + ", ".join(str(measurements) for measurements, _ in several)
-            findings.append(Finding(named, answer, _sentence(group.name, several)))
+            findings.append(
+                Finding(
+                    named,
+                    answer,
+                    _sentence(group.name, several),
+                    measured=f"{group.name}: {_values(several)} over probabilistic PCA",
+                    counted=f"N = {several[0][1].n}",
+                )
+            )
     question = "Does its prior restore images better than a Gaussian's?"
     if not findings:
         return None
@@ -37,7 +45,7 @@ def restores_better(
         if control:
             answer, sentence = _answer(control[-1]), _sentence(group.name, control)
             findings.append(Finding(group.name, answer, sentence, primary=False))
-    return Verdict("restores", question, "yes", tuple(findings))
+    return Verdict("restores", question, "yes", tuple(findings), "sensing")
 
 
 def _differences(summary: Summary, generator: GeneratorInfo, group: str) -> Differences:
@@ -62,11 +70,14 @@ def _answer(difference: tuple[int, Estimate]) -> Answer:
     return _ANSWERS[decide(difference[1], 0.0)]
 
 
-def _sentence(group: str, differences: Differences) -> str:
-    values = ", ".join(
+def _values(differences: Differences) -> str:
+    return ", ".join(
         f"{estimate.text()} dB at m = {measurements}" for measurements, estimate in differences
     )
+
+
+def _sentence(group: str, differences: Differences) -> str:
     return (
         f"On {group} images the PSNR of its restorations minus that of probabilistic PCA is "
-        f"{values} (paired, N = {differences[0][1].n})."
+        f"{_values(differences)} (paired, N = {differences[0][1].n})."
     )
