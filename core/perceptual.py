@@ -1,6 +1,7 @@
 """LPIPS (Zhang et al. 2018) as a distance for inversion."""
 
 import math
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -8,6 +9,8 @@ from torch import Tensor
 
 # Below this the AlexNet backbone has no pixel left at its second pooling.
 _SMALLEST_SIDE = 32
+# What the lpips package adds to a norm before it divides by it.
+_SMALLEST_NORM = 1e-10
 
 
 class LpipsDistance:
@@ -40,6 +43,31 @@ class LpipsDistance:
         """
         distances: Tensor = self._backbone(_prepare(a), _prepare(b))
         return distances.flatten()
+
+    @torch.no_grad()
+    def features(
+        self, images: Float[Tensor, "batch channels height width"]
+    ) -> Float[Tensor, "batch features"]:
+        """A vector for each image: LPIPS is the squared l2 distance of two of them.
+
+        LPIPS averages over each layer's H x W places the sum over channels of w (u - v)^2, where u
+        and v are the activations with unit norm over the channels (Zhang et al. 2018, Eq. 1); so a
+        layer's part of the vector is u sqrt(w / (H W)). The backbone must be an `lpips.LPIPS`.
+
+        Raises:
+            ValueError: if images have neither 1 nor 3 channels, or a weight w is negative.
+        """
+        backbone: Any = self._backbone
+        parts = []
+        for layer, head in zip(
+            backbone.net(backbone.scaling_layer(_prepare(images))), backbone.lins, strict=True
+        ):
+            weight = head.model[-1].weight
+            if bool((weight < 0).any()):
+                raise ValueError("a channel's weight is negative: this LPIPS is no distance")
+            unit = layer / (layer.square().sum(1, keepdim=True).sqrt() + _SMALLEST_NORM)
+            parts.append((unit * (weight / unit[0, 0].numel()).sqrt()).flatten(1))
+        return torch.cat(parts, 1)
 
 
 def _prepare(images: Tensor) -> Tensor:

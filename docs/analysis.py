@@ -12,7 +12,13 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 KEYS = ["generator", "condition", "group", "image_id", "label", "status"]
-COLOURS = {"likelihood": "#0072b2", "reconstruction": "#d55e00", "neighbours": "#7a828c"}
+COLOURS = {
+    "likelihood": "#0072b2",
+    "reconstruction": "#d55e00",
+    "reconstruction_lpips": "#e69f00",
+    "neighbours": "#7a828c",
+    "neighbours_lpips": "#4a4f57",
+}
 BINS = 36
 
 

@@ -39,6 +39,7 @@ def gather_provenance(spec: AuditSpec, facts: Facts) -> dict[str, Any]:
         },
         "generators": {name: asdict(generator) for name, generator in facts.generators.items()},
         "datasets": datasets,
+        "perceptual": facts.backbone and {**spec.perceptual.model_dump(), **asdict(facts.backbone)},
     }
 
 

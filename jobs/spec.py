@@ -68,6 +68,16 @@ class GroupSpec(SpecModel):
         return self
 
 
+class PerceptualSpec(SpecModel):
+    """LPIPS, wherever a stage uses it: the backbone network, and a local file with its weights.
+
+    Without ``weights`` the lpips library downloads them, which needs a network.
+    """
+
+    network: Literal["alex", "vgg", "squeeze"] = "alex"
+    weights: str | None = None
+
+
 class StatisticsSpec(SpecModel):
     """Intervals and the typical-set test (Nalisnick et al. 2019)."""
 
@@ -93,6 +103,7 @@ class AuditSpec(SpecModel):
     generators: tuple[GeneratorSpec, ...] = Field(min_length=1, strict=False)
     groups: tuple[GroupSpec, ...] = Field(min_length=1, strict=False)
     stages: StagesSpec
+    perceptual: PerceptualSpec = PerceptualSpec()
     statistics: StatisticsSpec = StatisticsSpec()
     cluster: ClusterSpec = ClusterSpec()
 

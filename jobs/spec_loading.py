@@ -191,9 +191,12 @@ def _with_absolute_paths(spec: AuditSpec, base: Path) -> AuditSpec:
         for name, reference in stages.references.items()
     }
     stages = stages.model_copy(update=references)
-    if stages.inversion is not None:
-        weights = absolute(stages.inversion.perceptual.weights)
-        perceptual = stages.inversion.perceptual.model_copy(update={"weights": weights})
-        inversion = stages.inversion.model_copy(update={"perceptual": perceptual})
-        stages = stages.model_copy(update={"inversion": inversion})
-    return spec.model_copy(update={"groups": groups, "generators": generators, "stages": stages})
+    perceptual = spec.perceptual.model_copy(update={"weights": absolute(spec.perceptual.weights)})
+    return spec.model_copy(
+        update={
+            "groups": groups,
+            "generators": generators,
+            "stages": stages,
+            "perceptual": perceptual,
+        }
+    )

@@ -17,16 +17,6 @@ class ImagesSpec(SpecModel):
     shard_items: int = Field(default=256, ge=1)
 
 
-class PerceptualSpec(SpecModel):
-    """LPIPS: the backbone network, and a local file with its weights.
-
-    Without ``weights`` the lpips library downloads them, which needs a network.
-    """
-
-    network: Literal["alex", "vgg", "squeeze"] = "alex"
-    weights: str | None = None
-
-
 class InversionSpec(SpecModel):
     """Multi-restart inversion [IP B.2]: Adam, cosine rate, nearest-of-N starts."""
 
@@ -35,8 +25,13 @@ class InversionSpec(SpecModel):
     candidates: int = Field(default=1000, ge=1)
     learning_rate: float = Field(default=0.2, gt=0)
     distance: Literal["mse", "lpips"] = "mse"
-    perceptual: PerceptualSpec = PerceptualSpec()
     shard_items: int = Field(default=32, ge=1)
+
+
+class ReconstructionSpec(SpecModel):
+    """LPIPS of the inversion's reconstructions, whatever distance they minimise."""
+
+    shard_items: int = Field(default=256, ge=1)
 
 
 class VarianceSpec(SpecModel):
@@ -145,9 +140,16 @@ class ReferenceSpec(SpecModel):
 
 
 class NeighboursSpec(ReferenceSpec):
-    """1-nearest-neighbour baseline in pixels."""
+    """1-nearest-neighbour baselines: l2 in pixels, LPIPS, or both.
 
-    shard_items: int = Field(default=256, ge=1)
+    A shard holds ``shard_items`` images against a block of the reference set. Neither takes more
+    than ``block_mib`` of memory as float32 (pixels, or LPIPS features); fewer images make a shard
+    where they are large.
+    """
+
+    spaces: tuple[Literal["pixels", "lpips"], ...] = Field(("pixels",), min_length=1, strict=False)
+    block_mib: float = Field(default=256, gt=0)
+    shard_items: int = Field(default=1024, ge=1)
 
 
 class PatchGMMSpec(ReferenceSpec):
@@ -210,6 +212,7 @@ class StagesSpec(SpecModel):
 
     images: ImagesSpec = ImagesSpec()
     inversion: InversionSpec | None = None
+    perceptual: ReconstructionSpec | None = None
     variance: VarianceSpec | None = None
     likelihood: LikelihoodSpec | None = None
     comparison: LikelihoodSpec | None = None
@@ -231,6 +234,10 @@ class StagesSpec(SpecModel):
             raise ValueError(
                 "stages.variance is fitted to reconstructions: add `inversion: {}`, "
                 "or give `variance: {value: ...}`"
+            )
+        if self.perceptual is not None and self.inversion is None:
+            raise ValueError(
+                "stages.perceptual measures reconstructions: add `inversion: {}`, or remove it"
             )
         if self.convergence is not None and self.likelihood is None:
             raise ValueError("stages.convergence compares with likelihood: add `likelihood: {}`")
@@ -281,6 +288,18 @@ class StagesSpec(SpecModel):
     def estimators(self) -> "tuple[GuidedSpec | ClassicalSpec, ...]":
         """The estimators that any stage runs."""
         return tuple(self.estimates.values()) or self.swept
+
+    @property
+    def lpips_users(self) -> list[str]:
+        """The keys that ask for LPIPS, and so for its backbone."""
+        users = []
+        if self.neighbours is not None and "lpips" in self.neighbours.spaces:
+            users.append("stages.neighbours.spaces")
+        if self.inversion is not None and self.inversion.distance == "lpips":
+            users.append("stages.inversion.distance")
+        if self.perceptual is not None:
+            users.append("stages.perceptual")
+        return users
 
     @property
     def references(self) -> dict[str, ReferenceSpec]:

@@ -1,13 +1,12 @@
 """What a spec names, opened and checked before any work: generators, image sets, their fit."""
 
-import hashlib
 import math
 from dataclasses import dataclass
-from pathlib import Path
 
 from ..core.patches import patch_grid
 from ..workers.datasets import DatasetError, ImageSet, open_dataset
 from ..workers.generators import GeneratorError, describe_generator
+from ..workers.perceptual import Backbone, PerceptualError, describe_backbone
 from .spec import MODEL_ROLES, AuditSpec, GroupSpec
 from .spec_loading import SpecError
 from .stage_specs import ReferenceSpec, SensingSpec
@@ -45,14 +44,14 @@ class Facts:
     """Everything a spec names.
 
     ``groups`` by group name; ``references`` by the stage that has a reference set; ``backbone`` is
-    the SHA-256 of the LPIPS weights, None where none are named.
+    LPIPS's, None where no stage uses it.
     """
 
     generators: dict[str, GeneratorFacts]
     groups: dict[str, DatasetFacts]
     references: dict[str, DatasetFacts]
     image_shape: tuple[int, int, int]
-    backbone: str | None
+    backbone: Backbone | None
 
     @property
     def dimensions(self) -> int:
@@ -83,7 +82,8 @@ def gather_facts(spec: AuditSpec) -> Facts:
         for stage, reference in spec.stages.references.items()
     }
     _check_patches(spec, image_shape, generators, references)
-    found = Facts(generators, groups, references, image_shape, _backbone_hash(spec))
+    backbone = _backbone(spec, image_shape)
+    found = Facts(generators, groups, references, image_shape, backbone)
     if spec.stages.sensing is not None:
         _check_sensing(spec.stages.sensing, found)
     return found
@@ -161,18 +161,14 @@ def _reference(
     return facts
 
 
-def _backbone_hash(spec: AuditSpec) -> str | None:
-    inversion = spec.stages.inversion
-    if inversion is None or inversion.perceptual.weights is None:
+def _backbone(spec: AuditSpec, image_shape: tuple[int, int, int]) -> Backbone | None:
+    users = spec.stages.lpips_users
+    if not users:
         return None
     try:
-        with Path(inversion.perceptual.weights).open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise SpecError(
-            f"stages.inversion.perceptual.weights: {inversion.perceptual.weights} cannot be read "
-            f"({error.strerror}); give a torchvision state dict of {inversion.perceptual.network}"
-        ) from error
+        return describe_backbone(spec.perceptual.network, spec.perceptual.weights, image_shape)
+    except PerceptualError as error:
+        raise SpecError(f"perceptual ({', '.join(users)} needs LPIPS): {error}") from error
 
 
 def _generators(spec: AuditSpec) -> dict[str, GeneratorFacts]:

@@ -1,36 +1,102 @@
-"""The ``neighbours`` stage: the nearest image of a reference set, in pixels, as the baseline."""
+"""The ``neighbours`` stage: the nearest image in a block of a reference set, as the baseline."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
+import torch
 
 from ..core.statistics.neighbours import nearest
 from .outcome import Outcome
+from .reference_block import Describe, ReferenceBlock, Vectors, flat, read_block
 from .resources import Resources
 from .shard import Item
+
+# Batches of one size go through one kernel, so that equal images have equal features wherever
+# they stand.
+_FEATURE_BATCH = 32
 
 
 def compute(
     items: Sequence[Item], settings: Mapping[str, Any], resources: Resources
 ) -> list[Outcome]:
-    """Rows of the ``neighbours`` table: exact l2 distances, the query itself left out."""
-    references, labels, sources = resources.reference(settings)
-    positions: dict[str | None, int] = {source: index for index, source in enumerate(sources)}
-    queries = resources.images(items).cpu().numpy().reshape(len(items), -1)
-    exclude = np.array([positions.get(resources.source(item), -1) for item in items])
-    found = nearest(queries, references, labels, settings["num_classes"], exclude=exclude)
+    """Rows of the ``neighbours`` table: the nearest in the shard's block, the query left out.
+
+    Distances are l2 in pixels, or LPIPS, which is the square of l2 between features.
+    """
+    describe = _description(settings, resources)
+    queries = describe(resources.images(items).cpu().numpy())
+    block = resources.latest(
+        _block_key(settings), lambda: _read(settings, resources, describe, queries.shape[1])
+    )
+    positions = {source: position for position, source in enumerate(block.sources)}
+    exclude = [positions.get(resources.source(item) or "", -1) for item in items]
+    found = nearest(
+        queries,
+        block.vectors,
+        block.labels,
+        settings["num_classes"],
+        np.array(exclude, np.int64),
+    )
+    power = 2 if settings["space"] == "lpips" else 1
     return [
-        {
-            "nearest_source": sources[index],
-            "nearest_label": None if labels[index] < 0 else int(labels[index]),
-            "distance": distance,
-            "class_distance": class_distance or None,
-        }
+        _row(settings, block, index, distance, class_distance)
         for index, distance, class_distance in zip(
             found.index.tolist(),
-            found.distance.tolist(),
-            found.class_distance.tolist(),
+            (found.distance**power).tolist(),
+            (found.class_distance**power).tolist(),
             strict=True,
         )
     ]
+
+
+def _row(
+    settings: Mapping[str, Any],
+    block: ReferenceBlock,
+    position: int,
+    distance: float,
+    class_distance: list[float],
+) -> Outcome:
+    """One query's row; nothing is nearest where the block has no image but the query itself."""
+    place = {key: settings[key] for key in ("space", "block", "blocks")}
+    if position < 0:
+        return place
+    label = int(block.labels[position])
+    return {
+        **place,
+        "nearest_index": int(block.index[position]),
+        "nearest_source": block.sources[position],
+        "nearest_label": None if label < 0 else label,
+        "distance": distance,
+        "class_distance": class_distance or None,
+    }
+
+
+def _block_key(settings: Mapping[str, Any]) -> tuple[Any, ...]:
+    keys = ("hash", "start", "stop", "space", "perceptual_network", "perceptual_sha256")
+    return tuple(settings.get(key) for key in keys)
+
+
+def _read(
+    settings: Mapping[str, Any], resources: Resources, describe: Describe, width: int
+) -> ReferenceBlock:
+    images = resources.image_set(settings)
+    return read_block(images, settings["start"], settings["stop"], describe, width)
+
+
+def _description(settings: Mapping[str, Any], resources: Resources) -> Describe:
+    if settings["space"] == "pixels":
+        return flat
+    distance = resources.perceptual(settings["perceptual_network"], settings["perceptual_weights"])
+
+    def features(images: npt.NDArray[np.float32]) -> Vectors:
+        parts = []
+        for start in range(0, len(images), _FEATURE_BATCH):
+            batch = torch.from_numpy(images[start : start + _FEATURE_BATCH])
+            missing = batch[:1].expand(_FEATURE_BATCH - len(batch), -1, -1, -1)
+            whole = torch.cat([batch, missing]).to(resources.device)
+            parts.append(distance.features(whole)[: len(batch)].cpu().numpy())
+        return np.concatenate(parts)
+
+    return features

@@ -1,18 +1,59 @@
 """Opening an LPIPS backbone: from a local file, or by the library's own download."""
 
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlparse
 
 import torch
 
-from ..core.inversion import Distance
 from ..core.perceptual import LpipsDistance
+
+# Torchvision's names for the networks of the lpips package.
+_TORCHVISION = {
+    "alex": "AlexNet_Weights",
+    "vgg": "VGG16_Weights",
+    "squeeze": "SqueezeNet1_1_Weights",
+}
 
 
 class PerceptualError(ValueError):
     """The backbone cannot be opened; the message says both remedies."""
 
 
-def open_perceptual(network: str, weights: str | None, device: torch.device) -> Distance:
+@dataclass(frozen=True)
+class Backbone:
+    """A backbone that can be opened: the hash of its file, and the length of its features."""
+
+    sha256: str
+    features: int
+
+
+def describe_backbone(network: str, weights: str | None, image_shape: Sequence[int]) -> Backbone:
+    """Opens a backbone, downloading it where no file is named, and tries it on one image.
+
+    Args:
+        network: ``alex``, ``vgg`` or ``squeeze``.
+        weights: As :func:`open_perceptual`.
+        image_shape: (channels, height, width) of the images that are to be compared.
+
+    Raises:
+        PerceptualError: when the weights are neither given nor to be had, or do not fit the images.
+    """
+    distance = open_perceptual(network, weights, torch.device("cpu"))
+    try:
+        features = distance.features(torch.zeros(1, *image_shape)).shape[1]
+    except (RuntimeError, ValueError) as error:
+        raise PerceptualError(
+            f"LPIPS of {network} cannot compare images of shape {tuple(image_shape)}: {error}"
+        ) from error
+    file = Path(weights) if weights is not None else _downloaded(network)
+    with file.open("rb") as content:
+        return Backbone(hashlib.file_digest(content, "sha256").hexdigest(), features)
+
+
+def open_perceptual(network: str, weights: str | None, device: torch.device) -> LpipsDistance:
     """LPIPS [Zhang et al. 2018] with its published linear heads on a pretrained backbone.
 
     Args:
@@ -23,12 +64,17 @@ def open_perceptual(network: str, weights: str | None, device: torch.device) -> 
     Raises:
         PerceptualError: when the weights are neither given nor to be had.
     """
-    import lpips
-
     remedy = (
-        f"give stages.inversion.perceptual.weights a file with torchvision's {network} state dict, "
+        f"give perceptual.weights a file with torchvision's {network} state dict, "
         "or run where the lpips library can download it"
     )
+    try:
+        import lpips
+    except (ImportError, RuntimeError) as error:
+        raise PerceptualError(
+            f"the lpips library cannot be imported: {error}; "
+            "install a torchvision that was built for this torch"
+        ) from error
     try:
         model = lpips.LPIPS(net=network, pnet_rand=weights is not None, verbose=False)
     except OSError as error:
@@ -36,6 +82,14 @@ def open_perceptual(network: str, weights: str | None, device: torch.device) -> 
     if weights is not None:
         _load_backbone(model.net, Path(weights), remedy)
     return LpipsDistance(model.to(device).eval().requires_grad_(False))
+
+
+def _downloaded(network: str) -> Path:
+    """Where torch keeps the file that the lpips library downloads."""
+    import torchvision
+
+    published = getattr(torchvision.models, _TORCHVISION[network]).IMAGENET1K_V1
+    return Path(torch.hub.get_dir(), "checkpoints", Path(urlparse(published.url).path).name)
 
 
 def _load_backbone(backbone: torch.nn.Module, weights: Path, remedy: str) -> None:

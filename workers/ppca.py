@@ -1,6 +1,7 @@
 """The ``ppca`` stage: a Gaussian prior over a reference set, the baseline of ``sensing``."""
 
 import io
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,6 +12,7 @@ import pyarrow.parquet as pq
 from ..cluster.storage import LocalStorage
 from ..core.statistics.ppca import PPCA, fit_ppca
 from .outcome import Outcome
+from .reference_block import flat, read_block
 from .resources import Resources
 from .shard import Item, part_path
 
@@ -19,10 +21,11 @@ def compute(
     items: Sequence[Item], settings: Mapping[str, Any], resources: Resources
 ) -> list[Outcome]:
     """One row: the fit to the whole reference set, all of its classes together."""
-    references, _, _ = resources.reference(settings)
-    fitted = fit_ppca(references, settings["components"])
+    images = resources.image_set(settings)
+    block = read_block(images, 0, images.length or 0, flat, math.prod(settings["image_shape"]))
+    fitted = fit_ppca(block.vectors, settings["components"])
     row = {
-        "n": len(references),
+        "n": len(block.vectors),
         "mean": fitted.mean,
         "components": fitted.components.ravel(),
         "eigenvalue": fitted.eigenvalue,

@@ -1,31 +1,32 @@
 """What a worker process holds on to between shards: models, image sets and the run's images."""
 
 import io
-import logging
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 from torch import Tensor
 
 from ..cluster.storage import LocalStorage
 from ..core.generators.protocol import Generator
-from ..core.inversion import Distance
 from ..core.patch_mixture import PatchMixture
-from .datasets import ImageError, ImageSet, open_dataset
+from ..core.perceptual import LpipsDistance
+from .datasets import ImageSet, open_dataset
 from .generators import open_generator
 from .outcome import Failure
 from .shard import Item, part_path
 
 _PARTS_KEPT = 8
 _MIXTURES_KEPT = 64
+_PIXEL_COLUMNS = ("pixels", "channels", "height", "width")
 
-logger = logging.getLogger(__name__)
+Kept = TypeVar("Kept")
 
 
 @dataclass(frozen=True)
@@ -49,12 +50,10 @@ class Resources:
         self.device = device
         self._generators: dict[tuple[str, str | None], Generator] = {}
         self._image_sets: dict[str, ImageSet] = {}
-        self._references: dict[
-            str, tuple[npt.NDArray[np.float32], npt.NDArray[np.int64], list[str]]
-        ] = {}
-        self._distances: dict[tuple[str, str | None], Distance] = {}
+        self._distances: dict[tuple[str, str | None], LpipsDistance] = {}
+        self._latest: tuple[Hashable, Any] | None = None
         self._image_parts: OrderedDict[str, list[StoredImage]] = OrderedDict()
-        self._restart_latents: OrderedDict[str, list[list[float]]] = OrderedDict()
+        self._inverted: OrderedDict[tuple[str, str], list[list[float]]] = OrderedDict()
         self._mixtures: OrderedDict[str, PatchMixture | Failure] = OrderedDict()
 
     def generator(self, settings: Mapping[str, Any]) -> Generator:
@@ -65,7 +64,7 @@ class Resources:
             self._generators[key] = opened.generator.to(self.device)
         return self._generators[key]
 
-    def perceptual(self, network: str, weights: str | None) -> Distance:
+    def perceptual(self, network: str, weights: str | None) -> LpipsDistance:
         """The LPIPS distance with that backbone."""
         from .perceptual import open_perceptual
 
@@ -87,28 +86,13 @@ class Resources:
             )
         return self._image_sets[key]
 
-    def reference(
-        self, settings: Mapping[str, Any]
-    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64], list[str]]:
-        """A whole image set as (pixels [N, D], labels [N] with -1 for none, sources [N]).
-
-        Images that cannot be used are left out, and counted in the log.
-        """
-        key = settings["hash"]
-        if key not in self._references:
-            images = self.image_set(settings)
-            pixels, labels, sources = [], [], []
-            for index in range(images.length or 0):
-                try:
-                    image, label = images.image(index)
-                except ImageError as error:
-                    logger.warning("left out of the reference images: %s", error)
-                    continue
-                pixels.append(image.ravel())
-                labels.append(-1 if label is None else label)
-                sources.append(images.source(index))
-            self._references[key] = (np.stack(pixels), np.array(labels, np.int64), sources)
-        return self._references[key]
+    def latest(self, key: Hashable, make: Callable[[], Kept]) -> Kept:
+        """What ``make`` gives, kept until another key is asked for: large things, one at a time."""
+        if self._latest is None or self._latest[0] != key:
+            self._latest = None
+            self._latest = (key, make())
+        kept: Kept = self._latest[1]
+        return kept
 
     def images(self, items: Sequence[Item]) -> Tensor:
         """The items' images from the run's ``images`` table, float32 [items, C, H, W] in [0, 1]."""
@@ -116,16 +100,22 @@ class Resources:
 
     def restart_latents(self, item: Item) -> npt.NDArray[np.float32]:
         """The item's ``restart_latent`` in the ``inversion`` table, flat; empty without one."""
-        if item.inversion_part is None or item.inversion_row is None:
+        if item.inversion_part is None:
             return np.empty(0, np.float32)
-        key = item.inversion_part
-        if key not in self._restart_latents:
-            content = self.storage.read(part_path("inversion", key))
-            rows = pq.read_table(io.BytesIO(content), columns=["restart_latent"]).to_pylist()
-            self._restart_latents[key] = [row["restart_latent"] for row in rows]
-            if len(self._restart_latents) > _PARTS_KEPT:
-                self._restart_latents.popitem(last=False)
-        return np.asarray(self._restart_latents[key][item.inversion_row], np.float32)
+        return self.inverted(item, "restart_latent")
+
+    def inverted(self, item: Item, column: str) -> npt.NDArray[np.float32]:
+        """A list of the item's row in the ``inversion`` table."""
+        if item.inversion_part is None or item.inversion_row is None:
+            raise ValueError(f"item {item.image_id} names no inversion")
+        key = (item.inversion_part, column)
+        if key not in self._inverted:
+            content = self.storage.read(part_path("inversion", key[0]))
+            rows = pq.read_table(io.BytesIO(content), columns=[column]).to_pylist()
+            self._inverted[key] = [row[column] for row in rows]
+            if len(self._inverted) > _PARTS_KEPT:
+                self._inverted.popitem(last=False)
+        return np.asarray(self._inverted[key][item.inversion_row], np.float32)
 
     def patch_mixture(self, part: str) -> PatchMixture | Failure:
         """The mixture in a part of the ``patch_fit`` table, or why it could not be fitted."""
@@ -156,19 +146,20 @@ class Resources:
             self._image_parts.move_to_end(part)
             return self._image_parts[part]
         content = self.storage.read(part_path("images", part))
-        columns = ["source", "pixels", "channels", "height", "width"]
-        rows = pq.read_table(io.BytesIO(content), columns=columns).to_pylist()
-        self._image_parts[part] = [_stored_image(row) for row in rows]
+        table = pq.read_table(io.BytesIO(content), columns=["source", *_PIXEL_COLUMNS])
+        self._image_parts[part] = [_stored_image(table, row) for row in range(len(table))]
         if len(self._image_parts) > _PARTS_KEPT:
             self._image_parts.popitem(last=False)
         return self._image_parts[part]
 
 
-def _stored_image(row: dict[str, Any]) -> StoredImage:
-    if row["pixels"] is None:
-        return StoredImage(row["source"], None)
-    shape = (row["channels"], row["height"], row["width"])
-    return StoredImage(row["source"], np.asarray(row["pixels"], np.float32).reshape(shape))
+def _stored_image(table: pa.Table, row: int) -> StoredImage:
+    source, pixels, *shape = (table[name][row] for name in ("source", *_PIXEL_COLUMNS))
+    if not pixels.is_valid:
+        return StoredImage(source.as_py(), None)
+    # Straight from Arrow: a list of Python numbers would take eight times the memory.
+    values = pixels.values.to_numpy().reshape([size.as_py() for size in shape])
+    return StoredImage(source.as_py(), values)
 
 
 def _mixture(row: dict[str, Any]) -> PatchMixture | Failure:

@@ -75,6 +75,9 @@ INVERSION = _schema(
     ],
 )
 
+# LPIPS between an image and its reconstruction at the inversion's best latent.
+PERCEPTUAL = _schema("perceptual", 1, [("lpips", pa.float64())])
+
 # One row a generator: variance is sigma^2 on [0, 1], from n training images.
 VARIANCE = _schema("variance", 2, [("variance", pa.float64()), ("n", pa.int32())])
 
@@ -130,12 +133,18 @@ CONVERGENCE = _schema("convergence", 2, [*_LIKELIHOOD_COLUMNS, ("varied", pa.str
 # A sample of every group by each estimator at every number of transitions.
 SWEEP = _schema("sweep", 1, _LIKELIHOOD_COLUMNS)
 
-# l2 distance in pixels to the nearest reference image, over all and within each class (index =
-# class); the query itself is left out.
+# The nearest image in a block of the reference set, the query itself left out, over all and within
+# each class (index = class); all null where the block has none. space is pixels (distance is l2) or
+# lpips (distance is LPIPS). A query has a row for each of the blocks 0 to blocks - 1; its nearest
+# image is that of the row with the least (distance, block). nearest_index counts in the whole set.
 NEIGHBOURS = _schema(
     "neighbours",
-    2,
+    3,
     [
+        ("space", pa.string()),
+        ("block", pa.int32()),
+        ("blocks", pa.int32()),
+        ("nearest_index", pa.int64()),
         ("nearest_source", pa.string()),
         ("nearest_label", pa.int32()),
         ("distance", pa.float64()),
@@ -228,6 +237,7 @@ SENSING = _schema(
 SCHEMAS: dict[str, pa.Schema] = {
     "images": IMAGES,
     "inversion": INVERSION,
+    "perceptual": PERCEPTUAL,
     "variance": VARIANCE,
     "tuning": TUNING,
     "likelihood": LIKELIHOOD,

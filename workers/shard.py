@@ -9,6 +9,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any
 
 from .schema import schema_version
@@ -52,7 +53,7 @@ class Shard:
     settings: Mapping[str, Any]
     items: tuple[Item, ...]
 
-    @property
+    @cached_property
     def id(self) -> str:
         """The first 16 hex digits of the SHA-256 of all that the rows depend on."""
         return content_id(

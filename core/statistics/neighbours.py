@@ -1,13 +1,20 @@
 """Exact 1-nearest-neighbour search in l2 over flat images, in bounded memory."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Float64, Int64
 
 _QUERY_ROWS = 512
-_REFERENCE_ROWS = 4096
-_PAIR_ELEMENTS = 4_000_000
+_REFERENCE_ROWS = 8192
+# Fewer rows at once where they are long.
+_QUERY_ELEMENTS = 4_000_000
+_REFERENCE_ELEMENTS = 8_000_000
+_PAIR_ELEMENTS = 2_000_000
+# Products of longer rows are summed in parts: float32's error grows with the length, and the more
+# it may be, the fewer candidates are ruled out.
+_PANEL_COLUMNS = 4096
 
 
 @dataclass(frozen=True)
@@ -23,12 +30,36 @@ class Neighbours:
     class_distance: Float64[np.ndarray, "queries classes"]
 
 
-@dataclass
-class _Best:
-    """Squared distance and index of the best reference so far, per query and label slot."""
+@dataclass(frozen=True)
+class _Queries:
+    """Some queries as given and as multiplied, and where the best of their rows are kept.
 
-    squared: np.ndarray
+    ``distance`` and ``index`` [rows, slots] are views: each label slot's best reference so far.
+    """
+
+    values: np.ndarray
+    factor: np.ndarray
+    squared_norm: np.ndarray
+    exclude: np.ndarray
+    distance: np.ndarray
     index: np.ndarray
+
+
+@dataclass(frozen=True)
+class _Chunk:
+    """References from ``start`` on, in the order of (slot, index).
+
+    ``index[column]`` is a column's reference, ``column[index - start]`` the way back; ``spans``
+    says which columns are each slot's.
+    """
+
+    start: int
+    values: np.ndarray
+    factor: np.ndarray
+    squared_norm: np.ndarray
+    index: np.ndarray
+    column: np.ndarray
+    spans: list[tuple[int, slice]]
 
 
 def nearest(
@@ -40,85 +71,150 @@ def nearest(
 ) -> Neighbours:
     """Nearest reference of each query in l2, over all references and within each class.
 
-    A matrix product finds every candidate that rounding could not rule out; those are measured
+    A matrix product finds every candidate that its rounding could not rule out; those are measured
     again pixel by pixel in float64, because the product is not exact for near duplicates. Equal
     distances go to the lower index. ``exclude`` names the one reference a query must not match
     (itself, in leave-one-out), -1 for none. Labels of -1 count in no class.
+
+    Besides its arguments it holds some tens of MiB and a row of ``num_classes`` for each query.
 
     Raises:
         ValueError: lengths that do not fit, a label out of range, or a pixel that is not finite.
     """
     _check(queries, references, reference_labels, num_classes, exclude)
-    index = np.full(len(queries), -1, dtype=np.int64)
-    distance = np.full(len(queries), np.inf)
-    class_distance = np.full((len(queries), num_classes), np.inf)
+    step = _rows_at_once(_QUERY_ROWS, _QUERY_ELEMENTS, queries)
+    distance = np.full((len(queries), num_classes + 1), np.inf)
+    index = np.full((len(queries), num_classes + 1), -1, dtype=np.int64)
     slots = np.where(reference_labels < 0, num_classes, reference_labels)
-    for start in range(0, len(queries), _QUERY_ROWS):
-        rows = slice(start, start + _QUERY_ROWS)
-        block = queries[rows].astype(np.float64)
-        best = _nearest_per_slot(block, references, slots, num_classes + 1, exclude[rows])
-        # Lexicographic by (distance, index): an unused slot has distance inf and index -1.
-        order = np.lexsort((best.index, best.squared), axis=1)[:, :1]
-        index[rows] = np.take_along_axis(best.index, order, axis=1)[:, 0]
-        distance[rows] = np.sqrt(np.take_along_axis(best.squared, order, axis=1)[:, 0])
-        class_distance[rows] = np.sqrt(best.squared[:, :num_classes])
-    return Neighbours(index=index, distance=distance, class_distance=class_distance)
-
-
-def _nearest_per_slot(
-    queries: np.ndarray,
-    references: np.ndarray,
-    slots: np.ndarray,
-    num_slots: int,
-    exclude: np.ndarray,
-) -> _Best:
-    best = _Best(
-        squared=np.full((len(queries), num_slots), np.inf),
-        index=np.full((len(queries), num_slots), -1, dtype=np.int64),
+    for chunk in _chunks(references, slots):
+        for start in range(0, len(queries), step):
+            rows = slice(start, start + step)
+            values = queries[rows]
+            block = _Queries(
+                values,
+                values.astype(np.float32, copy=False),
+                _squared_norms(values),
+                exclude[rows],
+                distance[rows],
+                index[rows],
+            )
+            _search(block, chunk)
+    # Lexicographic by (distance, index): an unused slot has distance inf and index -1.
+    first = np.lexsort((index, distance), axis=1)[:, :1]
+    return Neighbours(
+        index=np.take_along_axis(index, first, axis=1)[:, 0],
+        distance=np.take_along_axis(distance, first, axis=1)[:, 0],
+        class_distance=distance[:, :num_classes],
     )
-    query_norm = np.sum(queries**2, axis=1)
-    for start in range(0, len(references), _REFERENCE_ROWS):
-        block = references[start : start + _REFERENCE_ROWS].astype(np.float64)
-        block_norm = np.sum(block**2, axis=1)
-        approximate = query_norm[:, None] + block_norm[None, :] - 2 * (queries @ block.T)
-        excluded = np.flatnonzero((exclude >= start) & (exclude < start + len(block)))
-        approximate[excluded, exclude[excluded] - start] = np.inf
-        # Twice the classical bound on a dot product's rounding error (Higham 2002, 3.5).
-        unit = np.finfo(np.float64).eps * (queries.shape[1] + 4)
-        error = 2 * unit * (query_norm + block_norm.max())
-        for slot in np.unique(slots[start : start + len(block)]):
-            columns = np.flatnonzero(slots[start : start + len(block)] == slot)
-            within = approximate[:, columns]
-            limit = np.minimum(within.min(axis=1) + error, best.squared[:, slot]) + error
-            row, column = np.nonzero((within <= limit[:, None]) & np.isfinite(within))
-            _keep_better(best, int(slot), row, queries, block, columns[column], start)
-    return best
+
+
+def _rows_at_once(rows: int, elements: int, images: np.ndarray) -> int:
+    columns: int = images.shape[1]
+    return max(1, min(rows, elements // max(columns, 1)))
+
+
+def _chunks(references: np.ndarray, slots: np.ndarray) -> Iterator[_Chunk]:
+    step = _rows_at_once(_REFERENCE_ROWS, _REFERENCE_ELEMENTS, references)
+    for start in range(0, len(references), step):
+        labels = slots[start : start + step]
+        order = np.argsort(labels, kind="stable")
+        values = references[start : start + step][order]
+        found, first = np.unique(labels[order], return_index=True)
+        ends = [*first[1:].tolist(), len(order)]
+        spans = [
+            (slot, slice(begin, end))
+            for slot, begin, end in zip(found.tolist(), first.tolist(), ends, strict=True)
+        ]
+        yield _Chunk(
+            start,
+            values,
+            values.astype(np.float32, copy=False),
+            _squared_norms(values),
+            order + start,
+            np.argsort(order),
+            spans,
+        )
+
+
+def _squared_norms(values: np.ndarray) -> np.ndarray:
+    norms: np.ndarray = np.einsum("ij,ij->i", values, values, dtype=np.float64)
+    if not np.isfinite(norms).all():
+        raise ValueError("an image holds a pixel that is not finite: leave it out first")
+    return norms
+
+
+def _search(queries: _Queries, chunk: _Chunk) -> None:
+    """Compares every query with every reference of the chunk, and keeps what is better."""
+    # |q - r|^2 - |q|^2, with which each query ranks its references.
+    scores = _products(queries.factor, chunk.factor)
+    scores *= -2
+    scores += chunk.squared_norm.astype(scores.dtype)
+    own = queries.exclude - chunk.start
+    rows = np.flatnonzero((own >= 0) & (own < len(chunk.index)))
+    scores[rows, chunk.column[own[rows]]] = np.inf
+    error = _rounding(queries, chunk)
+    for slot, span in chunk.spans:
+        within = scores[:, span]
+        best = queries.distance[:, slot]
+        lowest = np.minimum(within.min(axis=1) + error, _known(queries, best))
+        # Finite, so that what is excluded stays beyond it.
+        limit = np.minimum(lowest + error, np.finfo(scores.dtype).max).astype(scores.dtype)
+        row, column = np.nonzero(within <= limit[:, None])
+        _keep_better(queries, slot, row, chunk, column + span.start)
+
+
+def _products(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Dot products of all pairs of rows; of long rows in parts, which float64 adds up."""
+    columns = first.shape[1]
+    if columns <= _PANEL_COLUMNS:
+        short: np.ndarray = first @ second.T
+        return short
+    total = np.zeros((len(first), len(second)))
+    for start in range(0, columns, _PANEL_COLUMNS):
+        panel = slice(start, start + _PANEL_COLUMNS)
+        total += first[:, panel] @ second[:, panel].T
+    return total
+
+
+def _rounding(queries: _Queries, chunk: _Chunk) -> np.ndarray:
+    """By how much a query's scores may be off: [queries].
+
+    A float32 dot product of n terms is within n u |q||r| (Higham 2002, 3.5; eps is 2 u), and parts
+    of n terms together too; the rest is for rounding the factors, the sum, and the limit that
+    scores are held against.
+    """
+    eps = float(np.finfo(np.float32).eps)
+    terms = min(queries.values.shape[1], _PANEL_COLUMNS)
+    largest = float(chunk.squared_norm.max())
+    product = np.sqrt(queries.squared_norm * largest)
+    bound: np.ndarray = eps * ((terms + 16) * product + 4 * largest)
+    return bound
+
+
+def _known(queries: _Queries, best: np.ndarray) -> np.ndarray:
+    """The score at or below which a reference could match the best distance so far."""
+    slack = float(np.finfo(np.float64).eps) * (queries.values.shape[1] + 8)
+    score: np.ndarray = best**2 * (1 + slack) - queries.squared_norm * (1 - slack)
+    return score
 
 
 def _keep_better(
-    best: _Best,
-    slot: int,
-    row: np.ndarray,
-    queries: np.ndarray,
-    block: np.ndarray,
-    column: np.ndarray,
-    offset: int,
+    queries: _Queries, slot: int, row: np.ndarray, chunk: _Chunk, column: np.ndarray
 ) -> None:
     """Measure candidate pairs (row, column) exactly; keep those that beat the best so far."""
-    if len(row) == 0:
-        return
-    squared = np.empty(len(row))
-    step = max(1, _PAIR_ELEMENTS // queries.shape[1])
+    distance = np.empty(len(row))
+    step = max(1, _PAIR_ELEMENTS // queries.values.shape[1])
     for start in range(0, len(row), step):
         pairs = slice(start, start + step)
-        difference = queries[row[pairs]] - block[column[pairs]]
-        squared[pairs] = np.sum(difference**2, axis=1)
-    order = np.lexsort((column, squared, row))
+        difference = queries.values[row[pairs]].astype(np.float64)
+        difference -= chunk.values[column[pairs]]
+        distance[pairs] = np.sqrt(np.sum(np.square(difference, out=difference), axis=1))
+    order = np.lexsort((column, distance, row))
     winners = order[np.unique(row[order], return_index=True)[1]]
-    # Blocks come in the order of the references, so an equal distance never replaces.
-    winners = winners[squared[winners] < best.squared[row[winners], slot]]
-    best.squared[row[winners], slot] = squared[winners]
-    best.index[row[winners], slot] = column[winners] + offset
+    # Chunks come in the order of the references, so an equal distance never replaces.
+    winners = winners[distance[winners] < queries.distance[row[winners], slot]]
+    queries.distance[row[winners], slot] = distance[winners]
+    queries.index[row[winners], slot] = chunk.index[column[winners]]
 
 
 def _check(
@@ -139,5 +235,3 @@ def _check(
         -1 <= reference_labels.min() <= reference_labels.max() < num_classes
     ):
         raise ValueError(f"reference labels must lie between -1 and {num_classes - 1}")
-    if not (np.isfinite(queries).all() and np.isfinite(references).all()):
-        raise ValueError("an image holds a pixel that is not finite: leave it out first")

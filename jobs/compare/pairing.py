@@ -19,6 +19,13 @@ from ..reduce.schema import EVERY_CLASS, MARGINAL, NEAREST_CLASS
 from ..reduce.tables import stage_dataset
 from .sides import Side
 
+# What a score's values are of an image, as a metric.
+_METRICS = {
+    "likelihood": "log_likelihood",
+    "reconstruction": "reconstruction_mse",
+    "reconstruction_lpips": "reconstruction_lpips",
+}
+
 # Of what a difference is: the value of every image of a group.
 Key = tuple[str, str, str | None, str | None]
 
@@ -142,8 +149,10 @@ def _values(side: Side) -> "Iterator[tuple[Key, pd.Series[float]]]":
         for values in groups.values():
             name, estimator = values.group.name, scores.estimator
             for condition, column in _columns(scores, values):
-                metric = "log_likelihood" if scores.method == "likelihood" else "reconstruction_mse"
-                yield (metric, name, condition, estimator), _series(values, condition, column)
+                yield (
+                    (_METRICS[scores.method], name, condition, estimator),
+                    _series(values, condition, column),
+                )
             if can_be_classified(values):
                 column = np.full(len(values.image_id), np.nan)
                 whole = values.complete

@@ -41,9 +41,11 @@ _HEADLINES = (
 _NOT_HEADLINES = ("bits_per_dim_bound", "sandwich_gap_median", "sandwich_gap_bits_per_dim")
 _DIFFERENCES = {
     "reconstruction_mse": "mean squared error",
+    "reconstruction_lpips": "LPIPS of the reconstruction",
     "log_likelihood": "ln p, nats",
     "accuracy_likelihood": "accuracy by density",
     "accuracy_reconstruction": "accuracy by reconstruction",
+    "accuracy_reconstruction_lpips": "accuracy by reconstruction in LPIPS",
 }
 _KEYS = ("metric", "group", "condition", "against", "estimator")
 

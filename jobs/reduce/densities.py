@@ -29,7 +29,7 @@ class Scores:
     ``estimator`` is that of the densities, None where the score is no density.
     """
 
-    method: Literal["likelihood", "reconstruction"]
+    method: Literal["likelihood", "reconstruction", "reconstruction_lpips"]
     column: str
     sign: float
     estimator: str | None
@@ -66,7 +66,9 @@ def trusted_estimator(run_dir: Path) -> str | None:
 
 
 def read_scores(run_dir: Path) -> list[Scores]:
-    """Every score that tells images or classes apart: each estimator's density, then inversion's.
+    """Every score that tells images or classes apart: each estimator's density, then errors.
+
+    A reconstruction's mean squared error is the inversion stage's, its LPIPS the perceptual one's.
 
     Raises:
         RunTableError: as :func:`read_densities`.
@@ -78,6 +80,9 @@ def read_scores(run_dir: Path) -> list[Scores]:
     inversion = read_stage(run_dir, "inversion", ["mse"])
     if inversion is not None:
         found.append(Scores("reconstruction", "mse", -1.0, None, inversion))
+    perceptual = read_stage(run_dir, "perceptual", ["lpips"])
+    if perceptual is not None:
+        found.append(Scores("reconstruction_lpips", "lpips", -1.0, None, perceptual))
     return found
 
 

@@ -1,19 +1,18 @@
 """Outlier detection: can the generator tell its own domain's images from others?"""
 
 import numpy as np
-import pandas as pd
 
 from ...core.statistics.outliers import marginal_auc, per_class_auc
 from .context import GeneratorInfo, GroupInfo, ReduceContext
 from .densities import Scores, read_scores
 from .groups import GroupValues, group_values
+from .neighbours import distances_by_group, read_neighbours
 from .reconstruction import reconstruction_errors
 from .schema import MARGINAL, NEAREST_CLASS, PER_CLASS_MEAN, SummaryRow, summary_row
-from .tables import read_stage, succeeded
 
 
 def reduce_outliers(context: ReduceContext) -> list[SummaryRow]:
-    """AUC by each likelihood, by reconstruction and by 1-NN, outlier groups against the inliers.
+    """AUC by each likelihood, by reconstructions and by 1-NN, outlier groups against the inliers.
 
     The marginal (or the nearest class) where both groups have every class, and per class mean for
     every class-conditional generator; the two are never mixed in one AUC.
@@ -103,32 +102,23 @@ def _per_class(
 
 
 def _neighbours(context: ReduceContext, inliers: GroupInfo) -> list[SummaryRow]:
-    frame = read_stage(context.run_dir, "neighbours", ["distance"])
-    if frame is None:
-        return []
     rows = []
-    distances = _distances(succeeded(frame))
-    for outliers in context.with_role("outlier"):
-        if inliers.name in distances and outliers.name in distances:
-            result = marginal_auc(
-                distances[inliers.name],
-                distances[outliers.name],
-                context.seed_of("auc", "neighbours", outliers.name, inliers.name),
-                resamples=context.resamples,
-            )
-            rows.append(
-                summary_row(
-                    "outlier_auc_neighbours",
-                    result.interval,
-                    group=outliers.name,
-                    against=inliers.name,
+    for baseline, nearest in read_neighbours(context.run_dir):
+        distances = distances_by_group(nearest)
+        for outliers in context.with_role("outlier"):
+            if inliers.name in distances and outliers.name in distances:
+                result = marginal_auc(
+                    distances[inliers.name],
+                    distances[outliers.name],
+                    context.seed_of("auc", baseline.method, outliers.name, inliers.name),
+                    resamples=context.resamples,
                 )
-            )
+                rows.append(
+                    summary_row(
+                        f"outlier_auc_{baseline.method}",
+                        result.interval,
+                        group=outliers.name,
+                        against=inliers.name,
+                    )
+                )
     return rows
-
-
-def _distances(frame: pd.DataFrame) -> dict[str, np.ndarray]:
-    return {
-        str(name): rows.sort_values("image_id")["distance"].to_numpy(np.float64)
-        for name, rows in frame.groupby("group")
-    }

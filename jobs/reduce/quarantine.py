@@ -14,6 +14,7 @@ from .tables import read_stage
 _INCOMPLETE = {
     "likelihood": "incomplete_images_likelihood",
     "reconstruction": "incomplete_images_inversion",
+    "reconstruction_lpips": "incomplete_images_perceptual",
 }
 
 

@@ -24,12 +24,14 @@ def reduce_reconstruction(context: ReduceContext) -> list[SummaryRow]:
                 rows += _group_rows(context, generator, values, condition, errors)
         for reference in context.with_role("generated"):
             if reference.name in groups:
-                rows += _ratios(context, generator, groups, groups[reference.name])
+                rows += ratio_rows(
+                    context, generator, groups, groups[reference.name], "reconstruction_ratio"
+                )
     return rows
 
 
 def reconstruction_errors(values: GroupValues) -> dict[str | None, np.ndarray]:
-    """Mean squared errors by condition: own and, with every class, the nearest class's."""
+    """Errors of reconstruction by condition: own and, with every class, the nearest class's."""
     return {
         condition: values.over_classes(lambda rows: rows.min(axis=1))
         if condition == NEAREST_CLASS
@@ -100,12 +102,14 @@ def _group_rows(
     ]
 
 
-def _ratios(
+def ratio_rows(
     context: ReduceContext,
     generator: GeneratorInfo,
     groups: dict[str, GroupValues],
     reference: GroupValues,
+    metric: str,
 ) -> list[SummaryRow]:
+    """Each group's median error over that of the reference group, under each condition."""
     rows = []
     control = reconstruction_errors(reference)
     for values in groups.values():
@@ -118,7 +122,7 @@ def _ratios(
             seed = context.seed_of("ratio", generator.name, values.group.name, condition)
             rows.append(
                 summary_row(
-                    "reconstruction_ratio",
+                    metric,
                     two_sample_interval(
                         errors, against, median_ratio, seed, resamples=context.resamples
                     ),

@@ -12,6 +12,7 @@ from .estimator_gap import reduce_estimator_gap
 from .health import reduce_health
 from .likelihood import reduce_likelihood
 from .outliers import reduce_outliers
+from .perceptual import reduce_perceptual
 from .quarantine import reduce_quarantine
 from .ranking import reduce_ranking
 from .reconstruction import reduce_reconstruction
@@ -24,6 +25,7 @@ Reducer = Callable[[ReduceContext], list[SummaryRow]]
 
 REDUCERS: tuple[Reducer, ...] = (
     reduce_reconstruction,
+    reduce_perceptual,
     reduce_likelihood,
     reduce_density_bound,
     reduce_ranking,

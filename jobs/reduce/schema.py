@@ -79,6 +79,9 @@ METRICS: dict[str, Metric] = {
     "psnr_of_mean_mse": Metric("PSNR of the mean squared error's mean, dB", "higher"),
     "psnr_mean": Metric("mean over images of the PSNR, dB; at least psnr_of_mean_mse", "higher"),
     "reconstruction_ratio": Metric("median error over that of the generated images", "lower"),
+    "reconstruction_lpips_mean": Metric("LPIPS of the reconstruction, mean over images", "lower"),
+    "reconstruction_lpips_median": Metric("the same, median over images", "lower"),
+    "reconstruction_lpips_ratio": Metric("median LPIPS over that of the generated", "lower"),
     "log_likelihood_mean": Metric("mean ln p(x), nats, densities on [0, 1]", "higher"),
     "bits_per_dim": Metric("mean ln p(x) / (D ln 2) - 8, higher is better", "higher"),
     "bits_per_dim_bound": Metric(
@@ -93,18 +96,35 @@ METRICS: dict[str, Metric] = {
     "variance": Metric("observation variance sigma^2 on [0, 1]", "none"),
     "outlier_auc_likelihood": Metric("AUC of -ln p(x), outlier positive", "higher"),
     "outlier_auc_reconstruction": Metric("AUC of the inversion error, outlier positive", "higher"),
-    "outlier_auc_neighbours": Metric("AUC of the 1-NN distance, outlier positive", "higher"),
+    "outlier_auc_reconstruction_lpips": Metric(
+        "AUC of the reconstruction's LPIPS, outlier positive", "higher"
+    ),
+    "outlier_auc_neighbours": Metric(
+        "AUC of the 1-NN distance in pixels, outlier positive", "higher"
+    ),
+    "outlier_auc_neighbours_lpips": Metric(
+        "AUC of the 1-NN distance in LPIPS, outlier positive", "higher"
+    ),
     "accuracy_likelihood": Metric("accuracy of argmax_c ln p(x|c)", "higher"),
     "accuracy_reconstruction": Metric("accuracy of argmin_c of the inversion error", "higher"),
-    "accuracy_neighbours": Metric("accuracy of the nearest reference image's class", "higher"),
-    "accuracy_difference_likelihood": Metric(
-        "accuracy_likelihood - accuracy_neighbours on the same images", "higher"
+    "accuracy_reconstruction_lpips": Metric(
+        "accuracy of argmin_c of the reconstruction's LPIPS", "higher"
     ),
-    "accuracy_difference_reconstruction": Metric(
-        "accuracy_reconstruction - accuracy_neighbours on the same images", "higher"
+    "accuracy_neighbours": Metric(
+        "accuracy of the nearest reference image's class, in pixels", "higher"
     ),
+    "accuracy_neighbours_lpips": Metric("the same, nearest in LPIPS", "higher"),
+    **{
+        f"accuracy_difference_{method}": Metric(
+            f"accuracy_{method} - that of the 1-NN `against` names, on the same images", "higher"
+        )
+        for method in ("likelihood", "reconstruction", "reconstruction_lpips")
+    },
     "ties_likelihood": Metric("images with a tie between classes (lower class taken)", "none"),
     "ties_reconstruction": Metric("images with a tie between classes (lower class taken)", "none"),
+    "ties_reconstruction_lpips": Metric(
+        "images with a tie between classes (lower class taken)", "none"
+    ),
     "typicality_deviation": Metric(
         "mean ln p(x) minus the reference's typical mean, nats; nearer to 0 is better", "none"
     ),
@@ -157,6 +177,7 @@ METRICS: dict[str, Metric] = {
     "incomplete_images_inversion": Metric(
         "images that leave the comparison of classes because one failed", "lower"
     ),
+    "incomplete_images_perceptual": Metric("the same, of the perceptual stage", "lower"),
     **_SENSING,
     **{
         f"failed_rows_{stage}": Metric(f"rows of stage {stage} with status != ok", "lower")

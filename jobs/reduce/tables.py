@@ -18,6 +18,7 @@ _REPEATED_BY: dict[str, tuple[str, ...]] = {
     "convergence": ("estimator", "varied"),
     "sweep": ("estimator", "transitions"),
     "sensing": ("measurements",),
+    "neighbours": ("space", "block"),
 }
 
 
@@ -43,8 +44,9 @@ def read_stage(run_dir: Path, stage: str, columns: Sequence[str] = ()) -> pd.Dat
     """Key columns, ``status`` and ``columns`` of a stage, one row an item; None if it has none.
 
     A missing ``condition`` or ``label`` is -1; a column of lists holds arrays. ``convergence``,
-    ``sweep`` and ``sensing`` have several rows an item and bring the columns that tell them apart:
-    ``estimator`` with ``varied`` or ``transitions``, and ``measurements``.
+    ``sweep``, ``neighbours`` and ``sensing`` have several rows an item and bring the columns that
+    tell them apart: ``estimator`` with ``varied`` or ``transitions``, ``space`` with ``block``, and
+    ``measurements``.
 
     Raises:
         RunTableError: parts that do not belong, or an item that is there twice.

@@ -1,6 +1,7 @@
 """Does the generator classify as well as a nearest neighbour?"""
 
 from ..reduce.context import GeneratorInfo, GroupInfo, ReduceContext
+from ..reduce.neighbours import BASELINES, Baseline
 from ..reduce.schema import EVERY_CLASS
 from .summary import Estimate, Summary, number
 from .verdict import Answer, Finding, Verdict, decide, first_decides
@@ -16,6 +17,7 @@ def classifies_as_well(
         for method, manner in (
             ("likelihood", "its class densities"),
             ("reconstruction", "its class manifolds"),
+            ("reconstruction_lpips", "its class manifolds in LPIPS"),
         ):
             accuracy = summary.find(
                 f"accuracy_{method}",
@@ -41,6 +43,24 @@ def matches_neighbours(difference: Estimate) -> Answer:
     return "yes" if difference.low >= 0 else "no" if difference.high < 0 else "undecided"
 
 
+def baseline_comparisons(
+    summary: Summary, method: str, generator: str, group: str
+) -> list[tuple[Baseline, Estimate, Estimate]]:
+    """Each 1-NN baseline that there is, its accuracy, and the method's difference from it."""
+    found = []
+    for baseline in BASELINES.values():
+        accuracy = summary.find(f"accuracy_{baseline.method}", group=group)
+        difference = summary.find(
+            f"accuracy_difference_{method}",
+            generator=generator,
+            group=group,
+            against=baseline.words,
+        )
+        if accuracy is not None and difference is not None:
+            found.append((baseline, accuracy, difference))
+    return found
+
+
 def _accuracy_finding(
     summary: Summary,
     generator: GeneratorInfo,
@@ -49,13 +69,11 @@ def _accuracy_finding(
     manner: str,
     accuracy: Estimate,
 ) -> Finding:
+    """The pixel baseline decides where there is one; the sentence names every baseline."""
     chance = 1 / generator.num_classes
     words = f"By {manner} {accuracy.scaled(100).fixed(1)}% of {group.name} images are right"
-    difference = summary.find(
-        f"accuracy_difference_{method}", generator=generator.name, group=group.name
-    )
-    baseline = summary.find("accuracy_neighbours", group=group.name)
-    if difference is None or baseline is None:
+    compared = baseline_comparisons(summary, method, generator.name, group.name)
+    if not compared:
         side = decide(accuracy, chance)
         plain: Answer = "yes" if side == "above" else "no" if side == "below" else "undecided"
         sentence = f"{words} (chance {number(100 * chance)}%, N = {accuracy.n}; no 1-NN baseline)."
@@ -67,16 +85,21 @@ def _accuracy_finding(
             f"{number(100 * chance)}%",
             counted=f"N = {accuracy.n}",
         )
-    sentence = (
-        f"{words}, 1-NN in pixels has {baseline.scaled(100).fixed(1)}%: a difference of "
-        f"{difference.scaled(100).fixed(1)} points (chance {number(100 * chance)}%, "
-        f"N = {accuracy.n})."
+    against = "; ".join(
+        f"{baseline.words} has {theirs.scaled(100).fixed(1)}%: a difference of "
+        f"{difference.scaled(100).fixed(1)} points"
+        for baseline, theirs, difference in compared
+    )
+    sentence = f"{words}; {against} (chance {number(100 * chance)}%, N = {accuracy.n})."
+    measured = "; ".join(
+        f"{baseline.words} {number(100 * theirs.value, 3, 1)}%: "
+        f"{difference.scaled(100).fixed(1)} points"
+        for baseline, theirs, difference in compared
     )
     return Finding(
         f"{group.name} by {method}",
-        matches_neighbours(difference),
+        matches_neighbours(compared[0][2]),
         sentence,
-        measured=f"{group.name}: {accuracy.scaled(100).fixed(1)}% right, 1-NN "
-        f"{number(100 * baseline.value, 3, 1)}%: {difference.scaled(100).fixed(1)} points",
+        measured=f"{group.name}: {accuracy.scaled(100).fixed(1)}% right, {measured}",
         counted=f"N = {accuracy.n}",
     )

@@ -7,18 +7,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
 from ..reduce.context import GeneratorInfo, ReduceContext
-from ..reduce.schema import MARGINAL, NEAREST_CLASS, PER_CLASS_MEAN
 from ..reduce.tables import list_means, read_stage, succeeded
 from .figure import Figure, bare, draw, label
+from .methods import METHODS, any_variant
 from .summary import Estimate, Summary, number
 
 _WIDTH = 5.4
-_BASELINE = "1-NN in pixels"
-_METHODS = (
-    ("likelihood", "likelihood", (MARGINAL, PER_CLASS_MEAN), "#0072b2"),
-    ("reconstruction", "reconstruction", (NEAREST_CLASS, None, PER_CLASS_MEAN), "#d55e00"),
-    ("neighbours", _BASELINE, (None,), "#7a828c"),
-)
 
 
 def auc_figure(context: ReduceContext, generator: GeneratorInfo, summary: Summary) -> Figure | None:
@@ -27,16 +21,12 @@ def auc_figure(context: ReduceContext, generator: GeneratorInfo, summary: Summar
         return None
     entries: list[tuple[str, str, Estimate, str]] = []
     for group in context.with_role("outlier"):
-        for method, manner, conditions, colour in _METHODS:
-            found = summary.find(
-                f"outlier_auc_{method}",
-                generator=None if method == "neighbours" else generator.name,
-                group=group.name,
-                against=context.inliers.name,
-                conditions=conditions,
+        for method in METHODS:
+            found = method.outlier_auc(
+                summary, generator, group.name, context.inliers.name, any_variant(method)
             )
             if found is not None:
-                entries.append((group.name, manner, found, colour))
+                entries.append((group.name, method.words, found, method.colour))
     if not entries:
         return None
 
@@ -75,20 +65,13 @@ def accuracy_figure(
     """Accuracy of every classifier by group, in percent, as bars, with chance as a line."""
     entries: list[tuple[str, str, Estimate, str]] = []
     for group in context.groups:
-        mine = [
-            (group.name, manner, found.scaled(100), colour)
-            for method, manner, _, colour in _METHODS
-            if (
-                found := summary.find(
-                    f"accuracy_{method}",
-                    generator=None if method == "neighbours" else generator.name,
-                    group=group.name,
-                )
-            )
-            is not None
-        ]
-        if any(manner != _BASELINE for _, manner, _, _ in mine):
-            entries += mine
+        found = [(method, method.accuracy(summary, generator, group.name)) for method in METHODS]
+        if any(accuracy is not None for method, accuracy in found if not method.baseline):
+            entries += [
+                (group.name, method.words, accuracy.scaled(100), method.colour)
+                for method, accuracy in found
+                if accuracy is not None
+            ]
     if not entries:
         return None
     chance = 100 / generator.num_classes

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from ..reduce.context import GeneratorInfo, ReduceContext
 from ..reduce.schema import MARGINAL, OWN, PER_CLASS_MEAN
-from .classification_question import matches_neighbours
+from .classification_question import baseline_comparisons, matches_neighbours
 from .likeliest_question import EVERY_GROUP, GIVEN_GROUPS, find_lead
 from .outlier_questions import CHANCE
 from .summary import Summary
@@ -79,10 +79,10 @@ def _accuracies(context: ReduceContext, summary: Summary, generator: GeneratorIn
     words = {"yes": "at least 1-NN's", "no": "below 1-NN's", "undecided": "not decided"}
     found = {}
     for group in context.groups:
-        keys = {"generator": generator.name, "group": group.name}
-        accuracy = summary.find("accuracy_likelihood", **keys)
-        difference = summary.find("accuracy_difference_likelihood", **keys)
-        if accuracy is not None and difference is not None:
+        accuracy = summary.find("accuracy_likelihood", generator=generator.name, group=group.name)
+        compared = baseline_comparisons(summary, "likelihood", generator.name, group.name)
+        if accuracy is not None and compared:
+            _, _, difference = compared[0]
             found[f"accuracy on {group.name}, %"] = Conclusion(
                 accuracy.scaled(100).fixed(1), words[matches_neighbours(difference)]
             )

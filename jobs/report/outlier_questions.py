@@ -1,6 +1,7 @@
 """Is the manifold nearer to outliers than to the data, and are outliers denser?"""
 
 from ..reduce.context import GeneratorInfo, ReduceContext
+from ..reduce.neighbours import BASELINES
 from ..reduce.schema import DOUBLED, MARGINAL, NEAREST_CLASS, OWN, PER_CLASS_MEAN
 from .summary import Estimate, Summary, number
 from .verdict import SETTLED_NATS, Answer, Finding, Verdict, decide
@@ -25,6 +26,15 @@ def nearer_to_outliers(
             "undecided": f"It is open whether {outliers} or {inliers} images are nearer",
         }[decide(auc, CHANCE)]
         sentence = f"{relation}: {_auc_words(summary, auc, outliers, inliers)}."
+        perceptual = summary.find(
+            "outlier_auc_reconstruction_lpips",
+            generator=generator.name,
+            group=outliers,
+            against=inliers,
+            conditions=(auc.condition,),
+        )
+        if perceptual is not None:
+            sentence += f" By the LPIPS of these reconstructions it is {perceptual.fixed(3)}."
         findings.append(
             Finding(
                 outliers,
@@ -151,8 +161,14 @@ def _aucs(
 def _auc_words(summary: Summary, auc: Estimate, outliers: str, inliers: str) -> str:
     named = "" if auc.condition is None else f", {auc.condition}"
     words = f"AUC {auc.fixed(3)} (chance 0.5{named}, N = {auc.n} outliers)"
-    baseline = summary.find("outlier_auc_neighbours", group=outliers, against=inliers)
-    return words if baseline is None else f"{words}; 1-NN in pixels {baseline.fixed(3)}"
+    others = [
+        f"; {baseline.words} {found.fixed(3)}"
+        for baseline in BASELINES.values()
+        if (
+            found := summary.find(f"outlier_auc_{baseline.method}", group=outliers, against=inliers)
+        )
+    ]
+    return words + "".join(others)
 
 
 def _below_is_yes(auc: Estimate) -> Answer:

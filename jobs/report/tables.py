@@ -1,15 +1,19 @@
 """The report's tables: rows of text out of the summary."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from ...workers.schema import SCHEMAS, STATUS_OK
 from ..reduce.context import GeneratorInfo, ReduceContext
 from ..reduce.schema import MARGINAL, NEAREST_CLASS, OWN, PER_CLASS_MEAN
 from ..reduce.tables import read_stage
+from .methods import METHODS
 from .summary import MISSING, Estimate, Summary, number
 
 LISTED_FAILURES = 20
+
+# The first two cells of a row, and every method's estimate.
+Found = dict[tuple[str, str], list[Estimate | None]]
 
 
 @dataclass(frozen=True)
@@ -29,41 +33,32 @@ class Table:
 def outlier_table(
     context: ReduceContext, generator: GeneratorInfo, summary: Summary
 ) -> Table | None:
-    """AUC by likelihood, reconstruction and 1-NN for each outlier group."""
+    """AUC of every method that the run has, side by side, for each outlier group."""
     if context.inliers is None:
         return None
-    rows = []
-    variants: list[tuple[str, str | None, str | None]] = [
-        (f"{MARGINAL} / {NEAREST_CLASS}", MARGINAL, NEAREST_CLASS),
-        (PER_CLASS_MEAN, PER_CLASS_MEAN, PER_CLASS_MEAN),
-    ]
+    against = context.inliers.name
+    variants = [f"{MARGINAL} / {NEAREST_CLASS}", PER_CLASS_MEAN]
     if not generator.num_classes:
-        variants = [(MARGINAL, MARGINAL, None)]
+        variants = [MARGINAL]
+    found: Found = {}
     for group in context.with_role("outlier"):
-        against = context.inliers.name
-        keys = {"group": group.name, "against": against}
-        baseline = summary.find("outlier_auc_neighbours", **keys)
-        for label, density, distance in variants:
-            by_density = summary.find(
-                "outlier_auc_likelihood",
-                generator=generator.name,
-                conditions=(density,),
-                **keys,
-            )
-            by_distance = summary.find(
-                "outlier_auc_reconstruction",
-                generator=generator.name,
-                conditions=(distance,),
-                **keys,
-            )
-            if by_density is not None or by_distance is not None:
-                cells = [_share(by_density), _share(by_distance), _share(baseline)]
-                rows.append([group.name, label, *cells, _n(by_density or by_distance)])
+        for variant in variants:
+            found[group.name, variant] = [
+                method.outlier_auc(
+                    summary,
+                    generator,
+                    group.name,
+                    against,
+                    (PER_CLASS_MEAN,) if variant == PER_CLASS_MEAN else method.pooled,
+                )
+                for method in METHODS
+            ]
+    headers, rows = _side_by_side(found, _share)
     if not rows:
         return None
     return Table(
-        f"AUC against {context.inliers.name} images, the outlier positive; 0.5 is chance",
-        ["outliers", "scores", "likelihood", "reconstruction", "1-NN in pixels", "N"],
+        f"AUC against {against} images, the outlier positive; 0.5 is chance",
+        ["outliers", "scores", *headers, "N"],
         rows,
         key="auc",
     )
@@ -72,50 +67,80 @@ def outlier_table(
 def accuracy_table(
     context: ReduceContext, generator: GeneratorInfo, summary: Summary
 ) -> Table | None:
-    """Accuracy of the three classifiers, in percent, by group."""
-    rows = []
+    """Accuracy of every classifier that the run has, side by side, in percent, by group."""
+    found: Found = {}
     for group in context.groups:
         keys = {"generator": generator.name, "group": group.name}
-        by_density = summary.find("accuracy_likelihood", **keys)
-        by_distance = summary.find("accuracy_reconstruction", **keys)
-        ties = [summary.find(f"ties_{kind}", **keys) for kind in ("likelihood", "reconstruction")]
-        baseline = summary.find("accuracy_neighbours", group=group.name)
-        if by_density is None and by_distance is None:
-            continue
-        counted = sum(int(found.value) for found in ties if found is not None)
-        cells = [_percent(by_density), _percent(by_distance), _percent(baseline)]
-        rows.append([group.name, *cells, str(counted), _n(by_density or by_distance)])
+        ties = [summary.find(f"ties_{method.key}", **keys) for method in METHODS]
+        counted = sum(int(tie.value) for tie in ties if tie is not None)
+        found[group.name, str(counted)] = [
+            method.accuracy(summary, generator, group.name) for method in METHODS
+        ]
+    headers, rows = _side_by_side(found, _percent)
     if not rows:
         return None
     return Table(
         f"Images given their own class, %; chance is {number(100 / generator.num_classes)}",
-        ["group", "likelihood", "reconstruction", "1-NN in pixels", "ties", "N"],
+        ["group", "ties", *headers, "N"],
         rows,
         key="accuracy",
     )
 
 
+def _side_by_side(
+    found: Found, written: Callable[[Estimate | None], str]
+) -> tuple[list[str], list[list[str]]]:
+    """Headers of the methods that have a number, and the rows in which a generator's method has.
+
+    A row's N is that of the first of these.
+    """
+    mine = {
+        head: estimates
+        for head, estimates in found.items()
+        if any(
+            estimate is not None
+            for method, estimate in zip(METHODS, estimates, strict=True)
+            if not method.baseline
+        )
+    }
+    shown = [
+        column
+        for column in range(len(METHODS))
+        if any(estimates[column] is not None for estimates in mine.values())
+    ]
+    rows = []
+    for head, estimates in mine.items():
+        first = next(estimate for estimate in estimates if estimate is not None)
+        rows.append([*head, *[written(estimates[column]) for column in shown], _n(first)])
+    return [METHODS[column].words for column in shown], rows
+
+
 def reconstruction_table(
     context: ReduceContext, generator: GeneratorInfo, summary: Summary
 ) -> Table | None:
-    """Errors and PSNR of every group under its own condition."""
+    """Errors and PSNR of every group under its own condition; LPIPS where it was measured."""
+    metrics = {
+        "reconstruction_mse_median": "median MSE",
+        "reconstruction_ratio": "× generated",
+        "psnr_of_mean_mse": "PSNR of mean MSE, dB",
+        "psnr_mean": "mean PSNR, dB",
+    }
+    if summary.rows("reconstruction_lpips_"):
+        metrics |= {
+            "reconstruction_lpips_median": "median LPIPS",
+            "reconstruction_lpips_ratio": "× generated in LPIPS",
+        }
     rows = []
-    conditions = (OWN, None)
     for group in context.groups:
         keys = {"generator": generator.name, "group": group.name}
-        middle = summary.find("reconstruction_mse_median", **keys, conditions=conditions)
-        if middle is None:
-            continue
-        found = [
-            summary.find(metric, **keys, conditions=conditions)
-            for metric in ("reconstruction_ratio", "psnr_of_mean_mse", "psnr_mean")
-        ]
-        rows.append([group.name, middle.text(), *[text(value) for value in found], _n(middle)])
+        found = [summary.find(metric, **keys, conditions=(OWN, None)) for metric in metrics]
+        if found[0] is not None:
+            rows.append([group.name, *[text(value) for value in found], _n(found[0])])
     if not rows:
         return None
     return Table(
         "Reconstruction by inversion" + (", each image under its own class" * _classes(generator)),
-        ["group", "median MSE", "× generated", "PSNR of mean MSE, dB", "mean PSNR, dB", "N"],
+        ["group", *metrics.values(), "N"],
         rows,
         key="reconstruction",
     )

@@ -3,6 +3,7 @@
 from ...workers.shard import Item, Shard, chunk
 from ..stage_specs import InversionSpec
 from .images import generator_settings
+from .perceptual import backbone_settings
 from .stage import AuditContext, Estimate, PlanContext, Stage, conditions_of, pairs
 
 
@@ -25,9 +26,7 @@ def plan(context: PlanContext) -> list[Shard]:
             "distance": spec.distance,
         }
         if spec.distance == "lpips":
-            settings["perceptual_network"] = spec.perceptual.network
-            settings["perceptual_weights"] = spec.perceptual.weights
-            settings["perceptual_sha256"] = context.facts.backbone
+            settings |= backbone_settings(context)
         items = [
             Item(
                 generator=generator.name,

@@ -11,11 +11,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 from offmanifold.jobs.cli import app
 from offmanifold.workers.schema import KEY_COLUMNS, SCHEMAS
 from PIL import Image
-from torchvision.models import alexnet
 from typer.testing import CliRunner
 
 from .conftest import STAGES, small_spec, write_spec
@@ -383,31 +381,3 @@ def test_an_output_folder_that_cannot_be_made_is_explained(audit_folder: Path, c
     result = cli("run", audit_folder / "audit.yaml", "--out", "/proc/offmanifold")
     assert result.exit_code == 1
     assert "/proc/offmanifold" in result.stderr
-
-
-def lpips_spec(weights: str) -> dict[str, Any]:
-    spec = small_spec()
-    perceptual = {"network": "alex", "weights": weights}
-    inversion = {"iterations": 3, "restarts": 1, "candidates": 2}
-    spec["stages"] = {"inversion": {**inversion, "distance": "lpips", "perceptual": perceptual}}
-    spec["groups"] = [{**spec["groups"][0], "count": 2, "conditions": "own"}]
-    return spec
-
-
-def test_inversion_can_minimise_lpips(audit_folder: Path, cli: Cli) -> None:
-    torch.manual_seed(0)
-    torch.save(alexnet(weights=None).state_dict(), audit_folder / "alexnet.pth")
-    write_spec(audit_folder, lpips_spec("alexnet.pth"))
-    result = cli.run(audit_folder)
-    assert result.exit_code == 0, result.output
-    table = pd.read_parquet(audit_folder / "run" / "inversion")
-    assert (table.status == "ok").all()
-    assert (table.distance != table.mse).all()
-
-
-def test_missing_lpips_weights_stop_before_any_work(audit_folder: Path, cli: Cli) -> None:
-    write_spec(audit_folder, lpips_spec("nowhere.pth"))
-    result = cli.run(audit_folder)
-    assert result.exit_code == 2
-    assert "stages.inversion.perceptual.weights" in result.stderr
-    assert not (audit_folder / "run").exists()

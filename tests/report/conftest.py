@@ -190,7 +190,8 @@ def synthetic_run(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Syn
             ]
             if group != "simulated":
                 run.rows["images"] += images
-                run.rows["neighbours"] += [_neighbour_row(image, rng) for image in images]
+                for image in images:
+                    run.rows["neighbours"] += _neighbour_rows(image, rng)
             for position, image in enumerate(images):
                 own_class = position % CLASSES
                 centre = density + rng.normal(0, 6)
@@ -210,6 +211,8 @@ def synthetic_run(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Syn
                         run.rows["inversion"].append(
                             _inversion_row(key, error * (1 + worse / 20), rng)
                         )
+                        lpips = 3 * np.sqrt(run.rows["inversion"][-1]["mse"])
+                        run.rows["perceptual"].append({**key, "lpips": lpips})
                     if own and position < 10:
                         run.rows["convergence"] += _convergence_rows(guided, classical)
                         if group != "simulated":
@@ -223,6 +226,20 @@ def synthetic_run(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Syn
     return make
 
 
+def _neighbour_rows(image: dict[str, Any], rng: np.random.Generator) -> Rows:
+    """The nearest image lies in block 0 in pixels and, always of the right class, in 1 in LPIPS."""
+    nearest = _neighbour_row(image, rng)
+    label = image["label"]
+    farther = {"nearest_label": 0 if label is None else (label + 2) % CLASSES, "distance": 2.5}
+    perceptual = {"space": "lpips", "distance": nearest["distance"] / 4}
+    return [
+        {**nearest, "space": "pixels", "block": 0, "blocks": 2},
+        {**nearest, "space": "pixels", "block": 1, "blocks": 2, **farther},
+        {**nearest, "block": 0, "blocks": 2, **farther, "space": "lpips"},
+        {**nearest, "block": 1, "blocks": 2, **perceptual, "nearest_label": label or 0},
+    ]
+
+
 def _neighbour_row(image: dict[str, Any], rng: np.random.Generator) -> dict[str, Any]:
     label = image["label"]
     right = rng.random() < 0.9
@@ -231,6 +248,7 @@ def _neighbour_row(image: dict[str, Any], rng: np.random.Generator) -> dict[str,
     distance = rng.uniform(0.5, 1.0) + (0.6 if label is None else 0.0)
     return {
         **key,
+        "nearest_index": 0,
         "nearest_source": "train:0",
         "nearest_label": nearest,
         "distance": distance,

@@ -64,9 +64,8 @@ def test_it_redraws_the_reports_figures(synthetic_run: Callable[..., Any], analy
     assert len(densities.axes) == 6
     assert len(analysis.bands(own)) == 2
     places = [text.get_text() for text in auc.axes[0].get_yticklabels()]
-    assert places[:3] == [
-        f"natural_patches, {score}" for score in ("likelihood", "neighbours", "reconstruction")
-    ]
+    scores = ("neighbours", "neighbours_lpips", "reconstruction", "reconstruction_lpips")
+    assert places[:5] == [f"natural_patches, {score}" for score in ("likelihood", *scores)]
     assert all(isinstance(figure, Figure) for figure in drawn.values())
 
 

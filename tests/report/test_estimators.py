@@ -388,13 +388,14 @@ def test_an_auc_changes_with_its_side_of_one_half(
 def test_an_accuracy_is_held_against_the_neighbours(
     classical: tuple[float, ...], words: str
 ) -> None:
-    keys: dict[str, Any] = {"group": "test", "against": "1-NN"}
+    keys: dict[str, Any] = {"group": "test", "against": "1-NN in pixels"}
     table = summary_table(
         [
             by("guided", "accuracy_likelihood", 0.8, 0.7, 0.9, group="test"),
             by("classical", "accuracy_likelihood", 0.6, 0.5, 0.7, group="test"),
             by("guided", "accuracy_difference_likelihood", 0.1, 0.05, 0.2, **keys),
             by("classical", "accuracy_difference_likelihood", *classical, **keys),
+            summary_row("accuracy_neighbours", Interval(0.7, 0.6, 0.8, 64), group="test"),
         ]
     )
     (found,) = compared_findings(CONTEXT, Summary(table, "guided"), GENERATOR)

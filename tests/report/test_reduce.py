@@ -98,6 +98,48 @@ def test_reconstruction(run: Any) -> None:
     assert psnr["value"] < mean_psnr["value"]
 
 
+def test_reconstruction_in_lpips(run: Any) -> None:
+    summary = reduce_run(run.write()).to_pandas()
+    found = {
+        group: matrix(run.rows["perceptual"], group, "lpips")
+        for group in ("train", "test", "generated", "single_colour")
+    }
+    own = {group: m[np.arange(len(m)), np.arange(len(m)) % CLASSES] for group, m in found.items()}
+    middle = pick(summary, "reconstruction_lpips_median", group="train", condition="own")
+    assert middle["value"] == pytest.approx(np.median(own["train"]))
+    ratio = pick(
+        summary, "reconstruction_lpips_ratio", group="train", against="generated", condition="own"
+    )
+    assert ratio["value"] == pytest.approx(np.median(own["train"]) / np.median(own["generated"]))
+    inside, outside = found["test"].min(axis=1), found["single_colour"].min(axis=1)
+    truth = np.repeat([0, 1], [len(inside), len(outside)])
+    auc = pick(
+        summary,
+        "outlier_auc_reconstruction_lpips",
+        group="single_colour",
+        condition="nearest class",
+    )
+    assert auc["value"] == pytest.approx(roc_auc_score(truth, np.concatenate([inside, outside])))
+    accuracy = pick(summary, "accuracy_reconstruction_lpips", group="test")
+    labels = np.arange(len(found["test"])) % CLASSES
+    assert accuracy["value"] == np.mean(found["test"].argmin(axis=1) == labels)
+
+
+def test_an_image_that_a_block_failed_for_has_no_nearest_neighbour(run: Any) -> None:
+    failed = next(
+        row
+        for row in run.rows["neighbours"]
+        if row["group"] == "single_colour" and row["space"] == "pixels" and row["block"] == 1
+    )
+    kept = {key: failed[key] for key in ("generator", "group", "image_id", "label")}
+    failed.clear()
+    failed |= {**kept, "status": "failed", "error": "out of cheese"}
+    summary = reduce_run(run.write()).to_pandas()
+    keys = {"group": "single_colour", "against": "test"}
+    assert pick(summary, "outlier_auc_neighbours", **keys)["n"] == 39
+    assert pick(summary, "outlier_auc_neighbours_lpips", **keys)["n"] == 40
+
+
 def test_outlier_auc_of_the_marginal_and_per_class(run: Any) -> None:
     summary = reduce_run(run.write()).to_pandas()
     inside = matrix(run.rows["likelihood"], "test", "log_likelihood")
@@ -130,11 +172,13 @@ def test_classification_and_its_difference_from_the_neighbour(run: Any) -> None:
     neighbour = [
         row["nearest_label"] == row["label"]
         for row in run.rows["neighbours"]
-        if row["group"] == "test"
+        if row["group"] == "test" and row["space"] == "pixels" and row["block"] == 0
     ]
     assert pick(summary, "accuracy_neighbours", group="test")["value"] == np.mean(neighbour)
-    difference = pick(summary, "accuracy_difference_likelihood", group="test")
-    assert difference["value"] == pytest.approx(hits.mean() - np.mean(neighbour))
+    assert pick(summary, "accuracy_neighbours_lpips", group="test")["value"] == 1
+    for against, theirs in (("1-NN in pixels", np.mean(neighbour)), ("1-NN in LPIPS", 1.0)):
+        difference = pick(summary, "accuracy_difference_likelihood", group="test", against=against)
+        assert difference["value"] == pytest.approx(hits.mean() - theirs)
     assert pick(summary, "ties_likelihood", group="test")["value"] == 0
 
 

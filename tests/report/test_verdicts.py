@@ -239,7 +239,7 @@ def test_classifies(interval: tuple[float, ...], answer: str) -> None:
     found = verdict(
         "classifies",
         row("accuracy_likelihood", 0.7, 0.6, 0.8, group="test", condition="every class"),
-        row("accuracy_difference_likelihood", *interval, group="test", against="1-NN"),
+        row("accuracy_difference_likelihood", *interval, group="test", against="1-NN in pixels"),
         summary_row("accuracy_neighbours", Interval(0.9, 0.8, 0.95, 64), group="test"),
     )
     assert found.headline == answer

@@ -39,6 +39,42 @@ def test_agrees_with_scikit_learn_brute_force() -> None:
 
 
 @pytest.mark.usefixtures("small_blocks")
+@pytest.mark.parametrize("panel", [2, 4096])
+def test_among_many_ties_the_distance_is_brute_forces_and_the_index_the_lowest(
+    monkeypatch: pytest.MonkeyPatch, panel: int
+) -> None:
+    monkeypatch.setattr(neighbours, "_PANEL_COLUMNS", panel)
+    rng = np.random.default_rng(3)
+    references = rng.integers(0, 3, size=(400, 5)).astype(np.float32) / 2
+    queries = rng.integers(0, 3, size=(90, 5)).astype(np.float32) / 2
+    labels = rng.integers(-1, 3, size=400)
+    found = nearest(queries, references, labels, 3, no_exclusion(queries))
+    distance, _ = (
+        NearestNeighbors(n_neighbors=1, algorithm="brute").fit(references).kneighbors(queries)
+    )
+    np.testing.assert_allclose(found.distance, distance[:, 0], rtol=1e-6, atol=1e-6)
+    exact = np.stack([brute_force(query, references) for query in queries])
+    np.testing.assert_array_equal(found.index, exact.argmin(axis=1))
+    for c in range(3):
+        np.testing.assert_array_equal(found.class_distance[:, c], exact[:, labels == c].min(axis=1))
+
+
+@pytest.mark.usefixtures("small_blocks")
+@pytest.mark.parametrize("columns", [784, 9000])
+def test_near_duplicates_in_float32(columns: int) -> None:
+    # Steps of one rounding unit: far below what a float32 product can tell apart.
+    rng = np.random.default_rng(4)
+    base = rng.random(columns, dtype=np.float32)
+    steps = rng.permutation(np.arange(1, 31))
+    references = np.stack([base] * 30)
+    for row, step in enumerate(steps):
+        references[row, : 3 * step] = np.nextafter(references[row, : 3 * step], np.float32(2))
+    found = nearest(base[None], references, np.zeros(30, dtype=np.int64), 1, np.array([-1]))
+    assert found.index[0] == steps.argmin()
+    assert found.distance[0] == brute_force(base, references).min()
+
+
+@pytest.mark.usefixtures("small_blocks")
 def test_near_duplicates_are_ranked_exactly() -> None:
     # Differences of 1e-7 in images of norm 28 vanish in |q|^2 + |r|^2 - 2qr, not in the re-ranking.
     rng = np.random.default_rng(1)
