@@ -32,20 +32,22 @@ class GuidedSettings:
     """Settings of guided annealed importance sampling.
 
     ``transitions`` is T, the number of increments of the weight. ``step_size`` is in whitened
-    coordinates, where ten steps of 0.3 would be half an oscillation and leave the energy unmixed:
-    five are near a quarter. ``jitter`` is the relative half-width of the step sizes.
+    coordinates, where ten steps of 0.3 would be half an oscillation and leave the energy unmixed.
+    At a given cost, short transitions in number gained more than long ones, and small steps of
+    wide ``jitter`` (their relative half-width) more than large ones, where the posterior is not
+    Gaussian.
 
     With a ``tolerance`` in nats an image's transitions and restarts are doubled, at most
     ``doublings`` times, until the estimate changes by no more than it and the chains' own standard
     error is no larger.
     """
 
-    transitions: int = 40
+    transitions: int = 66
     chains: int = 4
-    leapfrog_steps: int = 5
-    sigmoid_radius: float = 1.0
-    step_size: float = 0.3
-    jitter: float = 0.3
+    leapfrog_steps: int = 3
+    sigmoid_radius: float = 2.5
+    step_size: float = 0.2
+    jitter: float = 0.6
     tolerance: float | None = None
     doublings: int = 3
     search: ModeSettings = field(default_factory=ModeSettings)

@@ -28,8 +28,8 @@ class ModeSettings:
     descends for ``iterations`` steps of Adam, its rate falling to 0 as a cosine. From the first
     restart to the last, s grows from 1 to ``widest`` and the first rate from ``learning_rate`` to
     ``fastest``: the model's own images want careful descents from the prior, while an outlier's
-    modes lie far out. The variance begins at ``heat`` times its value, which smooths the objective,
-    and falls to 1 as a power over the first 60% of the iterations. The
+    modes lie far out. The variance begins at a third of ``heat`` to ``heat`` times its value, which
+    smooths the objective, and falls to it as a power over the first 60% of the iterations. The
     best ``modes`` that are ``separation`` posterior standard deviations apart are kept and take
     ``polish`` damped Gauss-Newton steps. Derivatives take up to ``jacobian_bytes``.
     """
@@ -40,7 +40,7 @@ class ModeSettings:
     learning_rate: float = 0.1
     fastest: float = 0.4
     widest: float = 3.5
-    heat: float = 20.0
+    heat: float = 30.0
     modes: int = 8
     separation: float = 2.0
     polish: int = 2
@@ -271,12 +271,16 @@ def _best_distinct(
 
 
 def _descend(posterior: _Posterior, start: Tensor, settings: ModeSettings) -> Tensor:
-    ends = math.log(settings.learning_rate), math.log(settings.fastest)
-    rates = torch.linspace(*ends, start.shape[1]).exp().repeat(start.shape[0])
+    images, restarts = start.shape[:2]
+    rates = torch.logspace(
+        math.log10(settings.learning_rate), math.log10(settings.fastest), restarts
+    ).repeat(images)
+    log_heat = math.log(settings.heat) - math.log(3.0) * torch.linspace(1.0, 0.0, restarts)
+    log_heat = log_heat.to(start)
 
     def objective(rows: Tensor, progress: float) -> tuple[Tensor, Tensor]:
         misfit, prior = posterior.terms(rows.view_as(start))
-        heat = settings.heat ** max(0.0, 1 - progress / _HEATED_PART)
+        heat = torch.exp(log_heat * max(0.0, 1 - progress / _HEATED_PART))
         return (misfit / heat + prior).flatten(), (misfit + prior).flatten()
 
     rows, _ = descend(objective, start.flatten(0, 1), settings.iterations, rates)

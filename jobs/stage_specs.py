@@ -52,9 +52,9 @@ class GuidedSpec(SpecModel):
     """
 
     estimator: Literal["guided"] = "guided"
-    transitions: int = Field(default=200, ge=1)
+    transitions: int = Field(default=500, ge=1)
     chains: int = Field(default=4, ge=1)
-    leapfrog_steps: int = Field(default=5, ge=1)
+    leapfrog_steps: int = Field(default=3, ge=1)
     restarts: int = Field(default=24, ge=1)
     candidates: int = Field(default=64, ge=1)
     iterations: int = Field(default=450, ge=1)

@@ -27,7 +27,7 @@ from torch import Tensor
 
 COUNT = 8
 GUIDED = GuidedSettings(
-    transitions=200,
+    transitions=500,
     search=ModeSettings(restarts=24, candidates=64, iterations=450),
     proposal=ProposalSettings(inflation=3.0),
 )

@@ -23,7 +23,7 @@ from offmanifold.core.modes import ModeSettings
 from offmanifold.workers.generators import open_generator
 
 PRESET = GuidedSettings(
-    transitions=200,
+    transitions=500,
     search=ModeSettings(restarts=24, candidates=64, iterations=450),
     proposal=ProposalSettings(inflation=3.0),
 )
