@@ -44,7 +44,7 @@ def recommendations(
     """The smallest T whose gap is under the tolerance, by estimator, or what the gap was."""
     if context.sweep_tolerance is None:
         return []
-    tolerance = f"{context.sweep_tolerance:g}"
+    tolerance = f"{context.sweep_tolerance:g} nat{'s' * (context.sweep_tolerance != 1)}"
     sentences = []
     for group in context.with_role("simulated"):
         for estimator in _estimators(summary):
@@ -61,13 +61,13 @@ def recommendations(
             if enough:
                 words = (
                     f"Recommended for the {estimator} estimator: T = {at}, the smallest of "
-                    f"{listed} whose mean sandwich gap is under {tolerance} nats with its whole "
+                    f"{listed} whose mean sandwich gap is under {tolerance} with its whole "
                     f"interval: {text(gap)} nats on {best.n} {group.name} images."
                 )
             else:
                 words = (
                     f"No T of {listed} brings the mean sandwich gap of the {estimator} estimator "
-                    f"under {tolerance} nats with its whole interval: at T = {at} it is "
+                    f"under {tolerance} with its whole interval: at T = {at} it is "
                     f"{text(gap)} nats on {best.n} {group.name} images."
                 )
             sentences.append(words + _elsewhere(context, found, generator, at))
@@ -281,8 +281,12 @@ def _elsewhere(
 
 
 def _estimators(summary: Summary) -> list[str]:
-    names = [str(row["estimator"]) for row in summary.rows("sweep_log_likelihood")]
-    return list(dict.fromkeys(names))
+    """The swept estimators, the trusted one first."""
+    names = {str(row["estimator"]) for row in summary.rows("sweep_log_likelihood")}
+    known = [summary.estimator, *_LINES]
+    return sorted(
+        names, key=lambda name: (known.index(name) if name in known else len(known), name)
+    )
 
 
 def _transitions(summary: Summary, metric: str, generator: GeneratorInfo, group: str) -> list[int]:

@@ -98,10 +98,8 @@ def test_the_recommendation_names_the_smallest_number(
     summary = Summary(table, "guided")
     first, second = recommendations(context, summary, GENERATOR)
     by_name = {"guided": first, "classical": second}
-    if "guided" not in first:
-        by_name = {"guided": second, "classical": first}
     assert f"T = {guided}, the smallest of 50, 100, 200" in by_name["guided"]
-    assert f"under {tolerance:g} nats" in by_name["guided"]
+    assert f"under {tolerance:g} nat" in by_name["guided"]
     assert "No T of 50, 100, 200" in by_name["classical"]
     assert "at T = 200 it is 3.0" in by_name["classical"]
     if guided < 200:
