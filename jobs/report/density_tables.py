@@ -6,6 +6,7 @@ from ..reduce.context import GeneratorInfo, ReduceContext
 from ..reduce.schema import DOUBLED, MARGINAL, OWN
 from .summary import MISSING, Summary, number
 from .tables import Table, text
+from .typicality_question import TYPICAL_WORDS, is_typical
 
 
 def density_table(
@@ -54,6 +55,7 @@ def typicality_table(
                 conditions=shared,
             )
             atypical = summary.find("typicality_atypical", **keys, conditions=shared)
+            so = "not decided" if epsilon is None else TYPICAL_WORDS[is_typical(deviation, epsilon)]
             rows.append(
                 [
                     group.name,
@@ -62,6 +64,7 @@ def typicality_table(
                     deviation.text(),
                     MISSING if epsilon is None else f"±{number(epsilon.value)}",
                     MISSING if atypical is None else ("yes" if atypical.value else "no"),
+                    so,
                     str(deviation.n),
                 ]
             )
@@ -69,8 +72,8 @@ def typicality_table(
         return None
     return Table(
         f"Mean ln p of a group minus the typical mean, nats; bands for {context.typical_set_size} "
-        "images at a time, 95%",
-        ["group", "against", "density", "deviation", "typical band", "atypical", "N"],
+        "images at a time, 95%; a conclusion needs the whole interval inside or outside",
+        ["group", "against", "density", "deviation", "typical band", "mean outside", "so", "N"],
         rows,
         key="typicality",
     )

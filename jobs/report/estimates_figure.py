@@ -32,16 +32,13 @@ def auc_figure(context: ReduceContext, generator: GeneratorInfo, summary: Summar
 
     def paint(canvas: Canvas) -> None:
         axes = canvas.subplots()
-        for row, (_, _, found, colour) in enumerate(entries):
+        rows = _rows_under_groups(axes, entries)
+        for row, (_, _, found, colour) in zip(rows, entries, strict=True):
             axes.errorbar(found.value, row, xerr=whiskers(found), fmt="o", color=colour, ms=6)
             write_value(axes, row, found.fixed(3))
         axes.axvline(0.5, color="#8a8f98", lw=1, ls=(0, (4, 3)))
-        axes.set_yticks(
-            range(len(entries)), [f"{label(group)}, {manner}" for group, manner, _, _ in entries]
-        )
         axes.set_xlim(-0.02, 1.04)
         axes.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0", "", "0.5", "", "1"])
-        axes.invert_yaxis()
         axes.set_xlabel("AUC, outlier positive")
         bare(axes)
 
@@ -50,7 +47,7 @@ def auc_figure(context: ReduceContext, generator: GeneratorInfo, summary: Summar
     )
     return draw(
         _WIDTH,
-        0.8 + 0.3 * len(entries),
+        0.8 + 0.3 * _height_in_rows(entries),
         f"AUC of outlier detection: {words}. Chance is 0.5.",
         f"Can the score tell outliers from {context.inliers.name} images? 95% bootstrap intervals "
         "over images; left of the dashed line the ranking is upside down.",
@@ -78,18 +75,15 @@ def accuracy_figure(
 
     def paint(canvas: Canvas) -> None:
         axes = canvas.subplots()
-        for row, (_, _, found, colour) in enumerate(entries):
+        rows = _rows_under_groups(axes, entries)
+        for row, (_, _, found, colour) in zip(rows, entries, strict=True):
             axes.barh(row, found.value, height=0.62, color=colour, alpha=0.75)
             axes.errorbar(
                 found.value, row, xerr=whiskers(found), fmt="none", ecolor="#22262c", capsize=3
             )
             write_value(axes, row, found.fixed(1))
         axes.axvline(chance, color="#8a8f98", lw=1, ls=(0, (4, 3)))
-        axes.set_yticks(
-            range(len(entries)), [f"{label(group)}, {manner}" for group, manner, _, _ in entries]
-        )
         axes.set_xlim(0, 101)
-        axes.set_ylim(len(entries) - 0.5, -0.5)
         axes.set_xlabel("images given their own class, %")
         bare(axes)
 
@@ -98,7 +92,7 @@ def accuracy_figure(
     )
     return draw(
         _WIDTH,
-        0.8 + 0.32 * len(entries),
+        0.8 + 0.3 * _height_in_rows(entries),
         f"Accuracy of classification in percent: {words}. Chance is {number(chance)}.",
         "Share of images given their own class, with 95% intervals; the dashed line is chance. The "
         "nearest training image is the baseline that a generator should reach.",
@@ -145,6 +139,28 @@ def tuning_figure(context: ReduceContext, generator: GeneratorInfo) -> Figure | 
     )
 
 
+def _rows_under_groups(axes: Axes, entries: list[tuple[str, str, Estimate, str]]) -> list[int]:
+    """A row for every entry, named by its method, under a row with the name of its group."""
+    rows: list[int] = []
+    names: list[str] = []
+    groups: list[int] = []
+    for index, (group, manner, _, _) in enumerate(entries):
+        if index == 0 or group != entries[index - 1][0]:
+            groups.append(len(names))
+            names.append(label(group))
+        rows.append(len(names))
+        names.append(manner)
+    axes.set_yticks(range(len(names)), names)
+    for row in groups:
+        axes.get_yticklabels()[row].set_fontweight("bold")
+    axes.set_ylim(len(names) - 0.5, -0.5)
+    return rows
+
+
+def _height_in_rows(entries: list[tuple[str, str, Estimate, str]]) -> int:
+    return len(entries) + len({group for group, _, _, _ in entries})
+
+
 def whiskers(found: Estimate) -> list[list[float]] | None:
     """The interval as matplotlib's ``xerr``; None where there is none."""
     if math.isnan(found.low):
@@ -154,4 +170,4 @@ def whiskers(found: Estimate) -> list[list[float]] | None:
 
 def write_value(axes: Axes, row: float, text: str) -> None:
     """Writes a row's number at the right of the axes."""
-    axes.annotate(text, (1.02, row), xycoords=("axes fraction", "data"), va="center", fontsize=8.5)
+    axes.annotate(text, (1.02, row), xycoords=("axes fraction", "data"), va="center", fontsize=9.5)

@@ -9,7 +9,7 @@ from .classification_question import baseline_comparisons, matches_neighbours
 from .likeliest_question import EVERY_GROUP, GIVEN_GROUPS, find_lead
 from .outlier_questions import CHANCE
 from .summary import Summary
-from .typicality_question import is_typical
+from .typicality_question import TYPICAL_WORDS, is_typical
 from .verdict import decide
 
 
@@ -91,7 +91,6 @@ def _accuracies(context: ReduceContext, summary: Summary, generator: GeneratorIn
 
 def _typicality(context: ReduceContext, summary: Summary, generator: GeneratorInfo) -> Conclusions:
     """By the place of the deviation's interval in the typical band."""
-    words = {"yes": "typical", "no": "atypical", "undecided": "not decided"}
     found = {}
     for reference in context.references:
         for group in context.groups:
@@ -112,7 +111,7 @@ def _typicality(context: ReduceContext, summary: Summary, generator: GeneratorIn
             )
             if epsilon is not None:
                 found[f"deviation of {group.name} from {reference.name}, nats"] = Conclusion(
-                    deviation.text(), words[is_typical(deviation, epsilon)]
+                    deviation.text(), TYPICAL_WORDS[is_typical(deviation, epsilon)]
                 )
     return found
 

@@ -195,7 +195,7 @@ def _rows(
         axes.set_ylim(0, 1.12)
         axes.set_yticks([])
         axes.set_ylabel(
-            f"{label(name)}\n{counted}", rotation=0, ha="right", va="center", fontsize=8.5
+            f"{label(name)}\n{counted}", rotation=0, ha="right", va="center", fontsize=9.5
         )
         bare(axes)
     for axes in rows[:-1]:

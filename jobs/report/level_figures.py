@@ -41,7 +41,7 @@ def ranking_figure(
         axes.axvline(0, color="#8a8f98", lw=1, ls=(0, (4, 3)), zorder=0)
         _symlog(axes, _LINEAR_NATS)
         _dots(axes, behind, colours, texts)
-        axes.set_title(f"mean ln p, nats, {condition}", loc="right", fontsize=8.5)
+        axes.set_title(f"mean ln p, nats, {condition}", loc="right", fontsize=9.5)
         _ticks(axes, _LINEAR_NATS)
         axes.set_xlabel(f"nats behind {label(lead.leader)}")
 
@@ -135,7 +135,7 @@ def _ticks(axes: Axes, linear: float) -> None:
     low, high = axes.get_xlim()
     furthest = max(-low, high)
     # Every other decade, and none right beside the end of the linear part: they must be read.
-    first = math.floor(math.log10(3 * linear)) + 1
+    first = math.floor(math.log10(10 * linear)) + 1
     last = math.floor(math.log10(furthest)) if furthest > linear else first - 1
     decades = [10.0**power for power in range(last, first - 1, -2)]
     ticks = [linear, *decades]

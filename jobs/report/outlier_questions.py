@@ -7,7 +7,6 @@ from .summary import Estimate, Summary, number
 from .verdict import SETTLED_NATS, Answer, Finding, Verdict, decide
 
 CHANCE = 0.5
-_CHANCE = f"; chance is {CHANCE}"
 # The error that is left after doubling a setting may be several times the change that it made.
 REMAINING_ERROR_FACTOR = 10.0
 
@@ -40,7 +39,8 @@ def nearer_to_outliers(
                 outliers,
                 _below_is_yes(auc),
                 sentence,
-                measured=f"{outliers}: AUC of the reconstruction error {auc.fixed(3)}{_CHANCE}",
+                measured=f"{outliers}: AUC of the reconstruction error {auc.fixed(3)}; "
+                f"below {CHANCE} they are nearer",
                 counted=f"N = {auc.n}",
             )
         )
@@ -69,7 +69,7 @@ def denser_outliers(
                 outliers,
                 answer,
                 sentence + remark,
-                measured=f"{outliers}: AUC of −ln p {auc.fixed(3)}{_CHANCE}",
+                measured=f"{outliers}: AUC of −ln p {auc.fixed(3)}; below {CHANCE} they are denser",
                 counted=f"N = {auc.n}",
             )
         )

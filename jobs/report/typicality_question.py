@@ -21,6 +21,13 @@ def typical_data(
     return Verdict("typical", question, "yes", tuple(findings), "typicality") if findings else None
 
 
+TYPICAL_WORDS: dict[Answer, str] = {
+    "yes": "typical",
+    "no": "atypical",
+    "undecided": "not decided",
+}
+
+
 def is_typical(deviation: Estimate, epsilon: Estimate) -> Answer:
     """Whether a group's mean ln p lies in the typical band, with its whole interval."""
     if -epsilon.value < deviation.low and deviation.high < epsilon.value:
