@@ -112,7 +112,7 @@ class SweepSpec(SpecModel):
     """
 
     transitions: tuple[Annotated[int, Field(ge=2)], ...] = Field(
-        default=(50, 100, 200, 400), min_length=1, strict=False
+        default=(50, 100, 200, 500), min_length=1, strict=False
     )
     images_per_group: int = Field(default=8, ge=2)
     tolerance: float = Field(default=1.0, gt=0)
