@@ -275,8 +275,8 @@ def _descend(posterior: _Posterior, start: Tensor, settings: ModeSettings) -> Te
     rates = torch.logspace(
         math.log10(settings.learning_rate), math.log10(settings.fastest), restarts
     ).repeat(images)
-    log_heat = math.log(settings.heat) - math.log(3.0) * torch.linspace(1.0, 0.0, restarts)
-    log_heat = log_heat.to(start)
+    heats = math.log(max(settings.heat / 3, 1.0)), math.log(settings.heat)
+    log_heat = torch.linspace(*heats, restarts).to(start)
 
     def objective(rows: Tensor, progress: float) -> tuple[Tensor, Tensor]:
         misfit, prior = posterior.terms(rows.view_as(start))
