@@ -45,21 +45,14 @@ def correlation_interval(
     *,
     resamples: int = MINIMUM_RESAMPLES,
     confidence: float = 0.95,
-) -> Interval:
-    """Correlation of two scores with a percentile bootstrap over images.
+) -> Interval | None:
+    """Correlation of two scores with a percentile bootstrap over the images that have both.
 
-    All nan where one of the scores does not vary.
-
-    Raises:
-        ValueError: fewer than 10 images, or a score that is nan.
+    None with fewer than 10 such images, or where one of the scores does not vary.
     """
     columns = first[:, None], second[:, None]
     result = class_correlations(*columns, kind, seed, resamples=resamples, confidence=confidence)
-    if result is None:
-        raise ValueError(
-            f"{len(first)} images: a correlation needs {MINIMUM_IMAGES}, none of them nan"
-        )
-    return result.mean
+    return None if result is None else result.mean
 
 
 @dataclass(frozen=True)

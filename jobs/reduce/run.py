@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pyarrow as pa
 
+from .class_densities import reduce_class_densities
 from .classification import reduce_classification
 from .context import ReduceContext
 from .convergence import reduce_convergence
@@ -13,6 +14,7 @@ from .health import reduce_health
 from .likelihood import reduce_likelihood
 from .outliers import reduce_outliers
 from .perceptual import reduce_perceptual
+from .patches import reduce_patches
 from .quarantine import reduce_quarantine
 from .ranking import reduce_ranking
 from .reconstruction import reduce_reconstruction
@@ -20,6 +22,7 @@ from .schema import SummaryRow, summary_table
 from .sensing import reduce_sensing
 from .sweep import reduce_sweep
 from .typicality import reduce_typicality
+from .variation import reduce_variation
 
 Reducer = Callable[[ReduceContext], list[SummaryRow]]
 
@@ -32,6 +35,9 @@ REDUCERS: tuple[Reducer, ...] = (
     reduce_outliers,
     reduce_classification,
     reduce_typicality,
+    reduce_patches,
+    reduce_variation,
+    reduce_class_densities,
     reduce_health,
     reduce_convergence,
     reduce_sweep,

@@ -17,7 +17,10 @@ MARGINAL = "marginal"  # ln p(x) over equally likely classes, or of an unconditi
 OWN = "own"  # each image under its own class; outliers take the classes in turn
 PER_CLASS_MEAN = "per class mean"  # a statistic of each class, averaged over classes
 NEAREST_CLASS = "nearest class"  # the smallest reconstruction error over classes
-EVERY_CLASS = "every class"  # a choice among the classes
+EVERY_CLASS = "every class"  # a choice among the classes, or all pairs of them
+
+# A value of ``against``: the group together with every outlier group. No group can have its space.
+WITH_OUTLIERS = "with outliers"
 
 # What the convergence stage doubles; a value of the column ``against`` there.
 DOUBLED = ("transitions", "chains", "restarts")
@@ -171,6 +174,29 @@ METRICS: dict[str, Metric] = {
         "ln p(x) by `estimator` - by the one `against` names, nats, mean over images", "none"
     ),
     "estimator_gap_median": Metric("the same, median over images", "none"),
+    "patch_correlation_pearson": Metric(
+        "correlation of ln p(x) with that of the patch model; `against` with outliers pools them",
+        "none",
+    ),
+    "patch_correlation_spearman": Metric("the same of ranks", "none"),
+    "patch_top_overlap": Metric(
+        "share of the patch_top_size images of highest ln p(x) that are among the patch model's",
+        "none",
+    ),
+    "patch_top_size": Metric("how many: 20, or half of the images if that is fewer", "none"),
+    "patch_log_density_mean": Metric("mean ln p(x) under the patch model, nats", "none"),
+    "variation_correlation_pearson": Metric(
+        "correlation of ln p(x) with the local variation; `against` with outliers pools them",
+        "none",
+    ),
+    "variation_correlation_spearman": Metric("the same of ranks", "none"),
+    "local_variation_mean": Metric(
+        "mean over images of standard deviation / mean in their 8x8 patches", "none"
+    ),
+    "class_correlation_pearson": Metric(
+        "correlation of ln p(x|a) with ln p(x|b), mean over all pairs of classes", "lower"
+    ),
+    "class_correlation_spearman": Metric("the same of ranks", "lower"),
     "incomplete_images_likelihood": Metric(
         "images that leave the marginal because a class failed", "lower"
     ),
@@ -228,6 +254,11 @@ def summary_row(
         interval.high,
         interval.n,
     )
+
+
+def class_condition(index: int) -> str:
+    """The value of ``condition`` for a single class."""
+    return f"class {index}"
 
 
 def exact(value: float, n: int) -> Interval:

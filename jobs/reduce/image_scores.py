@@ -1,0 +1,99 @@
+"""Two scores of the same images, by group and pooled: what correlations are made of."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from .context import ReduceContext
+from .groups import GroupValues
+from .schema import WITH_OUTLIERS
+from .tables import RunTableError
+
+
+@dataclass(frozen=True)
+class PairedScores:
+    """Both scores of a group's images [images, classes], nan where one was not evaluated.
+
+    ``against`` says that the outlier groups are in it too; ``of_group`` names each image's group.
+    """
+
+    group: str
+    against: str | None
+    image_id: np.ndarray
+    of_group: np.ndarray
+    own_class: np.ndarray
+    first: np.ndarray
+    second: np.ndarray
+
+    @property
+    def own(self) -> "OwnScores":
+        """Both scores under each image's own class, of the images that have both."""
+        rows = np.arange(len(self.own_class))
+        first, second = self.first[rows, self.own_class], self.second[rows, self.own_class]
+        both = ~(np.isnan(first) | np.isnan(second))
+        return OwnScores(self.image_id[both], self.of_group[both], first[both], second[both])
+
+
+@dataclass(frozen=True)
+class OwnScores:
+    """One pair of scores an image."""
+
+    image_id: np.ndarray
+    of_group: np.ndarray
+    first: np.ndarray
+    second: np.ndarray
+
+
+def pair_scores(
+    first: Mapping[str, GroupValues], second: Mapping[str, GroupValues], names: tuple[str, str]
+) -> list[PairedScores]:
+    """Every group that has both scores.
+
+    Raises:
+        RunTableError: tables (``names``) that do not hold the same images under the same classes.
+    """
+    return [_pair(values, second[name], names) for name, values in first.items() if name in second]
+
+
+def with_outliers(context: ReduceContext, pairs: Sequence[PairedScores]) -> PairedScores | None:
+    """The images that outliers are held against, together with every outlier group."""
+    if context.inliers is None:
+        return None
+    by_group = {pair.group: pair for pair in pairs}
+    outliers = [
+        by_group[group.name] for group in context.with_role("outlier") if group.name in by_group
+    ]
+    inliers = by_group.get(context.inliers.name)
+    if inliers is None or not outliers:
+        return None
+    pooled = [inliers, *outliers]
+    return PairedScores(
+        group=inliers.group,
+        against=WITH_OUTLIERS,
+        image_id=np.concatenate([pair.image_id for pair in pooled]),
+        of_group=np.concatenate([pair.of_group for pair in pooled]),
+        own_class=np.concatenate([pair.own_class for pair in pooled]),
+        first=np.concatenate([pair.first for pair in pooled]),
+        second=np.concatenate([pair.second for pair in pooled]),
+    )
+
+
+def _pair(first: GroupValues, second: GroupValues, names: tuple[str, str]) -> PairedScores:
+    if not (
+        np.array_equal(first.image_id, second.image_id)
+        and np.array_equal(first.own_class, second.own_class)
+    ):
+        raise RunTableError(
+            f"{names[0]} and {names[1]} do not hold the same images of group {first.group.name}, "
+            "each under the same class: the run is not complete"
+        )
+    return PairedScores(
+        group=first.group.name,
+        against=None,
+        image_id=first.image_id,
+        of_group=np.full(len(first.image_id), first.group.name),
+        own_class=first.own_class,
+        first=first.by_class,
+        second=second.by_class,
+    )
