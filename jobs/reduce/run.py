@@ -13,8 +13,8 @@ from .estimator_gap import reduce_estimator_gap
 from .health import reduce_health
 from .likelihood import reduce_likelihood
 from .outliers import reduce_outliers
-from .perceptual import reduce_perceptual
 from .patches import reduce_patches
+from .perceptual import reduce_perceptual
 from .quarantine import reduce_quarantine
 from .ranking import reduce_ranking
 from .reconstruction import reduce_reconstruction

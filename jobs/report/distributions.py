@@ -39,10 +39,21 @@ def error_distributions(context: ReduceContext, generator: GeneratorInfo) -> Dis
 
 def density_distributions(context: ReduceContext, generator: GeneratorInfo) -> Distributions | None:
     """Ln p by group: the marginal where all groups have every class, else the own class's."""
-    frame = read_stage(context.run_dir, "likelihood", ["log_likelihood"])
+    return _densities(context, generator, "likelihood", "log_likelihood")
+
+
+def patch_distributions(context: ReduceContext, generator: GeneratorInfo) -> Distributions | None:
+    """Ln p of the patch model by group, under the same condition as the generator's."""
+    return _densities(context, generator, "patch_gmm", "log_density")
+
+
+def _densities(
+    context: ReduceContext, generator: GeneratorInfo, stage: str, column: str
+) -> Distributions | None:
+    frame = read_stage(context.run_dir, stage, [column])
     if frame is None:
         return None
-    groups = group_values(context, frame, "log_likelihood", generator)
+    groups = group_values(context, frame, column, generator)
     if not groups:
         return None
     condition = common_density(*groups.values())

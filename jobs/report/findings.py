@@ -4,10 +4,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..reduce.context import GeneratorInfo, ReduceContext
-from ..reduce.schema import MARGINAL, OWN, PER_CLASS_MEAN
+from ..reduce.schema import MARGINAL, OWN, PER_CLASS_MEAN, WITH_OUTLIERS
 from .classification_question import baseline_comparisons, matches_neighbours
 from .likeliest_question import EVERY_GROUP, GIVEN_GROUPS, find_lead
 from .outlier_questions import CHANCE
+from .patch_question import is_explained, patch_correlation
+from .patches import named
 from .summary import Summary
 from .typicality_question import TYPICAL_WORDS, is_typical
 from .verdict import decide
@@ -127,5 +129,26 @@ def _likeliest(context: ReduceContext, summary: Summary, generator: GeneratorInf
     return found
 
 
+def _patches(context: ReduceContext, summary: Summary, generator: GeneratorInfo) -> Conclusions:
+    """By whether the patch model accounts for more than half of the variance of ln p."""
+    if context.inliers is None:
+        return {}
+    words = {"yes": "above half", "no": "below half", "undecided": "not decided"}
+    found = {}
+    for against in (None, WITH_OUTLIERS):
+        correlation = patch_correlation(summary, generator, context.inliers.name, against)
+        if correlation is not None:
+            images = named(context.inliers.name, against)
+            name = f"variance explained by patches, correlation on {images}"
+            found[name] = Conclusion(correlation.fixed(2), words[is_explained(correlation)])
+    return found
+
+
 # A further finding that rests on densities is a function above and a line here.
-CONCLUDERS: tuple[Concluder, ...] = (_likeliest, _outliers, _accuracies, _typicality)
+CONCLUDERS: tuple[Concluder, ...] = (
+    _likeliest,
+    _outliers,
+    _accuracies,
+    _typicality,
+    _patches,
+)

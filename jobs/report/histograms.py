@@ -3,6 +3,7 @@
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
+from matplotlib.figure import FigureBase
 
 from ...core.statistics.bootstrap import Statistic
 from ...core.statistics.classification import mean
@@ -36,7 +37,7 @@ def error_histogram(context: ReduceContext, generator: GeneratorInfo) -> Figure 
     )
 
     def paint(canvas: Canvas) -> None:
-        rows = _rows(canvas, logs, colours, median)
+        rows = histogram_rows(canvas, logs, colours, median)
         low, high = rows[-1].get_xlim()
         ticks = np.arange(np.ceil(low), np.floor(high) + 1)
         if len(ticks) > 1:
@@ -120,7 +121,7 @@ def _density_figure(
     colours = group_colours(list(context.groups))
 
     def paint(canvas: Canvas) -> None:
-        rows = _rows(canvas, found.values, colours, mean, window)
+        rows = histogram_rows(canvas, found.values, colours, mean, window)
         for axes in rows:
             for name, low, high in bands:
                 axes.axvspan(low, high, color=colours[name], alpha=0.16, lw=0, zorder=0)
@@ -169,13 +170,17 @@ def _bands(
     return bands
 
 
-def _rows(
-    canvas: Canvas,
+def histogram_rows(
+    canvas: FigureBase,
     values: dict[str, np.ndarray],
     colours: dict[str, str],
     centre: Statistic,
     window: tuple[float, float] | None = None,
 ) -> list[Axes]:
+    """Draws a histogram a group, one below the other on a shared axis, with a line at the centre.
+
+    With a ``window`` only that part of the axis; images outside are counted in words.
+    """
     every = np.concatenate(list(values.values()))
     margin = 0.03 * (float(np.ptp(every)) or 1.0)
     low, high = window or (float(every.min()) - margin, float(every.max()) + margin)

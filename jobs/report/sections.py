@@ -3,12 +3,14 @@
 from collections.abc import Callable
 
 from ..reduce.context import GeneratorInfo
+from .class_densities import class_section
 from .density_tables import density_table, doubling_table, health_table, typicality_table
 from .estimates_figure import accuracy_figure, auc_figure, tuning_figure
 from .estimators import estimator_rules, estimator_sentences, findings_table, gap_table
 from .health import chain_sentences, convergence_warnings, sandwich_sentences
 from .histograms import density_histograms, error_histogram
 from .level_figures import ranking_figure, typicality_figures
+from .patches import patch_section
 from .pictures import reconstruction_pictures
 from .section import ReportContext, Section, present
 from .sensing import sensing_section
@@ -17,6 +19,7 @@ from .strips_figure import doubling_figures, gap_figure
 from .summary import Summary
 from .sweep import sweep_section
 from .tables import accuracy_table, outlier_table, reconstruction_table
+from .variation import variation_section
 
 Maker = Callable[[ReportContext, Summary, GeneratorInfo], Section]
 
@@ -184,6 +187,9 @@ MAKERS: tuple[Maker, ...] = (
     _outliers,
     _typicality,
     _classification,
+    class_section,
+    patch_section,
+    variation_section,
     sensing_section,
     standing_section,
     _estimators,

@@ -7,6 +7,7 @@ from .classification_question import classifies_as_well
 from .likeliest_question import likeliest_group
 from .manifold_question import on_manifold
 from .outlier_questions import denser_outliers, nearer_to_outliers
+from .patch_question import explained_by_patches
 from .sensing_question import restores_better
 from .summary import Summary
 from .typicality_question import typical_data
@@ -22,6 +23,7 @@ QUESTIONS: tuple[Question, ...] = (
     typical_data,
     classifies_as_well,
     restores_better,
+    explained_by_patches,
 )
 
 

@@ -69,8 +69,9 @@ def test_page_is_self_contained_and_complete(standard_page: str) -> None:
     assert "@import" not in html
     # Two histograms, five mosaics, the ranking, AUCs, accuracies, a typical band of each reference,
     # the curve and two mosaics of restored images, the gap between the estimators, the changes on
-    # doubling of each, the tuned step sizes.
-    assert len(page.images) == 19
+    # doubling of each, the tuned step sizes; the patch model's dots, histograms and top images, two
+    # mosaics of extremes, the local variation, the classes' matrix and dots.
+    assert len(page.images) == 27
     assert all(len(image["alt"]) > 20 for image in page.images)
     targets = {link[1:] for link in page.links if link.startswith("#")}
     assert targets <= set(page.identifiers)
@@ -157,7 +158,7 @@ def test_hostile_text_is_escaped(synthetic_run: Callable[..., Any]) -> None:
     page = Page(html)
     assert "script" not in page.tags
     assert all(link.startswith(("data:", "#")) for link in page.links)
-    assert len(page.images) == 19
+    assert len(page.images) == 27
     assert page.text.count('<script>alert("x")</script>') > 5
 
 

@@ -1,0 +1,63 @@
+"""Two scores of single images as dots, coloured by group."""
+
+import numpy as np
+from matplotlib.figure import Figure as Canvas
+
+from ..reduce.context import ReduceContext
+from .figure import Figure, draw, group_colours, label
+
+_WIDTH = 5.4
+_HEIGHT = 4.2
+_MOST_DOTS = 300
+
+Points = dict[str, tuple[np.ndarray, np.ndarray]]
+
+
+def scatter_figure(
+    context: ReduceContext,
+    points: Points,
+    axes_labels: tuple[str, str],
+    alt: str,
+    caption: str,
+    *,
+    key: str,
+) -> Figure:
+    """A dot an image, x and y by group; of large groups evenly spaced images in order of id."""
+    colours = group_colours(list(context.groups))
+    shown = {name: _thinned(pair) for name, pair in points.items()}
+    largest = max(len(x) for x, _ in points.values())
+    if largest > _MOST_DOTS:
+        caption += f" At most {_MOST_DOTS} images of a group are drawn."
+
+    def paint(canvas: Canvas) -> None:
+        axes = canvas.subplots()
+        for name, (x, y) in shown.items():
+            axes.scatter(x, y, s=13, color=colours[name], alpha=0.6, lw=0, label=label(name))
+        axes.set_xlabel(axes_labels[0])
+        axes.set_ylabel(axes_labels[1])
+        if len(shown) > 1:
+            canvas.legend(
+                loc="outside upper left", ncols=3, frameon=False, fontsize=8.5, handletextpad=0.2
+            )
+
+    return draw(_WIDTH, _HEIGHT, alt, caption, paint, key=key)
+
+
+def points_by_group(
+    context: ReduceContext, of_group: np.ndarray, x: np.ndarray, y: np.ndarray
+) -> Points:
+    """Dots of each group that has any, in the order of the spec."""
+    points = {}
+    for group in context.groups:
+        mine = of_group == group.name
+        if mine.any():
+            points[group.name] = (x[mine], y[mine])
+    return points
+
+
+def _thinned(pair: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    n = len(pair[0])
+    if n <= _MOST_DOTS:
+        return pair
+    kept = np.arange(_MOST_DOTS) * n // _MOST_DOTS
+    return pair[0][kept], pair[1][kept]
