@@ -19,7 +19,7 @@ _ROW_HEIGHT = 0.62
 # An error of exactly 0 has no logarithm; nothing that is measured in float32 is below this.
 _SMALLEST_ERROR = 1e-12
 # Groups whose range is a smaller part of the axis than this are shown again on their own.
-_SMALL_PART = 0.3
+SMALL_PART = 0.3
 
 
 def error_histogram(context: ReduceContext, generator: GeneratorInfo) -> Figure | None:
@@ -92,7 +92,7 @@ def density_histograms(
             "density",
         )
     ]
-    window = _inner_window(context, found)
+    window = inner_window(context, found)
     if window is not None:
         span = f"{number(window[0], 4)} to {number(window[1], 4)} nats"
         figures.append(
@@ -137,14 +137,14 @@ def _density_figure(
     )
 
 
-def _inner_window(context: ReduceContext, found: Distributions) -> tuple[float, float] | None:
-    """The range of all groups but the outliers, if it is a small part of the whole."""
+def inner_window(context: ReduceContext, found: Distributions) -> tuple[float, float] | None:
+    """The range of all groups but the outliers, if it is a small part of the whole, else None."""
     outliers = {group.name for group in context.with_role("outlier")}
     inner = [density for name, density in found.values.items() if name not in outliers]
     if not inner:
         return None
     inside, every = np.concatenate(inner), np.concatenate(list(found.values.values()))
-    if np.ptp(inside) == 0 or np.ptp(inside) > _SMALL_PART * np.ptp(every):
+    if np.ptp(inside) == 0 or np.ptp(inside) > SMALL_PART * np.ptp(every):
         return None
     margin = 0.05 * float(np.ptp(inside))
     return float(inside.min()) - margin, float(inside.max()) + margin

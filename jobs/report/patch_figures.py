@@ -6,24 +6,24 @@ from ...core.statistics.classification import mean
 from ...core.statistics.overlap import top_indices, top_size
 from ..reduce.context import GeneratorInfo, ReduceContext
 from ..reduce.tables import stage_dataset
-from .distributions import density_distributions, patch_distributions
+from .distributions import Distributions, density_distributions, patch_distributions
 from .figure import Figure, draw, group_colours, mosaic
-from .histograms import histogram_rows
+from .histograms import histogram_rows, inner_window
 from .image_pairs import patch_scores
 from .pictures import originals
-from .scatter import points_by_group, scatter_figure
+from .scatter import points_by_group, scatter_figures
 from .summary import number
 
 _WIDTH = 5.4
 _ROW_HEIGHT = 0.5
 
 
-def patch_scatter(context: ReduceContext, generator: GeneratorInfo) -> Figure | None:
+def patch_scatter(context: ReduceContext, generator: GeneratorInfo) -> list[Figure]:
     """Ln p by the patch model over ln p by the generator, of every image [HU Fig. 3]."""
     scores = patch_scores(context, generator)
     if scores is None:
-        return None
-    return scatter_figure(
+        return []
+    return scatter_figures(
         context,
         points_by_group(context, scores.of_group, scores.first, scores.second),
         ("ln p(x) of the generator, nats", "ln p(x) of the patches, nats"),
@@ -35,37 +35,58 @@ def patch_scatter(context: ReduceContext, generator: GeneratorInfo) -> Figure | 
     )
 
 
-def patch_histograms(context: ReduceContext, generator: GeneratorInfo) -> Figure | None:
-    """Histograms of ln p by group, the generator's above and the patch model's below."""
+def patch_histograms(context: ReduceContext, generator: GeneratorInfo) -> list[Figure]:
+    """Histograms of ln p by group, the generator's above and the patch model's below.
+
+    Where outliers stretch both axes, a second figure shows the other groups' own range.
+    """
     models = {
         "generator": density_distributions(context, generator),
         "patches": patch_distributions(context, generator),
     }
     found = {name: each for name, each in models.items() if each is not None}
     if len(found) < len(models):
-        return None
+        return []
+    figures = [_histograms(context, found, {}, "patch-histograms")]
+    windows = {name: inner_window(context, each) for name, each in found.items()}
+    narrow = {name: window for name, window in windows.items() if window is not None}
+    if narrow:
+        key = "patch-histograms-without-outliers"
+        figures.append(_histograms(context, found, narrow, key))
+    return figures
+
+
+def _histograms(
+    context: ReduceContext,
+    found: dict[str, Distributions],
+    windows: dict[str, tuple[float, float]],
+    key: str,
+) -> Figure:
     colours = group_colours(list(context.groups))
 
     def paint(canvas: Canvas) -> None:
         heights = [len(each.values) for each in found.values()]
         halves = canvas.subfigures(len(found), 1, squeeze=False, height_ratios=heights)[:, 0]
         for half, (name, each) in zip(halves, found.items(), strict=True):
-            rows = histogram_rows(half, each.values, colours, mean)
+            rows = histogram_rows(half, each.values, colours, mean, windows.get(name))
             rows[-1].set_xlabel(f"ln p(x) of the {name}, nats ({each.condition} density)")
 
-    words = "; ".join(
+    means = "; ".join(
         f"{name}: "
         + ", ".join(f"{group} {number(float(v.mean()), 4)}" for group, v in each.values.items())
         for name, each in found.items()
     )
+    part = " where the groups that are no outliers lie" if windows else ""
     return draw(
         _WIDTH,
         1.2 + _ROW_HEIGHT * sum(len(each.values) for each in found.values()),
-        f"Histograms of log density by group in both models. Means in nats, {words}.",
-        "The groups under the generator (above) and under the model of small patches (below); the "
-        "line is the mean. The same order of the groups in both is what the paper found.",
+        f"Histograms of log density by group in both models{part}. Means in nats, {means}.",
+        "The same, where the groups lie that are no outliers; images outside are counted."
+        if windows
+        else "The groups under the generator (above) and under the model of small patches (below); "
+        "the line is the mean. The same order of the groups in both is what the paper found.",
         paint,
-        key="patch-histograms",
+        key=key,
     )
 
 

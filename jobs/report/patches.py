@@ -39,8 +39,8 @@ def patch_section(context: ReportContext, summary: Summary, generator: Generator
             _rule(reduce, generator),
         ],
         [
-            *present(patch_scatter(reduce, generator)),
-            *present(patch_histograms(reduce, generator)),
+            *patch_scatter(reduce, generator),
+            *patch_histograms(reduce, generator),
             *present(top_pictures(reduce, generator)),
         ],
         [
@@ -216,7 +216,7 @@ def _overlap_table(
                     [
                         named(context.inliers.name, against),
                         estimator or MISSING,
-                        number(size.value),
+                        str(int(size.value)),
                         overlap.scaled(100).fixed(0),
                         number(100 * size.value / overlap.n, 2),
                         str(overlap.n),

@@ -5,6 +5,7 @@ from matplotlib.figure import Figure as Canvas
 
 from ..reduce.context import ReduceContext
 from .figure import Figure, draw, group_colours, label
+from .histograms import SMALL_PART
 
 _WIDTH = 5.4
 _HEIGHT = 4.2
@@ -41,6 +42,41 @@ def scatter_figure(
             )
 
     return draw(_WIDTH, _HEIGHT, alt, caption, paint, key=key)
+
+
+def scatter_figures(
+    context: ReduceContext,
+    points: Points,
+    axes_labels: tuple[str, str],
+    alt: str,
+    caption: str,
+    *,
+    key: str,
+) -> list[Figure]:
+    """The dots of every group, and of the others again where outliers stretch an axis for them."""
+    figures = [scatter_figure(context, points, axes_labels, alt, caption, key=key)]
+    outliers = {group.name for group in context.with_role("outlier")}
+    inner = {name: pair for name, pair in points.items() if name not in outliers}
+    if inner and len(inner) < len(points) and _shrinks(points, inner):
+        figures.append(
+            scatter_figure(
+                context,
+                inner,
+                axes_labels,
+                f"{alt} Without the outlier groups.",
+                "The same without the outlier groups.",
+                key=f"{key}-without-outliers",
+            )
+        )
+    return figures
+
+
+def _shrinks(points: Points, inner: Points) -> bool:
+    return any(
+        np.ptp(np.concatenate([pair[axis] for pair in inner.values()]))
+        < SMALL_PART * np.ptp(np.concatenate([pair[axis] for pair in points.values()]))
+        for axis in (0, 1)
+    )
 
 
 def points_by_group(

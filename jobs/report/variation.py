@@ -11,7 +11,7 @@ from .figure import Figure, mosaic
 from .image_pairs import variation_scores
 from .patches import named
 from .pictures import SHOWN, originals
-from .scatter import points_by_group, scatter_figure
+from .scatter import points_by_group, scatter_figures
 from .section import ReportContext, Section, present
 from .summary import MISSING, Summary, number
 from .tables import Table, text
@@ -29,7 +29,7 @@ def variation_section(
         else "Friedman and Weiss found that GANs prefer images with large flat areas and low "
         "contrast. Below are the images at both ends of the density."
     ]
-    if scatter is not None:
+    if scatter:
         words.append(
             "Local variation is the standard deviation over the mean of the pixels of an 8×8 "
             "patch, averaged over an image's patches (of each channel). A negative correlation "
@@ -39,7 +39,7 @@ def variation_section(
         "variation",
         "What makes an image dense?",
         words,
-        [*extreme_pictures(context.reduce, generator), *present(scatter)],
+        [*extreme_pictures(context.reduce, generator), *scatter],
         present(_variation_table(context.reduce, generator, summary)),
     )
 
@@ -90,12 +90,12 @@ def _extremes(
     )
 
 
-def variation_scatter(context: ReduceContext, generator: GeneratorInfo) -> Figure | None:
+def variation_scatter(context: ReduceContext, generator: GeneratorInfo) -> list[Figure]:
     """Ln p over local variation, of every image [IP Fig. 7, right]."""
     scores = variation_scores(context, generator)
     if scores is None:
-        return None
-    return scatter_figure(
+        return []
+    return scatter_figures(
         context,
         points_by_group(context, scores.of_group, scores.first, scores.second),
         ("local variation: standard deviation / mean", "ln p(x) of the generator, nats"),

@@ -71,7 +71,7 @@ def test_every_image_is_scored_under_its_classes_mixture(audit_folder: Path) -> 
     fits = pd.read_parquet(audit_folder / "run" / "patch_fit").set_index("condition")
     assert sorted(fits.index) == [0, 1]
     assert set(fits.patches) == {6}
-    assert set(fits.covariance_floor) == {1e-3}
+    assert set(fits.covariance_floor) == {0.01}
     pixels = pixels_of(audit_folder)
     stored = table[table.image_id.isin(pixels.keys())]
     assert len(stored) == 68
@@ -103,7 +103,7 @@ def test_changed_settings_change_what_they_touch_and_no_more(audit_folder: Path)
     before = {stage: set((folder / stage).iterdir()) for stage in ("images", "local_variation")}
     fits = set((folder / "patch_fit").iterdir())
     scores = set((folder / "patch_gmm").iterdir())
-    changed = ("--set", "stages.patch_gmm.covariance_floor=0.01", "--changed")
+    changed = ("--set", "stages.patch_gmm.covariance_floor=0.02", "--changed")
     assert run(audit_folder, *changed).exit_code == 0
     assert {stage: set((folder / stage).iterdir()) for stage in before} == before
     assert not fits & set((folder / "patch_fit").iterdir())
