@@ -79,27 +79,37 @@ def _matrix(found: _Classes) -> Figure:
     def paint(canvas: Canvas) -> None:
         axes = canvas.subplots()
         low = min(0.0, float(pairs.min()))
-        image = axes.imshow(found.matrix, cmap="viridis", vmin=low, vmax=1)
+        # Not an image, which would be a picture inside the drawing.
+        axes.pcolormesh(found.matrix, cmap="viridis", vmin=low, vmax=1)
+        axes.set_aspect("equal")
+        axes.invert_yaxis()
+        centres, names = np.arange(classes) + 0.5, [str(index) for index in range(classes)]
         if classes <= _NUMBERED_CLASSES:
             for (row, column), value in np.ndenumerate(found.matrix):
                 ink = "#ffffff" if value < (1 + low) / 2 else "#22262c"
                 axes.text(
-                    column, row, f"{value:.2f}", ha="center", va="center", fontsize=6.5, color=ink
+                    column + 0.5,
+                    row + 0.5,
+                    number(float(value), decimals=2),
+                    ha="center",
+                    va="center",
+                    fontsize=6.5,
+                    color=ink,
                 )
-            axes.set_xticks(range(classes))
-            axes.set_yticks(range(classes))
+            axes.set_xticks(centres, names)
+            axes.set_yticks(centres, names)
         axes.set_xlabel("class")
         axes.set_ylabel("class")
-        canvas.colorbar(image, ax=axes, shrink=0.8)
 
     name, n = found.values.group.name, int(found.values.complete.sum())
     return draw(
-        _SIDE + 1.0,
+        _SIDE,
         _SIDE,
         f"Matrix of correlations of ln p(x|a) with ln p(x|b) over {n} {name} images: from "
         f"{number(float(pairs.min()))} to {number(float(pairs.max()))}, mean "
         f"{number(float(pairs.mean()))}.",
-        f"Pearson correlation of the densities under two classes, over the same {n} {name} images.",
+        f"Pearson correlation of the densities under two classes, over the same {n} {name} images: "
+        "the brighter, the higher.",
         paint,
         key="class-matrix",
     )
