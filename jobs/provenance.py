@@ -28,7 +28,7 @@ def gather_provenance(spec: AuditSpec, facts: Facts) -> dict[str, Any]:
         "schema_versions": {stage: schema_version(stage) for stage in SCHEMAS},
         "seed": spec.seed,
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": sys.argv,
+        "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
         "python": platform.python_version(),
         "libraries": {name: metadata.version(name) for name in _LIBRARIES},
         "machine": {
