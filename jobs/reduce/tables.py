@@ -14,7 +14,7 @@ NO_CLASS = -1
 
 # An item is an image under a condition, and in these tables, what was done to it.
 _ITEM = ("generator", "condition", "image_id")
-_REPEATED_BY: dict[str, tuple[str, ...]] = {
+REPEATED_BY: dict[str, tuple[str, ...]] = {
     "convergence": ("estimator", "varied"),
     "sweep": ("estimator", "transitions"),
     "sensing": ("measurements",),
@@ -54,7 +54,7 @@ def read_stage(run_dir: Path, stage: str, columns: Sequence[str] = ()) -> pd.Dat
     dataset = stage_dataset(run_dir, stage)
     if dataset is None:
         return None
-    repeated_by = _REPEATED_BY.get(stage, ())
+    repeated_by = REPEATED_BY.get(stage, ())
     wanted = dict.fromkeys([*KEY_COLUMNS, "status", *repeated_by, *columns])
     table = dataset.to_table(columns=list(wanted))
     frame: pd.DataFrame = table.to_pandas()

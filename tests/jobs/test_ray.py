@@ -12,11 +12,9 @@ import pandas as pd
 import psutil
 import pytest
 import yaml
+from offmanifold.jobs.reduce.tables import REPEATED_BY
 
 from .conftest import STAGES, small_spec, write_spec
-
-# What tells the rows of an image and condition apart.
-ESTIMATE_KEYS = {"convergence": ["estimator", "varied"]}
 
 
 def command(run: str, *arguments: str) -> list[str]:
@@ -40,7 +38,7 @@ def under_ray(folder: Path, transitions: int = 10) -> None:
 def tables(run: Path) -> dict[str, pd.DataFrame]:
     return {
         stage: pd.read_parquet(run / stage)
-        .sort_values(["image_id", "condition", *ESTIMATE_KEYS.get(stage, [])])
+        .sort_values(["image_id", "condition", *REPEATED_BY.get(stage, ())])
         .reset_index(drop=True)
         for stage in STAGES
     }
@@ -50,7 +48,7 @@ def assert_same_tables(run: Path, reference: Path) -> None:
     """Every value equal, bit for bit: shards are computed in the same batches everywhere."""
     expected = tables(reference)
     for stage, table in tables(run).items():
-        keys = ["generator", "condition", "image_id", *ESTIMATE_KEYS.get(stage, [])]
+        keys = ["generator", "condition", "image_id", *REPEATED_BY.get(stage, ())]
         assert not table.duplicated(keys).any()
         pd.testing.assert_frame_equal(table, expected[stage], check_exact=True)
 
