@@ -1,6 +1,6 @@
 """Plans the ``inversion`` stage: every image, under its conditions, in every generator."""
 
-from ...workers.shard import Item, Shard, chunk
+from ...workers.shard import Shard, chunk
 from ..stage_specs import InversionSpec
 from .images import generator_settings
 from .perceptual import backbone_settings
@@ -28,15 +28,10 @@ def plan(context: PlanContext) -> list[Shard]:
         if spec.distance == "lpips":
             settings |= backbone_settings(context)
         items = [
-            Item(
-                generator=generator.name,
-                condition=condition,
-                group=group.name,
-                image_id=image.image_id,
-                label=image.label,
-                seed=context.seed("inversion", generator.name, condition, image.image_id),
-                image_part=image.part,
-                image_row=image.row,
+            image.item(
+                generator.name,
+                condition,
+                context.seed("inversion", generator.name, condition, image.image_id),
             )
             for group in context.spec.groups
             for position, image in enumerate(context.images_under(generator, group))

@@ -57,7 +57,8 @@ def image_item(
     context: PlanContext, generator: str | None, subject: Subject, condition: int | None
 ) -> Item:
     """The item of a subject's pixels under a condition, stored or simulated; it draws nothing."""
-    stored = subject.stored
+    if subject.stored is not None:
+        return subject.stored.item(generator, condition, seed=0)
     return Item(
         generator=generator,
         condition=condition,
@@ -65,11 +66,7 @@ def image_item(
         image_id=subject.image_id,
         label=subject.label,
         seed=0,
-        image_part=None if stored is None else stored.part,
-        image_row=None if stored is None else stored.row,
-        image_seed=None
-        if stored is not None
-        else context.seed("simulated", generator, subject.image_id),
+        image_seed=context.seed("simulated", generator, subject.image_id),
     )
 
 

@@ -3,7 +3,7 @@
 import math
 from typing import Any
 
-from ...workers.shard import Item, Shard, chunk
+from ...workers.shard import Shard, chunk
 from ..stage_specs import NeighboursSpec
 from .images import reference_settings
 from .perceptual import backbone_settings
@@ -23,19 +23,7 @@ def plan(context: PlanContext) -> list[Shard]:
     In this order a worker meets the block that it holds again.
     """
     spec = _settings(context)
-    items = [
-        Item(
-            generator=image.generator,
-            condition=None,
-            group=image.group,
-            image_id=image.image_id,
-            label=image.label,
-            seed=0,
-            image_part=image.part,
-            image_row=image.row,
-        )
-        for image in context.images
-    ]
+    items = [image.item(image.generator, None, seed=0) for image in context.images]
     compute = "offmanifold.workers.neighbours:compute"
     shards: list[Shard] = []
     for space in dict.fromkeys(spec.spaces):

@@ -1,8 +1,9 @@
 """Plans the ``perceptual`` stage: LPIPS of every reconstruction that the inversion stage found."""
 
+from dataclasses import replace
 from typing import Any
 
-from ...workers.shard import Item, Shard, chunk
+from ...workers.shard import Shard, chunk
 from ..stage_specs import ReconstructionSpec
 from .images import generator_settings
 from .stage import AuditContext, Estimate, PlanContext, Stage, conditions_of, pairs
@@ -34,20 +35,8 @@ def plan(context: PlanContext) -> list[Shard]:
                 for condition in conditions_of(generator, group, image.label, position):
                     key = (generator.name, condition, image.image_id)
                     part, row = context.inversions.get(key, (None, None))
-                    items.append(
-                        Item(
-                            generator=generator.name,
-                            condition=condition,
-                            group=group.name,
-                            image_id=image.image_id,
-                            label=image.label,
-                            seed=0,
-                            image_part=image.part,
-                            image_row=image.row,
-                            inversion_part=part,
-                            inversion_row=row,
-                        )
-                    )
+                    found = image.item(generator.name, condition, seed=0)
+                    items.append(replace(found, inversion_part=part, inversion_row=row))
         settings = {**generator_settings(generator), **backbone_settings(context)}
         compute = "offmanifold.workers.reconstruction:compute"
         shards += chunk("perceptual", compute, settings, items, _settings(context).shard_items)

@@ -56,16 +56,11 @@ def _items(context: PlanContext, spec: SensingSpec, generator: GeneratorFacts) -
         images = context.images_under(generator, group)
         for position in _sample(context, group, images, spec.images_per_group):
             image = images[position]
-            yield Item(
-                generator=generator.name,
-                condition=own_condition(generator, image.label, position),
-                group=group.name,
-                image_id=image.image_id,
-                label=image.label,
+            yield image.item(
+                generator.name,
+                own_condition(generator, image.label, position),
                 # Of the image alone: its noise is the same in every generator and at every m.
-                seed=context.seed("sensing", image.image_id),
-                image_part=image.part,
-                image_row=image.row,
+                context.seed("sensing", image.image_id),
             )
 
 

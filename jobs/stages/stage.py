@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 
 from ...workers.schema import STATUS_OK
-from ...workers.shard import Shard, item_seed
+from ...workers.shard import Item, Shard, item_seed
 from ..run_directory import RunDirectory
 from ..spec import AuditSpec, GroupSpec
 from ..validation import Facts, GeneratorFacts
@@ -27,6 +27,19 @@ class ImageRecord:
     label: int | None
     part: str
     row: int
+
+    def item(self, generator: str | None, condition: int | None, seed: int) -> Item:
+        """The image under a generator and a condition, as a row to compute."""
+        return Item(
+            generator=generator,
+            condition=condition,
+            group=self.group,
+            image_id=self.image_id,
+            label=self.label,
+            seed=seed,
+            image_part=self.part,
+            image_row=self.row,
+        )
 
 
 @dataclass(frozen=True)

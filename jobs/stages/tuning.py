@@ -1,6 +1,6 @@
 """Plans the ``tuning`` stage: pilot images on which step sizes are tuned, then frozen."""
 
-from ...workers.shard import Item, Shard
+from ...workers.shard import Shard
 from ..spec import AuditSpec
 from ..stage_specs import ClassicalSpec
 from ..validation import GeneratorFacts
@@ -39,15 +39,10 @@ def plan(context: PlanContext) -> list[Shard]:
             "sigmoid_radius": spec.sigmoid_radius,
         }
         items = tuple(
-            Item(
-                generator=generator.name,
-                condition=own_condition(generator, image.label, position),
-                group=image.group,
-                image_id=image.image_id,
-                label=image.label,
-                seed=context.seed("tuning", generator.name, image.image_id),
-                image_part=image.part,
-                image_row=image.row,
+            image.item(
+                generator.name,
+                own_condition(generator, image.label, position),
+                context.seed("tuning", generator.name, image.image_id),
             )
             for position, image in enumerate(_pilots(context, generator, spec.pilots))
         )
