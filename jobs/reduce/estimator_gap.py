@@ -8,9 +8,9 @@ from ...core.statistics.bootstrap import bootstrap_interval
 from ...core.statistics.classification import mean
 from .context import GeneratorInfo, ReduceContext
 from .densities import OTHER, TRUSTED, read_densities
-from .groups import GroupValues, group_values
+from .groups import GroupValues, group_values, own_density
 from .reconstruction import median
-from .schema import MARGINAL, OWN, SummaryRow, summary_row
+from .schema import SummaryRow, summary_row
 from .tables import RunTableError
 
 
@@ -75,7 +75,7 @@ def reduce_estimator_gap(context: ReduceContext) -> list[SummaryRow]:
                     metric,
                     bootstrap_interval(values, statistic, seed, resamples=context.resamples),
                     generator=generator.name,
-                    condition=OWN if generator.num_classes else MARGINAL,
+                    condition=own_density(generator),
                     group=group,
                     against=gaps.other,
                     estimator=gaps.estimator,

@@ -85,6 +85,11 @@ def density_conditions(values: GroupValues) -> list[str]:
     return [OWN, MARGINAL] if values.has_every_class else [OWN]
 
 
+def own_density(generator: GeneratorInfo) -> str:
+    """The density of an image under its own class; the marginal where there are no classes."""
+    return OWN if generator.num_classes else MARGINAL
+
+
 def common_density(*groups: GroupValues) -> str:
     """The density under which groups are compared: marginal if all have every class, else own."""
     return MARGINAL if all(values.has_every_class for values in groups) else OWN

@@ -44,6 +44,13 @@ class OwnScores:
     first: np.ndarray
     second: np.ndarray
 
+    def only(self, groups: list[str]) -> "OwnScores":
+        """The images of some groups."""
+        mine = np.isin(self.of_group, groups)
+        return OwnScores(
+            self.image_id[mine], self.of_group[mine], self.first[mine], self.second[mine]
+        )
+
 
 def pair_scores(
     first: Mapping[str, GroupValues], second: Mapping[str, GroupValues], names: tuple[str, str]

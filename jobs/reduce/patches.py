@@ -8,11 +8,9 @@ from ...core.statistics.correlation import KINDS, Kind, class_correlations, corr
 from ...core.statistics.overlap import top_overlap, top_size
 from .context import GeneratorInfo, ReduceContext
 from .densities import Densities, read_densities
-from .groups import group_values
+from .groups import group_values, own_density
 from .image_scores import PairedScores, pair_scores, with_outliers
 from .schema import (
-    MARGINAL,
-    OWN,
     PER_CLASS_MEAN,
     SummaryRow,
     class_condition,
@@ -74,15 +72,11 @@ def _means(
                     "patch_log_density_mean",
                     bootstrap_interval(own, mean, seed, resamples=context.resamples),
                     generator=generator.name,
-                    condition=_own_condition(generator),
+                    condition=own_density(generator),
                     group=values.group.name,
                 )
             )
     return rows
-
-
-def _own_condition(generator: GeneratorInfo) -> str:
-    return OWN if generator.num_classes else MARGINAL
 
 
 class _PairRows:
@@ -109,7 +103,7 @@ class _PairRows:
                 scores.first, scores.second, kind, self._seed(kind), resamples=self._resamples
             )
             if interval is not None:
-                rows.append(self._correlation(kind, interval, _own_condition(self._generator)))
+                rows.append(self._correlation(kind, interval, own_density(self._generator)))
         return rows
 
     def by_class(self) -> list[SummaryRow]:
@@ -143,8 +137,8 @@ class _PairRows:
             scores.first, scores.second, self._seed("top"), resamples=self._resamples
         )
         return [
-            self._row("patch_top_overlap", overlap, _own_condition(self._generator)),
-            self._row("patch_top_size", exact(top_size(n), n), _own_condition(self._generator)),
+            self._row("patch_top_overlap", overlap, own_density(self._generator)),
+            self._row("patch_top_size", exact(top_size(n), n), own_density(self._generator)),
         ]
 
     @property

@@ -1,5 +1,7 @@
 """Reconstruction: how near the generator's manifold comes to the images of each group."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from ...core.image_metrics import psnr
@@ -10,22 +12,37 @@ from .groups import GroupValues, group_values
 from .schema import NEAREST_CLASS, OWN, SummaryRow, summary_row
 from .tables import read_stage
 
+GroupRows = Callable[
+    [ReduceContext, GeneratorInfo, GroupValues, str | None, np.ndarray], list[SummaryRow]
+]
+
 
 def reduce_reconstruction(context: ReduceContext) -> list[SummaryRow]:
     """Errors and PSNR of every group, and each group's ratio to the generated images."""
-    frame = read_stage(context.run_dir, "inversion", ["mse"])
+    return reduce_errors(context, "inversion", "mse", _group_rows, "reconstruction_ratio")
+
+
+def reduce_errors(
+    context: ReduceContext, stage: str, column: str, group_rows: GroupRows, ratio_metric: str
+) -> list[SummaryRow]:
+    """``group_rows`` of every group's errors by condition, and its ratio to the generated images.
+
+    The errors are a ``column`` of ``stage``; none where the run does not have it.
+    """
+    frame = read_stage(context.run_dir, stage, [column])
     if frame is None:
         return []
     rows = []
     for generator in context.generators:
-        groups = group_values(context, frame, "mse", generator)
+        groups = group_values(context, frame, column, generator)
         for values in groups.values():
             for condition, errors in reconstruction_errors(values).items():
-                rows += _group_rows(context, generator, values, condition, errors)
+                if len(errors):
+                    rows += group_rows(context, generator, values, condition, errors)
         for reference in context.with_role("generated"):
             if reference.name in groups:
-                rows += ratio_rows(
-                    context, generator, groups, groups[reference.name], "reconstruction_ratio"
+                rows += _ratio_rows(
+                    context, generator, groups, groups[reference.name], ratio_metric
                 )
     return rows
 
@@ -80,8 +97,6 @@ def _group_rows(
     condition: str | None,
     errors: np.ndarray,
 ) -> list[SummaryRow]:
-    if len(errors) == 0:
-        return []
     seed = context.seed_of("reconstruction", generator.name, values.group.name, condition)
     average = bootstrap_interval(errors, mean, seed, resamples=context.resamples)
     middle = bootstrap_interval(errors, median, seed, resamples=context.resamples)
@@ -102,7 +117,7 @@ def _group_rows(
     ]
 
 
-def ratio_rows(
+def _ratio_rows(
     context: ReduceContext,
     generator: GeneratorInfo,
     groups: dict[str, GroupValues],

@@ -8,9 +8,9 @@ from ...core.statistics.classification import mean
 from ...core.statistics.correlation import KINDS, correlation_interval
 from .context import GeneratorInfo, ReduceContext
 from .densities import Densities, read_densities
-from .groups import GroupValues, group_values
+from .groups import GroupValues, group_values, own_density
 from .image_scores import PairedScores, pair_scores, with_outliers
-from .schema import MARGINAL, OWN, SummaryRow, summary_row
+from .schema import SummaryRow, summary_row
 from .tables import read_stage, succeeded
 
 
@@ -88,7 +88,7 @@ def _correlations(
                     f"variation_correlation_{kind}",
                     interval,
                     generator=generator.name,
-                    condition=OWN if generator.num_classes else MARGINAL,
+                    condition=own_density(generator),
                     group=pair.group,
                     against=pair.against,
                     estimator=estimator,
