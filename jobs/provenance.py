@@ -61,7 +61,10 @@ def _commit() -> str | None:
     root = Path(__file__).resolve().parent.parent
     if not (root / ".git").exists():
         return None
-    commands = (["git", "rev-parse", "HEAD"], ["git", "status", "--porcelain"])
+    commands = (
+        ["git", "rev-parse", "HEAD"],
+        ["git", "--no-optional-locks", "status", "--porcelain"],
+    )
     try:
         head, changes = (
             subprocess.run(
