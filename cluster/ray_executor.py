@@ -6,8 +6,7 @@ because only it can count attempts per shard: Ray restarts nothing and retries n
 
 import logging
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,6 @@ from ray.exceptions import (
     RayTaskError,
     WorkerCrashedError,
 )
-from ray.util.metrics import Counter
 
 from .executor import (
     AssembleStep,
@@ -33,6 +31,9 @@ from .executor import (
     WorkerDiedError,
     WorkerFactory,
 )
+from .idle_actors import IdleActors, Running
+from .metrics import ShardCounters
+from .ray_session import ClusterError
 from .resources import Resources
 
 logger = logging.getLogger(__name__)
@@ -62,15 +63,6 @@ class _WorkerProcess:
         return step.perform(self._worker)
 
 
-@dataclass
-class _Running:
-    """What one actor is doing: a step, or None while it starts."""
-
-    actor: Any
-    node_id: str
-    step: Step | AssembleStep | None
-
-
 class RayExecutor:
     """Runs tasks on Ray actors of the Ray that the calling process is connected to.
 
@@ -82,6 +74,8 @@ class RayExecutor:
         resources: what each worker gets, and how many workers; ``workers=None`` fills the cluster.
         max_attempts: how often a span of items may kill its worker before it is halved, or being
             a single item is given up.
+        idle_seconds: how long a worker may find nothing to do, at the end of a run, before it
+            ends and gives back what it holds; ``min_workers`` of them stay.
         import_paths: folders put ahead on the workers' ``sys.path``, for modules of the user's
             own. They must exist under the same path on every node.
     """
@@ -91,11 +85,13 @@ class RayExecutor:
         resources: Resources,
         max_attempts: int = 2,
         import_paths: Sequence[Path] = (),
+        idle_seconds: float = 60.0,
     ) -> None:
         self._resources = resources
         self._max_attempts = max_attempts
+        self._idle_seconds = idle_seconds
         self._import_paths = [str(path.resolve()) for path in import_paths]
-        self._warm: list[_Running] = []
+        self._warm: list[Running] = []
         self._warm_arguments: tuple[list[str], bytes] | None = None
 
     def run(
@@ -108,21 +104,27 @@ class RayExecutor:
 
         Raises:
             WorkerDiedError: worker processes die before they have any work.
-            ValueError: no node of the cluster is large enough for one worker.
+            ClusterError: no node of the cluster is large enough for one worker.
         """
         if not tasks:
             return
         workers = min(len(tasks), self._worker_count())
         schedule = Schedule(tasks, self._max_attempts)
-        counters = _Counters()
+        counters = ShardCounters()
 
         def count_and_report(report: Report) -> None:
             counters.add(report)
             on_report(report)
 
         arguments = self._start_arguments(factory)
-        warm = self._take_warm(workers, arguments)
-        pool = _Pool(schedule, workers, self._actor_class(), arguments, warm)
+        warm = self._take_warm(max(workers, self._resources.min_workers), arguments)
+        pool = _Pool(
+            schedule,
+            workers,
+            self._actor_class(),
+            arguments,
+            IdleActors(warm, self._resources.min_workers, self._idle_seconds),
+        )
         try:
             pool.drain(self._max_attempts, count_and_report)
         except BaseException:
@@ -134,9 +136,7 @@ class RayExecutor:
         """End the actors that the last run left idle, which hold their CPUs and GPUs."""
         self._take_warm(0, None)
 
-    def _take_warm(
-        self, wanted: int, arguments: tuple[list[str], bytes] | None
-    ) -> list["_Running"]:
+    def _take_warm(self, wanted: int, arguments: tuple[list[str], bytes] | None) -> list[Running]:
         """Those idle actors that are alive and started with ``arguments``; the others end."""
         warm, self._warm = self._warm, []
         alive = [running for running in warm if _is_alive(running)]
@@ -148,20 +148,22 @@ class RayExecutor:
 
     def _worker_count(self) -> int:
         nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-        fit = sum(self._resources.capacity(n.get("CPU", 0), n.get("GPU", 0)) for n in nodes)
-        if fit == 0:
-            raise ValueError(
-                f"a worker needs {self._resources.cpus_per_worker:g} CPUs and "
-                f"{self._resources.gpus_per_worker:g} GPUs, and no node of the cluster has them: "
-                + "; ".join(f"{n.get('CPU', 0):g} CPUs, {n.get('GPU', 0):g} GPUs" for n in nodes)
-                + ". Lower cpus_per_worker or gpus_per_worker, or add a larger node."
+        count = self._resources.worker_count(nodes)
+        if count == 0:
+            wanted = self._resources.per_worker
+            raise ClusterError(
+                f"a worker needs {_listed(wanted, wanted)}, and no node of the cluster has them: "
+                + "; ".join(_listed(wanted, node) for node in nodes)
+                + ". Ask for less in the spec's cluster section, or add a larger node."
             )
-        return fit if self._resources.workers is None else self._resources.workers
+        return count
 
     def _actor_class(self) -> Any:
         return ray.remote(
             num_cpus=self._resources.cpus_per_worker,
             num_gpus=self._resources.gpus_per_worker,
+            memory=self._resources.memory_per_worker,
+            resources=dict(self._resources.custom_per_worker),
             max_restarts=0,
             max_task_retries=0,
         )(_WorkerProcess)
@@ -179,13 +181,13 @@ class _Pool:
         workers: int,
         actor_class: Any,
         start_arguments: tuple[Any, ...],
-        idle: list[_Running],
+        idle: IdleActors,
     ) -> None:
         self._schedule = schedule
         self._workers = workers
         self._actor_class = actor_class
         self._start_arguments = start_arguments
-        self._running: dict[Any, _Running] = {}
+        self._running: dict[Any, Running] = {}
         self._idle = idle
         self._deaths_while_starting = 0
 
@@ -194,7 +196,8 @@ class _Pool:
         while self._schedule.unfinished:
             self._replace_dead()
             self._feed_idle()
-            ready, _ = ray.wait(list(self._running), num_returns=1)
+            timeout = self._idle.release(busy=len(self._running))
+            ready, _ = ray.wait(list(self._running), num_returns=1, timeout=timeout)
             for reference in ready:
                 running = self._running.pop(reference)
                 try:
@@ -209,32 +212,34 @@ class _Pool:
 
     def kill(self) -> None:
         """End every actor at once; what was published stays."""
-        for running in (*self._running.values(), *self._idle):
+        for running in (*self._running.values(), *self._idle.actors):
             ray.kill(running.actor)
 
-    def release_idle(self) -> list[_Running]:
+    def release_idle(self) -> list[Running]:
         """The idle actors, for the next run; those that are still starting end."""
         for running in self._running.values():
             ray.kill(running.actor)
-        return self._idle
+        return self._idle.actors
 
     def _replace_dead(self) -> None:
+        # Actors that are still waiting for a place must not make a cluster grow for nothing.
         wanted = min(self._workers, self._schedule.unfinished)
+        starting = [key for key, running in self._running.items() if running.step is None]
+        while starting and len(self._running) + len(self._idle) > wanted:
+            ray.kill(self._running.pop(starting.pop()).actor)
         while len(self._running) + len(self._idle) < wanted:
             actor = self._actor_class.remote()
             reference = actor.start.remote(*self._start_arguments)
-            self._running[reference] = _Running(actor, "", None)
+            self._running[reference] = Running(actor, "", None)
 
     def _feed_idle(self) -> None:
-        while self._idle and (step := self._schedule.next()) is not None:
+        while len(self._idle) and (step := self._schedule.next()) is not None:
             running = self._idle.pop()
             running.step = step
             reference = running.actor.perform.remote(cloudpickle.dumps(step))
             self._running[reference] = running
 
-    def _finished(
-        self, running: _Running, result: Any, on_report: Callable[[Report], None]
-    ) -> None:
+    def _finished(self, running: Running, result: Any, on_report: Callable[[Report], None]) -> None:
         if running.step is None:
             running.node_id = result
             self._deaths_while_starting = 0
@@ -243,9 +248,9 @@ class _Pool:
             if report is not None:
                 on_report(report)
         running.step = None
-        self._idle.append(running)
+        self._idle.add(running)
 
-    def _died(self, running: _Running, error: Exception, max_attempts: int) -> None:
+    def _died(self, running: Running, error: Exception, max_attempts: int) -> None:
         # Of an actor that is only out of reach: its work is given to another, so it has to end.
         ray.kill(running.actor)
         preempted = getattr(error, "preempted", False) or _node_is_gone(running.node_id)
@@ -266,28 +271,23 @@ class _Pool:
                 ) from error
 
 
-class _Counters:
-    """Ray metrics of a run, for whoever scrapes the cluster."""
-
-    def __init__(self) -> None:
-        self._rows = Counter("offmanifold_rows", "Rows of finished shards.")
-        self._failed = Counter("offmanifold_failed_rows", "Rows whose item failed.")
-
-    def add(self, report: Report) -> None:
-        """Count a finished shard, unless another run's writer was first."""
-        if report.published and report.rows:
-            self._rows.inc(report.rows)
-        if report.published and report.failed:
-            self._failed.inc(report.failed)
-
-
-def _is_alive(running: _Running) -> bool:
+def _is_alive(running: Running) -> bool:
     """Whether an idle actor answers; one that died meanwhile must not cost a shard an attempt."""
     try:
         ray.get(running.actor.__ray_ready__.remote(), timeout=_ANSWER_SECONDS)
     except (*_DEATHS, GetTimeoutError):
         return False
     return True
+
+
+def _listed(wanted: Iterable[str], amounts: Mapping[str, float]) -> str:
+    """Amounts of resources in words, such as ``4 CPU, 0.5 GPU, 8 GiB memory``."""
+    return ", ".join(
+        f"{amounts.get(name, 0) / 2**30:.3g} GiB memory"
+        if name == "memory"
+        else f"{amounts.get(name, 0):g} {name}"
+        for name in wanted
+    )
 
 
 def _node_is_gone(node_id: str) -> bool:

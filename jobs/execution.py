@@ -27,7 +27,17 @@ def open_executor(cluster: ClusterSpec, import_paths: Sequence[Path]) -> Iterato
     from ..cluster.ray_executor import RayExecutor
     from ..cluster.ray_session import ray_session
 
-    resources = Resources(cluster.workers, cluster.cpus_per_worker, cluster.gpus_per_worker)
+    resources = Resources(
+        workers=cluster.workers,
+        cpus_per_worker=cluster.cpus_per_worker,
+        gpus_per_worker=cluster.gpus_per_worker,
+        memory_per_worker=cluster.memory_per_worker,
+        custom_per_worker=cluster.resources_per_worker,
+        min_workers=cluster.min_workers,
+        max_workers=cluster.max_workers,
+        # A Ray on this machine alone never grows.
+        autoscaling=cluster.address is not None and cluster.max_workers is not None,
+    )
     with (
         ray_session(cluster.address, resources),
         closing(RayExecutor(resources, import_paths=import_paths)) as executor,

@@ -7,7 +7,7 @@ checked by :mod:`offmanifold.jobs.validation`, before any work.
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import ByteSize, Field, model_validator
 
 from .stage_specs import SpecModel, StagesSpec
 
@@ -86,13 +86,43 @@ class StatisticsSpec(SpecModel):
 
 
 class ClusterSpec(SpecModel):
-    """Where the shards run. Never part of a shard's identity."""
+    """Where the shards run. Never part of a shard's identity.
+
+    ``workers`` is a fixed number; without it the workers fill the cluster. On a joined cluster
+    that autoscales, ``max_workers`` are asked for, whatever its present size, and ``min_workers``
+    stay while a stage has nothing for them to do. ``memory_per_worker`` is bytes, or a size such
+    as ``8GiB``; ``resources_per_worker`` names resources that nodes were started with.
+    """
 
     executor: Literal["ray", "serial"] = "ray"
     address: str | None = None
     workers: int | None = Field(default=None, ge=1)
+    min_workers: int = Field(default=0, ge=0)
+    max_workers: int | None = Field(default=None, ge=1)
     cpus_per_worker: float = Field(default=1, gt=0)
     gpus_per_worker: float = Field(default=0, ge=0)
+    memory_per_worker: ByteSize = ByteSize(0)
+    resources_per_worker: dict[str, Annotated[float, Field(gt=0)]] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _one_way_to_count(self) -> Self:
+        if self.workers is not None and self.max_workers is not None:
+            raise ValueError("give workers, a fixed number, or max_workers, not both")
+        most = self.workers if self.max_workers is None else self.max_workers
+        if most is not None and self.min_workers > most:
+            raise ValueError(f"min_workers is {self.min_workers}, more than the {most} allowed")
+        if self.gpus_per_worker > 1 and not self.gpus_per_worker.is_integer():
+            raise ValueError(
+                f"gpus_per_worker: a fraction of one device or whole devices, found "
+                f"{self.gpus_per_worker:g}"
+            )
+        known = {"CPU", "GPU", "memory", "object_store_memory"} & self.resources_per_worker.keys()
+        if known:
+            raise ValueError(
+                f"resources_per_worker: {', '.join(sorted(known))} has a key of its own; here "
+                "stand the resources that nodes were given names for"
+            )
+        return self
 
 
 class AuditSpec(SpecModel):

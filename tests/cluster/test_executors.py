@@ -10,6 +10,7 @@ import pytest
 import ray
 from offmanifold.cluster.executor import WorkerDiedError
 from offmanifold.cluster.ray_executor import RayExecutor
+from offmanifold.cluster.ray_session import ClusterError
 from offmanifold.cluster.resources import Resources
 from offmanifold.cluster.serial_executor import SerialExecutor
 from offmanifold.cluster.storage import LocalStorage, StorageError
@@ -163,8 +164,39 @@ class TestRay:
 
     def test_a_worker_that_no_node_can_hold_is_an_error(self, storage):
         executor = RayExecutor(Resources(gpus_per_worker=64), import_paths=[HERE])
-        with pytest.raises(ValueError, match="64 GPUs, and no node of the cluster has them"):
+        with pytest.raises(
+            ClusterError, match="64 GPU, and no node of the cluster has them: 2 CPU"
+        ):
             run(executor, storage, three_tasks())
+
+    @pytest.mark.parametrize("keep", [0, 2])
+    def test_an_idle_worker_ends_while_the_last_shard_runs(self, storage, keep):
+        from shards import Factory, task
+
+        alive = []
+
+        def count(_report):
+            names = storage.list_names("workers")
+            alive.append(sum(Path(f"/proc/{name}").exists() for name in names))
+
+        executor = RayExecutor(
+            Resources(workers=2, min_workers=keep), import_paths=[HERE], idle_seconds=0.2
+        )
+        both = [task("a", 0, 1, seconds=1), task("b", 1, 1, seconds=1)]
+        executor.run(both, Factory(storage.root), count)
+        assert len(storage.list_names("workers")) == 2
+        executor.run([task("c", 2, 1), task("d", 3, 1, seconds=1)], Factory(storage.root), count)
+        executor.close()
+        assert alive[-1] == max(keep, 1)
+
+    def test_a_worker_without_a_place_does_not_hold_the_run_up(self, storage):
+        from shards import rows_of
+
+        resources = Resources(max_workers=3, autoscaling=True)
+        executor = RayExecutor(resources, import_paths=[HERE])
+        run(executor, storage, three_tasks())
+        assert sorted(rows_of(storage)) == list(range(8))
+        assert len(storage.list_names("workers")) <= 2
 
     def test_an_interrupt_ends_the_run_within_seconds(self, storage):
         from shards import task

@@ -16,10 +16,42 @@ from offmanifold.cluster.resources import Resources, available_cpus
     ],
 )
 def test_capacity(resources, cpus, gpus, fit):
-    assert resources.capacity(cpus, gpus) == fit
+    assert resources.capacity({"CPU": cpus, "GPU": gpus}) == fit
 
 
-@pytest.mark.parametrize("bad", [{"workers": 0}, {"cpus_per_worker": 0}, {"gpus_per_worker": -1}])
+def test_memory_and_custom_resources_limit_a_node_too():
+    resources = Resources(memory_per_worker=4 * 2**30, custom_per_worker={"a100": 0.5})
+    node = {"CPU": 16, "memory": 34 * 2**30, "a100": 2}
+    assert resources.capacity(node) == 4
+    assert resources.capacity(node | {"memory": 9 * 2**30}) == 2
+    assert resources.capacity({"CPU": 16, "memory": 34 * 2**30}) == 0
+
+
+@pytest.mark.parametrize(
+    ("settings", "count"),
+    [
+        ({}, 6),
+        ({"workers": 3}, 3),
+        ({"max_workers": 4}, 4),
+        ({"max_workers": 100}, 6),
+        ({"max_workers": 100, "autoscaling": True}, 100),
+        ({"gpus_per_worker": 1}, 0),
+        ({"gpus_per_worker": 1, "max_workers": 8, "autoscaling": True}, 8),
+    ],
+)
+def test_how_many_workers_a_cluster_is_asked_for(settings, count):
+    assert Resources(**settings).worker_count([{"CPU": 2}, {"CPU": 4}]) == count
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"workers": 0},
+        {"cpus_per_worker": 0},
+        {"gpus_per_worker": -1},
+        {"max_workers": 2, "min_workers": 3},
+    ],
+)
 def test_impossible_resources_are_refused(bad):
     with pytest.raises(ValueError, match=next(iter(bad))):
         Resources(**bad)

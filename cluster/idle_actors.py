@@ -1,0 +1,56 @@
+"""The actors of a run that wait for work, and when they have waited for too long."""
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import ray
+
+from .executor import AssembleStep, Step
+
+
+@dataclass
+class Running:
+    """What one actor is doing: a step, or None while it starts."""
+
+    actor: Any
+    node_id: str
+    step: Step | AssembleStep | None
+
+
+class IdleActors:
+    """The actors with nothing to do, and how long they may stay that way.
+
+    On a cluster that shrinks, the last shards of a stage must not hold all its nodes.
+    """
+
+    def __init__(self, actors: list[Running], keep: int, seconds: float) -> None:
+        self._since = [(time.monotonic(), running) for running in actors]
+        self._keep = keep
+        self._seconds = seconds
+
+    def __len__(self) -> int:
+        return len(self._since)
+
+    @property
+    def actors(self) -> list[Running]:
+        """All of them, longest idle first."""
+        return [running for _, running in self._since]
+
+    def add(self, running: Running) -> None:
+        """An actor that has just finished."""
+        self._since.append((time.monotonic(), running))
+
+    def pop(self) -> Running:
+        """The actor that was busy last."""
+        return self._since.pop()[1]
+
+    def release(self, busy: int) -> float | None:
+        """End those idle for too long; the seconds until the next one is, None if none will be."""
+        while self._since and busy + len(self._since) > self._keep:
+            since, running = self._since[0]
+            if (left := since + self._seconds - time.monotonic()) > 0:
+                return left
+            ray.kill(running.actor)
+            del self._since[0]
+        return None
