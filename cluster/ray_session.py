@@ -4,6 +4,7 @@ import logging
 import math
 import os
 import secrets
+import stat
 import subprocess
 import sys
 import tempfile
@@ -18,6 +19,8 @@ from ray._private.authentication.authentication_token_setup import (
 )
 
 from .resources import Resources, available_cpus
+
+logger = logging.getLogger(__name__)
 
 # Only ids, paths and counts travel through Ray, so its shared memory can stay small.
 _OBJECT_STORE_BYTES = 128 * 2**20
@@ -52,6 +55,7 @@ def ray_session(address: str | None, resources: Resources) -> Iterator[None]:
     # workers that they tell of are logged by the executor.
     ray._private.worker._worker_logs_enabled = False
     logging.getLogger("ray").setLevel(logging.ERROR)
+    _close_token()
     if address is None:
         _start_local(resources)
     else:
@@ -63,9 +67,12 @@ def ray_session(address: str | None, resources: Resources) -> Iterator[None]:
 
 
 def _start_local(resources: Resources) -> None:
-    _ensure_private_token()
+    _make_token()
     cpus = max(available_cpus(), math.ceil((resources.workers or 1) * resources.cpus_per_worker))
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    # Ray then puts the token to use. Without it every user of this machine could run code here,
+    # so the environment cannot switch it off.
+    os.environ.pop("RAY_AUTH_MODE", None)
     # "local" and not None: an address in the environment must not send the run to a cluster.
     ray.init(
         address="local",
@@ -77,12 +84,12 @@ def _start_local(resources: Resources) -> None:
     )
 
 
-def _ensure_private_token() -> None:
+def _make_token() -> None:
     """Make the token file where there is none: Ray itself would make it readable by all users."""
     if os.environ.keys() & {"RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"}:
         return
-    target = Path.home() / ".ray" / "auth_token"
-    if os.environ.get("RAY_AUTH_MODE") == "disabled" or target.exists():
+    target = _token_file()
+    if target.exists():
         return
     try:
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -97,6 +104,37 @@ def _ensure_private_token() -> None:
             f"cannot make the token that guards the local Ray at {target}: {error.strerror}. "
             "Set RAY_AUTH_TOKEN_PATH to a file with a token in a place of your own."
         ) from error
+
+
+def _close_token() -> None:
+    """Take a token file of ours away from all other users, and say that it was open to them.
+
+    A file of someone else's, such as a mounted secret, is theirs to guard.
+    """
+    target = _token_file()
+    try:
+        found = target.stat()
+        if found.st_uid != os.getuid() or not stat.S_IMODE(found.st_mode) & 0o077:
+            return
+        target.chmod(0o600)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise ClusterError(
+            f"other users may read the token in {target}, and that cannot be changed: "
+            f"{error.strerror}. Keep it where it can be, and set RAY_AUTH_TOKEN_PATH to that place."
+        ) from error
+    logger.warning(
+        "other users could read the token in %s, with which one can run code on the cluster; it is "
+        "private now. If someone else uses this machine, make a new one and restart the cluster.",
+        target,
+    )
+
+
+def _token_file() -> Path:
+    """Where Ray looks for the token, unless the environment holds it itself."""
+    named = os.environ.get("RAY_AUTH_TOKEN_PATH")
+    return Path(named) if named else Path.home() / ".ray" / "auth_token"
 
 
 def _join(address: str) -> None:

@@ -56,9 +56,10 @@ def run_audit(
         SpecError: before any work, for a spec that cannot be run or a directory of another spec.
         StorageError: when the directory cannot be written.
     """
+    run = RunDirectory(out)
+    run.refuse_own_code(spec)
     facts = gather_facts(spec)
     LocalStorage.create(out)
-    run = RunDirectory(out)
     run.claim(spec, gather_provenance(spec, facts), allow_changed=allow_changed)
     context = PlanContext(spec, facts, run)
     factory = worker_factory(spec, out)

@@ -1,6 +1,5 @@
 """A run on disk: who owns it, which parts exist, and their rows."""
 
-import io
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -8,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from ..cluster.storage import LocalStorage
+from ..workers.part_file import PartError, read_part
 from ..workers.runner import SECONDS_KEY
 from ..workers.schema import SCHEMAS, STATUS_OK
 from ..workers.shard import PART_SUFFIX, Shard, part_path, shard_id_of
@@ -67,7 +66,24 @@ class RunDirectory:
             if not self.storage.exists(name):
                 raise SpecError(f"{self.root}: not a run directory: it has no {name}")
         text = self.storage.read(SPEC_FILE).decode()
-        return parse_spec(text, self.root, (), str(self.root / SPEC_FILE))
+        spec = parse_spec(text, self.root, (), str(self.root / SPEC_FILE))
+        self.refuse_own_code(spec)
+        return spec
+
+    def refuse_own_code(self, spec: AuditSpec) -> None:
+        """A run directory is data: nothing that lies in it is ever imported.
+
+        Raises:
+            SpecError: a generator's module would be.
+        """
+        for generator in spec.generators:
+            path = generator.import_path
+            if path is not None and Path(path).resolve().is_relative_to(self.root.resolve()):
+                raise SpecError(
+                    f"{self.root}: generators.{generator.name}.source would import code from the "
+                    f"run directory itself ({path}); keep modules outside of it, and if this run "
+                    "is not yours, read them first"
+                )
 
     def finished(self, stage: str) -> set[str]:
         """Ids of the stage's shards whose parts exist; one listing."""
@@ -91,8 +107,14 @@ class RunDirectory:
         """Counts of a finished shard, and how long its worker took."""
         table = self._part(stage, shard_id, ["status"])
         failed = sum(value != STATUS_OK for value in table["status"].to_pylist())
-        metadata = table.schema.metadata or {}
-        return PartFacts(table.num_rows, failed, float(metadata[SECONDS_KEY.encode()]))
+        try:
+            seconds = float((table.schema.metadata or {})[SECONDS_KEY.encode()])
+        except (KeyError, ValueError) as error:
+            raise PartError(
+                f"{self.root / part_path(stage, shard_id)} was written by no worker of ours: it "
+                f"has no {SECONDS_KEY}. Move it out of the run, then run the same command again"
+            ) from error
+        return PartFacts(table.num_rows, failed, seconds)
 
     def withdraw(self, stage: str, shard_ids: Iterable[str], into: str) -> None:
         """Moves parts out of their table, into ``_<into>/<stage>/``: kept, but no longer read."""
@@ -105,16 +127,18 @@ class RunDirectory:
         """Checks the stage's rows against the plan.
 
         Raises:
-            RuntimeError: for a missing part, or rows that are not exactly the planned items.
+            PartError: for a damaged part, or rows that are not exactly the planned items.
+            StorageError: for a missing part.
         """
         for shard in shards:
             keys = self._part(stage, shard.id, ["generator", "condition", "image_id"])
             found = [tuple(row.values()) for row in keys.to_pylist()]
             planned = [(item.generator, item.condition, item.image_id) for item in shard.items]
             if found != planned:
-                raise RuntimeError(
+                raise PartError(
                     f"{self.root / shard.part}: its rows are not the planned items "
-                    f"({len(found)} rows, {len(planned)} planned); remove the part and run again"
+                    f"({len(found)} rows, {len(planned)} planned); move it out of the run, "
+                    "then run the same command again"
                 )
 
     def write_json(self, name: str, content: dict[str, Any]) -> None:
@@ -127,8 +151,7 @@ class RunDirectory:
         return content
 
     def _part(self, stage: str, shard_id: str, columns: Sequence[str]) -> pa.Table:
-        content = self.storage.read(part_path(stage, shard_id))
-        return pq.read_table(io.BytesIO(content), columns=list(columns))
+        return read_part(self.storage, stage, shard_id, columns)
 
 
 def _differences(old: AuditSpec, new: AuditSpec) -> list[str]:

@@ -1,6 +1,7 @@
 """Reading a spec: from a file or a shipped preset, with ``KEY=VALUE`` overrides, into a model."""
 
 import difflib
+import reprlib
 from importlib import resources
 from pathlib import Path
 from typing import Any, get_args
@@ -9,6 +10,13 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from .spec import AuditSpec
+
+# A thousand groups fit; a text that keeps the parser busy for minutes does not.
+_MOST_BYTES = 2**20
+# Aliases let a few lines stand for billions of values: an error shows none of their inside.
+_BRIEF = reprlib.Repr()
+_BRIEF.maxlevel = 2
+_BRIEF.maxstring = _BRIEF.maxother = 80
 
 
 class SpecError(ValueError):
@@ -39,10 +47,7 @@ def load_spec(source: str, overrides: tuple[str, ...] = ()) -> AuditSpec:
     """
     path = Path(source)
     if path.is_file():
-        try:
-            text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise SpecError(f"{source}: cannot be read: {error}") from error
+        text = read_spec_text(path, source)
         base = path.resolve().parent
     elif source in preset_names():
         text, base = preset_text(source), Path.cwd()
@@ -54,10 +59,7 @@ def load_spec(source: str, overrides: tuple[str, ...] = ()) -> AuditSpec:
 
 def parse_spec(text: str, base: Path, overrides: tuple[str, ...], source: str) -> AuditSpec:
     """The spec in ``text``; ``base`` resolves relative paths; ``source`` names it in errors."""
-    try:
-        content = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise SpecError(f"{source}: not valid YAML: {error}") from error
+    content = read_yaml(text, source)
     if not isinstance(content, dict):
         raise SpecError(f"{source}: expected a mapping of keys, found {type(content).__name__}")
     for override in overrides:
@@ -67,6 +69,40 @@ def parse_spec(text: str, base: Path, overrides: tuple[str, ...], source: str) -
     except ValidationError as error:
         raise SpecError(f"{source}: {_explain(error)}") from error
     return _with_absolute_paths(spec, base)
+
+
+def read_spec_text(path: Path, source: str) -> str:
+    """The text of a spec's file, which ``source`` names in errors.
+
+    Raises:
+        SpecError: a file that cannot be read, is not UTF-8 or is far too large.
+    """
+    try:
+        size = path.stat().st_size
+        if size > _MOST_BYTES:
+            raise SpecError(f"{source}: has {size:,} bytes, a spec at most {_MOST_BYTES:,}")
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SpecError(f"{source}: cannot be read: {error}") from error
+
+
+def read_yaml(text: str, source: str) -> Any:
+    """Plain values out of YAML: no tag makes an object, or runs anything.
+
+    Raises:
+        SpecError: not YAML, with a tag, or nested too deeply.
+    """
+    try:
+        return yaml.safe_load(text)
+    except yaml.constructor.ConstructorError as error:
+        raise SpecError(
+            f"{source}: a spec holds plain values, and tags such as !!python/name are refused: "
+            f"{error.problem}{error.problem_mark}; remove the tag"
+        ) from error
+    except yaml.YAMLError as error:
+        raise SpecError(f"{source}: not valid YAML: {error}") from error
+    except RecursionError as error:
+        raise SpecError(f"{source}: nested too deeply") from error
 
 
 def dump_spec(spec: AuditSpec) -> str:
@@ -83,10 +119,7 @@ def apply_override(content: dict[str, Any], override: str) -> None:
     key, equals, text = override.partition("=")
     if not equals or not key:
         raise SpecError(f"--set {override}: expected KEY=VALUE, such as cluster.executor=serial")
-    try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise SpecError(f"--set {override}: the value is not valid YAML") from error
+    value = read_yaml(text, f"--set {override}")
     node: Any = content
     *parents, last = key.split(".")
     for step in parents:
@@ -129,7 +162,7 @@ def _explain_one(detail: Any) -> str:
     message = detail["msg"].removeprefix("Value error, ")
     if detail["type"] == "value_error":
         return f"{location}: {message}" if location else message
-    return f"{location}: {message[0].lower()}{message[1:]}, found {detail['input']!r}"
+    return f"{location}: {message[0].lower()}{message[1:]}, found {_BRIEF.repr(detail['input'])}"
 
 
 def _without_tags(location: tuple[int | str, ...]) -> list[int | str]:

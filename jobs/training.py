@@ -9,7 +9,6 @@ from typing import Any, cast
 
 import numpy as np
 import torch
-import yaml
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from rich.progress import Progress as ProgressBar
@@ -22,7 +21,7 @@ from ..core.discriminators import ProjectionHead
 from ..core.generators.protocol import Generator
 from ..core.generators.registry import ArchitectureError, build
 from ..workers.datasets import DatasetError, ImageSet, open_dataset
-from .spec_loading import SpecError, preset_text
+from .spec_loading import SpecError, preset_text, read_spec_text, read_yaml
 
 _PRESETS = ("train-digits", "train-fashion")
 _UPDATES = 100
@@ -85,12 +84,8 @@ def load_training_spec(source: str) -> TrainingSpec:
     if not path.is_file() and source not in _PRESETS:
         raise SpecError(f"{source}: no such file, nor a preset (presets: {', '.join(_PRESETS)})")
     try:
-        text = path.read_text(encoding="utf-8") if path.is_file() else preset_text(source)
-        spec = TrainingSpec.model_validate(yaml.safe_load(text))
-    except (OSError, UnicodeDecodeError) as error:
-        raise SpecError(f"{source}: cannot be read: {error}") from error
-    except yaml.YAMLError as error:
-        raise SpecError(f"{source}: not valid YAML: {error}") from error
+        text = read_spec_text(path, source) if path.is_file() else preset_text(source)
+        spec = TrainingSpec.model_validate(read_yaml(text, source))
     except ValidationError as error:
         problems = (
             f"{'.'.join(map(str, item['loc'])) or 'spec'}: {item['msg']}" for item in error.errors()

@@ -22,6 +22,8 @@ CONFIG_NAME = "config.json"
 
 _SHIPPED = Path(__file__).parent / "weights"
 _SHIPPED_PREFIX = "shipped:"
+# Sizes in a config that are beyond it are a mistake, or meant to fill the memory.
+_LARGEST_ARGUMENT = 65_536
 _FUNCTION = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 
 
@@ -206,6 +208,12 @@ def _check_arguments(path: Path, arguments: dict[str, Any]) -> None:
             raise GeneratorError(
                 f"{path}: arguments.{key} is {arguments.get(key)!r}, expected {expected}"
             )
+    for key, value in arguments.items():
+        sizes = value if isinstance(value, list) else [value]
+        if any(isinstance(size, int) and size > _LARGEST_ARGUMENT for size in sizes):
+            raise GeneratorError(
+                f"{path}: arguments.{key} is {value}, expected at most {_LARGEST_ARGUMENT:,}"
+            )
 
 
 def _count_parameters(path: Path, weights: bytes) -> int:
@@ -220,17 +228,20 @@ def _count_parameters(path: Path, weights: bytes) -> int:
 
 
 def _load(folder: Path) -> "Generator":
+    import torch
     from safetensors.torch import load
 
     config = _read_config(folder)
     path = folder / WEIGHTS_NAME
     try:
-        generator = build("generator", config["architecture"], config["arguments"])
+        # Without memory of its own: what the config asks for is only ever the file's tensors.
+        with torch.device("meta"):
+            generator = build("generator", config["architecture"], config["arguments"])
     except ArchitectureError as error:
         raise GeneratorError(f"{folder / CONFIG_NAME}: {error}") from error
     tensors = load(_read(path))
     try:
-        generator.load_state_dict(tensors)
+        generator.load_state_dict(tensors, assign=True)
     except RuntimeError as error:
         raise GeneratorError(
             f"{path} does not hold the weights of the '{config['architecture']}' architecture that "
@@ -239,5 +250,5 @@ def _load(folder: Path) -> "Generator":
     broken = [name for name, tensor in tensors.items() if not bool(tensor.isfinite().all())]
     if broken:
         raise GeneratorError(f"{path} holds numbers that are not finite, in {', '.join(broken)}")
-    opened: Generator = generator.eval().requires_grad_(False)
+    opened: Generator = generator.float().eval().requires_grad_(False)
     return opened

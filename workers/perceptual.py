@@ -1,9 +1,10 @@
 """Opening an LPIPS backbone: from a local file, or by the library's own download."""
 
 import hashlib
+import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from urllib.parse import urlparse
 
 import torch
@@ -93,6 +94,7 @@ def _downloaded(network: str) -> Path:
 
 
 def _load_backbone(backbone: torch.nn.Module, weights: Path, remedy: str) -> None:
+    _require_plain_archive(weights, remedy)
     try:
         state = torch.load(weights, map_location="cpu", weights_only=True)
     except Exception as error:
@@ -111,3 +113,16 @@ def _load_backbone(backbone: torch.nn.Module, weights: Path, remedy: str) -> Non
     with torch.no_grad():
         for name, tensor in layers.items():
             tensor.copy_(features[name])
+
+
+def _require_plain_archive(weights: Path, remedy: str) -> None:
+    """Refuses an archive that torch.save did not write: it compresses nothing, names no paths."""
+    if not zipfile.is_zipfile(weights):
+        return
+    with zipfile.ZipFile(weights) as archive:
+        for entry in archive.infolist():
+            if entry.compress_type != zipfile.ZIP_STORED:
+                raise PerceptualError(f"{weights}: {entry.filename} is compressed; {remedy}")
+            parts = PurePosixPath(entry.filename)
+            if parts.is_absolute() or ".." in parts.parts:
+                raise PerceptualError(f"{weights}: {entry.filename} leads out of it; {remedy}")

@@ -1,20 +1,19 @@
 """The ``ppca`` stage: a Gaussian prior over a reference set, the baseline of ``sensing``."""
 
-import io
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from ..cluster.storage import LocalStorage
 from ..core.statistics.ppca import PPCA, fit_ppca
 from .outcome import Outcome
+from .part_file import read_part
 from .reference_block import flat, read_block
 from .resources import Resources
-from .shard import Item, part_path
+from .shard import Item
 
 
 def compute(
@@ -36,8 +35,7 @@ def compute(
 
 def read_ppca(storage: LocalStorage, part: str) -> PPCA:
     """The fit that a part of the ``ppca`` table holds."""
-    content = storage.read(part_path("ppca", part))
-    table = pq.read_table(io.BytesIO(content))
+    table = read_part(storage, "ppca", part)
     mean, components, eigenvalue = (
         _list(table, name) for name in ("mean", "components", "eigenvalue")
     )

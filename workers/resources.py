@@ -1,6 +1,5 @@
 """What a worker process holds on to between shards: models, image sets and the run's images."""
 
-import io
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,7 +8,6 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.parquet as pq
 import torch
 from torch import Tensor
 
@@ -20,7 +18,8 @@ from ..core.perceptual import LpipsDistance
 from .datasets import ImageSet, open_dataset
 from .generators import open_generator
 from .outcome import Failure
-from .shard import Item, part_path
+from .part_file import read_part
+from .shard import Item
 
 _PARTS_KEPT = 8
 _MIXTURES_KEPT = 64
@@ -110,8 +109,7 @@ class Resources:
             raise ValueError(f"item {item.image_id} names no inversion")
         key = (item.inversion_part, column)
         if key not in self._inverted:
-            content = self.storage.read(part_path("inversion", key[0]))
-            rows = pq.read_table(io.BytesIO(content), columns=[column]).to_pylist()
+            rows = read_part(self.storage, "inversion", key[0], [column]).to_pylist()
             self._inverted[key] = [row[column] for row in rows]
             if len(self._inverted) > _PARTS_KEPT:
                 self._inverted.popitem(last=False)
@@ -120,8 +118,9 @@ class Resources:
     def patch_mixture(self, part: str) -> PatchMixture | Failure:
         """The mixture in a part of the ``patch_fit`` table, or why it could not be fitted."""
         if part not in self._mixtures:
-            content = self.storage.read(part_path("patch_fit", part))
-            self._mixtures[part] = _mixture(pq.read_table(io.BytesIO(content)).to_pylist()[0])
+            self._mixtures[part] = _mixture(
+                read_part(self.storage, "patch_fit", part).to_pylist()[0]
+            )
             if len(self._mixtures) > _MIXTURES_KEPT:
                 self._mixtures.popitem(last=False)
         return self._mixtures[part]
@@ -145,8 +144,7 @@ class Resources:
         if part in self._image_parts:
             self._image_parts.move_to_end(part)
             return self._image_parts[part]
-        content = self.storage.read(part_path("images", part))
-        table = pq.read_table(io.BytesIO(content), columns=["source", *_PIXEL_COLUMNS])
+        table = read_part(self.storage, "images", part, ["source", *_PIXEL_COLUMNS])
         self._image_parts[part] = [_stored_image(table, row) for row in range(len(table))]
         if len(self._image_parts) > _PARTS_KEPT:
             self._image_parts.popitem(last=False)

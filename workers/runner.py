@@ -14,6 +14,7 @@ import torch
 
 from ..cluster.storage import LocalStorage, StorageError
 from .outcome import Failure, Outcome, Row
+from .part_file import parse_part
 from .resources import Resources
 from .schema import SCHEMAS, STATUS_FAILED, STATUS_KILLED_WORKER, STATUS_OK
 from .shard import Item, Shard
@@ -91,8 +92,8 @@ class ShardWorker:
             for index, error in lost.items()
         }
         for start, stop in spans:
-            content = self._storage.read(_scratch_path(payload.id, start, stop))
-            piece = pq.read_table(io.BytesIO(content)).to_pylist()
+            name = _scratch_path(payload.id, start, stop)
+            piece = parse_part(self._storage.read(name), payload.stage, name).to_pylist()
             rows.update(zip(range(start, stop), piece, strict=True))
         report = self._publish(payload, [rows[index] for index in range(len(payload.items))], began)
         for start, stop in spans:

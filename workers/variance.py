@@ -1,17 +1,16 @@
 """The ``variance`` stage: the observation variance of each generator, sigma^2 on [0, 1]."""
 
-import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
 
 from ..core.image_metrics import noise_variance
 from .outcome import Failure, Outcome
+from .part_file import read_part
 from .resources import Resources
 from .schema import STATUS_OK
-from .shard import Item, part_path
+from .shard import Item
 
 
 def compute(
@@ -31,9 +30,8 @@ def _fit(item: Item, settings: Mapping[str, Any], resources: Resources) -> Outco
     own = dict(settings["own_conditions"])
     errors: list[float] = []
     for shard_id in settings["inversion_parts"]:
-        content = resources.storage.read(part_path("inversion", shard_id))
         columns = ["generator", "image_id", "condition", "status", "mse"]
-        for row in pq.read_table(io.BytesIO(content), columns=columns).to_pylist():
+        for row in read_part(resources.storage, "inversion", shard_id, columns).to_pylist():
             mine = row["generator"] == item.generator and row["image_id"] in own
             if mine and row["condition"] == own[row["image_id"]] and row["status"] == STATUS_OK:
                 errors.append(row["mse"])

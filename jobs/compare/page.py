@@ -4,10 +4,9 @@ from dataclasses import asdict
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.csv as csv
-import pyarrow.parquet as pq
 
 from ..reduce.schema import SUMMARY
+from ..report.table_files import write_table_files
 from ..report.templates import page_template
 from ..spec_loading import SpecError
 from .comparison import Comparison
@@ -76,10 +75,7 @@ def write_page(comparison: Comparison, path: Path) -> list[Path]:
         ("metrics", _metrics(comparison)),
         ("differences", _differences(comparison)),
     ):
-        for suffix, write in (("csv", csv.write_csv), ("parquet", pq.write_table)):
-            file = path.with_name(f"{path.stem}-{name}.{suffix}")
-            write(table, file)
-            written.append(file)
+        written += write_table_files(table, path.with_name(f"{path.stem}-{name}"))
     return written
 
 

@@ -6,13 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TypeVar
 
-import pyarrow as pa
-import pyarrow.csv as csv
-import pyarrow.parquet as pq
-
 from .figure import PNG, Figure
 from .page import Report
 from .table_columns import arrow_table
+from .table_files import write_table_files
 from .tables import Table
 
 Item = TypeVar("Item", Figure, Table)
@@ -46,11 +43,7 @@ def export_tables(report: Report, folder: Path) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     files = []
     for stem, table in _unique(_tables(report)):
-        columns: pa.Table = arrow_table(table)
-        for suffix, write in (("csv", csv.write_csv), ("parquet", pq.write_table)):
-            path = folder / f"{stem}.{suffix}"
-            write(columns, path)
-            files.append(path)
+        files += write_table_files(arrow_table(table), folder / stem)
     return files
 
 

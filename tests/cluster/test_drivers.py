@@ -269,8 +269,53 @@ def test_a_cluster_that_is_not_there_is_an_error_in_bounded_time(driver, address
 
 @pytest.mark.slow
 @pytest.mark.ci
-def test_the_local_ray_ignores_an_address_in_the_environment(driver, storage, environment):
-    finish(driver(1, 1, 0.0, address="local", RAY_ADDRESS="127.0.0.1:1"))
-    assert rows(storage) == {0: "ok"}
+def test_the_local_ray_takes_no_address_and_an_open_token_from_nobody(driver, storage, environment):
     token = Path(environment["HOME"]) / ".ray" / "auth_token"
+    make_token(environment)
+    token.chmod(0o644)
+    process = driver(1, 1, 0.0, address="local", RAY_ADDRESS="127.0.0.1:1")
+    _, errors = process.communicate(timeout=150)
+    assert process.returncode == 0, errors
+    assert f"other users could read the token in {token}" in errors
     assert token.stat().st_mode & 0o777 == 0o600
+    assert rows(storage) == {0: "ok"}
+
+
+_LOCAL_RAY = """if True:
+    import ray
+    from offmanifold.cluster.ray_session import ray_session
+    from offmanifold.cluster.resources import Resources
+    with ray_session(None, Resources(workers=1)):
+        print(ray.get_runtime_context().gcs_address, flush=True)
+        input()
+"""
+
+
+def health(address, environment):
+    command = [sys.executable, "-m", "ray.scripts.scripts", "health-check", "--address", address]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.slow
+@pytest.mark.ci
+def test_the_local_ray_wants_its_token_whatever_the_environment_says(environment, tmp_path):
+    open_mode = environment | {"RAY_AUTH_MODE": "disabled"}
+    with subprocess.Popen(
+        [sys.executable, "-c", _LOCAL_RAY],
+        env=open_mode,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        address = process.stdout.readline().strip()
+        token = Path(environment["HOME"]) / ".ray" / "auth_token"
+        assert token.stat().st_mode & 0o777 == 0o600
+        (tmp_path / "stranger").mkdir()
+        stranger = open_mode | {"HOME": str(tmp_path / "stranger")}
+        owner = environment | {"RAY_AUTH_MODE": "token"}
+        refused, welcome = health(address, stranger), health(address, owner)
+        process.communicate("\n")
+    assert welcome.returncode == 0, welcome.stderr
+    assert refused.returncode != 0
+    assert "InvalidAuthToken" in refused.stderr

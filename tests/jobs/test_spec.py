@@ -152,5 +152,5 @@ def test_paths_are_taken_from_the_folder_of_the_spec(audit_folder: Path) -> None
 
 
 def test_yaml_cannot_run_anything() -> None:
-    with pytest.raises(SpecError, match="not valid YAML"):
+    with pytest.raises(SpecError, match=r"audit\.yaml: .*tags such as .* are refused.*line 1"):
         parse_spec("name: !!python/object/apply:os.getcwd []", Path("/"), (), "audit.yaml")

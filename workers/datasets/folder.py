@@ -1,6 +1,13 @@
-"""A folder of the user's images: PNG, JPEG or .npy; subfolders are classes."""
+"""A folder of the user's images: PNG, JPEG or .npy; subfolders are classes.
+
+Nothing outside the folder is read: links that lead out of it are refused. Nothing is decoded, and
+no memory taken for pixels, before a file's header has the one shape that is wanted.
+"""
 
 import hashlib
+import math
+import os
+import stat
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +26,12 @@ from .image_set import (
 _PICTURES = (".png", ".jpg", ".jpeg")
 _SUFFIXES = (*_PICTURES, ".npy")
 _MODES = {1: ("L",), 3: ("RGB", "P")}
+# Pillow opens by content, not by suffix: without this list a PNG may be PostScript.
+_FORMATS = ("PNG", "JPEG")
+# What a file may hold besides its pixels (profiles, text, previews), and what a pixel's value may
+# take: eight bytes in a .npy, less in a picture.
+_BYTES_BESIDES = 16 * 2**20
+_BYTES_PER_VALUE = 8
 
 
 class FolderImages(IndexedImages):
@@ -43,10 +56,10 @@ class FolderImages(IndexedImages):
         require_index(index, self.length)
         file = self._folder / self._files[index]
         try:
-            image = _read_array(file) if file.suffix.lower() == ".npy" else self._picture(file)
+            self._require_ordinary(file)
+            image = self._array(file) if file.suffix.lower() == ".npy" else self._picture(file)
         except OSError as error:
             raise ImageError(f"{file} cannot be read: {error}") from error
-        self._require_shape(file, image.shape)
         return image, self._label(index)
 
     def labels(self) -> NDArray[np.int64] | None:
@@ -65,8 +78,9 @@ class FolderImages(IndexedImages):
         digest = hashlib.sha256(describe_shape(self.image_shape).encode())
         for file in self._files:
             try:
+                self._require_ordinary(self._folder / file)
                 content = (self._folder / file).read_bytes()
-            except OSError:
+            except (OSError, ImageError):
                 # Such a file is one failed image of the audit; mending it changes the hash.
                 content = b"unreadable"
             digest.update(f"{file.as_posix()} {len(content)} ".encode() + content)
@@ -74,6 +88,20 @@ class FolderImages(IndexedImages):
 
     def _label(self, index: int) -> int | None:
         return self._classes.index(self._files[index].parts[0]) if self._classes else None
+
+    def _require_ordinary(self, file: Path) -> None:
+        """Raises ImageError for what leads out of the folder, is no file, or is far too large."""
+        _require_inside(self._folder, file, ImageError)
+        found = file.stat()
+        # Opening a pipe would wait for its writer.
+        if not stat.S_ISREG(found.st_mode):
+            raise ImageError(f"{file} is no file")
+        most = math.prod(self.image_shape) * _BYTES_PER_VALUE + _BYTES_BESIDES
+        if found.st_size > most:
+            raise ImageError(
+                f"{file} is too large: {found.st_size:,} bytes, where an image of shape "
+                f"{describe_shape(self.image_shape)} needs at most {most:,}"
+            )
 
     def _require_shape(self, file: Path, shape: tuple[int, ...]) -> None:
         if shape != self.image_shape:
@@ -94,7 +122,7 @@ class FolderImages(IndexedImages):
     def _picture(self, file: Path) -> NDArray[np.float32]:
         channels = self.image_shape[0]
         try:
-            with Image.open(file) as picture:
+            with Image.open(file, formats=_FORMATS) as picture:
                 # Judged by the header, so that a misfit of any size is never decoded.
                 self._require_mode(file, picture.mode)
                 self._require_shape(file, (channels, picture.height, picture.width))
@@ -109,26 +137,26 @@ class FolderImages(IndexedImages):
             raise ImageError(f"{file} is damaged: {error}") from error
         return np.atleast_3d(pixels).transpose(2, 0, 1).astype(np.float32) / np.float32(255)
 
-
-def _read_array(file: Path) -> NDArray[np.float32]:
-    try:
-        array = np.load(file, allow_pickle=False)
-    except (ValueError, EOFError) as error:
-        raise ImageError(f"{file} is not a whole .npy array: {error}") from error
-    if not isinstance(array, np.ndarray) or array.dtype.kind != "f":
-        raise ImageError(
-            f"{file} must hold floats in [0, 1] as [channels, height, width], not "
-            f"{array.dtype if isinstance(array, np.ndarray) else type(array).__name__}"
-        )
-    if not np.isfinite(array).all():
-        raise ImageError(
-            f"{file} has {int((~np.isfinite(array)).sum())} values that are NaN or infinite"
-        )
-    if array.size and (array.min() < 0 or array.max() > 1):
-        raise ImageError(
-            f"{file} has values from {array.min():.3g} to {array.max():.3g}, not [0, 1]"
-        )
-    return array.astype(np.float32)
+    def _array(self, file: Path) -> NDArray[np.float32]:
+        try:
+            # Mapped, so that the memory a header asks for is not taken before it is judged.
+            array = np.lib.format.open_memmap(file, mode="r")
+        except (ValueError, EOFError) as error:
+            raise ImageError(f"{file} is not a whole .npy array: {error}") from error
+        if array.dtype.kind != "f":
+            raise ImageError(
+                f"{file} must hold floats in [0, 1] as [channels, height, width], not {array.dtype}"
+            )
+        self._require_shape(file, array.shape)
+        if not np.isfinite(array).all():
+            raise ImageError(
+                f"{file} has {int((~np.isfinite(array)).sum())} values that are NaN or infinite"
+            )
+        if array.min() < 0 or array.max() > 1:
+            raise ImageError(
+                f"{file} has values from {array.min():.3g} to {array.max():.3g}, not [0, 1]"
+            )
+        return np.array(array, dtype=np.float32)
 
 
 def open_folder(
@@ -144,27 +172,54 @@ def open_folder(
     if image_shape is None:
         raise DatasetError("image set 'folder' needs the image_shape that its files must have")
     folder = path / split
+    if Path(split).is_absolute() or ".." in Path(split).parts:
+        raise DatasetError(f"split {split!r} leaves {path}: name a folder inside it")
     if not folder.is_dir():
         raise DatasetError(
             f"there is no folder {folder}: name one with {', '.join(_SUFFIXES)} files"
         )
-    classes = sorted(entry.name for entry in folder.iterdir() if _is_class(entry))
-    files = _images_in(folder)
+    classes = sorted(entry.name for entry in os.scandir(folder) if _is_class(folder, entry))
+    files = _images_in(folder, folder)
     if classes and files:
         raise DatasetError(
             f"{folder} has images both beside and inside its subfolders: put them all into "
             f"subfolders, one for each class, or all directly into the folder"
         )
-    found = [file for name in classes for file in _images_in(folder / name)] or files
+    found = [file for name in classes for file in _images_in(folder, folder / name)] or files
     if not found:
         raise DatasetError(f"{folder} holds no image files: expected {', '.join(_SUFFIXES)}")
     relative = [file.relative_to(folder) for file in found]
     return FolderImages(folder, split, image_shape, relative, classes)
 
 
-def _is_class(entry: Path) -> bool:
-    return entry.is_dir() and not entry.name.startswith(".")
+def _is_class(folder: Path, entry: os.DirEntry[str]) -> bool:
+    if entry.name.startswith(".") or not entry.is_dir():
+        return False
+    if entry.is_symlink():
+        _require_inside(folder, Path(entry.path), DatasetError)
+    return True
 
 
-def _images_in(folder: Path) -> list[Path]:
-    return sorted(entry for entry in folder.iterdir() if entry.suffix.lower() in _SUFFIXES)
+def _images_in(root: Path, folder: Path) -> list[Path]:
+    """The image files of ``folder``, sorted; DatasetError for a link out of ``root``."""
+    files = []
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            file = folder / entry.name
+            if file.suffix.lower() not in _SUFFIXES:
+                continue
+            if entry.is_symlink():
+                _require_inside(root, file, DatasetError)
+            files.append(file)
+    return sorted(files)
+
+
+def _require_inside(root: Path, file: Path, refusal: type[DatasetError | ImageError]) -> None:
+    """Raises ``refusal`` where a link leads out of ``root``."""
+    # Unlike Path.resolve, this takes a link that leads to itself for what it is: unreadable.
+    target = Path(os.path.realpath(file))
+    if not target.is_relative_to(os.path.realpath(root)):
+        raise refusal(
+            f"{file} is a link that leads out of {root}, to {target}: put the file itself, or a "
+            f"hard link, into the folder"
+        )

@@ -2,6 +2,8 @@
 
 import functools
 import gzip
+import io
+import math
 import os
 import struct
 import zlib
@@ -25,6 +27,9 @@ DEBIAN_FASHION = Path("/usr/share/datasets/fashion-mnist")
 _PREFIXES = {"train": "train", "test": "t10k"}
 _IMAGES_MAGIC = 2051
 _LABELS_MAGIC = 2049
+_SIDE = 28
+# Twenty times the largest of these files. What a header claims beyond it is never read.
+_MOST_BYTES = 2**30
 _FILES = (
     "train-images-idx3-ubyte.gz, train-labels-idx1-ubyte.gz, t10k-images-idx3-ubyte.gz and "
     "t10k-labels-idx1-ubyte.gz (or the same names without .gz)"
@@ -133,20 +138,33 @@ def _read_idx(folder: Path, name: str, magic: int) -> NDArray[np.uint8]:
     if path is None:
         raise DatasetError(f"{folder / name} (or {name}.gz) is missing: expected {_FILES}")
     try:
-        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+            return _parse_idx(path, file, magic)
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise DatasetError(f"{path} is not a whole gzip file ({error}); fetch it again") from error
     except OSError as error:
         raise DatasetError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def _parse_idx(
+    path: Path, file: gzip.GzipFile | io.BufferedReader, magic: int
+) -> NDArray[np.uint8]:
     dimensions = magic % 256
-    header = 4 * (1 + dimensions)
-    if len(content) < header or struct.unpack(">I", content[:4])[0] != magic:
+    header = file.read(4 * (1 + dimensions))
+    if len(header) < 4 * (1 + dimensions) or struct.unpack(">I", header[:4])[0] != magic:
         raise DatasetError(f"{path} is not an IDX file of kind {magic}; fetch it again")
-    sizes = struct.unpack(f">{dimensions}I", content[4:header])
-    data = np.frombuffer(content, dtype=np.uint8, offset=header)
-    if data.size != int(np.prod(sizes)):
+    sizes = struct.unpack(f">{dimensions}I", header[4:])
+    claimed = math.prod(sizes)
+    if sizes[1:] != (_SIDE,) * (dimensions - 1) or claimed > _MOST_BYTES:
         raise DatasetError(
-            f"{path} holds {data.size} bytes of data where its header says {int(np.prod(sizes))}; "
-            f"fetch it again"
+            f"{path} says that it holds {' x '.join(map(str, sizes))} bytes, expected images of "
+            f"{_SIDE} x {_SIDE} and at most {_MOST_BYTES:,} bytes; fetch it again"
         )
-    return data.reshape(sizes)
+    # One byte more than was claimed shows that there is more, however much a gzip file expands to.
+    content = file.read(claimed + 1)
+    if len(content) != claimed:
+        found = f"{len(content)} bytes" if len(content) < claimed else "more bytes"
+        raise DatasetError(
+            f"{path} holds {found} of data where its header says {claimed}; fetch it again"
+        )
+    return np.frombuffer(content, dtype=np.uint8).reshape(sizes)

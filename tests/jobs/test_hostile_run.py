@@ -1,0 +1,175 @@
+"""A hostile spec, hostile names, and a run directory in which someone else left files."""
+
+import io
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from offmanifold.jobs.cli import app
+from offmanifold.jobs.spec_loading import SpecError, parse_spec
+from offmanifold.workers.schema import SCHEMAS
+from typer.testing import CliRunner
+
+from .conftest import fill_audit_folder, forget_decoder, write_spec
+
+HTML = "<img src=x onerror=alert(1)>"
+FORMULA = "=HYPERLINK(1)"
+
+
+def cli(*arguments: str | Path) -> Any:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A finished run whose classes and files have hostile names, one file broken."""
+    folder = tmp_path_factory.mktemp("hostile") / "audit"
+    fill_audit_folder(folder)
+    (folder / "images" / "zero").rename(folder / "images" / FORMULA)
+    (folder / "images" / "one").rename(folder / "images" / HTML)
+    (folder / "images" / HTML / "0.png").write_bytes(b"broken")
+    images = {"dataset": "folder", "path": "images"}
+    write_spec(
+        folder,
+        {
+            "name": "hostile",
+            "generators": [{"name": "decoder", "source": "decoder:make"}],
+            "groups": [
+                {"name": "train", "role": "train", **images},
+                {"name": "generated", "role": "generated", "count": 2},
+            ],
+            "stages": {"inversion": {"iterations": 3, "restarts": 2, "candidates": 2}},
+            "cluster": {"executor": "serial"},
+        },
+    )
+    result = cli("run", folder / "audit.yaml", "--out", folder / "run")
+    assert result.exit_code == 3, result.output
+    yield folder
+    forget_decoder(folder)
+
+
+@pytest.fixture
+def run(finished: Path, tmp_path: Path) -> Path:
+    """A copy of that run."""
+    shutil.copytree(finished / "run", tmp_path / "run")
+    return tmp_path / "run"
+
+
+def test_names_are_text_in_the_report_and_no_formulas_in_its_tables(
+    run: Path, tmp_path: Path
+) -> None:
+    assert cli("report", run, "--tables", tmp_path / "tables").exit_code == 3
+    page = (run / "report.html").read_text()
+    assert HTML not in page
+    assert "&lt;img src=x onerror=alert(1)&gt;/0.png is not a PNG" in page
+    errors = pd.read_csv(tmp_path / "tables" / "audit.failed.csv")["error"]
+    assert HTML in errors[0]
+    cells = pd.concat(
+        [pd.read_csv(path).astype(str).stack() for path in tmp_path.glob("tables/*.csv")]
+    )
+    assert not cells.str.match(r"[=+@]").any()
+
+
+def rewritten(table: pa.Table) -> bytes:
+    sink = io.BytesIO()
+    pq.write_table(table, sink)
+    return sink.getvalue()
+
+
+def other_table(content: bytes) -> bytes:
+    table = pq.read_table(io.BytesIO(content))
+    return rewritten(table.drop_columns(["source"]))
+
+
+def labels_of_text(content: bytes) -> bytes:
+    table = pq.read_table(io.BytesIO(content))
+    index = table.schema.get_field_index("label")
+    return rewritten(table.set_column(index, "label", pa.array([HTML] * len(table))))
+
+
+def other_items(content: bytes) -> bytes:
+    table = pq.read_table(io.BytesIO(content))
+    index = table.schema.get_field_index("image_id")
+    names = pa.array([HTML] * len(table))
+    return rewritten(table.set_column(index, "image_id", names))
+
+
+def repeated(_content: bytes) -> bytes:
+    """Half a billion values, all null, in a few kilobytes."""
+    rows = 2**22
+    nulls = pa.table([pa.nulls(rows, f.type) for f in SCHEMAS["images"]], schema=SCHEMAS["images"])
+    sink = io.BytesIO()
+    with pq.ParquetWriter(sink, SCHEMAS["images"]) as writer:
+        for _ in range(10):
+            writer.write_table(nulls, row_group_size=rows)
+    return sink.getvalue()
+
+
+DAMAGES: dict[str, tuple[str, Callable[[bytes], bytes], str]] = {
+    "truncated": ("images", lambda content: content[:-100], "is no whole Parquet file"),
+    "scribbled": ("images", lambda c: c[:50] + b"?" * 50 + c[100:], "is damaged"),
+    "empty": ("images", lambda _: b"", "is no whole Parquet file"),
+    "other table": ("images", other_table, "is not a table of stage images: it has no column sour"),
+    "labels": (
+        "images",
+        labels_of_text,
+        "is not a table of stage images: its label is string, expected int32",
+    ),
+    "giant": ("images", repeated, "says that it holds 545,259,520 values"),
+    "other items": ("inversion", other_items, "its rows are not the planned items"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_hostile_part_is_refused_by_name(run: Path, damage: str) -> None:
+    stage, spoil, message = DAMAGES[damage]
+    part = next((run / stage).glob("part-*.parquet"))
+    part.write_bytes(spoil(part.read_bytes()))
+    before = (run / "report.html").read_bytes()
+    for command in (("report", run), ("run", run / "audit.yaml", "--out", run)):
+        result = cli(*command)
+        assert result.exit_code == 1, result.output
+        assert f"{part.name}{':' * (stage == 'inversion')} {message}" in result.output
+        assert "run the same command again" in result.output
+    assert (run / "report.html").read_bytes() == before
+
+
+def test_a_run_directory_runs_no_code_of_its_own(run: Path, tmp_path: Path) -> None:
+    (run / "evil.py").write_text(f"import os\nos.mkdir({str(tmp_path / 'ran')!r})\n")
+    spec = (run / "audit.yaml").read_text().replace("decoder:make", "evil:make")
+    (run / "audit.yaml").write_text(
+        "\n".join(
+            "  import_path: ." if "import_path" in line else line for line in spec.splitlines()
+        )
+    )
+    for command in (("status", run), ("report", run), ("run", run / "audit.yaml", "--out", run)):
+        result = cli(*command)
+        assert result.exit_code == 2
+        assert "would import code from the run directory itself" in result.output
+    assert not (tmp_path / "ran").exists()
+
+
+def test_tags_of_a_spec_are_refused(tmp_path: Path) -> None:
+    marker = tmp_path / "ran"
+    for tag in (f"!!python/object/apply:os.mkdir ['{marker}']", "!!python/name:os.system", "!x 1"):
+        (tmp_path / "audit.yaml").write_text(f"name: {tag}\n")
+        result = cli("plan", tmp_path / "audit.yaml")
+        assert result.exit_code == 2
+        assert "audit.yaml: a spec holds plain values, and tags" in result.output
+        assert "remove the tag" in result.output
+    assert not marker.exists()
+
+
+def test_a_spec_of_aliases_or_depth_is_refused_in_a_line() -> None:
+    laughs = "a0: &a0 [ha, ha]\n" + "".join(
+        f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 12)
+    )
+    for text in (laughs + "name: *a11\n", "name: " + "[" * 5000, "a" * 2_000_000):
+        with pytest.raises(SpecError) as caught:
+            parse_spec(text, Path("/"), (), "audit.yaml")
+        assert len(str(caught.value)) < 2000

@@ -1,0 +1,84 @@
+"""Reading a part that may be damaged, or be made to do harm: refused before it is decoded."""
+
+import io
+from collections.abc import Sequence
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ..cluster.storage import LocalStorage, StorageError
+from .schema import SCHEMAS
+from .shard import part_path
+
+# Repetition costs a Parquet file nothing: a few kilobytes may stand for billions of values. A part
+# of 64 images of 3 x 1024 x 1024 pixels has 0.2 billion.
+_MOST_VALUES = 2**29
+_MOST_BYTES = 2**32
+
+
+class PartError(StorageError):
+    """A file that stands where a part belongs is not one; the message names it and the remedy."""
+
+
+def read_part(
+    storage: LocalStorage, stage: str, shard_id: str, columns: Sequence[str] | None = None
+) -> pa.Table:
+    """A part's rows, of those columns (all by default), with the part's own metadata.
+
+    Raises:
+        PartError: no whole Parquet file, another table than ``stage``'s, or far too much of it.
+    """
+    name = part_path(stage, shard_id)
+    return parse_part(storage.read(name), stage, f"{storage.root / name}", columns)
+
+
+def parse_part(
+    content: bytes, stage: str, name: str, columns: Sequence[str] | None = None
+) -> pa.Table:
+    """As :func:`read_part`, of bytes that ``name`` names in errors."""
+    try:
+        file = pq.ParquetFile(io.BytesIO(content))
+        found = file.schema_arrow
+    except (pa.ArrowException, OSError) as error:
+        raise PartError(_refusal(name, f"is no whole Parquet file ({error})")) from error
+    if not found.equals(SCHEMAS[stage]):
+        raise PartError(
+            _refusal(name, f"is not a table of stage {stage}: {_differences(found, stage)}")
+        )
+    _refuse_excess(file.metadata, name)
+    try:
+        return file.read(columns=None if columns is None else list(columns))
+    except (pa.ArrowException, OSError) as error:
+        raise PartError(_refusal(name, f"is damaged ({error})")) from error
+
+
+def _refuse_excess(metadata: pq.FileMetaData, name: str) -> None:
+    chunks = [
+        metadata.row_group(group).column(column)
+        for group in range(metadata.num_row_groups)
+        for column in range(metadata.num_columns)
+    ]
+    values = sum(chunk.num_values for chunk in chunks)
+    size = sum(chunk.total_uncompressed_size for chunk in chunks)
+    if values > _MOST_VALUES or size > _MOST_BYTES:
+        raise PartError(
+            _refusal(
+                name,
+                f"says that it holds {values:,} values in {size:,} bytes; a part has at most "
+                f"{_MOST_VALUES:,} in {_MOST_BYTES:,}",
+            )
+        )
+
+
+def _differences(found: pa.Schema, stage: str) -> str:
+    expected = SCHEMAS[stage]
+    for field in expected:
+        if field.name not in found.names:
+            return f"it has no column {field.name}"
+        if found.field(field.name).type != field.type:
+            return f"its {field.name} is {found.field(field.name).type}, expected {field.type}"
+    return f"its columns are {', '.join(found.names)}"
+
+
+def _refusal(name: str, problem: str) -> str:
+    return f"{name} {problem}. Move it out of the run, then run the same command again"
