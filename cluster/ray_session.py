@@ -32,6 +32,10 @@ class ClusterError(Exception):
     """A cluster could not be joined or started; the message says why and what to do."""
 
 
+class SubmissionError(ClusterError):
+    """A cluster's job interface could not be used, and nothing was done."""
+
+
 @contextmanager
 def ray_session(address: str | None, resources: Resources) -> Iterator[None]:
     """Connect this process to Ray for the length of the ``with`` block.

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .exit_status import end, errors_explained
+from .job_commands import job_app, submit
+from .options import ChangedOption, RetryOption, SetOption, SpecArgument
 
 if TYPE_CHECKING:
     from .driver import Outcome
@@ -26,8 +28,8 @@ app = typer.Typer(
         "`offmanifold list presets --show digits > audit.yaml`, edit it, `offmanifold plan "
         "audit.yaml`, and `offmanifold run audit.yaml --out RUN`.\n\n"
         "Exit status: 0 complete; 1 an error stopped the run (run again to resume); 2 bad spec or "
-        "usage, before any work; 3 finished, but some items are quarantined; 130 interrupted "
-        "(run again to resume)."
+        "usage, or a cluster that takes no job, before any work; 3 finished, but some items are "
+        "quarantined; 130 interrupted (run again to resume)."
     ),
 )
 
@@ -40,15 +42,6 @@ AddressOption = Annotated[
         help="Ray cluster to join: `auto` or HOST:PORT. Default: a local Ray for this run."
     ),
 ]
-SetOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--set",
-        metavar="KEY=VALUE",
-        help="Override a key of the spec, such as groups.train.count=8. May be repeated.",
-    ),
-]
-SpecArgument = Annotated[str, typer.Argument(metavar="SPEC", help="A YAML file, or a preset.")]
 RunArgument = Annotated[Path, typer.Argument(metavar="DIR", help="A run directory.")]
 
 
@@ -83,13 +76,8 @@ def run(
     out: OutOption = None,
     address: AddressOption = None,
     overrides: SetOption = None,
-    changed: Annotated[
-        bool,
-        typer.Option(help="Take over a run directory of another spec; recompute what changed."),
-    ] = False,
-    retry_failed: Annotated[
-        bool, typer.Option(help="First withdraw the parts that hold failed items.")
-    ] = False,
+    changed: ChangedOption = False,
+    retry_failed: RetryOption = False,
 ) -> None:
     """Run an audit, or resume it where it stopped, and print its verdict."""
     folder = out or Path("runs") / Path(spec).stem
@@ -101,6 +89,10 @@ def run(
         allow_changed=changed,
         retry_failed=retry_failed,
     )
+
+
+app.command()(submit)
+app.add_typer(job_app)
 
 
 @app.command()

@@ -10,6 +10,7 @@ import typer
 if TYPE_CHECKING:
     from .driver import Outcome
 
+EXIT_STOPPED = 1
 EXIT_BAD_SPEC = 2
 EXIT_QUARANTINED = 3
 EXIT_INTERRUPTED = 130
@@ -50,11 +51,11 @@ def errors_explained() -> Iterator[None]:
 
 
 def _exit_status(error: Exception) -> int | None:
-    from ..cluster.ray_session import ClusterError
+    from ..cluster.ray_session import ClusterError, SubmissionError
     from ..cluster.storage import StorageError
     from .spec_loading import SpecError
     from .stages.stage import StageError
 
-    if isinstance(error, SpecError):
+    if isinstance(error, SpecError | SubmissionError):
         return EXIT_BAD_SPEC
-    return 1 if isinstance(error, StorageError | ClusterError | StageError) else None
+    return EXIT_STOPPED if isinstance(error, StorageError | ClusterError | StageError) else None

@@ -4,6 +4,7 @@ import hashlib
 import importlib
 import importlib.util
 import inspect
+import os
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -15,6 +16,9 @@ from torch import Tensor
 from ..core.generators.protocol import Generator
 from .generator_errors import GeneratorError
 
+# Of a job on a cluster: the folder with the copy of the user's modules that travelled with it. The
+# spec's own folder stays part of the shards' identity, and may lie there too, with other modules.
+MODULES_VARIABLE = "OFFMANIFOLD_MODULES"
 _ROUNDING = 1e-5
 _BATCH_ROUNDING = 1e-3
 _CHECKED = 8
@@ -30,7 +34,8 @@ def open_function(source: str, base_dir: str | Path | None) -> tuple[Generator, 
         GeneratorError: the function is not found or fails, or its result breaks the protocol.
     """
     module_name, _, name = source.partition(":")
-    module = _import(source, module_name, Path(base_dir or ".").resolve())
+    folder = Path(os.environ.get(MODULES_VARIABLE) or base_dir or ".")
+    module = _import(source, module_name, folder.resolve())
     function = getattr(module, name, None)
     if not callable(function):
         raise GeneratorError(

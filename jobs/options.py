@@ -1,0 +1,24 @@
+"""Options that several commands share."""
+
+from typing import Annotated
+
+import typer
+
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Override a key of the spec, such as groups.train.count=8. May be repeated.",
+    ),
+]
+SpecArgument = Annotated[str, typer.Argument(metavar="SPEC", help="A YAML file, or a preset.")]
+ChangedOption = Annotated[
+    bool,
+    typer.Option(
+        "--changed", help="Take over a run directory of another spec; recompute what changed."
+    ),
+]
+RetryOption = Annotated[
+    bool, typer.Option("--retry-failed", help="First withdraw the parts that hold failed items.")
+]

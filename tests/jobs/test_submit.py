@@ -1,0 +1,209 @@
+"""Audits as jobs of a cluster that was started as the README tells it."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from textwrap import dedent
+from typing import Any, NamedTuple
+
+import pytest
+import yaml
+from offmanifold.jobs.spec_loading import SpecError, load_spec
+from offmanifold.jobs.submission import absent_paths, copy_package, submit, submitted_spec
+
+from ..ray_head import clean_environment, free_port, head_with_dashboard, make_token
+from .conftest import fill_audit_folder, small_spec, write_spec
+
+# Refuses to be imported on the cluster from anywhere but what travelled with the job.
+DECODER = """
+    import os
+    import offmanifold
+
+    if "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ or "OFFMANIFOLD_MODULES" in os.environ:
+        assert "working_dir_files" in __file__, __file__
+        assert "py_modules_files" in offmanifold.__file__, offmanifold.__file__
+        print("both copies travelled", flush=True)
+"""
+
+
+class Cluster(NamedTuple):
+    address: str
+    environment: dict[str, str]
+    folder: Path
+
+    def offmanifold(self, *arguments: str, **extra: str) -> "subprocess.CompletedProcess[str]":
+        """The command as a user on another machine types it."""
+        return subprocess.run(
+            [Path(sys.executable).with_name("offmanifold"), *arguments, "--address", self.address],
+            env=self.environment | extra,
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            timeout=150,
+            check=False,
+        )
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    scratch = tmp_path_factory.mktemp("cluster")
+    environment = clean_environment(scratch / "home")
+    make_token(environment)
+    folder = scratch / "audit"
+    fill_audit_folder(folder)
+    module = (folder / "decoder.py").read_text()
+    (folder / "decoder.py").write_text(dedent(DECODER) + module)
+    (folder / "images" / "zero" / "broken.png").write_bytes(b"no image")
+    write_spec(folder, inversion_only())
+    with head_with_dashboard(environment, scratch) as address:
+        yield Cluster(address, environment, folder)
+
+
+def inversion_only() -> dict[str, Any]:
+    spec = small_spec()
+    spec["groups"] = [{**spec["groups"][0], "conditions": "own"}]
+    spec["stages"] = {"inversion": spec["stages"]["inversion"]}
+    spec["cluster"] = {"workers": 2, "memory_per_worker": "100MiB"}
+    return spec
+
+
+@pytest.mark.slow
+@pytest.mark.ci
+def test_a_user_with_the_token_submits_leaves_and_comes_back(cluster: Cluster) -> None:
+    submitted = cluster.offmanifold("submit", "audit.yaml", "--out", "run", "--detach")
+    assert submitted.returncode == 0, submitted.stderr
+    job = submitted.stdout.strip()
+    followed = cluster.offmanifold("job", "logs", job, "--follow")
+    assert followed.returncode == 3, followed.stdout + followed.stderr
+    assert "both copies travelled" in followed.stdout
+    assert "inversion: finished" in followed.stdout
+    assert "quarantined items: 1 in images" in followed.stdout
+    assert (cluster.folder / "run" / "report.html").exists()
+    # The spec that the run keeps is the user's own: it resumes from here, with the same ids.
+    kept = yaml.safe_load((cluster.folder / "run" / "audit.yaml").read_text())
+    assert kept["generators"][0]["import_path"] == str(cluster.folder)
+    state = cluster.offmanifold("job", "status", job)
+    assert "exit status 3" in state.stdout
+    assert str(cluster.folder / "run") in state.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.ci
+def test_without_the_token_or_with_another_one_nothing_is_submitted(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    (tmp_path / "other" / ".ray").mkdir(parents=True)
+    (tmp_path / "other" / ".ray" / "auth_token").write_text("0123456789abcdef" * 4)
+    (tmp_path / "stranger").mkdir()
+    for home, words in (
+        ("stranger", "asks for a token, and we show none"),
+        ("other", "refuses our token: it is another cluster's"),
+    ):
+        arguments = ("submit", "audit.yaml", "--out", f"run-of-{home}")
+        refused = cluster.offmanifold(*arguments, HOME=str(tmp_path / home))
+        assert refused.returncode == 2, refused.stderr
+        assert words in refused.stderr
+        assert "Traceback" not in refused.stderr
+        assert refused.stdout == ""
+        assert not (cluster.folder / f"run-of-{home}").exists()
+    unknown = cluster.offmanifold("job", "stop", "nobody")
+    assert unknown.returncode == 2
+    assert "knows no job nobody" in unknown.stderr
+
+
+@pytest.mark.slow
+def test_a_stopped_job_ends_within_seconds_and_resumes(cluster: Cluster) -> None:
+    long = ("--set", "stages.inversion.iterations=10000000")
+    submitted = cluster.offmanifold("submit", "audit.yaml", "--out", "stopped", "--detach", *long)
+    job = submitted.stdout.strip()
+    deadline = time.monotonic() + 60
+    while not list((cluster.folder / "stopped" / "images").glob("part-*")):
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    assert "is ending" in cluster.offmanifold("job", "stop", job).stdout
+    began = time.monotonic()
+    ended = cluster.offmanifold("job", "logs", job, "--follow")
+    assert ended.returncode == 130
+    assert time.monotonic() - began < 20
+    assert "STOPPED" in cluster.offmanifold("job", "status", job).stdout
+    resumed = cluster.offmanifold("submit", "audit.yaml", "--out", "stopped", "--changed")
+    assert resumed.returncode == 3, resumed.stdout + resumed.stderr
+    assert "images: 13 items in 1 shards, 13 done before" in resumed.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.ci
+def test_a_head_that_is_not_there_is_an_error_of_its_own(tmp_path: Path) -> None:
+    environment = clean_environment(tmp_path / "home")
+    nowhere = Cluster(f"http://127.0.0.1:{free_port()}", environment, tmp_path)
+    lost = nowhere.offmanifold("submit", "digits")
+    assert lost.returncode == 2
+    assert f"nothing listens at {nowhere.address}" in lost.stderr
+    assert "Traceback" not in lost.stderr
+
+
+def test_a_bad_spec_is_refused_here(audit_folder: Path) -> None:
+    spec = small_spec()
+    del spec["stages"]["neighbours"]["path"]
+    with pytest.raises(SpecError, match="neighbours"):
+        submitted_spec(str(write_spec(audit_folder, spec)), ("cluster.executor=ray",))
+    write_spec(audit_folder, small_spec())
+    with pytest.raises(SpecError, match="serial runs in one process"):
+        submitted_spec(str(audit_folder / "audit.yaml"), ())
+
+
+def test_data_on_the_cluster_alone_is_left_to_it(audit_folder: Path) -> None:
+    spec = small_spec()
+    spec["groups"][0]["path"] = "/only/there"
+    write_spec(audit_folder, spec)
+    found = submitted_spec(str(audit_folder / "audit.yaml"), ("cluster.executor=ray",))
+    assert absent_paths(found) == ["/only/there"]
+
+
+class Recorder:
+    """Stands where the cluster would; what is sent is looked at."""
+
+    def __init__(self) -> None:
+        self.files: set[str] = set()
+        self.command: list[str] = []
+
+    def submit(self, command: Any, code: Any, environment: Any, metadata: Any) -> str:
+        from ray._private.runtime_env.packaging import create_package
+
+        package = code.folder.parent / "sent.zip"
+        create_package(str(code.folder), package, True, excludes=list(code.excludes))
+        import zipfile
+
+        self.files = set(zipfile.ZipFile(package).namelist())
+        self.command = list(command)
+        assert environment == {"OFFMANIFOLD_MODULES": "."}
+        assert metadata["offmanifold_run"] == "s3://bucket/run"
+        return "id"
+
+
+def test_modules_travel_and_data_runs_and_environments_stay(audit_folder: Path) -> None:
+    write_spec(audit_folder, small_spec())
+    for name in ("layers/__init__.py", "weights.pt", "runs/old/provenance.json", ".venv/x.py"):
+        (audit_folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (audit_folder / name).write_text("")
+    spec = load_spec(str(audit_folder / "audit.yaml"))
+    recorder: Any = Recorder()
+    assert submit(recorder, spec, "s3://bucket/run", ["--changed"]) == "id"
+    sent = {"audit.yaml", "decoder.py", "layers/__init__.py", "weights.pt", "offmanifold-job.yaml"}
+    assert {name for name in recorder.files if not name.endswith("/")} == sent
+    assert recorder.command[-3:] == ["--out", "s3://bucket/run", "--changed"]
+
+
+def test_the_package_that_travels_runs_by_itself(tmp_path: Path) -> None:
+    copy_package(tmp_path / "offmanifold")
+    names = {entry.name for entry in (tmp_path / "offmanifold").iterdir()}
+    assert names == {"__init__.py", "py.typed", "cluster", "core", "jobs", "workers"}
+    program = [sys.executable, "-m", "offmanifold.jobs", "list", "presets", "--show", "digits"]
+    environment = os.environ | {"PYTHONPATH": str(tmp_path)}
+    shown = subprocess.run(
+        program, env=environment, cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert "generators" in shown.stdout
