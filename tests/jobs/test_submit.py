@@ -135,6 +135,17 @@ def test_a_stopped_job_ends_within_seconds_and_resumes(cluster: Cluster) -> None
 
 
 @pytest.mark.slow
+def test_a_folder_too_large_to_travel_is_refused(cluster: Cluster) -> None:
+    with (cluster.folder / "weights.bin").open("wb") as file:
+        file.truncate(101 * 2**20)
+    refused = cluster.offmanifold("submit", "audit.yaml", "--out", "run-too-large")
+    (cluster.folder / "weights.bin").unlink()
+    assert refused.returncode == 2
+    assert "too large to travel" in refused.stderr
+    assert not (cluster.folder / "run-too-large").exists()
+
+
+@pytest.mark.slow
 @pytest.mark.ci
 def test_a_head_that_is_not_there_is_an_error_of_its_own(tmp_path: Path) -> None:
     environment = clean_environment(tmp_path / "home")
