@@ -1,217 +1,80 @@
-"""Where a run's bytes go: a folder in which a file appears whole or not at all.
+"""Where a run's bytes go: a tree in which a file appears whole or not at all.
 
 A part is *published*: the first writer wins and every later one is told so, which is what makes a
 repeated, raced or resumed shard harmless. Report files are *written*: the last writer wins.
-Temporary names start with a dot, so that readers of a folder of Parquet files pass over them.
 """
 
-import contextlib
-import errno
-import os
-import secrets
-import time
-from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from contextlib import AbstractContextManager
+from pathlib import PurePosixPath
+from typing import Protocol
 
-_TEMPORARY_SUFFIX = ".tmp"
-
-_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-_FORBIDDEN = {errno.EROFS, errno.EACCES, errno.EPERM}
-_NO_HARD_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
+from pyarrow.fs import FileSystem
 
 
 class StorageError(Exception):
     """Bytes could not be stored or read; the message names the path, what happened and a remedy."""
 
 
-@dataclass(frozen=True)
-class LocalStorage:
-    """Files under one folder of a local (or mounted) file system.
+class Storage(Protocol):
+    """Files under one place, on a file system or in a bucket.
 
-    Names are relative POSIX paths such as ``"likelihood/part-0a1b.parquet"``. Folders below
-    ``root`` are made when something is written into them; ``root`` itself is made by
-    :meth:`create` alone, so that a run whose disk is not mounted fails instead of filling the
-    mount point. Instances pickle, and any number of processes may use one root at once.
+    Names are relative POSIX paths such as ``"likelihood/part-0a1b.parquet"``. Instances pickle,
+    and any number of processes on any machines may use one place at once.
 
-    Every method raises :class:`StorageError` where the file system refuses, and ``ValueError``
-    for a name that leaves ``root``.
+    Every method raises :class:`StorageError` where the store refuses or cannot be reached, and
+    ``ValueError`` for a name that leaves the place.
     """
 
-    root: Path
-
-    @classmethod
-    def create(cls, root: Path) -> "LocalStorage":
-        """Storage under ``root``, which is made with its parents where it does not exist."""
-        with _explained("create", root):
-            root.mkdir(parents=True, exist_ok=True)
-        return cls(root)
+    def locate(self, name: str = "") -> str:
+        """Where ``name``, or the place itself, is: a path or an ``s3://`` address, for people."""
+        ...
 
     def publish(self, name: str, data: bytes) -> bool:
-        """Store ``data`` as ``name`` unless it exists already; whether this call stored it.
-
-        The file is synced before it gets its name and its folder afterwards: what was published
-        survives a power cut.
-        """
-        target = self._locate(name)
-        with _explained("write", target):
-            # Another process may take a slow writer's temporary for a dead one's; nothing is lost
-            # by writing it once more.
-            for _ in range(3):
-                with contextlib.suppress(_TemporaryRemovedError):
-                    return self._publish_once(target, data)
-        raise StorageError(
-            f"cannot write {target}: its temporary file was removed three times while it was being "
-            "written. See which program clears this folder, then run the same command again."
-        )
+        """Store ``data`` as ``name`` unless it exists already; whether this call stored it."""
+        ...
 
     def write(self, name: str, data: bytes) -> None:
         """Store ``data`` as ``name``, in place of what was there; readers see old or new, whole."""
-        target = self._locate(name)
-        with _explained("write", target), self._temporary(target, data) as temporary:
-            temporary.replace(target)
-            _sync_folder(target.parent)
+        ...
 
     def read(self, name: str) -> bytes:
         """The bytes stored as ``name``."""
-        target = self._locate(name)
-        with _explained("read", target):
-            return target.read_bytes()
+        ...
 
     def exists(self, name: str) -> bool:
         """Whether ``name`` is stored."""
-        target = self._locate(name)
-        with _explained("read", target):
-            return target.exists()
+        ...
 
     def list_names(self, folder: str = "") -> list[str]:
         """The names of the files directly in ``folder``, sorted; empty where it does not exist.
 
         Hidden files, temporary ones among them, are left out.
         """
-        target = self._locate(folder) if folder else self.root
-        with _explained("list", target):
-            self._require_root()
-            if not target.exists():
-                return []
-            with os.scandir(target) as entries:
-                return sorted(e.name for e in entries if not e.name.startswith(".") and e.is_file())
+        ...
 
     def delete(self, name: str) -> None:
         """Remove ``name``; nothing happens where it does not exist."""
-        target = self._locate(name)
-        with _explained("delete", target):
-            target.unlink(missing_ok=True)
+        ...
 
     def remove_stale(self, folder: str, older_than: float = 900.0) -> int:
         """Remove what killed writers left in ``folder``; how many temporary files that were.
 
-        A temporary lives for as long as one file takes to write, so those not touched for
-        ``older_than`` seconds are taken to be dead. Mistaking a slow writer for a dead one costs
-        that writer a second try (see :meth:`publish`).
+        Only what was not touched for ``older_than`` seconds is taken to be dead.
         """
-        target = self._locate(folder)
-        removed = 0
-        with _explained("clean", target):
-            for path in target.glob(f".*{_TEMPORARY_SUFFIX}"):
-                # Another process may be cleaning, or finishing its own file.
-                with contextlib.suppress(FileNotFoundError):
-                    if time.time() - path.stat().st_mtime > older_than:
-                        path.unlink()
-                        removed += 1
-        return removed
+        ...
 
-    def _locate(self, name: str) -> Path:
-        relative = PurePosixPath(name)
-        if relative.is_absolute() or ".." in relative.parts or not relative.parts:
-            raise ValueError(f"a storage name is a relative path inside the run, got {name!r}")
-        return self.root / relative
-
-    def _require_root(self) -> None:
-        if not self.root.is_dir():
-            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(self.root))
-
-    def _publish_once(self, target: Path, data: bytes) -> bool:
-        if target.exists():
-            return False
-        with self._temporary(target, data) as temporary:
-            published = _link(temporary, target)
-            _sync_folder(target.parent)
-        return published
-
-    @contextlib.contextmanager
-    def _temporary(self, target: Path, data: bytes) -> Iterator[Path]:
-        """A synced file with ``data`` beside ``target``, gone again afterwards."""
-        self._require_root()
-        if not target.parent.is_dir():
-            target.parent.mkdir(parents=True, exist_ok=True)
-            _sync_folder(target.parent.parent)
-        temporary = target.with_name(f".{target.name}.{secrets.token_hex(8)}{_TEMPORARY_SUFFIX}")
-        try:
-            with temporary.open("xb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            yield temporary
-        finally:
-            # The error that brought us here says more than a second one would, and what is left
-            # behind is hidden and removed later.
-            with contextlib.suppress(OSError):
-                temporary.unlink(missing_ok=True)
+    def columns(self) -> AbstractContextManager[tuple[FileSystem, str]]:
+        """Arrow's own way to the files, for reading single columns: a file system and a folder."""
+        ...
 
 
-class _TemporaryRemovedError(Exception):
-    """Our temporary file was taken for a dead writer's."""
+def checked_name(name: str) -> str:
+    """``name``, once it proves to be a relative path that stays inside.
 
-
-def _link(temporary: Path, target: Path) -> bool:
-    """Give ``temporary`` its name unless that is taken; whether it was given."""
-    try:
-        os.link(temporary, target)
-    except FileExistsError:
-        # Over NFS a repeated request may find the link that its first try made.
-        return temporary.samefile(target)
-    except FileNotFoundError:
-        if temporary.exists():
-            raise
-        raise _TemporaryRemovedError from None
-    except OSError as error:
-        if error.errno not in _NO_HARD_LINKS:
-            raise
-        # Without hard links the look and the renaming are two steps: of two writers in between
-        # the later one's file stays, whole, and with the same planned rows.
-        if target.exists():
-            return False
-        temporary.rename(target)
-    return True
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-@contextlib.contextmanager
-def _explained(verb: str, path: Path) -> Iterator[None]:
-    """Turn an ``OSError`` into a :class:`StorageError` that says what to do."""
-    try:
-        yield
-    except OSError as error:
-        reason = os.strerror(error.errno) if error.errno else str(error)
-        raise StorageError(f"cannot {verb} {path}: {reason}. {_remedy(error)}") from error
-
-
-def _remedy(error: OSError) -> str:
-    if error.errno in _FULL:
-        return (
-            "The disk or a quota is full: free some space, then run the same command again; "
-            "finished parts are kept."
-        )
-    if error.errno in _FORBIDDEN:
-        return "The folder is read-only or belongs to someone else: choose another or allow writes."
-    if error.errno == errno.ENOENT:
-        return f"{error.filename} does not exist: was the run moved, or is its disk not mounted?"
-    return "See that the disk is healthy and mounted, then run the same command again."
+    Raises:
+        ValueError: for an absolute path, an empty one, or one with ``..``.
+    """
+    path = PurePosixPath(name)
+    if path.is_absolute() or ".." in path.parts or not path.parts:
+        raise ValueError(f"a storage name is a relative path inside the run, got {name!r}")
+    return path.as_posix()

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..cluster.executor import Executor, Task
-from ..cluster.storage import LocalStorage
+from ..cluster.local_storage import LocalStorage
 from ..workers.runner import WorkerFactory
 from .execution import import_paths, open_executor, worker_factory
 from .progress import Progress

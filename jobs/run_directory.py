@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from ..cluster.storage import LocalStorage
+from ..cluster.local_storage import LocalStorage
 from ..workers.part_file import PartError, read_part
 from ..workers.runner import SECONDS_KEY
 from ..workers.schema import SCHEMAS, STATUS_OK

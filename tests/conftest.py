@@ -1,6 +1,11 @@
 """Set-up that every test shares."""
 
+from collections.abc import Iterator
+
+import pytest
 import torch
+
+from .object_store import ObjectStore, object_store
 
 try:
     import torchvision  # noqa: F401
@@ -14,3 +19,10 @@ except RuntimeError as error:
         torchvision_operators.define(
             f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
         )
+
+
+@pytest.fixture(scope="session")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectStore]:
+    """A real S3 service, started once for all tests that need it."""
+    with object_store(tmp_path_factory.mktemp("store")) as running:
+        yield running

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ..cluster.storage import LocalStorage, StorageError
+from ..cluster.local_storage import LocalStorage
+from ..cluster.storage import StorageError
 from .schema import SCHEMAS
 from .shard import part_path
 

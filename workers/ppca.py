@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from ..cluster.storage import LocalStorage
+from ..cluster.local_storage import LocalStorage
 from ..core.statistics.ppca import PPCA, fit_ppca
 from .outcome import Outcome
 from .part_file import read_part

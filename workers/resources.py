@@ -11,7 +11,7 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
-from ..cluster.storage import LocalStorage
+from ..cluster.local_storage import LocalStorage
 from ..core.generators.protocol import Generator
 from ..core.patch_mixture import PatchMixture
 from ..core.perceptual import LpipsDistance

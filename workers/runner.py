@@ -12,7 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
-from ..cluster.storage import LocalStorage, StorageError
+from ..cluster.local_storage import LocalStorage
+from ..cluster.storage import StorageError
 from .outcome import Failure, Outcome, Row
 from .part_file import parse_part
 from .resources import Resources

@@ -9,10 +9,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from offmanifold.cluster.local_storage import LocalStorage
 from offmanifold.cluster.ray_executor import RayExecutor
 from offmanifold.cluster.ray_session import ray_session
 from offmanifold.cluster.resources import Resources
-from offmanifold.cluster.storage import LocalStorage
 from shards import Factory, pending, task
 
 

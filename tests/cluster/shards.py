@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from offmanifold.cluster.executor import Task
-from offmanifold.cluster.storage import LocalStorage
+from offmanifold.cluster.local_storage import LocalStorage
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 import pytest
-from offmanifold.cluster.storage import LocalStorage
+from offmanifold.cluster.local_storage import LocalStorage
 
 HERE = Path(__file__).parent
 

@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 import ray
 from offmanifold.cluster.executor import WorkerDiedError
+from offmanifold.cluster.local_storage import LocalStorage
 from offmanifold.cluster.ray_executor import RayExecutor
 from offmanifold.cluster.ray_session import ClusterError
 from offmanifold.cluster.resources import Resources
 from offmanifold.cluster.serial_executor import SerialExecutor
-from offmanifold.cluster.storage import LocalStorage, StorageError
+from offmanifold.cluster.storage import StorageError
 
 HERE = Path(__file__).parent
 

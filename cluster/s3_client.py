@@ -1,0 +1,99 @@
+"""How a bucket is reached: the settings, and boto3's client and Arrow's file system made from them.
+
+Credentials come from boto3's own chain alone (environment, shared files, SSO, instance roles) and
+live nowhere but in its session.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import NoCredentialsError
+from pyarrow.fs import AwsStandardS3RetryStrategy, S3FileSystem
+
+Addressing = Literal["auto", "path", "virtual"]
+
+_ATTEMPTS = 8
+_CONNECT_SECONDS = 10.0
+_AMAZON = (".amazonaws.com", ".amazonaws.com.cn")
+
+
+@dataclass(frozen=True)
+class S3Settings:
+    """Where an S3 service is and how it is spoken to; None leaves it to boto3's own settings.
+
+    Args:
+        endpoint: URL of the service, without a bucket.
+        region: its region.
+        addressing: whether the bucket's name goes into the path or the host name; ``auto`` is the
+            path at an endpoint of one's own, and the host name at Amazon's.
+        timeout: seconds without an answer after which a request is tried again.
+    """
+
+    endpoint: str | None = None
+    region: str | None = None
+    addressing: Addressing = "auto"
+    timeout: float = 60.0
+
+
+class S3Connection:
+    """A boto3 session and its client; made in the process, and at best by the thread, that uses it.
+
+    Args:
+        settings: where and how.
+        attempts: how often botocore sends a request before it gives up.
+    """
+
+    def __init__(self, settings: S3Settings, attempts: int = _ATTEMPTS) -> None:
+        self._settings = settings
+        self._session = boto3.session.Session()
+        style = settings.addressing
+        connect = min(_CONNECT_SECONDS, settings.timeout)
+        self.client: Any = self._session.client(
+            "s3",
+            endpoint_url=settings.endpoint,
+            region_name=settings.region,
+            config=Config(
+                retries={"mode": "adaptive", "total_max_attempts": attempts},
+                connect_timeout=connect,
+                read_timeout=settings.timeout,
+                # Not every service knows Amazon's newer checksums; all know Content-MD5, and the
+                # signature covers the SHA-256 of what is sent.
+                request_checksum_calculation="when_required",
+                response_checksum_validation="when_required",
+                s3=None if style == "auto" else {"addressing_style": style},
+            ),
+        )
+
+    @property
+    def endpoint(self) -> str:
+        """The URL of the service."""
+        return str(self.client.meta.endpoint_url)
+
+    def file_system(self) -> S3FileSystem:
+        """Arrow's file system with this endpoint and region, and the credentials of this moment.
+
+        Raises:
+            NoCredentialsError: boto3's chain finds none.
+        """
+        found = self._session.get_credentials()
+        if found is None:
+            raise NoCredentialsError
+        credentials = found.get_frozen_credentials()
+        url = urlsplit(self.endpoint)
+        style = (self.client.meta.config.s3 or {}).get("addressing_style", "auto")
+        in_host = style != "path" and (url.hostname or "").endswith(_AMAZON)
+        return S3FileSystem(
+            access_key=credentials.access_key,
+            secret_key=credentials.secret_key,
+            session_token=credentials.token,
+            endpoint_override=url.netloc,
+            scheme="http" if url.scheme == "http" else "https",
+            region=self.client.meta.region_name,
+            force_virtual_addressing=in_host or style == "virtual",
+            connect_timeout=min(_CONNECT_SECONDS, self._settings.timeout),
+            request_timeout=self._settings.timeout,
+            retry_strategy=AwsStandardS3RetryStrategy(max_attempts=_ATTEMPTS),
+        )

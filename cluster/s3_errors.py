@@ -1,0 +1,121 @@
+"""What an S3 service, or the way to it, refused, as one sentence with a remedy.
+
+A service's own words on credentials may repeat what it was shown, so for those only ours are used.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.parse import urlsplit
+
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    CredentialRetrievalError,
+    HTTPClientError,
+    NoCredentialsError,
+    PartialCredentialsError,
+    ProfileNotFound,
+    SSOError,
+    TokenRetrievalError,
+)
+from botocore.exceptions import ConnectionError as UnreachedError
+
+from .storage import StorageError
+
+_AGAIN = "then run the same command again; finished parts are kept"
+_KEYS = "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or the profile in ~/.aws/credentials"
+_NO_BUCKET = "there is no such bucket. Create it, or correct its name or the endpoint"
+_NO_OBJECT = "there is no such object. Was it deleted, or is the address mistyped?"
+_NO_PERMISSION = (
+    "permission denied. Allow these credentials s3:ListBucket on the bucket and s3:GetObject, "
+    "s3:PutObject and s3:DeleteObject on what is in it, or use others"
+)
+_WRONG_SECRET = f"the secret key does not fit the access key. Correct {_KEYS}"
+_WRONG_KEY = f"the service does not know this access key. Correct {_KEYS}, or the endpoint"
+_EXPIRED = f"the credentials have expired. Get new ones (`aws sso login`, or a new token), {_AGAIN}"
+_WRONG_REGION = (
+    "the bucket is in another region. Set cluster.storage.region, or AWS_DEFAULT_REGION, to it"
+)
+_FULL = f"the service has no room left or a quota is reached. Make room, {_AGAIN}"
+_BUSY = f"the service went on failing after every retry. See whether it is well, {_AGAIN}"
+_NO_CREDENTIALS = (
+    f"no credentials found, or not whole ones. Set {_KEYS}; a role or SSO session works too"
+)
+
+_REASONS = {
+    "NoSuchBucket": _NO_BUCKET,
+    "NoSuchKey": _NO_OBJECT,
+    "404": "there is no such object, or no such bucket. Is the address mistyped?",
+    "AccessDenied": _NO_PERMISSION,
+    "AllAccessDisabled": _NO_PERMISSION,
+    # Answers to HEAD have no body that would tell these apart.
+    "403": f"refused: wrong credentials ({_KEYS}), expired ones, or no permission to read it",
+    "400": f"refused: wrong or expired credentials ({_KEYS}), or a wrong region",
+    "SignatureDoesNotMatch": _WRONG_SECRET,
+    "InvalidAccessKeyId": _WRONG_KEY,
+    "ExpiredToken": _EXPIRED,
+    "ExpiredTokenException": _EXPIRED,
+    "TokenRefreshRequired": _EXPIRED,
+    "RequestExpired": _EXPIRED,
+    "InvalidToken": "the session token is not valid. Correct AWS_SESSION_TOKEN, or get a new one",
+    "RequestTimeTooSkewed": "the clocks differ. Set the clock of this machine",
+    "PermanentRedirect": _WRONG_REGION,
+    "AuthorizationHeaderMalformed": _WRONG_REGION,
+    "301": _WRONG_REGION,
+    "InvalidBucketName": "the bucket's name is not valid. Correct it",
+    "QuotaExceeded": _FULL,
+    "InsufficientStorage": _FULL,
+    "XMinioStorageFull": _FULL,
+    "SlowDown": _BUSY,
+    "ServiceUnavailable": _BUSY,
+    "InternalError": _BUSY,
+    "500": _BUSY,
+    "503": _BUSY,
+    "PreconditionFailed": "it changed while it was being read. Run the same command again",
+}
+
+
+@contextmanager
+def explained(verb: str, address: str) -> Iterator[None]:
+    """Turn what boto3 or Arrow raises into a :class:`StorageError` on the object at ``address``."""
+    try:
+        yield
+    except (ClientError, BotoCoreError, OSError) as error:
+        # Without the chain: a traceback would quote the service.
+        raise StorageError(f"cannot {verb} {address}: {_reason(error)}.") from None
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, ClientError):
+        answer = error.response.get("Error", {})
+        code = str(answer.get("Code", "unknown"))
+        return _REASONS.get(code) or f"{code}: {answer.get('Message', 'no message')}"
+    if isinstance(error, NoCredentialsError | PartialCredentialsError):
+        return _NO_CREDENTIALS
+    if isinstance(error, CredentialRetrievalError | TokenRetrievalError | SSOError):
+        return f"credentials cannot be fetched ({type(error).__name__}). Log in again, {_AGAIN}"
+    if isinstance(error, ProfileNotFound):
+        return "AWS_PROFILE names a profile that ~/.aws/config does not have. Correct it"
+    if isinstance(error, HTTPClientError | UnreachedError):
+        at = urlsplit(str(error.kwargs.get("endpoint_url", "")))
+        whom = f"{at.scheme}://{at.netloc}" if at.netloc else "the service"
+        return (
+            f"{whom} cannot be reached or does not answer ({type(error).__name__}). See that the "
+            f"endpoint is right and runs, {_AGAIN}"
+        )
+    if isinstance(error, BotoCoreError):
+        return f"{error}"
+    return _arrow_reason(str(error))
+
+
+def _arrow_reason(text: str) -> str:
+    """Arrow's file system raises ``OSError`` alone; the kind of failure is in its text."""
+    if "ACCESS_DENIED" in text:
+        return _REASONS["403"]
+    if "NO_SUCH_BUCKET" in text:
+        return _NO_BUCKET
+    if "EXPIRED" in text.upper():
+        return _EXPIRED
+    if "NETWORK_CONNECTION" in text:
+        return f"the service cannot be reached. See that it runs, {_AGAIN}"
+    return text.splitlines()[0]
