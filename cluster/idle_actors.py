@@ -1,21 +1,23 @@
 """The actors of a run that wait for work, and when they have waited for too long."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import ray
 
 from .executor import AssembleStep, Step
+from .pulse import Pulse
 
 
 @dataclass
 class Running:
-    """What one actor is doing: a step, or None while it starts."""
+    """What one actor is doing: a step, or None while it starts; and its signs of life."""
 
     actor: Any
     node_id: str
     step: Step | AssembleStep | None
+    pulse: Pulse = field(default_factory=Pulse)
 
 
 class IdleActors:

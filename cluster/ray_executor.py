@@ -4,63 +4,25 @@ Ray places the workers, starts their processes and notices their deaths. The loo
 because only it can count attempts per shard: Ray restarts nothing and retries nothing.
 """
 
-import logging
-import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import ray
 from ray import cloudpickle
-from ray.exceptions import (
-    GetTimeoutError,
-    NodeDiedError,
-    OutOfMemoryError,
-    RayActorError,
-    RayTaskError,
-    WorkerCrashedError,
-)
+from ray.exceptions import GetTimeoutError
 
-from .executor import (
-    AssembleStep,
-    Report,
-    Schedule,
-    Step,
-    Task,
-    Worker,
-    WorkerDiedError,
-    WorkerFactory,
-)
+from .actor_pool import DEATHS, ActorPool
+from .executor import Report, Schedule, Task, WorkerFactory
+from .heartbeats import Patience, Watch
 from .idle_actors import IdleActors, Running
 from .metrics import ShardCounters
 from .ray_session import ClusterError
 from .resources import Resources
-
-logger = logging.getLogger(__name__)
+from .worker_process import HEARTBEAT_GROUP, WorkerProcess
 
 _ANSWER_SECONDS = 10.0
-_DEATHS = (RayActorError, NodeDiedError, OutOfMemoryError, WorkerCrashedError)
-
-
-class _WorkerProcess:
-    """The actor. It is made empty, so that an error of the factory arrives as an ordinary one."""
-
-    def __init__(self) -> None:
-        self._worker: Worker | None = None
-
-    def start(self, import_paths: Sequence[str], pickled_factory: bytes) -> str:
-        """Make the worker; the id of the node that it lives on."""
-        # The factory is unpickled only here, where the user's own modules can be found.
-        sys.path[:0] = import_paths
-        self._worker = cloudpickle.loads(pickled_factory)()
-        return str(ray.get_runtime_context().get_node_id())
-
-    def perform(self, pickled_step: bytes) -> Report:
-        """Run one step."""
-        if self._worker is None:
-            raise RuntimeError("the worker was given work before it was started")
-        step: Step | AssembleStep = cloudpickle.loads(pickled_step)
-        return step.perform(self._worker)
+_PATIENCE = Patience()
 
 
 class RayExecutor:
@@ -78,6 +40,8 @@ class RayExecutor:
             ends and gives back what it holds; ``min_workers`` of them stay.
         import_paths: folders put ahead on the workers' ``sys.path``, for modules of the user's
             own. They must exist under the same path on every node.
+        patience: how long a worker may give no sign of life before it is ended and replaced, which
+            counts as an attempt.
     """
 
     def __init__(
@@ -86,10 +50,12 @@ class RayExecutor:
         max_attempts: int = 2,
         import_paths: Sequence[Path] = (),
         idle_seconds: float = 60.0,
+        patience: Patience = _PATIENCE,
     ) -> None:
         self._resources = resources
         self._max_attempts = max_attempts
         self._idle_seconds = idle_seconds
+        self._patience = patience
         self._import_paths = [str(path.resolve()) for path in import_paths]
         self._warm: list[Running] = []
         self._warm_arguments: tuple[list[str], bytes] | None = None
@@ -118,12 +84,13 @@ class RayExecutor:
 
         arguments = self._start_arguments(factory)
         warm = self._take_warm(max(workers, self._resources.min_workers), arguments)
-        pool = _Pool(
+        pool = ActorPool(
             schedule,
             workers,
             self._actor_class(),
             arguments,
             IdleActors(warm, self._resources.min_workers, self._idle_seconds),
+            Watch(self._patience),
         )
         try:
             pool.drain(self._max_attempts, count_and_report)
@@ -159,123 +126,26 @@ class RayExecutor:
         return count
 
     def _actor_class(self) -> Any:
-        return ray.remote(
-            num_cpus=self._resources.cpus_per_worker,
-            num_gpus=self._resources.gpus_per_worker,
-            memory=self._resources.memory_per_worker,
-            resources=dict(self._resources.custom_per_worker),
-            max_restarts=0,
-            max_task_retries=0,
-        )(_WorkerProcess)
+        options: dict[str, Any] = {
+            "num_cpus": self._resources.cpus_per_worker,
+            "num_gpus": self._resources.gpus_per_worker,
+            "memory": self._resources.memory_per_worker,
+            "resources": dict(self._resources.custom_per_worker),
+            "max_restarts": 0,
+            "max_task_retries": 0,
+            "concurrency_groups": {HEARTBEAT_GROUP: 1},
+        }
+        return ray.remote(**options)(WorkerProcess)
 
     def _start_arguments(self, factory: WorkerFactory) -> tuple[list[str], bytes]:
         return self._import_paths, cloudpickle.dumps(factory)
-
-
-class _Pool:
-    """The actors of one run, and the loop that feeds them."""
-
-    def __init__(
-        self,
-        schedule: Schedule,
-        workers: int,
-        actor_class: Any,
-        start_arguments: tuple[Any, ...],
-        idle: IdleActors,
-    ) -> None:
-        self._schedule = schedule
-        self._workers = workers
-        self._actor_class = actor_class
-        self._start_arguments = start_arguments
-        self._running: dict[Any, Running] = {}
-        self._idle = idle
-        self._deaths_while_starting = 0
-
-    def drain(self, max_attempts: int, on_report: Callable[[Report], None]) -> None:
-        """Run until every task of the schedule is finished."""
-        while self._schedule.unfinished:
-            self._replace_dead()
-            self._feed_idle()
-            timeout = self._idle.release(busy=len(self._running))
-            ready, _ = ray.wait(list(self._running), num_returns=1, timeout=timeout)
-            for reference in ready:
-                running = self._running.pop(reference)
-                try:
-                    result = ray.get(reference)
-                except RayTaskError as error:
-                    # The worker's own exception, rather than Ray's account of it.
-                    raise error.cause from error
-                except _DEATHS as error:
-                    self._died(running, error, max_attempts)
-                else:
-                    self._finished(running, result, on_report)
-
-    def kill(self) -> None:
-        """End every actor at once; what was published stays."""
-        for running in (*self._running.values(), *self._idle.actors):
-            ray.kill(running.actor)
-
-    def release_idle(self) -> list[Running]:
-        """The idle actors, for the next run; those that are still starting end."""
-        for running in self._running.values():
-            ray.kill(running.actor)
-        return self._idle.actors
-
-    def _replace_dead(self) -> None:
-        # Actors that are still waiting for a place must not make a cluster grow for nothing.
-        wanted = min(self._workers, self._schedule.unfinished)
-        starting = [key for key, running in self._running.items() if running.step is None]
-        while starting and len(self._running) + len(self._idle) > wanted:
-            ray.kill(self._running.pop(starting.pop()).actor)
-        while len(self._running) + len(self._idle) < wanted:
-            actor = self._actor_class.remote()
-            reference = actor.start.remote(*self._start_arguments)
-            self._running[reference] = Running(actor, "", None)
-
-    def _feed_idle(self) -> None:
-        while len(self._idle) and (step := self._schedule.next()) is not None:
-            running = self._idle.pop()
-            running.step = step
-            reference = running.actor.perform.remote(cloudpickle.dumps(step))
-            self._running[reference] = running
-
-    def _finished(self, running: Running, result: Any, on_report: Callable[[Report], None]) -> None:
-        if running.step is None:
-            running.node_id = result
-            self._deaths_while_starting = 0
-        else:
-            report = self._schedule.completed(running.step, result)
-            if report is not None:
-                on_report(report)
-        running.step = None
-        self._idle.add(running)
-
-    def _died(self, running: Running, error: Exception, max_attempts: int) -> None:
-        # Of an actor that is only out of reach: its work is given to another, so it has to end.
-        ray.kill(running.actor)
-        preempted = getattr(error, "preempted", False) or _node_is_gone(running.node_id)
-        logger.warning(
-            "a worker process died (%s)%s: %s",
-            running.step or "starting",
-            ", its node is gone" if preempted else "",
-            _cause_of_death(error),
-        )
-        if running.step is not None:
-            self._schedule.died(running.step, _cause_of_death(error), preempted=preempted)
-        elif not preempted:
-            self._deaths_while_starting += 1
-            if self._deaths_while_starting >= max_attempts:
-                raise WorkerDiedError(
-                    f"worker processes died {max_attempts} times while starting, before they had "
-                    f"any work, last with: {_cause_of_death(error)}"
-                ) from error
 
 
 def _is_alive(running: Running) -> bool:
     """Whether an idle actor answers; one that died meanwhile must not cost a shard an attempt."""
     try:
         ray.get(running.actor.__ray_ready__.remote(), timeout=_ANSWER_SECONDS)
-    except (*_DEATHS, GetTimeoutError):
+    except (*DEATHS, GetTimeoutError):
         return False
     return True
 
@@ -288,13 +158,3 @@ def _listed(wanted: Iterable[str], amounts: Mapping[str, float]) -> str:
         else f"{amounts.get(name, 0):g} {name}"
         for name in wanted
     )
-
-
-def _node_is_gone(node_id: str) -> bool:
-    return any(node["NodeID"] == node_id and not node["Alive"] for node in ray.nodes())
-
-
-def _cause_of_death(error: Exception) -> str:
-    """Ray's message in one line, without its advice."""
-    message = " ".join(str(error).split())
-    return message.partition(" Some common causes include:")[0]

@@ -24,6 +24,7 @@ def open_executor(cluster: ClusterSpec, import_paths: Sequence[Path]) -> Iterato
         with _terminate_as_interrupt():
             yield SerialExecutor()
         return
+    from ..cluster.heartbeats import Patience
     from ..cluster.ray_executor import RayExecutor
     from ..cluster.ray_session import ray_session
 
@@ -38,9 +39,10 @@ def open_executor(cluster: ClusterSpec, import_paths: Sequence[Path]) -> Iterato
         # A Ray on this machine alone never grows.
         autoscaling=cluster.address is not None and cluster.max_workers is not None,
     )
+    patience = Patience(cluster.heartbeat_seconds, cluster.shard_seconds)
     with (
         ray_session(cluster.address, resources),
-        closing(RayExecutor(resources, import_paths=import_paths)) as executor,
+        closing(RayExecutor(resources, import_paths=import_paths, patience=patience)) as executor,
         _terminate_as_interrupt(),
     ):
         yield executor

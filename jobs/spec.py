@@ -92,6 +92,9 @@ class ClusterSpec(SpecModel):
     that autoscales, ``max_workers`` are asked for, whatever its present size, and ``min_workers``
     stay while a stage has nothing for them to do. ``memory_per_worker`` is bytes, or a size such
     as ``8GiB``; ``resources_per_worker`` names resources that nodes were started with.
+
+    A worker is replaced, which counts as an attempt at its shard, when its process gives no sign of
+    life for ``heartbeat_seconds``, or a shard takes it more than ``shard_seconds``.
     """
 
     executor: Literal["ray", "serial"] = "ray"
@@ -103,6 +106,8 @@ class ClusterSpec(SpecModel):
     gpus_per_worker: float = Field(default=0, ge=0)
     memory_per_worker: ByteSize = ByteSize(0)
     resources_per_worker: dict[str, Annotated[float, Field(gt=0)]] = Field(default_factory=dict)
+    heartbeat_seconds: float = Field(default=600, gt=0)
+    shard_seconds: float = Field(default=86_400, gt=0)
 
     @model_validator(mode="after")
     def _one_way_to_count(self) -> Self:

@@ -1,8 +1,10 @@
 """Workers for the executors' tests: real parts through the real storage, and ways to die."""
 
+import ctypes
 import json
 import os
 import signal
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +32,10 @@ class Shard:
     first: int
     size: int
     killers: tuple[int, ...] = ()
+    stops: tuple[int, ...] = ()
+    holds: tuple[int, ...] = ()
+    waits: tuple[int, ...] = ()
+    spins: tuple[int, ...] = ()
     raises: tuple[int, ...] = ()
     seconds: float = 0.0
 
@@ -59,6 +65,15 @@ class NumberWorker:
             time.sleep(shard.seconds)
             if item in shard.killers:
                 os.kill(os.getpid(), signal.SIGKILL)
+            if item in shard.stops:
+                os.kill(os.getpid(), signal.SIGSTOP)
+            if item in shard.holds:
+                # Unlike CDLL, PyDLL keeps the interpreter to itself.
+                ctypes.PyDLL(None).sleep(1000)
+            if item in shard.waits:
+                threading.Event().wait()
+            while item in shard.spins:
+                pass
             if item in shard.raises:
                 raise ArithmeticError(f"item {item} shows a bug")
             rows.append({"item": item, "status": "ok"})

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import ray
 from offmanifold.cluster.executor import WorkerDiedError
+from offmanifold.cluster.heartbeats import Patience
 from offmanifold.cluster.local_storage import LocalStorage
 from offmanifold.cluster.ray_executor import RayExecutor
 from offmanifold.cluster.ray_session import ClusterError
@@ -155,6 +156,47 @@ class TestRay:
         assert "a worker process died (shard" in caplog.text
         assert [report.failed for report in reports.values()] == [0, 0]
         assert rows_of(storage) == dict.fromkeys(range(10), "ok")
+
+    @pytest.mark.parametrize(
+        "how", ["stops", "waits", pytest.param("holds", marks=pytest.mark.slow)]
+    )
+    def test_a_worker_without_a_sign_of_life_is_replaced(self, storage, caplog, how):
+        from shards import rows_of, task
+
+        tasks = [task("a", 0, 2, **{how: (1,)}), task("b", 2, 2)]
+        # A thread at work shows itself more often than every 2 seconds, even on a busy machine.
+        executor = ray_executor(max_attempts=1, patience=Patience(heartbeat_seconds=2.0))
+        reports = run(executor, storage, tasks)
+        assert {name: r.failed for name, r in reports.items()} == {"a": 1, "b": 0}
+        rows = rows_of(storage)
+        assert "gave no sign of life for 2 s" in rows.pop(1)
+        assert rows == dict.fromkeys([0, 2, 3], "ok")
+        assert "items 0 to 1): the worker gave no sign of life" in caplog.text
+
+    def test_a_worker_that_gets_nowhere_is_replaced(self, storage):
+        from shards import rows_of, task
+
+        # The heartbeats of its other thread are answered all the time.
+        patience = Patience(heartbeat_seconds=10.0, shard_seconds=2.0)
+        run(ray_executor(max_attempts=1, patience=patience), storage, [task("a", 0, 1, spins=(0,))])
+        assert "did not finish within 2 s" in rows_of(storage)[0]
+
+    def test_a_slow_worker_that_shows_itself_is_left_alone(self, storage, caplog):
+        from shards import rows_of, task
+
+        patience = Patience(heartbeat_seconds=2.0)
+        run(ray_executor(patience=patience), storage, [task("a", 0, 12, seconds=0.4)])
+        assert rows_of(storage) == dict.fromkeys(range(12), "ok")
+        assert not caplog.text
+
+    @pytest.mark.slow
+    def test_a_factory_that_hangs_ends_the_run(self):
+        def forever():
+            threading.Event().wait()
+
+        executor = ray_executor(max_attempts=1, patience=Patience(heartbeat_seconds=2.0))
+        with pytest.raises(WorkerDiedError, match=r"starting, .*no sign of life for 2 s"):
+            executor.run(three_tasks(), forever, lambda _: None)
 
     def test_a_factory_that_kills_its_process_ends_the_run(self):
         def fatal():

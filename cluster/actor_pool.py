@@ -1,0 +1,142 @@
+"""The actors of one run, and the loop that feeds them."""
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import ray
+from ray import cloudpickle
+from ray.exceptions import (
+    NodeDiedError,
+    OutOfMemoryError,
+    RayActorError,
+    RayTaskError,
+    WorkerCrashedError,
+)
+
+from .executor import Report, Schedule, WorkerDiedError
+from .heartbeats import Watch
+from .idle_actors import IdleActors, Running
+
+logger = logging.getLogger(__name__)
+
+DEATHS = (RayActorError, NodeDiedError, OutOfMemoryError, WorkerCrashedError)
+
+
+class ActorPool:
+    """The actors of one run, and the loop that feeds them."""
+
+    def __init__(
+        self,
+        schedule: Schedule,
+        workers: int,
+        actor_class: Any,
+        start_arguments: tuple[Any, ...],
+        idle: IdleActors,
+        watch: Watch,
+    ) -> None:
+        self._schedule = schedule
+        self._workers = workers
+        self._actor_class = actor_class
+        self._start_arguments = start_arguments
+        self._running: dict[Any, Running] = {}
+        self._idle = idle
+        self._watch = watch
+        self._deaths_while_starting = 0
+
+    def drain(self, max_attempts: int, on_report: Callable[[Report], None]) -> None:
+        """Run until every task of the schedule is finished."""
+        while self._schedule.unfinished:
+            for reference, reason in self._watch.hung(self._running):
+                self._lost(self._running.pop(reference), reason, max_attempts)
+            self._replace_dead()
+            self._feed_idle()
+            until_release = self._idle.release(busy=len(self._running))
+            timeout = min(self._watch.interval, until_release or self._watch.interval)
+            ready, _ = ray.wait(list(self._running), num_returns=1, timeout=timeout)
+            for reference in ready:
+                running = self._running.pop(reference)
+                try:
+                    result = ray.get(reference)
+                except RayTaskError as error:
+                    # The worker's own exception, rather than Ray's account of it.
+                    raise error.cause from error
+                except DEATHS as error:
+                    self._died(running, error, max_attempts)
+                else:
+                    self._finished(running, result, on_report)
+
+    def kill(self) -> None:
+        """End every actor at once; what was published stays."""
+        for running in (*self._running.values(), *self._idle.actors):
+            ray.kill(running.actor)
+
+    def release_idle(self) -> list[Running]:
+        """The idle actors, for the next run; those that are still starting end."""
+        for running in self._running.values():
+            ray.kill(running.actor)
+        return self._idle.actors
+
+    def _replace_dead(self) -> None:
+        # Actors that are still waiting for a place must not make a cluster grow for nothing.
+        wanted = min(self._workers, self._schedule.unfinished)
+        starting = [key for key, running in self._running.items() if running.step is None]
+        while starting and len(self._running) + len(self._idle) > wanted:
+            ray.kill(self._running.pop(starting.pop()).actor)
+        while len(self._running) + len(self._idle) < wanted:
+            actor = self._actor_class.remote()
+            reference = actor.start.remote(*self._start_arguments)
+            self._running[reference] = Running(actor, "", None)
+
+    def _feed_idle(self) -> None:
+        while len(self._idle) and (step := self._schedule.next()) is not None:
+            running = self._idle.pop()
+            running.step = step
+            reference = running.actor.perform.remote(cloudpickle.dumps(step))
+            self._running[reference] = running
+
+    def _finished(self, running: Running, result: Any, on_report: Callable[[Report], None]) -> None:
+        if running.step is None:
+            running.node_id = result
+            self._deaths_while_starting = 0
+        else:
+            report = self._schedule.completed(running.step, result)
+            if report is not None:
+                on_report(report)
+        running.step = None
+        self._idle.add(running)
+
+    def _died(self, running: Running, error: Exception, max_attempts: int) -> None:
+        preempted = getattr(error, "preempted", False) or _node_is_gone(running.node_id)
+        self._lost(running, _cause_of_death(error), max_attempts, preempted=preempted)
+
+    def _lost(
+        self, running: Running, reason: str, max_attempts: int, *, preempted: bool = False
+    ) -> None:
+        # Of an actor that is only out of reach: its work is given to another, so it has to end.
+        ray.kill(running.actor)
+        logger.warning(
+            "a worker process died (%s)%s: %s",
+            running.step or "starting",
+            ", its node is gone" if preempted else "",
+            reason,
+        )
+        if running.step is not None:
+            self._schedule.died(running.step, reason, preempted=preempted)
+        elif not preempted:
+            self._deaths_while_starting += 1
+            if self._deaths_while_starting >= max_attempts:
+                raise WorkerDiedError(
+                    f"worker processes died {max_attempts} times while starting, before they had "
+                    f"any work, last with: {reason}"
+                )
+
+
+def _node_is_gone(node_id: str) -> bool:
+    return any(node["NodeID"] == node_id and not node["Alive"] for node in ray.nodes())
+
+
+def _cause_of_death(error: Exception) -> str:
+    """Ray's message in one line, without its advice."""
+    message = " ".join(str(error).split())
+    return message.partition(" Some common causes include:")[0]
