@@ -99,7 +99,7 @@ def copy_package(target: Path) -> None:
     target.mkdir()
     for entry in root.iterdir():
         if entry.is_dir() and (entry / "__init__.py").exists():
-            ignored = shutil.ignore_patterns("__pycache__")
+            ignored = shutil.ignore_patterns("__pycache__", "manifests")
             shutil.copytree(entry, target / entry.name, ignore=ignored)
         elif entry.name in ("__init__.py", "py.typed"):
             shutil.copy2(entry, target)
