@@ -42,6 +42,13 @@ AddressOption = Annotated[
         help="Ray cluster to join: `auto` or HOST:PORT. Default: a local Ray for this run."
     ),
 ]
+CheckpointArgument = Annotated[
+    Path, typer.Argument(metavar="FILE", help="A checkpoint file as it was published.")
+]
+FamilyOption = Annotated[
+    str | None,
+    typer.Option(help="Its family (`list families`). Default: what it is recognised as."),
+]
 RunArgument = Annotated[Path, typer.Argument(metavar="DIR", help="A run directory.")]
 
 
@@ -49,6 +56,7 @@ class Listing(StrEnum):
     """What can be listed."""
 
     GENERATORS = "generators"
+    FAMILIES = "families"
     DATASETS = "datasets"
     STAGES = "stages"
     PRESETS = "presets"
@@ -218,7 +226,7 @@ def list_(
         str | None, typer.Option(help="Print this preset's spec instead, ready to copy.")
     ] = None,
 ) -> None:
-    """List the shipped generators, datasets, stages or presets."""
+    """List the shipped generators, families of checkpoints, datasets, stages or presets."""
     with errors_explained():
         from .listing import listing_table, preset
 
@@ -226,6 +234,46 @@ def list_(
             typer.echo(preset(show), nl=False)
         else:
             _print(listing_table(what.value))
+
+
+@app.command()
+def inspect(
+    file: CheckpointArgument,
+    family: FamilyOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON, for programs.")] = False,
+) -> None:
+    """Say what a published checkpoint is: family, resolution, classes, latent, size, hash.
+
+    Nothing in the file runs. With --family, tensors that differ from it are listed.
+    """
+    with errors_explained():
+        from .checkpoints import checkpoint_facts, facts_table
+
+        facts = checkpoint_facts(file, family)
+        if as_json:
+            typer.echo(json.dumps(facts, indent=2))
+        else:
+            _print(facts_table(facts))
+
+
+@app.command()
+def convert(
+    file: CheckpointArgument,
+    family: FamilyOption = None,
+    truncation: Annotated[
+        float | None,
+        typer.Option(help="Truncation of the latents, for families that have one."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the weights; default: generators/FILE.")
+    ] = None,
+) -> None:
+    """Turn a published checkpoint into a folder with safetensors and a config, for `source`."""
+    with errors_explained():
+        from .checkpoints import convert as convert_checkpoint
+
+        folder = out or Path("generators") / file.stem
+        typer.echo(convert_checkpoint(file, family, truncation, folder))
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""What comes with the package: generators, datasets, stages, presets."""
+"""What comes with the package: generators, families, datasets, stages, presets."""
 
 from itertools import takewhile
 
@@ -37,6 +37,10 @@ def _entries(what: str) -> list[tuple[str, str]]:
         from ..workers.datasets.registry import list_datasets
 
         return list(list_datasets().items())
+    if what == "families":
+        from ..core.generators.families.registry import family_names, find_family
+
+        return [(name, find_family(name).description) for name in family_names()]
     from ..workers.generators import list_generators
 
     return list(list_generators().items())

@@ -78,7 +78,7 @@ class _Renderer:
         from ..workers.generators import open_generator
 
         facts = self._facts[generator]
-        opened = open_generator(facts.source, base_dir=facts.import_path)
+        opened = open_generator(facts.source, facts.import_path, facts.family, facts.truncation)
         condition = None if conditions is None else torch.from_numpy(conditions)
         with torch.no_grad():
             images = opened.generator(torch.from_numpy(latents), condition)

@@ -9,6 +9,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import ByteSize, Field, model_validator
 
+from ..core.generators.families.registry import require_family
 from .stage_specs import SpecModel, StagesSpec
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=64)]
@@ -18,19 +19,50 @@ MODEL_ROLES: frozenset[str] = frozenset({"generated", "simulated"})
 
 
 class GeneratorSpec(SpecModel):
-    """A trained generator: ``shipped:NAME``, a folder with weights, or ``module:function``.
+    """A trained generator: a ``source``, or a ``family`` and the ``weights`` of its checkpoint.
 
-    ``import_path`` is the folder in which ``module`` is found; by default the spec's own.
+    A source is ``shipped:NAME``, a folder with weights, or ``module:function``; ``import_path`` is
+    the folder in which ``module`` is found, by default the spec's own. ``truncation`` is that of
+    the latents, for families that have one.
     """
 
     name: Name
-    source: str = Field(min_length=1)
+    source: str | None = Field(default=None, min_length=1)
     import_path: str | None = None
+    family: str | None = None
+    weights: str | None = Field(default=None, min_length=1)
+    truncation: float | None = Field(default=None, gt=0, le=1)
 
     @property
     def is_python(self) -> bool:
         """Whether the source is a user's ``module:function``."""
-        return ":" in self.source and not self.source.startswith("shipped:")
+        source = self.source or ""
+        return ":" in source and not source.startswith("shipped:")
+
+    @property
+    def location(self) -> str:
+        """What to open: the source, or the checkpoint file."""
+        return self.source or self.weights or ""
+
+    @model_validator(mode="after")
+    def _one_thing_to_open(self) -> Self:
+        if (self.source is None) == (self.weights is None):
+            raise ValueError(
+                f"generator {self.name!r}: give either source (shipped:NAME, a folder, or "
+                "module:function) or family and weights (a published checkpoint)"
+            )
+        if self.source is not None and (self.family, self.truncation) != (None, None):
+            raise ValueError(
+                f"generator {self.name!r}: family and truncation go with weights, not with source"
+            )
+        if self.weights is not None and self.family is None:
+            raise ValueError(
+                f"generator {self.name!r}: weights need their family; `offmanifold inspect "
+                f"{self.weights}` says which it is"
+            )
+        if self.family is not None:
+            require_family(self.family)
+        return self
 
 
 class GroupSpec(SpecModel):

@@ -209,8 +209,9 @@ def _with_absolute_paths(spec: AuditSpec, base: Path) -> AuditSpec:
         generator.model_copy(
             update={
                 "source": generator.source
-                if ":" in generator.source
+                if generator.source is None or ":" in generator.source
                 else absolute(generator.source),
+                "weights": absolute(generator.weights),
                 "import_path": absolute(generator.import_path or ".")
                 if generator.is_python
                 else None,

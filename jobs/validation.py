@@ -24,6 +24,9 @@ class GeneratorFacts:
     num_classes: int
     image_shape: tuple[int, int, int]
     evaluations_per_second: float | None
+    family: str | None = None
+    truncation: float | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -175,18 +178,24 @@ def _generators(spec: AuditSpec) -> dict[str, GeneratorFacts]:
     generators: dict[str, GeneratorFacts] = {}
     for generator in spec.generators:
         try:
-            found = describe_generator(generator.source, base_dir=generator.import_path)
+            found = describe_generator(
+                generator.location, generator.import_path, generator.family, generator.truncation
+            )
         except GeneratorError as error:
-            raise SpecError(f"generators.{generator.name}.source: {error}") from error
+            key = "weights" if generator.source is None else "source"
+            raise SpecError(f"generators.{generator.name}.{key}: {error}") from error
         generators[generator.name] = GeneratorFacts(
             generator.name,
-            generator.source,
+            generator.location,
             generator.import_path,
             found.sha256,
             found.latent_dim,
             found.num_classes,
             found.image_shape,
             found.evaluations_per_second,
+            generator.family,
+            generator.truncation,
+            found.notes,
         )
     return generators
 

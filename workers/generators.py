@@ -1,4 +1,4 @@
-"""Opening a generator: one of ours from safetensors and a config, or a user's own function."""
+"""Opening a generator: ours from safetensors, a published checkpoint, or a user's own function."""
 
 import difflib
 import hashlib
@@ -33,7 +33,8 @@ class GeneratorDescription:
 
     ``sha256`` is that of the weights file; for a user's function that of the source file which
     holds it, for what it loads in turn is not known. ``evaluations_per_second`` (images with their
-    latent gradients) is what the config says, measured on the machine that trained it.
+    latent gradients) is what the config says, measured on the machine that trained it. ``notes``
+    are what a reader of the results should know of a published checkpoint.
     """
 
     source: str
@@ -43,6 +44,7 @@ class GeneratorDescription:
     parameters: int | None
     evaluations_per_second: float | None
     sha256: str
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -54,17 +56,26 @@ class OpenedGenerator:
     description: GeneratorDescription
 
 
-def open_generator(source: str, base_dir: str | Path | None = None) -> OpenedGenerator:
+def open_generator(
+    source: str,
+    base_dir: str | Path | None = None,
+    family: str | None = None,
+    truncation: float | None = None,
+) -> OpenedGenerator:
     """Opens a generator.
 
     ``source`` is ``shipped:NAME``; a folder with ``model.safetensors`` and ``config.json`` (a
     relative path counts from ``base_dir``); or ``module:function``, a callable without arguments
     that returns a Generator, imported with ``base_dir`` first on ``sys.path``. Only the last runs
-    code of the user's; nothing runs from a weights file.
+    code of the user's; nothing runs from a weights file. With a ``family`` of published
+    generators, ``source`` is a checkpoint file of it; ``truncation`` is that of the latents, for
+    families that have one.
 
     Raises:
         GeneratorError: what was found, what was expected and what to do.
     """
+    if family is not None:
+        return _open_published(source, Path(base_dir or ".", source), family, truncation)
     if _is_function(source):
         from .own_generator import open_function
 
@@ -85,17 +96,22 @@ def open_generator(source: str, base_dir: str | Path | None = None) -> OpenedGen
     return OpenedGenerator(generator, description.sha256, description)
 
 
-def describe_generator(source: str, base_dir: str | Path | None = None) -> GeneratorDescription:
+def describe_generator(
+    source: str,
+    base_dir: str | Path | None = None,
+    family: str | None = None,
+    truncation: float | None = None,
+) -> GeneratorDescription:
     """Checks that a generator can be opened and says what it is, from its config alone.
 
-    Torch is imported, and the generator built, only for ``module:function``: nothing else can say
-    what such a function returns.
+    Torch is imported, and the generator built, only for ``module:function`` and for a published
+    checkpoint: nothing else can say what they are. Arguments as for `open_generator`.
 
     Raises:
         GeneratorError: what was found, what was expected and what to do.
     """
-    if _is_function(source):
-        return open_generator(source, base_dir).description
+    if family is not None or _is_function(source):
+        return open_generator(source, base_dir, family, truncation).description
     return _describe_folder(source, _folder(source, base_dir))
 
 
@@ -105,6 +121,26 @@ def list_generators() -> dict[str, str]:
         f"{_SHIPPED_PREFIX}{name}": _summary(f"{_SHIPPED_PREFIX}{name}")
         for name in _shipped_names()
     }
+
+
+def _open_published(
+    source: str, path: Path, family: str, truncation: float | None
+) -> OpenedGenerator:
+    from .checkpoints.opening import build_checkpoint, open_checkpoint
+
+    opened = open_checkpoint(path.expanduser(), family, truncation)
+    channels, height, width = opened.arguments["image_shape"]
+    description = GeneratorDescription(
+        source=source,
+        latent_dim=opened.arguments["latent_dim"],
+        num_classes=opened.arguments["num_classes"],
+        image_shape=(channels, height, width),
+        parameters=opened.parameters,
+        evaluations_per_second=None,
+        sha256=opened.file.sha256,
+        notes=opened.translation.notes,
+    )
+    return OpenedGenerator(build_checkpoint(opened), opened.file.sha256, description)
 
 
 def _summary(source: str) -> str:
@@ -139,6 +175,12 @@ def _folder(source: str, base_dir: str | Path | None) -> Path:
             raise GeneratorError(f"no generator '{source}' comes with the package: {hint}")
         return _SHIPPED / name
     folder = Path(base_dir or ".", source).expanduser()
+    if folder.is_file():
+        raise GeneratorError(
+            f"generator '{source}': {folder} is a file. A published checkpoint is named by its "
+            "'family' and its 'weights' ('offmanifold inspect FILE' says which), or made into a "
+            "folder by 'offmanifold convert'"
+        )
     if not folder.is_dir():
         raise GeneratorError(
             f"generator '{source}': there is no folder {folder}. Expected shipped:NAME, a folder "
@@ -161,8 +203,21 @@ def _describe_folder(source: str, folder: Path) -> GeneratorDescription:
         image_shape=(channels, height, width),
         parameters=_count_parameters(folder / WEIGHTS_NAME, weights),
         evaluations_per_second=float(speed["value"]) if speed else None,
-        sha256=hashlib.sha256(weights).hexdigest(),
+        sha256=_hash_as_converted(folder, config, weights),
+        notes=tuple(config.get("published", {}).get("notes", ())),
     )
+
+
+def _hash_as_converted(folder: Path, config: dict[str, Any], weights: bytes) -> str:
+    """The weights' SHA-256; where the config was converted with them, it must say the same."""
+    found = hashlib.sha256(weights).hexdigest()
+    expected = config.get("published", {}).get("weights_sha256", found)
+    if found != expected:
+        raise GeneratorError(
+            f"{folder / WEIGHTS_NAME} has the SHA-256 {found}, but {CONFIG_NAME} was written with "
+            f"{expected}: the two are not of one conversion; convert the checkpoint again"
+        )
+    return found
 
 
 def _read(path: Path) -> bytes:

@@ -47,7 +47,7 @@ class Resources:
     def __init__(self, storage: LocalStorage, device: torch.device) -> None:
         self.storage = storage
         self.device = device
-        self._generators: dict[tuple[str, str | None], Generator] = {}
+        self._generators: dict[tuple[str, str | None, str | None, float | None], Generator] = {}
         self._image_sets: dict[str, ImageSet] = {}
         self._distances: dict[tuple[str, str | None], LpipsDistance] = {}
         self._latest: tuple[Hashable, Any] | None = None
@@ -56,10 +56,15 @@ class Resources:
         self._mixtures: OrderedDict[str, PatchMixture | Failure] = OrderedDict()
 
     def generator(self, settings: Mapping[str, Any]) -> Generator:
-        """The generator that a shard's settings name (``source``, ``import_path``)."""
-        key = (settings["source"], settings["import_path"])
+        """The generator that a shard's settings name."""
+        key = (
+            settings["source"],
+            settings["import_path"],
+            settings["family"],
+            settings["truncation"],
+        )
         if key not in self._generators:
-            opened = open_generator(key[0], base_dir=key[1])
+            opened = open_generator(*key)
             self._generators[key] = opened.generator.to(self.device)
         return self._generators[key]
 

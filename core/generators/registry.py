@@ -11,6 +11,8 @@ _TARGETS: dict[Kind, dict[str, str]] = {
     "generator": {
         "dense": "generators.dense:DenseGenerator",
         "convolutional": "generators.convolutional:ConvolutionalGenerator",
+        "residual": "generators.residual:ResidualGenerator",
+        "deep_convolutional": "generators.deep_convolutional:DeepConvolutionalGenerator",
     },
     "discriminator": {
         "dense": "discriminators:DenseDiscriminator",

@@ -86,6 +86,8 @@ def generator_settings(generator: GeneratorFacts) -> dict[str, Any]:
     return {
         "source": generator.source,
         "import_path": generator.import_path,
+        "family": generator.family,
+        "truncation": generator.truncation,
         "weights": generator.sha256,
     }
 

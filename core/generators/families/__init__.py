@@ -1,0 +1,1 @@
+"""Published generators: how each family's checkpoint becomes one of our architectures."""

@@ -1,0 +1,45 @@
+"""Families of published generators by name, imported (and torch with them) only when used."""
+
+import difflib
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .checkpoint import Family
+
+_TARGETS = {
+    "studiogan-biggan": "studiogan:BIGGAN",
+    "studiogan-resnet": "studiogan:RESNET",
+    "studiogan-dcgan": "studiogan:DEEP_CONVOLUTIONAL",
+    "biggan-pytorch": "biggan_pytorch:BIGGAN_PYTORCH",
+}
+
+
+class FamilyError(ValueError):
+    """No family has this name."""
+
+
+def family_names() -> tuple[str, ...]:
+    """Every family."""
+    return tuple(_TARGETS)
+
+
+def require_family(name: str) -> None:
+    """Raises FamilyError unless a family is registered; imports nothing."""
+    if name not in _TARGETS:
+        close = difflib.get_close_matches(name, _TARGETS, n=1)
+        hint = f"did you mean '{close[0]}'?" if close else f"there are {', '.join(_TARGETS)}"
+        raise FamilyError(f"there is no family '{name}': {hint}")
+
+
+def find_family(name: str) -> "Family":
+    """The family of that name.
+
+    Raises:
+        FamilyError: there is none.
+    """
+    require_family(name)
+    module, attribute = _TARGETS[name].split(":")
+    parent = __name__.rpartition(".")[0]
+    family: Family = getattr(importlib.import_module(f"{parent}.{module}"), attribute)
+    return family

@@ -1,0 +1,29 @@
+"""What upstream's classes computed with weights made by rule: read, and written as their files."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from .rule import by_rule
+
+FOLDER = Path(__file__).parent / "recorded"
+CASES = sorted(path.stem for path in FOLDER.glob("*.json"))
+
+
+def recorded(case: str) -> dict[str, Any]:
+    """What was recorded of a case: upstream's names and shapes, and some of what it returned."""
+    content: dict[str, Any] = json.loads((FOLDER / f"{case}.json").read_text())
+    return content
+
+
+def write_checkpoint(case: str, folder: Path) -> Path:
+    """The case's checkpoint file, as upstream writes it."""
+    content = recorded(case)
+    weights = by_rule(content["shapes"])
+    path = folder / "checkpoint.pth"
+    torch.save({"state_dict": weights} if content["wrapped"] else weights, path)
+    if content["settings"]:
+        (folder / "config.json").write_text(json.dumps(content["settings"]))
+    return path

@@ -1,0 +1,49 @@
+"""Weights made by rule: the same for the upstream class, when recorded, and for the suite."""
+
+import zlib
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+def by_rule(shapes: Mapping[str, Sequence[int]]) -> dict[str, Tensor]:
+    """A tensor for every name: drawn by the name's checksum, scaled to keep activations of size 1.
+
+    Vectors of a spectral norm are the largest singular ones, so that the norm is close to 1.
+    """
+    tensors = {name: _drawn(name, tuple(shape)) for name, shape in shapes.items()}
+    for name in tensors:
+        layer, _, last = name.rpartition(".")
+        if last == "weight_u":
+            deconvolution = "deconv" in layer
+            weight = tensors[f"{layer}.weight_orig"]
+            left, right = _leading(weight.transpose(0, 1) if deconvolution else weight)
+            tensors[name], tensors[f"{layer}.weight_v"] = left, right
+        elif last == "u0":
+            tensors[name] = _leading(tensors[f"{layer}.weight"])[0][None]
+    return tensors
+
+
+def draws(name: str, *shape: int) -> Tensor:
+    """Standard normal numbers that depend on the name alone."""
+    random = np.random.default_rng(zlib.crc32(name.encode()))
+    return torch.from_numpy(random.standard_normal(shape).astype(np.float32))
+
+
+def _drawn(name: str, shape: tuple[int, ...]) -> Tensor:
+    numbers = draws(name, *shape)
+    last = name.rpartition(".")[2]
+    if last == "num_batches_tracked":
+        return torch.tensor(1000)
+    if "var" in last:
+        return 0.5 + numbers.abs()
+    if len(shape) < 2:
+        return 0.3 * numbers + (1.0 if last in ("weight", "gamma", "sigma") else 0.0)
+    return numbers / float(np.sqrt(np.prod(shape[1:])))
+
+
+def _leading(weight: Tensor) -> tuple[Tensor, Tensor]:
+    left, _, right = torch.linalg.svd(weight.flatten(1).double(), full_matrices=False)
+    return left[:, 0].float(), right[0].float()

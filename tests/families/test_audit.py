@@ -1,0 +1,97 @@
+"""An audit of a published checkpoint, from the file to the report, in-process."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from offmanifold.jobs.cli import app
+from PIL import Image
+from typer.testing import CliRunner
+
+from .recorded import recorded, write_checkpoint
+
+SETTINGS = {"restarts": 1, "candidates": 2, "iterations": 3}
+
+
+def small_spec(generator: dict[str, Any]) -> dict[str, Any]:
+    """Two training images and a generated one, in the fewest steps."""
+    return {
+        "name": "published",
+        "generators": [{"name": "gan", **generator}],
+        "groups": [
+            {"name": "train", "role": "train", "dataset": "folder", "path": "images"},
+            {"name": "generated", "role": "generated", "count": 1},
+        ],
+        "stages": {
+            "inversion": SETTINGS,
+            "variance": {},
+            "likelihood": {"transitions": 2, "leapfrog_steps": 1, **SETTINGS},
+        },
+        "cluster": {"executor": "serial"},
+    }
+
+
+def write_images(folder: Path, image_shape: list[int], classes: int) -> None:
+    """Two random images, of different classes where there are any."""
+    random = np.random.default_rng(0)
+    for index in range(2):
+        place = folder / "images" / (f"class-{index}" if classes else "all")
+        place.mkdir(parents=True, exist_ok=True)
+        pixels = random.integers(0, 256, (*image_shape[1:], 3), np.uint8)
+        Image.fromarray(pixels).save(place / f"{index}.png")
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        "studiogan-biggan",
+        *(
+            pytest.param(case, marks=pytest.mark.slow)
+            for case in ("studiogan-resnet", "studiogan-dcgan", "biggan-diffaugment")
+        ),
+    ],
+)
+def test_a_checkpoint_is_audited_from_file_to_report(case: str, tmp_path: Path) -> None:
+    content = recorded(case)
+    path = write_checkpoint(case, tmp_path)
+    write_images(tmp_path, content["image_shape"], content["num_classes"])
+    spec = tmp_path / "audit.yaml"
+    spec.write_text(yaml.safe_dump(small_spec({"family": content["family"], "weights": path.name})))
+    run = tmp_path / "run"
+    result = CliRunner().invoke(app, ["run", str(spec), "--out", str(run)])
+    assert result.exit_code == 0, result.output
+    for stage, count in (("inversion", 3), ("likelihood", 3)):
+        table = pd.read_parquet(run / stage)
+        assert (table.status == "ok").all(), table.error.dropna().tolist()
+        assert len(table) == count
+    provenance = json.loads((run / "provenance.json").read_text())["generators"]["gan"]
+    assert provenance["family"] == content["family"]
+    assert any("evaluation mode" in note for note in provenance["notes"])
+    assert "<html" in (run / "report.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("generator", "message"),
+    [
+        ({"weights": "checkpoint.pth"}, "weights need their family"),
+        ({"family": "studiogan-biggan"}, "give either source"),
+        ({"family": "studiogan-bigan", "weights": "checkpoint.pth"}, "did you mean"),
+        ({"source": "shipped:digits", "family": "studiogan-biggan"}, "go with weights"),
+        ({"family": "studiogan-dcgan", "weights": "checkpoint.pth"}, "it looks like studiogan-big"),
+        ({"family": "studiogan-biggan", "weights": "none.pth"}, "generators.gan.weights"),
+    ],
+)
+def test_a_wrong_entry_is_refused_before_any_work(
+    tmp_path: Path, generator: dict[str, Any], message: str
+) -> None:
+    write_checkpoint("studiogan-biggan", tmp_path)
+    spec = tmp_path / "audit.yaml"
+    spec.write_text(yaml.safe_dump(small_spec(generator)))
+    result = CliRunner().invoke(app, ["run", str(spec), "--out", str(tmp_path / "run")])
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert not (tmp_path / "run").exists()

@@ -1,0 +1,160 @@
+"""Reading a checkpoint file for its tensors; nothing in it runs.
+
+By what a file begins with: torch's archives and old pickles (with ``weights_only``), safetensors.
+"""
+
+import hashlib
+import io
+import json
+import pickle
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from torch import Tensor
+
+from ..generator_errors import GeneratorError
+
+_ARCHIVE = b"PK\x03\x04"
+# The number that torch's pickles before version 1.6 begin with.
+_OLD_TORCH = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
+_LARGEST_HEADER = 1 << 27
+_CONFIG = "config.json"
+
+
+@dataclass(frozen=True)
+class CheckpointFile:
+    """What a file holds: its tensors by name, its settings, and the file's SHA-256.
+
+    ``average`` says whether its weights are a moving average over training, None if nothing does.
+    """
+
+    tensors: dict[str, Tensor]
+    settings: dict[str, Any]
+    average: bool | None
+    sha256: str
+
+
+def read_checkpoint(path: Path) -> CheckpointFile:
+    """Reads a checkpoint, and ``config.json`` beside it where there is one.
+
+    Raises:
+        GeneratorError: it cannot be read, is damaged, or holds more than tensors in containers.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise GeneratorError(f"{path} cannot be read: {error.strerror}") from error
+    if content.startswith(_ARCHIVE):
+        _require_plain_archive(path, content)
+        holds = _load_torch(path, content)
+    elif content.startswith(_OLD_TORCH):
+        holds = _load_torch(path, content)
+    elif _is_safetensors(content):
+        holds = _load_safetensors(path, content)
+    else:
+        raise GeneratorError(
+            f"{path} is no checkpoint: it begins with {content[:12]!r}; expected a file that torch "
+            "saved, or safetensors"
+        )
+    tensors = _require_tensors(path, holds, len(content))
+    average = _is_average(path, holds)
+    digest = hashlib.sha256(content).hexdigest()
+    return CheckpointFile(tensors, _settings_beside(path), average, digest)
+
+
+def _require_plain_archive(path: Path, content: bytes) -> None:
+    """Torch stores its archives' members as they are; a compressed one may be a bomb."""
+    try:
+        members = zipfile.ZipFile(io.BytesIO(content)).infolist()
+    except zipfile.BadZipFile as error:
+        raise GeneratorError(
+            f"{path} is a damaged archive ({error}): copy or download it again"
+        ) from error
+    compressed = [member.filename for member in members if member.compress_type]
+    if compressed or sum(member.file_size for member in members) > len(content):
+        raise GeneratorError(
+            f"{path} is an archive with compressed or overlapping members "
+            f"({', '.join(compressed[:3])}), which torch does not write; it is not opened"
+        )
+
+
+def _load_torch(path: Path, content: bytes) -> Any:
+    try:
+        return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        lines = str(error).partition("Please file an issue")[0].splitlines() or [repr(error)]
+        told = next((line for line in lines if "Unsupported" in line or "GLOBAL" in line), lines[0])
+        raise GeneratorError(
+            f"{path} holds more than tensors in containers, and nothing in it was run "
+            f"({told.strip()}); save its state dict alone"
+        ) from error
+    except (RuntimeError, EOFError, ValueError, KeyError, TypeError, AttributeError) as error:
+        reason = (str(error) or repr(error)).splitlines()[0]
+        raise GeneratorError(
+            f"{path} is a damaged torch file ({reason}): copy or download it again"
+        ) from error
+
+
+def _is_safetensors(content: bytes) -> bool:
+    header = int.from_bytes(content[:8], "little")
+    return content[8:9] == b"{" and header < _LARGEST_HEADER
+
+
+def _load_safetensors(path: Path, content: bytes) -> dict[str, Tensor]:
+    from safetensors.torch import load
+
+    try:
+        return load(content)
+    except SafetensorError as error:
+        raise GeneratorError(
+            f"{path} is not a whole safetensors file ({error}): copy or download it again"
+        ) from error
+
+
+def _require_tensors(path: Path, holds: Any, size: int) -> dict[str, Tensor]:
+    """The state dict in what a file holds: bare, or under ``state_dict``."""
+    state = holds.get("state_dict", holds) if isinstance(holds, Mapping) else holds
+    if not isinstance(state, Mapping) or not state:
+        raise GeneratorError(
+            f"{path} holds a {type(state).__name__}, expected a state dict: names with tensors"
+        )
+    others = [str(name) for name, value in state.items() if not isinstance(value, Tensor)]
+    if others:
+        raise GeneratorError(
+            f"{path} holds no state dict: {', '.join(others[:3])} "
+            f"{'is no tensor' if len(others) == 1 else 'are no tensors'}; expected names with "
+            "tensors, bare or under 'state_dict'"
+        )
+    spread = [
+        str(name)
+        for name, tensor in state.items()
+        if tensor.numel() * tensor.element_size() > min(tensor.untyped_storage().nbytes(), size)
+    ]
+    if spread:
+        raise GeneratorError(
+            f"{path}: {', '.join(spread[:3])} would be larger than the file; it is not opened"
+        )
+    return {str(name): tensor for name, tensor in state.items()}
+
+
+def _is_average(path: Path, holds: Any) -> bool | None:
+    """By its name, and by the optimiser that StudioGAN saves beside the weights it trains."""
+    if "ema" in path.name.lower():
+        return True
+    return False if isinstance(holds, Mapping) and "optimizer" in holds else None
+
+
+def _settings_beside(path: Path) -> dict[str, Any]:
+    config = path.parent / _CONFIG
+    if not config.is_file():
+        return {}
+    try:
+        settings = json.loads(config.read_bytes())
+    except ValueError as error:
+        raise GeneratorError(f"{config} is not JSON: {error}") from error
+    return settings if isinstance(settings, dict) else {}
