@@ -40,6 +40,11 @@ class GeneratorSpec(SpecModel):
         return ":" in source and not source.startswith("shipped:")
 
     @property
+    def is_named(self) -> bool:
+        """Whether the source is a name, ``shipped:NAME`` or ``module:function``, and no path."""
+        return ":" in (self.source or "")
+
+    @property
     def location(self) -> str:
         """What to open: the source, or the checkpoint file."""
         return self.source or self.weights or ""

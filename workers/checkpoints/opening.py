@@ -5,6 +5,8 @@ from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from ...core.generators.families.checkpoint import (
     Checkpoint,
     CheckpointError,
@@ -69,9 +71,11 @@ def open_checkpoint(
 
 def build_checkpoint(opened: OpenedCheckpoint) -> "Generator":
     """The generator of an opened checkpoint, in evaluation mode, its weights frozen."""
-    module = build("generator", opened.translation.architecture, opened.arguments)
-    module.load_state_dict(opened.translation.weights)
-    generator: Generator = module.eval().requires_grad_(False)
+    # Without memory of its own: what the arguments ask for is only ever the file's tensors.
+    with torch.device("meta"):
+        module = build("generator", opened.translation.architecture, opened.arguments)
+    module.load_state_dict(opened.translation.weights, assign=True)
+    generator: Generator = module.float().eval().requires_grad_(False)
     return generator
 
 
