@@ -44,11 +44,11 @@ class GuidedSpec(SpecModel):
     """Guided annealed importance sampling, from Gaussians at the modes of each image's posterior.
 
     ``restarts`` searches for modes, each from the best of ``candidates`` starts, descend for
-    ``iterations``; those of the inversion stage count among them where it minimised the squared
-    error. ``inflation`` widens the Gaussians' standard deviations: the more the generator curves,
-    the more the posterior spreads around its modes, and the wider they must be. With a
-    ``tolerance`` in nats, transitions and restarts are doubled for each image, at most
-    ``doublings`` times, until its estimate settles.
+    ``iterations`` of Adam; those of the inversion stage count among them where it minimised the
+    squared error. The best of them are polished, with ``polish`` Jacobians each. ``inflation``
+    widens the Gaussians' standard deviations: the more the generator curves, the more the posterior
+    spreads around its modes, and the wider they must be. With a ``tolerance`` in nats, an image's
+    transitions and restarts are doubled, at most ``doublings`` times, until its estimate settles.
     """
 
     estimator: Literal["guided"] = "guided"
@@ -56,8 +56,9 @@ class GuidedSpec(SpecModel):
     chains: int = Field(default=4, ge=1)
     leapfrog_steps: int = Field(default=3, ge=1)
     restarts: int = Field(default=24, ge=1)
-    candidates: int = Field(default=64, ge=1)
-    iterations: int = Field(default=450, ge=1)
+    candidates: int = Field(default=32, ge=1)
+    iterations: int = Field(default=400, ge=1)
+    polish: int = Field(default=8, ge=0)
     inflation: float = Field(default=3.0, ge=1)
     tolerance: float | None = Field(default=None, gt=0)
     doublings: int = Field(default=3, ge=1)

@@ -48,6 +48,7 @@ def guided_settings(settings: Mapping[str, Any]) -> GuidedSettings:
             restarts=settings["restarts"],
             candidates=settings["candidates"],
             iterations=settings["iterations"],
+            polish=settings["polish"],
         ),
         proposal=ProposalSettings(inflation=settings["inflation"]),
     )

@@ -39,6 +39,7 @@ def estimator_settings(
         "restarts": spec.restarts,
         "candidates": spec.candidates,
         "iterations": spec.iterations,
+        "polish": spec.polish,
         "inflation": spec.inflation,
         "tolerance": spec.tolerance,
         "doublings": spec.doublings,
@@ -85,7 +86,12 @@ def evaluations_per_item(
         return gradients
     from ...core.modes import ModeSettings
 
-    search = ModeSettings(spec.restarts, spec.candidates, spec.iterations)
+    search = ModeSettings(
+        restarts=spec.restarts,
+        candidates=spec.candidates,
+        iterations=spec.iterations,
+        polish=spec.polish,
+    )
     inversion = context.spec.stages.inversion
     known = 0
     if inversion is not None and group.role != "simulated" and reuses_inversion(context, spec):

@@ -28,7 +28,7 @@ from torch import Tensor
 COUNT = 8
 GUIDED = GuidedSettings(
     transitions=500,
-    search=ModeSettings(restarts=24, candidates=64, iterations=450),
+    search=ModeSettings(restarts=24, candidates=32, iterations=400, polish=8),
     proposal=ProposalSettings(inflation=3.0),
 )
 CLASSICAL = AISSettings(transitions=5000)

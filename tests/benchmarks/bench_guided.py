@@ -26,7 +26,7 @@ from offmanifold.workers.generators import open_generator
 
 PRESET = GuidedSettings(
     transitions=500,
-    search=ModeSettings(restarts=24, candidates=64, iterations=450),
+    search=ModeSettings(restarts=24, candidates=32, iterations=400, polish=8),
     proposal=ProposalSettings(inflation=3.0),
 )
 

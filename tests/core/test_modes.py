@@ -84,8 +84,9 @@ def test_modes_of_a_linear_decoder_are_the_posterior_mean(
     expected = torch.linalg.solve(precision, ((images.flatten(1) - 0.5) @ decoder.weight / 0.05).T)
     torch.testing.assert_close(modes.latent, expected.T[:, None].expand(-1, 3, -1))
     # Two probes; three descents of 4 candidates, 5 steps and a last look; a look at each end; for
-    # each of the three 2 polishing steps (a gradient, two values, 4 products), and the curvature.
-    assert evaluations == 2 + 3 * (4 + 5 + 1) + 3 + 3 * (2 * (3 + 4) + 4)
+    # each of the three, two curvatures (4 products) of four polishing steps (a gradient, three
+    # values), and the last curvature.
+    assert evaluations == 2 + 3 * (4 + 5 + 1) + 3 + 3 * (2 * (4 * 4 + 4) + 4)
 
 
 def test_outliers_modes_are_found_far_out(curved_decoder: Callable[..., Any]) -> None:

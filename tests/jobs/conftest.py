@@ -107,6 +107,7 @@ def small_spec() -> dict[str, Any]:
                 "restarts": 2,
                 "candidates": 2,
                 "iterations": 5,
+                "polish": 1,
                 "shard_items": 10,
             },
             "comparison": {
