@@ -2,23 +2,19 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import torch
 from jaxtyping import Bool, Float, Float64, Int, Int64
 from torch import Tensor
 
-from .curvature import Curvature, gauss_newton
 from .descent import descend
 from .generators.protocol import Generator
+from .polish import polish, polish_evaluations
+from .posterior import Posterior
 from .samplers.noise import Stream, item_normals
 
-_SAME_IMAGES = 1e-3
 _HEATED_PART = 0.6
-# Levenberg-Marquardt's damping at first, in units of the prior's precision, and its changes tried.
-_FIRST_DAMPING = 1.0
-_DAMPING_FACTORS = (0.1, 1.0, 10.0)
-_STEPS_PER_CURVATURE = 4
 # Calls that tell whether the generator normalises its latent.
 _PROBES = 2
 
@@ -32,16 +28,20 @@ class ModeSettings:
     restart to the last, s grows from 1 to ``widest`` and the first rate from ``learning_rate`` to
     ``fastest``: the model's own images want careful descents from the prior, while an outlier's
     modes lie far out. The variance begins at a third of ``heat`` to ``heat`` times its value, which
-    smooths the objective, and falls to it as a power over the first 60% of the iterations. The
-    best ``modes`` that are ``separation`` posterior standard deviations apart are kept and
-    polished: ``polish`` times the curvature is computed, for four Levenberg-Marquardt steps each.
-    Adam alone stops tens of nats short in a narrow valley. Derivatives take up to
-    ``jacobian_bytes``.
+    smooths the objective, and falls to it as a power over the first 60% of the iterations.
+
+    The best ``finalists`` that are ``separation`` posterior standard deviations apart descend for
+    ``final_iterations`` more, without heat, the best of them at the lowest rate; with 0 there is no
+    such round. The best ``modes`` are kept and polished: ``polish`` times the curvature is
+    computed, for four Levenberg-Marquardt steps each. Adam alone stops tens of nats short in a
+    narrow valley. Derivatives take up to ``jacobian_bytes``.
     """
 
     restarts: int = 24
     candidates: int = 32
     iterations: int = 66
+    finalists: int = 8
+    final_iterations: int = 0
     learning_rate: float = 0.1
     fastest: float = 0.4
     widest: float = 3.5
@@ -57,9 +57,13 @@ class ModeSettings:
         A candidate's and each of the ``products`` with J of a point count as much as a gradient's.
         """
         descent = self.restarts * (self.candidates + self.iterations + 1)
-        found = self.restarts + known
-        steps = self.polish * (_STEPS_PER_CURVATURE * (1 + len(_DAMPING_FACTORS)) + products)
-        return _PROBES + descent + found + min(self.modes, found) * (steps + products)
+        ends = self.restarts
+        if self.final_iterations:
+            ends = min(self.finalists, self.restarts)
+            descent += self.restarts + ends * (self.final_iterations + 1)
+        found = ends + known
+        polished = min(self.modes, found) * polish_evaluations(self.polish, products)
+        return _PROBES + descent + found + polished
 
 
 @dataclass(frozen=True)
@@ -135,19 +139,21 @@ def find_modes(
     pool = scale.to(images)[:, None, None] * item_normals(
         seeds, (Stream.MODES, number), pool_shape, images
     )
-    posterior = _Posterior(generator, images, condition, variance)
+    posterior = Posterior(generator, images, condition, variance)
     posterior.confine(pool[:, 0, 0])
     start = _best_candidates(posterior, pool)
-    found = _descend(posterior, start, settings)
+    found = posterior.place(_descend(posterior, start, settings))
+    if settings.final_iterations:
+        finalists, _ = _best_distinct(posterior, found, settings.finalists, settings.separation)
+        final = replace(settings, iterations=settings.final_iterations, heat=1.0)
+        found = _descend(posterior, finalists, final)
     if known is not None:
         found = torch.cat([found, known.to(found)], 1)
-    latent, value = _best_distinct(posterior, posterior.place(found), settings)
-    curvature = posterior.curvature(latent, settings)
-    damping = torch.full_like(value, _FIRST_DAMPING)
-    for _ in range(settings.polish):
-        for _ in range(_STEPS_PER_CURVATURE):
-            latent, value, damping = _polish_step(posterior, latent, value, damping, curvature)
-        curvature = posterior.curvature(latent, settings)
+    found = posterior.place(found)
+    latent, value = _best_distinct(posterior, found, settings.modes, settings.separation)
+    latent, value, curvature = polish(
+        posterior, latent, value, settings.polish, settings.jacobian_bytes
+    )
     shape = latent.shape[:2]
     modes = Modes(
         latent,
@@ -159,18 +165,6 @@ def find_modes(
     return modes, settings.evaluations(points, curvature.products)
 
 
-def is_scale_invariant(
-    generator: Generator,
-    latent: Float[Tensor, "images latent"],
-    condition: Int[Tensor, " images"] | None,
-) -> bool:
-    """Whether G(2z) = G(z) at these latents, to a thousandth of the images' spread."""
-    with torch.no_grad():
-        images = generator(latent, condition)
-        change = (generator(2 * latent, condition) - images).abs().amax()
-    return bool(change <= _SAME_IMAGES * images.std())
-
-
 def distinct(near: Bool[Tensor, "images points points"]) -> Bool[Tensor, "images points"]:
     """Which points, each image's in order, are near none of those kept before them."""
     kept = torch.zeros(near.shape[:2], dtype=torch.bool, device=near.device)
@@ -179,76 +173,8 @@ def distinct(near: Bool[Tensor, "images points points"]) -> Bool[Tensor, "images
     return kept
 
 
-class _Posterior:
-    """-ln p(x, z) at several points for each image."""
-
-    def __init__(
-        self, generator: Generator, images: Tensor, condition: Tensor | None, variance: float
-    ) -> None:
-        self._generator = generator
-        self._images = images
-        self._condition = condition
-        self._variance = variance
-        self._radius: float | None = None
-
-    def confine(self, probe: Tensor) -> None:
-        """Restricts the search to a sphere if the generator turns out to normalise its latent."""
-        if is_scale_invariant(self._generator, probe, self._condition):
-            self._radius = math.sqrt(probe.shape[-1] - 1)
-
-    def place(self, latent: Tensor) -> Tensor:
-        if self._radius is None:
-            return latent
-        norm: Tensor = latent.norm(dim=-1, keepdim=True)
-        return latent * (self._radius / norm)
-
-    def terms(self, latent: Tensor) -> tuple[Tensor, Tensor]:
-        """|x - G(z)|^2 / (2 variance) and |z|^2 / 2 at points [images, points, latent]."""
-        placed = self.place(latent)
-        misfit = self._residual(placed).square().sum(2) / (2 * self._variance)
-        return misfit, 0.5 * placed.square().sum(2)
-
-    def value_and_distance(self, latent: Tensor) -> tuple[Tensor, Tensor]:
-        """The value at each point, and |G(a) - G(b)|^2 / variance + |a - b|^2 of each two."""
-        residual = self._residual(latent) / math.sqrt(self._variance)
-        place = torch.cat([residual, latent], 2)
-        # Not by a matrix product, whose rounding is larger than the distance of near-duplicates.
-        mode = "donot_use_mm_for_euclid_dist"
-        distance = torch.cdist(place, place, compute_mode=mode).square()
-        value: Tensor = 0.5 * (residual.square().sum(2).double() + latent.square().sum(2))
-        return value, distance
-
-    def _residual(self, latent: Tensor) -> Tensor:
-        images, points, _ = latent.shape
-        decoded = self._generator(latent.flatten(0, 1), self._labels(points))
-        return decoded.view(images, points, -1) - self._images.flatten(1)[:, None]
-
-    @torch.no_grad()
-    def value(self, latent: Tensor) -> Tensor:
-        misfit, prior = self.terms(latent)
-        value: Tensor = misfit.double() + prior
-        return value
-
-    def gradient(self, latent: Tensor) -> Tensor:
-        with torch.enable_grad():
-            points = latent.detach().requires_grad_()
-            misfit, prior = self.terms(points)
-            total = misfit.sum() + prior.sum()
-        (gradient,) = torch.autograd.grad(total, points)
-        return gradient
-
-    def curvature(self, latent: Tensor, settings: ModeSettings) -> Curvature:
-        points, labels = latent.flatten(0, 1), self._labels(latent.shape[1])
-        return gauss_newton(
-            self._generator, points, labels, self._variance, settings.jacobian_bytes
-        )
-
-    def _labels(self, points: int) -> Tensor | None:
-        return None if self._condition is None else self._condition.repeat_interleave(points)
-
-
 @torch.no_grad()
-def _best_candidates(posterior: _Posterior, pool: Tensor) -> Tensor:
+def _best_candidates(posterior: Posterior, pool: Tensor) -> Tensor:
     """For each restart [images, restarts, latent] its own candidate of the best objective."""
     values = torch.stack([posterior.value(candidates) for candidates in pool.unbind(2)], 2)
     best = values.nan_to_num(nan=math.inf).argmin(2)
@@ -257,9 +183,11 @@ def _best_candidates(posterior: _Posterior, pool: Tensor) -> Tensor:
 
 @torch.no_grad()
 def _best_distinct(
-    posterior: _Posterior, latent: Tensor, settings: ModeSettings
+    posterior: Posterior, latent: Tensor, number: int, separation: float
 ) -> tuple[Tensor, Tensor]:
-    """The best points [images, modes, latent], those near a better one after all others.
+    """The best ``number`` of the points [images, points, latent], and their values.
+
+    Those near a better one come after all others.
 
     Their distance is measured by their images, which stands for the curvature between them and
     costs no derivatives.
@@ -268,8 +196,8 @@ def _best_distinct(
     order = value.nan_to_num(nan=math.inf).argsort(dim=1, stable=True)
     distance = torch.take_along_dim(distance, order[:, :, None], 1)
     distance = torch.take_along_dim(distance, order[:, None], 2)
-    kept = distinct(distance < settings.separation**2)
-    first = (~kept).int().argsort(dim=1, stable=True)[:, : settings.modes]
+    kept = distinct(distance < separation**2)
+    first = (~kept).int().argsort(dim=1, stable=True)[:, :number]
     chosen = torch.take_along_dim(order, first, 1)
     return (
         torch.take_along_dim(latent, chosen[..., None], 1),
@@ -277,7 +205,7 @@ def _best_distinct(
     )
 
 
-def _descend(posterior: _Posterior, start: Tensor, settings: ModeSettings) -> Tensor:
+def _descend(posterior: Posterior, start: Tensor, settings: ModeSettings) -> Tensor:
     images, restarts = start.shape[:2]
     rates = torch.logspace(
         math.log10(settings.learning_rate), math.log10(settings.fastest), restarts
@@ -292,32 +220,3 @@ def _descend(posterior: _Posterior, start: Tensor, settings: ModeSettings) -> Te
 
     rows, _ = descend(objective, start.flatten(0, 1), settings.iterations, rates)
     return rows.view_as(start)
-
-
-def _polish_step(
-    posterior: _Posterior, latent: Tensor, value: Tensor, damping: Tensor, curvature: Curvature
-) -> tuple[Tensor, Tensor, Tensor]:
-    """The points [images, points, latent] after a Levenberg-Marquardt step, values and damping.
-
-    Of a few dampings around each point's own the best is kept; where none improves the point, it
-    stays and its damping grows.
-    """
-    gradient = posterior.gradient(latent).nan_to_num(nan=0.0, posinf=0.0, neginf=0.0)
-    shape = latent.shape[:2]
-    directions = curvature.directions.unflatten(0, shape)
-    eigenvalue = curvature.eigenvalue.unflatten(0, shape)
-    along = gradient[..., None, :] @ directions
-    best, best_value, best_damping = latent, value, damping * _DAMPING_FACTORS[-1] ** 2
-    for factor in _DAMPING_FACTORS:
-        trial = factor * damping
-        flat = (1 + trial)[..., None]
-        # The inverse of the damped precision is 1 / flat outside of the directions.
-        shrink = (eigenvalue / (flat + eigenvalue)).to(latent)
-        step = (((along * shrink[..., None, :]) @ directions.mT)[..., 0, :] - gradient) / flat
-        moved = posterior.place(latent + step.to(latent))
-        moved_value = posterior.value(moved)
-        better = moved_value < best_value
-        best = torch.where(better[..., None], moved, best)
-        best_value = torch.where(better, moved_value, best_value)
-        best_damping = torch.where(better, trial, best_damping)
-    return best, best_value, best_damping

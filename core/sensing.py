@@ -18,7 +18,7 @@ from torch import Tensor
 from .batch import check_batch
 from .descent import descend
 from .generators.protocol import Generator
-from .modes import is_scale_invariant
+from .posterior import is_scale_invariant
 from .samplers.noise import Stream, item_normals
 
 _DOUBLE = torch.empty(0, dtype=torch.float64)

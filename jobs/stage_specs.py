@@ -44,9 +44,9 @@ class GuidedSpec(SpecModel):
     """Guided annealed importance sampling, from Gaussians at the modes of each image's posterior.
 
     ``restarts`` searches for modes, each from the best of ``candidates`` starts, descend for
-    ``iterations`` of Adam; those of the inversion stage count among them where it minimised the
-    squared error. The best of them are polished, with ``polish`` Jacobians each. ``inflation``
-    widens the Gaussians' standard deviations: the more the generator curves, the more the posterior
+    ``iterations`` of Adam, the best ``finalists`` of them for ``final_iterations`` more; the
+    inversion stage's restarts join those where it minimised the squared error. The best of all are
+    polished, with ``polish`` Jacobians each. ``inflation`` widens the Gaussians' standard deviations: the more the generator curves, the more the posterior
     spreads around its modes, and the wider they must be. With a ``tolerance`` in nats, an image's
     transitions and restarts are doubled, at most ``doublings`` times, until its estimate settles.
     """
@@ -55,9 +55,11 @@ class GuidedSpec(SpecModel):
     transitions: int = Field(default=500, ge=1)
     chains: int = Field(default=4, ge=1)
     leapfrog_steps: int = Field(default=3, ge=1)
-    restarts: int = Field(default=24, ge=1)
-    candidates: int = Field(default=32, ge=1)
-    iterations: int = Field(default=400, ge=1)
+    restarts: int = Field(default=75, ge=1)
+    candidates: int = Field(default=8, ge=1)
+    iterations: int = Field(default=100, ge=1)
+    finalists: int = Field(default=10, ge=1)
+    final_iterations: int = Field(default=200, ge=0)
     polish: int = Field(default=8, ge=0)
     inflation: float = Field(default=3.0, ge=1)
     tolerance: float | None = Field(default=None, gt=0)

@@ -48,6 +48,8 @@ def guided_settings(settings: Mapping[str, Any]) -> GuidedSettings:
             restarts=settings["restarts"],
             candidates=settings["candidates"],
             iterations=settings["iterations"],
+            finalists=settings["finalists"],
+            final_iterations=settings["final_iterations"],
             polish=settings["polish"],
         ),
         proposal=ProposalSettings(inflation=settings["inflation"]),

@@ -39,6 +39,8 @@ def estimator_settings(
         "restarts": spec.restarts,
         "candidates": spec.candidates,
         "iterations": spec.iterations,
+        "finalists": spec.finalists,
+        "final_iterations": spec.final_iterations,
         "polish": spec.polish,
         "inflation": spec.inflation,
         "tolerance": spec.tolerance,
@@ -90,6 +92,8 @@ def evaluations_per_item(
         restarts=spec.restarts,
         candidates=spec.candidates,
         iterations=spec.iterations,
+        finalists=spec.finalists,
+        final_iterations=spec.final_iterations,
         polish=spec.polish,
     )
     inversion = context.spec.stages.inversion

@@ -26,7 +26,9 @@ from offmanifold.workers.generators import open_generator
 
 PRESET = GuidedSettings(
     transitions=500,
-    search=ModeSettings(restarts=24, candidates=32, iterations=400, polish=8),
+    search=ModeSettings(
+        restarts=75, candidates=8, iterations=100, finalists=10, final_iterations=200, polish=8
+    ),
     proposal=ProposalSettings(inflation=3.0),
 )
 

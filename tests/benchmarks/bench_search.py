@@ -21,12 +21,14 @@ from offmanifold.workers.generators import open_generator
 from torch import Tensor
 
 COUNT, VARIANCE, FIRST_SEED = 32, 0.0089, 2000
-SEARCH = ModeSettings(restarts=24, candidates=32, iterations=400, polish=8)
+SEARCH = ModeSettings(
+    restarts=75, candidates=8, iterations=100, finalists=10, final_iterations=200, polish=8
+)
 SEARCHES = {
     "no heat": replace(SEARCH, heat=1.0),
     "rate 0.4 throughout": replace(SEARCH, learning_rate=0.4),
     "starts from the prior alone": replace(SEARCH, widest=1.0),
-    "450 iterations, less polish": replace(SEARCH, candidates=64, iterations=450, polish=1),
+    "one round, hardly polished": ModeSettings(24, 64, 450, polish=1),
     "as in an audit": SEARCH,
 }
 AUDIT = GuidedSettings(

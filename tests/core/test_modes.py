@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,7 +12,8 @@ from offmanifold.core.generators.adapter import ModuleGenerator
 from offmanifold.core.generators.latent_prior import truncated_normal, uniform
 from offmanifold.core.guided import GuidedSettings, estimate_guided
 from offmanifold.core.likelihood import simulate
-from offmanifold.core.modes import ModeSettings, find_modes, is_scale_invariant
+from offmanifold.core.modes import ModeSettings, find_modes
+from offmanifold.core.posterior import is_scale_invariant
 from scipy.integrate import quad
 from scipy.stats import truncnorm
 from torch import Tensor, nn
@@ -80,13 +82,19 @@ def test_modes_of_a_linear_decoder_are_the_posterior_mean(
     images, _ = simulate(decoder, None, 0.05, range(3), like=DOUBLE)
     settings = ModeSettings(restarts=3, candidates=4, iterations=5)
     modes, evaluations = find_modes(decoder, images, None, 0.05, settings, range(3))
+    twice = replace(settings, finalists=2, final_iterations=7)
+    final, final_evaluations = find_modes(decoder, images, None, 0.05, twice, range(3))
     precision = decoder.weight.T @ decoder.weight / 0.05 + torch.eye(4).double()
     expected = torch.linalg.solve(precision, ((images.flatten(1) - 0.5) @ decoder.weight / 0.05).T)
     torch.testing.assert_close(modes.latent, expected.T[:, None].expand(-1, 3, -1))
+    torch.testing.assert_close(final.latent, expected.T[:, None].expand(-1, 2, -1))
     # Two probes; three descents of 4 candidates, 5 steps and a last look; a look at each end; for
     # each of the three, two curvatures (4 products) of four polishing steps (a gradient, three
     # values), and the last curvature.
     assert evaluations == 2 + 3 * (4 + 5 + 1) + 3 + 3 * (2 * (4 * 4 + 4) + 4)
+    # With finals: a look at each end, two descents of 7 steps and a last look, a look at both.
+    polish = 2 * (2 * (4 * 4 + 4) + 4)
+    assert final_evaluations == 2 + 3 * (4 + 5 + 1) + 3 + 2 * (7 + 1) + 2 + polish
 
 
 def test_outliers_modes_are_found_far_out(curved_decoder: Callable[..., Any]) -> None:

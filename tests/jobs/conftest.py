@@ -107,6 +107,8 @@ def small_spec() -> dict[str, Any]:
                 "restarts": 2,
                 "candidates": 2,
                 "iterations": 5,
+                "finalists": 1,
+                "final_iterations": 3,
                 "polish": 1,
                 "shard_items": 10,
             },

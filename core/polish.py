@@ -1,0 +1,70 @@
+"""Levenberg-Marquardt: descent to the bottom of a valley that first-order methods creep along."""
+
+import torch
+from torch import Tensor
+
+from .curvature import Curvature
+from .posterior import Points, Posterior, Values
+
+# The damping at first, in units of the prior's precision, and the changes of it that are tried.
+_FIRST_DAMPING = 1.0
+_DAMPING_FACTORS = (0.1, 1.0, 10.0)
+_STEPS_PER_CURVATURE = 4
+
+
+def polish_evaluations(rounds: int, products: int) -> int:
+    """Calls of the generator for one point, each of the ``products`` with J counted as one."""
+    return rounds * (_STEPS_PER_CURVATURE * (1 + len(_DAMPING_FACTORS)) + products) + products
+
+
+def polish(
+    posterior: Posterior, latent: Points, value: Values, rounds: int, max_bytes: int
+) -> tuple[Points, Values, Curvature]:
+    """Points after ``rounds`` of four Levenberg-Marquardt steps, their values, and J^T J there.
+
+    A step solves with the Gauss-Newton precision J^T J / variance + I and its own damping; J is
+    computed once a round, since it costs as much as many steps. No point's value ever rises.
+
+    Args:
+        posterior: what is minimised.
+        latent: where to start.
+        value: the posterior's there.
+        rounds: of four steps; with 0 only the curvature is computed.
+        max_bytes: memory for the derivatives.
+    """
+    damping = torch.full_like(value, _FIRST_DAMPING)
+    curvature = posterior.curvature(latent, max_bytes)
+    for _ in range(rounds):
+        for _ in range(_STEPS_PER_CURVATURE):
+            latent, value, damping = _step(posterior, latent, value, damping, curvature)
+        curvature = posterior.curvature(latent, max_bytes)
+    return latent, value, curvature
+
+
+def _step(
+    posterior: Posterior, latent: Tensor, value: Tensor, damping: Tensor, curvature: Curvature
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The points [images, points, latent] after a Levenberg-Marquardt step, values and damping.
+
+    Of a few dampings around each point's own the best is kept; where none improves the point, it
+    stays and its damping grows.
+    """
+    gradient = posterior.gradient(latent).nan_to_num(nan=0.0, posinf=0.0, neginf=0.0)
+    shape = latent.shape[:2]
+    directions = curvature.directions.unflatten(0, shape)
+    eigenvalue = curvature.eigenvalue.unflatten(0, shape)
+    along = gradient[..., None, :] @ directions
+    best, best_value, best_damping = latent, value, damping * _DAMPING_FACTORS[-1] ** 2
+    for factor in _DAMPING_FACTORS:
+        trial = factor * damping
+        flat = (1 + trial)[..., None]
+        # The inverse of the damped precision is 1 / flat outside of the directions.
+        shrink = (eigenvalue / (flat + eigenvalue)).to(latent)
+        step = (((along * shrink[..., None, :]) @ directions.mT)[..., 0, :] - gradient) / flat
+        moved = posterior.place(latent + step.to(latent))
+        moved_value = posterior.value(moved)
+        better = moved_value < best_value
+        best = torch.where(better[..., None], moved, best)
+        best_value = torch.where(better, moved_value, best_value)
+        best_damping = torch.where(better, trial, best_damping)
+    return best, best_value, best_damping
