@@ -46,9 +46,10 @@ class GuidedSpec(SpecModel):
     ``restarts`` searches for modes, each from the best of ``candidates`` starts, descend for
     ``iterations`` of Adam, the best ``finalists`` of them for ``final_iterations`` more; the
     inversion stage's restarts join those where it minimised the squared error. The best of all are
-    polished, with ``polish`` Jacobians each. ``inflation`` widens the Gaussians' standard deviations: the more the generator curves, the more the posterior
-    spreads around its modes, and the wider they must be. With a ``tolerance`` in nats, an image's
-    transitions and restarts are doubled, at most ``doublings`` times, until its estimate settles.
+    polished, with ``polish`` Jacobians each. ``inflation`` widens the Gaussians' standard
+    deviations: the more the generator curves, the more the posterior spreads around its modes, and
+    the wider they must be. With a ``tolerance`` in nats, an image's transitions and restarts are
+    doubled, at most ``doublings`` times, until its estimate settles.
     """
 
     estimator: Literal["guided"] = "guided"
