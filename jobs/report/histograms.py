@@ -176,10 +176,14 @@ def histogram_rows(
     colours: dict[str, str],
     centre: Statistic,
     window: tuple[float, float] | None = None,
+    *,
+    named: bool = True,
 ) -> list[Axes]:
     """Draws a histogram a group, one below the other on a shared axis, with a line at the centre.
 
-    With a ``window`` only that part of the axis; images outside are counted in words.
+    With a ``window`` only that part of the axis; images outside are counted in words. Groups are
+    named at the left; without ``named`` their counts alone stand at the right, for a column beside
+    one that names them.
     """
     every = np.concatenate(list(values.values()))
     margin = 0.03 * (float(np.ptp(every)) or 1.0)
@@ -199,8 +203,14 @@ def histogram_rows(
         axes.set_xlim(low, high)
         axes.set_ylim(0, 1.12)
         axes.set_yticks([])
+        if not named:
+            axes.yaxis.set_label_position("right")
         axes.set_ylabel(
-            f"{label(name)}\n{counted}", rotation=0, ha="right", va="center", fontsize=9.5
+            f"{label(name)}\n{counted}" if named else counted,
+            rotation=0,
+            ha="right" if named else "left",
+            va="center",
+            fontsize=9.5,
         )
         bare(axes)
     for axes in rows[:-1]:

@@ -14,7 +14,7 @@ from .pictures import originals
 from .scatter import points_by_group, scatter_figures
 from .summary import number
 
-_WIDTH = 5.4
+_WIDTH = 7.6
 _ROW_HEIGHT = 0.5
 
 
@@ -36,7 +36,7 @@ def patch_scatter(context: ReduceContext, generator: GeneratorInfo) -> list[Figu
 
 
 def patch_histograms(context: ReduceContext, generator: GeneratorInfo) -> list[Figure]:
-    """Histograms of ln p by group, the generator's above and the patch model's below.
+    """Histograms of ln p by group, the generator's at the left and the patch model's beside them.
 
     Where outliers stretch both axes, a second figure shows the other groups' own range.
     """
@@ -65,11 +65,11 @@ def _histograms(
     colours = group_colours(list(context.groups))
 
     def paint(canvas: Canvas) -> None:
-        heights = [len(each.values) for each in found.values()]
-        halves = canvas.subfigures(len(found), 1, squeeze=False, height_ratios=heights)[:, 0]
+        halves = canvas.subfigures(1, len(found), squeeze=False)[0]
         for half, (name, each) in zip(halves, found.items(), strict=True):
-            rows = histogram_rows(half, each.values, colours, mean, windows.get(name))
-            rows[-1].set_xlabel(f"ln p(x) of the {name}, nats ({each.condition} density)")
+            window, named = windows.get(name), half is halves[0]
+            rows = histogram_rows(half, each.values, colours, mean, window, named=named)
+            rows[-1].set_xlabel(f"ln p(x) of the {name}, nats\n({each.condition} density)")
 
     means = "; ".join(
         f"{name}: "
@@ -79,11 +79,11 @@ def _histograms(
     part = " where the groups that are no outliers lie" if windows else ""
     return draw(
         _WIDTH,
-        1.2 + _ROW_HEIGHT * sum(len(each.values) for each in found.values()),
+        1.0 + _ROW_HEIGHT * max(len(each.values) for each in found.values()),
         f"Histograms of log density by group in both models{part}. Means in nats, {means}.",
         "The same, where the groups lie that are no outliers; images outside are counted."
         if windows
-        else "The groups under the generator (above) and under the model of small patches (below); "
+        else "The groups under the generator (left) and under the model of small patches (right); "
         "the line is the mean. The same order of the groups in both is what the paper found.",
         paint,
         key=key,

@@ -1,7 +1,10 @@
 """Nearest neighbours in blocks, and LPIPS wherever a spec asks for it, end to end."""
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +19,8 @@ from torchvision.models import squeezenet1_1
 from typer.testing import CliRunner
 
 from .conftest import small_spec, write_spec
+
+SET_UP = Path(__file__).parents[1] / "conftest.py"
 
 
 def audit(folder: Path, *arguments: str, out: str = "run") -> Any:
@@ -147,6 +152,44 @@ def test_lpips_in_every_stage_that_can_use_it(audit_folder: Path, weights: str) 
     provenance = json.loads((run / "provenance.json").read_text())
     assert provenance["perceptual"]["weights"] == str(audit_folder / weights)
     assert len(provenance["perceptual"]["sha256"]) == 64
+
+
+@pytest.mark.slow
+@pytest.mark.ci
+def test_the_command_gives_the_same_lpips_rows_under_ray(audit_folder: Path, weights: str) -> None:
+    # Processes of their own need what the tests' set-up does for this one (see tests/conftest.py).
+    (audit_folder / "sitecustomize.py").write_text(
+        "import sys\n"
+        "if {'offmanifold', 'default_worker.py'} & {arg.rpartition('/')[2] for arg in "
+        "sys.orig_argv}:\n"
+        f"    exec(compile(open({str(SET_UP)!r}).read(), {str(SET_UP)!r}, 'exec'))\n"
+    )
+    neighbours = {"dataset": "folder", "path": "images", "split": None, "spaces": ["lpips"]}
+    inversion = {**INVERSION, "distance": "lpips"}
+    write_spec(
+        audit_folder,
+        lpips_spec(weights, inversion=inversion, perceptual={}, neighbours=neighbours),
+    )
+    for executor in ("serial", "ray"):
+        chosen = ["--set", f"cluster.executor={executor}", "--set", "cluster.workers=1"]
+        command = [Path(sys.executable).with_name("offmanifold"), "run", "audit.yaml"]
+        done = subprocess.run(
+            [*map(str, command), "--out", executor, *chosen],
+            cwd=audit_folder,
+            env=os.environ | {"PYTHONPATH": str(audit_folder)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+    for stage in ("inversion", "perceptual", "neighbours"):
+        one, other = (
+            pd.read_parquet(audit_folder / executor / stage)
+            .sort_values(["image_id", "condition"])
+            .reset_index(drop=True)
+            for executor in ("serial", "ray")
+        )
+        pd.testing.assert_frame_equal(one, other, check_exact=True)
 
 
 def test_what_inversion_minimised_is_what_the_perceptual_stage_reports(
