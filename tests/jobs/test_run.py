@@ -2,6 +2,7 @@
 
 import json
 import resource
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -144,11 +145,13 @@ def test_another_spec_is_refused_and_with_changed_takes_over(audit_folder: Path,
 
 
 def test_a_users_own_spec_is_never_written_over(audit_folder: Path, cli: Cli) -> None:
+    (audit_folder / "mine").mkdir()
+    shutil.copy(audit_folder / "audit.yaml", audit_folder / "mine")
     before = (audit_folder / "audit.yaml").read_text()
-    result = cli("run", audit_folder / "audit.yaml", "--out", audit_folder)
+    result = cli("run", audit_folder / "audit.yaml", "--out", audit_folder / "mine")
     assert result.exit_code == 2
     assert "no run wrote" in result.stderr
-    assert (audit_folder / "audit.yaml").read_text() == before
+    assert (audit_folder / "mine" / "audit.yaml").read_text() == before
 
 
 def test_where_it_runs_is_not_part_of_the_spec(audit_folder: Path, cli: Cli) -> None:
