@@ -307,6 +307,10 @@ def test_every_listed_set_has_a_description() -> None:
         "mnist",
         "single_colour",
         "natural_patches",
+        "cifar10",
+        "svhn",
+        "zip",
+        "npz",
         "folder",
     } == set(list_datasets())
     assert all(list_datasets().values())

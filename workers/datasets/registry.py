@@ -33,6 +33,12 @@ _DATASETS = {
         "outliers:open_natural_patches",
         "patches of scikit-learn's two photographs, at the audit's shape; endless",
     ),
+    "cifar10": _Entry(
+        "cifar10:open_cifar10", "32x32 colour images of ten classes (50,000 train, 10,000 test)"
+    ),
+    "svhn": _Entry("svhn:open_svhn", "32x32 colour house numbers (73,257 train, 26,032 test)"),
+    "zip": _Entry("zip_archive:open_zip", "StyleGAN's dataset.zip: pictures, and their classes"),
+    "npz": _Entry("npz_archive:open_npz", "guided-diffusion's .npz: arr_0, and classes in arr_1"),
     "folder": _Entry(
         "folder:open_folder",
         "a folder of PNG, JPEG or .npy images; subfolders, if any, are the classes",

@@ -1,0 +1,266 @@
+"""Image sets in the files that their publishers offer, written here as they write them."""
+
+import io
+import json
+import os
+import pickle
+import struct
+import tarfile
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from offmanifold.workers.datasets import DatasetError, ImageError, open_dataset
+from PIL import Image
+from scipy.io import savemat
+
+RANDOM = np.random.default_rng(0)
+PIXELS = RANDOM.integers(0, 256, (60, 3, 32, 32), dtype=np.uint8)
+LABELS = RANDOM.integers(0, 10, 60)
+PARTS = [f"data_batch_{number}" for number in range(1, 6)]
+
+
+class Python2Pickler(pickle._Pickler):
+    """Writes text and bytes as Python 2 did when CIFAR-10 was published."""
+
+    dispatch: ClassVar[dict[type, Any]] = dict(pickle._Pickler.dispatch)
+
+    def save_string(self, value: str | bytes) -> None:
+        content = value if isinstance(value, bytes) else value.encode("latin1")
+        pickler: Any = self
+        pickler.write(b"T" + struct.pack("<i", len(content)) + content)
+        pickler.memoize(value)
+
+    dispatch[bytes] = dispatch[str] = save_string
+
+
+def python2_pickle(value: Any) -> bytes:
+    stream = io.BytesIO()
+    Python2Pickler(stream, protocol=2).dump(value)
+    # What numpy called its module then.
+    return stream.getvalue().replace(b"numpy._core.multiarray", b"numpy.core.multiarray")
+
+
+def rows_of(index: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    rows = slice(10 * index, 10 * (index + 1))
+    return PIXELS[rows].reshape(10, -1), LABELS[rows]
+
+
+def binary_files() -> dict[str, bytes]:
+    files = {}
+    for index, name in enumerate([*PARTS, "test_batch"]):
+        pixels, labels = rows_of(index)
+        files[f"{name}.bin"] = np.c_[labels.astype(np.uint8), pixels].tobytes()
+    return files
+
+
+def python_files() -> dict[str, bytes]:
+    files = {}
+    for index, name in enumerate([*PARTS, "test_batch"]):
+        pixels, labels = rows_of(index)
+        table = {"batch_label": name, "labels": labels.tolist(), "data": pixels}
+        files[name] = python2_pickle(table)
+    return files | {"batches.meta": python2_pickle({"label_names": ["airplane"]})}
+
+
+def packed(path: Path, folder: str, files: dict[str, bytes]) -> None:
+    with tarfile.open(path, "w:gz") as archive:
+        for name, content in files.items():
+            member = tarfile.TarInfo(f"{folder}/{name}")
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+
+
+def put(folder: Path, files: dict[str, bytes]) -> None:
+    folder.mkdir(parents=True)
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+
+
+LAYOUTS: dict[str, Callable[[Path], None]] = {
+    "binary, packed": lambda path: packed(
+        path / "cifar-10-binary.tar.gz", "cifar-10-batches-bin", binary_files()
+    ),
+    "python, packed": lambda path: packed(
+        path / "cifar-10-python.tar.gz", "cifar-10-batches-py", python_files()
+    ),
+    "binary, unpacked": lambda path: put(path / "cifar-10-batches-bin", binary_files()),
+    "python, unpacked": lambda path: put(path / "cifar-10-batches-py", python_files()),
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_cifar10_in_every_form_it_is_published_in(tmp_path: Path, layout: str) -> None:
+    LAYOUTS[layout](tmp_path)
+    train = open_dataset("cifar10", split="train", path=tmp_path)
+    test = open_dataset("cifar10", split="test", path=tmp_path)
+    for images, rows in ((train, slice(0, 50)), (test, slice(50, 60))):
+        pixels, labels = images.arrays()
+        np.testing.assert_array_equal(pixels, PIXELS[rows].astype(np.float32) / 255)
+        np.testing.assert_array_equal(labels, LABELS[rows])
+
+
+def test_cifar10_is_found_where_the_variable_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(tmp_path / "cifar-10" / "cifar-10-batches-bin", binary_files())
+    monkeypatch.setenv("OFFMANIFOLD_DATA", str(tmp_path))
+    assert open_dataset("cifar10", split="test", image_shape=(3, 32, 32)).length == 10
+
+
+class Payload:
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.system, ("touch payload-ran",)
+
+
+@pytest.mark.parametrize(
+    ("files", "words"),
+    [
+        ({"test_batch": python2_pickle({"data": Payload()})}, "system, which is never loaded"),
+        ({"test_batch": b"\x80\x02"}, "not a part of CIFAR-10"),
+        ({"test_batch": python2_pickle({"data": 1, "labels": [0]})}, "does not hold images"),
+        ({"test_batch.bin": b"\x0a" * 3073}, "classes below 10"),
+        ({"test_batch.bin": b"\x00" * 3072}, "rows of 3073 bytes"),
+        ({"data_batch_1.bin": b"\x00" * 3073}, "was not found"),
+    ],
+)
+def test_broken_and_hostile_cifar10_is_refused(
+    tmp_path: Path, files: dict[str, bytes], words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    put(tmp_path / "set", files)
+    with pytest.raises(DatasetError, match=words):
+        open_dataset("cifar10", split="test", path=tmp_path / "set")
+    assert not (tmp_path / "payload-ran").exists()
+
+
+def test_an_incomplete_cifar10_names_what_it_lacks(tmp_path: Path) -> None:
+    put(tmp_path / "set", {"data_batch_1.bin": b"\x00" * 3073})
+    with pytest.raises(DatasetError, match=r"lacks data_batch_2, .*data_batch_5"):
+        open_dataset("cifar10", split="train", path=tmp_path / "set")
+
+
+def test_svhn_counts_its_tenth_class_as_zero(tmp_path: Path) -> None:
+    labels = (LABELS % 10 + 1).reshape(-1, 1).astype(np.uint8)
+    savemat(tmp_path / "test_32x32.mat", {"X": PIXELS.transpose(2, 3, 1, 0), "y": labels})
+    pixels, classes = open_dataset("svhn", split="test", path=tmp_path).arrays()
+    np.testing.assert_array_equal(pixels, PIXELS.astype(np.float32) / 255)
+    np.testing.assert_array_equal(classes, labels.ravel() % 10)
+
+
+def test_broken_svhn_is_refused(tmp_path: Path) -> None:
+    savemat(tmp_path / "train_32x32.mat", {"X": PIXELS, "y": LABELS})
+    with pytest.raises(DatasetError, match="uint8"):
+        open_dataset("svhn", split="train", path=tmp_path)
+    (tmp_path / "train_32x32.mat").write_bytes(b"not MATLAB's")
+    with pytest.raises(DatasetError, match="not a whole MATLAB file"):
+        open_dataset("svhn", split="train", path=tmp_path)
+    with pytest.raises(DatasetError, match=r"Put extra_32x32\.mat"):
+        open_dataset("svhn", split="extra", path=tmp_path)
+
+
+def stylegan_zip(path: Path, labels: Any, count: int = 3) -> Path:
+    with zipfile.ZipFile(path, "w") as archive:
+        for index in range(count):
+            stream = io.BytesIO()
+            Image.fromarray(PIXELS[index].transpose(1, 2, 0)).save(stream, "PNG")
+            archive.writestr(f"00000/img{index:08d}.png", stream.getvalue())
+        if labels is not False:
+            archive.writestr("dataset.json", json.dumps({"labels": labels}))
+    return path
+
+
+def test_stylegans_archive_with_and_without_classes(tmp_path: Path) -> None:
+    names = [f"00000/img{index:08d}.png" for index in range(3)]
+    listed = [[name, label] for name, label in zip(names, (4, 0, 2), strict=True)]
+    path = stylegan_zip(tmp_path / "set.zip", listed[::-1])
+    images = open_dataset("zip", path=path, image_shape=(3, 32, 32))
+    pixels, labels = pickle.loads(pickle.dumps(images)).arrays()
+    np.testing.assert_array_equal(pixels, PIXELS[:3].astype(np.float32) / 255)
+    assert labels.tolist() == [4, 0, 2]
+    assert images.num_classes == 5
+    for nothing in (None, False):
+        path = stylegan_zip(tmp_path / f"{nothing}.zip", nothing)
+        unlabelled = open_dataset("zip", path=path, image_shape=(3, 32, 32))
+        assert (unlabelled.labels(), unlabelled.image(1)[1]) == (None, None)
+
+
+def test_a_name_that_leads_out_of_the_archive_leads_nowhere(tmp_path: Path) -> None:
+    path = tmp_path / "set.zip"
+    stream = io.BytesIO()
+    Image.fromarray(PIXELS[0].transpose(1, 2, 0)).save(stream, "PNG")
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("../../out.png", stream.getvalue())
+    before = sorted(tmp_path.parent.iterdir())
+    pixels, _ = open_dataset("zip", path=path, image_shape=(3, 32, 32)).image(0)
+    np.testing.assert_array_equal(pixels, PIXELS[0].astype(np.float32) / 255)
+    assert sorted(tmp_path.parent.iterdir()) == before
+    assert sorted(tmp_path.iterdir()) == [path]
+
+
+def test_one_bad_picture_of_an_archive_is_one_bad_image(tmp_path: Path) -> None:
+    path = stylegan_zip(tmp_path / "set.zip", False)
+    with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a-bomb.png", b"\x00" * 2**24)
+        archive.writestr("b-text.png", b"no picture")
+    images = open_dataset("zip", path=path, image_shape=(3, 32, 32))
+    assert images.length == 5
+    with pytest.raises(ImageError, match="too large"):
+        images.image(3)
+    with pytest.raises(ImageError, match="not a PNG"):
+        images.image(4)
+    assert images.image(0)[0].shape == (3, 32, 32)
+
+
+@pytest.mark.parametrize(
+    ("labels", "words"),
+    [
+        ([["00000/img00000000.png", 1]], "no class for 2 pictures"),
+        ([[f"00000/img{index:08d}.png", "cat"] for index in range(3)], "whole numbers"),
+        ([1, 2], "must be"),
+    ],
+)
+def test_classes_that_do_not_fit_are_refused(tmp_path: Path, labels: Any, words: str) -> None:
+    path = stylegan_zip(tmp_path / "set.zip", labels)
+    with pytest.raises(DatasetError, match=words):
+        open_dataset("zip", path=path, image_shape=(3, 32, 32))
+
+
+@pytest.mark.parametrize(("name", "shape"), [("zip", (3, 32, 32)), ("npz", None)])
+def test_what_is_no_archive_is_refused(tmp_path: Path, name: str, shape: Any) -> None:
+    (tmp_path / "set").write_bytes(b"no archive")
+    with pytest.raises(DatasetError, match="not a whole"):
+        open_dataset(name, path=tmp_path / "set", image_shape=shape)
+    with pytest.raises(DatasetError, match="cannot be read"):
+        open_dataset(name, path=tmp_path / "absent", image_shape=shape)
+
+
+def test_guided_diffusions_arrays(tmp_path: Path) -> None:
+    rows = PIXELS.transpose(0, 2, 3, 1)
+    np.savez(tmp_path / "labelled.npz", rows, LABELS)
+    np.savez_compressed(tmp_path / "plain.npz", rows)
+    pixels, labels = open_dataset("npz", path=tmp_path / "labelled.npz").arrays()
+    np.testing.assert_array_equal(pixels, PIXELS.astype(np.float32) / 255)
+    np.testing.assert_array_equal(labels, LABELS)
+    assert not open_dataset("npz", path=tmp_path / "plain.npz").arrays()[1].any()
+
+
+@pytest.mark.parametrize(
+    ("arrays", "words"),
+    [
+        ({"other": PIXELS}, "no array arr_0"),
+        ({"arr_0": PIXELS.astype(np.float32)}, "must be uint8"),
+        ({"arr_0": PIXELS[0]}, "must be uint8"),
+        ({"arr_0": PIXELS.transpose(0, 2, 3, 1), "arr_1": LABELS[:5]}, "a class"),
+        ({"arr_0": np.array([Payload()], dtype=object)}, "must be uint8"),
+        ({"arr_0": PIXELS}, "3x32x32"),
+    ],
+)
+def test_arrays_that_do_not_fit_are_refused(tmp_path: Path, arrays: Any, words: str) -> None:
+    np.savez(tmp_path / "set.npz", **arrays)
+    with pytest.raises(DatasetError, match=words):
+        open_dataset("npz", path=tmp_path / "set.npz", image_shape=(3, 32, 32))

@@ -1,0 +1,145 @@
+"""StyleGAN's ``dataset.zip``: pictures in an archive, their classes in its ``dataset.json``.
+
+Pictures are read from the archive itself; nothing is extracted, so no name in it can lead anywhere.
+"""
+
+import hashlib
+import json
+import math
+import zipfile
+import zlib
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .image_set import (
+    DatasetError,
+    ImageError,
+    IndexedImages,
+    Shape,
+    describe_shape,
+    require_index,
+    require_split,
+)
+from .picture import read_picture
+
+_PICTURES = (".png", ".jpg", ".jpeg")
+_LABELS = "dataset.json"
+# A megabyte a thousand images is what such a file takes.
+_MOST_LABEL_BYTES = 2**30
+_BYTES_BESIDES = 2**20
+_BYTES_PER_VALUE = 4
+
+
+class ZipImages(IndexedImages):
+    """Pictures of one shape in a zip archive; a misfit is an ImageError."""
+
+    name = "zip"
+    split = ""
+
+    def __init__(
+        self, path: Path, image_shape: Shape, names: list[str], classes: NDArray[np.int64] | None
+    ) -> None:
+        """``names`` are the archive's pictures in order, ``classes`` [N] theirs, if it has any."""
+        self.image_shape = image_shape
+        self.num_classes = 0 if classes is None else int(classes.max()) + 1
+        self.length: int | None = len(names)
+        self._path = path
+        self._names = names
+        self._classes = classes
+        self._archive: zipfile.ZipFile | None = None
+
+    def image(self, index: int) -> tuple[NDArray[np.float32], int | None]:
+        """See ImageSet."""
+        require_index(index, self.length)
+        name = f"{self._path}, {self._names[index]}"
+        # Kept open: its directory takes seconds to read where there are millions of pictures.
+        self._archive = self._archive or zipfile.ZipFile(self._path)
+        member = self._archive.getinfo(self._names[index])
+        most = math.prod(self.image_shape) * _BYTES_PER_VALUE + _BYTES_BESIDES
+        if member.file_size > most:
+            raise ImageError(
+                f"{name} is too large: {member.file_size:,} bytes, where an image of shape "
+                f"{describe_shape(self.image_shape)} needs at most {most:,}"
+            )
+        try:
+            with self._archive.open(member) as file:
+                pixels = read_picture(file, name, self.image_shape)
+        except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
+            raise ImageError(f"{name} is damaged or encrypted: {error}") from error
+        return pixels, None if self._classes is None else int(self._classes[index])
+
+    def labels(self) -> NDArray[np.int64] | None:
+        """See ImageSet."""
+        return self._classes
+
+    def source(self, index: int) -> str:
+        """See ImageSet."""
+        require_index(index, self.length)
+        return f"zip:{self._path.as_posix()}:{self._names[index]}"
+
+    def hash(self) -> str:
+        """See ImageSet."""
+        digest = hashlib.sha256(describe_shape(self.image_shape).encode())
+        with self._path.open("rb") as file:
+            while block := file.read(2**24):
+                digest.update(block)
+        return digest.hexdigest()
+
+    def __getstate__(self) -> dict[str, object]:
+        """Without the open file, which belongs to this process."""
+        return {**self.__dict__, "_archive": None}
+
+
+def open_zip(split: str, path: Path | None, image_shape: Shape | None, seed: int) -> ZipImages:
+    """The pictures of a zip archive as StyleGAN's ``dataset_tool.py`` writes it.
+
+    In the order of their names. The classes are those of its ``dataset.json``,
+    ``{"labels": [[name, class], ...]}``; with ``null`` or without the file there are none.
+    """
+    del seed
+    require_split("zip", split, ("",))
+    if path is None or image_shape is None:
+        raise DatasetError("image set 'zip' needs a path, the archive, and an image_shape")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = sorted(name for name in archive.namelist() if _is_picture(name))
+            if not names:
+                raise DatasetError(f"{path} holds no pictures: expected {', '.join(_PICTURES)}")
+            classes = _classes(path, archive, names)
+    except zipfile.BadZipFile as error:
+        raise DatasetError(
+            f"{path} is not a whole zip archive ({error}); fetch it again"
+        ) from error
+    except OSError as error:
+        raise DatasetError(f"{path} cannot be read: {error.strerror}") from error
+    return ZipImages(path, image_shape, names, classes)
+
+
+def _is_picture(name: str) -> bool:
+    return PurePosixPath(name).suffix.lower() in _PICTURES
+
+
+def _classes(path: Path, archive: zipfile.ZipFile, names: list[str]) -> NDArray[np.int64] | None:
+    if _LABELS not in archive.namelist():
+        return None
+    if archive.getinfo(_LABELS).file_size > _MOST_LABEL_BYTES:
+        raise DatasetError(f"{path}: {_LABELS} is larger than {_MOST_LABEL_BYTES:,} bytes")
+    expected = f'{path}: {_LABELS} must be {{"labels": [[name, class], ...]}} with whole numbers'
+    try:
+        labels = json.loads(archive.read(_LABELS))["labels"]
+        if labels is None:
+            return None
+        of_name = {str(name): label for name, label in labels}
+    except (ValueError, KeyError, TypeError, zlib.error) as error:
+        raise DatasetError(f"{expected} ({error})") from error
+    missing = [name for name in names if name not in of_name]
+    if missing:
+        raise DatasetError(
+            f"{path}: {_LABELS} has no class for {len(missing)} pictures, such as {missing[0]}"
+        )
+    found = [of_name[name] for name in names]
+    if any(type(label) is not int or label < 0 for label in found):
+        raise DatasetError(expected)
+    return np.array(found, dtype=np.int64)
