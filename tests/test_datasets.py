@@ -311,6 +311,7 @@ def test_every_listed_set_has_a_description() -> None:
         "svhn",
         "zip",
         "npz",
+        "run",
         "folder",
     } == set(list_datasets())
     assert all(list_datasets().values())

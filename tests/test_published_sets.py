@@ -246,7 +246,17 @@ def test_guided_diffusions_arrays(tmp_path: Path) -> None:
     pixels, labels = open_dataset("npz", path=tmp_path / "labelled.npz").arrays()
     np.testing.assert_array_equal(pixels, PIXELS.astype(np.float32) / 255)
     np.testing.assert_array_equal(labels, LABELS)
-    assert not open_dataset("npz", path=tmp_path / "plain.npz").arrays()[1].any()
+    plain = open_dataset("npz", path=tmp_path / "plain.npz")
+    assert (plain.labels(), plain.num_classes, plain.image(3)[1]) == (None, 0, None)
+    assert plain.arrays([3, 5])[1].tolist() == [-1, -1]
+
+
+def test_two_files_of_one_format_are_two_sets(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        np.savez(tmp_path / f"{name}.npz", PIXELS.transpose(0, 2, 3, 1))
+    first, second = (open_dataset("npz", path=tmp_path / f"{name}.npz") for name in "ab")
+    assert first.source(0) != second.source(0)
+    assert first.hash() == second.hash()
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -100,25 +101,30 @@ class IndexedImages:
 
 
 class ArrayImageSet(IndexedImages):
-    """Images that lie in memory as small integers, with one label each."""
+    """Images that lie in memory, all with one label each or all without."""
 
     def __init__(
         self,
         name: str,
         split: str,
-        pixels: NDArray[np.uint8],
-        labels: NDArray[np.int64],
+        pixels: NDArray[np.uint8] | NDArray[np.float32],
+        labels: NDArray[np.int64] | None,
         white: int = 255,
+        path: Path | None = None,
     ) -> None:
-        """``pixels`` [N, C, H, W] are integers from 0 to ``white``; ``labels`` [N] count from 0."""
+        """``pixels`` [N, C, H, W] go from 0 to ``white``; ``labels`` [N] count from 0.
+
+        ``path`` tells apart sets that share a name; published ones are the same in every place.
+        """
         self.name = name
         self.split = split
-        self.num_classes = int(labels.max()) + 1
+        self.num_classes = 0 if labels is None else int(labels.max()) + 1
         self.image_shape: Shape = (pixels.shape[1], pixels.shape[2], pixels.shape[3])
         self.length: int | None = len(pixels)
         self._pixels = pixels
         self._labels = labels
         self._white = np.float32(white)
+        self._origin = f"{name}:{split}" if path is None else f"{name}:{path.as_posix()}:{split}"
 
     def labels(self) -> NDArray[np.int64] | None:
         """See ImageSet."""
@@ -127,18 +133,19 @@ class ArrayImageSet(IndexedImages):
     def image(self, index: int) -> tuple[NDArray[np.float32], int | None]:
         """See ImageSet."""
         require_index(index, self.length)
-        return self._pixels[index].astype(np.float32) / self._white, int(self._labels[index])
+        label = None if self._labels is None else int(self._labels[index])
+        return self._pixels[index].astype(np.float32) / self._white, label
 
     def source(self, index: int) -> str:
         """See ImageSet."""
         require_index(index, self.length)
-        return f"{self.name}:{self.split}:{index}"
+        return f"{self._origin}:{index}"
 
     def hash(self) -> str:
         """See ImageSet."""
         digest = hashlib.sha256(f"{self._pixels.shape} {self._white}".encode())
         digest.update(np.ascontiguousarray(self._pixels).tobytes())
-        digest.update(self._labels.tobytes())
+        digest.update(b"" if self._labels is None else self._labels.tobytes())
         return digest.hexdigest()
 
     def arrays(
@@ -146,7 +153,10 @@ class ArrayImageSet(IndexedImages):
     ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """See ImageSet."""
         rows = slice(None) if indices is None else np.asarray(indices, dtype=np.int64)
-        return self._pixels[rows].astype(np.float32) / self._white, self._labels[rows].copy()
+        pixels = self._pixels[rows].astype(np.float32) / self._white
+        if self._labels is None:
+            return pixels, np.full(len(pixels), -1, dtype=np.int64)
+        return pixels, self._labels[rows].copy()
 
 
 def require_index(index: int, length: int | None) -> None:

@@ -13,10 +13,7 @@ _IMAGES, _LABELS = "arr_0.npy", "arr_1.npy"
 
 
 def open_npz(split: str, path: Path | None, image_shape: Shape | None, seed: int) -> ArrayImageSet:
-    """Images ``arr_0``, uint8 [N, H, W, C], and their classes ``arr_1`` [N], if there are any.
-
-    Without ``arr_1`` all images are of one class, 0.
-    """
+    """Images ``arr_0``, uint8 [N, H, W, C], and their classes ``arr_1`` [N], if there are any."""
     del seed
     require_split("npz", split, ("",))
     if path is None:
@@ -26,19 +23,21 @@ def open_npz(split: str, path: Path | None, image_shape: Shape | None, seed: int
             shape = _require_images(path, archive, image_shape)
         with np.load(path, allow_pickle=False) as arrays:
             pixels = arrays["arr_0"].transpose(0, 3, 1, 2)
-            labels = arrays["arr_1"] if "arr_1" in arrays else np.zeros(shape[0], dtype=np.int64)
+            labels = arrays.get("arr_1")
     except (zipfile.BadZipFile, zlib.error, ValueError, EOFError) as error:
         if isinstance(error, DatasetError):
             raise
         raise DatasetError(f"{path} is not a whole .npz file ({error}); fetch it again") from error
     except OSError as error:
         raise DatasetError(f"{path} cannot be read: {error}") from error
+    if labels is None:
+        return ArrayImageSet("npz", split, pixels, None, path=path)
     if labels.shape != (shape[0],) or labels.dtype.kind not in "iu" or labels.min() < 0:
         raise DatasetError(
             f"{path}: arr_1 must hold a class, a whole number from 0, for each of the {shape[0]} "
             f"images of arr_0; it is {labels.dtype} of shape {labels.shape}"
         )
-    return ArrayImageSet("npz", split, pixels, labels.astype(np.int64))
+    return ArrayImageSet("npz", split, pixels, labels.astype(np.int64), path=path)
 
 
 def _require_images(path: Path, archive: zipfile.ZipFile, wanted: Shape | None) -> tuple[int, ...]:

@@ -39,6 +39,7 @@ _DATASETS = {
     "svhn": _Entry("svhn:open_svhn", "32x32 colour house numbers (73,257 train, 26,032 test)"),
     "zip": _Entry("zip_archive:open_zip", "StyleGAN's dataset.zip: pictures, and their classes"),
     "npz": _Entry("npz_archive:open_npz", "guided-diffusion's .npz: arr_0, and classes in arr_1"),
+    "run": _Entry("run_images:open_run", "a group of another run, out of its Parquet"),
     "folder": _Entry(
         "folder:open_folder",
         "a folder of PNG, JPEG or .npy images; subfolders, if any, are the classes",
