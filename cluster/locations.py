@@ -1,15 +1,19 @@
-"""Locations: a path of a file system or an ``s3://bucket/prefix`` address, and what lies there."""
+"""Locations: a path of a file system or an ``s3://bucket/prefix`` address, and what lies there.
+
+boto3 is imported once a bucket is named.
+"""
 
 import re
 from pathlib import Path
 
 from .local_storage import LocalStorage
-from .s3_client import S3Settings
-from .s3_storage import S3Storage
+from .s3_settings import S3Settings
 from .storage import Storage
 
+Location = str | Path
+
 _S3 = "s3://"
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/")
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,62}")
 
 
@@ -17,19 +21,19 @@ class LocationError(ValueError):
     """A location that is neither a path nor the address of a bucket; says what was expected."""
 
 
-def is_remote(location: str) -> bool:
+def is_remote(location: Location) -> bool:
     """Whether the location is an address and not a path."""
-    return _SCHEME.match(location) is not None
+    return _SCHEME.match(str(location)) is not None
 
 
-def absolute(location: str, base: Path | None = None) -> str:
+def absolute(location: Location, base: Path | None = None) -> str:
     """A path counted from ``base`` (by default the working directory); an address as it is.
 
     Raises:
         LocationError: an address that is not of a bucket.
     """
     if is_remote(location):
-        bucket, prefix = split_address(location)
+        bucket, prefix = split_address(str(location))
         return f"{_S3}{bucket}/{prefix}".rstrip("/")
     return str(Path(base or "", Path(location).expanduser()).resolve())
 
@@ -52,24 +56,28 @@ def split_address(location: str) -> tuple[str, str]:
     return bucket, prefix
 
 
-def open_storage(location: str, settings: S3Settings) -> Storage:
+def open_storage(location: Location, settings: S3Settings) -> Storage:
     """The storage at a location, whether or not anything is there.
 
     Raises:
         LocationError: as :func:`split_address`.
     """
-    if is_remote(location):
-        return S3Storage(*split_address(location), settings)
-    return LocalStorage(Path(location))
+    if not is_remote(location):
+        return LocalStorage(Path(location))
+    from .s3_storage import S3Storage
+
+    return S3Storage(*split_address(str(location)), settings)
 
 
-def create_storage(location: str, settings: S3Settings) -> Storage:
+def create_storage(location: Location, settings: S3Settings) -> Storage:
     """The storage at a location, made ready to be written: the folder exists, the bucket accepts.
 
     Raises:
         LocationError: as :func:`split_address`.
         StorageError: the place cannot be written.
     """
-    if is_remote(location):
-        return S3Storage(*split_address(location), settings).prepare()
-    return LocalStorage.create(Path(location))
+    if not is_remote(location):
+        return LocalStorage.create(Path(location))
+    from .s3_storage import S3Storage
+
+    return S3Storage(*split_address(str(location)), settings).prepare()

@@ -1,11 +1,10 @@
-"""How a bucket is reached: the settings, and boto3's client and Arrow's file system made from them.
+"""How a bucket is reached: boto3's client, and Arrow's file system with the same settings.
 
 Credentials come from boto3's own chain alone (environment, shared files, SSO, instance roles) and
 live nowhere but in its session.
 """
 
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import urlsplit
 
 import boto3
@@ -13,29 +12,11 @@ from botocore.config import Config
 from botocore.exceptions import NoCredentialsError
 from pyarrow.fs import AwsStandardS3RetryStrategy, S3FileSystem
 
-Addressing = Literal["auto", "path", "virtual"]
+from .s3_settings import S3Settings
 
 _ATTEMPTS = 8
 _CONNECT_SECONDS = 10.0
 _AMAZON = (".amazonaws.com", ".amazonaws.com.cn")
-
-
-@dataclass(frozen=True)
-class S3Settings:
-    """Where an S3 service is and how it is spoken to; None leaves it to boto3's own settings.
-
-    Args:
-        endpoint: URL of the service, without a bucket.
-        region: its region.
-        addressing: whether the bucket's name goes into the path or the host name; ``auto`` is the
-            path at an endpoint of one's own, and the host name at Amazon's.
-        timeout: seconds without an answer after which a request is tried again.
-    """
-
-    endpoint: str | None = None
-    region: str | None = None
-    addressing: Addressing = "auto"
-    timeout: float = 60.0
 
 
 class S3Connection:

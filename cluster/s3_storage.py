@@ -20,8 +20,9 @@ from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import ClientError
 from pyarrow.fs import FileSystem
 
-from .s3_client import S3Connection, S3Settings
+from .s3_client import S3Connection
 from .s3_errors import explained
+from .s3_settings import S3Settings
 from .storage import StorageError, checked_name
 
 _WRITER = "writer"

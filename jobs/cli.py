@@ -34,7 +34,10 @@ app = typer.Typer(
 )
 
 OutOption = Annotated[
-    Path | None, typer.Option(help="Run directory; a run that is there is resumed.")
+    str | None,
+    typer.Option(
+        help="Run directory: a path, or s3://BUCKET/PREFIX. A run that is there is resumed."
+    ),
 ]
 AddressOption = Annotated[
     str | None,
@@ -49,7 +52,9 @@ FamilyOption = Annotated[
     str | None,
     typer.Option(help="Its family (`list families`). Default: what it is recognised as."),
 ]
-RunArgument = Annotated[Path, typer.Argument(metavar="DIR", help="A run directory.")]
+RunArgument = Annotated[
+    str, typer.Argument(metavar="DIR", help="A run directory: a path, or s3://BUCKET/PREFIX.")
+]
 
 
 class Listing(StrEnum):
@@ -65,7 +70,7 @@ class Listing(StrEnum):
 @app.command()
 def demo(out: OutOption = None) -> None:
     """Audit the shipped digits GAN: every stage at the papers' settings, in minutes, offline."""
-    _run("digits", out or Path("demo-run"), (), address=None)
+    _run("digits", out or "demo-run", (), address=None)
 
 
 @app.command()
@@ -88,7 +93,7 @@ def run(
     retry_failed: RetryOption = False,
 ) -> None:
     """Run an audit, or resume it where it stopped, and print its verdict."""
-    folder = out or Path("runs") / Path(spec).stem
+    folder = out or str(Path("runs") / Path(spec).stem)
     _run(
         spec,
         folder,
@@ -112,11 +117,12 @@ def status(
     with errors_explained():
         from dataclasses import asdict
 
+        from ..cluster.locations import absolute
         from .planning import status_table
         from .run_directory import RunDirectory
         from .status import run_status
 
-        stages = run_status(RunDirectory(directory.resolve()))
+        stages = run_status(RunDirectory.at(absolute(directory)))
         if as_json:
             typer.echo(json.dumps([asdict(stage) for stage in stages], indent=2))
         else:
@@ -139,10 +145,11 @@ def report(
     """Rebuild summary.parquet and report.html of a finished run from its parts."""
     with errors_explained():
         _check_export(figures, tables, png=png)
+        from ..cluster.locations import absolute
         from .driver import rebuild
         from .report.export import export_figures, export_tables
 
-        outcome = rebuild(directory.resolve())
+        outcome = rebuild(absolute(directory))
         if figures is not None:
             files = export_figures(outcome.results.content, figures, as_png=png)
             typer.echo(f"figures: {len(files)} files in {figures}")
@@ -173,15 +180,16 @@ def converge(
     sandwich gap, with its interval, is under the tolerance.
     """
     with errors_explained():
-        from .converge import is_sweep, sweep_folder, sweep_request, sweep_spec
+        from ..cluster.locations import absolute
+        from .converge import is_run, is_sweep, sweep_folder, sweep_request, sweep_spec
         from .driver import run_audit
         from .progress import Progress
         from .report.terminal import sweep_summary
 
         request = sweep_request(tolerance, transitions, images)
-        folder = sweep_folder(source, out).resolve()
+        folder = absolute(sweep_folder(source, out))
         spec = sweep_spec(source, _located(overrides, address), request)
-        known = Path(source).is_dir() or is_sweep(folder)
+        known = is_run(source) or is_sweep(folder)
         outcome = run_audit(spec, folder, Progress(), allow_changed=known)
         _print(sweep_summary(outcome.results.context, outcome.results.summary))
         end(outcome)
@@ -190,7 +198,7 @@ def converge(
 @app.command()
 def compare(
     directories: Annotated[
-        list[Path], typer.Argument(metavar="DIR DIR…", help="Run directories with a summary.")
+        list[str], typer.Argument(metavar="DIR DIR…", help="Run directories with a summary.")
     ],
     out: Annotated[
         Path | None,
@@ -291,7 +299,7 @@ def train(
 
 def _run(
     source: str,
-    out: Path,
+    out: str,
     overrides: tuple[str, ...],
     *,
     address: str | None,
@@ -299,15 +307,17 @@ def _run(
     retry_failed: bool = False,
 ) -> None:
     with errors_explained():
+        from ..cluster.locations import absolute
         from .spec_loading import load_spec
 
+        folder = absolute(out)
         spec = load_spec(source, _located(overrides, address))
         from .driver import run_audit
         from .progress import Progress
 
         outcome = run_audit(
             spec,
-            out.resolve(),
+            folder,
             Progress(),
             allow_changed=allow_changed,
             retry_failed=retry_failed,

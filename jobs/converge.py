@@ -6,6 +6,7 @@ from typing import Any
 
 import yaml
 
+from ..cluster.locations import Location, absolute, is_remote
 from .driver import replan, require_complete
 from .run_directory import PROVENANCE_FILE, SPEC_FILE, RunDirectory
 from .spec import AuditSpec
@@ -51,17 +52,24 @@ def sweep_request(tolerance: float, transitions: str | None, images: int | None)
     return SweepRequest(tolerance, numbers, images)
 
 
-def sweep_folder(source: str, out: Path | None) -> Path:
+def is_run(source: str) -> bool:
+    """Whether ``source`` names a run rather than a spec: a folder, or an address of no YAML."""
+    if is_remote(source):
+        return not source.endswith((".yaml", ".yml"))
+    return Path(source).is_dir()
+
+
+def sweep_folder(source: str, out: str | None) -> str:
     """Where the sweep's run lies: ``source`` itself where that is a run.
 
     Raises:
         SpecError: for a run and another folder.
     """
-    if not Path(source).is_dir():
-        return out or Path("runs") / f"{Path(source).stem}-converge"
+    if not is_run(source):
+        return out or str(Path("runs") / f"{Path(source).stem}-converge")
     if out is not None:
         raise SpecError(f"--out {out}: the sweep of a run is kept in that run; leave --out away")
-    return Path(source)
+    return source
 
 
 def sweep_spec(source: str, overrides: tuple[str, ...], request: SweepRequest) -> AuditSpec:
@@ -70,14 +78,14 @@ def sweep_spec(source: str, overrides: tuple[str, ...], request: SweepRequest) -
     Raises:
         SpecError: as :func:`sweep_of_spec` and :func:`sweep_of_run`.
     """
-    if Path(source).is_dir():
-        return sweep_of_run(Path(source).resolve(), overrides, request)
+    if is_run(source):
+        return sweep_of_run(absolute(source), overrides, request)
     return sweep_of_spec(source, overrides, request)
 
 
-def is_sweep(folder: Path) -> bool:
+def is_sweep(folder: Location) -> bool:
     """Whether ``folder`` holds nothing but a sweep, which another one may take over."""
-    run = RunDirectory(folder)
+    run = RunDirectory.at(folder)
     if not (run.storage.exists(SPEC_FILE) and run.storage.exists(PROVENANCE_FILE)):
         return False
     stages = run.spec().stages
@@ -112,14 +120,14 @@ def sweep_of_spec(source: str, overrides: tuple[str, ...], request: SweepRequest
     return parse_spec(yaml.safe_dump(content), Path.cwd(), (), source)
 
 
-def sweep_of_run(folder: Path, overrides: tuple[str, ...], request: SweepRequest) -> AuditSpec:
+def sweep_of_run(folder: Location, overrides: tuple[str, ...], request: SweepRequest) -> AuditSpec:
     """The spec of a finished run with the sweep added, which then is all that remains to compute.
 
     Raises:
         SpecError: when ``folder`` is no run directory, another stage is not complete, the run has
             no simulated images, or an override says more than where the sweep runs.
     """
-    run = RunDirectory(folder)
+    run = RunDirectory.at(folder)
     spec = run.spec()
     strange = [each for each in overrides if not each.startswith("cluster.")]
     if strange:
@@ -137,7 +145,8 @@ def sweep_of_run(folder: Path, overrides: tuple[str, ...], request: SweepRequest
     content["stages"]["sweep"] = request.settings(spec)
     for override in overrides:
         apply_override(content, override)
-    return parse_spec(yaml.safe_dump(content), folder, (), str(folder / SPEC_FILE))
+    # The run's spec is resolved: nothing in it counts from a folder.
+    return parse_spec(yaml.safe_dump(content), Path.cwd(), (), run.storage.locate(SPEC_FILE))
 
 
 def _inverts(spec: AuditSpec) -> bool:

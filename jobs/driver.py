@@ -2,10 +2,9 @@
 
 import logging
 from dataclasses import dataclass
-from pathlib import Path
 
 from ..cluster.executor import Executor, Task
-from ..cluster.local_storage import LocalStorage
+from ..cluster.locations import Location, create_storage
 from ..workers.runner import WorkerFactory
 from .execution import import_paths, open_executor, worker_factory
 from .progress import Progress
@@ -36,7 +35,7 @@ class Outcome:
 
 def run_audit(
     spec: AuditSpec,
-    out: Path,
+    out: Location,
     progress: Progress,
     *,
     allow_changed: bool = False,
@@ -46,7 +45,8 @@ def run_audit(
 
     Args:
         spec: What to audit.
-        out: The run directory, made if it does not exist.
+        out: The run directory: a path, made if it does not exist, or an ``s3://`` address in a
+            bucket that exists.
         progress: Told of every stage and shard.
         allow_changed: Take over a run directory that belongs to another spec; stages that the
             change touches are recomputed and their old parts moved aside.
@@ -54,15 +54,17 @@ def run_audit(
 
     Raises:
         SpecError: before any work, for a spec that cannot be run or a directory of another spec.
+        LocationError: when ``out`` is another address than a bucket's.
         StorageError: when the directory cannot be written.
     """
-    run = RunDirectory(out)
+    settings = spec.cluster.storage.settings
+    run = RunDirectory.at(out, settings)
     run.refuse_own_code(spec)
     facts = gather_facts(spec)
-    LocalStorage.create(out)
+    create_storage(out, settings)
     run.claim(spec, gather_provenance(spec, facts), allow_changed=allow_changed)
     context = PlanContext(spec, facts, run)
-    factory = worker_factory(spec, out)
+    factory = worker_factory(spec, run.storage)
     with open_executor(spec.cluster, import_paths(spec)) as executor:
         for stage in stages_of(spec):
             context.plans[stage.name] = stage.plan(context)
@@ -110,13 +112,13 @@ def _reduce(context: PlanContext) -> Outcome:
     return Outcome(write_results(context), quarantined)
 
 
-def rebuild(out: Path) -> Outcome:
+def rebuild(out: Location) -> Outcome:
     """Rebuilds summary and report of a run from its finished parts.
 
     Raises:
         SpecError: when ``out`` is no run directory, or a stage of it is not complete.
     """
-    context = replan(RunDirectory(out))
+    context = replan(RunDirectory.at(out))
     require_complete(context)
     return _reduce(context)
 
@@ -127,7 +129,7 @@ def require_complete(context: PlanContext, *, besides: str | None = None) -> Non
     Raises:
         SpecError: naming the first stage that has not.
     """
-    out = context.run.root
+    out = context.run.location
     for stage in stages_of(context.spec):
         shards = context.plans.get(stage.name)
         finished = context.run.finished(stage.name)

@@ -9,6 +9,7 @@ from types import FrameType
 from ..cluster.executor import Executor
 from ..cluster.resources import Resources
 from ..cluster.serial_executor import SerialExecutor
+from ..cluster.storage import Storage
 from ..workers.runner import WorkerFactory
 from .spec import AuditSpec, ClusterSpec
 
@@ -63,10 +64,10 @@ def _terminate_as_interrupt() -> Iterator[None]:
         signal.signal(signal.SIGTERM, previous)
 
 
-def worker_factory(spec: AuditSpec, root: Path) -> WorkerFactory:
+def worker_factory(spec: AuditSpec, storage: Storage) -> WorkerFactory:
     """How workers of this run are made; the same threads under every executor, for equal sums."""
     threads = max(1, int(spec.cluster.cpus_per_worker))
-    return WorkerFactory(str(root), threads, use_gpu=spec.cluster.gpus_per_worker > 0)
+    return WorkerFactory(storage, threads, use_gpu=spec.cluster.gpus_per_worker > 0)
 
 
 def import_paths(spec: AuditSpec) -> list[Path]:

@@ -51,11 +51,12 @@ def errors_explained() -> Iterator[None]:
 
 
 def _exit_status(error: Exception) -> int | None:
+    from ..cluster.locations import LocationError
     from ..cluster.ray_session import ClusterError, SubmissionError
     from ..cluster.storage import StorageError
     from .spec_loading import SpecError
     from .stages.stage import StageError
 
-    if isinstance(error, SpecError | SubmissionError):
+    if isinstance(error, SpecError | LocationError | SubmissionError):
         return EXIT_BAD_SPEC
     return EXIT_STOPPED if isinstance(error, StorageError | ClusterError | StageError) else None

@@ -2,7 +2,6 @@
 
 import io
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -25,14 +24,14 @@ class Results:
     context: ReduceContext
     summary: pa.Table
     content: Report
-    report: Path
+    report: str
 
 
 def write_results(context: PlanContext) -> Results:
     """Reduces a complete run and writes its summary and its report."""
     run, spec = context.run, context.spec
     reduce_context = ReduceContext(
-        run_dir=run.root,
+        run_dir=run.storage,
         groups=tuple(GroupInfo(group.name, group.role, group.conditions) for group in spec.groups),
         generators=tuple(
             GeneratorInfo(facts.name, facts.num_classes, facts.image_shape)
@@ -57,7 +56,7 @@ def write_results(context: PlanContext) -> Results:
         )
     )
     run.storage.write(REPORT_FILE, render_page(content).encode())
-    return Results(reduce_context, summary, content, run.root / REPORT_FILE)
+    return Results(reduce_context, summary, content, run.storage.locate(REPORT_FILE))
 
 
 class _Renderer:

@@ -1,4 +1,4 @@
-"""A run on disk: who owns it, which parts exist, and their rows."""
+"""A run on disk or in a bucket: who owns it, which parts exist, and their rows."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -8,7 +8,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from ..cluster.local_storage import LocalStorage
+from ..cluster.locations import Location, is_remote, open_storage
+from ..cluster.s3_settings import S3Settings
+from ..cluster.storage import Storage
 from ..workers.part_file import PartError, read_part
 from ..workers.runner import SECONDS_KEY
 from ..workers.schema import SCHEMAS, STATUS_OK
@@ -20,6 +22,8 @@ SPEC_FILE = "audit.yaml"
 PROVENANCE_FILE = "provenance.json"
 SUMMARY_FILE = "summary.parquet"
 REPORT_FILE = "report.html"
+
+_BY_ENVIRONMENT = S3Settings()
 
 
 @dataclass(frozen=True)
@@ -34,9 +38,22 @@ class PartFacts:
 class RunDirectory:
     """The tree of one run, through its storage."""
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self.storage = LocalStorage(root)
+    def __init__(self, storage: Storage) -> None:
+        self.storage = storage
+
+    @classmethod
+    def at(cls, location: Location, settings: S3Settings = _BY_ENVIRONMENT) -> "RunDirectory":
+        """The run at a path or an ``s3://`` address, whether or not there is one.
+
+        Raises:
+            LocationError: an address that is not of a bucket.
+        """
+        return cls(open_storage(location, settings))
+
+    @property
+    def location(self) -> str:
+        """Where the run is, for people."""
+        return self.storage.locate()
 
     def claim(self, spec: AuditSpec, provenance: dict[str, Any], *, allow_changed: bool) -> None:
         """Makes the directory this spec's own.
@@ -47,13 +64,13 @@ class RunDirectory:
         """
         if self.storage.exists(SPEC_FILE) and not self.storage.exists(PROVENANCE_FILE):
             raise SpecError(
-                f"{self.root}: holds a {SPEC_FILE} that no run wrote; choose another --out"
+                f"{self.location}: holds a {SPEC_FILE} that no run wrote; choose another --out"
             )
         if self.storage.exists(SPEC_FILE) and not allow_changed:
             differences = _differences(self.spec(), spec)
             if differences:
                 raise SpecError(
-                    f"{self.root}: holds the run of another spec ({SPEC_FILE} differs in "
+                    f"{self.location}: holds the run of another spec ({SPEC_FILE} differs in "
                     f"{', '.join(differences)}); choose another --out, or pass --changed to "
                     "recompute the stages that the change touches"
                 )
@@ -64,9 +81,10 @@ class RunDirectory:
         """The resolved spec that the run belongs to."""
         for name in (SPEC_FILE, PROVENANCE_FILE):
             if not self.storage.exists(name):
-                raise SpecError(f"{self.root}: not a run directory: it has no {name}")
+                raise SpecError(f"{self.location}: not a run directory: it has no {name}")
         text = self.storage.read(SPEC_FILE).decode()
-        spec = parse_spec(text, self.root, (), str(self.root / SPEC_FILE))
+        base = Path.cwd() if is_remote(self.location) else Path(self.location)
+        spec = parse_spec(text, base, (), self.storage.locate(SPEC_FILE))
         self.refuse_own_code(spec)
         return spec
 
@@ -78,11 +96,13 @@ class RunDirectory:
         """
         for generator in spec.generators:
             path = generator.import_path
-            if path is not None and Path(path).resolve().is_relative_to(self.root.resolve()):
+            if path is not None and Path(path).resolve().is_relative_to(
+                Path(self.location).resolve()
+            ):
                 raise SpecError(
-                    f"{self.root}: generators.{generator.name}.source would import code from the "
-                    f"run directory itself ({path}); keep modules outside of it, and if this run "
-                    "is not yours, read them first"
+                    f"{self.location}: generators.{generator.name}.source would import code from "
+                    f"the run directory itself ({path}); keep modules outside of it, and if "
+                    "this run is not yours, read them first"
                 )
 
     def finished(self, stage: str) -> set[str]:
@@ -110,9 +130,10 @@ class RunDirectory:
         try:
             seconds = float((table.schema.metadata or {})[SECONDS_KEY.encode()])
         except (KeyError, ValueError) as error:
+            name = self.storage.locate(part_path(stage, shard_id))
             raise PartError(
-                f"{self.root / part_path(stage, shard_id)} was written by no worker of ours: it "
-                f"has no {SECONDS_KEY}. Move it out of the run, then run the same command again"
+                f"{name} was written by no worker of ours: it has no {SECONDS_KEY}. Move it "
+                "out of the run, then run the same command again"
             ) from error
         return PartFacts(table.num_rows, failed, seconds)
 
@@ -136,7 +157,7 @@ class RunDirectory:
             planned = [(item.generator, item.condition, item.image_id) for item in shard.items]
             if found != planned:
                 raise PartError(
-                    f"{self.root / shard.part}: its rows are not the planned items "
+                    f"{self.storage.locate(shard.part)}: its rows are not the planned items "
                     f"({len(found)} rows, {len(planned)} planned); move it out of the run, "
                     "then run the same command again"
                 )

@@ -9,6 +9,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import ByteSize, Field, model_validator
 
+from ..cluster.s3_settings import Addressing, S3Settings
 from ..core.generators.families.registry import require_family
 from .stage_specs import SpecModel, StagesSpec
 
@@ -21,9 +22,9 @@ MODEL_ROLES: frozenset[str] = frozenset({"generated", "simulated"})
 class GeneratorSpec(SpecModel):
     """A trained generator: a ``source``, or a ``family`` and the ``weights`` of its checkpoint.
 
-    A source is ``shipped:NAME``, a folder with weights, or ``module:function``; ``import_path`` is
-    the folder in which ``module`` is found, by default the spec's own. ``truncation`` is that of
-    the latents, for families that have one.
+    A source is ``shipped:NAME``, a folder with weights, or ``module:function``; folder and weights
+    may be ``s3://`` addresses. ``import_path`` is the folder in which ``module`` is found, by
+    default the spec's own. ``truncation`` is that of the latents, for families that have one.
     """
 
     name: Name
@@ -37,12 +38,13 @@ class GeneratorSpec(SpecModel):
     def is_python(self) -> bool:
         """Whether the source is a user's ``module:function``."""
         source = self.source or ""
-        return ":" in source and not source.startswith("shipped:")
+        return ":" in source and not source.startswith("shipped:") and "://" not in source
 
     @property
     def is_named(self) -> bool:
         """Whether the source is a name, ``shipped:NAME`` or ``module:function``, and no path."""
-        return ":" in (self.source or "")
+        source = self.source or ""
+        return ":" in source and "://" not in source
 
     @property
     def location(self) -> str:
@@ -122,6 +124,25 @@ class StatisticsSpec(SpecModel):
     typical_set_size: int = Field(default=50, ge=1)
 
 
+class StorageSpec(SpecModel):
+    """The S3 service behind every ``s3://`` address of the audit; no keys, which boto3 finds.
+
+    What is left out is as boto3 has it (``AWS_ENDPOINT_URL``, ``AWS_DEFAULT_REGION``,
+    ``~/.aws/config``). ``addressing`` says where the bucket's name goes; ``timeout`` is in seconds
+    without an answer, after which a request is sent again.
+    """
+
+    endpoint: str | None = Field(default=None, pattern=r"^https?://[^/@?#\s]+/?$")
+    region: str | None = Field(default=None, pattern=r"^[A-Za-z0-9-]+$")
+    addressing: Addressing = "auto"
+    timeout: float = Field(default=60, gt=0)
+
+    @property
+    def settings(self) -> S3Settings:
+        """The same for the storage."""
+        return S3Settings(self.endpoint, self.region, self.addressing, self.timeout)
+
+
 class ClusterSpec(SpecModel):
     """Where the shards run. Never part of a shard's identity.
 
@@ -145,6 +166,7 @@ class ClusterSpec(SpecModel):
     resources_per_worker: dict[str, Annotated[float, Field(gt=0)]] = Field(default_factory=dict)
     heartbeat_seconds: float = Field(default=600, gt=0)
     shard_seconds: float = Field(default=86_400, gt=0)
+    storage: StorageSpec = StorageSpec()
 
     @model_validator(mode="after")
     def _one_way_to_count(self) -> Self:

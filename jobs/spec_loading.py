@@ -9,6 +9,8 @@ from typing import Any, get_args
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from ..cluster import locations
+from ..cluster.s3_settings import S3Settings
 from .spec import AuditSpec
 
 # A thousand groups fit; a text that keeps the parser busy for minutes does not.
@@ -39,14 +41,17 @@ def preset_text(name: str) -> str:
 def load_spec(source: str, overrides: tuple[str, ...] = ()) -> AuditSpec:
     """Reads and validates the spec at a path, or the preset of that name.
 
-    Relative paths in a file are taken from the file's folder. ``overrides`` are ``KEY=VALUE`` with
+    Relative paths in a file are taken from the file's folder (of one in a bucket, from the working
+    directory). ``overrides`` are ``KEY=VALUE`` with
     dotted keys; an element of a list is addressed by its name (``groups.train.count=8``).
 
     Raises:
         SpecError: naming the file, the key, what was expected and what to do.
     """
     path = Path(source)
-    if path.is_file():
+    if locations.is_remote(source):
+        text, base = _read_remote(source), Path.cwd()
+    elif path.is_file():
         text = read_spec_text(path, source)
         base = path.resolve().parent
     elif source in preset_names():
@@ -55,6 +60,15 @@ def load_spec(source: str, overrides: tuple[str, ...] = ()) -> AuditSpec:
         presets = ", ".join(preset_names())
         raise SpecError(f"{source}: no such file, nor a preset (presets: {presets})")
     return parse_spec(text, base, overrides, source)
+
+
+def _read_remote(source: str) -> str:
+    folder, _, name = source.rpartition("/")
+    try:
+        content = locations.open_storage(folder, S3Settings()).read(name)
+        return content.decode("utf-8")
+    except (locations.LocationError, UnicodeDecodeError, ValueError) as error:
+        raise SpecError(f"{source}: cannot be read: {error}") from error
 
 
 def parse_spec(text: str, base: Path, overrides: tuple[str, ...], source: str) -> AuditSpec:
@@ -68,7 +82,10 @@ def parse_spec(text: str, base: Path, overrides: tuple[str, ...], source: str) -
         spec = AuditSpec.model_validate(content)
     except ValidationError as error:
         raise SpecError(f"{source}: {_explain(error)}") from error
-    return _with_absolute_paths(spec, base)
+    try:
+        return _with_absolute_paths(spec, base)
+    except locations.LocationError as error:
+        raise SpecError(f"{source}: {error}") from error
 
 
 def read_spec_text(path: Path, source: str) -> str:
@@ -202,14 +219,14 @@ def _models_in(annotation: Any) -> list[type[BaseModel]]:
 
 def _with_absolute_paths(spec: AuditSpec, base: Path) -> AuditSpec:
     def absolute(path: str | None) -> str | None:
-        return None if path is None else str((base / Path(path).expanduser()).resolve())
+        return None if path is None else locations.absolute(path, base)
 
     groups = tuple(group.model_copy(update={"path": absolute(group.path)}) for group in spec.groups)
     generators = tuple(
         generator.model_copy(
             update={
                 "source": generator.source
-                if generator.source is None or ":" in generator.source
+                if generator.source is None or generator.is_named
                 else absolute(generator.source),
                 "weights": absolute(generator.weights),
                 "import_path": absolute(generator.import_path or ".")

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ..cluster.local_storage import LocalStorage
-from ..cluster.storage import StorageError
+from ..cluster.storage import Storage, StorageError
 from .schema import SCHEMAS
 from .shard import part_path
 
@@ -22,7 +21,7 @@ class PartError(StorageError):
 
 
 def read_part(
-    storage: LocalStorage, stage: str, shard_id: str, columns: Sequence[str] | None = None
+    storage: Storage, stage: str, shard_id: str, columns: Sequence[str] | None = None
 ) -> pa.Table:
     """A part's rows, of those columns (all by default), with the part's own metadata.
 
@@ -30,7 +29,7 @@ def read_part(
         PartError: no whole Parquet file, another table than ``stage``'s, or far too much of it.
     """
     name = part_path(stage, shard_id)
-    return parse_part(storage.read(name), stage, f"{storage.root / name}", columns)
+    return parse_part(storage.read(name), stage, storage.locate(name), columns)
 
 
 def parse_part(

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from ..cluster.local_storage import LocalStorage
+from ..cluster.storage import Storage
 from ..core.statistics.ppca import PPCA, fit_ppca
 from .outcome import Outcome
 from .part_file import read_part
@@ -33,7 +33,7 @@ def compute(
     return [row for _ in items]
 
 
-def read_ppca(storage: LocalStorage, part: str) -> PPCA:
+def read_ppca(storage: Storage, part: str) -> PPCA:
     """The fit that a part of the ``ppca`` table holds."""
     table = read_part(storage, "ppca", part)
     mean, components, eigenvalue = (

@@ -11,7 +11,7 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
-from ..cluster.local_storage import LocalStorage
+from ..cluster.storage import Storage
 from ..core.generators.protocol import Generator
 from ..core.patch_mixture import PatchMixture
 from ..core.perceptual import LpipsDistance
@@ -44,7 +44,7 @@ class Resources:
         device: Where tensors live.
     """
 
-    def __init__(self, storage: LocalStorage, device: torch.device) -> None:
+    def __init__(self, storage: Storage, device: torch.device) -> None:
         self.storage = storage
         self.device = device
         self._generators: dict[tuple[str, str | None, str | None, float | None], Generator] = {}

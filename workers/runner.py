@@ -5,15 +5,13 @@ import io
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
-from ..cluster.local_storage import LocalStorage
-from ..cluster.storage import StorageError
+from ..cluster.storage import Storage, StorageError
 from .outcome import Failure, Outcome, Row
 from .part_file import parse_part
 from .resources import Resources
@@ -41,12 +39,12 @@ class WorkerFactory:
     """Makes a :class:`ShardWorker` in the process that will run it.
 
     Args:
-        root: The run directory.
+        storage: The run directory.
         threads: Threads for numerical libraries; fixed, since it decides the order of sums.
         use_gpu: Whether a GPU was assigned to the worker.
     """
 
-    root: str
+    storage: Storage
     threads: int
     use_gpu: bool
 
@@ -54,13 +52,13 @@ class WorkerFactory:
         """A worker with its threads and device set."""
         torch.set_num_threads(self.threads)
         device = torch.device("cuda" if self.use_gpu else "cpu")
-        return ShardWorker(LocalStorage(Path(self.root)), device)
+        return ShardWorker(self.storage, device)
 
 
 class ShardWorker:
     """Computes shards of any stage and publishes their parts in the run directory."""
 
-    def __init__(self, storage: LocalStorage, device: torch.device) -> None:
+    def __init__(self, storage: Storage, device: torch.device) -> None:
         self._storage = storage
         self._resources = Resources(storage, device)
         self._batch_limit: int | None = None

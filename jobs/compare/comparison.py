@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
+from ...cluster.locations import Location
 from ..reduce.tables import RunTableError
 from ..report.summary import number
 from ..spec import AuditSpec
@@ -32,7 +32,7 @@ class Comparison:
         return _same(values[first], values[second])
 
 
-def compare_runs(folders: Sequence[Path]) -> Comparison:
+def compare_runs(folders: Sequence[Location]) -> Comparison:
     """Compares every generator of every run with the first.
 
     Raises:

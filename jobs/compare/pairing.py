@@ -16,7 +16,7 @@ from ..reduce.densities import Scores, read_scores
 from ..reduce.groups import GroupValues, density_conditions, group_values
 from ..reduce.reconstruction import reconstruction_conditions
 from ..reduce.schema import EVERY_CLASS, MARGINAL, NEAREST_CLASS
-from ..reduce.tables import stage_dataset
+from ..reduce.tables import stage_table
 from .sides import Side
 
 # What a score's values are of an image, as a metric.
@@ -129,12 +129,12 @@ def differences(first: SideValues, second: SideValues) -> list[Difference]:
 
 
 def _images(side: Side) -> dict[str, dict[str, tuple[str, str]]]:
-    dataset = stage_dataset(side.context.run_dir, "images")
+    stored = stage_table(side.context.run_dir, "images")
     found: dict[str, dict[str, tuple[str, str]]] = {}
-    if dataset is None:
+    if stored is None:
         return found
     columns = ["status", "generator", "group", "image_id", "source", "pixels"]
-    for batch in dataset.to_batches(columns=columns, batch_size=256):
+    for batch in stored.batches(columns, 256):
         for row in batch.to_pylist():
             if row["status"] == STATUS_OK and row["generator"] in (None, side.generator.name):
                 content = np.asarray(row["pixels"], np.float32).tobytes()

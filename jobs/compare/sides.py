@@ -4,13 +4,13 @@ import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from string import ascii_uppercase
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ...cluster.locations import Location
 from ..reduce.context import GeneratorInfo, GroupInfo, ReduceContext
 from ..reduce.densities import trusted_estimator
 from ..reduce.schema import SUMMARY
@@ -41,7 +41,7 @@ class Side:
     @property
     def run(self) -> str:
         """The run's folder, as it was given."""
-        return str(self.context.run_dir)
+        return self.context.run_dir.locate()
 
     @property
     def variance(self) -> float | None:
@@ -50,7 +50,7 @@ class Side:
         return None if not found else float(found[0])
 
 
-def open_sides(folders: Sequence[Path]) -> list[Side]:
+def open_sides(folders: Sequence[Location]) -> list[Side]:
     """Every generator of every run, in the order given.
 
     Raises:
@@ -80,8 +80,8 @@ def open_sides(folders: Sequence[Path]) -> list[Side]:
     return sides
 
 
-def _generators(folder: Path) -> list[dict[str, Any]]:
-    run = RunDirectory(folder)
+def _generators(folder: Location) -> list[dict[str, Any]]:
+    run = RunDirectory.at(folder)
     spec = run.spec()
     if not run.storage.exists(SUMMARY_FILE):
         raise SpecError(
@@ -100,7 +100,7 @@ def _generators(folder: Path) -> list[dict[str, Any]]:
         for name, facts in provenance["generators"].items()
     )
     context = ReduceContext(
-        run_dir=folder,
+        run_dir=run.storage,
         groups=tuple(GroupInfo(group.name, group.role, group.conditions) for group in spec.groups),
         generators=generators,
         seed=spec.seed,
@@ -112,7 +112,7 @@ def _generators(folder: Path) -> list[dict[str, Any]]:
             "spec": spec,
             "generator": generator,
             "weights": provenance["generators"][generator.name]["sha256"],
-            "trusted": trusted_estimator(folder),
+            "trusted": trusted_estimator(run.storage),
             "datasets": provenance["datasets"],
             "rows": _rows_of(summary, generator.name),
         }
@@ -124,11 +124,12 @@ def _provenance(run: RunDirectory) -> dict[str, Any]:
     try:
         content = run.read_json(PROVENANCE_FILE)
     except json.JSONDecodeError as error:
-        raise SpecError(f"{run.root}/{PROVENANCE_FILE}: not valid JSON: {error}") from error
+        raise SpecError(f"{run.location}/{PROVENANCE_FILE}: not valid JSON: {error}") from error
     missing = [key for key in ("generators", "datasets") if key not in content]
     if missing:
         raise SpecError(
-            f"{run.root}/{PROVENANCE_FILE}: has no {missing[0]}; resume the run to write it again"
+            f"{run.location}/{PROVENANCE_FILE}: has no {missing[0]}; resume the run to "
+            "write it again"
         )
     return content
 

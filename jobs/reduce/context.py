@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
+from ...cluster.storage import Storage
 from ...core.statistics.typicality import TypicalitySettings
 from ...workers.shard import item_seed
 
@@ -40,7 +40,7 @@ class GeneratorInfo:
 class ReduceContext:
     """A run directory and its resolved settings; ``sweep_tolerance`` in nats."""
 
-    run_dir: Path
+    run_dir: Storage
     groups: Sequence[GroupInfo]
     generators: Sequence[GeneratorInfo]
     seed: int

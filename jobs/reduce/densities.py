@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 import pandas as pd
 
+from ...cluster.storage import Storage
 from .tables import RunTableError, read_stage, succeeded
 
 TRUSTED = "likelihood"
@@ -36,7 +36,7 @@ class Scores:
     frame: pd.DataFrame
 
 
-def read_densities(run_dir: Path, columns: Sequence[str]) -> list[Densities]:
+def read_densities(run_dir: Storage, columns: Sequence[str]) -> list[Densities]:
     """The run's tables of densities: ``likelihood`` first, then ``comparison``, if they are there.
 
     A comparison in which every row failed compares nothing and is left out.
@@ -53,19 +53,19 @@ def read_densities(run_dir: Path, columns: Sequence[str]) -> list[Densities]:
                 found.append(Densities(stage, estimator, frame))
     if len(found) == 2 and found[0].estimator == found[1].estimator:
         raise RunTableError(
-            f"{run_dir}: {TRUSTED} and {OTHER} both hold the estimator {found[0].estimator}: "
-            "a comparison needs two"
+            f"{run_dir.locate()}: {TRUSTED} and {OTHER} both hold the estimator "
+            f"{found[0].estimator}: a comparison needs two"
         )
     return found
 
 
-def trusted_estimator(run_dir: Path) -> str | None:
+def trusted_estimator(run_dir: Storage) -> str | None:
     """The estimator of the table ``likelihood``, on which the verdicts rest."""
     frame = read_stage(run_dir, TRUSTED, ["estimator"])
     return None if frame is None else _estimator(run_dir, TRUSTED, frame)
 
 
-def read_scores(run_dir: Path) -> list[Scores]:
+def read_scores(run_dir: Storage) -> list[Scores]:
     """Every score that tells images or classes apart: each estimator's density, then errors.
 
     A reconstruction's mean squared error is the inversion stage's, its LPIPS the perceptual one's.
@@ -86,12 +86,12 @@ def read_scores(run_dir: Path) -> list[Scores]:
     return found
 
 
-def _estimator(run_dir: Path, stage: str, frame: pd.DataFrame) -> str | None:
+def _estimator(run_dir: Storage, stage: str, frame: pd.DataFrame) -> str | None:
     # Rows that failed name no estimator.
     names = sorted(set(succeeded(frame)["estimator"].fillna("")))
     if len(names) > 1:
         raise RunTableError(
-            f"{run_dir / stage} holds rows of several estimators "
+            f"{run_dir.locate(stage)} holds rows of several estimators "
             f"({', '.join(name or 'none named' for name in names)}), expected one"
         )
     return (names[0] or None) if names else None

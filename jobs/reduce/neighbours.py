@@ -1,11 +1,11 @@
 """The nearest reference image of each image: the least of its blocks, by (distance, index)."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from ...cluster.storage import Storage
 from .tables import NO_CLASS, read_stage, succeeded
 
 
@@ -24,7 +24,7 @@ BASELINES = {
 }
 
 
-def read_neighbours(run_dir: Path) -> list[tuple[Baseline, pd.DataFrame]]:
+def read_neighbours(run_dir: Storage) -> list[tuple[Baseline, pd.DataFrame]]:
     """Each baseline of the run with one row an image: its group, label and nearest image.
 
     Columns: ``image_id, group, label, nearest_index, nearest_label`` (-1 for none) and

@@ -1,14 +1,19 @@
 """Reads a stage's parts, only the columns that are needed, and checks them against each other."""
 
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
+from ...cluster.storage import Storage
 from ...workers.schema import KEY_COLUMNS, SCHEMAS, STATUS_OK, schema_version
+from ...workers.shard import PART_SUFFIX
 
 NO_CLASS = -1
 
@@ -26,21 +31,47 @@ class RunTableError(ValueError):
     """A run's tables contradict themselves, the spec or this version's schema."""
 
 
-def stage_dataset(run_dir: Path, stage: str) -> ds.Dataset | None:
-    """The stage's parts as one dataset; None where the stage has none.
+@dataclass(frozen=True)
+class StageTable:
+    """All parts of a stage as one table, of which only the columns asked for are read."""
+
+    storage: Storage
+    stage: str
+    parts: Sequence[str]
+
+    def read(self, columns: Sequence[str], where: pc.Expression | None = None) -> pa.Table:
+        """Those columns, of the rows for which ``where`` holds."""
+        with self._dataset() as dataset:
+            return dataset.to_table(columns=list(columns), filter=where)
+
+    def batches(self, columns: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
+        """Those columns, at most so many rows at a time."""
+        with self._dataset() as dataset:
+            yield from dataset.to_batches(columns=list(columns), batch_size=rows)
+
+    @contextmanager
+    def _dataset(self) -> Iterator[ds.Dataset]:
+        with self.storage.columns() as (files, folder):
+            paths = [f"{folder}/{self.stage}/{part}" for part in self.parts]
+            yield ds.dataset(paths, schema=SCHEMAS[self.stage], format="parquet", filesystem=files)
+
+
+def stage_table(run_dir: Storage, stage: str) -> StageTable | None:
+    """The stage's parts as one table; None where the stage has none.
 
     Raises:
         RunTableError: a part of another schema version or of another stage.
     """
-    parts = sorted((run_dir / stage).glob("part-*.parquet"))
-    for part in parts:
-        _check_part(part, stage)
-    if not parts:
-        return None
-    return ds.dataset([str(part) for part in parts], schema=SCHEMAS[stage], format="parquet")
+    names = run_dir.list_names(stage)
+    parts = [name for name in names if name.startswith("part-") and name.endswith(PART_SUFFIX)]
+    with run_dir.columns() as (files, folder):
+        for part in parts:
+            schema = pq.read_schema(f"{folder}/{stage}/{part}", filesystem=files)
+            _check_part(schema, stage, run_dir.locate(f"{stage}/{part}"))
+    return StageTable(run_dir, stage, parts) if parts else None
 
 
-def read_stage(run_dir: Path, stage: str, columns: Sequence[str] = ()) -> pd.DataFrame | None:
+def read_stage(run_dir: Storage, stage: str, columns: Sequence[str] = ()) -> pd.DataFrame | None:
     """Key columns, ``status`` and ``columns`` of a stage, one row an item; None if it has none.
 
     A missing ``condition`` or ``label`` is -1; a column of lists holds arrays. ``convergence``,
@@ -51,16 +82,15 @@ def read_stage(run_dir: Path, stage: str, columns: Sequence[str] = ()) -> pd.Dat
     Raises:
         RunTableError: parts that do not belong, or an item that is there twice.
     """
-    dataset = stage_dataset(run_dir, stage)
-    if dataset is None:
+    stored = stage_table(run_dir, stage)
+    if stored is None:
         return None
     repeated_by = REPEATED_BY.get(stage, ())
     wanted = dict.fromkeys([*KEY_COLUMNS, "status", *repeated_by, *columns])
-    table = dataset.to_table(columns=list(wanted))
-    frame: pd.DataFrame = table.to_pandas()
+    frame: pd.DataFrame = stored.read(list(wanted)).to_pandas()
     for key in ("condition", "label"):
         frame[key] = frame[key].fillna(NO_CLASS).astype(np.int64)
-    _refuse_duplicates(frame, repeated_by, run_dir / stage)
+    _refuse_duplicates(frame, repeated_by, run_dir.locate(stage))
     return frame
 
 
@@ -74,8 +104,8 @@ def list_means(lists: "pd.Series[float]") -> np.ndarray:
     return np.array([np.mean(entries) for entries in lists], dtype=np.float64)
 
 
-def _check_part(part: Path, stage: str) -> None:
-    metadata = pq.read_schema(part).metadata or {}
+def _check_part(schema: pa.Schema, stage: str, part: str) -> None:
+    metadata = schema.metadata or {}
     version = metadata.get(b"offmanifold.schema_version", b"none").decode()
     expected = str(schema_version(stage))
     if version != expected:
@@ -88,7 +118,7 @@ def _check_part(part: Path, stage: str) -> None:
         raise RunTableError(f"{part} holds rows of stage {owner}, expected {stage}")
 
 
-def _refuse_duplicates(frame: pd.DataFrame, repeated_by: tuple[str, ...], folder: Path) -> None:
+def _refuse_duplicates(frame: pd.DataFrame, repeated_by: tuple[str, ...], folder: str) -> None:
     # A row that failed does not say which of an item's repetitions it is.
     told_apart = frame.dropna(subset=list(repeated_by)) if repeated_by else frame
     twice = told_apart[told_apart.duplicated([*_ITEM, *repeated_by])]

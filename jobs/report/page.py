@@ -52,7 +52,7 @@ def make_report(context: ReportContext) -> Report:
     spec = yaml.safe_load(context.spec_yaml)
     name = spec.get("name") if isinstance(spec, dict) else None
     return Report(
-        name=str(name or context.reduce.run_dir.name),
+        name=str(name or context.reduce.run_dir.locate().rpartition("/")[-1]),
         reports=[
             GeneratorReport(
                 generator,

@@ -5,7 +5,7 @@ from matplotlib.figure import Figure as Canvas
 from ...core.statistics.classification import mean
 from ...core.statistics.overlap import top_indices, top_size
 from ..reduce.context import GeneratorInfo, ReduceContext
-from ..reduce.tables import stage_dataset
+from ..reduce.tables import stage_table
 from .distributions import Distributions, density_distributions, patch_distributions
 from .figure import Figure, draw, group_colours, mosaic
 from .histograms import histogram_rows, inner_window
@@ -93,7 +93,7 @@ def _histograms(
 def top_pictures(context: ReduceContext, generator: GeneratorInfo) -> Figure | None:
     """The images that each model finds densest, among those that outliers are held against."""
     scores = patch_scores(context, generator)
-    stored = stage_dataset(context.run_dir, "images")
+    stored = stage_table(context.run_dir, "images")
     if scores is None or stored is None or context.inliers is None:
         return None
     mine = scores.only([context.inliers.name])

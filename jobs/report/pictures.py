@@ -7,7 +7,7 @@ import pyarrow.compute as pc
 
 from ..reduce.context import GeneratorInfo, GroupInfo, ReduceContext
 from ..reduce.groups import GroupValues, group_values
-from ..reduce.tables import RunTableError, read_stage, stage_dataset
+from ..reduce.tables import RunTableError, read_stage, stage_table
 from .figure import Figure, mosaic
 from .summary import number
 
@@ -22,7 +22,7 @@ def reconstruction_pictures(
 ) -> list[Figure]:
     """One mosaic a group: originals above, reconstructions under the own class below."""
     frame = read_stage(context.run_dir, "inversion", ["mse"])
-    if frame is None or stage_dataset(context.run_dir, "images") is None:
+    if frame is None or stage_table(context.run_dir, "images") is None:
         return []
     figures = []
     for values in group_values(context, frame, "mse", generator).values():
@@ -80,11 +80,9 @@ def originals(
     Raises:
         RunTableError: an image of which the run has no pixels.
     """
-    dataset = stage_dataset(context.run_dir, "images")
-    assert dataset is not None
-    table = dataset.to_table(
-        columns=["image_id", "pixels"], filter=pc.field("image_id").isin(image_ids)
-    )
+    stored = stage_table(context.run_dir, "images")
+    assert stored is not None
+    table = stored.read(["image_id", "pixels"], pc.field("image_id").isin(image_ids))
     pixels = dict(zip(table["image_id"].to_pylist(), table["pixels"].to_pylist(), strict=True))
     absent = [image_id for image_id in image_ids if pixels.get(image_id) is None]
     if absent:
@@ -98,11 +96,11 @@ def originals(
 def _latents(
     context: ReduceContext, generator: GeneratorInfo, image_ids: list[str], classes: np.ndarray
 ) -> np.ndarray:
-    dataset = stage_dataset(context.run_dir, "inversion")
-    assert dataset is not None
-    table = dataset.to_table(
-        columns=["image_id", "condition", "latent"],
-        filter=pc.field("image_id").isin(image_ids) & (pc.field("generator") == generator.name),
+    stored = stage_table(context.run_dir, "inversion")
+    assert stored is not None
+    table = stored.read(
+        ["image_id", "condition", "latent"],
+        pc.field("image_id").isin(image_ids) & (pc.field("generator") == generator.name),
     )
     found = {
         (row["image_id"], row["condition"] if generator.num_classes else 0): row["latent"]

@@ -8,7 +8,7 @@ from matplotlib.ticker import NullLocator
 from ..reduce.context import GeneratorInfo, ReduceContext, Role
 from ..reduce.schema import OWN
 from ..reduce.sensing import SensedGroup, sensed_groups
-from ..reduce.tables import stage_dataset
+from ..reduce.tables import stage_table
 from .figure import Figure, draw, group_colours, label, mosaic
 from .pictures import SHOWN, Render, group_title, originals, quantile_positions
 from .summary import Estimate, Summary, number
@@ -58,7 +58,7 @@ def restored_pictures(
     context: ReduceContext, generator: GeneratorInfo, render: Render
 ) -> list[Figure]:
     """Training and generated images above their restorations, more measurements lower down."""
-    if stage_dataset(context.run_dir, "images") is None:
+    if stage_table(context.run_dir, "images") is None:
         return []
     pictures = [
         _picture(context, generator, sensed, render)

@@ -6,7 +6,7 @@ from ..reduce.context import GeneratorInfo, ReduceContext
 from ..reduce.densities import TRUSTED
 from ..reduce.groups import group_values
 from ..reduce.schema import MARGINAL, OWN, WITH_OUTLIERS
-from ..reduce.tables import read_stage, stage_dataset
+from ..reduce.tables import read_stage, stage_table
 from .figure import Figure, mosaic
 from .image_pairs import variation_scores
 from .patches import named
@@ -47,7 +47,7 @@ def variation_section(
 def extreme_pictures(context: ReduceContext, generator: GeneratorInfo) -> list[Figure]:
     """The densest images above the least dense: those outliers are held against, then with them."""
     frame = read_stage(context.run_dir, TRUSTED, ["log_likelihood"])
-    if frame is None or context.inliers is None or stage_dataset(context.run_dir, "images") is None:
+    if frame is None or context.inliers is None or stage_table(context.run_dir, "images") is None:
         return []
     groups = group_values(context, frame, "log_likelihood", generator)
     outliers = [group.name for group in context.with_role("outlier")]

@@ -57,7 +57,7 @@ root = Path(sys.argv[1])
 spec = load_spec(str(root / "audit.yaml"))
 (root / "run").mkdir()
 worker = worker_factory(spec, root / "run")()
-context = PlanContext(spec, gather_facts(spec), RunDirectory(root / "run"))
+context = PlanContext(spec, gather_facts(spec), RunDirectory.at(root / "run"))
 found = {"before": peak()}
 for stage in stages_of(spec):
     context.plans[stage.name] = stage.plan(context)

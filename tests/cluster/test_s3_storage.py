@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pyarrow.parquet as pq
 import pytest
 from offmanifold.cluster.locations import create_storage, open_storage
-from offmanifold.cluster.s3_client import S3Settings
+from offmanifold.cluster.s3_settings import S3Settings
 from offmanifold.cluster.storage import Storage, StorageError
 
 from ..faulty_proxy import Fault, Request, faulty_proxy
@@ -37,7 +37,7 @@ def test_of_two_processes_at_once_exactly_one_wins() -> None:
     code = """if True:
         import sys, time
         from offmanifold.cluster.locations import open_storage
-        from offmanifold.cluster.s3_client import S3Settings
+        from offmanifold.cluster.s3_settings import S3Settings
         storage = open_storage(sys.argv[1], S3Settings())
         storage.list_names()
         time.sleep(max(0.0, float(sys.argv[3]) - time.time()))

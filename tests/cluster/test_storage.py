@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from offmanifold.cluster.local_storage import LocalStorage
 from offmanifold.cluster.locations import create_storage
-from offmanifold.cluster.s3_client import S3Settings
+from offmanifold.cluster.s3_settings import S3Settings
 from offmanifold.cluster.storage import Storage, StorageError
 
 from ..object_store import BUCKET, ObjectStore

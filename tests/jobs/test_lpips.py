@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from offmanifold.cluster.local_storage import LocalStorage
 from offmanifold.jobs.cli import app
 from offmanifold.jobs.reduce.neighbours import nearest_over_blocks, read_neighbours
 from offmanifold.workers.perceptual import open_perceptual
@@ -70,8 +71,8 @@ def test_blocks_of_the_reference_set_change_nothing(audit_folder: Path) -> None:
     assert all(
         len(pd.read_parquet(part)) <= 4 for part in (audit_folder / "blocks/neighbours").iterdir()
     )
-    ((_, whole),) = read_neighbours(audit_folder / "whole")
-    ((_, blocks),) = read_neighbours(audit_folder / "blocks")
+    ((_, whole),) = read_neighbours(LocalStorage(audit_folder / "whole"))
+    ((_, blocks),) = read_neighbours(LocalStorage(audit_folder / "blocks"))
     kept = ["image_id", "group", "label", "nearest_index", "nearest_label", "distance"]
     pd.testing.assert_frame_equal(whole[kept], blocks[kept], check_exact=True)
     triplets = blocks[(blocks.group == "train") & (blocks.distance == 0)]

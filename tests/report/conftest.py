@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from offmanifold.cluster.local_storage import LocalStorage
 from offmanifold.jobs.reduce.context import GeneratorInfo, GroupInfo, ReduceContext
 from offmanifold.jobs.reduce.run import reduce_run
 from offmanifold.jobs.report.page import Report, make_report
@@ -181,7 +182,9 @@ def synthetic_run(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Syn
             GroupInfo(name, ROLES.get(name, name), conditions)  # type: ignore[arg-type]
             for name in COUNTS
         ]
-        context = ReduceContext(run_dir, groups, [GeneratorInfo(generator, CLASSES, SHAPE)], 7)
+        context = ReduceContext(
+            LocalStorage(run_dir), groups, [GeneratorInfo(generator, CLASSES, SHAPE)], 7
+        )
         run = SyntheticRun(run_dir, context, {stage: [] for stage in SCHEMAS})
         for group, (density, mse) in LEVELS.items():
             images = _image_rows(group, generator, rng)

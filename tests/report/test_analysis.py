@@ -41,20 +41,20 @@ def test_it_redraws_the_reports_figures(synthetic_run: Callable[..., Any], analy
     failed = next(row for row in run.rows["inversion"] if row["group"] == "single_colour")
     failed |= {"status": "failed", "error": "no", "mse": None}
     context = run.write()
-    pq.write_table(reduce_run(context), context.run_dir / "summary.parquet")
-    drawn = analysis.figures(context.run_dir)
+    pq.write_table(reduce_run(context), context.run_dir.locate("summary.parquet"))
+    drawn = analysis.figures(Path(context.run_dir.locate()))
     assert set(drawn) == {f"small.{name}" for name in ("errors", "densities", "auc")}
     errors, densities, auc = (drawn[f"small.{name}"] for name in ("errors", "densities", "auc"))
 
-    summary = pd.read_parquet(context.run_dir / "summary.parquet")
+    summary = pd.read_parquet(context.run_dir.locate("summary.parquet"))
     own = summary[(summary.condition == "own") & summary.estimator.isin([None, "guided"])]
     medians = own[own.metric == "reconstruction_mse_median"].set_index("group")
-    inversion = analysis.own_class(pd.read_parquet(context.run_dir / "inversion"))
+    inversion = analysis.own_class(pd.read_parquet(context.run_dir.locate("inversion")))
     pd.testing.assert_series_equal(
         analysis.medians(inversion), medians.value.sort_index(), check_names=False
     )
     assert (inversion.groupby("group").size() == medians.n.sort_index()).all()
-    likelihood = analysis.own_class(pd.read_parquet(context.run_dir / "likelihood"))
+    likelihood = analysis.own_class(pd.read_parquet(context.run_dir.locate("likelihood")))
     means = own[own.metric == "log_likelihood_mean"].set_index("group").value
     pd.testing.assert_series_equal(
         likelihood.groupby("group").log_likelihood.mean(), means.sort_index(), check_names=False

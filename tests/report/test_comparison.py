@@ -8,6 +8,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+from offmanifold.cluster.local_storage import LocalStorage
 from offmanifold.jobs.compare.comparison import Comparison, compare_runs
 from offmanifold.jobs.compare.pairing import Difference
 from offmanifold.jobs.compare.tables import difference_table, headline_table
@@ -48,7 +49,7 @@ def pair(synthetic_run: Callable[..., Any], tmp_path: Path) -> list[Path]:
         folder = tmp_path / name
         folder.mkdir()
         run.run_dir = folder
-        run.context = replace(run.context, run_dir=folder)
+        run.context = replace(run.context, run_dir=LocalStorage(folder))
         if name == "second":
             for row in run.rows["likelihood"]:
                 row["log_likelihood"] += 3.0 if row["group"] == "test" else 0.0

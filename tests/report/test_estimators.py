@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from offmanifold.cluster.local_storage import LocalStorage
 from offmanifold.core.statistics.bootstrap import Interval
 from offmanifold.jobs.reduce.context import GeneratorInfo, GroupInfo, ReduceContext
 from offmanifold.jobs.reduce.densities import trusted_estimator
@@ -36,7 +37,7 @@ from sklearn.metrics import roc_auc_score
 
 GENERATOR = GeneratorInfo("g", 10, (1, 8, 8))
 CONTEXT = ReduceContext(
-    Path("unused"),
+    LocalStorage(Path("unused")),
     [
         GroupInfo("train", "train", "all"),
         GroupInfo("test", "test", "all"),

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from offmanifold.cluster.local_storage import LocalStorage
 from offmanifold.core.statistics.bootstrap import Interval
 from offmanifold.jobs.reduce.class_densities import reduce_class_densities
 from offmanifold.jobs.reduce.context import GeneratorInfo, GroupInfo, ReduceContext
@@ -205,7 +206,7 @@ def test_groups_under_their_own_class_have_no_pairs(synthetic_run: Callable[...,
 
 WIDE = GeneratorInfo("g", 10, (1, 16, 16))
 CONTEXT = ReduceContext(
-    Path("unused"),
+    LocalStorage(Path("unused")),
     [GroupInfo("test", "test", "all"), GroupInfo("MNIST", "outlier", "all")],
     [WIDE],
     seed=0,

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from offmanifold.cluster.local_storage import LocalStorage
 from offmanifold.jobs.reduce.context import GeneratorInfo, GroupInfo, ReduceContext
 from offmanifold.jobs.reduce.run import reduce_run
 from offmanifold.jobs.reduce.schema import METRICS, SUMMARY
@@ -281,7 +282,7 @@ def test_unconditional_generator(tmp_path: Path, part_writer: Callable[..., Path
     )
     part_writer(tmp_path, "inversion", [{**key, "mse": rng.uniform(0.01, 0.02)} for key in keys])
     context = ReduceContext(
-        tmp_path,
+        LocalStorage(tmp_path),
         [GroupInfo(name, role, "own") for name, role in names.items()],  # type: ignore[arg-type]
         [GeneratorInfo("g", 0, (1, 2, 2))],
         seed=0,
@@ -360,7 +361,7 @@ def test_a_part_of_another_version_is_loud(run: Any) -> None:
     import pyarrow.parquet as pq
 
     context = run.write()
-    path = context.run_dir / "inversion" / "part-a.parquet"
+    path = Path(context.run_dir.locate("inversion/part-a.parquet"))
     table = pq.read_table(path)
     metadata = {**table.schema.metadata, b"offmanifold.schema_version": b"0"}
     pq.write_table(table.replace_schema_metadata(metadata), path)

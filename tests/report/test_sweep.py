@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from offmanifold.cluster.local_storage import LocalStorage
 from offmanifold.jobs.reduce.context import GeneratorInfo, GroupInfo, ReduceContext
 from offmanifold.jobs.reduce.run import reduce_run
 from offmanifold.jobs.reduce.tables import RunTableError
@@ -56,7 +57,7 @@ def context_of(folder: Path, rows: list[dict[str, Any]], tolerance: float) -> Re
     table = pa.Table.from_pylist(rows, schema=SCHEMAS["sweep"])
     pq.write_table(table, folder / "sweep" / "part-0.parquet")
     groups = [GroupInfo("test", "test", "own"), GroupInfo("simulated", "simulated", "own")]
-    return ReduceContext(folder, groups, [GENERATOR], 3, sweep_tolerance=tolerance)
+    return ReduceContext(LocalStorage(folder), groups, [GENERATOR], 3, sweep_tolerance=tolerance)
 
 
 def test_means_gaps_and_shortfalls_by_transitions(tmp_path: Path) -> None:

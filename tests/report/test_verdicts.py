@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from offmanifold.cluster.local_storage import LocalStorage
 from offmanifold.core.statistics.bootstrap import Interval
 from offmanifold.jobs.reduce.context import GeneratorInfo, GroupInfo, ReduceContext
 from offmanifold.jobs.reduce.schema import SummaryRow, summary_row, summary_table
@@ -19,7 +20,7 @@ from offmanifold.jobs.report.verdicts import judge
 
 GENERATOR = GeneratorInfo("g", 10, (1, 8, 8))
 CONTEXT = ReduceContext(
-    Path("unused"),
+    LocalStorage(Path("unused")),
     [
         GroupInfo("train", "train", "all"),
         GroupInfo("test", "test", "all"),
@@ -248,7 +249,7 @@ def test_classifies(interval: tuple[float, ...], answer: str) -> None:
 
 def test_mixed_findings_keep_the_names_of_their_groups() -> None:
     context = ReduceContext(
-        Path("unused"),
+        LocalStorage(Path("unused")),
         [*CONTEXT.groups, GroupInfo("flat", "outlier", "all")],
         [GENERATOR],
         seed=0,
