@@ -19,6 +19,7 @@ from botocore.exceptions import (
     TokenRetrievalError,
 )
 from botocore.exceptions import ConnectionError as UnreachedError
+from s3transfer.exceptions import RetriesExceededError
 
 from .storage import StorageError
 
@@ -77,12 +78,28 @@ _REASONS = {
 
 @contextmanager
 def explained(verb: str, address: str) -> Iterator[None]:
-    """Turn what boto3 or Arrow raises into a :class:`StorageError` on the object at ``address``."""
+    """Turn what boto3 raises into a :class:`StorageError` on the object at ``address``."""
     try:
         yield
-    except (ClientError, BotoCoreError, OSError) as error:
-        # Without the chain: a traceback would quote the service.
-        raise StorageError(f"cannot {verb} {address}: {_reason(error)}.") from None
+    except RetriesExceededError as error:
+        raise _refusal(verb, address, _reason(error.last_exception)) from None
+    except (ClientError, BotoCoreError) as error:
+        raise _refusal(verb, address, _reason(error)) from None
+
+
+@contextmanager
+def explained_columns(address: str) -> Iterator[None]:
+    """As :func:`explained`, of what Arrow's file system raises too."""
+    with explained("read", address):
+        try:
+            yield
+        except OSError as error:
+            raise _refusal("read", address, _arrow_reason(str(error))) from None
+
+
+def _refusal(verb: str, address: str, reason: str) -> StorageError:
+    """Raised without the chain: a traceback would quote the service."""
+    return StorageError(f"cannot {verb} {address}: {reason}.")
 
 
 def _reason(error: Exception) -> str:
@@ -103,9 +120,7 @@ def _reason(error: Exception) -> str:
             f"{whom} cannot be reached or does not answer ({type(error).__name__}). See that the "
             f"endpoint is right and runs, {_AGAIN}"
         )
-    if isinstance(error, BotoCoreError):
-        return f"{error}"
-    return _arrow_reason(str(error))
+    return str(error)
 
 
 def _arrow_reason(text: str) -> str:

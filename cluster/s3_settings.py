@@ -22,3 +22,6 @@ class S3Settings:
     region: str | None = None
     addressing: Addressing = "auto"
     timeout: float = 60.0
+
+
+BY_ENVIRONMENT = S3Settings()

@@ -21,7 +21,7 @@ from botocore.exceptions import ClientError
 from pyarrow.fs import FileSystem
 
 from .s3_client import S3Connection
-from .s3_errors import explained
+from .s3_errors import explained, explained_columns
 from .s3_settings import S3Settings
 from .storage import StorageError, checked_name
 
@@ -143,7 +143,7 @@ class S3Storage:
     @contextmanager
     def columns(self) -> Iterator[tuple[FileSystem, str]]:
         """See :meth:`Storage.columns`."""
-        with explained("read", self.locate()):
+        with explained_columns(self.locate()):
             folder = f"{self.bucket}/{self.prefix}".rstrip("/")
             yield self._connection.file_system(), folder
 

@@ -67,7 +67,12 @@ def _terminate_as_interrupt() -> Iterator[None]:
 def worker_factory(spec: AuditSpec, storage: Storage) -> WorkerFactory:
     """How workers of this run are made; the same threads under every executor, for equal sums."""
     threads = max(1, int(spec.cluster.cpus_per_worker))
-    return WorkerFactory(storage, threads, use_gpu=spec.cluster.gpus_per_worker > 0)
+    return WorkerFactory(
+        storage,
+        threads,
+        use_gpu=spec.cluster.gpus_per_worker > 0,
+        service=spec.cluster.storage.settings,
+    )
 
 
 def import_paths(spec: AuditSpec) -> list[Path]:

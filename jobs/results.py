@@ -64,6 +64,7 @@ class _Renderer:
 
     def __init__(self, context: PlanContext) -> None:
         self._facts = context.facts.generators
+        self._service = context.spec.cluster.storage.settings
 
     def __call__(
         self,
@@ -77,7 +78,9 @@ class _Renderer:
         from ..workers.generators import open_generator
 
         facts = self._facts[generator]
-        opened = open_generator(facts.source, facts.import_path, facts.family, facts.truncation)
+        opened = open_generator(
+            facts.source, facts.import_path, facts.family, facts.truncation, self._service
+        )
         condition = None if conditions is None else torch.from_numpy(conditions)
         with torch.no_grad():
             images = opened.generator(torch.from_numpy(latents), condition)

@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from ..cluster.locations import Location, is_remote, open_storage
-from ..cluster.s3_settings import S3Settings
+from ..cluster.s3_settings import BY_ENVIRONMENT, S3Settings
 from ..cluster.storage import Storage
 from ..workers.part_file import PartError, read_part
 from ..workers.runner import SECONDS_KEY
@@ -22,8 +22,6 @@ SPEC_FILE = "audit.yaml"
 PROVENANCE_FILE = "provenance.json"
 SUMMARY_FILE = "summary.parquet"
 REPORT_FILE = "report.html"
-
-_BY_ENVIRONMENT = S3Settings()
 
 
 @dataclass(frozen=True)
@@ -42,7 +40,7 @@ class RunDirectory:
         self.storage = storage
 
     @classmethod
-    def at(cls, location: Location, settings: S3Settings = _BY_ENVIRONMENT) -> "RunDirectory":
+    def at(cls, location: Location, settings: S3Settings = BY_ENVIRONMENT) -> "RunDirectory":
         """The run at a path or an ``s3://`` address, whether or not there is one.
 
         Raises:

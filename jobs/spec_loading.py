@@ -10,7 +10,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from ..cluster import locations
-from ..cluster.s3_settings import S3Settings
+from ..cluster.s3_settings import BY_ENVIRONMENT
 from .spec import AuditSpec
 
 # A thousand groups fit; a text that keeps the parser busy for minutes does not.
@@ -65,7 +65,7 @@ def load_spec(source: str, overrides: tuple[str, ...] = ()) -> AuditSpec:
 def _read_remote(source: str) -> str:
     folder, _, name = source.rpartition("/")
     try:
-        content = locations.open_storage(folder, S3Settings()).read(name)
+        content = locations.open_storage(folder, BY_ENVIRONMENT).read(name)
         return content.decode("utf-8")
     except (locations.LocationError, UnicodeDecodeError, ValueError) as error:
         raise SpecError(f"{source}: cannot be read: {error}") from error

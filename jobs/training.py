@@ -16,6 +16,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from .. import __version__
+from ..cluster.locations import LocationError, absolute
 from ..core.adversarial import AdversarialSettings, AdversarialTraining
 from ..core.discriminators import ProjectionHead
 from ..core.generators.protocol import Generator
@@ -93,10 +94,11 @@ def load_training_spec(source: str) -> TrainingSpec:
         raise SpecError(f"{source}: {'; '.join(problems)}") from error
     if spec.dataset.path is None:
         return spec
-    folder = (path.parent / Path(spec.dataset.path).expanduser()).resolve()
-    return spec.model_copy(
-        update={"dataset": spec.dataset.model_copy(update={"path": str(folder)})}
-    )
+    try:
+        folder = absolute(spec.dataset.path, path.parent)
+    except LocationError as error:
+        raise SpecError(f"{source}: dataset.path: {error}") from error
+    return spec.model_copy(update={"dataset": spec.dataset.model_copy(update={"path": folder})})
 
 
 def train(source: str, out_dir: Path) -> Path:

@@ -75,13 +75,13 @@ def gather_facts(spec: AuditSpec) -> Facts:
         if group.role in MODEL_ROLES or group.dataset is None:
             continue
         key = f"groups.{group.name}"
-        facts = _dataset(key, group.dataset, group.split, group.path, image_shape, spec.seed)
+        facts = _dataset(key, group.dataset, group.split, group.path, image_shape, spec)
         _check_count(key, group, facts)
         if group.role in ("train", "test"):
             _check_classes(key, facts, generators)
         groups[group.name] = facts
     references = {
-        stage: _reference(f"stages.{stage}", reference, image_shape, spec.seed)
+        stage: _reference(f"stages.{stage}", reference, image_shape, spec)
         for stage, reference in spec.stages.references.items()
     }
     _check_patches(spec, image_shape, generators, references)
@@ -156,9 +156,9 @@ def _labelled(reference: DatasetFacts, label: int) -> int:
 
 
 def _reference(
-    key: str, reference: ReferenceSpec, image_shape: tuple[int, int, int], seed: int
+    key: str, reference: ReferenceSpec, image_shape: tuple[int, int, int], spec: AuditSpec
 ) -> DatasetFacts:
-    facts = _dataset(key, reference.dataset, reference.split, reference.path, image_shape, seed)
+    facts = _dataset(key, reference.dataset, reference.split, reference.path, image_shape, spec)
     if facts.length is None:
         raise SpecError(f"{key}.dataset: {reference.dataset} has no end; name a set of real images")
     return facts
@@ -169,7 +169,12 @@ def _backbone(spec: AuditSpec, image_shape: tuple[int, int, int]) -> Backbone | 
     if not users:
         return None
     try:
-        return describe_backbone(spec.perceptual.network, spec.perceptual.weights, image_shape)
+        return describe_backbone(
+            spec.perceptual.network,
+            spec.perceptual.weights,
+            image_shape,
+            spec.cluster.storage.settings,
+        )
     except PerceptualError as error:
         raise SpecError(f"perceptual ({', '.join(users)} needs LPIPS): {error}") from error
 
@@ -179,7 +184,11 @@ def _generators(spec: AuditSpec) -> dict[str, GeneratorFacts]:
     for generator in spec.generators:
         try:
             found = describe_generator(
-                generator.location, generator.import_path, generator.family, generator.truncation
+                generator.location,
+                generator.import_path,
+                generator.family,
+                generator.truncation,
+                spec.cluster.storage.settings,
             )
         except GeneratorError as error:
             key = "weights" if generator.source is None else "source"
@@ -214,7 +223,7 @@ def _dataset(
     split: str | None,
     path: str | None,
     image_shape: tuple[int, int, int],
-    seed: int,
+    spec: AuditSpec,
 ) -> DatasetFacts:
     try:
         images = open_dataset(
@@ -222,7 +231,8 @@ def _dataset(
             split=split or "",
             path=path,
             image_shape=image_shape,
-            seed=seed,
+            seed=spec.seed,
+            service=spec.cluster.storage.settings,
         )
     except DatasetError as error:
         raise SpecError(f"{key}: {error}") from error

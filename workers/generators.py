@@ -4,15 +4,18 @@ import difflib
 import hashlib
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from safetensors import SafetensorError, deserialize
 
+from ..cluster.locations import LocationError, is_remote
+from ..cluster.s3_settings import BY_ENVIRONMENT, S3Settings
 from ..core.generators.registry import ArchitectureError, build, require_architecture
 from .generator_errors import GeneratorError as GeneratorError
+from .inputs import copied_file, copied_folder, naming_original
 
 if TYPE_CHECKING:
     from ..core.generators.protocol import Generator
@@ -61,6 +64,7 @@ def open_generator(
     base_dir: str | Path | None = None,
     family: str | None = None,
     truncation: float | None = None,
+    service: S3Settings = BY_ENVIRONMENT,
 ) -> OpenedGenerator:
     """Opens a generator.
 
@@ -69,11 +73,18 @@ def open_generator(
     that returns a Generator, imported with ``base_dir`` first on ``sys.path``. Only the last runs
     code of the user's; nothing runs from a weights file. With a ``family`` of published
     generators, ``source`` is a checkpoint file of it; ``truncation`` is that of the latents, for
-    families that have one.
+    families that have one. Folder and file may lie at an ``s3://`` address of the ``service``; they
+    are copied to this machine once.
 
     Raises:
         GeneratorError: what was found, what was expected and what to do.
+        StorageError: the bucket cannot be read.
     """
+    if is_remote(source):
+        copy = _copied(source, family, service)
+        with naming_original(source, copy, GeneratorError):
+            opened = open_generator(str(copy), None, family, truncation)
+        return replace(opened, description=replace(opened.description, source=source))
     if family is not None:
         return _open_published(source, Path(base_dir or ".", source), family, truncation)
     if _is_function(source):
@@ -101,6 +112,7 @@ def describe_generator(
     base_dir: str | Path | None = None,
     family: str | None = None,
     truncation: float | None = None,
+    service: S3Settings = BY_ENVIRONMENT,
 ) -> GeneratorDescription:
     """Checks that a generator can be opened and says what it is, from its config alone.
 
@@ -109,10 +121,25 @@ def describe_generator(
 
     Raises:
         GeneratorError: what was found, what was expected and what to do.
+        StorageError: the bucket cannot be read.
     """
     if family is not None or _is_function(source):
-        return open_generator(source, base_dir, family, truncation).description
+        return open_generator(source, base_dir, family, truncation, service).description
+    if is_remote(source):
+        copy = _copied(source, family, service)
+        with naming_original(source, copy, GeneratorError):
+            return replace(describe_generator(str(copy)), source=source)
     return _describe_folder(source, _folder(source, base_dir))
+
+
+def _copied(address: str, family: str | None, service: S3Settings) -> Path:
+    """This machine's copy of a generator's folder, or of a family's checkpoint file."""
+    try:
+        if family is None:
+            return copied_folder(address, (WEIGHTS_NAME, CONFIG_NAME), service)
+        return copied_file(address, service)
+    except (LocationError, FileNotFoundError) as error:
+        raise GeneratorError(str(error)) from error
 
 
 def list_generators() -> dict[str, str]:

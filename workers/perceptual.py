@@ -9,7 +9,10 @@ from urllib.parse import urlparse
 
 import torch
 
+from ..cluster.locations import LocationError, is_remote
+from ..cluster.s3_settings import BY_ENVIRONMENT, S3Settings
 from ..core.perceptual import LpipsDistance
+from .inputs import copied_file, naming_original
 
 # Torchvision's names for the networks of the lpips package.
 _TORCHVISION = {
@@ -31,36 +34,48 @@ class Backbone:
     features: int
 
 
-def describe_backbone(network: str, weights: str | None, image_shape: Sequence[int]) -> Backbone:
+def describe_backbone(
+    network: str,
+    weights: str | None,
+    image_shape: Sequence[int],
+    service: S3Settings = BY_ENVIRONMENT,
+) -> Backbone:
     """Opens a backbone, downloading it where no file is named, and tries it on one image.
 
     Args:
         network: ``alex``, ``vgg`` or ``squeeze``.
         weights: As :func:`open_perceptual`.
         image_shape: (channels, height, width) of the images that are to be compared.
+        service: As :func:`open_perceptual`.
 
     Raises:
         PerceptualError: when the weights are neither given nor to be had, or do not fit the images.
     """
-    distance = open_perceptual(network, weights, torch.device("cpu"))
+    distance = open_perceptual(network, weights, torch.device("cpu"), service)
     try:
         features = distance.features(torch.zeros(1, *image_shape)).shape[1]
     except (RuntimeError, ValueError) as error:
         raise PerceptualError(
             f"LPIPS of {network} cannot compare images of shape {tuple(image_shape)}: {error}"
         ) from error
-    file = Path(weights) if weights is not None else _downloaded(network)
+    file = _local(weights, service) if weights is not None else _downloaded(network)
     with file.open("rb") as content:
         return Backbone(hashlib.file_digest(content, "sha256").hexdigest(), features)
 
 
-def open_perceptual(network: str, weights: str | None, device: torch.device) -> LpipsDistance:
+def open_perceptual(
+    network: str,
+    weights: str | None,
+    device: torch.device,
+    service: S3Settings = BY_ENVIRONMENT,
+) -> LpipsDistance:
     """LPIPS [Zhang et al. 2018] with its published linear heads on a pretrained backbone.
 
     Args:
         network: ``alex``, ``vgg`` or ``squeeze``.
         weights: A torchvision state dict of that network's features (.pth); None downloads it.
         device: Where the network runs.
+        service: Of weights at an ``s3://`` address, which are copied to this machine once.
 
     Raises:
         PerceptualError: when the weights are neither given nor to be had.
@@ -81,8 +96,19 @@ def open_perceptual(network: str, weights: str | None, device: torch.device) -> 
     except OSError as error:
         raise PerceptualError(f"no LPIPS backbone {network!r}: {error}; {remedy}") from error
     if weights is not None:
-        _load_backbone(model.net, Path(weights), remedy)
+        file = _local(weights, service)
+        with naming_original(weights, file, PerceptualError):
+            _load_backbone(model.net, file, remedy)
     return LpipsDistance(model.to(device).eval().requires_grad_(False))
+
+
+def _local(weights: str, service: S3Settings) -> Path:
+    if not is_remote(weights):
+        return Path(weights)
+    try:
+        return copied_file(weights, service)
+    except (LocationError, FileNotFoundError) as error:
+        raise PerceptualError(f"{error}; correct perceptual.weights") from error
 
 
 def _downloaded(network: str) -> Path:

@@ -11,6 +11,7 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
+from ..cluster.s3_settings import BY_ENVIRONMENT, S3Settings
 from ..cluster.storage import Storage
 from ..core.generators.protocol import Generator
 from ..core.patch_mixture import PatchMixture
@@ -42,11 +43,15 @@ class Resources:
     Args:
         storage: The run directory.
         device: Where tensors live.
+        service: Of models and image sets at ``s3://`` addresses.
     """
 
-    def __init__(self, storage: Storage, device: torch.device) -> None:
+    def __init__(
+        self, storage: Storage, device: torch.device, service: S3Settings = BY_ENVIRONMENT
+    ) -> None:
         self.storage = storage
         self.device = device
+        self._service = service
         self._generators: dict[tuple[str, str | None, str | None, float | None], Generator] = {}
         self._image_sets: dict[str, ImageSet] = {}
         self._distances: dict[tuple[str, str | None], LpipsDistance] = {}
@@ -64,7 +69,7 @@ class Resources:
             settings["truncation"],
         )
         if key not in self._generators:
-            opened = open_generator(*key)
+            opened = open_generator(*key, service=self._service)
             self._generators[key] = opened.generator.to(self.device)
         return self._generators[key]
 
@@ -74,7 +79,7 @@ class Resources:
 
         key = (network, weights)
         if key not in self._distances:
-            self._distances[key] = open_perceptual(network, weights, self.device)
+            self._distances[key] = open_perceptual(network, weights, self.device, self._service)
         return self._distances[key]
 
     def image_set(self, settings: Mapping[str, Any]) -> ImageSet:
@@ -87,6 +92,7 @@ class Resources:
                 path=settings["path"],
                 image_shape=tuple(settings["image_shape"]),
                 seed=settings["seed"],
+                service=self._service,
             )
         return self._image_sets[key]
 

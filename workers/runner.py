@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
+from ..cluster.s3_settings import BY_ENVIRONMENT, S3Settings
 from ..cluster.storage import Storage, StorageError
 from .outcome import Failure, Outcome, Row
 from .part_file import parse_part
@@ -42,25 +43,29 @@ class WorkerFactory:
         storage: The run directory.
         threads: Threads for numerical libraries; fixed, since it decides the order of sums.
         use_gpu: Whether a GPU was assigned to the worker.
+        service: Of models and image sets at ``s3://`` addresses.
     """
 
     storage: Storage
     threads: int
     use_gpu: bool
+    service: S3Settings = BY_ENVIRONMENT
 
     def __call__(self) -> "ShardWorker":
         """A worker with its threads and device set."""
         torch.set_num_threads(self.threads)
         device = torch.device("cuda" if self.use_gpu else "cpu")
-        return ShardWorker(self.storage, device)
+        return ShardWorker(self.storage, device, self.service)
 
 
 class ShardWorker:
     """Computes shards of any stage and publishes their parts in the run directory."""
 
-    def __init__(self, storage: Storage, device: torch.device) -> None:
+    def __init__(
+        self, storage: Storage, device: torch.device, service: S3Settings = BY_ENVIRONMENT
+    ) -> None:
         self._storage = storage
-        self._resources = Resources(storage, device)
+        self._resources = Resources(storage, device, service)
         self._batch_limit: int | None = None
 
     def compute(self, payload: Shard, start: int, stop: int) -> ShardReport:

@@ -8,6 +8,7 @@ import hashlib
 import math
 import os
 import stat
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,8 @@ from .image_set import (
 from .picture import read_picture, require_image_shape
 
 _PICTURES = (".png", ".jpg", ".jpeg")
-_SUFFIXES = (*_PICTURES, ".npy")
+SUFFIXES = (*_PICTURES, ".npy")
+NEEDS_SHAPE = "image set 'folder' needs the image_shape that its files must have"
 # What a file may hold besides its pixels (profiles, text, previews), and what a pixel's value may
 # take: eight bytes in a .npy, less in a picture.
 _BYTES_BESIDES = 16 * 2**20
@@ -51,7 +53,7 @@ class FolderImages(IndexedImages):
     def image(self, index: int) -> tuple[NDArray[np.float32], int | None]:
         """See ImageSet."""
         require_index(index, self.length)
-        file = self._folder / self._files[index]
+        file = self._path(self._files[index])
         try:
             self._require_ordinary(file)
             image = (
@@ -79,13 +81,18 @@ class FolderImages(IndexedImages):
         digest = hashlib.sha256(describe_shape(self.image_shape).encode())
         for file in self._files:
             try:
-                self._require_ordinary(self._folder / file)
-                content = (self._folder / file).read_bytes()
+                path = self._path(file)
+                self._require_ordinary(path)
+                content = path.read_bytes()
             except (OSError, ImageError):
                 # Such a file is one failed image of the audit; mending it changes the hash.
                 content = b"unreadable"
             digest.update(f"{file.as_posix()} {len(content)} ".encode() + content)
         return digest.hexdigest()
+
+    def _path(self, file: Path) -> Path:
+        """Where one of the files is on this machine."""
+        return self._folder / file
 
     def _label(self, index: int) -> int | None:
         return self._classes.index(self._files[index].parts[0]) if self._classes else None
@@ -97,10 +104,13 @@ class FolderImages(IndexedImages):
         # Opening a pipe would wait for its writer.
         if not stat.S_ISREG(found.st_mode):
             raise ImageError(f"{file} is no file")
+        self._require_size(str(file), found.st_size)
+
+    def _require_size(self, file: str, size: int) -> None:
         most = math.prod(self.image_shape) * _BYTES_PER_VALUE + _BYTES_BESIDES
-        if found.st_size > most:
+        if size > most:
             raise ImageError(
-                f"{file} is too large: {found.st_size:,} bytes, where an image of shape "
+                f"{file} is too large: {size:,} bytes, where an image of shape "
                 f"{describe_shape(self.image_shape)} needs at most {most:,}"
             )
 
@@ -137,26 +147,33 @@ def open_folder(
     if path is None:
         raise DatasetError("image set 'folder' needs a path: the folder that holds the images")
     if image_shape is None:
-        raise DatasetError("image set 'folder' needs the image_shape that its files must have")
+        raise DatasetError(NEEDS_SHAPE)
     folder = path / split
     if Path(split).is_absolute() or ".." in Path(split).parts:
         raise DatasetError(f"split {split!r} leaves {path}: name a folder inside it")
     if not folder.is_dir():
         raise DatasetError(
-            f"there is no folder {folder}: name one with {', '.join(_SUFFIXES)} files"
+            f"there is no folder {folder}: name one with {', '.join(SUFFIXES)} files"
         )
     classes = sorted(entry.name for entry in os.scandir(folder) if _is_class(folder, entry))
     files = _images_in(folder, folder)
+    in_classes = [file for name in classes for file in _images_in(folder, folder / name)]
+    require_one_layout(str(folder), classes, files, in_classes)
+    relative = [file.relative_to(folder) for file in in_classes or files]
+    return FolderImages(folder, split, image_shape, relative, classes)
+
+
+def require_one_layout(
+    folder: str, classes: Sequence[str], files: Sequence[object], in_classes: Sequence[object]
+) -> None:
+    """Raises DatasetError for images beside and in subfolders, or for none at all."""
     if classes and files:
         raise DatasetError(
             f"{folder} has images both beside and inside its subfolders: put them all into "
             f"subfolders, one for each class, or all directly into the folder"
         )
-    found = [file for name in classes for file in _images_in(folder, folder / name)] or files
-    if not found:
-        raise DatasetError(f"{folder} holds no image files: expected {', '.join(_SUFFIXES)}")
-    relative = [file.relative_to(folder) for file in found]
-    return FolderImages(folder, split, image_shape, relative, classes)
+    if not in_classes and not files:
+        raise DatasetError(f"{folder} holds no image files: expected {', '.join(SUFFIXES)}")
 
 
 def _is_class(folder: Path, entry: os.DirEntry[str]) -> bool:
@@ -173,7 +190,7 @@ def _images_in(root: Path, folder: Path) -> list[Path]:
     with os.scandir(folder) as entries:
         for entry in entries:
             file = folder / entry.name
-            if file.suffix.lower() not in _SUFFIXES:
+            if file.suffix.lower() not in SUFFIXES:
                 continue
             if entry.is_symlink():
                 _require_inside(root, file, DatasetError)

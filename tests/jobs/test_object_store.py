@@ -1,0 +1,196 @@
+"""An audit whose run, images and checkpoint all lie in a bucket of a real S3 service."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+from offmanifold.cluster.locations import open_storage
+from offmanifold.cluster.s3_settings import S3Settings
+from offmanifold.cluster.storage import Storage
+from offmanifold.jobs.cli import app
+from offmanifold.jobs.reduce.tables import REPEATED_BY
+from typer.testing import CliRunner
+
+from ..faulty_proxy import at_random, faulty_proxy
+from ..object_store import BUCKET, OWNER, ObjectStore
+from .conftest import fill_audit_folder, forget_decoder, write_spec
+
+WEIGHTS = Path(__file__).parents[2] / "workers" / "weights" / "digits"
+STAGES = ["images", "inversion", "variance", "likelihood", "neighbours"]
+
+
+def spec_at(place: str) -> dict[str, Any]:
+    """A small audit of the digits' generator, its inputs under ``place``."""
+    images = {"dataset": "folder", "path": f"{place}/images"}
+    return {
+        "name": "stored",
+        "generators": [{"name": "digits", "source": f"{place}/gan"}],
+        "groups": [
+            {"name": "train", "role": "train", **images},
+            {"name": "generated", "role": "generated", "count": 4},
+        ],
+        "stages": {
+            "inversion": {"iterations": 5, "restarts": 2, "candidates": 4, "shard_items": 8},
+            "variance": {},
+            "likelihood": {
+                "transitions": 2,
+                "leapfrog_steps": 1,
+                "chains": 2,
+                "restarts": 2,
+                "candidates": 2,
+                "iterations": 3,
+                "shard_items": 8,
+            },
+            "neighbours": {"dataset": "folder", "path": f"{place}/images", "split": None},
+        },
+        "cluster": {"executor": "serial"},
+    }
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory: pytest.TempPathFactory, store: ObjectStore) -> Iterator[Path]:
+    """The same images and checkpoint in a folder and in the bucket, and the run on the folder."""
+    folder = tmp_path_factory.mktemp("inputs") / "audit"
+    fill_audit_folder(folder)
+    (folder / "gan").mkdir()
+    for file in WEIGHTS.iterdir():
+        (folder / "gan" / file.name).write_bytes(file.read_bytes())
+    client = store.client()
+    for place in ("images", "gan"):
+        for file in sorted((folder / place).rglob("*.*")):
+            key = f"inputs/{file.relative_to(folder).as_posix()}"
+            client.put_object(Bucket=BUCKET, Key=key, Body=file.read_bytes())
+    write_spec(folder, spec_at(str(folder)))
+    done = CliRunner().invoke(
+        app, ["run", str(folder / "audit.yaml"), "--out", str(folder / "run")]
+    )
+    assert done.exit_code == 0, done.output
+    yield folder
+    forget_decoder(folder)
+
+
+@pytest.fixture(autouse=True)
+def _service(store: ObjectStore, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    store.use(monkeypatch)
+    monkeypatch.setenv("OFFMANIFOLD_CACHE", str(tmp_path / "cache"))
+
+
+def audit(folder: Path, address: str, *options: str) -> Any:
+    write_spec(folder, spec_at(f"s3://{BUCKET}/inputs"))
+    spec = str(folder / "audit.yaml")
+    return CliRunner().invoke(app, ["run", spec, "--out", address, *options])
+
+
+def table_of(storage: Storage, stage: str) -> pd.DataFrame:
+    with storage.columns() as (files, folder):
+        names = storage.list_names(stage)
+        parts = [pq.read_table(f"{folder}/{stage}/{name}", filesystem=files) for name in names]
+    frame = pd.concat([part.to_pandas() for part in parts])
+    keys = ["group", "image_id", "condition", *REPEATED_BY.get(stage, ())]
+    return frame.sort_values(keys).reset_index(drop=True)
+
+
+def assert_the_same_rows(address: str, folder: Path) -> None:
+    for stage in STAGES:
+        found = table_of(open_storage(address, S3Settings()), stage)
+        expected = table_of(open_storage(str(folder / "run"), S3Settings()), stage)
+        for column in {"source", "nearest_source"} & set(expected):
+            expected[column] = expected[column].str.replace(str(folder), f"s3://{BUCKET}/inputs")
+        pd.testing.assert_frame_equal(found, expected, check_exact=True)
+
+
+def test_rows_equal_the_local_ones_without_a_secret_and_what_is_deleted_is_computed_again(
+    inputs: Path,
+) -> None:
+    address = f"s3://{BUCKET}/whole/run"
+    done = audit(inputs, address)
+    assert done.exit_code == 0, done.output
+    assert f"report: {address}/report.html" in done.output
+    assert_the_same_rows(address, inputs)
+
+    run = open_storage(address, S3Settings())
+    for name in run.list_names():
+        assert not [part for part in OWNER if part.encode() in run.read(name)], name
+    for stage in ("images", "likelihood"):
+        run.delete(f"{stage}/{run.list_names(stage)[0]}")
+    status = CliRunner().invoke(app, ["status", address, "--json"])
+    assert status.exit_code == 0, status.output
+    pending = {each["stage"]: each["pending"] for each in json.loads(status.output)}
+    assert pending["images"] == 1
+    assert audit(inputs, address).exit_code == 0
+    assert_the_same_rows(address, inputs)
+
+    report = CliRunner().invoke(app, ["report", address, "--tables", str(inputs / "tables")])
+    assert report.exit_code == 0, report.output
+    assert list((inputs / "tables").iterdir())
+    compared = CliRunner().invoke(app, ["compare", address, str(inputs / "run")])
+    assert compared.exit_code == 0, compared.output
+    assert "not of the same images" not in compared.output
+
+
+def test_an_absent_bucket_ends_before_any_work_with_its_own_message(inputs: Path) -> None:
+    done = audit(inputs, "s3://no-such-bucket/run")
+    assert done.exit_code == 1
+    assert "cannot use s3://no-such-bucket/run: there is no such bucket" in done.output
+
+
+@pytest.mark.parametrize("address", ["s3:/bucket/run", "gs://bucket/run", "s3://bucket/a/../b"])
+def test_what_is_no_address_of_a_bucket_is_a_bad_usage(inputs: Path, address: str) -> None:
+    done = audit(inputs, address)
+    assert done.exit_code == 2
+    assert "expected a path, or s3://BUCKET/PREFIX" in done.output
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("storage={endpoint: 'http://key:secret@host'}", "cluster.storage.endpoint"),
+        ("storage={secret: x}", "cluster.storage.secret: unknown key"),
+        ("storage={addressing: host}", "cluster.storage.addressing"),
+    ],
+)
+def test_keys_have_no_place_in_a_spec(inputs: Path, setting: str, message: str) -> None:
+    done = audit(inputs, f"s3://{BUCKET}/refused", "--set", f"cluster.{setting}")
+    assert done.exit_code == 2
+    assert message in done.output
+
+
+FAULTS = ("500", "503", "reset", "lost", "stall")
+
+
+def test_a_service_that_fails_every_tenth_time_gives_the_same_rows(
+    inputs: Path, store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = f"s3://{BUCKET}/faulty/run"
+    with faulty_proxy(store.endpoint, at_random(3, 0.1, FAULTS)) as proxy:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.endpoint)
+        for _ in range(3):
+            done = audit(inputs, address, "--set", "cluster.storage.timeout=1")
+            if done.exit_code == 0:
+                break
+            # A clear end, from which the same command goes on.
+            assert done.exit_code == 1
+            assert "run the same command again" in done.output.lower()
+    assert done.exit_code == 0, done.output
+    assert sum(proxy.met[fault] for fault in FAULTS) >= 10, proxy.met
+    store.use(monkeypatch)
+    assert_the_same_rows(address, inputs)
+
+
+@pytest.mark.slow
+@pytest.mark.ci
+def test_under_ray(inputs: Path) -> None:
+    address = f"s3://{BUCKET}/ray/run"
+    spec = spec_at(f"s3://{BUCKET}/inputs")
+    spec["cluster"] = {"executor": "ray", "workers": 2}
+    path = write_spec(inputs, spec)
+    cli = str(Path(sys.executable).with_name("offmanifold"))
+    done = subprocess.run([cli, "run", str(path), "--out", address], check=False)
+    assert done.returncode == 0
+    assert_the_same_rows(address, inputs)

@@ -1,0 +1,49 @@
+"""Weights and image sets that lie in a bucket, as files of this machine."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from ..cluster.locations import split_address
+from ..cluster.s3_settings import S3Settings
+
+
+def copied_file(address: str, service: S3Settings) -> Path:
+    """This machine's copy of the object at an ``s3://`` address.
+
+    Raises:
+        LocationError: not the address of an object.
+        StorageError: it cannot be read.
+        FileNotFoundError: there is no such object.
+    """
+    from ..cluster.s3_inputs import S3Folder
+
+    bucket, key = split_address(address)
+    prefix, _, name = key.rpartition("/")
+    folder = S3Folder(bucket, prefix, service)
+    file = folder.listing().files.get(name)
+    if file is None:
+        raise FileNotFoundError(f"there is no object {address}")
+    return folder.fetch(name, file)
+
+
+def copied_folder(address: str, names: Sequence[str], service: S3Settings) -> Path:
+    """A folder of this machine with copies of those of ``names`` that lie under the address.
+
+    Raises:
+        LocationError: not the address of a bucket.
+        StorageError: it cannot be read.
+    """
+    from ..cluster.s3_inputs import S3Folder
+
+    return S3Folder(*split_address(address), service).copy(names)
+
+
+@contextmanager
+def naming_original(address: str, copy: Path, *kinds: type[Exception]) -> Iterator[None]:
+    """Errors of these kinds name the address in place of the copy that was opened."""
+    try:
+        yield
+    except kinds as error:
+        text = str(error).replace(str(copy), address)
+        raise type(error)(text) from error
