@@ -17,7 +17,7 @@ from offmanifold.jobs.cli import app
 from offmanifold.jobs.reduce.tables import REPEATED_BY
 from typer.testing import CliRunner
 
-from ..faulty_proxy import at_random, faulty_proxy
+from ..faulty_proxy import Fault, at_random, faulty_proxy
 from ..object_store import BUCKET, OWNER, ObjectStore
 from .conftest import fill_audit_folder, forget_decoder, write_spec
 
@@ -161,7 +161,7 @@ def test_keys_have_no_place_in_a_spec(inputs: Path, setting: str, message: str) 
     assert message in done.output
 
 
-FAULTS = ("500", "503", "reset", "lost", "stall")
+FAULTS: tuple[Fault, ...] = ("500", "503", "reset", "lost", "stall")
 
 
 def test_a_service_that_fails_every_tenth_time_gives_the_same_rows(
