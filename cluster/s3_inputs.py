@@ -107,22 +107,26 @@ class S3Folder:
                     self._download(name, file, target)
         return target
 
-    def copy(self, names: Sequence[str]) -> Path:
+    def copy(self, names: Sequence[str] | None = None, subfolder: str = "") -> Path:
         """A folder of this machine with copies of those of ``names`` that there are.
+
+        Without ``names``, of all files. With a ``subfolder`` they lie in it, here as there.
 
         Raises:
             StorageError: as :meth:`listing` and :meth:`fetch`.
         """
-        files = self.listing().files
-        found = {name: files[name] for name in names if name in files}
+        files = self.listing(subfolder).files
+        wanted = [name for name in files if not name.startswith(".")] if names is None else names
+        found = {name: files[name] for name in wanted if name in files}
         content = [[name, file.etag, file.size] for name, file in found.items()]
-        place = [self._endpoint, self._bucket, self._prefix, content]
+        place = [self._endpoint, self._bucket, self._prefix, subfolder, content]
         folder = cache_folder() / "folders" / _digest(place)
         for name, file in found.items():
-            made = self.fetch(name, file)
-            with _explained_cache(self.address(name), made), suppress(FileExistsError):
-                folder.mkdir(parents=True, exist_ok=True)
-                os.link(made, folder / name)
+            inside = "/".join(part for part in (subfolder, name) if part)
+            made = self.fetch(inside, file)
+            with _explained_cache(self.address(inside), made), suppress(FileExistsError):
+                (folder / subfolder).mkdir(parents=True, exist_ok=True)
+                os.link(made, folder / subfolder / name)
         return folder
 
     def _download(self, name: str, file: RemoteFile, target: Path) -> None:

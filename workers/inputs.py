@@ -27,8 +27,12 @@ def copied_file(address: str, service: S3Settings) -> Path:
     return folder.fetch(name, file)
 
 
-def copied_folder(address: str, names: Sequence[str], service: S3Settings) -> Path:
+def copied_folder(
+    address: str, names: Sequence[str] | None, service: S3Settings, subfolder: str = ""
+) -> Path:
     """A folder of this machine with copies of those of ``names`` that lie under the address.
+
+    With a ``subfolder``, only what lies in it, and there; without ``names``, all files.
 
     Raises:
         LocationError: not the address of a bucket.
@@ -36,7 +40,7 @@ def copied_folder(address: str, names: Sequence[str], service: S3Settings) -> Pa
     """
     from ..cluster.s3_inputs import S3Folder
 
-    return S3Folder(*split_address(address), service).copy(names)
+    return S3Folder(*split_address(address), service).copy(names, subfolder)
 
 
 @contextmanager

