@@ -36,7 +36,7 @@ def truncated_normal(bound: float) -> LatentPrior:
     """
     if not bound > 0:
         raise ValueError(f"normal prior truncated at {bound}: the bound must be positive")
-    outside = torch.special.ndtr(torch.tensor(-bound, dtype=torch.float64)).item()
+    outside = torch.special.ndtr(torch.tensor(-bound, dtype=torch.float64, device="cpu")).item()
     return lambda normal: torch.special.ndtri(
         outside + (1 - 2 * outside) * torch.special.ndtr(normal)
     )

@@ -12,6 +12,8 @@ _TARGETS: dict[Kind, dict[str, str]] = {
         "dense": "generators.dense:DenseGenerator",
         "convolutional": "generators.convolutional:ConvolutionalGenerator",
         "residual": "generators.residual:ResidualGenerator",
+        "biggan_deep": "generators.biggan_deep:BigGanDeepGenerator",
+        "stylegan2": "generators.stylegan2:StyleGan2Generator",
         "deep_convolutional": "generators.deep_convolutional:DeepConvolutionalGenerator",
     },
     "discriminator": {

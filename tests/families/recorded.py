@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from .pickles import write_network
 from .rule import by_rule
 
 FOLDER = Path(__file__).parent / "recorded"
@@ -22,6 +23,8 @@ def write_checkpoint(case: str, folder: Path) -> Path:
     """The case's checkpoint file, as upstream writes it."""
     content = recorded(case)
     weights = by_rule(content["shapes"])
+    if content["wrapped"] == "pickle":
+        return write_network(folder / "network-snapshot.pkl", weights, content["settings"])
     path = folder / "checkpoint.pth"
     torch.save({"state_dict": weights} if content["wrapped"] else weights, path)
     if content["settings"]:

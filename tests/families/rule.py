@@ -35,6 +35,8 @@ def draws(name: str, *shape: int) -> Tensor:
 def _drawn(name: str, shape: tuple[int, ...]) -> Tensor:
     numbers = draws(name, *shape)
     last = name.rpartition(".")[2]
+    if name.startswith(("mapping.", "synthesis.")):
+        return _drawn_for_stylegan(name, numbers)
     if last == "num_batches_tracked":
         return torch.tensor(1000)
     if "var" in last:
@@ -42,6 +44,21 @@ def _drawn(name: str, shape: tuple[int, ...]) -> Tensor:
     if len(shape) < 2:
         return 0.3 * numbers + (1.0 if last in ("weight", "gamma", "sigma") else 0.0)
     return numbers / float(np.sqrt(np.prod(shape[1:])))
+
+
+def _drawn_for_stylegan(name: str, numbers: Tensor) -> Tensor:
+    """Weights of variance 1, which its layers scale; those of the mapping over its rate, 0.01."""
+    last = name.rpartition(".")[2]
+    if last == "resample_filter":
+        taps = torch.tensor([1.0, 3.0, 3.0, 1.0]) / 8
+        return taps.outer(taps)
+    if last in ("const", "noise_const"):
+        return numbers
+    if last == "weight":
+        return numbers / 0.01 if ".fc" in name else numbers
+    if name.endswith("affine.bias"):
+        return 1 + 0.3 * numbers
+    return 0.1 * 0.3 * numbers if last == "noise_strength" else 0.3 * numbers
 
 
 def _leading(weight: Tensor) -> tuple[Tensor, Tensor]:

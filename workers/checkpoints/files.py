@@ -1,6 +1,7 @@
 """Reading a checkpoint file for its tensors; nothing in it runs.
 
-By what a file begins with: torch's archives and old pickles (with ``weights_only``), safetensors.
+By what a file begins with: torch's archives and old pickles (with ``weights_only``), safetensors,
+and the pickles of StyleGAN's networks.
 """
 
 import hashlib
@@ -18,6 +19,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from ..generator_errors import GeneratorError
+from .pickled_networks import read_network
 
 _ARCHIVE = b"PK\x03\x04"
 # The number that torch's pickles before version 1.6 begin with.
@@ -56,15 +58,23 @@ def read_checkpoint(path: Path) -> CheckpointFile:
         holds = _load_torch(path, content)
     elif _is_safetensors(content):
         holds = _load_safetensors(path, content)
+    elif content.startswith(b"\x80"):
+        return _network_file(path, content)
     else:
         raise GeneratorError(
             f"{path} is no checkpoint: it begins with {content[:12]!r}; expected a file that torch "
-            "saved, or safetensors"
+            "saved, safetensors, or a StyleGAN's pickle"
         )
     tensors = _require_tensors(path, holds, len(content))
     average = _is_average(path, holds)
     digest = hashlib.sha256(content).hexdigest()
     return CheckpointFile(tensors, _settings_beside(path), average, digest)
+
+
+def _network_file(path: Path, content: bytes) -> CheckpointFile:
+    network = read_network(path, content)
+    digest = hashlib.sha256(content).hexdigest()
+    return CheckpointFile(network.tensors, network.settings, True, digest)
 
 
 def _require_plain_archive(path: Path, content: bytes) -> None:

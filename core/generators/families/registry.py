@@ -12,6 +12,8 @@ _TARGETS = {
     "studiogan-resnet": "studiogan:RESNET",
     "studiogan-dcgan": "studiogan:DEEP_CONVOLUTIONAL",
     "biggan-pytorch": "biggan_pytorch:BIGGAN_PYTORCH",
+    "biggan-deep": "biggan_deep:BIGGAN_DEEP",
+    "stylegan2-ada": "stylegan2_ada:STYLEGAN2_ADA",
 }
 
 

@@ -1,0 +1,181 @@
+"""StyleGAN2-ADA (PyTorch): a pickle with the averaged generator ``G_ema`` and its settings.
+
+Gains that keep every layer's learning rate equal are part of the published network, not of its
+weights; here they are folded into them, with the gain sqrt(2) of every leaky ReLU.
+"""
+
+import re
+from collections.abc import Mapping
+from math import sqrt
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..stylegan2 import smoothing_matrix
+from .checkpoint import Checkpoint, CheckpointError, Family, PublishedTensors, Shape, Translation
+from .residual import nested
+
+_ACTIVATION_GAIN = sqrt(2)
+_MAPPING_RATE = 0.01
+_DENSE_SIDE = 128
+_NOTES = (
+    "the noise inputs are the constant ones of the file",
+    "the latent is normalised inside: the density is flat along its radius",
+    "images may leave [0, 1]: nothing is clipped",
+)
+# What the architecture here takes for granted, and its published alternatives.
+_ASSUMED = {
+    ("mapping_kwargs", "activation"): "lrelu",
+    ("synthesis_kwargs", "activation"): "lrelu",
+    ("synthesis_kwargs", "architecture"): "skip",
+    ("synthesis_kwargs", "kernel_size"): 3,
+}
+
+
+def _recognises(shapes: Mapping[str, Shape]) -> bool:
+    return all(
+        name in shapes
+        for name in ("mapping.fc0.weight", "synthesis.b4.const", "synthesis.b4.conv1.weight")
+    )
+
+
+def _settings(checkpoint: Checkpoint) -> dict[str, Any]:
+    """The settings that decide the images and cannot be seen in the tensors.
+
+    Raises:
+        CheckpointError: there are none, or they choose what is not implemented here.
+    """
+    settings = dict(checkpoint.settings)
+    if "img_resolution" not in settings:
+        raise CheckpointError(
+            "the arguments that the network was built with are missing; they are in the pickle "
+            "that StyleGAN2-ADA writes"
+        )
+    for (part, name), expected in _ASSUMED.items():
+        found = (settings.get(part) or {}).get(name, expected)
+        if found != expected:
+            raise CheckpointError(f"{part}.{name} is {found!r}; only {expected!r} is known here")
+    return settings
+
+
+def _arguments(checkpoint: Checkpoint, settings: Mapping[str, Any]) -> dict[str, Any]:
+    shapes = checkpoint.shapes
+    sides = [4 << index for index in range(settings["img_resolution"].bit_length() - 2)]
+    widths = [shapes.get(f"synthesis.b{side}.conv1.weight", (0,))[0] for side in sides]
+    layers = sum(bool(re.fullmatch(r"mapping\.fc\d+\.weight", name)) for name in shapes)
+    embedding = shapes.get("mapping.embed.weight", (0, 0))
+    first = shapes["mapping.fc0.weight"]
+    side = settings["img_resolution"]
+    clamp = (settings.get("synthesis_kwargs") or {}).get("conv_clamp")
+    return {
+        "latent_dim": first[-1] - embedding[0],
+        "num_classes": embedding[-1],
+        "image_shape": [settings["img_channels"], side, side],
+        "channels": widths,
+        "style_dim": shapes.get(f"mapping.fc{layers - 1}.weight", (0,))[0],
+        "mapping_width": first[0],
+        "mapping_layers": layers,
+        "embedding_dim": embedding[0],
+        "clamp": None if clamp is None else float(clamp),
+    }
+
+
+def _linear(
+    tensors: PublishedTensors, layer: str, outputs: int, inputs: int, rate: float = 1.0
+) -> dict[str, Tensor]:
+    """A dense layer with its gain, rate / sqrt(inputs), folded in."""
+    weight = tensors.take(f"{layer}.weight", outputs, inputs) * (rate / sqrt(inputs))
+    return {"weight": weight, "bias": tensors.take(f"{layer}.bias", outputs) * rate}
+
+
+def _mapping(
+    tensors: PublishedTensors, arguments: dict[str, Any], rate: float
+) -> dict[str, dict[str, Tensor]]:
+    count, classes = arguments["mapping_layers"], arguments["num_classes"]
+    inputs = arguments["latent_dim"] + arguments["embedding_dim"]
+    widths = [inputs, *[arguments["mapping_width"]] * (count - 1), arguments["style_dim"]]
+    parts = {}
+    for index in range(count):
+        layer = _linear(tensors, f"mapping.fc{index}", widths[index + 1], widths[index], rate)
+        scaled = {name: tensor * _ACTIVATION_GAIN for name, tensor in layer.items()}
+        parts[f"mapping.layers.{index}"] = scaled
+    if classes:
+        embed = _linear(tensors, "mapping.embed", arguments["embedding_dim"], classes)
+        table = embed["weight"].T + embed["bias"]
+        normal = table * (table.square().mean(dim=1, keepdim=True) + 1e-8).rsqrt()
+        parts["mapping.embedding"] = {"weight": normal}
+    return parts
+
+
+def _convolution(
+    tensors: PublishedTensors, layer: str, widths: tuple[int, int], style: int, side: int
+) -> dict[str, Tensor]:
+    """A `StyledConvolution`'s weights; a layer named conv0 enlarges."""
+    inputs, outputs = widths
+    _require_filter(tensors, layer)
+    kernel = tensors.take(f"{layer}.weight", outputs, inputs, 3, 3)
+    noise = torch.zeros(side, side, dtype=kernel.dtype)
+    if f"{layer}.noise_const" in tensors:
+        strength = tensors.take(f"{layer}.noise_strength")
+        noise = tensors.take(f"{layer}.noise_const", side, side) * strength
+    enlarges = layer.endswith("conv0")
+    weights = {
+        "weight": (kernel.transpose(0, 1) if enlarges else kernel) * _ACTIVATION_GAIN,
+        "energy": kernel.square().sum(dim=(2, 3)),
+        "noise": noise * _ACTIVATION_GAIN,
+        "bias": tensors.take(f"{layer}.bias", outputs) * _ACTIVATION_GAIN,
+    }
+    if enlarges and side <= _DENSE_SIDE:
+        weights["smoothing"] = smoothing_matrix(side).double()
+    scales = _linear(tensors, f"{layer}.affine", inputs, style)
+    return weights | {f"scales.{name}": tensor for name, tensor in scales.items()}
+
+
+def _pixels(
+    tensors: PublishedTensors, layer: str, inputs: int, colours: int, style: int
+) -> dict[str, Tensor]:
+    gain = 1 / sqrt(inputs)
+    scales = _linear(tensors, f"{layer}.affine", inputs, style)
+    return {
+        "weight": tensors.take(f"{layer}.weight", colours, inputs, 1, 1) * gain,
+        "bias": tensors.take(f"{layer}.bias", colours),
+        **{f"scales.{name}": tensor for name, tensor in scales.items()},
+    }
+
+
+def _require_filter(tensors: PublishedTensors, layer: str) -> None:
+    taps = torch.tensor([1.0, 3.0, 3.0, 1.0], dtype=torch.float64) / 8
+    found = tensors.take(f"{layer}.resample_filter", 4, 4)
+    if not torch.allclose(found, taps.outer(taps)):
+        raise CheckpointError(f"{layer}.resample_filter is not the filter [1, 3, 3, 1]")
+
+
+def _translate(checkpoint: Checkpoint) -> Translation:
+    settings = _settings(checkpoint)
+    tensors = PublishedTensors(checkpoint.tensors)
+    tensors.shape("mapping.fc0.weight")
+    arguments = _arguments(checkpoint, settings)
+    rate = (settings.get("mapping_kwargs") or {}).get("lr_multiplier", _MAPPING_RATE)
+    widths, style = arguments["channels"], arguments["style_dim"]
+    colours = arguments["image_shape"][0]
+    parts = _mapping(tensors, arguments, rate)
+    tensors.skip("mapping.w_avg")
+    for index, width in enumerate(widths):
+        side = 4 << index
+        block = f"synthesis.b{side}"
+        _require_filter(tensors, block)
+        if index:
+            pair = (widths[index - 1], width)
+            enlarging = _convolution(tensors, f"{block}.conv0", pair, style, side)
+            parts[f"enlarging.{index - 1}"] = enlarging
+        refining = _convolution(tensors, f"{block}.conv1", (width, width), style, side)
+        parts[f"refining.{index}"] = refining
+        parts[f"pixels.{index}"] = _pixels(tensors, f"{block}.torgb", width, colours, style)
+    constant = tensors.take("synthesis.b4.const", widths[0], 4, 4)
+    tensors.require_all()
+    weights = {"constant": constant, **nested(parts)}
+    return Translation("stylegan2", arguments, weights, _NOTES)
+
+
+STYLEGAN2_ADA = Family("StyleGAN2-ADA (PyTorch)", _recognises, _translate)

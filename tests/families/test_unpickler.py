@@ -1,0 +1,160 @@
+"""Pickles of StyleGAN networks: read for their tensors, and nothing in them runs."""
+
+import builtins
+import io
+import os
+import pickle
+import struct
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from offmanifold.workers.checkpoints.files import read_checkpoint
+from offmanifold.workers.checkpoints.opening import open_checkpoint
+from offmanifold.workers.checkpoints.unpickler import Array, Inert, PickleError, read_pickle
+from offmanifold.workers.generators import GeneratorError
+
+from .pickles import dumps, network, write_network
+from .recorded import recorded
+from .rule import by_rule
+
+CASE = "stylegan2-ada"
+
+
+class Reduced:
+    """Pickles as a call of ``function`` with ``arguments``."""
+
+    def __init__(self, function: Any, *arguments: Any) -> None:
+        self.call = (function, arguments)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return self.call
+
+
+def weights() -> dict[str, torch.Tensor]:
+    return by_rule(recorded(CASE)["shapes"])
+
+
+def with_payload(payload: Any) -> bytes:
+    """A whole snapshot with the payload among the generator's attributes."""
+    generator = network(weights(), recorded(CASE)["settings"])
+    generator.state["hook"] = payload
+    return dumps({"G_ema": generator, "augment_pipe": payload})
+
+
+PAYLOADS: dict[str, Callable[[Path], Any]] = {
+    "os.system": lambda trace: Reduced(os.system, f"touch '{trace}'"),
+    "builtins.eval": lambda trace: Reduced(builtins.eval, f"open({str(trace)!r}, 'w')"),
+    "exec": lambda trace: Reduced(builtins.exec, f"open({str(trace)!r}, 'w')"),
+    "nested pickles": lambda trace: Reduced(
+        pickle.loads, pickle.dumps(Reduced(pickle.loads, pickle.dumps(Reduced(os.mkdir, trace))))
+    ),
+    "a storage that is a pickle": lambda trace: Reduced(
+        torch.storage._load_from_bytes, pickle.dumps(Reduced(os.mkdir, str(trace)))
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", PAYLOADS)
+def test_a_payload_stays_inert(kind: str, tmp_path: Path) -> None:
+    trace, path = tmp_path / "trace", tmp_path / "network.pkl"
+    content = with_payload(PAYLOADS[kind](trace))
+    path.write_bytes(content)
+    if kind.startswith("a storage"):
+        with pytest.raises(GeneratorError, match="nothing in it was run"):
+            read_checkpoint(path)
+    else:
+        assert open_checkpoint(path).family == CASE
+    assert not trace.exists()
+
+
+def test_a_chain_of_calls_stays_inert(tmp_path: Path) -> None:
+    """getattr(Path(trace), "touch")(), which makes a file when it is unpickled by the book."""
+    trace = tmp_path / "trace"
+    path = b"cpathlib\nPath\n(V%s\ntR" % str(trace).encode()
+    content = b"cbuiltins\ngetattr\n(" + path + b"Vtouch\ntR(tR."
+    assert isinstance(read_pickle(content), Inert)
+    assert not trace.exists()
+    pickle.loads(content)
+    assert trace.exists()
+
+
+def test_upstreams_own_source_is_not_run(tmp_path: Path) -> None:
+    settings = recorded(CASE)["settings"]
+    file = read_checkpoint(write_network(tmp_path / "n.pkl", weights(), settings))
+    assert file.settings == settings
+    assert file.average is True
+    for name, tensor in weights().items():
+        assert torch.equal(file.tensors[name], tensor)
+
+
+def test_plain_values_arrays_and_numbers_are_read() -> None:
+    array = np.arange(6, dtype=np.float32).reshape(2, 3)
+    content = {"a": array, "b": np.float64(1.5), "c": {1, 2}, "d": torch.arange(3)}
+    read = read_pickle(pickle.dumps(content))
+    assert isinstance(read["a"], Array)
+    np.testing.assert_array_equal(read["a"].value, array)
+    assert (read["b"], read["c"]) == (1.5, {1, 2})
+    assert read["d"].tolist() == [0, 1, 2]
+    path = read_pickle(pickle.dumps(Path("x")))
+    assert isinstance(path, Inert)
+    assert isinstance(path("anything"), Inert)
+
+
+def old_storage(length: int, numbers: bytes) -> bytes:
+    """A storage in torch's old format that claims ``length`` floats."""
+    stream = io.BytesIO()
+    torch.save(torch.zeros(3).untyped_storage(), stream, _use_new_zipfile_serialization=False)
+    content = stream.getvalue()
+    claimed = content.replace(b"K\x0c", b"J" + struct.pack("<i", length))
+    return claimed[: -3 * 4] + numbers
+
+
+HOSTILE: dict[str, Callable[[], bytes]] = {
+    "truncated": lambda: with_payload(None)[:-1000],
+    "a storage larger than its numbers": lambda: pickle.dumps(
+        Reduced(torch.storage._load_from_bytes, old_storage(1 << 30, bytes(12)))
+    ),
+    "a tensor larger than its storage": lambda: pickle.dumps(
+        Reduced(
+            torch._utils._rebuild_tensor_v2,
+            torch.zeros(1).untyped_storage(),
+            0,
+            (1 << 20, 1 << 20),
+            (0, 0),
+            False,
+            {},
+        )
+    ),
+    "a memo without end": lambda: b"\x80\x02Nr\xff\xff\xff\x7f.",
+    "an outside object": lambda: b"\x80\x02U\x01aQ.",
+    "an array of objects": lambda: pickle.dumps(np.array([None, "a"], dtype=object)),
+    "a changed constructor": lambda: b"\x80\x02ctorch._utils\n_rebuild_tensor_v2\n}U\x01aU\x01bsb.",
+}
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_a_hostile_pickle_is_refused(kind: str) -> None:
+    with pytest.raises(PickleError):
+        read_pickle(HOSTILE[kind]())
+
+
+def test_storages_take_no_more_memory_than_the_file() -> None:
+    """One text, remembered, and made into storages again and again."""
+    stream = io.BytesIO()
+    torch.save(torch.zeros(1000).untyped_storage(), stream, _use_new_zipfile_serialization=False)
+    content = stream.getvalue()
+    repeated = [Reduced(torch.storage._load_from_bytes, content) for _ in range(50)]
+    assert len(pickle.dumps(repeated)) < 3 * len(content)
+    with pytest.raises(PickleError, match="larger than the file"):
+        read_pickle(pickle.dumps(repeated))
+
+
+def test_another_pickle_says_what_it_holds(tmp_path: Path) -> None:
+    path = tmp_path / "other.pkl"
+    path.write_bytes(pickle.dumps({"G": 1, "weights": 2}))
+    with pytest.raises(GeneratorError, match=r"without a network under 'G_ema' \(it holds G, we"):
+        read_checkpoint(path)
