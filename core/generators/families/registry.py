@@ -13,6 +13,8 @@ _TARGETS = {
     "studiogan-dcgan": "studiogan:DEEP_CONVOLUTIONAL",
     "biggan-pytorch": "biggan_pytorch:BIGGAN_PYTORCH",
     "biggan-deep": "biggan_deep:BIGGAN_DEEP",
+    "dcgan": "dcgan:DCGAN",
+    "wgan": "dcgan:WGAN",
     "stylegan2-ada": "stylegan2_ada:STYLEGAN2_ADA",
 }
 
