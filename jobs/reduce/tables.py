@@ -9,7 +9,6 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
-import pyarrow.parquet as pq
 
 from ...cluster.storage import Storage
 from ...workers.schema import KEY_COLUMNS, SCHEMAS, STATUS_OK, schema_version
@@ -40,12 +39,20 @@ class StageTable:
     parts: Sequence[str]
 
     def read(self, columns: Sequence[str], where: pc.Expression | None = None) -> pa.Table:
-        """Those columns, of the rows for which ``where`` holds."""
+        """Those columns, of the rows for which ``where`` holds.
+
+        Raises:
+            RunTableError: a part of another schema version or of another stage.
+        """
         with self._dataset() as dataset:
             return dataset.to_table(columns=list(columns), filter=where)
 
     def batches(self, columns: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
-        """Those columns, at most so many rows at a time."""
+        """Those columns, at most so many rows at a time.
+
+        Raises:
+            RunTableError: as :meth:`read`.
+        """
         with self._dataset() as dataset:
             yield from dataset.to_batches(columns=list(columns), batch_size=rows)
 
@@ -53,21 +60,20 @@ class StageTable:
     def _dataset(self) -> Iterator[ds.Dataset]:
         with self.storage.columns() as (files, folder):
             paths = [f"{folder}/{self.stage}/{part}" for part in self.parts]
-            yield ds.dataset(paths, schema=SCHEMAS[self.stage], format="parquet", filesystem=files)
+            dataset = ds.dataset(
+                paths, schema=SCHEMAS[self.stage], format="parquet", filesystem=files
+            )
+            # The fragments keep the footers that this reads for the reading of their columns.
+            for part, fragment in zip(self.parts, dataset.get_fragments(), strict=True):
+                place = self.storage.locate(f"{self.stage}/{part}")
+                _check_part(fragment.physical_schema, self.stage, place)
+            yield dataset
 
 
 def stage_table(run_dir: Storage, stage: str) -> StageTable | None:
-    """The stage's parts as one table; None where the stage has none.
-
-    Raises:
-        RunTableError: a part of another schema version or of another stage.
-    """
+    """The stage's parts as one table; None where the stage has none."""
     names = run_dir.list_names(stage)
     parts = [name for name in names if name.startswith("part-") and name.endswith(PART_SUFFIX)]
-    with run_dir.columns() as (files, folder):
-        for part in parts:
-            schema = pq.read_schema(f"{folder}/{stage}/{part}", filesystem=files)
-            _check_part(schema, stage, run_dir.locate(f"{stage}/{part}"))
     return StageTable(run_dir, stage, parts) if parts else None
 
 

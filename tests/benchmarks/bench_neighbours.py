@@ -56,8 +56,9 @@ def peak():
 root = Path(sys.argv[1])
 spec = load_spec(str(root / "audit.yaml"))
 (root / "run").mkdir()
-worker = worker_factory(spec, root / "run")()
-context = PlanContext(spec, gather_facts(spec), RunDirectory.at(root / "run"))
+run = RunDirectory.at(root / "run")
+worker = worker_factory(spec, run.storage)()
+context = PlanContext(spec, gather_facts(spec), run)
 found = {"before": peak()}
 for stage in stages_of(spec):
     context.plans[stage.name] = stage.plan(context)

@@ -67,8 +67,8 @@ def test_many_processes_at_once_read_it_from_the_bucket_once(store: ObjectStore)
         def run(_: int) -> str:
             return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
-        with ThreadPoolExecutor(6) as pool:
-            assert {int(found) for found in pool.map(run, range(6))} == {len(CONTENT)}
+        with ThreadPoolExecutor(4) as pool:
+            assert {int(found) for found in pool.map(run, range(4))} == {len(CONTENT)}
     assert len(reads) == 1
 
 

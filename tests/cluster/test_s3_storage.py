@@ -33,6 +33,7 @@ def make(bucket: str = BUCKET, settings: S3Settings = HASTY) -> Storage:
     return create_storage(f"s3://{bucket}/refused/run", settings)
 
 
+@pytest.mark.slow
 def test_of_two_processes_at_once_exactly_one_wins() -> None:
     code = """if True:
         import sys, time
@@ -59,6 +60,7 @@ def test_of_two_processes_at_once_exactly_one_wins() -> None:
     assert won == [by_first, 100 - by_first]
 
 
+@pytest.mark.slow
 def test_two_writers_of_six_mebibytes_race_and_one_wins() -> None:
     storage = at("large")
     contents = [bytes([w]) * 6_000_000 for w in range(2)]
