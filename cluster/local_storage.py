@@ -14,7 +14,7 @@ from pathlib import Path
 
 from pyarrow.fs import FileSystem, LocalFileSystem
 
-from .storage import StorageError, checked_name
+from .storage import StorageDeniedError, StorageError, StorageFullError, checked_name
 
 _TEMPORARY_SUFFIX = ".tmp"
 
@@ -199,7 +199,12 @@ def _explained(verb: str, path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno else str(error)
-        raise StorageError(f"cannot {verb} {path}: {reason}. {_remedy(error)}") from error
+        kind = StorageError
+        if error.errno in _FULL:
+            kind = StorageFullError
+        elif error.errno in _FORBIDDEN:
+            kind = StorageDeniedError
+        raise kind(f"cannot {verb} {path}: {reason}. {_remedy(error)}") from error
 
 
 def _remedy(error: OSError) -> str:

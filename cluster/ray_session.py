@@ -32,6 +32,10 @@ class ClusterError(Exception):
     """A cluster could not be joined or started; the message says why and what to do."""
 
 
+class TokenError(ClusterError):
+    """A cluster refuses our token, or we have none."""
+
+
 class SubmissionError(ClusterError):
     """A cluster's job interface could not be used, and nothing was done."""
 
@@ -151,7 +155,7 @@ def _join(address: str) -> None:
     try:
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     except (ConnectionError, ValueError, ray.exceptions.AuthenticationError) as error:
-        raise ClusterError(_refusal(address, str(error))) from error
+        raise _refusal(address, str(error)) from error
     finally:
         for name in authentication:
             del os.environ[name]
@@ -168,11 +172,11 @@ def _agree_on_authentication(address: str) -> dict[str, str]:
         if problem is None:
             return disabled
         if not _is_about_the_token(problem):
-            raise ClusterError(_refusal(address, problem))
+            raise _refusal(address, problem)
         maybe_enable_token_auth_if_token_available(warn_if_disabled=False)
     problem = _health_problem(address, {})
     if problem is not None:
-        raise ClusterError(_refusal(address, problem))
+        raise _refusal(address, problem)
     return {}
 
 
@@ -201,15 +205,15 @@ def _is_about_the_token(problem: str) -> bool:
     return "InvalidAuthToken" in problem or "AuthenticationError" in problem
 
 
-def _refusal(address: str, reason: str) -> str:
+def _refusal(address: str, reason: str) -> ClusterError:
     if _is_about_the_token(reason):
-        return (
+        return TokenError(
             f"the Ray cluster at {address} refuses our token, or we have none. Copy the head's "
             "~/.ray/auth_token to the same place on this machine (or set RAY_AUTH_TOKEN_PATH to "
             "where it is), and leave RAY_AUTH_MODE unset or set it to token."
         )
     last_line = reason.strip().splitlines()[-1]
-    return (
+    return ClusterError(
         f"cannot join the Ray cluster at {address}: {last_line}. See that `ray start --head` runs "
         "there and that its port can be reached from here, or leave the address out to use this "
         "machine alone."

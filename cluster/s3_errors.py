@@ -21,7 +21,7 @@ from botocore.exceptions import (
 from botocore.exceptions import ConnectionError as UnreachedError
 from s3transfer.exceptions import RetriesExceededError
 
-from .storage import StorageError
+from .storage import CredentialsError, StorageDeniedError, StorageError, StorageFullError
 
 _AGAIN = "then run the same command again; finished parts are kept"
 _KEYS = "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or the profile in ~/.aws/credentials"
@@ -75,6 +75,18 @@ _REASONS = {
     "PreconditionFailed": "it changed while it was being read. Run the same command again",
 }
 
+_KINDS: dict[str, type[StorageError]] = {
+    _FULL: StorageFullError,
+    _NO_PERMISSION: StorageDeniedError,
+    _REASONS["403"]: StorageDeniedError,
+    _EXPIRED: CredentialsError,
+    _WRONG_SECRET: CredentialsError,
+    _WRONG_KEY: CredentialsError,
+    _NO_CREDENTIALS: CredentialsError,
+    _REASONS["400"]: CredentialsError,
+    _REASONS["InvalidToken"]: CredentialsError,
+}
+
 
 @contextmanager
 def explained(verb: str, address: str) -> Iterator[None]:
@@ -99,7 +111,7 @@ def explained_columns(address: str) -> Iterator[None]:
 
 def _refusal(verb: str, address: str, reason: str) -> StorageError:
     """Raised without the chain: a traceback would quote the service."""
-    return StorageError(f"cannot {verb} {address}: {reason}.")
+    return _KINDS.get(reason, StorageError)(f"cannot {verb} {address}: {reason}.")
 
 
 def _reason(error: Exception) -> str:

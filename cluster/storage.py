@@ -15,6 +15,18 @@ class StorageError(Exception):
     """Bytes could not be stored or read; the message names the path, what happened and a remedy."""
 
 
+class StorageFullError(StorageError):
+    """There is no room left, or a quota is reached."""
+
+
+class StorageDeniedError(StorageError):
+    """The place is read-only, or not for us to write or read."""
+
+
+class CredentialsError(StorageError):
+    """A store's credentials are missing, wrong or expired."""
+
+
 class Storage(Protocol):
     """Files under one place, on a file system or in a bucket.
 

@@ -29,7 +29,9 @@ app = typer.Typer(
         "audit.yaml`, and `offmanifold run audit.yaml --out RUN`.\n\n"
         "Exit status: 0 complete; 1 an error stopped the run (run again to resume); 2 bad spec or "
         "usage, or a cluster that takes no job, before any work; 3 finished, but some items are "
-        "quarantined; 130 interrupted (run again to resume)."
+        "quarantined; 4 storage is full; 5 it is read-only or forbidden; 6 its credentials are "
+        "missing, wrong or expired; 7 the cluster cannot be joined; 8 it refuses the token; 130 "
+        "interrupted (run again to resume)."
     ),
 )
 

@@ -7,6 +7,7 @@ from ..cluster.executor import Executor, Task
 from ..cluster.locations import Location, create_storage
 from ..workers.runner import WorkerFactory
 from .execution import import_paths, open_executor, worker_factory
+from .other_drivers import announced
 from .progress import Progress
 from .provenance import gather_provenance
 from .results import Results, write_results
@@ -65,7 +66,10 @@ def run_audit(
     run.claim(spec, gather_provenance(spec, facts), allow_changed=allow_changed)
     context = PlanContext(spec, facts, run)
     factory = worker_factory(spec, run.storage)
-    with open_executor(spec.cluster, import_paths(spec)) as executor:
+    with (
+        announced(run.storage),
+        open_executor(spec.cluster, import_paths(spec)) as executor,
+    ):
         for stage in stages_of(spec):
             context.plans[stage.name] = stage.plan(context)
             _run_stage(stage, context, executor, factory, progress, retry_failed=retry_failed)

@@ -13,6 +13,11 @@ if TYPE_CHECKING:
 EXIT_STOPPED = 1
 EXIT_BAD_SPEC = 2
 EXIT_QUARANTINED = 3
+EXIT_STORAGE_FULL = 4
+EXIT_STORAGE_DENIED = 5
+EXIT_CREDENTIALS = 6
+EXIT_NO_CLUSTER = 7
+EXIT_TOKEN = 8
 EXIT_INTERRUPTED = 130
 
 
@@ -52,11 +57,26 @@ def errors_explained() -> Iterator[None]:
 
 def _exit_status(error: Exception) -> int | None:
     from ..cluster.locations import LocationError
-    from ..cluster.ray_session import ClusterError, SubmissionError
-    from ..cluster.storage import StorageError
+    from ..cluster.ray_session import ClusterError, SubmissionError, TokenError
+    from ..cluster.storage import (
+        CredentialsError,
+        StorageDeniedError,
+        StorageError,
+        StorageFullError,
+    )
     from .spec_loading import SpecError
     from .stages.stage import StageError
 
-    if isinstance(error, SpecError | LocationError | SubmissionError):
-        return EXIT_BAD_SPEC
-    return EXIT_STOPPED if isinstance(error, StorageError | ClusterError | StageError) else None
+    statuses: dict[type[Exception], int] = {
+        SpecError: EXIT_BAD_SPEC,
+        LocationError: EXIT_BAD_SPEC,
+        SubmissionError: EXIT_BAD_SPEC,
+        StorageFullError: EXIT_STORAGE_FULL,
+        StorageDeniedError: EXIT_STORAGE_DENIED,
+        CredentialsError: EXIT_CREDENTIALS,
+        StorageError: EXIT_STOPPED,
+        StageError: EXIT_STOPPED,
+        TokenError: EXIT_TOKEN,
+        ClusterError: EXIT_NO_CLUSTER,
+    }
+    return next((code for kind, code in statuses.items() if isinstance(error, kind)), None)

@@ -1,6 +1,7 @@
 """Workers for the executors' tests: real parts through the real storage, and ways to die."""
 
 import ctypes
+import hashlib
 import json
 import os
 import signal
@@ -61,7 +62,7 @@ class NumberWorker:
     def compute(self, shard, start, stop):
         rows = []
         for item in range(shard.first + start, shard.first + stop):
-            self._announce()
+            self._announce(item)
             time.sleep(shard.seconds)
             if item in shard.killers:
                 os.kill(os.getpid(), signal.SIGKILL)
@@ -76,7 +77,8 @@ class NumberWorker:
                 pass
             if item in shard.raises:
                 raise ArithmeticError(f"item {item} shows a bug")
-            rows.append({"item": item, "status": "ok"})
+            value = hashlib.sha256(f"{item}".encode()).hexdigest()
+            rows.append({"item": item, "status": "ok", "value": value})
         if (start, stop) == (0, shard.size):
             return self._publish(shard, rows)
         self.storage.write(f".scratch/{shard.name}-{start}-{stop}", json.dumps(rows).encode())
@@ -93,9 +95,11 @@ class NumberWorker:
         failed = sum(row["status"] != "ok" for row in rows)
         return Report(shard.name, len(rows), failed, 0.0, published)
 
-    def _announce(self):
-        """Tell the test who is at work."""
+    def _announce(self, item):
+        """Tell the test who is at work, and on what."""
         self.storage.write(f"workers/{os.getpid()}", b"")
+        with (self.storage.root / ".computed").open("a") as log:
+            log.write(f"{item}\n")
 
 
 def rows_of(storage):
@@ -112,3 +116,8 @@ def pending(storage, tasks):
     """What a resumed run still has to do: planned minus listed."""
     done = set(storage.list_names("stage"))
     return [t for t in tasks if t.id not in done]
+
+
+def computed(storage):
+    """The items that workers began, each as often as one did."""
+    return [int(line) for line in (storage.root / ".computed").read_text().split()]

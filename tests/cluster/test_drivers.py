@@ -15,6 +15,8 @@ from pathlib import Path
 import pytest
 from offmanifold.cluster.local_storage import LocalStorage
 
+from .processes import is_alive, start_driver, wait_for
+
 HERE = Path(__file__).parent
 
 
@@ -38,17 +40,10 @@ def driver(storage, environment, tmp_path):
     started: list[subprocess.Popen[str]] = []
 
     def start(shards, items, seconds, *killers, address="local", **extra):
-        arguments = [storage.root, address, shards, items, seconds, *killers]
-        # Another folder than ours: workers must find the package and the shards all the same.
-        process = subprocess.Popen(
-            [sys.executable, HERE / "driver.py", *map(str, arguments)],
-            env=environment | extra,
-            cwd=tmp_path,
-            # A shell's background jobs, and so perhaps this test, ignore interrupts.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
+        process = start_driver(
+            *(storage.root, address, shards, items, seconds, *killers),
+            environment=environment | extra,
+            folder=tmp_path,
         )
         started.append(process)
         return process
@@ -68,13 +63,6 @@ def rows(storage):
     return rows_of(storage)
 
 
-def wait_for(condition, seconds):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {seconds} s"
-        time.sleep(0.05)
-
-
 def descendants(pid):
     """All processes under ``pid``, from /proc."""
     parents = {}
@@ -88,12 +76,6 @@ def descendants(pid):
         frontier = {child for child, parent in parents.items() if parent in frontier} - found
         found |= frontier
     return found
-
-
-def is_alive(pid):
-    with contextlib.suppress(OSError):
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    return False
 
 
 def title(pid):

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from offmanifold.cluster.locations import create_storage, open_storage
 from offmanifold.cluster.s3_settings import S3Settings
-from offmanifold.cluster.storage import Storage, StorageError
+from offmanifold.cluster.storage import CredentialsError, Storage, StorageError
 
 from ..faulty_proxy import Fault, Request, faulty_proxy
 from ..object_store import BUCKET, OWNER, READER, ObjectStore, free_ports
@@ -119,7 +119,9 @@ def test_what_may_be_read_is_read_without_the_right_to_write(
 def test_without_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
-    with pytest.raises(StorageError, match=r"s3://audits/refused/run: no credentials found.*Set"):
+    with pytest.raises(
+        CredentialsError, match=r"s3://audits/refused/run: no credentials found.*Set"
+    ):
         make()
     with pytest.raises(StorageError, match="no credentials"), at("a").columns():
         pass
@@ -191,7 +193,9 @@ def test_an_answer_that_breaks_off_is_read_again(store: ObjectStore, fault: Faul
 def test_expired_credentials(store: ObjectStore) -> None:
     with (
         faulty_proxy(store.endpoint, lambda _: "expired") as proxy,
-        pytest.raises(StorageError, match=r"credentials have expired.*run the same command again"),
+        pytest.raises(
+            CredentialsError, match=r"credentials have expired.*run the same command again"
+        ),
     ):
         make(settings=S3Settings(proxy.endpoint))
 

@@ -1,0 +1,202 @@
+"""What a run says when its disk, its device or its cluster refuses, and when it is not alone."""
+
+import json
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from offmanifold.cluster.local_storage import LocalStorage
+from offmanifold.jobs.cli import app
+from offmanifold.jobs.other_drivers import announced
+from typer.testing import CliRunner
+
+from .conftest import small_spec, write_spec
+
+
+def inversion_alone(
+    folder: Path, iterations: int = 3, shard_items: int = 10, restarts: int = 2
+) -> None:
+    spec = small_spec()
+    spec["groups"] = [group for group in spec["groups"] if group["role"] in ("train", "outlier")]
+    spec["stages"] = {
+        "inversion": {
+            "iterations": iterations,
+            "restarts": restarts,
+            "candidates": 4,
+            "shard_items": shard_items,
+        }
+    }
+    write_spec(folder, spec)
+
+
+def run(folder: Path, *arguments: str, out: str | Path = "run") -> Any:
+    command = ["run", str(folder / "audit.yaml"), "--out", str(folder / out), *arguments]
+    return CliRunner().invoke(app, command)
+
+
+def break_memory(folder: Path, condition: str) -> None:
+    """The generator's device has too little memory where ``condition`` holds, and counts that."""
+    module = folder / "decoder.py"
+    check = (
+        f"if {condition}:\n"
+        f"            open({str(folder / 'refusals')!r}, 'a').write('x')\n"
+        "            raise torch.OutOfMemoryError('CUDA out of memory')\n        values ="
+    )
+    module.write_text(module.read_text().replace("values =", check, 1))
+
+
+def wait_in_the_second_shard(folder: Path) -> None:
+    """The generator waits, once a part of the inversion is there, until there is a file ``go``.
+
+    Not where it is only opened, which tries 8 latents and 1.
+    """
+    module = folder / "decoder.py"
+    wait = (
+        f"folder = pathlib.Path({str(folder)!r})\n"
+        "        go = folder / 'go'\n"
+        "        at_work = len(latent) not in (1, 8)\n"
+        "        while at_work and list(folder.glob('run/inversion/part-*')) and not go.exists():\n"
+        "            time.sleep(0.05)\n"
+        "        values ="
+    )
+    text = module.read_text().replace("values =", wait, 1)
+    module.write_text("import pathlib\nimport time\n" + text)
+
+
+def start(folder: Path) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [Path(sys.executable).with_name("offmanifold"), "run", "audit.yaml", "--out", "run"],
+        cwd=folder,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+        # A shell's background jobs, and so perhaps this test, ignore interrupts.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+
+
+def wait_for_a_part(folder: Path, driver: "subprocess.Popen[str]") -> None:
+    deadline = time.monotonic() + 240
+    while not list((folder / "run" / "inversion").glob("part-*")):
+        assert time.monotonic() < deadline
+        assert driver.poll() is None
+        time.sleep(0.05)
+
+
+def test_a_device_without_memory_halves_the_batch_and_remembers(audit_folder: Path) -> None:
+    inversion_alone(audit_folder)
+    # 10 items of 2 restarts are 20 latents; 5 items are 10.
+    break_memory(audit_folder, "len(latent) > 10")
+    result = run(audit_folder)
+    assert result.exit_code == 0, result.output
+    table = pd.read_parquet(audit_folder / "run" / "inversion")
+    assert len(table) == 32
+    assert (table.status == "ok").all()
+    # Of four shards the first alone meets the limit.
+    assert (audit_folder / "refusals").read_text() == "x"
+
+
+def test_an_item_that_no_device_can_hold_is_a_failed_row(audit_folder: Path) -> None:
+    # Opening the generator tries 8 latents and 1; an item has 3, so no batch of items has 8.
+    inversion_alone(audit_folder, restarts=3)
+    break_memory(audit_folder, "len(latent) not in (1, 8) and bool((condition == 1).any())")
+    result = run(audit_folder)
+    assert result.exit_code == 3, result.output
+    table = pd.read_parquet(audit_folder / "run" / "inversion")
+    failed = table[table.condition == 1]
+    assert len(failed) == 16
+    assert failed.error.str.startswith("OutOfMemoryError: CUDA out of memory").all()
+    assert (table[table.condition == 0].status == "ok").all()
+
+
+def test_a_read_only_place_has_its_own_status(audit_folder: Path) -> None:
+    inversion_alone(audit_folder)
+    # Nobody may make folders in /sys, root included.
+    result = run(audit_folder, out="/sys/kernel/run")
+    assert result.exit_code == 5
+    assert re.search(r"cannot create /sys/kernel/run: .*choose another", result.stderr)
+
+
+@pytest.mark.slow
+def test_a_head_that_is_not_there_has_its_own_status(audit_folder: Path) -> None:
+    inversion_alone(audit_folder)
+    result = run(
+        audit_folder, "--set", "cluster.executor=ray", "--set", "cluster.address=127.0.0.1:1"
+    )
+    assert result.exit_code == 7
+    assert "cannot join the Ray cluster at 127.0.0.1:1" in result.stderr
+    assert not list((audit_folder / "run").glob("*/part-*"))
+
+
+def test_a_driver_that_is_not_alone_is_told(tmp_path: Path, caplog: Any) -> None:
+    storage = LocalStorage.create(tmp_path)
+    with announced(storage):
+        assert not caplog.text
+        with announced(storage):
+            assert "another driver is at work on this run" in caplog.text
+    assert storage.list_names("_drivers") == []
+
+
+def test_a_driver_that_was_killed_is_no_company(tmp_path: Path, caplog: Any) -> None:
+    storage = LocalStorage.create(tmp_path)
+    left = {"host": "a", "pid": 1, "since": time.time() - 500, "seen": time.time() - 200}
+    storage.write("_drivers/a-1-00.json", json.dumps(left).encode())
+    storage.write("_drivers/b-1-00.json", b"half a fi")
+    with announced(storage):
+        assert not caplog.text
+        assert not storage.exists("_drivers/a-1-00.json")
+
+
+@pytest.mark.slow
+@pytest.mark.ci
+def test_two_drivers_leave_the_rows_of_one(audit_folder: Path) -> None:
+    inversion_alone(audit_folder)
+    wait_in_the_second_shard(audit_folder)
+    with start(audit_folder) as first:
+        wait_for_a_part(audit_folder, first)
+        with start(audit_folder) as second:
+            assert second.stderr is not None
+            told = next(line for line in second.stderr if "another driver" in line)
+            (audit_folder / "go").touch()
+            _, errors = second.communicate(timeout=240)
+        assert second.returncode == 0, errors
+        _, errors = first.communicate(timeout=240)
+    assert first.returncode == 0, errors
+    assert f"another driver is at work on this run: process {first.pid}" in told
+    assert "another driver" not in errors
+    table = pd.read_parquet(audit_folder / "run" / "inversion")
+    assert len(table) == 32
+    assert not table.duplicated(["image_id", "condition"]).any()
+    assert (table.status == "ok").all()
+    assert not list((audit_folder / "run" / "_drivers").iterdir())
+
+
+@pytest.mark.slow
+@pytest.mark.ci
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_a_run_in_process_and_it_resumes(
+    audit_folder: Path, how: signal.Signals
+) -> None:
+    inversion_alone(audit_folder)
+    wait_in_the_second_shard(audit_folder)
+    with start(audit_folder) as driver:
+        wait_for_a_part(audit_folder, driver)
+        driver.send_signal(how)
+        began = time.monotonic()
+        _, errors = driver.communicate(timeout=240)
+    assert driver.returncode == 130, errors
+    assert time.monotonic() - began < 20
+    assert "run the same command again to resume" in errors
+    inversion = audit_folder / "run" / "inversion"
+    kept = {part.name: part.stat().st_ino for part in inversion.glob("part-*")}
+    assert len(kept) == 1
+    assert not list((audit_folder / "run").rglob("*.tmp"))
+    (audit_folder / "go").touch()
+    assert run(audit_folder).exit_code == 0
+    assert kept.items() < {p.name: p.stat().st_ino for p in inversion.glob("part-*")}.items()
