@@ -79,6 +79,7 @@ class GroupSpec(SpecModel):
     G(z) + noise, and exist only where densities are estimated. Every other role names a dataset.
     ``conditions`` says under which classes each image is evaluated: ``all`` of them, or its
     ``own`` (outliers are assigned classes in turn, so that every group meets the same mix).
+    ``resize: lanczos`` brings a set with a shape of its own to the generator's.
     """
 
     name: Name
@@ -86,16 +87,17 @@ class GroupSpec(SpecModel):
     dataset: str | None = None
     split: str | None = None
     path: str | None = None
+    resize: Literal["lanczos"] | None = None
     count: int | None = Field(default=None, ge=1)
     conditions: Conditions = "own"
 
     @model_validator(mode="after")
     def _images_have_a_source(self) -> Self:
         if self.role in MODEL_ROLES:
-            if self.dataset is not None or self.path is not None or self.split is not None:
+            if any(v is not None for v in (self.dataset, self.path, self.split, self.resize)):
                 raise ValueError(
                     f"group {self.name!r}: role {self.role!r} takes its images from the "
-                    "generator; remove dataset, split and path"
+                    "generator; remove dataset, split, path and resize"
                 )
             if self.count is None:
                 raise ValueError(f"group {self.name!r}: say how many images to draw with count")

@@ -136,11 +136,15 @@ class SweepSpec(SpecModel):
 
 
 class ReferenceSpec(SpecModel):
-    """A stage that holds the images against a whole reference set."""
+    """A stage that holds the images against a whole reference set.
+
+    ``resize: lanczos`` brings a set with a shape of its own to the generator's.
+    """
 
     dataset: str
     split: str | None = "train"
     path: str | None = None
+    resize: Literal["lanczos"] | None = None
 
 
 class NeighboursSpec(ReferenceSpec):

@@ -36,6 +36,7 @@ class DatasetFacts:
     dataset: str
     split: str | None
     path: str | None
+    resize: str | None
     sha256: str
     num_classes: int
     labels: tuple[int, ...] | None
@@ -75,7 +76,7 @@ def gather_facts(spec: AuditSpec) -> Facts:
         if group.role in MODEL_ROLES or group.dataset is None:
             continue
         key = f"groups.{group.name}"
-        facts = _dataset(key, group.dataset, group.split, group.path, image_shape, spec)
+        facts = _dataset(key, group.dataset, group, image_shape, spec)
         _check_count(key, group, facts)
         if group.role in ("train", "test"):
             _check_classes(key, facts, generators)
@@ -158,7 +159,7 @@ def _labelled(reference: DatasetFacts, label: int) -> int:
 def _reference(
     key: str, reference: ReferenceSpec, image_shape: tuple[int, int, int], spec: AuditSpec
 ) -> DatasetFacts:
-    facts = _dataset(key, reference.dataset, reference.split, reference.path, image_shape, spec)
+    facts = _dataset(key, reference.dataset, reference, image_shape, spec)
     if facts.length is None:
         raise SpecError(f"{key}.dataset: {reference.dataset} has no end; name a set of real images")
     return facts
@@ -220,33 +221,34 @@ def _common_shape(generators: dict[str, GeneratorFacts]) -> tuple[int, int, int]
 def _dataset(
     key: str,
     dataset: str,
-    split: str | None,
-    path: str | None,
+    source: GroupSpec | ReferenceSpec,
     image_shape: tuple[int, int, int],
     spec: AuditSpec,
 ) -> DatasetFacts:
     try:
         images = open_dataset(
             dataset,
-            split=split or "",
-            path=path,
+            split=source.split or "",
+            path=source.path,
             image_shape=image_shape,
             seed=spec.seed,
             service=spec.cluster.storage.settings,
+            resize=source.resize,
         )
     except DatasetError as error:
         raise SpecError(f"{key}: {error}") from error
-    return _dataset_facts(images, dataset, split, path)
+    return _dataset_facts(images, dataset, source)
 
 
 def _dataset_facts(
-    images: ImageSet, dataset: str, split: str | None, path: str | None
+    images: ImageSet, dataset: str, source: GroupSpec | ReferenceSpec
 ) -> DatasetFacts:
     labels = images.labels()
     return DatasetFacts(
         dataset,
-        split,
-        path,
+        source.split,
+        source.path,
+        source.resize,
         images.hash(),
         images.num_classes,
         None if labels is None else tuple(labels.tolist()),

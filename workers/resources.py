@@ -93,6 +93,7 @@ class Resources:
                 image_shape=tuple(settings["image_shape"]),
                 seed=settings["seed"],
                 service=self._service,
+                resize=settings.get("resize"),
             )
         return self._image_sets[key]
 

@@ -60,6 +60,7 @@ def open_dataset(
     seed: int = 0,
     base_dir: str | Path | None = None,
     service: S3Settings = BY_ENVIRONMENT,
+    resize: str | None = None,
 ) -> ImageSet:
     """Opens an image set by its registered name.
 
@@ -67,7 +68,8 @@ def open_dataset(
     relative one counts from ``base_dir``) says where the files are, and may be an ``s3://`` address
     of the ``service``, whose files are copied to this machine as they are needed. ``image_shape``
     (channels, height, width) is what the caller needs: sets with a shape of their own are checked
-    against it, the others are made at it. ``seed`` draws the endless sets.
+    against it, the others are made at it. ``seed`` draws the endless sets. With ``resize``, which
+    names a method, a set with a shape of its own is brought to ``image_shape``.
 
     Raises:
         DatasetError: unknown name or split, images of another shape, missing or broken files.
@@ -79,16 +81,27 @@ def open_dataset(
         raise DatasetError(f"there is no image set '{name}': {hint}")
     module, attribute = _DATASETS[name].target.split(":")
     opener: Opener = getattr(importlib.import_module(f".{module}", __package__), attribute)
-    shape = _as_shape(image_shape)
+    wanted = _as_shape(image_shape)
+    shape = wanted if resize is None else None
     if path is not None and is_remote(path):
         from .copied import open_remote
 
         def open_copy(copy: Path) -> ImageSet:
             return opener(split, copy, shape, seed)
 
-        return open_remote(name, str(path), split, shape, service, open_copy)
-    location = None if path is None else Path(base_dir or "", path).expanduser()
-    return opener(split, location, shape, seed)
+        images = open_remote(name, str(path), split, shape, service, open_copy)
+    else:
+        location = None if path is None else Path(base_dir or "", path).expanduser()
+        images = opener(split, location, shape, seed)
+    return images if resize is None else _resized(images, wanted, resize)
+
+
+def _resized(images: ImageSet, shape: Shape | None, method: str) -> ImageSet:
+    from .resized import METHODS, ResizedImages
+
+    if method not in METHODS or shape is None:
+        raise DatasetError(f"resize {method!r}: there is {', '.join(METHODS)}, to an image_shape")
+    return ResizedImages(images, shape)
 
 
 def _as_shape(image_shape: Sequence[int] | None) -> Shape | None:

@@ -1,4 +1,4 @@
-"""The images of a finished run as the image set of another audit."""
+"""Image sets in a spec: the images of a finished run, and sets brought to the generator's size."""
 
 from pathlib import Path
 
@@ -35,3 +35,24 @@ def test_a_group_of_a_run_is_an_image_set(audit_folder: Path) -> None:
         open_dataset("run", split="train", path=run, image_shape=(3, 8, 8))
     with pytest.raises(DatasetError, match="name a run directory"):
         open_dataset("run", split="train", path=audit_folder)
+
+
+def test_outliers_are_rescaled_where_the_spec_says_so(audit_folder: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (5, 12, 12, 1), dtype=np.uint8)
+    np.savez(audit_folder / "large.npz", pixels)
+    outliers = {"name": "large", "role": "outlier", "dataset": "npz", "path": "large.npz"}
+    spec = small_spec()
+    spec["stages"] = {"local_variation": {}}
+    spec["groups"] = [outliers]
+    command = ["run", str(audit_folder / "audit.yaml"), "--out", str(audit_folder / "run")]
+    write_spec(audit_folder, spec)
+    refused = CliRunner().invoke(app, command)
+    assert refused.exit_code == 2
+    assert "1x12x12" in refused.stderr
+    spec["groups"] = [outliers | {"resize": "lanczos"}]
+    write_spec(audit_folder, spec)
+    done = CliRunner().invoke(app, command)
+    assert done.exit_code == 0, done.output
+    rows = pd.read_parquet(audit_folder / "run" / "images")
+    assert (rows.height == 8).all()
+    assert rows.source.str.endswith(", lanczos 1x8x8").all()

@@ -1,0 +1,82 @@
+"""Another size for an image set: rescaled outliers, or data at a generator's resolution."""
+
+import hashlib
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from .image_set import (
+    DatasetError,
+    ImageSet,
+    IndexedImages,
+    Shape,
+    describe_shape,
+)
+
+METHODS = ("lanczos",)
+
+
+class ResizedImages(IndexedImages):
+    """The images of another set, cropped to the wanted aspect about their centre and resized."""
+
+    def __init__(self, images: ImageSet, image_shape: Shape) -> None:
+        """``images`` have one channel, which is repeated as needed, or as many as wanted."""
+        if images.image_shape[0] not in (1, image_shape[0]):
+            raise DatasetError(
+                f"image set '{images.name}' has {images.image_shape[0]} channels and "
+                f"{image_shape[0]} are wanted: resizing changes sizes, not colours"
+            )
+        self.name = images.name
+        self.split = images.split
+        self.num_classes = images.num_classes
+        self.image_shape = image_shape
+        self.length = images.length
+        self._images = images
+
+    def labels(self) -> NDArray[np.int64] | None:
+        """See ImageSet."""
+        return self._images.labels()
+
+    def image(self, index: int) -> tuple[NDArray[np.float32], int | None]:
+        """See ImageSet."""
+        pixels, label = self._images.image(index)
+        return resize(pixels, self.image_shape), label
+
+    def source(self, index: int) -> str:
+        """See ImageSet."""
+        return f"{self._images.source(index)}, {self._change()}"
+
+    def hash(self) -> str:
+        """See ImageSet."""
+        return hashlib.sha256(f"{self._images.hash()} {self._change()}".encode()).hexdigest()
+
+    def _change(self) -> str:
+        return f"lanczos {describe_shape(self.image_shape)}"
+
+
+def resize(image: NDArray[np.float32], shape: Shape) -> NDArray[np.float32]:
+    """An image [C, H, W] in [0, 1] at another shape, by Pillow's Lanczos filter in float32.
+
+    What exceeds the wanted aspect is cropped evenly from both sides. The filter widens with the
+    reduction, so that nothing aliases (Parmar et al. 2022, "On Aliased Resizing"), and its
+    overshoot is clipped to [0, 1].
+    """
+    channels, height, width = shape
+    old_height, old_width = image.shape[1:]
+    scale = min(old_height / height, old_width / width)
+    kept_height, kept_width = round(scale * height), round(scale * width)
+    top, left = (old_height - kept_height) // 2, (old_width - kept_width) // 2
+    # Cut first: the filter would look beyond the edges of a mere box.
+    kept = image[:, top : top + kept_height, left : left + kept_width]
+    resized = np.stack(
+        [
+            np.asarray(
+                Image.fromarray(np.ascontiguousarray(channel)).resize(
+                    (width, height), Image.Resampling.LANCZOS
+                )
+            )
+            for channel in kept
+        ]
+    )
+    return np.broadcast_to(resized.clip(0, 1), (channels, height, width)).astype(np.float32)
