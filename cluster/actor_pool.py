@@ -1,6 +1,7 @@
 """The actors of one run, and the loop that feeds them."""
 
 import logging
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -14,9 +15,10 @@ from ray.exceptions import (
     WorkerCrashedError,
 )
 
-from .executor import Report, Schedule, WorkerDiedError
+from .executor import AssembleStep, Report, Schedule, Step, WorkerDiedError
 from .heartbeats import Watch
 from .idle_actors import IdleActors, Running
+from .observer import Attempt, Observer
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +36,7 @@ class ActorPool:
         start_arguments: tuple[Any, ...],
         idle: IdleActors,
         watch: Watch,
+        observer: Observer,
     ) -> None:
         self._schedule = schedule
         self._workers = workers
@@ -42,6 +45,7 @@ class ActorPool:
         self._running: dict[Any, Running] = {}
         self._idle = idle
         self._watch = watch
+        self._observer = observer
         self._deaths_while_starting = 0
 
     def drain(self, max_attempts: int, on_report: Callable[[Report], None]) -> None:
@@ -52,6 +56,7 @@ class ActorPool:
             self._replace_dead()
             self._feed_idle()
             until_release = self._idle.release(busy=len(self._running))
+            self._tell_of_workers()
             timeout = min(self._watch.interval, until_release or self._watch.interval)
             ready, _ = ray.wait(list(self._running), num_returns=1, timeout=timeout)
             for reference in ready:
@@ -91,15 +96,16 @@ class ActorPool:
     def _feed_idle(self) -> None:
         while len(self._idle) and (step := self._schedule.next()) is not None:
             running = self._idle.pop()
-            running.step = step
+            running.step, running.began = step, time.monotonic()
             reference = running.actor.perform.remote(cloudpickle.dumps(step))
             self._running[reference] = running
 
     def _finished(self, running: Running, result: Any, on_report: Callable[[Report], None]) -> None:
         if running.step is None:
-            running.node_id = result
+            running.node_id, running.process = result
             self._deaths_while_starting = 0
         else:
+            self._tell_of_attempt(running, running.step, result, None)
             report = self._schedule.completed(running.step, result)
             if report is not None:
                 on_report(report)
@@ -122,6 +128,7 @@ class ActorPool:
             reason,
         )
         if running.step is not None:
+            self._tell_of_attempt(running, running.step, None, reason)
             self._schedule.died(running.step, reason, preempted=preempted)
         elif not preempted:
             self._deaths_while_starting += 1
@@ -130,6 +137,28 @@ class ActorPool:
                     f"worker processes died {max_attempts} times while starting, before they had "
                     f"any work, last with: {reason}"
                 )
+
+    def _tell_of_workers(self) -> None:
+        starting = sum(running.step is None for running in self._running.values())
+        busy = len(self._running) - starting
+        self._observer.workers(busy=busy, idle=len(self._idle), starting=starting)
+
+    def _tell_of_attempt(
+        self, running: Running, step: Step | AssembleStep, report: Any, error: str | None
+    ) -> None:
+        self._observer.attempted(
+            Attempt(
+                task_id=step.task.id,
+                kind=step.task.kind,
+                span=(step.start, step.stop) if isinstance(step, Step) else None,
+                number=self._schedule.attempt(step),
+                worker=running.process,
+                node=running.node_id,
+                seconds=time.monotonic() - running.began,
+                report=report,
+                error=error,
+            )
+        )
 
 
 def _node_is_gone(node_id: str) -> bool:

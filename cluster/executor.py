@@ -12,17 +12,23 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from .observer import Observer
+
 # A death with its node costs no attempt, but an item that takes whole nodes with it must end too.
 _MAX_PREEMPTIONS = 16
 
 
 @dataclass(frozen=True)
 class Task:
-    """One shard: its id, the number of its items and what the worker needs to find them."""
+    """One shard: its id, the number of its items and what the worker needs to find them.
+
+    ``kind`` says what it is a part of, in logs and metrics.
+    """
 
     id: str
     payload: Any
     size: int
+    kind: str = ""
 
     def __post_init__(self) -> None:
         if self.size < 1:
@@ -94,8 +100,11 @@ class Executor(Protocol):
         tasks: Sequence[Task],
         factory: WorkerFactory,
         on_report: Callable[[Report], None],
+        observer: Observer | None = None,
     ) -> None:
         """Run every task and call ``on_report`` once for each, in the order of completion.
+
+        ``observer`` is told more on the way: every attempt, and how many workers there are.
 
         Raises what the factory or a worker's method raised, after which nothing runs any more;
         parts that were published stay.
@@ -183,6 +192,11 @@ class Schedule:
             return self._again.popleft()
         task = next(self._fresh, None)
         return None if task is None else Step(task, 0, task.size)
+
+    def attempt(self, step: Step | AssembleStep) -> int:
+        """Which try of its span ``step`` is, from 1."""
+        deaths = self._deaths.get(_span(step), _Deaths())
+        return 1 + deaths.attempts + deaths.preemptions
 
     def completed(self, step: Step | AssembleStep, report: Report) -> Report | None:
         """Note that ``step`` finished; the report of its task if that is done now."""

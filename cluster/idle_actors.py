@@ -12,11 +12,16 @@ from .pulse import Pulse
 
 @dataclass
 class Running:
-    """What one actor is doing: a step, or None while it starts; and its signs of life."""
+    """What one actor is doing: a step, or None while it starts; and its signs of life.
+
+    ``process`` is its ``host:pid``, once it has started, and ``began`` when its step did.
+    """
 
     actor: Any
     node_id: str
     step: Step | AssembleStep | None
+    process: str = ""
+    began: float = 0.0
     pulse: Pulse = field(default_factory=Pulse)
 
 

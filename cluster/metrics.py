@@ -1,20 +1,53 @@
-"""Ray metrics of a run, for whoever scrapes the cluster."""
+"""Ray metrics of a run, for whoever scrapes the cluster, by Ray job and kind of shard.
 
-from ray.util.metrics import Counter
+``cluster/manifests/grafana.json`` is a dashboard of them.
+"""
 
-from .executor import Report
+from ray.util.metrics import Counter, Gauge, Histogram
+
+from .observer import Attempt
+
+_SECONDS = [1.0, 3.0, 10.0, 30.0, 60.0, 120.0, 180.0, 300.0, 600.0, 1800.0, 3600.0, 14400.0]
 
 
-class ShardCounters:
-    """What finished shards brought."""
+class RayMetrics:
+    """Counts what the executor tells. Rows count once: not those that another run had published.
 
-    def __init__(self) -> None:
-        self._rows = Counter("offmanifold_rows", "Rows of finished shards.")
-        self._failed = Counter("offmanifold_failed_rows", "Rows whose item failed.")
+    Args:
+        ray_job: Ray's id of the job that the run is.
+    """
 
-    def add(self, report: Report) -> None:
-        """Count a finished shard, unless another run's writer was first."""
-        if report.published and report.rows:
-            self._rows.inc(report.rows)
-        if report.published and report.failed:
-            self._failed.inc(report.failed)
+    def __init__(self, ray_job: str) -> None:
+        self._job = {"ray_job": ray_job}
+        kind = ("kind", "ray_job")
+        self._shards = Counter("offmanifold_shards", "Shards finished.", kind)
+        self._rows = Counter("offmanifold_rows", "Rows of finished shards.", kind)
+        self._failed = Counter("offmanifold_failed_rows", "Rows whose item failed.", kind)
+        self._deaths = Counter("offmanifold_worker_deaths", "Workers that died or hung.", kind)
+        self._seconds = Histogram(
+            "offmanifold_shard_seconds", "Seconds of a finished shard.", _SECONDS, kind
+        )
+        self._workers = Gauge(
+            "offmanifold_workers", "Workers, by what they do.", ("state", "ray_job")
+        )
+
+    def attempted(self, attempt: Attempt) -> None:
+        """See :meth:`~offmanifold.cluster.observer.Observer.attempted`."""
+        tags = {"kind": attempt.kind or "none", **self._job}
+        if attempt.error is not None:
+            self._deaths.inc(1, tags)
+        elif attempt.report.published:
+            self._shards.inc(1, tags)
+            self._seconds.observe(attempt.seconds, tags)
+            for counter, rows in (
+                (self._rows, attempt.report.rows),
+                (self._failed, attempt.report.failed),
+            ):
+                # Ray refuses to count nothing.
+                if rows:
+                    counter.inc(rows, tags)
+
+    def workers(self, busy: int, idle: int, starting: int) -> None:
+        """See :meth:`~offmanifold.cluster.observer.Observer.workers`."""
+        for state, count in (("busy", busy), ("idle", idle), ("starting", starting)):
+            self._workers.set(count, {"state": state, **self._job})

@@ -16,7 +16,8 @@ from .actor_pool import DEATHS, ActorPool
 from .executor import Report, Schedule, Task, WorkerFactory
 from .heartbeats import Patience, Watch
 from .idle_actors import IdleActors, Running
-from .metrics import ShardCounters
+from .metrics import RayMetrics
+from .observer import Observer, Observers
 from .ray_session import ClusterError
 from .resources import Resources
 from .worker_process import HEARTBEAT_GROUP, WorkerProcess
@@ -65,6 +66,7 @@ class RayExecutor:
         tasks: Sequence[Task],
         factory: WorkerFactory,
         on_report: Callable[[Report], None],
+        observer: Observer | None = None,
     ) -> None:
         """See :meth:`offmanifold.cluster.executor.Executor.run`.
 
@@ -76,12 +78,7 @@ class RayExecutor:
             return
         workers = min(len(tasks), self._worker_count())
         schedule = Schedule(tasks, self._max_attempts)
-        counters = ShardCounters()
-
-        def count_and_report(report: Report) -> None:
-            counters.add(report)
-            on_report(report)
-
+        metrics = RayMetrics(str(ray.get_runtime_context().get_job_id()))
         arguments = self._start_arguments(factory)
         warm = self._take_warm(max(workers, self._resources.min_workers), arguments)
         pool = ActorPool(
@@ -91,9 +88,10 @@ class RayExecutor:
             arguments,
             IdleActors(warm, self._resources.min_workers, self._idle_seconds),
             Watch(self._patience),
+            metrics if observer is None else Observers([metrics, observer]),
         )
         try:
-            pool.drain(self._max_attempts, count_and_report)
+            pool.drain(self._max_attempts, on_report)
         except BaseException:
             pool.kill()
             raise

@@ -1,8 +1,12 @@
 """The executor for debugging: one worker, in this process, one task after another."""
 
+import os
+import socket
+import time
 from collections.abc import Callable, Sequence
 
 from .executor import Report, Task, WorkerFactory
+from .observer import Attempt, Observer
 
 
 class SerialExecutor:
@@ -17,10 +21,23 @@ class SerialExecutor:
         tasks: Sequence[Task],
         factory: WorkerFactory,
         on_report: Callable[[Report], None],
+        observer: Observer | None = None,
     ) -> None:
         """See :meth:`offmanifold.cluster.executor.Executor.run`."""
         if not tasks:
             return
         worker = factory()
         for task in tasks:
-            on_report(worker.compute(task.payload, 0, task.size))
+            if observer is not None:
+                observer.workers(busy=1, idle=0, starting=0)
+            began = time.monotonic()
+            report = worker.compute(task.payload, 0, task.size)
+            if observer is not None:
+                observer.attempted(_attempt(task, report, time.monotonic() - began))
+            on_report(report)
+
+
+def _attempt(task: Task, report: Report, seconds: float) -> Attempt:
+    worker = f"{socket.gethostname()}:{os.getpid()}"
+    span = (0, task.size)
+    return Attempt(task.id, task.kind, span, 1, worker, "", seconds, report, None)

@@ -1,5 +1,7 @@
 """The process of one worker: a Ray actor that holds it, does its steps and shows that it lives."""
 
+import os
+import socket
 import sys
 import threading
 import time
@@ -23,13 +25,14 @@ class WorkerProcess:
         self._worker: Worker | None = None
         self._clock: int | None = None
 
-    def start(self, import_paths: Sequence[str], pickled_factory: bytes) -> str:
-        """Make the worker; the id of the node that it lives on."""
+    def start(self, import_paths: Sequence[str], pickled_factory: bytes) -> tuple[str, str]:
+        """Make the worker; the id of the node that it lives on, and its process as host:pid."""
         self._clock = time.pthread_getcpuclockid(threading.get_ident())
         # The factory is unpickled only here, where the user's own modules can be found.
         sys.path[:0] = import_paths
         self._worker = cloudpickle.loads(pickled_factory)()
-        return str(ray.get_runtime_context().get_node_id())
+        node_id = str(ray.get_runtime_context().get_node_id())
+        return node_id, f"{socket.gethostname()}:{os.getpid()}"
 
     def perform(self, pickled_step: bytes) -> Report:
         """Run one step."""

@@ -12,6 +12,7 @@ import typer
 from .exit_status import end, errors_explained
 from .job_commands import job_app, submit
 from .options import ChangedOption, RetryOption, SetOption, SpecArgument
+from .state_commands import errors, status
 
 if TYPE_CHECKING:
     from .driver import Outcome
@@ -110,25 +111,8 @@ app.command()(submit)
 app.add_typer(job_app)
 
 
-@app.command()
-def status(
-    directory: RunArgument,
-    as_json: Annotated[bool, typer.Option("--json", help="As JSON, for programs.")] = False,
-) -> None:
-    """Per stage: shards done and pending, rows, quarantined rows, throughput."""
-    with errors_explained():
-        from dataclasses import asdict
-
-        from ..cluster.locations import absolute
-        from .planning import status_table
-        from .run_directory import RunDirectory
-        from .status import run_status
-
-        stages = run_status(RunDirectory.at(absolute(directory)))
-        if as_json:
-            typer.echo(json.dumps([asdict(stage) for stage in stages], indent=2))
-        else:
-            _print(status_table(stages))
+app.command()(status)
+app.command()(errors)
 
 
 @app.command()

@@ -7,6 +7,7 @@ from ..cluster.executor import Executor, Task
 from ..cluster.locations import Location, create_storage
 from ..workers.runner import WorkerFactory
 from .execution import import_paths, open_executor, worker_factory
+from .journal import Journal, journal
 from .other_drivers import announced
 from .progress import Progress
 from .provenance import gather_provenance
@@ -16,7 +17,7 @@ from .spec import AuditSpec
 from .spec_loading import SpecError
 from .stages.registry import stages_of
 from .stages.stage import PlanContext, Stage
-from .validation import gather_facts
+from .validation import Facts, gather_facts
 
 logger = logging.getLogger(__name__)
 
@@ -68,11 +69,12 @@ def run_audit(
     factory = worker_factory(spec, run.storage)
     with (
         announced(run.storage),
+        journal(run.storage) as log,
         open_executor(spec.cluster, import_paths(spec)) as executor,
     ):
         for stage in stages_of(spec):
             context.plans[stage.name] = stage.plan(context)
-            _run_stage(stage, context, executor, factory, progress, retry_failed=retry_failed)
+            _run_stage(stage, context, executor, factory, progress, log, retry_failed=retry_failed)
     return _reduce(context)
 
 
@@ -82,6 +84,7 @@ def _run_stage(
     executor: Executor,
     factory: WorkerFactory,
     progress: Progress,
+    log: Journal,
     *,
     retry_failed: bool,
 ) -> None:
@@ -101,8 +104,8 @@ def _run_stage(
         finished -= set(failed)
     pending = [shard for shard in shards if shard.id not in finished]
     with progress.stage(stage.name, shards, pending):
-        tasks = [Task(shard.id, shard, len(shard.items)) for shard in pending]
-        executor.run(tasks, factory, progress.report)
+        tasks = [Task(shard.id, shard, len(shard.items), stage.name) for shard in pending]
+        executor.run(tasks, factory, progress.report, log)
 
 
 def _reduce(context: PlanContext) -> Outcome:
@@ -145,10 +148,13 @@ def require_complete(context: PlanContext, *, besides: str | None = None) -> Non
             )
 
 
-def replan(run: RunDirectory) -> PlanContext:
-    """The plan of a run on disk, as far as its finished stages allow; computes nothing."""
+def replan(run: RunDirectory, facts: Facts | None = None) -> PlanContext:
+    """The plan of a run on disk, as far as its finished stages allow; computes nothing.
+
+    ``facts`` of an earlier call spare opening again all that the spec names.
+    """
     spec = run.spec()
-    context = PlanContext(spec, gather_facts(spec), run)
+    context = PlanContext(spec, gather_facts(spec) if facts is None else facts, run)
     complete: set[str] = set()
     stages = stages_of(spec)
     enabled = {stage.name for stage in stages}

@@ -55,13 +55,13 @@ def submit(
     """
     with errors_explained():
         from ..cluster.job_client import JobClient
+        from ..cluster.locations import absolute
         from .submission import absent_paths, submit, submitted_spec
 
         checked = submitted_spec(spec, overrides or ())
         for path in absent_paths(checked):
             typer.echo(f"{path}: not on this machine; the cluster will look for it", err=True)
-        run = out or str(Path("runs") / Path(spec).stem)
-        run = run if "://" in run else str(Path(run).resolve())
+        run = absolute(out or str(Path("runs") / Path(spec).stem))
         flags = {"--changed": changed, "--retry-failed": retry_failed}
         client = JobClient(address)
         job_id = submit(client, checked, run, [flag for flag, given in flags.items() if given])

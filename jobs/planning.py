@@ -1,13 +1,10 @@
-"""Tables for ``plan`` and ``status``."""
-
-from collections.abc import Sequence
+"""The table for ``plan``."""
 
 from rich.table import Table
 
 from .spec import AuditSpec
 from .stages.registry import stages_of
 from .stages.stage import AuditContext, Estimate
-from .status import StageStatus
 from .validation import Facts, gather_facts
 
 
@@ -32,24 +29,6 @@ def plan_table(spec: AuditSpec) -> Table:
             total.evaluations + estimate.evaluations,
         )
     table.add_row("total", *_cells(total, facts), style="bold")
-    return table
-
-
-def status_table(stages: Sequence[StageStatus]) -> Table:
-    """Every stage's progress."""
-    table = Table("stage", box=None, header_style="bold")
-    for heading in ("done", "pending", "quarantined", "rows", "rows/s per worker"):
-        table.add_column(heading, justify="right")
-    for stage in stages:
-        rate = stage.rows_per_second
-        table.add_row(
-            stage.stage,
-            str(stage.done),
-            "?" if stage.pending is None else str(stage.pending),
-            str(stage.quarantined),
-            str(stage.rows),
-            "-" if rate is None else f"{rate:.2f}",
-        )
     return table
 
 

@@ -8,9 +8,10 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Failure:
-    """In place of a row's values: why this item has none."""
+    """In place of a row's values: why this item has none, and where in the code that came up."""
 
     error: str
+    traceback: str | None = None
 
 
 Outcome = Row | Failure

@@ -2,7 +2,9 @@
 
 import importlib
 import io
+import json
 import time
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,19 +22,28 @@ from .schema import SCHEMAS, STATUS_FAILED, STATUS_KILLED_WORKER, STATUS_OK
 from .shard import Item, Shard
 
 SECONDS_KEY = "offmanifold.seconds"
+# JSON: tracebacks of failed rows by their position. In a part's metadata, since they are for people
+# who mend things and no column of the table.
+TRACEBACKS_KEY = "offmanifold.tracebacks"
+# Of a traceback, the end tells more than the beginning.
+_TRACEBACK_CHARACTERS = 8000
 
 Compute = Callable[[Sequence[Item], Mapping[str, Any], Resources], Sequence[Outcome]]
 
 
 @dataclass(frozen=True)
 class ShardReport:
-    """What came of a shard: counts and seconds, never rows."""
+    """What came of a shard: counts and seconds, never rows.
+
+    ``device_bytes`` is the most device memory that its tensors took at once; None without a GPU.
+    """
 
     task_id: str
     rows: int
     failed: int
     seconds: float
     published: bool
+    device_bytes: int | None
 
 
 @dataclass(frozen=True)
@@ -75,16 +86,17 @@ class ShardWorker:
             StorageError: when rows cannot be written; an item's own error becomes its row.
         """
         began = time.perf_counter()
+        if self._on_gpu:
+            torch.cuda.reset_peak_memory_stats(self._resources.device)
         items = payload.items[start:stop]
-        rows = [
-            _row(item, outcome)
-            for item, outcome in zip(items, self._outcomes(payload, items), strict=True)
-        ]
+        outcomes = self._outcomes(payload, items)
+        rows = [_row(item, outcome) for item, outcome in zip(items, outcomes, strict=True)]
+        tracebacks = _tracebacks(outcomes)
         if stop - start < len(payload.items):
-            content = _serialise(payload.stage, rows, time.perf_counter() - began)
+            content = _serialise(payload.stage, rows, time.perf_counter() - began, tracebacks)
             self._storage.write(_scratch_path(payload.id, start, stop), content)
-            return _report(payload, rows, began, published=False)
-        return self._publish(payload, rows, began)
+            return self._report(payload, rows, began, published=False)
+        return self._publish(payload, rows, began, tracebacks)
 
     def assemble(
         self, payload: Shard, spans: Sequence[tuple[int, int]], lost: Mapping[int, str]
@@ -95,19 +107,42 @@ class ShardWorker:
             index: _failed_row(payload.items[index], STATUS_KILLED_WORKER, error)
             for index, error in lost.items()
         }
+        tracebacks: dict[int, str] = {}
         for start, stop in spans:
             name = _scratch_path(payload.id, start, stop)
-            piece = parse_part(self._storage.read(name), payload.stage, name).to_pylist()
-            rows.update(zip(range(start, stop), piece, strict=True))
-        report = self._publish(payload, [rows[index] for index in range(len(payload.items))], began)
+            piece = parse_part(self._storage.read(name), payload.stage, name)
+            rows.update(zip(range(start, stop), piece.to_pylist(), strict=True))
+            found = tracebacks_of(piece)
+            tracebacks.update({start + position: text for position, text in found.items()})
+        ordered = [rows[index] for index in range(len(payload.items))]
+        report = self._publish(payload, ordered, began, tracebacks)
         for start, stop in spans:
             self._storage.delete(_scratch_path(payload.id, start, stop))
         return report
 
-    def _publish(self, shard: Shard, rows: list[Row], began: float) -> ShardReport:
-        content = _serialise(shard.stage, rows, time.perf_counter() - began)
+    def _publish(
+        self, shard: Shard, rows: list[Row], began: float, tracebacks: Mapping[int, str]
+    ) -> ShardReport:
+        content = _serialise(shard.stage, rows, time.perf_counter() - began, tracebacks)
         published = self._storage.publish(shard.part, content)
-        return _report(shard, rows, began, published)
+        return self._report(shard, rows, began, published=published)
+
+    def _report(
+        self, shard: Shard, rows: Sequence[Row], began: float, *, published: bool
+    ) -> ShardReport:
+        device = self._resources.device
+        return ShardReport(
+            task_id=shard.id,
+            rows=len(rows),
+            failed=sum(row["status"] != STATUS_OK for row in rows),
+            seconds=time.perf_counter() - began,
+            published=published,
+            device_bytes=torch.cuda.max_memory_allocated(device) if self._on_gpu else None,
+        )
+
+    @property
+    def _on_gpu(self) -> bool:
+        return self._resources.device.type == "cuda"
 
     def _outcomes(self, shard: Shard, items: Sequence[Item]) -> list[Outcome]:
         module, _, function = shard.compute.partition(":")
@@ -139,7 +174,27 @@ class ShardWorker:
 
 
 def _failure(error: BaseException) -> Failure:
-    return Failure(f"{type(error).__name__}: {error}")
+    text = "".join(traceback.format_exception(error))
+    return Failure(f"{type(error).__name__}: {error}", text[-_TRACEBACK_CHARACTERS:])
+
+
+def _tracebacks(outcomes: Sequence[Outcome]) -> dict[int, str]:
+    """Those of the failed items, by their position."""
+    return {
+        position: outcome.traceback
+        for position, outcome in enumerate(outcomes)
+        if isinstance(outcome, Failure) and outcome.traceback is not None
+    }
+
+
+def tracebacks_of(part: pa.Table) -> dict[int, str]:
+    """The tracebacks that a part keeps of its failed rows, by their position."""
+    text = (part.schema.metadata or {}).get(TRACEBACKS_KEY.encode())
+    try:
+        return {} if text is None else {int(row): str(it) for row, it in json.loads(text).items()}
+    except (ValueError, AttributeError):
+        # Nobody's result hangs on them, and a part of unknown origin may say anything.
+        return {}
 
 
 def _row(item: Item, outcome: Outcome) -> Row:
@@ -162,9 +217,11 @@ def _keys(item: Item) -> Row:
     }
 
 
-def _serialise(stage: str, rows: list[Row], seconds: float) -> bytes:
+def _serialise(stage: str, rows: list[Row], seconds: float, tracebacks: Mapping[int, str]) -> bytes:
     schema = SCHEMAS[stage]
     metadata: dict[str | bytes, str | bytes] = {SECONDS_KEY: f"{seconds:.3f}"}
+    if tracebacks:
+        metadata[TRACEBACKS_KEY] = json.dumps(tracebacks)
     metadata.update((schema.metadata or {}).items())
     table = pa.Table.from_pylist(rows, schema=schema.with_metadata(metadata))
     sink = io.BytesIO()
@@ -174,8 +231,3 @@ def _serialise(stage: str, rows: list[Row], seconds: float) -> bytes:
 
 def _scratch_path(shard_id: str, start: int, stop: int) -> str:
     return f"_scratch/{shard_id}/{start}-{stop}.parquet"
-
-
-def _report(shard: Shard, rows: Sequence[Row], began: float, published: bool) -> ShardReport:
-    failed = sum(row["status"] != STATUS_OK for row in rows)
-    return ShardReport(shard.id, len(rows), failed, time.perf_counter() - began, published)

@@ -292,13 +292,13 @@ def test_status_follows_a_run_as_text_and_as_json(audit_folder: Path, cli: Cli) 
     cli.run(audit_folder)
     assert "likelihood" in cli("status", audit_folder / "run").stdout
     found = json.loads(cli("status", audit_folder / "run", "--json").stdout)
-    by_stage = {stage["stage"]: stage for stage in found}
+    by_stage = {stage["stage"]: stage for stage in found["stages"]}
     assert by_stage["likelihood"]["rows"] == 80
-    assert all(stage["pending"] == 0 and stage["quarantined"] == 0 for stage in found)
+    assert all(stage["pending"] == 0 and stage["quarantined"] == 0 for stage in found["stages"])
     for part in (audit_folder / "run" / "inversion").iterdir():
         part.unlink()
     found = json.loads(cli("status", audit_folder / "run", "--json").stdout)
-    by_stage = {stage["stage"]: stage for stage in found}
+    by_stage = {stage["stage"]: stage for stage in found["stages"]}
     assert by_stage["inversion"]["pending"] == 7
     assert by_stage["likelihood"]["pending"] is None
 
