@@ -12,7 +12,7 @@ _COARSEST = 4
 _SLOPE = 0.2
 _EPSILON = 1e-8
 # Dense products with a filter cost the cube of the side; up to here they beat a convolution.
-_DENSE_SIDE = 128
+DENSE_SIDE = 128
 # The published low-pass filter, [1, 3, 3, 1], at the gain that enlarging by two needs.
 _TAPS = (0.25, 0.75, 0.75, 0.25)
 
@@ -81,7 +81,7 @@ class StyledConvolution(nn.Module):
         self.energy = nn.Parameter(torch.ones(outputs, inputs) / inputs)
         self.noise = nn.Parameter(torch.zeros(side, side))
         self.bias = nn.Parameter(torch.zeros(outputs))
-        if enlarge and side <= _DENSE_SIDE:
+        if enlarge and side <= DENSE_SIDE:
             self.smoothing = nn.Parameter(smoothing_matrix(side))
 
     def forward(
@@ -103,7 +103,7 @@ class StyledConvolution(nn.Module):
         self, features: Float[Tensor, "batch channels wide wide"]
     ) -> Float[Tensor, "batch channels wide-1 wide-1"]:
         channels, side = features.shape[1], features.shape[2] - 1
-        if side <= _DENSE_SIDE:
+        if side <= DENSE_SIDE:
             smoothed: Tensor = self.smoothing @ features @ self.smoothing.T
             return smoothed
         taps = features.new_tensor(_TAPS)

@@ -134,6 +134,10 @@ BAD: dict[str, tuple[Callable[[Path], object], str]] = {
         change_tensors(lambda t: t.update({"bn4.bias": torch.zeros(5)})),
         r"of another shape: bn4\.bias \[5\] instead of \[16\]",
     ),
+    "out of form": (
+        change_tensors(lambda t: t.update({"shared.weight": torch.zeros(5)})),
+        "tensors of shapes that no family has",
+    ),
     "a model": (lambda p: torch.save(torch.nn.Linear(2, 2), p), "holds more than tensors"),
     "a number": (lambda p: torch.save(7, p), "holds a int, expected a state dict"),
     "no state dict": (lambda p: torch.save({"steps": 7}, p), "steps is no tensor"),

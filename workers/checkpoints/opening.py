@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from ...core.generators.protocol import Generator
 
 
+# What a translation runs into where shapes or settings are not even of the family's form.
+_OUT_OF_FORM = (LookupError, TypeError, AttributeError, ValueError, ArithmeticError, RuntimeError)
+
+
 @dataclass(frozen=True)
 class OpenedCheckpoint:
     """A checkpoint of a known family, and its translation into one of our architectures."""
@@ -56,7 +60,10 @@ def open_checkpoint(
     """
     file = read_checkpoint(path)
     checkpoint = Checkpoint(file.tensors, file.settings, file.average, truncation)
-    recognised = _recognise(checkpoint)
+    try:
+        recognised = _recognise(checkpoint)
+    except _OUT_OF_FORM as error:
+        raise GeneratorError(f"{path} has tensors of shapes that no family has: {error}") from error
     name = family or _require_one(path, checkpoint, recognised)
     found = _find(name)
     if truncation is not None and not found.truncates:
@@ -66,6 +73,11 @@ def open_checkpoint(
     except CheckpointError as error:
         raise GeneratorError(
             f"{path} is no checkpoint of the family '{name}'{_hint(name, recognised)}: {error}"
+        ) from error
+    except _OUT_OF_FORM as error:
+        raise GeneratorError(
+            f"{path} is no checkpoint of the family '{name}'{_hint(name, recognised)}: its tensors "
+            f"or settings are not of its form ({type(error).__name__}: {error})"
         ) from error
 
 

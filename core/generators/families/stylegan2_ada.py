@@ -12,13 +12,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..stylegan2 import smoothing_matrix
+from ..stylegan2 import DENSE_SIDE, smoothing_matrix
 from .checkpoint import Checkpoint, CheckpointError, Family, PublishedTensors, Shape, Translation
 from .residual import nested
 
 _ACTIVATION_GAIN = sqrt(2)
 _MAPPING_RATE = 0.01
-_DENSE_SIDE = 128
 _NOTES = (
     "the noise inputs are the constant ones of the file",
     "the latent is normalised inside: the density is flat along its radius",
@@ -62,7 +61,8 @@ def _settings(checkpoint: Checkpoint) -> dict[str, Any]:
 def _arguments(checkpoint: Checkpoint, settings: Mapping[str, Any]) -> dict[str, Any]:
     shapes = checkpoint.shapes
     sides = [4 << index for index in range(settings["img_resolution"].bit_length() - 2)]
-    widths = [shapes.get(f"synthesis.b{side}.conv1.weight", (0,))[0] for side in sides]
+    tensors = PublishedTensors(checkpoint.tensors)
+    widths = [tensors.shape(f"synthesis.b{side}.conv1.weight")[0] for side in sides]
     layers = sum(bool(re.fullmatch(r"mapping\.fc\d+\.weight", name)) for name in shapes)
     embedding = shapes.get("mapping.embed.weight", (0, 0))
     first = shapes["mapping.fc0.weight"]
@@ -126,7 +126,7 @@ def _convolution(
         "noise": noise * _ACTIVATION_GAIN,
         "bias": tensors.take(f"{layer}.bias", outputs) * _ACTIVATION_GAIN,
     }
-    if enlarges and side <= _DENSE_SIDE:
+    if enlarges and side <= DENSE_SIDE:
         weights["smoothing"] = smoothing_matrix(side).double()
     scales = _linear(tensors, f"{layer}.affine", inputs, style)
     return weights | {f"scales.{name}": tensor for name, tensor in scales.items()}
@@ -147,7 +147,7 @@ def _pixels(
 def _require_filter(tensors: PublishedTensors, layer: str) -> None:
     taps = torch.tensor([1.0, 3.0, 3.0, 1.0], dtype=torch.float64) / 8
     found = tensors.take(f"{layer}.resample_filter", 4, 4)
-    if not torch.allclose(found, taps.outer(taps)):
+    if f"{layer}.resample_filter" in tensors and not torch.allclose(found, taps.outer(taps)):
         raise CheckpointError(f"{layer}.resample_filter is not the filter [1, 3, 3, 1]")
 
 
