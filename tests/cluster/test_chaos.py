@@ -166,6 +166,7 @@ def disturb(tmp_path, environment, own, faults, shards, seed):
 
 
 @pytest.mark.slow
+@pytest.mark.ci
 def test_a_worker_a_node_and_a_driver_die(tmp_path, environment, own):
     disturb(tmp_path, environment, own, {"worker": 1, "node": 1, "driver": 1}, shards=40, seed=0)
 

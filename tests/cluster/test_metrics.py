@@ -52,6 +52,7 @@ def queries(dashboard: dict[str, Any]) -> list[str]:
 
 
 @pytest.mark.slow
+@pytest.mark.ci
 @pytest.mark.usefixtures("local_ray")
 def test_all_that_the_dashboard_asks_for_is_exported(tmp_path):
     from shards import Factory, task

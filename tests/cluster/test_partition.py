@@ -47,6 +47,7 @@ def network():
             ip("netns", "add", name)
             undo.callback(ip, "netns", "delete", name)
             ip("link", "add", f"veth{node}", "type", "veth", "peer", "name", "eth0", "netns", name)
+            undo.callback(ip, "link", "delete", f"veth{node}")
             ip("link", "set", f"veth{node}", "master", BRIDGE, "up")
             ip("-n", name, "address", "add", f"{NETWORK}.{node}/24", "dev", "eth0")
             ip("-n", name, "link", "set", "eth0", "up")
@@ -110,6 +111,14 @@ def is_up(address, environment):
     )
 
 
+def have_joined(nodes, address, environment):
+    count = "import ray, sys; ray.init(sys.argv[1]); print(sum(n['Alive'] for n in ray.nodes()))"
+    command = [sys.executable, "-c", count, address]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    # The head is one of them.
+    return done.returncode == 0 and int(done.stdout) > nodes
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(not may_make_networks(), reason="needs the right to make network namespaces")
 def test_a_link_that_is_cut_and_healed_changes_no_row(network, tmp_path, environment, own):  # noqa: ARG001
@@ -120,6 +129,7 @@ def test_a_link_that_is_cut_and_healed_changes_no_row(network, tmp_path, environ
             address = nodes.start_head()
             wait_for(lambda: is_up(address, environment), 120)
             started = {node: nodes.start_node(node, address) for node in NODES}
+            wait_for(lambda: have_joined(len(NODES), address, environment), 120)
             run.send_driver(address)
             run.wait_for_parts(2)
             for node in NODES:
