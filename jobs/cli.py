@@ -1,6 +1,5 @@
 """The ``offmanifold`` command. Heavy imports wait inside the commands that need them."""
 
-import json
 import sys
 from collections.abc import Sequence
 from enum import StrEnum
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from .checkpoint_commands import convert, inspect
 from .exit_status import end, errors_explained
 from .job_commands import job_app, submit
 from .options import ChangedOption, RetryOption, SetOption, SpecArgument
@@ -47,13 +47,6 @@ AddressOption = Annotated[
     typer.Option(
         help="Ray cluster to join: `auto` or HOST:PORT. Default: a local Ray for this run."
     ),
-]
-CheckpointArgument = Annotated[
-    Path, typer.Argument(metavar="FILE", help="A checkpoint file as it was published.")
-]
-FamilyOption = Annotated[
-    str | None,
-    typer.Option(help="Its family (`list families`). Default: what it is recognised as."),
 ]
 RunArgument = Annotated[
     str, typer.Argument(metavar="DIR", help="A run directory: a path, or s3://BUCKET/PREFIX.")
@@ -109,6 +102,8 @@ def run(
 
 app.command()(submit)
 app.add_typer(job_app)
+app.command()(inspect)
+app.command()(convert)
 
 
 app.command()(status)
@@ -228,46 +223,6 @@ def list_(
             typer.echo(preset(show), nl=False)
         else:
             _print(listing_table(what.value))
-
-
-@app.command()
-def inspect(
-    file: CheckpointArgument,
-    family: FamilyOption = None,
-    as_json: Annotated[bool, typer.Option("--json", help="As JSON, for programs.")] = False,
-) -> None:
-    """Say what a published checkpoint is: family, resolution, classes, latent, size, hash.
-
-    Nothing in the file runs. With --family, tensors that differ from it are listed.
-    """
-    with errors_explained():
-        from .checkpoints import checkpoint_facts, facts_table
-
-        facts = checkpoint_facts(file, family)
-        if as_json:
-            typer.echo(json.dumps(facts, indent=2))
-        else:
-            _print(facts_table(facts))
-
-
-@app.command()
-def convert(
-    file: CheckpointArgument,
-    family: FamilyOption = None,
-    truncation: Annotated[
-        float | None,
-        typer.Option(help="Truncation of the latents, for families that have one."),
-    ] = None,
-    out: Annotated[
-        Path | None, typer.Option(help="Folder for the weights; default: generators/FILE.")
-    ] = None,
-) -> None:
-    """Turn a published checkpoint into a folder with safetensors and a config, for `source`."""
-    with errors_explained():
-        from .checkpoints import convert as convert_checkpoint
-
-        folder = out or Path("generators") / file.stem
-        typer.echo(convert_checkpoint(file, family, truncation, folder))
 
 
 @app.command()

@@ -21,7 +21,7 @@ from typer.testing import CliRunner
 
 from .conftest import small_spec, write_spec
 
-SET_UP = Path(__file__).parents[1] / "conftest.py"
+SET_UP = Path(__file__).parents[1] / "torchvision_operators.py"
 
 
 def audit(folder: Path, *arguments: str, out: str = "run") -> Any:
@@ -158,7 +158,7 @@ def test_lpips_in_every_stage_that_can_use_it(audit_folder: Path, weights: str) 
 @pytest.mark.slow
 @pytest.mark.ci
 def test_the_command_gives_the_same_lpips_rows_under_ray(audit_folder: Path, weights: str) -> None:
-    # Processes of their own need what the tests' set-up does for this one (see tests/conftest.py).
+    # Processes of their own need what the set-up of the tests does for this one.
     (audit_folder / "sitecustomize.py").write_text(
         "import sys\n"
         "if {'offmanifold', 'default_worker.py'} & {arg.rpartition('/')[2] for arg in "

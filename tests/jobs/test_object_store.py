@@ -121,7 +121,7 @@ def test_rows_equal_the_local_ones_without_a_secret_and_what_is_deleted_is_compu
         run.delete(f"{stage}/{run.list_names(stage)[0]}")
     status = CliRunner().invoke(app, ["status", address, "--json"])
     assert status.exit_code == 0, status.output
-    pending = {each["stage"]: each["pending"] for each in json.loads(status.output)}
+    pending = {each["stage"]: each["pending"] for each in json.loads(status.output)["stages"]}
     assert pending["images"] == 1
     assert audit(inputs, address).exit_code == 0
     assert_the_same_rows(address, inputs)
@@ -164,6 +164,7 @@ def test_keys_have_no_place_in_a_spec(inputs: Path, setting: str, message: str) 
 FAULTS: tuple[Fault, ...] = ("500", "503", "reset", "lost", "stall")
 
 
+@pytest.mark.slow
 def test_a_service_that_fails_every_tenth_time_gives_the_same_rows(
     inputs: Path, store: ObjectStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:

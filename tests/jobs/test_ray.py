@@ -94,7 +94,7 @@ def test_a_worker_killed_in_the_middle_of_a_shard_costs_nothing(audit_folder: Pa
         workers = [
             process
             for process in psutil.Process(driver.pid).children(recursive=True)
-            if "_WorkerProcess" in process.name() or "_WorkerProcess" in " ".join(process.cmdline())
+            if "WorkerProcess" in process.name() or "WorkerProcess" in " ".join(process.cmdline())
         ]
         assert workers
         os.kill(workers[0].pid, signal.SIGKILL)

@@ -1,0 +1,59 @@
+"""``offmanifold inspect`` and ``offmanifold convert``: published checkpoints."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .exit_status import errors_explained
+
+CheckpointArgument = Annotated[
+    Path, typer.Argument(metavar="FILE", help="A checkpoint file as it was published.")
+]
+FamilyOption = Annotated[
+    str | None,
+    typer.Option(help="Its family (`list families`). Default: what it is recognised as."),
+]
+
+
+def inspect(
+    file: CheckpointArgument,
+    family: FamilyOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON, for programs.")] = False,
+) -> None:
+    """Say what a published checkpoint is: family, resolution, classes, latent, size, hash.
+
+    Nothing in the file runs. With --family, tensors that differ from it are listed.
+    """
+    with errors_explained():
+        from rich.console import Console
+
+        from .checkpoints import checkpoint_facts, facts_table
+
+        facts = checkpoint_facts(file, family)
+        if as_json:
+            typer.echo(json.dumps(facts, indent=2))
+        else:
+            width = None if sys.stdout.isatty() else 120
+            Console(width=width).print(facts_table(facts))
+
+
+def convert(
+    file: CheckpointArgument,
+    family: FamilyOption = None,
+    truncation: Annotated[
+        float | None,
+        typer.Option(help="Truncation of the latents, for families that have one."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the weights; default: generators/FILE.")
+    ] = None,
+) -> None:
+    """Turn a published checkpoint into a folder with safetensors and a config, for `source`."""
+    with errors_explained():
+        from .checkpoints import convert as convert_checkpoint
+
+        folder = out or Path("generators") / file.stem
+        typer.echo(convert_checkpoint(file, family, truncation, folder))
