@@ -1,13 +1,14 @@
 """``offmanifold inspect`` and ``offmanifold convert``: published checkpoints."""
 
 import json
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from .exit_status import errors_explained
+from .options import JsonOption
+from .printing import print_rich
 
 CheckpointArgument = Annotated[
     Path, typer.Argument(metavar="FILE", help="A checkpoint file as it was published.")
@@ -21,23 +22,20 @@ FamilyOption = Annotated[
 def inspect(
     file: CheckpointArgument,
     family: FamilyOption = None,
-    as_json: Annotated[bool, typer.Option("--json", help="As JSON, for programs.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Say what a published checkpoint is: family, resolution, classes, latent, size, hash.
 
     Nothing in the file runs. With --family, tensors that differ from it are listed.
     """
     with errors_explained():
-        from rich.console import Console
-
         from .checkpoints import checkpoint_facts, facts_table
 
         facts = checkpoint_facts(file, family)
         if as_json:
             typer.echo(json.dumps(facts, indent=2))
         else:
-            width = None if sys.stdout.isatty() else 120
-            Console(width=width).print(facts_table(facts))
+            print_rich(facts_table(facts))
 
 
 def convert(

@@ -1,6 +1,5 @@
 """The ``offmanifold`` command. Heavy imports wait inside the commands that need them."""
 
-import sys
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
@@ -11,7 +10,8 @@ import typer
 from .checkpoint_commands import convert, inspect
 from .exit_status import end, errors_explained
 from .job_commands import job_app, submit
-from .options import ChangedOption, RetryOption, SetOption, SpecArgument
+from .options import ChangedOption, RetryOption, RunArgument, SetOption, SpecArgument
+from .printing import print_rich
 from .state_commands import errors, status
 
 if TYPE_CHECKING:
@@ -48,9 +48,6 @@ AddressOption = Annotated[
         help="Ray cluster to join: `auto` or HOST:PORT. Default: a local Ray for this run."
     ),
 ]
-RunArgument = Annotated[
-    str, typer.Argument(metavar="DIR", help="A run directory: a path, or s3://BUCKET/PREFIX.")
-]
 
 
 class Listing(StrEnum):
@@ -76,7 +73,7 @@ def plan(spec: SpecArgument, overrides: SetOption = None) -> None:
         from .planning import plan_table
         from .spec_loading import load_spec
 
-        _print(plan_table(load_spec(spec, tuple(overrides or ()))))
+        print_rich(plan_table(load_spec(spec, tuple(overrides or ()))))
 
 
 @app.command()
@@ -172,7 +169,7 @@ def converge(
         spec = sweep_spec(source, _located(overrides, address), request)
         known = is_run(source) or is_sweep(folder)
         outcome = run_audit(spec, folder, Progress(), allow_changed=known)
-        _print(sweep_summary(outcome.results.context, outcome.results.summary))
+        print_rich(sweep_summary(outcome.results.context, outcome.results.summary))
         end(outcome)
 
 
@@ -201,7 +198,7 @@ def compare(
         if out is not None:
             check_page(out)
         comparison = compare_runs(directories)
-        _print(compare_summary(comparison))
+        print_rich(compare_summary(comparison))
         if out is None:
             typer.echo("\nevery metric: --out PAGE.html")
         else:
@@ -222,7 +219,7 @@ def list_(
         if show is not None:
             typer.echo(preset(show), nl=False)
         else:
-            _print(listing_table(what.value))
+            print_rich(listing_table(what.value))
 
 
 @app.command()
@@ -283,12 +280,5 @@ def _located(overrides: Sequence[str] | None, address: str | None) -> tuple[str,
 def _finish(outcome: "Outcome") -> None:
     from .report.terminal import terminal_summary
 
-    _print(terminal_summary(outcome.results.context, outcome.results.summary))
+    print_rich(terminal_summary(outcome.results.context, outcome.results.summary))
     end(outcome)
-
-
-def _print(renderable: object) -> None:
-    from rich.console import Console
-
-    width = None if sys.stdout.isatty() else 120
-    Console(width=width).print(renderable)

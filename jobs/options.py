@@ -22,3 +22,7 @@ ChangedOption = Annotated[
 RetryOption = Annotated[
     bool, typer.Option("--retry-failed", help="First withdraw the parts that hold failed items.")
 ]
+RunArgument = Annotated[
+    str, typer.Argument(metavar="DIR", help="A run directory: a path, or s3://BUCKET/PREFIX.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="As JSON, for programs.")]

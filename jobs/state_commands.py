@@ -8,15 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from .exit_status import errors_explained
+from .options import JsonOption, RunArgument
+from .printing import print_rich
 
 if TYPE_CHECKING:
     from .run_directory import RunDirectory
     from .status import RunStatus
-
-RunArgument = Annotated[
-    str, typer.Argument(metavar="DIR", help="A run directory: a path, or s3://BUCKET/PREFIX.")
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="As JSON, for programs.")]
 
 
 def status(
@@ -97,8 +94,6 @@ def _show(status: "RunStatus", *, as_json: bool, indent: int | None = 2) -> None
         fields: dict[str, Any] = {**asdict(status), "complete": status.complete}
         typer.echo(json.dumps(fields, indent=indent))
         return
-    from rich.console import Console
-
     from .status_table import status_table
 
-    Console(width=None if sys.stdout.isatty() else 120).print(status_table(status))
+    print_rich(status_table(status))

@@ -36,15 +36,22 @@ def estimator_settings(
         }
     return {
         **settings,
+        **_search_settings(spec),
+        "inflation": spec.inflation,
+        "tolerance": spec.tolerance,
+        "doublings": spec.doublings,
+    }
+
+
+def _search_settings(spec: GuidedSpec) -> dict[str, int]:
+    """The search for modes, by the names that `ModeSettings` has too."""
+    return {
         "restarts": spec.restarts,
         "candidates": spec.candidates,
         "iterations": spec.iterations,
         "finalists": spec.finalists,
         "final_iterations": spec.final_iterations,
         "polish": spec.polish,
-        "inflation": spec.inflation,
-        "tolerance": spec.tolerance,
-        "doublings": spec.doublings,
     }
 
 
@@ -88,14 +95,7 @@ def evaluations_per_item(
         return gradients
     from ...core.modes import ModeSettings
 
-    search = ModeSettings(
-        restarts=spec.restarts,
-        candidates=spec.candidates,
-        iterations=spec.iterations,
-        finalists=spec.finalists,
-        final_iterations=spec.final_iterations,
-        polish=spec.polish,
-    )
+    search = ModeSettings(**_search_settings(spec))
     inversion = context.spec.stages.inversion
     known = 0
     if inversion is not None and group.role != "simulated" and reuses_inversion(context, spec):

@@ -22,10 +22,9 @@ from .image_set import (
     describe_shape,
     require_index,
 )
-from .picture import read_picture, require_image_shape
+from .picture import PICTURES, read_picture, require_image_shape
 
-_PICTURES = (".png", ".jpg", ".jpeg")
-SUFFIXES = (*_PICTURES, ".npy")
+SUFFIXES = (*PICTURES, ".npy")
 NEEDS_SHAPE = "image set 'folder' needs the image_shape that its files must have"
 # What a file may hold besides its pixels (profiles, text, previews), and what a pixel's value may
 # take: eight bytes in a .npy, less in a picture.

@@ -9,7 +9,7 @@ import numpy as np
 
 from .image_set import ArrayImageSet, DatasetError, Shape, require_shape, require_split
 
-_IMAGES, _LABELS = "arr_0.npy", "arr_1.npy"
+_IMAGES = "arr_0.npy"
 
 
 def open_npz(split: str, path: Path | None, image_shape: Shape | None, seed: int) -> ArrayImageSet:

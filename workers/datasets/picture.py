@@ -9,6 +9,8 @@ from PIL import Image, UnidentifiedImageError
 
 from .image_set import ImageError, Shape, describe_shape
 
+PICTURES = (".png", ".jpg", ".jpeg")
+
 _MODES = {1: ("L",), 3: ("RGB", "P")}
 # Pillow opens by content, not by suffix: without this list a PNG may be PostScript.
 _FORMATS = ("PNG", "JPEG")

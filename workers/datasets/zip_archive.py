@@ -22,9 +22,8 @@ from .image_set import (
     require_index,
     require_split,
 )
-from .picture import read_picture
+from .picture import PICTURES, read_picture
 
-_PICTURES = (".png", ".jpg", ".jpeg")
 _LABELS = "dataset.json"
 # A megabyte a thousand images is what such a file takes.
 _MOST_LABEL_BYTES = 2**30
@@ -83,8 +82,7 @@ class ZipImages(IndexedImages):
         """See ImageSet."""
         digest = hashlib.sha256(describe_shape(self.image_shape).encode())
         with self._path.open("rb") as file:
-            while block := file.read(2**24):
-                digest.update(block)
+            hashlib.file_digest(file, lambda: digest)
         return digest.hexdigest()
 
     def __getstate__(self) -> dict[str, object]:
@@ -106,7 +104,7 @@ def open_zip(split: str, path: Path | None, image_shape: Shape | None, seed: int
         with zipfile.ZipFile(path) as archive:
             names = sorted(name for name in archive.namelist() if _is_picture(name))
             if not names:
-                raise DatasetError(f"{path} holds no pictures: expected {', '.join(_PICTURES)}")
+                raise DatasetError(f"{path} holds no pictures: expected {', '.join(PICTURES)}")
             classes = _classes(path, archive, names)
     except zipfile.BadZipFile as error:
         raise DatasetError(
@@ -118,7 +116,7 @@ def open_zip(split: str, path: Path | None, image_shape: Shape | None, seed: int
 
 
 def _is_picture(name: str) -> bool:
-    return PurePosixPath(name).suffix.lower() in _PICTURES
+    return PurePosixPath(name).suffix.lower() in PICTURES
 
 
 def _classes(path: Path, archive: zipfile.ZipFile, names: list[str]) -> NDArray[np.int64] | None:
