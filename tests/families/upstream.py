@@ -1,0 +1,211 @@
+"""Our generators beside upstream's own classes, from a checkout of upstream's repository.
+
+    python -m tests.families.upstream list
+    python -m tests.families.upstream compare CASE CHECKOUT
+    python -m tests.families.upstream record CASE CHECKOUT
+
+`compare` builds upstream's network with weights made by rule, saves it as upstream saves, opens the
+file here, and prints whether every tensor was accounted for, how far images and their gradient in
+the latent differ, and the time of upstream's over ours (one thread, median of five, taken in turn).
+`record` writes what the suite repeats without upstream, in float64, to `recorded/CASE.json`. The
+cases are in `upstream_cases.py`.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import torch
+from offmanifold.core.generators.registry import build
+from offmanifold.workers.checkpoints.opening import (
+    OpenedCheckpoint,
+    build_checkpoint,
+    open_checkpoint,
+)
+from torch import Tensor, nn
+
+from .rule import by_rule, draws
+from .upstream_cases import CASES, Case
+
+FOLDER = Path(__file__).parent / "recorded"
+_RECORDED_VALUES = 40
+_TIMES = 5
+
+Images = Callable[[Tensor, Tensor | None], Tensor]
+
+
+def by_rule_network(case: Case) -> nn.Module:
+    """Upstream's network with weights made by rule, in evaluation mode."""
+    network = case.build(case.arguments)
+    shapes = {name: list(tensor.shape) for name, tensor in network.state_dict().items()}
+    network.load_state_dict(by_rule(shapes))
+    return network.eval().requires_grad_(False)
+
+
+def opened_here(case: Case, network: nn.Module, folder: Path) -> OpenedCheckpoint:
+    """The file that upstream would write, opened here: strict in names and shapes."""
+    path = case.save(network, folder)
+    return open_checkpoint(path, case.family, case.truncation)
+
+
+@contextmanager
+def single_precision_is_double() -> Iterator[None]:
+    """Upstream's casts to ``torch.float32`` become casts to float64."""
+    single = torch.float32
+    torch.float32 = torch.float64
+    try:
+        yield
+    finally:
+        torch.float32 = single
+
+
+def value_and_gradient(
+    images: Images, name: str, latent_dim: int, classes: int, count: int, dtype: torch.dtype
+) -> tuple[Tensor, Tensor]:
+    """Images at fixed latents, and the gradient of their product with fixed numbers."""
+    latent = draws(f"{name}/latent", count, latent_dim).to(dtype).requires_grad_()
+    condition = (torch.arange(count) * 7 + 1) % classes if classes else None
+    made = images(latent, condition)
+    cotangent = draws(f"{name}/cotangent", *made.shape).to(dtype)
+    (gradient,) = torch.autograd.grad((made * cotangent).sum(), latent)
+    return made.detach(), gradient
+
+
+def compare(name: str, case: Case) -> None:
+    """Prints parity in both precisions, and the ratio of times."""
+    torch.set_num_threads(1)
+    network = by_rule_network(case)
+    with tempfile.TemporaryDirectory() as folder:
+        opened = opened_here(case, network, Path(folder))
+    print(f"{name}: {len(opened.file.tensors)} tensors, all accounted for; {opened.arguments}")
+    facts = (name, opened.arguments["latent_dim"], opened.arguments["num_classes"], case.count)
+    ours = build_checkpoint(opened)
+
+    def theirs(latent: Tensor, condition: Tensor | None) -> Tensor:
+        return case.images(network, latent, condition)
+
+    _print_differences("float32", ours, theirs, *facts, torch.float32)
+    times: dict[str, list[float]] = {"ours": [], "theirs": []}
+    for _ in range(_TIMES):
+        for who, images in (("ours", ours), ("theirs", theirs)):
+            started = time.perf_counter()
+            value_and_gradient(images, *facts, torch.float32)
+            times[who].append(time.perf_counter() - started)
+    own, their = median(times["ours"]), median(times["theirs"])
+    print(
+        f"{name}: value and gradient of {case.count} images: ours {own * 1e3:.1f} ms, upstream's "
+        f"{their * 1e3:.1f} ms, ratio {their / own:.2f}"
+    )
+    network.double()
+    with single_precision_is_double():
+        _print_differences("float64", exact(opened), theirs, *facts, torch.float64)
+
+
+def exact(opened: OpenedCheckpoint) -> Images:
+    """Our generator in float64."""
+    generator = build("generator", opened.translation.architecture, opened.arguments).double()
+    generator.load_state_dict(opened.translation.weights)
+    frozen: Images = generator.eval().requires_grad_(False)
+    return frozen
+
+
+def _print_differences(label: str, ours: Images, theirs: Images, name: str, *facts: Any) -> None:
+    own, slope = value_and_gradient(ours, name, *facts)
+    expected, gradient = value_and_gradient(theirs, name, *facts)
+    image = (own - expected).abs().max().item()
+    relative = ((slope - gradient).abs().max() / gradient.abs().max()).item()
+    print(
+        f"{name}: {label}: max |Δ image| {image:.0e} (images have standard deviation "
+        f"{expected.std():.2f}), max |Δ gradient| over the largest {relative:.0e}"
+    )
+
+
+def record(name: str, case: Case, checkout: Path) -> None:
+    """Writes the case's fixture: names, shapes, and some of what upstream returned in float64."""
+    network = by_rule_network(case)
+    with tempfile.TemporaryDirectory() as folder:
+        opened = opened_here(case, network, Path(folder))
+    shapes = {key: list(tensor.shape) for key, tensor in network.state_dict().items()}
+    arguments = opened.arguments
+    network.double()
+    with single_precision_is_double():
+        images, gradient = value_and_gradient(
+            lambda latent, condition: case.images(network, latent, condition),
+            name,
+            arguments["latent_dim"],
+            arguments["num_classes"],
+            3,
+            torch.float64,
+        )
+    content = {
+        "family": case.family,
+        "upstream": {
+            "repository": case.repository,
+            "commit": _commit(checkout),
+            "file": case.file,
+            "arguments": case.arguments,
+        },
+        "wrapped": case.wrapped,
+        "settings": opened.file.settings,
+        "precision": "float64",
+        "latent_dim": arguments["latent_dim"],
+        "num_classes": arguments["num_classes"],
+        "image_shape": list(images.shape[1:]),
+        "shapes": shapes,
+        "image_mean": images.mean().item(),
+        "image_std": images.std().item(),
+        "images": _some(images),
+        "gradient_norm": gradient.norm().item(),
+        "gradient": _some(gradient),
+    }
+    if case.truncation is not None:
+        content["truncation"] = case.truncation
+    path = FOLDER / f"{name}.json"
+    path.write_text(json.dumps(content, separators=(",", ":")))
+    print(f"{path}: {path.stat().st_size:,} bytes")
+
+
+def _some(tensor: Tensor) -> list[float]:
+    places = torch.linspace(0, tensor.numel() - 1, min(_RECORDED_VALUES, tensor.numel())).long()
+    return [float(f"{value:.12g}") for value in tensor.flatten()[places].tolist()]
+
+
+def _commit(checkout: Path) -> str:
+    command = ["git", "-C", str(checkout), "rev-parse", "HEAD"]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def main() -> None:
+    """Reads the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("what", choices=["list", "compare", "record"])
+    parser.add_argument("case", nargs="?", choices=sorted(CASES))
+    parser.add_argument("checkout", nargs="?", type=Path)
+    arguments = parser.parse_args()
+    if arguments.what == "list":
+        for name, case in CASES.items():
+            print(f"{name}: {case.family}, of {case.repository}")
+        return
+    if arguments.checkout is None:
+        parser.error("give a case and the checkout of its repository")
+    sys.path.insert(0, str(arguments.checkout))
+    case = CASES[arguments.case]
+    if arguments.what == "compare":
+        print(f"{arguments.case}: {case.repository} at {_commit(arguments.checkout)[:7]}")
+        compare(arguments.case, case)
+    else:
+        record(arguments.case, case, arguments.checkout)
+
+
+if __name__ == "__main__":
+    main()
