@@ -1,4 +1,4 @@
-"""BigGAN-deep (Brock et al. 2019, appendix B): batch statistics fixed, latents truncated."""
+"""BigGAN-deep (Brock et al. 2019, appendix B), with batch statistics fixed."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -22,16 +22,20 @@ Style = Float[Tensor, "batch style"]
 
 
 class BottleneckBlock(nn.Module):
-    """1x1, 3x3, 3x3 and 1x1 convolutions at a quarter of the channels, beside the identity.
+    """1x1, 3x3, 3x3 and 1x1 convolutions at a quarter of the channels, beside a shortcut.
 
-    The identity drops channels where the block has fewer outputs than inputs. Where the block
-    enlarges, its first 3x3 convolution is a transposed one, and the identity repeats its values.
+    The shortcut is a 1x1 convolution, or else the identity, which drops channels where the block
+    has fewer outputs than inputs. Where the block enlarges, its first 3x3 convolution is a
+    transposed one, and the shortcut repeats its values.
     """
 
-    def __init__(self, inputs: int, outputs: int, style_dim: int, enlarge: bool) -> None:
+    def __init__(
+        self, inputs: int, outputs: int, style_dim: int, enlarge: bool, convolved_shortcut: bool
+    ) -> None:
         super().__init__()
         middle = inputs // _REDUCTION
         self._outputs, self._enlarge = outputs, enlarge
+        self.shortcut = nn.Conv2d(inputs, outputs, 1) if convolved_shortcut else None
         self.affines = nn.ModuleList(
             ChannelAffine(style_dim, channels) for channels in (inputs, middle, middle, middle)
         )
@@ -53,7 +57,7 @@ class BottleneckBlock(nn.Module):
         residual = features
         for affine, convolution in zip(self.affines, self.convolutions, strict=True):
             residual = convolution(affine(residual, style))
-        kept = features[:, : self._outputs]
+        kept = self.shortcut(features) if self.shortcut else features[:, : self._outputs]
         added: Tensor = residual + (interpolate(kept, scale_factor=2) if self._enlarge else kept)
         return added
 
@@ -61,8 +65,9 @@ class BottleneckBlock(nn.Module):
 class BigGanDeepGenerator(nn.Module):
     """Bottleneck blocks styled by the latent and the class's embedding.
 
-    Latents are u ~ N(0, I); the network's own are truncation * z(u) with z truncated to [-2, 2]
-    (see `latent_prior.truncated_normal`), so that nothing in the latent is bounded.
+    Latents are u ~ N(0, I). With a truncation the network's own are truncation * z(u) with z
+    truncated to [-2, 2] (see `latent_prior.truncated_normal`), so that nothing in the latent is
+    bounded; without one they are u.
     """
 
     def __init__(
@@ -72,12 +77,14 @@ class BigGanDeepGenerator(nn.Module):
         image_shape: Sequence[int],
         channels: Sequence[int],
         enlarging: Sequence[bool],
-        attention_before: int,
-        truncation: float,
+        attention_before: Sequence[int],
+        truncation: float | None,
+        convolved_shortcuts: bool,
     ) -> None:
         """``channels`` of the 4x4 map and of the output of every block, ``enlarging`` or not.
 
-        ``attention_before`` counts blocks from 0.
+        ``attention_before`` counts blocks from 0. ``convolved_shortcuts`` are those of
+        `BottleneckBlock`.
         """
         super().__init__()
         side = _COARSEST << sum(enlarging)
@@ -87,15 +94,16 @@ class BigGanDeepGenerator(nn.Module):
         self.image_shape = (image_shape[0], side, side)
         self._truncation = truncation
         self._truncated = truncated_normal(_BOUND)
-        self._attention_before = attention_before
         style_dim = 2 * latent_dim
         self.embedding = nn.Embedding(num_classes, latent_dim)
         self.start = nn.Linear(style_dim, channels[0] * _COARSEST**2)
         self.blocks = nn.ModuleList(
-            BottleneckBlock(inputs, outputs, style_dim, enlarge)
+            BottleneckBlock(inputs, outputs, style_dim, enlarge, convolved_shortcuts)
             for (inputs, outputs), enlarge in zip(pairwise(channels), enlarging, strict=True)
         )
-        self.attention = SelfAttention(channels[attention_before])
+        self.attention = nn.ModuleDict(
+            {str(block): SelfAttention(channels[block]) for block in attention_before}
+        )
         self.last_affine = ChannelAffine(0, channels[-1])
         self.pixels = nn.Conv2d(channels[-1], image_shape[0], 3, padding=1)
 
@@ -105,12 +113,14 @@ class BigGanDeepGenerator(nn.Module):
         """Images in [0, 1], one per row of ``latent``."""
         if condition is None:
             raise ValueError("this generator is class-conditional: give one class per latent")
-        own = self._truncation * self._truncated(latent)
+        own = latent
+        if self._truncation is not None:
+            own = self._truncation * self._truncated(latent)
         style = torch.cat([own, self.embedding(condition)], dim=1)
         features = self.start(style).unflatten(1, (-1, _COARSEST, _COARSEST))
         for index, block in enumerate(self.blocks):
-            if index == self._attention_before:
-                features = self.attention(features)
+            if str(index) in self.attention:
+                features = self.attention[str(index)](features)
             features = block(features, style)
         images: Tensor = (self.pixels(self.last_affine(features, None)).tanh() + 1) / 2
         return images

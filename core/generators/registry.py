@@ -15,6 +15,7 @@ _TARGETS: dict[Kind, dict[str, str]] = {
         "biggan_deep": "generators.biggan_deep:BigGanDeepGenerator",
         "stylegan2": "generators.stylegan2:StyleGan2Generator",
         "deep_convolutional": "generators.deep_convolutional:DeepConvolutionalGenerator",
+        "began": "generators.began:BeganGenerator",
     },
     "discriminator": {
         "dense": "discriminators:DenseDiscriminator",

@@ -8,7 +8,7 @@
 file here, and prints whether every tensor was accounted for, how far images and their gradient in
 the latent differ, and the time of upstream's over ours (one thread, median of five, taken in turn).
 `record` writes what the suite repeats without upstream, in float64, to `recorded/CASE.json`. The
-cases are in `upstream_cases.py`.
+cases are in `upstream_cases.py` and beside it.
 """
 
 import argparse
@@ -33,11 +33,15 @@ from offmanifold.workers.checkpoints.opening import (
 from torch import Tensor, nn
 
 from .rule import by_rule, draws
-from .upstream_cases import CASES, Case
+from .upstream_biggan import BIGGAN
+from .upstream_cases import CASES as STYLEGAN
+from .upstream_cases import Case
+from .upstream_studiogan import STUDIOGAN
 
 FOLDER = Path(__file__).parent / "recorded"
 _RECORDED_VALUES = 40
 _TIMES = 5
+CASES = {**STYLEGAN, **STUDIOGAN, **BIGGAN}
 
 Images = Callable[[Tensor, Tensor | None], Tensor]
 

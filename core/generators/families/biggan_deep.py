@@ -106,8 +106,9 @@ def _arguments(settings: Mapping[str, Any], truncation: float) -> dict[str, Any]
         "image_shape": [_COLOURS, side, side],
         "channels": [layers[0][1] * width, *(outputs * width for _, _, outputs in layers)],
         "enlarging": enlarging,
-        "attention_before": settings["attention_layer_position"],
+        "attention_before": [settings["attention_layer_position"]],
         "truncation": truncation,
+        "convolved_shortcuts": False,
     }
 
 
@@ -136,7 +137,7 @@ def _translate(checkpoint: Checkpoint) -> Translation:
         "last_affine": reader.constant("generator.bn", width),
         "pixels": {name: tensor[:_COLOURS] for name, tensor in rgb.items()},
     }
-    place = arguments["attention_before"]
+    (place,) = arguments["attention_before"]
     for index, enlarge in enumerate(arguments["enlarging"]):
         layer = f"generator.layers.{index + (index >= place)}"
         inputs, outputs = channels[index : index + 2]
@@ -144,7 +145,7 @@ def _translate(checkpoint: Checkpoint) -> Translation:
     layer = f"generator.layers.{place}"
     layers = {part: f"{layer}.{theirs}" for part, theirs in _ATTENTION.items()}
     gain = tensors.take(f"{layer}.gamma", 1)
-    parts["attention"] = attention(tensors, layers, channels[place], gain)
+    parts[f"attention.{place}"] = attention(tensors, layers, channels[place], gain)
     tensors.require_all()
     notes = (
         f"truncation {truncation:g}: latents are {truncation:g} times standard normal entries "

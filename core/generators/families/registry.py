@@ -9,12 +9,14 @@ if TYPE_CHECKING:
 
 _TARGETS = {
     "studiogan-biggan": "studiogan:BIGGAN",
+    "studiogan-biggan-deep": "studiogan_deep:BIGGAN_DEEP",
     "studiogan-resnet": "studiogan:RESNET",
     "studiogan-dcgan": "studiogan:DEEP_CONVOLUTIONAL",
     "biggan-pytorch": "biggan_pytorch:BIGGAN_PYTORCH",
     "biggan-deep": "biggan_deep:BIGGAN_DEEP",
     "dcgan": "dcgan:DCGAN",
     "wgan": "dcgan:WGAN",
+    "began": "began:BEGAN",
     "stylegan2-ada": "stylegan2_ada:STYLEGAN2_ADA",
 }
 

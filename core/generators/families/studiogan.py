@@ -19,38 +19,28 @@ from .checkpoint import (
     Shape,
     Translation,
 )
-from .folding import after_transposed, constant_affine, styled_affine
+from .folding import after_transposed
 from .residual import attention, convolution, nested, residual_block
+from .studiogan_layers import ATTENTION, STATISTICS, affine, batch_norm, layer_shape
 
-_EPSILON = 1e-4
-_STATISTICS = "batch normalisation uses the stored statistics (evaluation mode)"
 _BLOCK = {"enlarge": "conv2d1", "refine": "conv2d2", "shortcut": "conv2d0"}
-_ATTENTION = {
-    "query": "conv1x1_theta",
-    "key": "conv1x1_phi",
-    "value": "conv1x1_g",
-    "output": "conv1x1_attn",
-}
-
-
-def _layer_shape(shapes: Mapping[str, Shape], layer: str) -> Shape | None:
-    return shapes.get(f"{layer}.weight_orig") or shapes.get(f"{layer}.weight")
 
 
 def _is_residual(shapes: Mapping[str, Shape]) -> bool:
     layers = ("linear0", "blocks.0.0.conv2d0", "conv2d5")
-    return all(_layer_shape(shapes, layer) for layer in layers)
+    deep = layer_shape(shapes, "blocks.0.0.conv2d4") is not None
+    return not deep and all(layer_shape(shapes, layer) for layer in layers)
 
 
 def _style_dim(shapes: Mapping[str, Shape]) -> int:
     """How long the vector is that styles a block; 0 without one."""
-    gain = _layer_shape(shapes, "blocks.0.0.bn1.gain")
+    gain = layer_shape(shapes, "blocks.0.0.bn1.gain")
     return gain[-1] if gain else 0
 
 
 def _is_hierarchical(shapes: Mapping[str, Shape]) -> bool:
     """Whether blocks are styled by a chunk of the latent, as long as the first layer's."""
-    first = _layer_shape(shapes, "linear0") or (0,)
+    first = layer_shape(shapes, "linear0") or (0,)
     _, embedding = shapes.get("shared.weight", (0, 0))
     return _style_dim(shapes) == embedding + first[-1]
 
@@ -67,32 +57,12 @@ def _blocks(shapes: Mapping[str, Shape]) -> tuple[list[int], dict[int, int]]:
     return blocks, after
 
 
-def _affine(tensors: PublishedTensors, layer: str, channels: int, style: int) -> dict[str, Tensor]:
-    if not style:
-        return _batch_norm(tensors, layer, channels)
-    tensors.skip(f"{layer}.bn.num_batches_tracked")
-    return styled_affine(
-        tensors.take(f"{layer}.bn.running_mean", channels),
-        tensors.take(f"{layer}.bn.running_var", channels),
-        tensors.weight(f"{layer}.gain", channels, style),
-        tensors.weight(f"{layer}.bias", channels, style),
-        _EPSILON,
-    )
-
-
-def _batch_norm(tensors: PublishedTensors, layer: str, channels: int) -> dict[str, Tensor]:
-    tensors.skip(f"{layer}.num_batches_tracked")
-    names = ("running_mean", "running_var", "weight", "bias")
-    mean, variance, gain, shift = (tensors.take(f"{layer}.{name}", channels) for name in names)
-    return constant_affine(mean, variance, gain, shift, _EPSILON)
-
-
 def _block(
     tensors: PublishedTensors, layer: str, inputs: int, outputs: int, style: int
 ) -> dict[str, Tensor]:
     affines = {
-        "first_affine": _affine(tensors, f"{layer}.bn1", inputs, style),
-        "second_affine": _affine(tensors, f"{layer}.bn2", outputs, style),
+        "first_affine": affine(tensors, f"{layer}.bn1", inputs, style),
+        "second_affine": affine(tensors, f"{layer}.bn2", outputs, style),
     }
     layers = {part: f"{layer}.{theirs}" for part, theirs in _BLOCK.items()}
     return residual_block(tensors, layers, affines, inputs, outputs)
@@ -101,8 +71,8 @@ def _block(
 def _residual_arguments(
     shapes: Mapping[str, Shape], blocks: list[int], attention_after: list[int]
 ) -> dict[str, Any]:
-    kernels = [_layer_shape(shapes, f"blocks.{place}.0.conv2d1") or (0, 0) for place in blocks]
-    first = (_layer_shape(shapes, "linear0") or (0,))[-1]
+    kernels = [layer_shape(shapes, f"blocks.{place}.0.conv2d1") or (0, 0) for place in blocks]
+    first = (layer_shape(shapes, "linear0") or (0,))[-1]
     classes, embedding = shapes.get("shared.weight", (0, 0))
     hierarchical = _is_hierarchical(shapes)
     side = 4 << len(blocks)
@@ -129,7 +99,7 @@ def _translate_residual(checkpoint: Checkpoint) -> Translation:
             "bias": tensors.take("linear0.bias", channels[0] * 16),
         },
         "pixels": convolution(tensors, "conv2d5", 3, channels[-1], 3),
-        "last_affine": _batch_norm(tensors, "bn4", channels[-1]),
+        "last_affine": batch_norm(tensors, "bn4", channels[-1]),
     }
     if arguments["embedding_dim"]:
         table = arguments["num_classes"], arguments["embedding_dim"]
@@ -139,20 +109,20 @@ def _translate_residual(checkpoint: Checkpoint) -> Translation:
         parts[f"blocks.{index}"] = _block(tensors, f"blocks.{place}.0", inputs, outputs, style)
     for index, place in places.items():
         layer = f"blocks.{place}.0"
-        layers = {part: f"{layer}.{theirs}" for part, theirs in _ATTENTION.items()}
+        layers = {part: f"{layer}.{theirs}" for part, theirs in ATTENTION.items()}
         gain = tensors.take(f"{layer}.sigma", 1)
         parts[f"attention.{index}"] = attention(tensors, layers, channels[index + 1], gain)
     tensors.require_all()
-    return Translation("residual", arguments, nested(parts), (_STATISTICS,))
+    return Translation("residual", arguments, nested(parts), (STATISTICS,))
 
 
 def _translate_deep_convolutional(checkpoint: Checkpoint) -> Translation:
     tensors = PublishedTensors(checkpoint.tensors)
     shapes = checkpoint.shapes
-    latent_dim = (_layer_shape(shapes, "linear0") or (0,))[-1]
+    latent_dim = (layer_shape(shapes, "linear0") or (0,))[-1]
     blocks = sum(name.endswith(".0.deconv0.bias") for name in shapes)
     layers = [f"blocks.{place}.0" for place in range(blocks)]
-    kernels = [_layer_shape(shapes, f"{layer}.deconv0") or (0, 0) for layer in layers]
+    kernels = [layer_shape(shapes, f"{layer}.deconv0") or (0, 0) for layer in layers]
     if not blocks:
         raise CheckpointError("there are no blocks 'blocks.N.0.deconv0'")
     channels = [*(kernel[0] for kernel in kernels), kernels[-1][1]]
@@ -166,9 +136,9 @@ def _translate_deep_convolutional(checkpoint: Checkpoint) -> Translation:
     for index, layer in enumerate(layers):
         inputs, outputs = channels[index : index + 2]
         kernel = tensors.weight(f"{layer}.deconv0", inputs, outputs, 4, 4, output_dim=1)
-        affine = _batch_norm(tensors, f"{layer}.bn0", outputs)["bias"]
+        normalisation = batch_norm(tensors, f"{layer}.bn0", outputs)["bias"]
         bias = tensors.take(f"{layer}.deconv0.bias", outputs)
-        parts[f"blocks.{index}"] = after_transposed(kernel, bias, affine)
+        parts[f"blocks.{index}"] = after_transposed(kernel, bias, normalisation)
     tensors.require_all()
     side = 4 << blocks
     arguments = {
@@ -179,7 +149,7 @@ def _translate_deep_convolutional(checkpoint: Checkpoint) -> Translation:
         "rectified_start": False,
         "enlarging_output": False,
     }
-    return Translation("deep_convolutional", arguments, nested(parts), (_STATISTICS,))
+    return Translation("deep_convolutional", arguments, nested(parts), (STATISTICS,))
 
 
 BIGGAN = Family(
