@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from . import torchvision_operators  # noqa: F401
+from .ceph import ceph_store, missing_programs
 from .object_store import ObjectStore, object_store
 
 
@@ -12,4 +13,16 @@ from .object_store import ObjectStore, object_store
 def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectStore]:
     """A real S3 service, started once for all tests that need it."""
     with object_store(tmp_path_factory.mktemp("store")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def ceph(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectStore]:
+    """A second real S3 service, of another make, where its Debian packages are installed."""
+    if missing := missing_programs():
+        pytest.skip(
+            f"no {', '.join(missing)} here: apt-get install ceph-mon ceph-osd radosgw "
+            "brings Ceph, the second S3 service"
+        )
+    with ceph_store(tmp_path_factory.mktemp("ceph")) as running:
         yield running

@@ -132,7 +132,10 @@ class _Handler(BaseHTTPRequestHandler):
         answer = connection.getresponse()
         content = answer.read()
         connection.close()
-        return answer.status, answer.getheaders(), content
+        headers = answer.getheaders()
+        if answer.getheader("Transfer-Encoding") == "chunked":
+            headers.append(("Content-Length", str(len(content))))
+        return answer.status, headers, content
 
     def answer_error(self, status: int, code: str, message: str) -> None:
         text = f"<Error><Code>{code}</Code><Message>{message}</Message></Error>".encode()

@@ -85,7 +85,7 @@ def object_store(folder: Path) -> Iterator[ObjectStore]:
         process = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder)
     try:
         store = ObjectStore(f"http://127.0.0.1:{ports['s3.port']}")
-        _await(store, process, folder / "log")
+        await_store(store, process, folder / "log")
         yield store
     finally:
         process.kill()
@@ -101,7 +101,8 @@ def free_ports(count: int) -> list[int]:
         return [each.getsockname()[1] for each in sockets]
 
 
-def _await(store: ObjectStore, process: "subprocess.Popen[bytes]", log: Path) -> None:
+def await_store(store: ObjectStore, process: "subprocess.Popen[bytes]", log: Path) -> None:
+    """Return once the service has made the bucket and stored an object in it."""
     deadline = time.monotonic() + 60
     client = store.client()
     while True:

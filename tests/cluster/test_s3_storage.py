@@ -1,5 +1,6 @@
 """What only a bucket can do to a run: races over HTTP, refusals, lost answers, secrets."""
 
+import hashlib
 import pickle
 import subprocess
 import sys
@@ -18,6 +19,13 @@ from ..faulty_proxy import Fault, Request, faulty_proxy
 from ..object_store import BUCKET, OWNER, READER, ObjectStore, free_ports
 
 HASTY = S3Settings(timeout=1.0)
+
+
+@pytest.fixture(scope="module", params=["store", pytest.param("ceph", marks=pytest.mark.slow)])
+def store(request: pytest.FixtureRequest) -> ObjectStore:
+    """Each of the real services in turn."""
+    service: ObjectStore = request.getfixturevalue(request.param)
+    return service
 
 
 @pytest.fixture(autouse=True)
@@ -69,6 +77,14 @@ def test_two_writers_of_six_mebibytes_race_and_one_wins() -> None:
             won = list(pool.map(lambda data, r=race: storage.publish(f"s/{r}", data), contents))
         assert sum(won) == 1
         assert storage.read(f"s/{race}") == contents[won.index(True)]
+
+
+def test_a_part_of_many_megabytes_is_one_upload(store: ObjectStore) -> None:
+    content = bytes(20_000_000)
+    assert at("one").publish("s/part", content)
+    found = store.client().head_object(Bucket=BUCKET, Key="one/s/part")
+    # The ETag of an object that came in several parts has their number after a hyphen.
+    assert found["ETag"] == f'"{hashlib.md5(content).hexdigest()}"'
 
 
 def test_a_listing_of_more_than_one_page_is_whole(store: ObjectStore) -> None:

@@ -61,11 +61,7 @@ def inputs(tmp_path_factory: pytest.TempPathFactory, store: ObjectStore) -> Iter
     (folder / "gan").mkdir()
     for file in WEIGHTS.iterdir():
         (folder / "gan" / file.name).write_bytes(file.read_bytes())
-    client = store.client()
-    for place in ("images", "gan"):
-        for file in sorted((folder / place).rglob("*.*")):
-            key = f"inputs/{file.relative_to(folder).as_posix()}"
-            client.put_object(Bucket=BUCKET, Key=key, Body=file.read_bytes())
+    upload(folder, store)
     write_spec(folder, spec_at(str(folder)))
     done = CliRunner().invoke(
         app, ["run", str(folder / "audit.yaml"), "--out", str(folder / "run")]
@@ -73,6 +69,14 @@ def inputs(tmp_path_factory: pytest.TempPathFactory, store: ObjectStore) -> Iter
     assert done.exit_code == 0, done.output
     yield folder
     forget_decoder(folder)
+
+
+def upload(folder: Path, store: ObjectStore) -> None:
+    client = store.client()
+    for place in ("images", "gan"):
+        for file in sorted((folder / place).rglob("*.*")):
+            key = f"inputs/{file.relative_to(folder).as_posix()}"
+            client.put_object(Bucket=BUCKET, Key=key, Body=file.read_bytes())
 
 
 @pytest.fixture(autouse=True)
@@ -188,10 +192,25 @@ def test_a_service_that_fails_every_tenth_time_gives_the_same_rows(
 @pytest.mark.ci
 def test_under_ray(inputs: Path) -> None:
     address = f"s3://{BUCKET}/ray/run"
+    assert audit_under_ray(inputs, address) == 0
+    assert_the_same_rows(address, inputs)
+
+
+@pytest.mark.slow
+def test_under_ray_in_a_bucket_of_ceph(
+    inputs: Path, ceph: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upload(inputs, ceph)
+    ceph.use(monkeypatch)
+    address = f"s3://{BUCKET}/ceph/run"
+    assert audit_under_ray(inputs, address) == 0
+    assert_the_same_rows(address, inputs)
+
+
+def audit_under_ray(folder: Path, address: str) -> int:
+    """Runs the audit whose inputs are in the bucket, as a user does; its exit status."""
     spec = spec_at(f"s3://{BUCKET}/inputs")
     spec["cluster"] = {"executor": "ray", "workers": 2}
-    path = write_spec(inputs, spec)
     cli = str(Path(sys.executable).with_name("offmanifold"))
-    done = subprocess.run([cli, "run", str(path), "--out", address], check=False)
-    assert done.returncode == 0
-    assert_the_same_rows(address, inputs)
+    command = [cli, "run", str(write_spec(folder, spec)), "--out", address]
+    return subprocess.run(command, check=False).returncode
