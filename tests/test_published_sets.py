@@ -117,10 +117,27 @@ class Payload:
         return os.system, ("touch payload-ran",)
 
 
+class Vast:
+    """An array of 8 TiB, if what it names were called."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return np.ndarray, ((1 << 40,), "f8")
+
+
+class Misshapen:
+    """An array that claims to be larger than its bytes."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        state = (1, (1 << 40,), np.dtype("u1"), False, b"\0" * 3072)
+        return *PIXELS.__reduce__()[:2], state
+
+
 @pytest.mark.parametrize(
     ("files", "words"),
     [
-        ({"test_batch": python2_pickle({"data": Payload()})}, "system, which is never loaded"),
+        ({"test_batch": python2_pickle({"data": Payload(), "labels": [0]})}, "not hold images"),
+        ({"test_batch": python2_pickle({"data": Vast(), "labels": [0]})}, "not hold images"),
+        ({"test_batch": python2_pickle({"data": Misshapen(), "labels": [0]})}, "cannot reshape"),
         ({"test_batch": b"\x80\x02"}, "not a part of CIFAR-10"),
         ({"test_batch": python2_pickle({"data": 1, "labels": [0]})}, "does not hold images"),
         ({"test_batch.bin": b"\x0a" * 3073}, "classes below 10"),
@@ -266,7 +283,7 @@ def test_two_files_of_one_format_are_two_sets(tmp_path: Path) -> None:
         ({"arr_0": PIXELS.astype(np.float32)}, "must be uint8"),
         ({"arr_0": PIXELS[0]}, "must be uint8"),
         ({"arr_0": PIXELS.transpose(0, 2, 3, 1), "arr_1": LABELS[:5]}, "a class"),
-        ({"arr_0": np.array([Payload()], dtype=object)}, "must be uint8"),
+        ({"arr_0": np.array([Payload()], dtype=object)}, "expected numbers"),
         ({"arr_0": PIXELS}, "3x32x32"),
     ],
 )
@@ -274,3 +291,39 @@ def test_arrays_that_do_not_fit_are_refused(tmp_path: Path, arrays: Any, words: 
     np.savez(tmp_path / "set.npz", **arrays)
     with pytest.raises(DatasetError, match=words):
         open_dataset("npz", path=tmp_path / "set.npz", image_shape=(3, 32, 32))
+
+
+def npy(shape: tuple[int, ...]) -> bytes:
+    """The header of an array of bytes, and eight of them."""
+    stream = io.BytesIO()
+    header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(stream, header)
+    return stream.getvalue() + bytes(8)
+
+
+def claiming(content: bytes, size: int) -> bytes:
+    """A zip archive whose directory says that its first member expands to ``size`` bytes."""
+    entry = content.index(b"PK\x01\x02")
+    return content[: entry + 24] + struct.pack("<I", size) + content[entry + 28 :]
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "expands_to", "words"),
+    [
+        ("arr_0", (1 << 20, 1 << 10, 1 << 10, 3), None, "its header says 3,298,534,883,328"),
+        ("arr_1", (1 << 40,), None, "its header says 1,099,511,627,776"),
+        ("arr_1", (1 << 31,), 1 << 31, "would expand to 2,147,483,648 bytes"),
+        ("arr_0", (2, 2, 2, 2), None, "holds other than the 16 bytes"),
+        ("arr_0", (1, 2, 2, 1), None, "other than the 4 bytes"),
+    ],
+)
+def test_arrays_that_claim_too_much_take_no_memory(
+    tmp_path: Path, name: str, shape: tuple[int, ...], expands_to: int | None, words: str
+) -> None:
+    path = tmp_path / "set.npz"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(f"{name}.npy", npy(shape))
+    if expands_to:
+        path.write_bytes(claiming(path.read_bytes(), expands_to))
+    with pytest.raises(DatasetError, match=words):
+        open_dataset("npz", path=path)

@@ -16,6 +16,7 @@ _TARGETS: dict[Kind, dict[str, str]] = {
         "stylegan2": "generators.stylegan2:StyleGan2Generator",
         "deep_convolutional": "generators.deep_convolutional:DeepConvolutionalGenerator",
         "began": "generators.began:BeganGenerator",
+        "transposed": "generators.transposed:TransposedGenerator",
     },
     "discriminator": {
         "dense": "discriminators:DenseDiscriminator",

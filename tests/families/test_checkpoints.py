@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from offmanifold.jobs.cli import app
@@ -124,6 +125,11 @@ def spread(path: Path) -> None:
     torch.save({"linear0.weight": torch.zeros(1).expand(1 << 20, 1 << 20)}, path)
 
 
+def write_objects(path: Path) -> None:
+    with path.open("wb") as file:
+        np.savez(file, np.array([None], dtype=object))
+
+
 BAD: dict[str, tuple[Callable[[Path], object], str]] = {
     "text": (lambda p: p.write_text("not weights\n"), "is no checkpoint: it begins with b'not we"),
     "empty": (lambda p: p.write_bytes(b""), "is no checkpoint"),
@@ -155,6 +161,7 @@ BAD: dict[str, tuple[Callable[[Path], object], str]] = {
     "a model": (lambda p: torch.save(torch.nn.Linear(2, 2), p), "holds more than tensors"),
     "a number": (lambda p: torch.save(7, p), "holds a int, expected a state dict"),
     "no state dict": (lambda p: torch.save({"steps": 7}, p), "steps is no tensor"),
+    "objects": (write_objects, r"arr_0 is object of shape \(1,\), expected numbers"),
     "unknown": (lambda p: torch.save({"w": torch.zeros(2)}, p), "of no family known here"),
 }
 

@@ -1,7 +1,7 @@
 """Reading a checkpoint file for its tensors; nothing in it runs.
 
 By what a file begins with: torch's archives and old pickles (with ``weights_only``), safetensors,
-and the pickles of StyleGAN's networks.
+the pickles of StyleGAN's networks, numpy's .npz, and the tars in which Blocks keeps one.
 """
 
 import hashlib
@@ -19,11 +19,13 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from ..generator_errors import GeneratorError
+from .array_files import holds_arrays, load_arrays, parameters_in_tar
 from .pickled_networks import read_network
 
 _ARCHIVE = b"PK\x03\x04"
 # The number that torch's pickles before version 1.6 begin with.
 _OLD_TORCH = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
+_TAR, _TAR_PLACE = b"ustar", 257
 _LARGEST_HEADER = 1 << 27
 _CONFIG = "config.json"
 
@@ -51,7 +53,11 @@ def read_checkpoint(path: Path) -> CheckpointFile:
         content = path.read_bytes()
     except OSError as error:
         raise GeneratorError(f"{path} cannot be read: {error.strerror}") from error
-    if content.startswith(_ARCHIVE):
+    if content[_TAR_PLACE:].startswith(_TAR):
+        holds = load_arrays(path, parameters_in_tar(path, content))
+    elif content.startswith(_ARCHIVE) and holds_arrays(content):
+        holds = load_arrays(path, content)
+    elif content.startswith(_ARCHIVE):
         _require_plain_archive(path, content)
         holds = _load_torch(path, content)
     elif content.startswith(_OLD_TORCH):
@@ -63,7 +69,7 @@ def read_checkpoint(path: Path) -> CheckpointFile:
     else:
         raise GeneratorError(
             f"{path} is no checkpoint: it begins with {content[:12]!r}; expected a file that torch "
-            "saved, safetensors, or a StyleGAN's pickle"
+            "saved, safetensors, an .npz, or a StyleGAN's pickle"
         )
     tensors = _require_tensors(path, holds, len(content))
     average = _is_average(path, holds)

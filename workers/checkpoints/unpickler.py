@@ -86,19 +86,26 @@ class Storage:
         self.numbers = numbers
 
 
+def _text(value: Any) -> Any:
+    """Python 2's strings, which are bytes where a pickle is read as holding those, as text."""
+    return value.decode("latin1") if isinstance(value, bytes) else value
+
+
 class NumberType:
     """A numpy type, if it is one of plain numbers."""
 
     __slots__ = ("dtype",)
 
     def __init__(self, name: Any, *_: Any) -> None:
+        name = _text(name)
         if not isinstance(name, str) or not re.fullmatch(r"[fiub]\d{1,2}", name):
             raise PickleError(f"an array in it is of type {name!r}, not of numbers")
         self.dtype = np.dtype(name)
 
     def __setstate__(self, state: Any) -> None:
-        if isinstance(state, tuple) and len(state) > 1 and state[1] in ("<", ">", "="):
-            self.dtype = self.dtype.newbyteorder(state[1])
+        order = _text(state[1]) if isinstance(state, tuple) and len(state) > 1 else None
+        if order in ("<", ">", "="):
+            self.dtype = self.dtype.newbyteorder(order)
 
 
 class Array:
@@ -149,8 +156,8 @@ class _StorageKind:
 class _Unpickler(pickle.Unpickler):
     """Knows no name but those given to it; every other one is inert."""
 
-    def __init__(self, stream: io.BytesIO, known: Mapping[str, Any]) -> None:
-        super().__init__(stream)
+    def __init__(self, stream: io.BytesIO, known: Mapping[str, Any], encoding: str) -> None:
+        super().__init__(stream, encoding=encoding)
         self._known = known
         self.storages: dict[str, tuple[torch.dtype, int]] = {}
 
@@ -175,13 +182,15 @@ class _Unpickler(pickle.Unpickler):
         return str(pid[2])
 
 
-def read_pickle(content: bytes) -> Any:
+def read_pickle(content: bytes, encoding: str = "ASCII") -> Any:
     """What a pickle holds: plain values, tensors, `Network`s, `Array`s and `Inert` objects.
+
+    ``encoding`` is that of Python 2's strings, or "bytes".
 
     Raises:
         PickleError: it is damaged, or asks for what no checkpoint needs.
     """
-    return _load(io.BytesIO(content), _constructors(len(content))).value
+    return _load(io.BytesIO(content), _constructors(len(content)), encoding).value
 
 
 @dataclass(frozen=True)
@@ -190,12 +199,12 @@ class _Loaded:
     storages: dict[str, tuple[torch.dtype, int]]
 
 
-def _load(stream: io.BytesIO, known: Mapping[str, Any]) -> _Loaded:
+def _load(stream: io.BytesIO, known: Mapping[str, Any], encoding: str = "ASCII") -> _Loaded:
     """The next pickle of a stream, which is left at its end."""
     start = stream.tell()
     end = _require_modest(stream)
     stream.seek(start)
-    unpickler = _Unpickler(stream, known)
+    unpickler = _Unpickler(stream, known, encoding)
     try:
         loaded = _Loaded(unpickler.load(), unpickler.storages)
     except (pickle.UnpicklingError, LookupError, TypeError, AttributeError, ValueError) as error:

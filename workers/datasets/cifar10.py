@@ -1,7 +1,5 @@
 """CIFAR-10 (Krizhevsky 2009) in its published files, binary or Python, packed or unpacked."""
 
-import io
-import pickle
 import tarfile
 import zlib
 from pathlib import Path
@@ -19,12 +17,6 @@ _MOST_BYTES = 2**26
 _PARTS = {"train": [f"data_batch_{number}" for number in range(1, 6)], "test": ["test_batch"]}
 _PACKED = ("cifar-10-binary.tar.gz", "cifar-10-python.tar.gz")
 _UNPACKED = ("cifar-10-batches-bin", "cifar-10-batches-py")
-# What the published pickles consist of besides dictionaries, lists and strings.
-_PICKLED = {
-    ("numpy.core.multiarray", "_reconstruct"): "numpy._core.multiarray",
-    ("numpy", "ndarray"): "numpy",
-    ("numpy", "dtype"): "numpy",
-}
 
 
 def open_cifar10(
@@ -33,7 +25,7 @@ def open_cifar10(
     """60,000 colour images of 32 x 32 in ten classes: 50,000 ``train``, 10,000 ``test``.
 
     Looks in ``path``, or else in OFFMANIFOLD_DATA/cifar-10, for either archive or its folder. The
-    Python files are pickles: only arrays, dictionaries, lists and strings are ever made from them.
+    Python files are pickles, which are read without importing or calling what they name.
     """
     del seed
     require_split("cifar10", split, tuple(_PARTS))
@@ -110,18 +102,14 @@ def _binary(name: Path, content: bytes) -> tuple[NDArray[np.uint8], NDArray[np.i
 
 
 def _pickled(name: Path, content: bytes) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    from ..checkpoints.unpickler import Array, PickleError, read_pickle
+
     try:
-        table = _ArraysOnly(io.BytesIO(content), encoding="bytes").load()
-        pixels, labels = table[b"data"], np.array(table[b"labels"], dtype=np.int64)
-    except (
-        pickle.UnpicklingError,
-        EOFError,
-        ValueError,
-        KeyError,
-        TypeError,
-        IndexError,
-        AttributeError,
-    ) as error:
+        # Written by Python 2, whose strings are bytes.
+        table = read_pickle(content, encoding="bytes")
+        pixels = table[b"data"].value if isinstance(table[b"data"], Array) else table[b"data"]
+        labels = np.array(table[b"labels"], dtype=np.int64)
+    except (PickleError, LookupError, TypeError, ValueError) as error:
         raise DatasetError(f"{name} is not a part of CIFAR-10: {error}") from error
     return _checked(name, pixels, labels)
 
@@ -139,13 +127,3 @@ def _checked(
     ):
         raise DatasetError(f"{name} does not hold images of {size} bytes and classes below 10")
     return pixels.reshape(-1, *_SHAPE), labels
-
-
-class _ArraysOnly(pickle.Unpickler):
-    """Makes arrays of numbers and nothing else; any other name is refused before it is imported."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        """See pickle.Unpickler."""
-        if (module, name) not in _PICKLED:
-            raise pickle.UnpicklingError(f"it asks for {module}.{name}, which is never loaded")
-        return super().find_class(_PICKLED[module, name], name)

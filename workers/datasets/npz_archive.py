@@ -1,64 +1,46 @@
 """The .npz files that guided-diffusion and its evaluator exchange: ``arr_0`` and ``arr_1``."""
 
-import math
-import zipfile
-import zlib
 from pathlib import Path
 
 import numpy as np
 
+from ..npz_file import NpzError, read_npz
 from .image_set import ArrayImageSet, DatasetError, Shape, require_shape, require_split
 
-_IMAGES = "arr_0.npy"
+_IMAGES, _CLASSES = "arr_0", "arr_1"
 
 
 def open_npz(split: str, path: Path | None, image_shape: Shape | None, seed: int) -> ArrayImageSet:
-    """Images ``arr_0``, uint8 [N, H, W, C], and their classes ``arr_1`` [N], if there are any."""
+    """Images ``arr_0``, uint8 [N, H, W, C], and their classes ``arr_1`` [N], if there are any.
+
+    What the file may expand to is bounded by its size (see `read_npz`).
+    """
     del seed
     require_split("npz", split, ("",))
     if path is None:
         raise DatasetError("image set 'npz' needs a path: the .npz file")
     try:
-        with zipfile.ZipFile(path) as archive:
-            shape = _require_images(path, archive, image_shape)
-        with np.load(path, allow_pickle=False) as arrays:
-            pixels = arrays["arr_0"].transpose(0, 3, 1, 2)
-            labels = arrays.get("arr_1")
-    except (zipfile.BadZipFile, zlib.error, ValueError, EOFError) as error:
-        if isinstance(error, DatasetError):
-            raise
-        raise DatasetError(f"{path} is not a whole .npz file ({error}); fetch it again") from error
+        arrays = read_npz(path, (_IMAGES, _CLASSES))
+    except NpzError as error:
+        raise DatasetError(f"{path}: {error}") from error
     except OSError as error:
         raise DatasetError(f"{path} cannot be read: {error}") from error
+    if _IMAGES not in arrays:
+        raise DatasetError(f"{path} has no array {_IMAGES}: images [N, H, W, C]")
+    pixels, labels = arrays[_IMAGES], arrays.get(_CLASSES)
+    if pixels.dtype != np.uint8 or pixels.ndim != 4 or 0 in pixels.shape:
+        raise DatasetError(
+            f"{path}: {_IMAGES} must be uint8 [images, height, width, channels], it is "
+            f"{pixels.dtype} of shape {pixels.shape}"
+        )
+    require_shape("npz", (pixels.shape[3], *pixels.shape[1:3]), image_shape)
+    channels_first = pixels.transpose(0, 3, 1, 2)
     if labels is None:
-        return ArrayImageSet("npz", split, pixels, None, path=path)
-    if labels.shape != (shape[0],) or labels.dtype.kind not in "iu" or labels.min() < 0:
+        return ArrayImageSet("npz", split, channels_first, None, path=path)
+    count = len(pixels)
+    if labels.shape != (count,) or labels.dtype.kind not in "iu" or labels.min() < 0:
         raise DatasetError(
-            f"{path}: arr_1 must hold a class, a whole number from 0, for each of the {shape[0]} "
-            f"images of arr_0; it is {labels.dtype} of shape {labels.shape}"
+            f"{path}: {_CLASSES} must hold a class, a whole number from 0, for each of the {count} "
+            f"images of {_IMAGES}; it is {labels.dtype} of shape {labels.shape}"
         )
-    return ArrayImageSet("npz", split, pixels, labels.astype(np.int64), path=path)
-
-
-def _require_images(path: Path, archive: zipfile.ZipFile, wanted: Shape | None) -> tuple[int, ...]:
-    """The shape of ``arr_0``, by its header, before memory is taken for its pixels."""
-    if _IMAGES not in archive.namelist():
-        raise DatasetError(f"{path} has no array arr_0: {', '.join(archive.namelist()) or 'empty'}")
-    with archive.open(_IMAGES) as file:
-        version = np.lib.format.read_magic(file)
-        read = (
-            np.lib.format.read_array_header_1_0
-            if version == (1, 0)
-            else (np.lib.format.read_array_header_2_0)
-        )
-        shape, _, dtype = read(file)
-    if dtype != np.uint8 or len(shape) != 4 or 0 in shape:
-        raise DatasetError(
-            f"{path}: arr_0 must be uint8 [images, height, width, channels], it is {dtype} of "
-            f"shape {shape}"
-        )
-    # The header may claim less than the archive's entry expands to, or more.
-    if archive.getinfo(_IMAGES).file_size > math.prod(shape) + 2**16:
-        raise DatasetError(f"{path}: arr_0 holds more bytes than its header says")
-    require_shape("npz", (shape[3], shape[1], shape[2]), wanted)
-    return tuple(shape)
+    return ArrayImageSet("npz", split, channels_first, labels.astype(np.int64), path=path)

@@ -17,6 +17,8 @@ _TARGETS = {
     "dcgan": "dcgan:DCGAN",
     "wgan": "dcgan:WGAN",
     "began": "began:BEGAN",
+    "ali": "ali:ALI",
+    "improved-gan": "improved_gan:IMPROVED_GAN",
     "stylegan2-ada": "stylegan2_ada:STYLEGAN2_ADA",
 }
 

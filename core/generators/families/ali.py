@@ -1,0 +1,184 @@
+"""ALI (Dumoulin et al. 2017), as Blocks saves it: an .npz of parameters by their bricks' names.
+
+The decoder's bricks bear random names, so that only the order in the archive tells the layers: a
+kernel, then its normalisation's parameters, from the latent to the pixels. Strides and leaks are
+in no file: they follow from the kernels' sides, for the networks that the repository trains.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from .checkpoint import Checkpoint, CheckpointError, Family, PublishedTensors, Shape, Translation
+from .residual import nested
+from .transposed import STATISTICS_BATCH, Layer, Normalisation, batch, fold, linear
+
+_EPSILON = 1e-4
+_COARSEST = 4
+_NAME = re.compile(
+    r"(.*\bdecoder_mapping[|/\-])(\w+)\."
+    r"(W|b|batch_norm_scale|batch_norm_shift|population_mean|population_stdev)"
+)
+_ELSEWHERE = re.compile(r".*\b(encoder|discriminator|encoder_mapping)[|/\-]")
+
+
+@dataclass(frozen=True)
+class _Network:
+    """What is in no file: the strides of the kernels, and the slope of the leaky rectifiers."""
+
+    data: str
+    strides: tuple[int, ...]
+    leak: float
+
+
+def _network(sides: tuple[int, ...], latent_dim: int) -> _Network | None:
+    """The network that the repository trains with kernels of these sides."""
+    if sides == (4, 4, 4, 4, 5, 1, 1):
+        strides = (1, 2, 1, 2, 1, 1, 1)
+        return (
+            _Network("CIFAR-10", strides, 0.1)
+            if latent_dim == 64
+            else _Network("SVHN", strides, 0.01)
+        )
+    if sides == (4, 7, 5, 7, 2, 1):
+        return _Network("CelebA", (1, 2, 2, 2, 1, 1), 0.02)
+    if sides == (1, 1, 4, 4, 4, 4, 4, 4, 1):
+        return _Network("Tiny ImageNet", (1, 1, 1, 2, 1, 2, 1, 2, 1), 0.01)
+    return None
+
+
+def _bricks(shapes: Mapping[str, Shape]) -> list[tuple[str, set[str]]]:
+    """The decoder's bricks in the file's order, each with the names of its arrays."""
+    bricks: dict[str, set[str]] = {}
+    for name in shapes:
+        if found := _NAME.fullmatch(name):
+            bricks.setdefault(f"{found[1]}{found[2]}", set()).add(found[3])
+    return list(bricks.items())
+
+
+def _ordered(shapes: Mapping[str, Shape]) -> list[str]:
+    """Kernels' and normalisations' bricks in turn, ending with the pixels' kernel.
+
+    Raises:
+        CheckpointError: the arrays are in another order than the layers.
+    """
+    bricks = _bricks(shapes)
+    names = [name for name, _ in bricks]
+    kernels = [shapes.get(f"{name}.W", ()) for name in names[::2]]
+    scales = [shapes.get(f"{name}.batch_norm_scale", ()) for name in names[1::2]]
+    fitting = (
+        len(names) % 2 == 1
+        and all(len(kernel) == 4 for kernel in kernels)
+        and all(
+            before[0] == after[1] and scale == (before[0], 1, 1)
+            for before, after, scale in zip(kernels, kernels[1:], scales, strict=False)
+        )
+    )
+    if not fitting:
+        raise CheckpointError(
+            "its decoder's arrays do not follow each other as the layers do (a kernel, then its "
+            "normalisation); bricks have random names, so that the order in the file is all there "
+            "is: Python before 3.6 loses it. Save the parameters again, in order"
+        )
+    return names
+
+
+class _Reader:
+    """Reads the decoder's layers."""
+
+    def __init__(self, tensors: PublishedTensors) -> None:
+        self._tensors = tensors
+
+    def kernel(self, brick: str) -> Tensor:
+        """A kernel [inputs, outputs, side, side] in torch's terms."""
+        shape = self._tensors.shape(f"{brick}.W")
+        return self._tensors.take(f"{brick}.W", *shape).transpose(0, 1).flip(2, 3)
+
+    def layer(self, kernel: str, stride: int, brick: str) -> Layer:
+        """A convolution with the batch normalisation that follows it."""
+        weight = self.kernel(kernel)
+        channels = weight.shape[1]
+
+        def of(name: str) -> Tensor:
+            return self._tensors.take(f"{brick}.{name}", channels, 1, 1).flatten()
+
+        stored = f"{brick}.population_mean" in self._tensors
+        norm = Normalisation(
+            of("batch_norm_scale"),
+            of("batch_norm_shift"),
+            _EPSILON,
+            of("population_mean") if stored else None,
+            of("population_stdev") if stored else None,
+        )
+        return Layer(weight, stride, 0, 0, norm)
+
+
+def _side(sides: tuple[int, ...], strides: tuple[int, ...]) -> int:
+    """How large the images are, from a single value on."""
+    size = 1
+    for side, stride in zip(sides, strides, strict=True):
+        size = (size - 1) * stride + side
+    return size
+
+
+def _translate(checkpoint: Checkpoint) -> Translation:
+    shapes, tensors = checkpoint.shapes, PublishedTensors(checkpoint.tensors)
+    names = _ordered(shapes)
+    kernels = [shapes[f"{name}.W"] for name in names[::2]]
+    sides, latent_dim = tuple(kernel[2] for kernel in kernels), kernels[0][1]
+    network = _network(sides, latent_dim)
+    if network is None:
+        raise CheckpointError(
+            f"its decoder's kernels have sides {sides}, of a network that is not known here, whose "
+            "strides are in no file"
+        )
+    reader = _Reader(tensors)
+    layers = [
+        reader.layer(kernel, stride, brick)
+        for kernel, stride, brick in zip(names[::2], network.strides, names[1::2], strict=False)
+    ]
+    colours, side = kernels[-1][0], _side(sides, network.strides)
+    # The image is sigmoid(x) = (tanh(x / 2) + 1) / 2.
+    weights = {
+        "pixels.weight": reader.kernel(names[-1]) / 2,
+        "offset": tensors.take(f"{names[-1]}.b", colours, side, side) / 2,
+    }
+    for name in shapes:
+        if _ELSEWHERE.match(name):
+            tensors.skip(name)
+    tensors.require_all()
+    folded = fold(layers, batch(latent_dim, uniform=False), network.leak)
+    single = sides.index(_COARSEST) + 1
+    parts = {f"start.{index}": linear(*layer) for index, layer in enumerate(folded[:single])}
+    for index, (kernel, offset) in enumerate(folded[single:]):
+        parts[f"blocks.{index}"] = {"weight": kernel, "bias": offset}
+    rest = zip(kernels[single:], network.strides[single:], strict=True)
+    arguments: dict[str, Any] = {
+        "latent_dim": latent_dim,
+        "num_classes": 0,
+        "image_shape": [colours, side, side],
+        "widths": [kernel[0] for kernel in kernels[:single]],
+        "convolutions": [[kernel[0], kernel[2], stride, 0, 0] for kernel, stride in rest],
+        "leak": network.leak,
+        "uniform_latent": False,
+    }
+    stored = all(layer.normalisation.mean is not None for layer in layers)
+    notes = (
+        f"strides and leaky rectifiers ({network.leak}) are those of upstream's network for "
+        f"{network.data}, by the kernels' sides",
+        "batch normalisation uses the stored population statistics"
+        if stored
+        else "the file has no population statistics: those of "
+        f"{STATISTICS_BATCH} fixed latents are used, layer by layer",
+    )
+    return Translation("transposed", arguments, nested(parts) | weights, notes)
+
+
+ALI = Family(
+    "ALI (Theano, Blocks) for CIFAR-10, SVHN, CelebA and Tiny ImageNet: an .npz, or Blocks' tar",
+    lambda shapes: bool(_bricks(shapes)),
+    _translate,
+)

@@ -1,0 +1,104 @@
+""".npz archives of numbers, read within a bound on the memory that they may take."""
+
+import math
+import zipfile
+import zlib
+from collections.abc import Collection
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+# What an archive may expand to: pictures and weights compress to a half, not to a thousandth.
+_MOST_EXPANSION = 20
+_ALWAYS_BYTES = 2**30
+_SUFFIX = ".npy"
+
+
+class NpzError(ValueError):
+    """An archive is damaged, holds what is no array of numbers, or would take too much memory."""
+
+
+def is_npz(archive: zipfile.ZipFile) -> bool:
+    """Whether a zip archive holds arrays and nothing else."""
+    names = archive.namelist()
+    return bool(names) and all(name.endswith(_SUFFIX) for name in names)
+
+
+def read_npz(
+    source: Path | IO[bytes], wanted: Collection[str] | None = None
+) -> dict[str, NDArray[Any]]:
+    """The arrays by name, in the archive's order: the ``wanted`` ones that it has, or all.
+
+    Every array is judged by its header, and what all of them expand to by the archive's size,
+    before memory is taken for any.
+
+    Raises:
+        NpzError: what is wrong with it.
+        OSError: the file cannot be opened.
+    """
+    try:
+        with zipfile.ZipFile(source) as archive:
+            members = [
+                member
+                for member in archive.infolist()
+                if member.filename.endswith(_SUFFIX)
+                and (wanted is None or member.filename.removesuffix(_SUFFIX) in wanted)
+            ]
+            _require_modest(archive, members)
+            return {
+                member.filename.removesuffix(_SUFFIX): _read(archive, member) for member in members
+            }
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+        raise NpzError(f"it is not a whole .npz file ({error}); fetch it again") from error
+
+
+def _require_modest(archive: zipfile.ZipFile, members: list[zipfile.ZipInfo]) -> None:
+    packed = sum(member.compress_size for member in members)
+    claimed = sum(member.file_size for member in members)
+    most = max(_ALWAYS_BYTES, _MOST_EXPANSION * min(packed, _size(archive)))
+    if claimed > most:
+        raise NpzError(
+            f"its arrays would expand to {claimed:,} bytes from {packed:,}, more than the "
+            f"{most:,} that are taken for them: save them again with numpy.savez, uncompressed"
+        )
+
+
+def _size(archive: zipfile.ZipFile) -> int:
+    stream = archive.fp
+    if stream is None:
+        return 0
+    return stream.seek(0, 2)
+
+
+def _read(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> NDArray[Any]:
+    name = member.filename.removesuffix(_SUFFIX)
+    with archive.open(member) as file:
+        shape, fortran, dtype = _header(name, file)
+        size = math.prod(shape) * dtype.itemsize
+        # A header may claim more than there is, and numpy would take memory for it.
+        if size > member.file_size:
+            raise NpzError(f"{name} holds {member.file_size:,} bytes, its header says {size:,}")
+        content = file.read(size + 1)
+    if len(content) != size:
+        raise NpzError(f"{name} holds other than the {size:,} bytes that its header says")
+    return np.frombuffer(content, dtype).reshape(shape, order="F" if fortran else "C")
+
+
+def _header(name: str, file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    try:
+        version = np.lib.format.read_magic(file)
+        read = (
+            np.lib.format.read_array_header_1_0
+            if version == (1, 0)
+            else np.lib.format.read_array_header_2_0
+        )
+        shape, fortran, dtype = read(file)
+    except ValueError as error:
+        raise NpzError(f"{name} is not a whole .npy array: {error}") from error
+    if dtype.kind not in "fiub":
+        raise NpzError(f"{name} is {dtype} of shape {shape}, expected numbers")
+    if any(size < 0 for size in shape):
+        raise NpzError(f"{name} has shape {shape}")
+    return shape, fortran, dtype
