@@ -79,7 +79,12 @@ class _Renderer:
 
         facts = self._facts[generator]
         opened = open_generator(
-            facts.source, facts.import_path, facts.family, facts.truncation, self._service
+            facts.source,
+            facts.import_path,
+            facts.family,
+            facts.truncation,
+            self._service,
+            facts.network,
         )
         condition = None if conditions is None else torch.from_numpy(conditions)
         with torch.no_grad():

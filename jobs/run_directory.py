@@ -87,19 +87,20 @@ class RunDirectory:
         return spec
 
     def refuse_own_code(self, spec: AuditSpec) -> None:
-        """A run directory is data: nothing that lies in it is ever imported.
+        """A run directory is data: nothing that lies in it is ever imported, or run as a program.
 
         Raises:
-            SpecError: a generator's module would be.
+            SpecError: a generator's module, or its network's file, would be.
         """
         for generator in spec.generators:
-            path = generator.import_path
+            trusted = generator.network is not None and generator.network.trust
+            path = generator.weights if trusted else generator.import_path
             if path is not None and Path(path).resolve().is_relative_to(
                 Path(self.location).resolve()
             ):
                 raise SpecError(
-                    f"{self.location}: generators.{generator.name}.source would import code from "
-                    f"the run directory itself ({path}); keep modules outside of it, and if "
+                    f"{self.location}: generators.{generator.name} would import code from the run "
+                    f"directory itself ({path}); keep modules and networks outside of it, and if "
                     "this run is not yours, read them first"
                 )
 

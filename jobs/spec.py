@@ -11,6 +11,7 @@ from pydantic import ByteSize, Field, model_validator
 
 from ..cluster.s3_settings import Addressing, S3Settings
 from ..core.generators.families.registry import require_family
+from .network_spec import NetworkSpec
 from .stage_specs import SpecModel, StagesSpec
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=64)]
@@ -20,11 +21,12 @@ MODEL_ROLES: frozenset[str] = frozenset({"generated", "simulated"})
 
 
 class GeneratorSpec(SpecModel):
-    """A trained generator: a ``source``, or a ``family`` and the ``weights`` of its checkpoint.
+    """A trained generator: a ``source``, or ``weights`` with their ``family`` or ``network``.
 
     A source is ``shipped:NAME``, a folder with weights, or ``module:function``; folder and weights
     may be ``s3://`` addresses. ``import_path`` is the folder in which ``module`` is found, by
-    default the spec's own. ``truncation`` is that of the latents, for families that have one.
+    default the spec's own. ``weights`` are a published checkpoint of a ``family``, or a file with a
+    ``network`` of the user's. ``truncation`` is that of the latents, for families that have one.
     """
 
     name: Name
@@ -33,6 +35,7 @@ class GeneratorSpec(SpecModel):
     family: str | None = None
     weights: str | None = Field(default=None, min_length=1)
     truncation: float | None = Field(default=None, gt=0, le=1)
+    network: NetworkSpec | None = None
 
     @property
     def is_python(self) -> bool:
@@ -56,16 +59,22 @@ class GeneratorSpec(SpecModel):
         if (self.source is None) == (self.weights is None):
             raise ValueError(
                 f"generator {self.name!r}: give either source (shipped:NAME, a folder, or "
-                "module:function) or family and weights (a published checkpoint)"
+                "module:function) or weights (a published checkpoint, or a network of your own)"
             )
-        if self.source is not None and (self.family, self.truncation) != (None, None):
+        if self.source is not None and (self.family or self.truncation or self.network):
             raise ValueError(
-                f"generator {self.name!r}: family and truncation go with weights, not with source"
+                f"generator {self.name!r}: family, truncation and network go with weights, not "
+                "with source"
             )
-        if self.weights is not None and self.family is None:
+        if self.weights is not None and self.family is None and self.network is None:
             raise ValueError(
                 f"generator {self.name!r}: weights need their family; `offmanifold inspect "
-                f"{self.weights}` says which it is"
+                f"{self.weights}` says which it is (a TorchScript, torch.export or ONNX file needs "
+                "a network)"
+            )
+        if self.network is not None and (self.family or self.truncation):
+            raise ValueError(
+                f"generator {self.name!r}: a network of your own has no family and no truncation"
             )
         if self.family is not None:
             require_family(self.family)

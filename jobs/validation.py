@@ -7,6 +7,7 @@ from ..core.patches import patch_grid
 from ..workers.datasets import DatasetError, ImageSet, open_dataset
 from ..workers.generators import GeneratorError, describe_generator
 from ..workers.perceptual import Backbone, PerceptualError, describe_backbone
+from ..workers.user_networks import UserNetwork
 from .spec import MODEL_ROLES, AuditSpec, GroupSpec
 from .spec_loading import SpecError
 from .stage_specs import ReferenceSpec, SensingSpec
@@ -26,6 +27,7 @@ class GeneratorFacts:
     evaluations_per_second: float | None
     family: str | None = None
     truncation: float | None = None
+    network: UserNetwork | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -183,6 +185,7 @@ def _backbone(spec: AuditSpec, image_shape: tuple[int, int, int]) -> Backbone | 
 def _generators(spec: AuditSpec) -> dict[str, GeneratorFacts]:
     generators: dict[str, GeneratorFacts] = {}
     for generator in spec.generators:
+        network = None if generator.network is None else generator.network.facts
         try:
             found = describe_generator(
                 generator.location,
@@ -190,6 +193,7 @@ def _generators(spec: AuditSpec) -> dict[str, GeneratorFacts]:
                 generator.family,
                 generator.truncation,
                 spec.cluster.storage.settings,
+                network,
             )
         except GeneratorError as error:
             key = "weights" if generator.source is None else "source"
@@ -205,6 +209,7 @@ def _generators(spec: AuditSpec) -> dict[str, GeneratorFacts]:
             found.evaluations_per_second,
             generator.family,
             generator.truncation,
+            network,
             found.notes,
         )
     return generators

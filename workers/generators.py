@@ -16,6 +16,7 @@ from ..cluster.s3_settings import BY_ENVIRONMENT, S3Settings
 from ..core.generators.registry import ArchitectureError, build, require_architecture
 from .generator_errors import GeneratorError as GeneratorError
 from .inputs import copied_file, copied_folder, naming_original
+from .user_networks import UserNetwork, open_network
 
 if TYPE_CHECKING:
     from ..core.generators.protocol import Generator
@@ -65,6 +66,7 @@ def open_generator(
     family: str | None = None,
     truncation: float | None = None,
     service: S3Settings = BY_ENVIRONMENT,
+    network: UserNetwork | None = None,
 ) -> OpenedGenerator:
     """Opens a generator.
 
@@ -73,7 +75,8 @@ def open_generator(
     that returns a Generator, imported with ``base_dir`` first on ``sys.path``. Only the last runs
     code of the user's; nothing runs from a weights file. With a ``family`` of published
     generators, ``source`` is a checkpoint file of it; ``truncation`` is that of the latents, for
-    families that have one. Folder and file may lie at an ``s3://`` address of the ``service``; they
+    families that have one. With a ``network``, it is a file of the user's that holds the network so
+    described. Folder and file may lie at an ``s3://`` address of the ``service``; they
     are copied to this machine once.
 
     Raises:
@@ -81,12 +84,14 @@ def open_generator(
         StorageError: the bucket cannot be read.
     """
     if is_remote(source):
-        copy = _copied(source, family, service)
+        copy = _copied(source, family is None and network is None, service)
         with naming_original(source, copy, GeneratorError):
-            opened = open_generator(str(copy), None, family, truncation)
+            opened = open_generator(str(copy), None, family, truncation, network=network)
         return replace(opened, description=replace(opened.description, source=source))
     if family is not None:
         return _open_published(source, Path(base_dir or ".", source), family, truncation)
+    if network is not None:
+        return _open_network(source, Path(base_dir or ".", source), network)
     if _is_function(source):
         from .own_generator import open_function
 
@@ -113,29 +118,31 @@ def describe_generator(
     family: str | None = None,
     truncation: float | None = None,
     service: S3Settings = BY_ENVIRONMENT,
+    network: UserNetwork | None = None,
 ) -> GeneratorDescription:
     """Checks that a generator can be opened and says what it is, from its config alone.
 
-    Torch is imported, and the generator built, only for ``module:function`` and for a published
-    checkpoint: nothing else can say what they are. Arguments as for `open_generator`.
+    Torch is imported, and the generator built, only for ``module:function``, a network in a file
+    and a published checkpoint: nothing else can say what they are. Arguments as for
+    `open_generator`.
 
     Raises:
         GeneratorError: what was found, what was expected and what to do.
         StorageError: the bucket cannot be read.
     """
-    if family is not None or _is_function(source):
-        return open_generator(source, base_dir, family, truncation, service).description
+    if family is not None or network is not None or _is_function(source):
+        return open_generator(source, base_dir, family, truncation, service, network).description
     if is_remote(source):
-        copy = _copied(source, family, service)
+        copy = _copied(source, True, service)
         with naming_original(source, copy, GeneratorError):
             return replace(describe_generator(str(copy)), source=source)
     return _describe_folder(source, _folder(source, base_dir))
 
 
-def _copied(address: str, family: str | None, service: S3Settings) -> Path:
-    """This machine's copy of a generator's folder, or of a family's checkpoint file."""
+def _copied(address: str, is_folder: bool, service: S3Settings) -> Path:
+    """This machine's copy of a generator's folder, or of a file."""
     try:
-        if family is None:
+        if is_folder:
             return copied_folder(address, (WEIGHTS_NAME, CONFIG_NAME), service)
         return copied_file(address, service)
     except (LocationError, FileNotFoundError) as error:
@@ -168,6 +175,20 @@ def _open_published(
         notes=opened.translation.notes,
     )
     return OpenedGenerator(build_checkpoint(opened), opened.file.sha256, description)
+
+
+def _open_network(source: str, path: Path, network: UserNetwork) -> OpenedGenerator:
+    generator, sha256 = open_network(path.expanduser(), network)
+    description = GeneratorDescription(
+        source=source,
+        latent_dim=network.latent_dim,
+        num_classes=network.num_classes,
+        image_shape=network.image_shape,
+        parameters=None,
+        evaluations_per_second=None,
+        sha256=sha256,
+    )
+    return OpenedGenerator(generator, sha256, description)
 
 
 def _summary(source: str) -> str:

@@ -21,6 +21,7 @@ from .generators import open_generator
 from .outcome import Failure
 from .part_file import read_part
 from .shard import Item
+from .user_networks import UserNetwork
 
 _PARTS_KEPT = 8
 _MIXTURES_KEPT = 64
@@ -52,7 +53,7 @@ class Resources:
         self.storage = storage
         self.device = device
         self._service = service
-        self._generators: dict[tuple[str, str | None, str | None, float | None], Generator] = {}
+        self._generators: dict[Hashable, Generator] = {}
         self._image_sets: dict[str, ImageSet] = {}
         self._distances: dict[tuple[str, str | None], LpipsDistance] = {}
         self._latest: tuple[Hashable, Any] | None = None
@@ -62,14 +63,13 @@ class Resources:
 
     def generator(self, settings: Mapping[str, Any]) -> Generator:
         """The generator that a shard's settings name."""
-        key = (
-            settings["source"],
-            settings["import_path"],
-            settings["family"],
-            settings["truncation"],
-        )
+        own = settings.get("network")
+        network = None if own is None else UserNetwork.of(own)
+        names = ("source", "import_path", "family", "truncation")
+        source, import_path, family, truncation = (settings[name] for name in names)
+        key = (source, import_path, family, truncation, network)
         if key not in self._generators:
-            opened = open_generator(*key, service=self._service)
+            opened = open_generator(source, import_path, family, truncation, self._service, network)
             self._generators[key] = opened.generator.to(self.device)
         return self._generators[key]
 

@@ -90,6 +90,7 @@ def generator_settings(generator: GeneratorFacts) -> dict[str, Any]:
         "family": generator.family,
         "truncation": generator.truncation,
         "weights": generator.sha256,
+        **({} if generator.network is None else {"network": generator.network.settings}),
     }
 
 

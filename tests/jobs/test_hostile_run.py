@@ -10,6 +10,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import yaml
 from offmanifold.jobs.cli import app
 from offmanifold.jobs.spec_loading import SpecError, parse_spec
 from offmanifold.workers.schema import SCHEMAS
@@ -152,6 +153,25 @@ def test_a_run_directory_runs_no_code_of_its_own(run: Path, tmp_path: Path) -> N
         assert result.exit_code == 2
         assert "would import code from the run directory itself" in result.output
     assert not (tmp_path / "ran").exists()
+
+
+def test_a_run_directory_runs_no_network_of_its_own(run: Path) -> None:
+    (run / "evil.pt").write_bytes(b"a program")
+    spec = yaml.safe_load((run / "audit.yaml").read_text())
+    spec["generators"][0] = {
+        "name": spec["generators"][0]["name"],
+        "weights": "evil.pt",
+        "network": {
+            "format": "torchscript",
+            "latent_shape": [2],
+            "image_shape": [1, 8, 8],
+            "trust": True,
+        },
+    }
+    (run / "audit.yaml").write_text(yaml.safe_dump(spec))
+    result = cli("status", run)
+    assert result.exit_code == 2
+    assert "would import code from the run directory itself" in result.output
 
 
 def test_tags_of_a_spec_are_refused(tmp_path: Path) -> None:

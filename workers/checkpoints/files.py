@@ -26,6 +26,8 @@ _ARCHIVE = b"PK\x03\x04"
 # The number that torch's pickles before version 1.6 begin with.
 _OLD_TORCH = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 _TAR, _TAR_PLACE = b"ustar", 257
+# Members that only these programs' archives have.
+_PROGRAMS = {"constants.pkl": "torchscript", "models/model.json": "torch-export"}
 _LARGEST_HEADER = 1 << 27
 _CONFIG = "config.json"
 
@@ -58,6 +60,7 @@ def read_checkpoint(path: Path) -> CheckpointFile:
     elif content.startswith(_ARCHIVE) and holds_arrays(content):
         holds = load_arrays(path, content)
     elif content.startswith(_ARCHIVE):
+        _require_no_program(path, content)
         _require_plain_archive(path, content)
         holds = _load_torch(path, content)
     elif content.startswith(_OLD_TORCH):
@@ -69,7 +72,8 @@ def read_checkpoint(path: Path) -> CheckpointFile:
     else:
         raise GeneratorError(
             f"{path} is no checkpoint: it begins with {content[:12]!r}; expected a file that torch "
-            "saved, safetensors, an .npz, or a StyleGAN's pickle"
+            "saved, safetensors, an .npz, or a StyleGAN's pickle (an ONNX file is named in a "
+            "spec with a 'network')"
         )
     tensors = _require_tensors(path, holds, len(content))
     average = _is_average(path, holds)
@@ -81,6 +85,20 @@ def _network_file(path: Path, content: bytes) -> CheckpointFile:
     network = read_network(path, content)
     digest = hashlib.sha256(content).hexdigest()
     return CheckpointFile(network.tensors, network.settings, True, digest)
+
+
+def _require_no_program(path: Path, content: bytes) -> None:
+    """Raises GeneratorError for the archives of TorchScript and torch.export."""
+    try:
+        members = zipfile.ZipFile(io.BytesIO(content)).namelist()
+    except zipfile.BadZipFile:
+        return
+    for marker, kind in _PROGRAMS.items():
+        if any(name.endswith(f"/{marker}") for name in members):
+            raise GeneratorError(
+                f"{path} is a {kind} file: a program with its weights, not a family's checkpoint. "
+                f"A spec names it as weights with a 'network' of the format {kind}"
+            )
 
 
 def _require_plain_archive(path: Path, content: bytes) -> None:

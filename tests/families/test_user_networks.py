@@ -1,0 +1,202 @@
+"""A user's own network in a TorchScript, torch.export or ONNX file."""
+
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pandas as pd
+import pytest
+import torch
+import yaml
+from offmanifold.jobs.cli import app
+from offmanifold.workers.generators import GeneratorError
+from offmanifold.workers.user_networks import UserNetwork, open_network
+from onnx import TensorProto, helper, numpy_helper
+from torch import Tensor, nn
+from typer.testing import CliRunner
+
+from .test_audit import small_spec, write_images
+
+LATENT, CLASSES = 6, 4
+
+
+class Network(nn.Module):
+    """A latent [N, 6, 1, 1] and a one-hot class to images from 0 to 255."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.start = nn.ConvTranspose2d(LATENT + CLASSES, 8, 4)
+        self.end = nn.ConvTranspose2d(8, 3, 4, stride=2, padding=1)
+
+    def forward(self, latent: Tensor, classes: Tensor) -> Tensor:
+        both = torch.cat([latent, classes[:, :, None, None]], dim=1)
+        images: Tensor = self.end(self.start(both).relu()).sigmoid() * 255
+        return images
+
+
+FACTS = UserNetwork(
+    "torchscript", (LATENT, 1, 1), (3, 8, 8), CLASSES, True, (0.0, 255.0), "uniform", (-1.0, 1.0)
+)
+EXAMPLE = torch.zeros(2, LATENT, 1, 1), torch.zeros(2, CLASSES)
+
+
+def write_torchscript(network: Network, path: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        traced: Any = torch.jit.trace(network, EXAMPLE)
+        traced.save(str(path))
+
+
+def write_export(network: Network, path: Path) -> None:
+    batch = torch.export.Dim("batch")
+    program = torch.export.export(network, EXAMPLE, dynamic_shapes=({0: batch}, {0: batch}))
+    torch.export.save(program, path)
+
+
+def onnx_model(network: Network) -> onnx.ModelProto:
+    weights = {
+        name.replace(".", "_"): numpy_helper.from_array(tensor.numpy(), name.replace(".", "_"))
+        for name, tensor in network.state_dict().items()
+    }
+    constants = [
+        numpy_helper.from_array(np.array([2, 3]), "axes"),
+        numpy_helper.from_array(np.array(255, np.float32), "white"),
+    ]
+    doubling: dict[str, Any] = {"strides": [2, 2], "pads": [1, 1, 1, 1]}
+    nodes = [
+        helper.make_node("Unsqueeze", ["classes", "axes"], ["rows"]),
+        helper.make_node("Concat", ["latent", "rows"], ["both"], axis=1),
+        helper.make_node("ConvTranspose", ["both", "start_weight", "start_bias"], ["a"]),
+        helper.make_node("Relu", ["a"], ["b"]),
+        helper.make_node("ConvTranspose", ["b", "end_weight", "end_bias"], ["c"], **doubling),
+        helper.make_node("Sigmoid", ["c"], ["d"]),
+        helper.make_node("Mul", ["d", "white"], ["images"]),
+    ]
+    ends: dict[str, list[str | int | None]] = {
+        "latent": ["n", LATENT, 1, 1],
+        "classes": ["n", CLASSES],
+        "images": ["n", 3, 8, 8],
+    }
+    latent, classes, images = (
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+        for name, shape in ends.items()
+    )
+    graph = helper.make_graph(
+        nodes, "generator", [latent, classes], [images], [*weights.values(), *constants]
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+
+
+def write_onnx(network: Network, path: Path) -> None:
+    onnx.save(onnx_model(network), path)
+
+
+WRITERS: dict[str, Callable[[Network, Path], None]] = {
+    "torchscript": write_torchscript,
+    "torch-export": write_export,
+    "onnx": write_onnx,
+}
+
+
+def facts(file_format: str, **changes: Any) -> UserNetwork:
+    return UserNetwork.of({**FACTS.settings, "format": file_format, **changes})
+
+
+@pytest.mark.parametrize("file_format", WRITERS)
+def test_a_network_is_audited_from_its_file_to_the_report(file_format: str, tmp_path: Path) -> None:
+    network = Network().requires_grad_(False)
+    WRITERS[file_format](network, tmp_path / "network.bin")
+    generator, _ = open_network(tmp_path / "network.bin", facts(file_format))
+    normal, condition = torch.randn(5, LATENT), torch.arange(5) % CLASSES
+    bounded = 2 * torch.special.ndtr(normal) - 1
+    rows = nn.functional.one_hot(condition, CLASSES).float()
+    expected = network(bounded[:, :, None, None], rows) / 255
+    torch.testing.assert_close(generator(normal, condition), expected, atol=1e-6, rtol=1e-5)
+
+    write_images(tmp_path, [3, 8, 8], CLASSES)
+    told = {**FACTS.settings, "format": file_format}
+    entry = {"weights": "network.bin", "network": told | {"trust": file_format != "onnx"}}
+    (tmp_path / "audit.yaml").write_text(yaml.safe_dump(small_spec(entry)))
+    run = tmp_path / "run"
+    result = CliRunner().invoke(app, ["run", str(tmp_path / "audit.yaml"), "--out", str(run)])
+    assert result.exit_code == 0, result.output
+    table = pd.read_parquet(run / "likelihood")
+    assert (table.status == "ok").all(), table.error.dropna().tolist()
+    assert "<html" in (run / "report.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"trust": False}, "a torchscript file is a program"),
+        ({"prior": "uniform", "prior_bounds": [1.0]}, "uniform prior has 2 prior_bounds"),
+        ({"native_range": [1.0, 1.0]}, "native_range is [black, white], ascending"),
+        ({"num_classes": 0}, "one_hot goes with num_classes"),
+        ({"format": "keras"}, "torchscript"),
+        ({"family": "dcgan"}, "a network of your own has no family"),
+        ({"weights": None}, "give either source"),
+    ],
+)
+def test_a_wrong_entry_is_refused(change: dict[str, Any], message: str, tmp_path: Path) -> None:
+    write_torchscript(Network(), tmp_path / "network.pt")
+    entry: dict[str, Any] = {"weights": "network.pt"}
+    network = {**FACTS.settings, "trust": True}
+    for key, value in change.items():
+        (entry if key in ("family", "weights") else network)[key] = value
+    kept = {key: value for key, value in entry.items() if value} | {"network": network}
+    (tmp_path / "audit.yaml").write_text(yaml.safe_dump(small_spec(kept)))
+    result = CliRunner().invoke(app, ["run", str(tmp_path / "audit.yaml"), "--out", "never"])
+    assert result.exit_code == 2
+    assert message in result.stderr
+
+
+@pytest.mark.parametrize("file_format", WRITERS)
+def test_a_file_of_another_format_is_refused(file_format: str, tmp_path: Path) -> None:
+    other = "onnx" if file_format != "onnx" else "torchscript"
+    WRITERS[other](Network(), tmp_path / "network.bin")
+    with pytest.raises(GeneratorError, match=r"network\.bin is not an? .*, or is damaged"):
+        open_network(tmp_path / "network.bin", facts(file_format))
+
+
+def test_what_a_network_does_not_do_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "network.pt"
+    write_torchscript(Network().requires_grad_(False), path)
+    for changes, message in (
+        ({"native_range": [-1.0, 1.0]}, r"images must be in \[0, 1\]"),
+        ({"image_shape": [1, 8, 8]}, "it raised TypeCheckError|its image_shape says"),
+        ({"latent_shape": [LATENT]}, "it raised"),
+        ({"prior_bounds": [1.0, -1.0]}, "the bounds must ascend"),
+    ):
+        with pytest.raises(GeneratorError, match=message):
+            open_network(path, facts("torchscript", **changes))
+    with pytest.raises(GeneratorError, match="cannot be read"):
+        open_network(tmp_path / "absent", facts("torchscript"))
+
+
+def test_onnx_files_lead_nowhere_else_and_say_what_is_not_known(tmp_path: Path) -> None:
+    path = tmp_path / "network.onnx"
+    model = onnx_model(Network())
+    tensor = model.graph.initializer[0]
+    tensor.data_location = TensorProto.EXTERNAL
+    tensor.ClearField("raw_data")
+    tensor.external_data.add(key="location", value="../secret")
+    path.write_bytes(model.SerializeToString())
+    with pytest.raises(GeneratorError, match="numbers in other files"):
+        open_network(path, facts("onnx"))
+    model = onnx_model(Network())
+    model.graph.node[3].op_type = "Shrink"
+    path.write_bytes(model.SerializeToString())
+    with pytest.raises(GeneratorError, match=r"onnx2torch makes no torch module of it: .*Shrink"):
+        open_network(path, facts("onnx"))
+
+
+@pytest.mark.parametrize("file_format", WRITERS)
+def test_inspect_says_how_such_a_file_is_named(file_format: str, tmp_path: Path) -> None:
+    WRITERS[file_format](Network(), tmp_path / "network.bin")
+    result = CliRunner().invoke(app, ["inspect", str(tmp_path / "network.bin")])
+    assert result.exit_code == 2
+    assert "'network'" in result.stderr
