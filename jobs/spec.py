@@ -12,7 +12,7 @@ from pydantic import ByteSize, Field, model_validator
 from ..cluster.s3_settings import Addressing, S3Settings
 from ..core.generators.families.registry import require_family
 from .network_spec import NetworkSpec
-from .stage_specs import SpecModel, StagesSpec
+from .stage_specs import DatasetOptions, SpecModel, StagesSpec
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=64)]
 Role = Literal["train", "test", "generated", "simulated", "outlier"]
@@ -81,14 +81,13 @@ class GeneratorSpec(SpecModel):
         return self
 
 
-class GroupSpec(SpecModel):
+class GroupSpec(DatasetOptions):
     """A group of images and the part it plays in the comparisons.
 
     ``generated`` images are noise-free G(z); ``simulated`` ones are the model's own samples,
     G(z) + noise, and exist only where densities are estimated. Every other role names a dataset.
     ``conditions`` says under which classes each image is evaluated: ``all`` of them, or its
     ``own`` (outliers are assigned classes in turn, so that every group meets the same mix).
-    ``resize: lanczos`` brings a set with a shape of its own to the generator's.
     """
 
     name: Name
@@ -96,17 +95,17 @@ class GroupSpec(SpecModel):
     dataset: str | None = None
     split: str | None = None
     path: str | None = None
-    resize: Literal["lanczos"] | None = None
     count: int | None = Field(default=None, ge=1)
     conditions: Conditions = "own"
 
     @model_validator(mode="after")
     def _images_have_a_source(self) -> Self:
         if self.role in MODEL_ROLES:
-            if any(v is not None for v in (self.dataset, self.path, self.split, self.resize)):
+            named = (self.dataset, self.path, self.split)
+            if any(value is not None for value in named) or self.dataset_options:
                 raise ValueError(
                     f"group {self.name!r}: role {self.role!r} takes its images from the "
-                    "generator; remove dataset, split, path and resize"
+                    "generator; remove dataset, split, path, resize, crop and attribute"
                 )
             if self.count is None:
                 raise ValueError(f"group {self.name!r}: say how many images to draw with count")

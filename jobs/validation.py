@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 from ..core.patches import patch_grid
 from ..workers.datasets import DatasetError, ImageSet, open_dataset
@@ -33,12 +34,15 @@ class GeneratorFacts:
 
 @dataclass(frozen=True)
 class DatasetFacts:
-    """What planning needs to know of an image set; ``length`` is None for an endless one."""
+    """What planning needs to know of an image set; ``length`` is None for an endless one.
+
+    ``options`` are those of `DatasetOptions` that are set.
+    """
 
     dataset: str
     split: str | None
     path: str | None
-    resize: str | None
+    options: dict[str, Any]
     sha256: str
     num_classes: int
     labels: tuple[int, ...] | None
@@ -238,7 +242,7 @@ def _dataset(
             image_shape=image_shape,
             seed=spec.seed,
             service=spec.cluster.storage.settings,
-            resize=source.resize,
+            **source.dataset_options,
         )
     except DatasetError as error:
         raise SpecError(f"{key}: {error}") from error
@@ -253,7 +257,7 @@ def _dataset_facts(
         dataset,
         source.split,
         source.path,
-        source.resize,
+        source.dataset_options,
         images.hash(),
         images.num_classes,
         None if labels is None else tuple(labels.tolist()),

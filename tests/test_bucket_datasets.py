@@ -5,6 +5,7 @@ import io
 import zipfile
 from pathlib import Path
 
+import lmdb
 import numpy as np
 import pytest
 from offmanifold.workers.datasets import DatasetError, ImageError, open_dataset
@@ -95,6 +96,31 @@ def test_archives(store: ObjectStore, tmp_path: Path) -> None:
         open_dataset("zip", path=f"{address}/none.zip", image_shape=SHAPE)
 
 
+def test_pictures_of_another_size(store: ObjectStore, tmp_path: Path) -> None:
+    address = lay(store, tmp_path / "set", "sets/sizes", {"0.png": picture(1, size=9)})
+    here, there = (
+        open_dataset("folder", path=path, image_shape=SHAPE, resize="lanczos")
+        for path in (tmp_path / "set", address)
+    )
+    assert there.hash() == here.hash()
+    assert there.source(0) == f"folder:{address}/0.png, lanczos 1x8x8"
+    np.testing.assert_array_equal(there.image(0)[0], here.image(0)[0])
+
+
+def test_an_lmdb(store: ObjectStore, tmp_path: Path) -> None:
+    made = str(tmp_path / "made")
+    with lmdb.open(made, map_size=2**20) as database, database.begin(write=True) as writing:
+        writing.put(b"key", picture(1))
+    files = {"data.mdb": (tmp_path / "made" / "data.mdb").read_bytes()}
+    address = lay(store, tmp_path / "set", "sets/lmdb", files)
+    images = open_dataset("lmdb", path=address, image_shape=SHAPE)
+    assert images.source(0) == f"lmdb:{address}:key"
+    here = open_dataset("lmdb", path=tmp_path / "set", image_shape=SHAPE)
+    np.testing.assert_array_equal(images.image(0)[0], here.image(0)[0])
+
+
 def test_a_set_without_files_takes_no_address() -> None:
-    with pytest.raises(DatasetError, match="'digits' has no files; remove the path s3://"):
+    with pytest.raises(
+        DatasetError, match="'digits' is not read from a bucket: remove the path s3://"
+    ):
         open_dataset("digits", split="train", path=f"s3://{BUCKET}/sets")

@@ -309,6 +309,8 @@ def test_every_listed_set_has_a_description() -> None:
         "natural_patches",
         "cifar10",
         "svhn",
+        "celeba",
+        "lmdb",
         "zip",
         "npz",
         "run",

@@ -94,6 +94,8 @@ class Resources:
                 seed=settings["seed"],
                 service=self._service,
                 resize=settings.get("resize"),
+                crop=settings.get("crop"),
+                attribute=settings.get("attribute"),
             )
         return self._image_sets[key]
 

@@ -78,7 +78,7 @@ def _dataset_settings(context: AuditContext, facts: DatasetFacts) -> dict[str, A
         "hash": facts.sha256,
         "image_shape": list(context.facts.image_shape),
         "seed": context.spec.seed,
-        **({} if facts.resize is None else {"resize": facts.resize}),
+        **facts.options,
     }
 
 

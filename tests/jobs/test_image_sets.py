@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from offmanifold.jobs.cli import app
 from offmanifold.workers.datasets import DatasetError, open_dataset
+from PIL import Image
 from typer.testing import CliRunner
 
 from .conftest import small_spec, write_spec
@@ -56,3 +57,30 @@ def test_outliers_are_rescaled_where_the_spec_says_so(audit_folder: Path) -> Non
     rows = pd.read_parquet(audit_folder / "run" / "images")
     assert (rows.height == 8).all()
     assert rows.source.str.endswith(", lanczos 1x8x8").all()
+
+
+def test_pictures_are_cropped_and_labelled_where_the_spec_says_so(audit_folder: Path) -> None:
+    faces = audit_folder / "celeba" / "img_align_celeba"
+    faces.mkdir(parents=True)
+    lines = ["3", "Bald Smiling"]
+    for index, smiling in enumerate(("1", "-1", "1")):
+        pixels = np.random.default_rng(index).integers(0, 256, (21, 17), dtype=np.uint8)
+        Image.fromarray(pixels).save(faces / f"{index}.jpg")
+        lines.append(f"{index}.jpg -1 {smiling}")
+    (faces.parent / "list_attr_celeba.txt").write_text("\n".join(lines))
+    spec = small_spec()
+    spec["stages"] = {"local_variation": {}}
+    group = {"name": "faces", "role": "test", "dataset": "celeba", "path": "celeba"}
+    spec["groups"] = [group | {"attribute": "Smiling", "resize": "lanczos", "crop": 16}]
+    write_spec(audit_folder, spec)
+    command = ["run", str(audit_folder / "audit.yaml"), "--out", str(audit_folder / "run")]
+    done = CliRunner().invoke(app, command)
+    assert done.exit_code == 0, done.output
+    rows = pd.read_parquet(audit_folder / "run" / "images").sort_values("image_id")
+    assert rows.label.tolist() == [1, 0, 1]
+    assert rows.source.str.endswith(".jpg, crop 16, lanczos 1x8x8").all()
+    spec["groups"] = [group | {"crop": 16}]
+    write_spec(audit_folder, spec)
+    refused = CliRunner().invoke(app, command)
+    assert refused.exit_code == 2
+    assert "crop goes with resize" in refused.stderr

@@ -13,6 +13,7 @@ from ...cluster.s3_settings import S3Settings
 from ..inputs import naming_original
 from .folder import NEEDS_SHAPE, SUFFIXES, FolderImages, require_one_layout
 from .image_set import DatasetError, ImageError, Shape, require_index
+from .resized import Resizing, change
 
 _CONNECTIONS = 8
 
@@ -27,9 +28,10 @@ class BucketImages(FolderImages):
         image_shape: Shape,
         files: dict[Path, RemoteFile],
         classes: list[str],
+        resizing: Resizing | None,
     ) -> None:
         """``files`` are relative to ``bucket``, whose subfolders ``classes`` are, if any."""
-        super().__init__(cache_folder(), split, image_shape, list(files), classes)
+        super().__init__(cache_folder(), split, image_shape, list(files), classes, resizing)
         self._bucket = bucket
         self._remote = files
 
@@ -47,7 +49,7 @@ class BucketImages(FolderImages):
     def source(self, index: int) -> str:
         """See ImageSet."""
         require_index(index, self.length)
-        return f"folder:{self._address(self._files[index])}"
+        return f"folder:{self._address(self._files[index])}{change(self._resizing)}"
 
     def hash(self) -> str:
         """See ImageSet; equal to that of a local folder with the same files.
@@ -75,7 +77,11 @@ class BucketImages(FolderImages):
 
 
 def open_bucket_folder(
-    address: str, split: str, image_shape: Shape | None, service: S3Settings
+    address: str,
+    split: str,
+    image_shape: Shape | None,
+    service: S3Settings,
+    resizing: Resizing | None,
 ) -> BucketImages:
     """The images under an ``s3://`` address, as :func:`~.folder.open_folder` has them of a folder.
 
@@ -98,7 +104,7 @@ def open_bucket_folder(
     for name, listing in zip(classes, listings, strict=True):
         in_classes |= _images(listing.files, Path(name))
     require_one_layout(bucket.address(), classes, list(files), list(in_classes))
-    return BucketImages(bucket, split, image_shape, in_classes or files, classes)
+    return BucketImages(bucket, split, image_shape, in_classes or files, classes, resizing)
 
 
 def _images(files: dict[str, RemoteFile], folder: Path) -> dict[Path, RemoteFile]:

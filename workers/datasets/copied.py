@@ -10,6 +10,7 @@ from ...cluster.locations import LocationError
 from ...cluster.s3_settings import S3Settings
 from ..inputs import copied_file, copied_folder, naming_original
 from .image_set import DatasetError, ImageError, ImageSet, Shape
+from .resized import Resizing
 
 _IDX = tuple(
     f"{split}-{kind}-ubyte{suffix}"
@@ -31,6 +32,7 @@ _FILES: dict[str, tuple[str, ...]] = {
     "fashion_mnist": _IDX,
     "mnist": _IDX,
     "cifar10": _CIFAR10,
+    "lmdb": ("data.mdb",),
     "svhn": tuple(f"{split}_32x32.mat" for split in ("train", "test", "extra")),
 }
 _ONE_FILE = ("zip", "npz")
@@ -102,7 +104,10 @@ def _copy(name: str, address: str, split: str, service: S3Settings) -> Path:
     if name == "run":
         return copied_folder(address, None, service, "images")
     if name not in _FILES:
-        raise DatasetError(f"image set '{name}' has no files; remove the path {address}")
+        raise DatasetError(
+            f"image set '{name}' is not read from a bucket: remove the path {address}, or name a "
+            "folder of this machine"
+        )
     # Of the sets whose files are named by the split, the others' are left where they are.
     own = [file for file in _FILES[name] if file.startswith(f"{split}_")]
     return copied_folder(address, own or _FILES[name], service)
@@ -115,8 +120,11 @@ def open_remote(
     shape: Shape | None,
     service: S3Settings,
     opener: Callable[[Path], ImageSet],
+    resizing: Resizing | None = None,
 ) -> ImageSet:
     """The image set ``name`` at an ``s3://`` address; arguments as for `open_dataset`.
+
+    ``resizing`` is for the pictures of a folder; other openers see to it themselves.
 
     Raises:
         DatasetError: as :func:`open_copied`.
@@ -127,6 +135,6 @@ def open_remote(
     from .bucket_folder import open_bucket_folder
 
     try:
-        return open_bucket_folder(address, split, shape, service)
+        return open_bucket_folder(address, split, shape, service, resizing)
     except LocationError as error:
         raise DatasetError(str(error)) from error

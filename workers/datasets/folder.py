@@ -22,7 +22,8 @@ from .image_set import (
     describe_shape,
     require_index,
 )
-from .picture import PICTURES, read_picture, require_image_shape
+from .picture import PICTURES, read_picture, require_image_shape, require_size
+from .resized import Resizing, change
 
 SUFFIXES = (*PICTURES, ".npy")
 NEEDS_SHAPE = "image set 'folder' needs the image_shape that its files must have"
@@ -33,12 +34,18 @@ _BYTES_PER_VALUE = 8
 
 
 class FolderImages(IndexedImages):
-    """Image files of one shape; nothing is resized or converted, a misfit is an ImageError."""
+    """Image files of one shape, or resized to it; a misfit is an ImageError."""
 
     name = "folder"
 
     def __init__(
-        self, folder: Path, split: str, image_shape: Shape, files: list[Path], classes: list[str]
+        self,
+        folder: Path,
+        split: str,
+        image_shape: Shape,
+        files: list[Path],
+        classes: list[str],
+        resizing: Resizing | None = None,
     ) -> None:
         """``files`` are relative to ``folder``; ``classes`` are its subfolders in order, if any."""
         self.split = split
@@ -48,6 +55,7 @@ class FolderImages(IndexedImages):
         self._folder = folder
         self._files = files
         self._classes = classes
+        self._resizing = resizing
 
     def image(self, index: int) -> tuple[NDArray[np.float32], int | None]:
         """See ImageSet."""
@@ -58,7 +66,7 @@ class FolderImages(IndexedImages):
             image = (
                 self._array(file)
                 if file.suffix.lower() == ".npy"
-                else read_picture(file, str(file), self.image_shape)
+                else read_picture(file, str(file), self.image_shape, self._resizing)
             )
         except OSError as error:
             raise ImageError(f"{file} cannot be read: {error}") from error
@@ -73,11 +81,13 @@ class FolderImages(IndexedImages):
     def source(self, index: int) -> str:
         """See ImageSet."""
         require_index(index, self.length)
-        return f"folder:{(self._folder / self._files[index]).as_posix()}"
+        file = self._folder / self._files[index]
+        return f"{self.name}:{file.as_posix()}{change(self._resizing)}"
 
     def hash(self) -> str:
         """See ImageSet."""
-        digest = hashlib.sha256(describe_shape(self.image_shape).encode())
+        changed = f"{describe_shape(self.image_shape)}{change(self._resizing)}"
+        digest = hashlib.sha256(changed.encode())
         for file in self._files:
             try:
                 path = self._path(file)
@@ -107,11 +117,7 @@ class FolderImages(IndexedImages):
 
     def _require_size(self, file: str, size: int) -> None:
         most = math.prod(self.image_shape) * _BYTES_PER_VALUE + _BYTES_BESIDES
-        if size > most:
-            raise ImageError(
-                f"{file} is too large: {size:,} bytes, where an image of shape "
-                f"{describe_shape(self.image_shape)} needs at most {most:,}"
-            )
+        require_size(file, size, most, self.image_shape, self._resizing)
 
     def _array(self, file: Path) -> NDArray[np.float32]:
         try:
@@ -123,7 +129,13 @@ class FolderImages(IndexedImages):
             raise ImageError(
                 f"{file} must hold floats in [0, 1] as [channels, height, width], not {array.dtype}"
             )
-        require_image_shape(str(file), array.shape, self.image_shape)
+        if self._resizing is None:
+            require_image_shape(str(file), array.shape, self.image_shape)
+        elif array.ndim != 3 or array.shape[0] not in (1, self.image_shape[0]) or 0 in array.shape:
+            raise ImageError(
+                f"{file} has shape {array.shape}, expected [channels, height, width] with 1 or "
+                f"{self.image_shape[0]} channels"
+            )
         if not np.isfinite(array).all():
             raise ImageError(
                 f"{file} has {int((~np.isfinite(array)).sum())} values that are NaN or infinite"
@@ -132,11 +144,16 @@ class FolderImages(IndexedImages):
             raise ImageError(
                 f"{file} has values from {array.min():.3g} to {array.max():.3g}, not [0, 1]"
             )
-        return np.array(array, dtype=np.float32)
+        image = np.array(array, dtype=np.float32)
+        return image if self._resizing is None else self._resizing(str(file), image)
 
 
 def open_folder(
-    split: str, path: Path | None, image_shape: Shape | None, seed: int
+    split: str,
+    path: Path | None,
+    image_shape: Shape | None,
+    seed: int,
+    resizing: Resizing | None = None,
 ) -> FolderImages:
     """The images in a folder in sorted order: unlabelled, or one subfolder for each class.
 
@@ -159,7 +176,7 @@ def open_folder(
     in_classes = [file for name in classes for file in _images_in(folder, folder / name)]
     require_one_layout(str(folder), classes, files, in_classes)
     relative = [file.relative_to(folder) for file in in_classes or files]
-    return FolderImages(folder, split, image_shape, relative, classes)
+    return FolderImages(folder, split, image_shape, relative, classes, resizing)
 
 
 def require_one_layout(

@@ -1,4 +1,4 @@
-"""One PNG or JPEG picture, judged by its header before anything is decoded."""
+"""One picture, judged by its header before anything is decoded."""
 
 from pathlib import Path
 from typing import IO
@@ -8,42 +8,76 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from .image_set import ImageError, Shape, describe_shape
+from .resized import Resizing
 
 PICTURES = (".png", ".jpg", ".jpeg")
 
 _MODES = {1: ("L",), 3: ("RGB", "P")}
 # Pillow opens by content, not by suffix: without this list a PNG may be PostScript.
 _FORMATS = ("PNG", "JPEG")
+_MOST_PIXELS = 2**26
+_MOST_BYTES = 2**27
 
 
-def read_picture(source: Path | IO[bytes], name: str, image_shape: Shape) -> NDArray[np.float32]:
-    """The pixels of a picture as float32 [C, H, W] in [0, 1]; nothing is resized or converted.
+def read_picture(
+    source: Path | IO[bytes],
+    name: str,
+    image_shape: Shape,
+    resizing: Resizing | None = None,
+    formats: tuple[str, ...] = _FORMATS,
+) -> NDArray[np.float32]:
+    """The pixels of a picture as float32 [C, H, W] in [0, 1].
 
     Args:
         source: the file, or a stream of its bytes.
         name: what messages call it.
-        image_shape: (channels, height, width) that it must have.
+        image_shape: (channels, height, width) that it must have, or is brought to.
+        resizing: to that shape, from any size, and grey to colour; without it nothing is changed.
+        formats: by Pillow's names, those that it may have.
 
     Raises:
-        ImageError: another shape or mode, no PNG or JPEG, damaged, or too large to be decoded.
+        ImageError: another shape or mode, another format, damaged, or too large to be decoded.
         OSError: the file cannot be opened.
     """
     channels = image_shape[0]
     try:
-        with Image.open(source, formats=_FORMATS) as picture:
+        with Image.open(source, formats=formats) as picture:
             # Judged by the header, so that a misfit of any size is never decoded.
-            _require_mode(name, picture.mode, channels)
-            require_image_shape(name, (channels, picture.height, picture.width), image_shape)
-            pixels = np.asarray(picture.convert("L" if channels == 1 else "RGB"))
+            grey = resizing is not None and picture.mode == "L"
+            if resizing is None:
+                require_image_shape(name, (channels, picture.height, picture.width), image_shape)
+            elif picture.height * picture.width > _MOST_PIXELS:
+                raise ImageError(
+                    f"{name} is too large: {picture.height}x{picture.width}, where at most "
+                    f"{_MOST_PIXELS:,} pixels are resized"
+                )
+            if not grey:
+                _require_mode(name, picture.mode, channels)
+            pixels = np.asarray(picture.convert("L" if grey or channels == 1 else "RGB"))
     except UnidentifiedImageError as error:
-        raise ImageError(f"{name} is not a PNG or JPEG image, or is damaged") from error
+        raise ImageError(f"{name} is not a {' or '.join(formats)} image, or is damaged") from error
     except Image.DecompressionBombError as error:
         raise ImageError(f"{name} is too large to be decoded: {error}") from error
     except ImageError:
         raise
     except (OSError, SyntaxError, ValueError) as error:
         raise ImageError(f"{name} is damaged: {error}") from error
-    return np.atleast_3d(pixels).transpose(2, 0, 1).astype(np.float32) / np.float32(255)
+    image = np.atleast_3d(pixels).transpose(2, 0, 1).astype(np.float32) / np.float32(255)
+    return image if resizing is None else resizing(name, image)
+
+
+def require_size(name: str, size: int, most: int, shape: Shape, resizing: Resizing | None) -> None:
+    """Raises ImageError for a file of more bytes than an image of that shape can need.
+
+    ``most`` is what one of that very shape may have; one that is resized may have more.
+    """
+    if resizing is not None:
+        most = max(most, _MOST_BYTES)
+    if size > most:
+        raise ImageError(
+            f"{name} is too large: {size:,} bytes, where an image of shape "
+            f"{describe_shape(shape)} needs at most {most:,}"
+        )
 
 
 def require_image_shape(name: str, shape: tuple[int, ...], image_shape: Shape) -> None:
@@ -51,8 +85,8 @@ def require_image_shape(name: str, shape: tuple[int, ...], image_shape: Shape) -
     if shape != image_shape:
         raise ImageError(
             f"{name} has shape {describe_shape(shape)}, but the audit needs "
-            f"{describe_shape(image_shape)} (channels, height, width); resize it, nothing "
-            f"is resized here"
+            f"{describe_shape(image_shape)} (channels, height, width); resize it, or say "
+            f"resize: lanczos beside the dataset"
         )
 
 

@@ -4,18 +4,25 @@ import difflib
 import importlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ...cluster.locations import is_remote
 from ...cluster.s3_settings import BY_ENVIRONMENT, S3Settings
 from .image_set import DatasetError, ImageSet, Shape
 
-Opener = Callable[[str, Path | None, Shape | None, int], ImageSet]
+if TYPE_CHECKING:
+    from .resized import Resizing
+
+Opener = Callable[..., ImageSet]
 
 
 class _Entry(NamedTuple):
+    """``pictures`` of any size are resized by the set itself; ``attributes`` may be its classes."""
+
     target: str
     description: str
+    pictures: bool = False
+    attributes: bool = False
 
 
 _DATASETS = {
@@ -41,12 +48,24 @@ _DATASETS = {
         "cifar10:open_cifar10", "32x32 colour images of ten classes (50,000 train, 10,000 test)"
     ),
     "svhn": _Entry("svhn:open_svhn", "32x32 colour house numbers (73,257 train, 26,032 test)"),
-    "zip": _Entry("zip_archive:open_zip", "StyleGAN's dataset.zip: pictures, and their classes"),
+    "celeba": _Entry(
+        "celeba:open_celeba",
+        "CelebA, aligned: 178x218 faces (162,770 train, 19,867 valid, 19,962 test), 40 attributes",
+        pictures=True,
+        attributes=True,
+    ),
+    "lmdb": _Entry("lmdb_archive:open_lmdb", "LSUN's lmdb: a scene's pictures", pictures=True),
+    "zip": _Entry(
+        "zip_archive:open_zip",
+        "StyleGAN's dataset.zip: pictures, and their classes",
+        pictures=True,
+    ),
     "npz": _Entry("npz_archive:open_npz", "guided-diffusion's .npz: arr_0, and classes in arr_1"),
     "run": _Entry("run_images:open_run", "a group of another run, out of its Parquet"),
     "folder": _Entry(
         "folder:open_folder",
         "a folder of PNG, JPEG or .npy images; subfolders, if any, are the classes",
+        pictures=True,
     ),
 }
 
@@ -61,6 +80,8 @@ def open_dataset(
     base_dir: str | Path | None = None,
     service: S3Settings = BY_ENVIRONMENT,
     resize: str | None = None,
+    crop: int | None = None,
+    attribute: str | None = None,
 ) -> ImageSet:
     """Opens an image set by its registered name.
 
@@ -69,7 +90,9 @@ def open_dataset(
     of the ``service``, whose files are copied to this machine as they are needed. ``image_shape``
     (channels, height, width) is what the caller needs: sets with a shape of their own are checked
     against it, the others are made at it. ``seed`` draws the endless sets. With ``resize``, which
-    names a method, a set with a shape of its own is brought to ``image_shape``.
+    names a method, a set with a shape of its own, and pictures of any size, are brought to
+    ``image_shape``, from their central square of ``crop`` pixels where that is given. ``attribute``
+    names what a set with attributes has for its classes.
 
     Raises:
         DatasetError: unknown name or split, images of another shape, missing or broken files.
@@ -79,29 +102,44 @@ def open_dataset(
         close = difflib.get_close_matches(name, _DATASETS, n=1)
         hint = f"did you mean '{close[0]}'?" if close else f"there are {', '.join(_DATASETS)}"
         raise DatasetError(f"there is no image set '{name}': {hint}")
-    module, attribute = _DATASETS[name].target.split(":")
-    opener: Opener = getattr(importlib.import_module(f".{module}", __package__), attribute)
+    entry = _DATASETS[name]
+    module, function = entry.target.split(":")
+    opener: Opener = getattr(importlib.import_module(f".{module}", __package__), function)
     wanted = _as_shape(image_shape)
-    shape = wanted if resize is None else None
+    resizing = _resizing(wanted, resize, crop)
+    shape = wanted if resizing is None or entry.pictures else None
+    own: dict[str, Any] = {"resizing": resizing} if entry.pictures else {}
+    if entry.attributes:
+        own["attribute"] = attribute
+    elif attribute is not None:
+        raise DatasetError(f"image set '{name}' has no attributes; remove attribute {attribute!r}")
+
+    def open_at(location: Path | None) -> ImageSet:
+        return opener(split, location, shape, seed, **own)
+
     if path is not None and is_remote(path):
         from .copied import open_remote
 
-        def open_copy(copy: Path) -> ImageSet:
-            return opener(split, copy, shape, seed)
-
-        images = open_remote(name, str(path), split, shape, service, open_copy)
+        images = open_remote(name, str(path), split, shape, service, open_at, resizing)
     else:
-        location = None if path is None else Path(base_dir or "", path).expanduser()
-        images = opener(split, location, shape, seed)
-    return images if resize is None else _resized(images, wanted, resize)
+        images = open_at(None if path is None else Path(base_dir or "", path).expanduser())
+    if resizing is None or entry.pictures:
+        return images
+    from .resized import ResizedImages
+
+    return ResizedImages(images, resizing)
 
 
-def _resized(images: ImageSet, shape: Shape | None, method: str) -> ImageSet:
-    from .resized import METHODS, ResizedImages
+def _resizing(shape: Shape | None, method: str | None, crop: int | None) -> "Resizing | None":
+    from .resized import METHODS, Resizing
 
+    if method is None:
+        if crop is not None:
+            raise DatasetError("crop goes with resize: lanczos")
+        return None
     if method not in METHODS or shape is None:
         raise DatasetError(f"resize {method!r}: there is {', '.join(METHODS)}, to an image_shape")
-    return ResizedImages(images, shape)
+    return Resizing(shape, crop)
 
 
 def _as_shape(image_shape: Sequence[int] | None) -> Shape | None:

@@ -1,6 +1,7 @@
 """Another size for an image set: rescaled outliers, or data at a generator's resolution."""
 
 import hashlib
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,6 +9,7 @@ from PIL import Image
 
 from .image_set import (
     DatasetError,
+    ImageError,
     ImageSet,
     IndexedImages,
     Shape,
@@ -17,11 +19,44 @@ from .image_set import (
 METHODS = ("lanczos",)
 
 
+@dataclass(frozen=True)
+class Resizing:
+    """To ``shape`` by Lanczos, of the central square of ``crop`` pixels where one is named."""
+
+    shape: Shape
+    crop: int | None = None
+
+    def __call__(self, name: str, image: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The image [C, H, W] in [0, 1] at that shape; see `resize`.
+
+        Raises:
+            ImageError: it is smaller than the crop; ``name`` is what the message calls it.
+        """
+        if self.crop is not None:
+            height, width = image.shape[1:]
+            if min(height, width) < self.crop:
+                raise ImageError(f"{name} has {height}x{width} pixels, fewer than crop {self.crop}")
+            top, left = (height - self.crop) // 2, (width - self.crop) // 2
+            image = image[:, top : top + self.crop, left : left + self.crop]
+        return resize(image, self.shape)
+
+    def __str__(self) -> str:
+        """As a hash and a source have it."""
+        crop = "" if self.crop is None else f"crop {self.crop}, "
+        return f"{crop}lanczos {describe_shape(self.shape)}"
+
+
+def change(resizing: Resizing | None) -> str:
+    """What follows a picture's name in its source, and the shape in a hash."""
+    return "" if resizing is None else f", {resizing}"
+
+
 class ResizedImages(IndexedImages):
     """The images of another set, cropped to the wanted aspect about their centre and resized."""
 
-    def __init__(self, images: ImageSet, image_shape: Shape) -> None:
+    def __init__(self, images: ImageSet, resizing: Resizing) -> None:
         """``images`` have one channel, which is repeated as needed, or as many as wanted."""
+        image_shape = resizing.shape
         if images.image_shape[0] not in (1, image_shape[0]):
             raise DatasetError(
                 f"image set '{images.name}' has {images.image_shape[0]} channels and "
@@ -33,6 +68,7 @@ class ResizedImages(IndexedImages):
         self.image_shape = image_shape
         self.length = images.length
         self._images = images
+        self._resizing = resizing
 
     def labels(self) -> NDArray[np.int64] | None:
         """See ImageSet."""
@@ -41,18 +77,15 @@ class ResizedImages(IndexedImages):
     def image(self, index: int) -> tuple[NDArray[np.float32], int | None]:
         """See ImageSet."""
         pixels, label = self._images.image(index)
-        return resize(pixels, self.image_shape), label
+        return self._resizing(self._images.source(index), pixels), label
 
     def source(self, index: int) -> str:
         """See ImageSet."""
-        return f"{self._images.source(index)}, {self._change()}"
+        return f"{self._images.source(index)}, {self._resizing}"
 
     def hash(self) -> str:
         """See ImageSet."""
-        return hashlib.sha256(f"{self._images.hash()} {self._change()}".encode()).hexdigest()
-
-    def _change(self) -> str:
-        return f"lanczos {describe_shape(self.image_shape)}"
+        return hashlib.sha256(f"{self._images.hash()} {self._resizing}".encode()).hexdigest()
 
 
 def resize(image: NDArray[np.float32], shape: Shape) -> NDArray[np.float32]:

@@ -22,7 +22,8 @@ from .image_set import (
     require_index,
     require_split,
 )
-from .picture import PICTURES, read_picture
+from .picture import PICTURES, read_picture, require_size
+from .resized import Resizing, change
 
 _LABELS = "dataset.json"
 # A megabyte a thousand images is what such a file takes.
@@ -32,13 +33,18 @@ _BYTES_PER_VALUE = 4
 
 
 class ZipImages(IndexedImages):
-    """Pictures of one shape in a zip archive; a misfit is an ImageError."""
+    """Pictures of one shape, or resized to it, in a zip archive; a misfit is an ImageError."""
 
     name = "zip"
     split = ""
 
     def __init__(
-        self, path: Path, image_shape: Shape, names: list[str], classes: NDArray[np.int64] | None
+        self,
+        path: Path,
+        image_shape: Shape,
+        names: list[str],
+        classes: NDArray[np.int64] | None,
+        resizing: Resizing | None,
     ) -> None:
         """``names`` are the archive's pictures in order, ``classes`` [N] theirs, if it has any."""
         self.image_shape = image_shape
@@ -47,6 +53,7 @@ class ZipImages(IndexedImages):
         self._path = path
         self._names = names
         self._classes = classes
+        self._resizing = resizing
         self._archive: zipfile.ZipFile | None = None
 
     def image(self, index: int) -> tuple[NDArray[np.float32], int | None]:
@@ -57,14 +64,10 @@ class ZipImages(IndexedImages):
         self._archive = self._archive or zipfile.ZipFile(self._path)
         member = self._archive.getinfo(self._names[index])
         most = math.prod(self.image_shape) * _BYTES_PER_VALUE + _BYTES_BESIDES
-        if member.file_size > most:
-            raise ImageError(
-                f"{name} is too large: {member.file_size:,} bytes, where an image of shape "
-                f"{describe_shape(self.image_shape)} needs at most {most:,}"
-            )
+        require_size(name, member.file_size, most, self.image_shape, self._resizing)
         try:
             with self._archive.open(member) as file:
-                pixels = read_picture(file, name, self.image_shape)
+                pixels = read_picture(file, name, self.image_shape, self._resizing)
         except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
             raise ImageError(f"{name} is damaged or encrypted: {error}") from error
         return pixels, None if self._classes is None else int(self._classes[index])
@@ -76,11 +79,12 @@ class ZipImages(IndexedImages):
     def source(self, index: int) -> str:
         """See ImageSet."""
         require_index(index, self.length)
-        return f"zip:{self._path.as_posix()}:{self._names[index]}"
+        return f"zip:{self._path.as_posix()}:{self._names[index]}{change(self._resizing)}"
 
     def hash(self) -> str:
         """See ImageSet."""
-        digest = hashlib.sha256(describe_shape(self.image_shape).encode())
+        changed = f"{describe_shape(self.image_shape)}{change(self._resizing)}"
+        digest = hashlib.sha256(changed.encode())
         with self._path.open("rb") as file:
             hashlib.file_digest(file, lambda: digest)
         return digest.hexdigest()
@@ -90,7 +94,13 @@ class ZipImages(IndexedImages):
         return {**self.__dict__, "_archive": None}
 
 
-def open_zip(split: str, path: Path | None, image_shape: Shape | None, seed: int) -> ZipImages:
+def open_zip(
+    split: str,
+    path: Path | None,
+    image_shape: Shape | None,
+    seed: int,
+    resizing: Resizing | None = None,
+) -> ZipImages:
     """The pictures of a zip archive as StyleGAN's ``dataset_tool.py`` writes it.
 
     In the order of their names. The classes are those of its ``dataset.json``,
@@ -112,7 +122,7 @@ def open_zip(split: str, path: Path | None, image_shape: Shape | None, seed: int
         ) from error
     except OSError as error:
         raise DatasetError(f"{path} cannot be read: {error.strerror}") from error
-    return ZipImages(path, image_shape, names, classes)
+    return ZipImages(path, image_shape, names, classes, resizing)
 
 
 def _is_picture(name: str) -> bool:

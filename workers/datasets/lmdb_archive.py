@@ -1,0 +1,119 @@
+"""LSUN (Yu et al. 2015) as it is published: an lmdb of WebP or JPEG pictures by their keys."""
+
+import functools
+import hashlib
+import io
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .image_set import DatasetError, ImageError, IndexedImages, Shape, require_index, require_split
+from .picture import read_picture, require_size
+from .resized import Resizing, change
+
+_DATA = "data.mdb"
+_FORMATS = ("WEBP", "JPEG", "PNG")
+_BYTES_PER_VALUE = 4
+_BYTES_BESIDES = 2**20
+
+
+class LmdbImages(IndexedImages):
+    """Pictures of an lmdb in the order of their keys, unlabelled; a misfit is an ImageError."""
+
+    name = "lmdb"
+    split = ""
+    num_classes = 0
+
+    def __init__(
+        self, path: Path, image_shape: Shape, keys: list[bytes], resizing: Resizing | None
+    ) -> None:
+        """``path`` is the folder with ``data.mdb``."""
+        self.image_shape = image_shape
+        self.length: int | None = len(keys)
+        self._path = path
+        self._keys = keys
+        self._resizing = resizing
+
+    def labels(self) -> NDArray[np.int64] | None:
+        """See ImageSet."""
+        return None
+
+    def image(self, index: int) -> tuple[NDArray[np.float32], int | None]:
+        """See ImageSet."""
+        require_index(index, self.length)
+        key = self._keys[index]
+        name = f"{self._path}, {_text(key)}"
+        with _database(self._path).begin() as transaction:
+            content = transaction.get(key)
+        if content is None:
+            raise ImageError(f"{name} is gone: the database was changed")
+        channels, height, width = self.image_shape
+        most = channels * height * width * _BYTES_PER_VALUE + _BYTES_BESIDES
+        require_size(name, len(content), most, self.image_shape, self._resizing)
+        stream = io.BytesIO(content)
+        return read_picture(stream, name, self.image_shape, self._resizing, _FORMATS), None
+
+    def source(self, index: int) -> str:
+        """See ImageSet."""
+        require_index(index, self.length)
+        return f"lmdb:{self._path.as_posix()}:{_text(self._keys[index])}{change(self._resizing)}"
+
+    def hash(self) -> str:
+        """See ImageSet."""
+        digest = hashlib.sha256(f"{self.image_shape}{change(self._resizing)}".encode())
+        with (self._path / _DATA).open("rb") as file:
+            hashlib.file_digest(file, lambda: digest)
+        return digest.hexdigest()
+
+
+def open_lmdb(
+    split: str,
+    path: Path | None,
+    image_shape: Shape | None,
+    seed: int,
+    resizing: Resizing | None = None,
+) -> LmdbImages:
+    """The pictures of one of LSUN's folders, such as ``church_outdoor_train_lmdb``.
+
+    They come in many sizes: without a resizing, those of another one are failed images.
+    """
+    del seed
+    require_split("lmdb", split, ("",))
+    if path is None or image_shape is None:
+        raise DatasetError("image set 'lmdb' needs a path, the folder, and an image_shape")
+    if not (path / _DATA).is_file():
+        raise DatasetError(
+            f"{path} has no {_DATA}: name the folder that LSUN's .zip holds, unpacked"
+        )
+    with _database(path).begin() as transaction:
+        keys = list(transaction.cursor().iternext(keys=True, values=False))
+    if not keys:
+        raise DatasetError(f"{path} is an empty lmdb")
+    return LmdbImages(path, image_shape, keys, resizing)
+
+
+def _database(path: Path) -> Any:
+    """The open database, of which a process may have no second one."""
+    return _open(str(path.resolve()), os.getpid())
+
+
+@functools.cache
+def _open(path: str, _process: int) -> Any:
+    try:
+        import lmdb
+    except ModuleNotFoundError as error:
+        raise DatasetError(
+            f"{path}: reading an lmdb needs the package lmdb: pip install 'offmanifold[lmdb]'"
+        ) from error
+    try:
+        # Unlocked, so that a folder that may not be written can be read.
+        return lmdb.open(path, readonly=True, lock=False, readahead=False, meminit=False)
+    except lmdb.Error as error:
+        raise DatasetError(f"{path} is not a whole lmdb ({error}); fetch it again") from error
+
+
+def _text(key: bytes) -> str:
+    return key.decode("ascii", errors="backslashreplace")
