@@ -80,6 +80,8 @@ def stage_table(run_dir: Storage, stage: str) -> StageTable | None:
 def read_stage(run_dir: Storage, stage: str, columns: Sequence[str] = ()) -> pd.DataFrame | None:
     """Key columns, ``status`` and ``columns`` of a stage, one row an item; None if it has none.
 
+    Rows are sorted by item, so that no sum and no resampling of them depends on how the parts are
+    named, and so on where a run and its inputs lie.
     A missing ``condition`` or ``label`` is -1; a column of lists holds arrays. ``convergence``,
     ``sweep``, ``neighbours`` and ``sensing`` have several rows an item and bring the columns that
     tell them apart: ``estimator`` with ``varied`` or ``transitions``, ``space`` with ``block``, and
@@ -97,7 +99,7 @@ def read_stage(run_dir: Storage, stage: str, columns: Sequence[str] = ()) -> pd.
     for key in ("condition", "label"):
         frame[key] = frame[key].fillna(NO_CLASS).astype(np.int64)
     _refuse_duplicates(frame, repeated_by, run_dir.locate(stage))
-    return frame
+    return frame.sort_values([*_ITEM, *repeated_by], ignore_index=True)
 
 
 def succeeded(frame: pd.DataFrame) -> pd.DataFrame:

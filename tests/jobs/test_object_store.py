@@ -7,18 +7,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-import pyarrow.parquet as pq
 import pytest
 from offmanifold.cluster.locations import open_storage
 from offmanifold.cluster.s3_settings import S3Settings
-from offmanifold.cluster.storage import Storage
 from offmanifold.jobs.cli import app
-from offmanifold.jobs.reduce.tables import REPEATED_BY
 from typer.testing import CliRunner
 
 from ..faulty_proxy import Fault, at_random, faulty_proxy
 from ..object_store import BUCKET, OWNER, ObjectStore
+from ..stored_runs import assert_the_same_rows
 from .conftest import fill_audit_folder, forget_decoder, write_spec
 
 WEIGHTS = Path(__file__).parents[2] / "workers" / "weights" / "digits"
@@ -91,22 +88,9 @@ def audit(folder: Path, address: str, *options: str) -> Any:
     return CliRunner().invoke(app, ["run", spec, "--out", address, *options])
 
 
-def table_of(storage: Storage, stage: str) -> pd.DataFrame:
-    with storage.columns() as (files, folder):
-        names = storage.list_names(stage)
-        parts = [pq.read_table(f"{folder}/{stage}/{name}", filesystem=files) for name in names]
-    frame = pd.concat([part.to_pandas() for part in parts])
-    keys = ["group", "image_id", "condition", *REPEATED_BY.get(stage, ())]
-    return frame.sort_values(keys).reset_index(drop=True)
-
-
-def assert_the_same_rows(address: str, folder: Path) -> None:
-    for stage in STAGES:
-        found = table_of(open_storage(address, S3Settings()), stage)
-        expected = table_of(open_storage(str(folder / "run"), S3Settings()), stage)
-        for column in {"source", "nearest_source"} & set(expected):
-            expected[column] = expected[column].str.replace(str(folder), f"s3://{BUCKET}/inputs")
-        pd.testing.assert_frame_equal(found, expected, check_exact=True)
+def assert_as_in_the_folder(address: str, folder: Path) -> None:
+    places = (f"s3://{BUCKET}/inputs", str(folder))
+    assert_the_same_rows(address, folder / "run", STAGES, places)
 
 
 def test_rows_equal_the_local_ones_without_a_secret_and_what_is_deleted_is_computed_again(
@@ -116,7 +100,7 @@ def test_rows_equal_the_local_ones_without_a_secret_and_what_is_deleted_is_compu
     done = audit(inputs, address)
     assert done.exit_code == 0, done.output
     assert f"report: {address}/report.html" in done.output
-    assert_the_same_rows(address, inputs)
+    assert_as_in_the_folder(address, inputs)
 
     run = open_storage(address, S3Settings())
     for name in run.list_names():
@@ -128,7 +112,7 @@ def test_rows_equal_the_local_ones_without_a_secret_and_what_is_deleted_is_compu
     pending = {each["stage"]: each["pending"] for each in json.loads(status.output)["stages"]}
     assert pending["images"] == 1
     assert audit(inputs, address).exit_code == 0
-    assert_the_same_rows(address, inputs)
+    assert_as_in_the_folder(address, inputs)
 
     report = CliRunner().invoke(app, ["report", address, "--tables", str(inputs / "tables")])
     assert report.exit_code == 0, report.output
@@ -185,7 +169,7 @@ def test_a_service_that_fails_every_tenth_time_gives_the_same_rows(
     assert done.exit_code == 0, done.output
     assert sum(proxy.met[fault] for fault in FAULTS) >= 10, proxy.met
     store.use(monkeypatch)
-    assert_the_same_rows(address, inputs)
+    assert_as_in_the_folder(address, inputs)
 
 
 @pytest.mark.slow
@@ -193,7 +177,7 @@ def test_a_service_that_fails_every_tenth_time_gives_the_same_rows(
 def test_under_ray(inputs: Path) -> None:
     address = f"s3://{BUCKET}/ray/run"
     assert audit_under_ray(inputs, address) == 0
-    assert_the_same_rows(address, inputs)
+    assert_as_in_the_folder(address, inputs)
 
 
 @pytest.mark.slow
@@ -204,7 +188,7 @@ def test_under_ray_in_a_bucket_of_ceph(
     ceph.use(monkeypatch)
     address = f"s3://{BUCKET}/ceph/run"
     assert audit_under_ray(inputs, address) == 0
-    assert_the_same_rows(address, inputs)
+    assert_as_in_the_folder(address, inputs)
 
 
 def audit_under_ray(folder: Path, address: str) -> int:
