@@ -1,7 +1,6 @@
 """What a bucket costs: the digits audit with its run on a disk and on a local S3 service.
 
-First reduced and in one process, then whole and under Ray, with its images and its checkpoint in the
-bucket too.
+First reduced and in one process, then whole, under Ray, with images and checkpoint in the bucket.
 
 ``.venv/bin/pytest tests/benchmarks/bench_storage.py -s --jaxtyping-packages=``
 """

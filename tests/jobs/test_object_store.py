@@ -1,6 +1,7 @@
 """An audit whose run, images and checkpoint all lie in a bucket of a real S3 service."""
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from offmanifold.cluster.s3_settings import S3Settings
 from offmanifold.jobs.cli import app
 from typer.testing import CliRunner
 
-from ..faulty_proxy import Fault, at_random, faulty_proxy
+from ..faulty_proxy import Fault, Request, at_random, faulty_proxy
 from ..object_store import BUCKET, OWNER, ObjectStore
 from ..stored_runs import assert_the_same_rows
 from .conftest import fill_audit_folder, forget_decoder, write_spec
@@ -153,22 +154,47 @@ FAULTS: tuple[Fault, ...] = ("500", "503", "reset", "lost", "stall")
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("executor", ["serial", "ray"])
 def test_a_service_that_fails_every_tenth_time_gives_the_same_rows(
-    inputs: Path, store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+    inputs: Path, store: ObjectStore, monkeypatch: pytest.MonkeyPatch, executor: str
 ) -> None:
-    address = f"s3://{BUCKET}/faulty/run"
+    address = f"s3://{BUCKET}/faulty/{executor}"
     with faulty_proxy(store.endpoint, at_random(3, 0.1, FAULTS)) as proxy:
         monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.endpoint)
-        for _ in range(3):
-            done = audit(inputs, address, "--set", "cluster.storage.timeout=1")
-            if done.exit_code == 0:
+        for _ in range(5):
+            done = audit_as_a_user(inputs, address, executor, "--set", "cluster.storage.timeout=1")
+            if done.returncode == 0:
                 break
             # A clear end, from which the same command goes on.
-            assert done.exit_code == 1
-            assert "run the same command again" in done.output.lower()
-    assert done.exit_code == 0, done.output
+            assert done.returncode == 1, done.stderr
+            assert "run the same command again" in done.stderr.lower()
+    assert done.returncode == 0, done.stderr
     assert sum(proxy.met[fault] for fault in FAULTS) >= 10, proxy.met
     store.use(monkeypatch)
+    assert_as_in_the_folder(address, inputs)
+
+
+@pytest.mark.slow
+def test_a_service_that_breaks_down_ends_a_run_under_ray_which_the_same_command_resumes(
+    inputs: Path, store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = f"s3://{BUCKET}/down/run"
+
+    def no_likelihoods(request: Request) -> Fault | None:
+        return "503" if request.method == "PUT" and "/likelihood/part-" in request.path else None
+
+    with faulty_proxy(store.endpoint, no_likelihoods) as proxy:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.endpoint)
+        done = audit_as_a_user(inputs, address, "ray")
+    assert done.returncode == 1
+    refusal = rf"cannot write {address}/likelihood/part-.*went on failing.*run the same command"
+    assert re.search(refusal, done.stderr), done.stderr
+    store.use(monkeypatch)
+    before = open_storage(address, S3Settings())
+    assert before.list_names("inversion")
+    assert not before.list_names("likelihood")
+    done = audit_as_a_user(inputs, address, "ray")
+    assert done.returncode == 0, done.stderr
     assert_as_in_the_folder(address, inputs)
 
 
@@ -176,7 +202,8 @@ def test_a_service_that_fails_every_tenth_time_gives_the_same_rows(
 @pytest.mark.ci
 def test_under_ray(inputs: Path) -> None:
     address = f"s3://{BUCKET}/ray/run"
-    assert audit_under_ray(inputs, address) == 0
+    done = audit_as_a_user(inputs, address, "ray")
+    assert done.returncode == 0, done.stderr
     assert_as_in_the_folder(address, inputs)
 
 
@@ -187,14 +214,17 @@ def test_under_ray_in_a_bucket_of_ceph(
     upload(inputs, ceph)
     ceph.use(monkeypatch)
     address = f"s3://{BUCKET}/ceph/run"
-    assert audit_under_ray(inputs, address) == 0
+    done = audit_as_a_user(inputs, address, "ray")
+    assert done.returncode == 0, done.stderr
     assert_as_in_the_folder(address, inputs)
 
 
-def audit_under_ray(folder: Path, address: str) -> int:
-    """Runs the audit whose inputs are in the bucket, as a user does; its exit status."""
+def audit_as_a_user(
+    folder: Path, address: str, executor: str, *options: str
+) -> subprocess.CompletedProcess[str]:
+    """Runs the audit whose inputs are in the bucket."""
     spec = spec_at(f"s3://{BUCKET}/inputs")
-    spec["cluster"] = {"executor": "ray", "workers": 2}
+    spec["cluster"] = {"executor": executor, "workers": 2 if executor == "ray" else None}
     cli = str(Path(sys.executable).with_name("offmanifold"))
-    command = [cli, "run", str(write_spec(folder, spec)), "--out", address]
-    return subprocess.run(command, check=False).returncode
+    command = [cli, "run", str(write_spec(folder, spec)), "--out", address, *options]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
