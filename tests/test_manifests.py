@@ -1,7 +1,6 @@
 """Cluster manifests and images, as far as they can be checked without a container engine."""
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -14,18 +13,14 @@ import kubernetes_validate
 import pytest
 import yaml
 from offmanifold.jobs.spec_loading import parse_spec
-from pydantic import ValidationError
 from ray.autoscaler._private.util import prepare_config, validate_config
-
-from .kuberay import RayJob
 
 ROOT = Path(__file__).resolve().parent.parent
 COMPOSE = ROOT / "docker" / "compose.yaml"
 AWS = ROOT / "cluster" / "manifests" / "aws-spot-gpu.yaml"
 KUBERAY = ROOT / "cluster" / "manifests" / "kuberay-job.yaml"
 KUBERNETES = "1.37"
-# The custom resource definition of KubeRay's release is 1.4 MB and its own: who has it, names it.
-CRD = "OFFMANIFOLD_KUBERAY_CRD"
+RAYJOB = ROOT / "tests" / "kuberay_rayjob.json"
 
 
 def run(*command: str | Path) -> "subprocess.CompletedProcess[str]":
@@ -134,25 +129,21 @@ def manifests() -> tuple[dict[str, Any], dict[str, Any]]:
     return config_map, job
 
 
-def test_kuberay_and_kubernetes_take_the_job() -> None:
+def test_kubernetes_takes_the_parts_of_the_job() -> None:
     config_map, manifest = manifests()
     kubernetes_validate.validate(config_map, KUBERNETES, strict=True)
-    job = RayJob.model_validate(manifest)
-    cluster = job.spec.ray_cluster_spec
-    templates = [group.template for group in cluster.worker_group_specs]
-    for template in (cluster.head_group_spec.template, *templates):
+    cluster = manifest["spec"]["rayClusterSpec"]
+    (gpus,) = cluster["workerGroupSpecs"]
+    for group in (cluster["headGroupSpec"], gpus):
+        template = group["template"]
         pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "x"}, **template}
         kubernetes_validate.validate(pod, KUBERNETES, strict=True)
         spec = template["spec"]
         assert spec["securityContext"]["runAsNonRoot"]
         assert not spec["containers"][0]["securityContext"]["allowPrivilegeEscalation"]
-    assert cluster.auth_options.mode == "token"
-    assert cluster.ray_version == pinned("ray")
-    (gpus,) = cluster.worker_group_specs
-    assert gpus.template["spec"]["containers"][0]["resources"]["limits"]["nvidia.com/gpu"] == "1"
-    manifest["spec"]["rayClusterSpec"]["workerGroupSpecs"][0]["maxReplica"] = 8
-    with pytest.raises(ValidationError, match="maxReplica"):
-        RayJob.model_validate(manifest)
+    assert cluster["authOptions"]["mode"] == "token"
+    assert cluster["rayVersion"] == pinned("ray")
+    assert gpus["template"]["spec"]["containers"][0]["resources"]["limits"]["nvidia.com/gpu"] == "1"
 
 
 def test_the_audit_of_the_job_is_a_spec() -> None:
@@ -167,11 +158,8 @@ def test_the_audit_of_the_job_is_a_spec() -> None:
     assert spec.cluster.gpus_per_worker == float(requests["nvidia.com/gpu"])
 
 
-@pytest.mark.skipif(CRD not in os.environ, reason=f"{CRD} names no file of KubeRay's release")
-def test_the_definition_of_kuberays_release_takes_the_job() -> None:
-    definition = yaml.safe_load(Path(os.environ[CRD]).read_text())
-    schema = definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
-    validator = jsonschema.Draft202012Validator(closed(schema))
+def test_kuberay_takes_the_job() -> None:
+    validator = jsonschema.Draft202012Validator(closed(json.loads(RAYJOB.read_text())))
     _, manifest = manifests()
     validator.validate(manifest)
     manifest["spec"]["rayClusterSpec"]["workerGroupSpecs"][0]["maxReplica"] = 8
