@@ -4,7 +4,7 @@ import difflib
 import hashlib
 import json
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,9 +14,12 @@ from safetensors import SafetensorError, deserialize
 from ..cluster.locations import LocationError, is_remote
 from ..cluster.s3_settings import BY_ENVIRONMENT, S3Settings
 from ..core.generators.registry import ArchitectureError, build, require_architecture
+from .file_generators import open_published, open_user_network
 from .generator_errors import GeneratorError as GeneratorError
 from .inputs import copied_file, copied_folder, naming_original
-from .user_networks import UserNetwork, open_network
+from .opened_generator import GeneratorDescription as GeneratorDescription
+from .opened_generator import OpenedGenerator as OpenedGenerator
+from .user_networks import UserNetwork
 
 if TYPE_CHECKING:
     from ..core.generators.protocol import Generator
@@ -29,35 +32,6 @@ _SHIPPED_PREFIX = "shipped:"
 # Sizes in a config that are beyond it are a mistake, or meant to fill the memory.
 _LARGEST_ARGUMENT = 65_536
 _FUNCTION = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
-
-
-@dataclass(frozen=True)
-class GeneratorDescription:
-    """What planning needs to know of a generator.
-
-    ``sha256`` is that of the weights file; for a user's function that of the source file which
-    holds it, for what it loads in turn is not known. ``evaluations_per_second`` (images with their
-    latent gradients) is what the config says, measured on the machine that trained it. ``notes``
-    are what a reader of the results should know of a published checkpoint.
-    """
-
-    source: str
-    latent_dim: int
-    num_classes: int
-    image_shape: tuple[int, int, int]
-    parameters: int | None
-    evaluations_per_second: float | None
-    sha256: str
-    notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class OpenedGenerator:
-    """A generator ready for use on the CPU, the hash of what it came from, and its description."""
-
-    generator: "Generator"
-    sha256: str
-    description: GeneratorDescription
 
 
 def open_generator(
@@ -89,9 +63,9 @@ def open_generator(
             opened = open_generator(str(copy), None, family, truncation, network=network)
         return replace(opened, description=replace(opened.description, source=source))
     if family is not None:
-        return _open_published(source, Path(base_dir or ".", source), family, truncation)
+        return open_published(source, Path(base_dir or ".", source), family, truncation)
     if network is not None:
-        return _open_network(source, Path(base_dir or ".", source), network)
+        return open_user_network(source, Path(base_dir or ".", source), network)
     if _is_function(source):
         from .own_generator import open_function
 
@@ -155,40 +129,6 @@ def list_generators() -> dict[str, str]:
         f"{_SHIPPED_PREFIX}{name}": _summary(f"{_SHIPPED_PREFIX}{name}")
         for name in _shipped_names()
     }
-
-
-def _open_published(
-    source: str, path: Path, family: str, truncation: float | None
-) -> OpenedGenerator:
-    from .checkpoints.opening import build_checkpoint, open_checkpoint
-
-    opened = open_checkpoint(path.expanduser(), family, truncation)
-    channels, height, width = opened.arguments["image_shape"]
-    description = GeneratorDescription(
-        source=source,
-        latent_dim=opened.arguments["latent_dim"],
-        num_classes=opened.arguments["num_classes"],
-        image_shape=(channels, height, width),
-        parameters=opened.parameters,
-        evaluations_per_second=None,
-        sha256=opened.file.sha256,
-        notes=opened.translation.notes,
-    )
-    return OpenedGenerator(build_checkpoint(opened), opened.file.sha256, description)
-
-
-def _open_network(source: str, path: Path, network: UserNetwork) -> OpenedGenerator:
-    generator, sha256 = open_network(path.expanduser(), network)
-    description = GeneratorDescription(
-        source=source,
-        latent_dim=network.latent_dim,
-        num_classes=network.num_classes,
-        image_shape=network.image_shape,
-        parameters=None,
-        evaluations_per_second=None,
-        sha256=sha256,
-    )
-    return OpenedGenerator(generator, sha256, description)
 
 
 def _summary(source: str) -> str:

@@ -127,6 +127,7 @@ def test_a_network_is_audited_from_its_file_to_the_report(file_format: str, tmp_
     table = pd.read_parquet(run / "likelihood")
     assert (table.status == "ok").all(), table.error.dropna().tolist()
     assert "<html" in (run / "report.html").read_text()
+    assert CliRunner().invoke(app, ["status", str(run)]).exit_code == 0
 
 
 @pytest.mark.parametrize(

@@ -131,12 +131,12 @@ def open_dataset(
 
 
 def _resizing(shape: Shape | None, method: str | None, crop: int | None) -> "Resizing | None":
-    from .resized import METHODS, Resizing
-
     if method is None:
         if crop is not None:
             raise DatasetError("crop goes with resize: lanczos")
         return None
+    from .resized import METHODS, Resizing
+
     if method not in METHODS or shape is None:
         raise DatasetError(f"resize {method!r}: there is {', '.join(METHODS)}, to an image_shape")
     return Resizing(shape, crop)

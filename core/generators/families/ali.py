@@ -8,6 +8,7 @@ in no file: they follow from the kernels' sides, for the networks that the repos
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from torch import Tensor
@@ -34,29 +35,31 @@ class _Network:
     leak: float
 
 
-def _network(sides: tuple[int, ...], latent_dim: int) -> _Network | None:
-    """The network that the repository trains with kernels of these sides."""
+def _network(sides: tuple[int, ...], latent_dim: int) -> _Network:
+    """The network that the repository trains with kernels of these sides.
+
+    Raises:
+        CheckpointError: it trains none.
+    """
     if sides == (4, 4, 4, 4, 5, 1, 1):
         strides = (1, 2, 1, 2, 1, 1, 1)
-        return (
-            _Network("CIFAR-10", strides, 0.1)
-            if latent_dim == 64
-            else _Network("SVHN", strides, 0.01)
-        )
+        if latent_dim == 64:
+            return _Network("CIFAR-10", strides, 0.1)
+        return _Network("SVHN", strides, 0.01)
     if sides == (4, 7, 5, 7, 2, 1):
         return _Network("CelebA", (1, 2, 2, 2, 1, 1), 0.02)
     if sides == (1, 1, 4, 4, 4, 4, 4, 4, 1):
         return _Network("Tiny ImageNet", (1, 1, 1, 2, 1, 2, 1, 2, 1), 0.01)
-    return None
+    raise CheckpointError(
+        f"its decoder's kernels have sides {sides}, of a network that is not known here, whose "
+        "strides are in no file"
+    )
 
 
-def _bricks(shapes: Mapping[str, Shape]) -> list[tuple[str, set[str]]]:
-    """The decoder's bricks in the file's order, each with the names of its arrays."""
-    bricks: dict[str, set[str]] = {}
-    for name in shapes:
-        if found := _NAME.fullmatch(name):
-            bricks.setdefault(f"{found[1]}{found[2]}", set()).add(found[3])
-    return list(bricks.items())
+def _bricks(shapes: Mapping[str, Shape]) -> list[str]:
+    """The decoder's bricks in the file's order."""
+    found = [match for name in shapes if (match := _NAME.fullmatch(name))]
+    return list(dict.fromkeys(f"{match[1]}{match[2]}" for match in found))
 
 
 def _ordered(shapes: Mapping[str, Shape]) -> list[str]:
@@ -65,16 +68,15 @@ def _ordered(shapes: Mapping[str, Shape]) -> list[str]:
     Raises:
         CheckpointError: the arrays are in another order than the layers.
     """
-    bricks = _bricks(shapes)
-    names = [name for name, _ in bricks]
+    names = _bricks(shapes)
     kernels = [shapes.get(f"{name}.W", ()) for name in names[::2]]
     scales = [shapes.get(f"{name}.batch_norm_scale", ()) for name in names[1::2]]
     fitting = (
         len(names) % 2 == 1
-        and all(len(kernel) == 4 for kernel in kernels)
+        and all(len(kernel) == 4 and kernel[2] == kernel[3] for kernel in kernels)
         and all(
             before[0] == after[1] and scale == (before[0], 1, 1)
-            for before, after, scale in zip(kernels, kernels[1:], scales, strict=False)
+            for (before, after), scale in zip(pairwise(kernels), scales, strict=True)
         )
     )
     if not fitting:
@@ -116,57 +118,30 @@ class _Reader:
         return Layer(weight, stride, 0, 0, norm)
 
 
-def _side(sides: tuple[int, ...], strides: tuple[int, ...]) -> int:
-    """How large the images are, from a single value on."""
-    size = 1
-    for side, stride in zip(sides, strides, strict=True):
-        size = (size - 1) * stride + side
-    return size
-
-
-def _translate(checkpoint: Checkpoint) -> Translation:
-    shapes, tensors = checkpoint.shapes, PublishedTensors(checkpoint.tensors)
-    names = _ordered(shapes)
-    kernels = [shapes[f"{name}.W"] for name in names[::2]]
-    sides, latent_dim = tuple(kernel[2] for kernel in kernels), kernels[0][1]
-    network = _network(sides, latent_dim)
-    if network is None:
-        raise CheckpointError(
-            f"its decoder's kernels have sides {sides}, of a network that is not known here, whose "
-            "strides are in no file"
-        )
-    reader = _Reader(tensors)
-    layers = [
-        reader.layer(kernel, stride, brick)
-        for kernel, stride, brick in zip(names[::2], network.strides, names[1::2], strict=False)
-    ]
-    colours, side = kernels[-1][0], _side(sides, network.strides)
-    # The image is sigmoid(x) = (tanh(x / 2) + 1) / 2.
-    weights = {
-        "pixels.weight": reader.kernel(names[-1]) / 2,
-        "offset": tensors.take(f"{names[-1]}.b", colours, side, side) / 2,
-    }
-    for name in shapes:
-        if _ELSEWHERE.match(name):
-            tensors.skip(name)
-    tensors.require_all()
-    folded = fold(layers, batch(latent_dim, uniform=False), network.leak)
-    single = sides.index(_COARSEST) + 1
-    parts = {f"start.{index}": linear(*layer) for index, layer in enumerate(folded[:single])}
-    for index, (kernel, offset) in enumerate(folded[single:]):
-        parts[f"blocks.{index}"] = {"weight": kernel, "bias": offset}
+def _arguments(kernels: list[Shape], network: _Network) -> dict[str, Any]:
+    side = 1
+    for kernel, stride in zip(kernels, network.strides, strict=True):
+        side = (side - 1) * stride + kernel[2]
+    single = _single(kernels)
     rest = zip(kernels[single:], network.strides[single:], strict=True)
-    arguments: dict[str, Any] = {
-        "latent_dim": latent_dim,
+    return {
+        "latent_dim": kernels[0][1],
         "num_classes": 0,
-        "image_shape": [colours, side, side],
+        "image_shape": [kernels[-1][0], side, side],
         "widths": [kernel[0] for kernel in kernels[:single]],
         "convolutions": [[kernel[0], kernel[2], stride, 0, 0] for kernel, stride in rest],
         "leak": network.leak,
         "uniform_latent": False,
     }
-    stored = all(layer.normalisation.mean is not None for layer in layers)
-    notes = (
+
+
+def _single(kernels: list[Shape]) -> int:
+    """How many layers work on a single value: those up to the first that makes a map of it."""
+    return [kernel[2] for kernel in kernels].index(_COARSEST) + 1
+
+
+def _notes(network: _Network, stored: bool) -> tuple[str, str]:
+    return (
         f"strides and leaky rectifiers ({network.leak}) are those of upstream's network for "
         f"{network.data}, by the kernels' sides",
         "batch normalisation uses the stored population statistics"
@@ -174,7 +149,34 @@ def _translate(checkpoint: Checkpoint) -> Translation:
         else "the file has no population statistics: those of "
         f"{STATISTICS_BATCH} fixed latents are used, layer by layer",
     )
-    return Translation("transposed", arguments, nested(parts) | weights, notes)
+
+
+def _translate(checkpoint: Checkpoint) -> Translation:
+    shapes, tensors = checkpoint.shapes, PublishedTensors(checkpoint.tensors)
+    names = _ordered(shapes)
+    kernels = [shapes[f"{name}.W"] for name in names[::2]]
+    network = _network(tuple(kernel[2] for kernel in kernels), kernels[0][1])
+    arguments, reader = _arguments(kernels, network), _Reader(tensors)
+    layers = [
+        reader.layer(kernel, stride, brick)
+        for kernel, stride, brick in zip(names[:-1:2], network.strides, names[1::2], strict=False)
+    ]
+    # The image is sigmoid(x) = (tanh(x / 2) + 1) / 2.
+    weights = {
+        "pixels.weight": reader.kernel(names[-1]) / 2,
+        "offset": tensors.take(f"{names[-1]}.b", *arguments["image_shape"]) / 2,
+    }
+    for name in shapes:
+        if _ELSEWHERE.match(name):
+            tensors.skip(name)
+    tensors.require_all()
+    folded = fold(layers, batch(arguments["latent_dim"], uniform=False), network.leak)
+    single = _single(kernels)
+    parts = {f"start.{index}": linear(*layer) for index, layer in enumerate(folded[:single])}
+    for index, (kernel, offset) in enumerate(folded[single:]):
+        parts[f"blocks.{index}"] = {"weight": kernel, "bias": offset}
+    stored = all(layer.normalisation.mean is not None for layer in layers)
+    return Translation("transposed", arguments, nested(parts) | weights, _notes(network, stored))
 
 
 ALI = Family(

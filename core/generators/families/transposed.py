@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import conv_transpose2d, leaky_relu
 
-_COARSEST = 4
+STATISTICS_BATCH = 500
 
 
 @dataclass(frozen=True)
@@ -91,6 +91,3 @@ def batch(latent_dim: int, uniform: bool) -> Tensor:
     shape = (STATISTICS_BATCH, latent_dim)
     drawn = random.random(shape) if uniform else random.standard_normal(shape)
     return torch.from_numpy(drawn)
-
-
-STATISTICS_BATCH = 500

@@ -1,0 +1,42 @@
+"""Generators in one file: a published checkpoint, or a network of the user's."""
+
+from pathlib import Path
+
+from .opened_generator import GeneratorDescription, OpenedGenerator
+from .user_networks import UserNetwork, open_network
+
+
+def open_published(
+    source: str, path: Path, family: str, truncation: float | None
+) -> OpenedGenerator:
+    """The generator of a family's checkpoint; ``source`` is what the spec calls it."""
+    from .checkpoints.opening import build_checkpoint, open_checkpoint
+
+    opened = open_checkpoint(path.expanduser(), family, truncation)
+    channels, height, width = opened.arguments["image_shape"]
+    description = GeneratorDescription(
+        source=source,
+        latent_dim=opened.arguments["latent_dim"],
+        num_classes=opened.arguments["num_classes"],
+        image_shape=(channels, height, width),
+        parameters=opened.parameters,
+        evaluations_per_second=None,
+        sha256=opened.file.sha256,
+        notes=opened.translation.notes,
+    )
+    return OpenedGenerator(build_checkpoint(opened), opened.file.sha256, description)
+
+
+def open_user_network(source: str, path: Path, network: UserNetwork) -> OpenedGenerator:
+    """The generator of a user's file; ``source`` is what the spec calls it."""
+    generator, sha256 = open_network(path.expanduser(), network)
+    description = GeneratorDescription(
+        source=source,
+        latent_dim=network.latent_dim,
+        num_classes=network.num_classes,
+        image_shape=network.image_shape,
+        parameters=None,
+        evaluations_per_second=None,
+        sha256=sha256,
+    )
+    return OpenedGenerator(generator, sha256, description)

@@ -1,0 +1,36 @@
+"""What is known of a generator, and a generator that is open."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ..core.generators.protocol import Generator
+
+
+@dataclass(frozen=True)
+class GeneratorDescription:
+    """What planning needs to know of a generator.
+
+    ``sha256`` is that of the weights file; for a user's function that of the source file which
+    holds it, for what it loads in turn is not known. ``evaluations_per_second`` (images with their
+    latent gradients) is what the config says, measured on the machine that trained it. ``notes``
+    are what a reader of the results should know of a published checkpoint.
+    """
+
+    source: str
+    latent_dim: int
+    num_classes: int
+    image_shape: tuple[int, int, int]
+    parameters: int | None
+    evaluations_per_second: float | None
+    sha256: str
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class OpenedGenerator:
+    """A generator ready for use on the CPU, the hash of what it came from, and its description."""
+
+    generator: "Generator"
+    sha256: str
+    description: GeneratorDescription
