@@ -67,7 +67,7 @@ class Posterior:
     def _residual(self, latent: Tensor) -> Tensor:
         images, points, _ = latent.shape
         decoded = self._generator(latent.flatten(0, 1), self._labels(points))
-        return decoded.view(images, points, -1) - self._images.flatten(1)[:, None]
+        return decoded.reshape(images, points, -1) - self._images.flatten(1)[:, None]
 
     @torch.no_grad()
     def value(self, latent: Points) -> Values:

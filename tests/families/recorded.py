@@ -1,9 +1,11 @@
 """What upstream's classes computed with weights made by rule: read, and written as their files."""
 
 import json
+import pickle
 from pathlib import Path
 from typing import Any
 
+import dill
 import torch
 
 from .pickles import write_network
@@ -23,8 +25,11 @@ def write_checkpoint(case: str, folder: Path) -> Path:
     """The case's checkpoint file, as upstream writes it."""
     content = recorded(case)
     weights = by_rule(content["shapes"])
-    if content["wrapped"] == "pickle":
-        return write_network(folder / "network-snapshot.pkl", weights, content["settings"])
+    if content["wrapped"] in ("pickle", "dill"):
+        write = dill.dumps if content["wrapped"] == "dill" else pickle.dumps
+        modules = content.get("modules")
+        place = folder / "network-snapshot.pkl"
+        return write_network(place, weights, content["settings"], modules, write)
     path = folder / "checkpoint.pth"
     torch.save({"state_dict": weights} if content["wrapped"] else weights, path)
     if content["settings"]:

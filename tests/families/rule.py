@@ -54,6 +54,17 @@ def _drawn_for_stylegan(name: str, numbers: Tensor) -> Tensor:
         return taps.outer(taps)
     if last in ("const", "noise_const"):
         return numbers
+    if last == "up_filter":
+        # Six of its taps fall on a pixel, times the factor, which is a sixth of their number.
+        return numbers * 6**0.5 / len(numbers)
+    if last == "down_filter":
+        return numbers / numbers.numel() ** 0.5
+    if last == "transform":
+        return torch.eye(3)
+    if last == "magnitude_ema":
+        return 0.5 + numbers.abs()
+    if last == "freqs":
+        return 1.5 * numbers
     if last == "weight":
         return numbers / 0.01 if ".fc" in name else numbers
     if name.endswith("affine.bias"):

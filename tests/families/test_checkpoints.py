@@ -89,6 +89,19 @@ def test_a_converted_checkpoint_is_the_same_generator(checkpoint: Path, tmp_path
         open_generator(str(folder))
 
 
+def test_a_stylegan_xl_that_was_grown_is_inspected_and_converted(tmp_path: Path) -> None:
+    path = write_checkpoint("stylegan-xl-superresolution", tmp_path)
+    facts = json.loads(command("inspect", path, "--json").stdout)
+    assert (facts["family"], facts["images"], facts["classes"]) == ("stylegan-xl", "3x32x32", 5)
+    assert facts["average"] is True
+    result = command("convert", path, "--out", tmp_path / "converted")
+    assert result.exit_code == 0, result.output
+    converted = open_generator(str(tmp_path / "converted")).generator
+    latent, condition = torch.randn(2, 8), torch.tensor([0, 4])
+    expected = open_generator(str(path), family="stylegan-xl").generator(latent, condition)
+    torch.testing.assert_close(converted(latent, condition), expected, rtol=0, atol=2e-6)
+
+
 def test_safetensors_with_published_names_are_recognised(checkpoint: Path) -> None:
     path = checkpoint.with_suffix(".safetensors")
     save_file(torch.load(checkpoint)["state_dict"], path)

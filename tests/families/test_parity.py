@@ -20,7 +20,10 @@ _SINGLE = 1e-5
 # StyleGAN's images reach far beyond 1, and its layers divide by their norms.
 _STYLED = 1e-4
 # Whose images may leave [0, 1].
-_UNBOUNDED = ("stylegan2-ada", "began")
+_UNBOUNDED = ("stylegan2-ada", "stylegan3", "stylegan-xl", "began")
+# Of the thousands of activations of a StyleGAN, one may be rounded in float32 to the other side of
+# its ReLU, where the gradient jumps; in float64, where none is that close to 0, none was.
+_NORM = {torch.float32: 0.03, torch.float64: 1e-3}
 
 
 def evaluate(generator: Any, case: str, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
@@ -34,7 +37,7 @@ def evaluate(generator: Any, case: str, dtype: torch.dtype) -> tuple[Tensor, Ten
     cotangent = draws(f"{case}/cotangent", *images.shape).to(dtype)
     (gradient,) = torch.autograd.grad((images * cotangent).sum(), latent)
     norm = gradient.norm().item()
-    assert norm == pytest.approx(content["gradient_norm"], rel=1e-3)
+    assert norm == pytest.approx(content["gradient_norm"], rel=_NORM[dtype])
     assert images.std().item() == pytest.approx(content["image_std"], rel=1e-4)
     return pick(images, content["images"]), pick(gradient, content["gradient"]) / norm
 
@@ -56,7 +59,7 @@ def test_images_and_gradients_are_upstreams(case: str, tmp_path: Path) -> None:
     if content["family"] not in _UNBOUNDED:
         check_generator(case, generator)
     images, _ = evaluate(generator, case, torch.float32)
-    tolerance = _STYLED if content["family"] == "stylegan2-ada" else _SINGLE
+    tolerance = _STYLED if content["family"].startswith("stylegan") else _SINGLE
     assert (images - expected).abs().max() < tolerance
 
     exact = build("generator", opened.translation.architecture, opened.arguments).double()

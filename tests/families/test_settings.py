@@ -1,18 +1,19 @@
 """Settings in or beside a file, and what they decide."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from offmanifold.core.generators.stylegan2 import StyledConvolution, smoothing_matrix
-from offmanifold.workers.checkpoints.opening import open_checkpoint
+from offmanifold.workers.checkpoints.opening import build_checkpoint, open_checkpoint
 from offmanifold.workers.generators import GeneratorError
 
 from .pickles import write_network
 from .recorded import recorded, write_checkpoint
-from .rule import by_rule
+from .rule import by_rule, draws
 
 
 @pytest.mark.parametrize(
@@ -34,6 +35,82 @@ def test_a_stylegan_that_is_not_known_is_refused(
     path = write_network(tmp_path / "n.pkl", by_rule(content["shapes"]), kept)
     with pytest.raises(GeneratorError, match=message):
         open_checkpoint(path)
+
+
+def change_module(module: str, **attributes: Any) -> Callable[[Any, Any], None]:
+    def change(_: Any, modules: Any) -> None:
+        modules[module] |= attributes
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            lambda _, modules: modules.clear(),
+            r"the attribute 'activation' of 'mapping\.fc0' is mis",
+        ),
+        (change_module("mapping.fc0", activation="relu"), "only 'lrelu' is known"),
+        (
+            change_module("synthesis.L1_36_8", padding=[9, 8, 9, 9]),
+            r"L1_36_8\.padding is \[9, 8, 9,",
+        ),
+        (
+            change_module("synthesis.L1_36_8", padding=[8, 9, 8, 9]),
+            r"L1_36_8\.padding is \[8, 9, 8,",
+        ),
+        (change_module("synthesis.L1_36_8", is_torgb=True), "only False is known"),
+        (change_module("synthesis.L2_52_8", conv_clamp=None), "only 256 is known"),
+        (change_module("synthesis.L5_32_3", padding=[1, 1, 1, 1]), r"only \[0, 0, 0, 0\] is known"),
+        (
+            lambda weights, _: weights["synthesis.input.transform"].mul_(2),
+            "only the identity is known",
+        ),
+        (
+            lambda weights, _: weights.pop("synthesis.L3_52_8.bias"),
+            r"missing: synthesis\.L3_52_8\.",
+        ),
+    ],
+)
+def test_a_stylegan3_that_is_not_known_is_refused(
+    tmp_path: Path, change: Callable[[Any, Any], object], message: str
+) -> None:
+    content = recorded("stylegan3-t")
+    weights = by_rule(content["shapes"])
+    change(weights, content["modules"])
+    path = write_network(tmp_path / "n.pkl", weights, {}, content["modules"])
+    with pytest.raises(GeneratorError, match=message):
+        open_checkpoint(path)
+
+
+def test_a_stylegan3_of_tensors_alone_lacks_its_settings(tmp_path: Path) -> None:
+    torch.save(by_rule(recorded("stylegan3-t")["shapes"]), tmp_path / "n.pt")
+    with pytest.raises(GeneratorError, match="it is in the pickle that StyleGAN3 or StyleGAN-XL"):
+        open_checkpoint(tmp_path / "n.pt")
+
+
+@pytest.mark.parametrize("case", ["stylegan3-t", "stylegan3-r"])
+def test_derivatives_both_ways_agree_on_a_batch_of_directions(case: str, tmp_path: Path) -> None:
+    """Curvature takes them by torch's transforms; <J v, c> = <v, J' c> for every v."""
+    generator = build_checkpoint(open_checkpoint(write_checkpoint(case, tmp_path)))
+    latent = draws("latent", 2, generator.latent_dim)
+    condition = torch.tensor([0, 3]) if generator.num_classes else None
+
+    def images(points: torch.Tensor) -> torch.Tensor:
+        return generator(points, condition)
+
+    directions = draws("directions", 3, *latent.shape)
+    forward = torch.vmap(lambda v: torch.func.jvp(images, (latent,), (v,))[1])(directions)
+    weights = draws("weights", 3, *forward.shape[1:])
+    pull_back = torch.func.vjp(images, latent)[1]
+    (backward,) = torch.vmap(pull_back)(weights)
+    expected = (directions * backward).sum((1, 2))
+    scale = forward.flatten(1).norm(dim=1) * weights.flatten(1).norm(dim=1)
+    assert (((forward * weights).sum((1, 2, 3, 4)) - expected) / scale).abs().max() < 1e-5
+    point = latent.clone().requires_grad_()
+    (plain,) = torch.autograd.grad((images(point) * weights[0]).sum(), point)
+    torch.testing.assert_close(backward[0], plain, rtol=1e-3, atol=1e-5 * plain.abs().max().item())
 
 
 def test_biggan_deep_needs_its_config_and_takes_a_truncation(tmp_path: Path) -> None:

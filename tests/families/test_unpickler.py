@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import dill
 import numpy as np
 import pytest
 import torch
@@ -102,6 +103,37 @@ def test_plain_values_arrays_and_numbers_are_read() -> None:
     path = read_pickle(pickle.dumps(Path("x")))
     assert isinstance(path, Inert)
     assert isinstance(path("anything"), Inert)
+
+
+def test_arrays_that_dill_wrote_are_read() -> None:
+    array = np.broadcast_to(np.asarray(36), [2])
+    read = read_pickle(dill.dumps({"size": array}))["size"]
+    assert isinstance(read, Array)
+    np.testing.assert_array_equal(read.value, array)
+
+
+def test_settings_that_repeat_themselves_without_end_are_refused(tmp_path: Path) -> None:
+    """Lists of one list ten times over, ten deep, are short in a file."""
+    nested: Any = [1]
+    for _ in range(10):
+        nested = [nested] * 10
+    path = write_network(tmp_path / "n.pkl", weights(), {"nested": nested})
+    assert path.stat().st_size < 1_000_000
+    with pytest.raises(GeneratorError, match="more than 10,000 values"):
+        read_checkpoint(path)
+
+
+def test_modules_that_repeat_themselves_without_end_are_refused(tmp_path: Path) -> None:
+    """Twenty modules, each twice in the next, are a million."""
+    module = network({}, {})
+    for _ in range(20):
+        outer = network({}, {})
+        outer.state["_modules"] = {"left": module, "right": module}
+        module = outer
+    path = tmp_path / "n.pkl"
+    path.write_bytes(dumps({"G_ema": module}))
+    with pytest.raises(GeneratorError, match="one of more than 10,000"):
+        read_checkpoint(path)
 
 
 def old_storage(length: int, numbers: bytes) -> bytes:

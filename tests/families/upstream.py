@@ -38,11 +38,12 @@ from .upstream_biggan import BIGGAN
 from .upstream_cases import CASES as STYLEGAN
 from .upstream_cases import Case
 from .upstream_studiogan import STUDIOGAN
+from .upstream_stylegan3 import STYLEGAN3
 
 FOLDER = Path(__file__).parent / "recorded"
 _RECORDED_VALUES = 40
 _LEAST_TIMES, _MOST_TIMES, _SECONDS = 5, 101, 4.0
-CASES = {**STYLEGAN, **STUDIOGAN, **BIGGAN}
+CASES = {**STYLEGAN, **STYLEGAN3, **STUDIOGAN, **BIGGAN}
 
 Images = Callable[[Tensor, Tensor | None], Tensor]
 
@@ -50,8 +51,10 @@ Images = Callable[[Tensor, Tensor | None], Tensor]
 def by_rule_network(case: Case) -> nn.Module:
     """Upstream's network with weights made by rule, in evaluation mode."""
     network = case.build(case.arguments)
-    shapes = {name: list(tensor.shape) for name, tensor in network.state_dict().items()}
-    network.load_state_dict(by_rule(shapes))
+    state = network.state_dict()
+    weights = by_rule({name: list(tensor.shape) for name, tensor in state.items()})
+    kept = {name: tensor for name, tensor in state.items() if name.endswith(case.designed)}
+    network.load_state_dict(weights | kept)
     return network.eval().requires_grad_(False)
 
 
@@ -63,13 +66,15 @@ def opened_here(case: Case, network: nn.Module, folder: Path) -> OpenedCheckpoin
 
 @contextmanager
 def single_precision_is_double() -> Iterator[None]:
-    """Upstream's casts to ``torch.float32`` become casts to float64."""
+    """Upstream's casts to ``torch.float32`` become casts to float64; new tensors are float64."""
     single = torch.float32
     torch.float32 = torch.float64
+    torch.set_default_dtype(torch.float64)
     try:
         yield
     finally:
         torch.float32 = single
+        torch.set_default_dtype(single)
 
 
 def value_and_gradient(
@@ -177,6 +182,8 @@ def record(name: str, case: Case, checkout: Path) -> None:
     }
     if case.truncation is not None:
         content["truncation"] = case.truncation
+    if opened.file.modules:
+        content["modules"] = opened.file.modules
     path = FOLDER / f"{name}.json"
     path.write_text(json.dumps(content, separators=(",", ":")))
     print(f"{path}: {path.stat().st_size:,} bytes")

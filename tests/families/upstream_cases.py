@@ -21,6 +21,7 @@ class Case:
     ``build`` makes it from ``arguments``; ``images`` calls it for images in [0, 1], one for each
     latent and class; ``save`` writes the file that upstream would write into a folder. ``count``
     images are compared and timed at once. ``wrapped`` is the file's form for `recorded.py`.
+    Tensors whose names end in one of ``designed`` keep upstream's values where it is timed.
     """
 
     family: str
@@ -30,9 +31,10 @@ class Case:
     build: Callable[[Mapping[str, Any]], nn.Module]
     images: Callable[[nn.Module, Tensor, Tensor | None], Tensor]
     save: Callable[[nn.Module, Path], Path]
-    wrapped: bool | Literal["pickle"]
+    wrapped: bool | Literal["pickle", "dill"]
     count: int = 2
     truncation: float | None = None
+    designed: tuple[str, ...] = ()
 
 
 def save_state_dict(network: nn.Module, folder: Path) -> Path:

@@ -10,7 +10,7 @@ import json
 import pickle
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -37,12 +37,14 @@ class CheckpointFile:
     """What a file holds: its tensors by name, its settings, and the file's SHA-256.
 
     ``average`` says whether its weights are a moving average over training, None if nothing does.
+    ``modules`` are the plain attributes of a pickled network's modules, by the modules' names.
     """
 
     tensors: dict[str, Tensor]
     settings: dict[str, Any]
     average: bool | None
     sha256: str
+    modules: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
 def read_checkpoint(path: Path) -> CheckpointFile:
@@ -84,7 +86,7 @@ def read_checkpoint(path: Path) -> CheckpointFile:
 def _network_file(path: Path, content: bytes) -> CheckpointFile:
     network = read_network(path, content)
     digest = hashlib.sha256(content).hexdigest()
-    return CheckpointFile(network.tensors, network.settings, True, digest)
+    return CheckpointFile(network.tensors, network.settings, True, digest, network.modules)
 
 
 def _require_no_program(path: Path, content: bytes) -> None:

@@ -59,7 +59,7 @@ def open_checkpoint(
             tensors differ from what the family publishes.
     """
     file = read_checkpoint(path)
-    checkpoint = Checkpoint(file.tensors, file.settings, file.average, truncation)
+    checkpoint = Checkpoint(file.tensors, file.settings, file.average, truncation, file.modules)
     try:
         recognised = _recognise(checkpoint)
     except _OUT_OF_FORM as error:

@@ -7,18 +7,24 @@ from typing import Any
 from torch import Tensor
 
 from ..generator_errors import GeneratorError
-from .unpickler import Inert, Network, PickleError, read_pickle
+from .unpickler import Array, Inert, Network, PickleError, read_pickle
 
 _KEY = "G_ema"
 _DEEPEST = 16
+_MOST_MODULES = 10_000
+_MOST_VALUES = 10_000
 
 
 @dataclass(frozen=True)
 class PickledNetwork:
-    """A network's tensors by name, and the arguments that it was built with."""
+    """A network's tensors by name, and the arguments that it was built with.
+
+    ``modules`` are the plain attributes of the network ('') and of the modules in it, by name.
+    """
 
     tensors: dict[str, Tensor]
     settings: dict[str, Any]
+    modules: dict[str, dict[str, Any]]
 
 
 def read_network(path: Path, content: bytes) -> PickledNetwork:
@@ -36,8 +42,16 @@ def read_network(path: Path, content: bytes) -> PickledNetwork:
                 f"{path} is a pickle without a network under '{_KEY}' (it holds "
                 f"{str(found)[:80] or 'nothing'}); nothing in it was run"
             )
-        settings = _plain(network.state.get("_init_kwargs") or {}, 0)
-        return PickledNetwork(_tensors(network, "", 0), settings)
+        kwargs = network.state.get("_init_kwargs")
+        settings = _plain(kwargs if isinstance(kwargs, dict) else {})
+        states = _states(network)
+        tensors = {
+            f"{name}.{tensor_name}" if name else tensor_name: tensor
+            for name, state in states.items()
+            for tensor_name, tensor in _own_tensors(state, name).items()
+        }
+        modules = {name: _attributes(state) for name, state in states.items()}
+        return PickledNetwork(tensors, settings, modules)
     except PickleError as error:
         raise GeneratorError(
             f"{path} is not read, and nothing in it was run: the pickle is damaged, or no "
@@ -45,35 +59,63 @@ def read_network(path: Path, content: bytes) -> PickledNetwork:
         ) from error
 
 
-def _tensors(module: Any, prefix: str, depth: int) -> dict[str, Tensor]:
-    """The parameters and buffers of a module and of those inside it."""
-    state = module.state if isinstance(module, Network | Inert) else None
-    if not isinstance(state, dict) or depth > _DEEPEST:
-        raise PickleError(f"'{prefix}' is no module, or nested too deeply")
-    found: dict[str, Tensor] = {}
-    for kind in ("_parameters", "_buffers"):
-        for name, tensor in _members(state, kind, prefix).items():
-            if isinstance(tensor, Tensor):
-                found[f"{prefix}{name}"] = tensor
-            elif tensor is not None:
-                raise PickleError(f"'{prefix}{name}' is no tensor")
-    for name, inner in _members(state, "_modules", prefix).items():
-        if inner is not None:
-            found |= _tensors(inner, f"{prefix}{name}.", depth + 1)
+def _states(network: Network) -> dict[str, dict[Any, Any]]:
+    """The attributes of a network and of the modules inside it, by the modules' names."""
+    found: dict[str, dict[Any, Any]] = {}
+    waiting: list[tuple[str, Any]] = [("", network)]
+    while waiting:
+        name, module = waiting.pop()
+        state = module.state if isinstance(module, Network | Inert) else None
+        if not isinstance(state, dict) or len(found) == _MOST_MODULES:
+            raise PickleError(f"'{name}' is no module, or one of more than {_MOST_MODULES:,}")
+        found[name] = state
+        inner = _members(state, "_modules", name).items()
+        waiting += [
+            (f"{name}.{key}" if name else str(key), value)
+            for key, value in inner
+            if value is not None
+        ]
     return found
 
 
-def _members(state: dict[Any, Any], kind: str, prefix: str) -> dict[Any, Any]:
+def _own_tensors(state: dict[Any, Any], module: str) -> dict[str, Tensor]:
+    """The parameters and buffers of one module."""
+    found: dict[str, Tensor] = {}
+    for kind in ("_parameters", "_buffers"):
+        for name, tensor in _members(state, kind, module).items():
+            if isinstance(tensor, Tensor):
+                found[name] = tensor
+            elif tensor is not None:
+                raise PickleError(f"'{name}' of '{module}' is no tensor")
+    return found
+
+
+def _attributes(state: dict[Any, Any]) -> dict[str, Any]:
+    """What a module was set to; torch's own attributes begin with an underscore."""
+    return _plain({key: value for key, value in state.items() if str(key)[:1] != "_"})
+
+
+def _members(state: dict[Any, Any], kind: str, module: str) -> dict[Any, Any]:
     members = state.get(kind)
     if not isinstance(members, dict):
-        raise PickleError(f"'{prefix}' has no {kind}")
+        raise PickleError(f"'{module}' has no {kind}")
     return members
 
 
-def _plain(value: Any, depth: int) -> Any:
+def _plain(settings: dict[Any, Any]) -> dict[str, Any]:
     """Settings as plain values; what is none becomes its type's name."""
-    if isinstance(value, dict) and depth < _DEEPEST:
-        return {str(key): _plain(inner, depth + 1) for key, inner in value.items()}
-    if isinstance(value, list | tuple) and depth < _DEEPEST:
-        return [_plain(inner, depth + 1) for inner in value]
-    return value if isinstance(value, str | int | float | None) else type(value).__name__
+    left = [_MOST_VALUES]
+
+    def plain(value: Any, depth: int) -> Any:
+        left[0] -= 1
+        if left[0] < 0:
+            raise PickleError(f"its settings are more than {_MOST_VALUES:,} values")
+        if isinstance(value, dict) and depth < _DEEPEST:
+            return {str(key): plain(inner, depth + 1) for key, inner in value.items()}
+        if isinstance(value, Array) and value.value is not None and value.value.size < left[0]:
+            return plain(value.value.tolist(), depth)
+        if isinstance(value, list | tuple) and depth < _DEEPEST:
+            return [plain(inner, depth + 1) for inner in value]
+        return value if isinstance(value, str | int | float | None) else type(value).__name__
+
+    return {str(key): plain(value, 1) for key, value in settings.items()}

@@ -249,6 +249,7 @@ def _constructors(budget: int) -> dict[str, Any]:
         "torch.storage._load_from_bytes": storage,
         "torch_utils.persistence._reconstruct_persistent_obj": _network,
         "numpy.dtype": NumberType,
+        "dill._dill._create_array": _dill_array,
     }
     for package in ("numpy.core", "numpy._core"):
         constructors[f"{package}.multiarray._reconstruct"] = lambda *_: Array()
@@ -261,6 +262,13 @@ def _network(meta: Any) -> Network:
     if not isinstance(state, dict) or not isinstance(meta.get("class_name"), str):
         raise PickleError("a network in it has no class or no state")
     return Network(meta["class_name"], state)
+
+
+def _dill_array(_: Any, __: Any, state: Any, *___: Any) -> Array:
+    """An array as dill describes it: numpy's constructor, its arguments, and the state."""
+    array = Array()
+    array.__setstate__(state)
+    return array
 
 
 def _storage(content: bytes) -> Storage:

@@ -21,13 +21,15 @@ class Checkpoint:
     """A file's tensors by their published names, and the settings that lie in or beside it.
 
     ``average`` says whether the weights are a moving average over training; None where nothing
-    tells. ``truncation`` is the user's, for families whose latents are truncated.
+    tells. ``truncation`` is the user's, for families whose latents are truncated. ``modules`` are
+    the plain attributes of the network's modules by the modules' names, where the file has any.
     """
 
     tensors: Mapping[str, Tensor]
     settings: Mapping[str, Any] = field(default_factory=dict)
     average: bool | None = None
     truncation: float | None = None
+    modules: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @property
     def shapes(self) -> dict[str, Shape]:

@@ -20,6 +20,8 @@ _TARGETS = {
     "ali": "ali:ALI",
     "improved-gan": "improved_gan:IMPROVED_GAN",
     "stylegan2-ada": "stylegan2_ada:STYLEGAN2_ADA",
+    "stylegan3": "stylegan3:STYLEGAN3",
+    "stylegan-xl": "stylegan3:STYLEGAN_XL",
 }
 
 

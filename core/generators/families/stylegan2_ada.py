@@ -4,7 +4,6 @@ Gains that keep every layer's learning rate equal are part of the published netw
 weights; here they are folded into them, with the gain sqrt(2) of every leaky ReLU.
 """
 
-import re
 from collections.abc import Mapping
 from math import sqrt
 from typing import Any
@@ -15,8 +14,14 @@ from torch import Tensor
 from ..stylegan2 import DENSE_SIDE, smoothing_matrix
 from .checkpoint import Checkpoint, CheckpointError, Family, PublishedTensors, Shape, Translation
 from .residual import nested
+from .style_mapping import (
+    ACTIVATION_GAIN,
+    dense,
+    mapping_arguments,
+    mapping_layers,
+    one_hot_embedding,
+)
 
-_ACTIVATION_GAIN = sqrt(2)
 _MAPPING_RATE = 0.01
 _NOTES = (
     "the noise inputs are the constant ones of the file",
@@ -63,49 +68,16 @@ def _arguments(checkpoint: Checkpoint, settings: Mapping[str, Any]) -> dict[str,
     sides = [4 << index for index in range(settings["img_resolution"].bit_length() - 2)]
     tensors = PublishedTensors(checkpoint.tensors)
     widths = [tensors.shape(f"synthesis.b{side}.conv1.weight")[0] for side in sides]
-    layers = sum(bool(re.fullmatch(r"mapping\.fc\d+\.weight", name)) for name in shapes)
     embedding = shapes.get("mapping.embed.weight", (0, 0))
-    first = shapes["mapping.fc0.weight"]
     side = settings["img_resolution"]
     clamp = (settings.get("synthesis_kwargs") or {}).get("conv_clamp")
     return {
-        "latent_dim": first[-1] - embedding[0],
+        **mapping_arguments(shapes, embedding[0]),
         "num_classes": embedding[-1],
         "image_shape": [settings["img_channels"], side, side],
         "channels": widths,
-        "style_dim": shapes.get(f"mapping.fc{layers - 1}.weight", (0,))[0],
-        "mapping_width": first[0],
-        "mapping_layers": layers,
-        "embedding_dim": embedding[0],
         "clamp": None if clamp is None else float(clamp),
     }
-
-
-def _linear(
-    tensors: PublishedTensors, layer: str, outputs: int, inputs: int, rate: float = 1.0
-) -> dict[str, Tensor]:
-    """A dense layer with its gain, rate / sqrt(inputs), folded in."""
-    weight = tensors.take(f"{layer}.weight", outputs, inputs) * (rate / sqrt(inputs))
-    return {"weight": weight, "bias": tensors.take(f"{layer}.bias", outputs) * rate}
-
-
-def _mapping(
-    tensors: PublishedTensors, arguments: dict[str, Any], rate: float
-) -> dict[str, dict[str, Tensor]]:
-    count, classes = arguments["mapping_layers"], arguments["num_classes"]
-    inputs = arguments["latent_dim"] + arguments["embedding_dim"]
-    widths = [inputs, *[arguments["mapping_width"]] * (count - 1), arguments["style_dim"]]
-    parts = {}
-    for index in range(count):
-        layer = _linear(tensors, f"mapping.fc{index}", widths[index + 1], widths[index], rate)
-        scaled = {name: tensor * _ACTIVATION_GAIN for name, tensor in layer.items()}
-        parts[f"mapping.layers.{index}"] = scaled
-    if classes:
-        embed = _linear(tensors, "mapping.embed", arguments["embedding_dim"], classes)
-        table = embed["weight"].T + embed["bias"]
-        normal = table * (table.square().mean(dim=1, keepdim=True) + 1e-8).rsqrt()
-        parts["mapping.embedding"] = {"weight": normal}
-    return parts
 
 
 def _convolution(
@@ -121,14 +93,14 @@ def _convolution(
         noise = tensors.take(f"{layer}.noise_const", side, side) * strength
     enlarges = layer.endswith("conv0")
     weights = {
-        "weight": (kernel.transpose(0, 1) if enlarges else kernel) * _ACTIVATION_GAIN,
+        "weight": (kernel.transpose(0, 1) if enlarges else kernel) * ACTIVATION_GAIN,
         "energy": kernel.square().sum(dim=(2, 3)),
-        "noise": noise * _ACTIVATION_GAIN,
-        "bias": tensors.take(f"{layer}.bias", outputs) * _ACTIVATION_GAIN,
+        "noise": noise * ACTIVATION_GAIN,
+        "bias": tensors.take(f"{layer}.bias", outputs) * ACTIVATION_GAIN,
     }
     if enlarges and side <= DENSE_SIDE:
         weights["smoothing"] = smoothing_matrix(side).double()
-    scales = _linear(tensors, f"{layer}.affine", inputs, style)
+    scales = dense(tensors, f"{layer}.affine", inputs, style)
     return weights | {f"scales.{name}": tensor for name, tensor in scales.items()}
 
 
@@ -136,7 +108,7 @@ def _pixels(
     tensors: PublishedTensors, layer: str, inputs: int, colours: int, style: int
 ) -> dict[str, Tensor]:
     gain = 1 / sqrt(inputs)
-    scales = _linear(tensors, f"{layer}.affine", inputs, style)
+    scales = dense(tensors, f"{layer}.affine", inputs, style)
     return {
         "weight": tensors.take(f"{layer}.weight", colours, inputs, 1, 1) * gain,
         "bias": tensors.take(f"{layer}.bias", colours),
@@ -159,8 +131,7 @@ def _translate(checkpoint: Checkpoint) -> Translation:
     rate = (settings.get("mapping_kwargs") or {}).get("lr_multiplier", _MAPPING_RATE)
     widths, style = arguments["channels"], arguments["style_dim"]
     colours = arguments["image_shape"][0]
-    parts = _mapping(tensors, arguments, rate)
-    tensors.skip("mapping.w_avg")
+    parts = mapping_layers(tensors, arguments, rate) | one_hot_embedding(tensors, arguments)
     for index, width in enumerate(widths):
         side = 4 << index
         block = f"synthesis.b{side}"
