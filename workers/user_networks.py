@@ -9,7 +9,7 @@ in other files is refused.
 import hashlib
 import io
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -165,7 +165,7 @@ def _onnx(path: Path, content: bytes) -> "nn.Module":
         ) from error
     try:
         model = onnx.load_model_from_string(content)
-        if any(uses_external_data(tensor) for tensor in model.graph.initializer):
+        if any(uses_external_data(tensor) for tensor in _tensors(model.graph)):
             raise GeneratorError(
                 f"{path} keeps its numbers in other files: save the model as one file "
                 "(save_as_external_data=False)"
@@ -181,6 +181,19 @@ def _onnx(path: Path, content: bytes) -> "nn.Module":
             "Export with operations that it knows, or as TorchScript"
         ) from error
     return module.eval()
+
+
+def _tensors(graph: Any) -> Iterator[Any]:
+    """The numbers in an ONNX graph: its own, and those of its operations."""
+    yield from graph.initializer
+    for sparse in graph.sparse_initializer:
+        yield from (sparse.values, sparse.indices)
+    for node in graph.node:
+        for attribute in node.attribute:
+            yield from (attribute.t, *attribute.tensors)
+            for inner in (attribute.g, *attribute.graphs):
+                if inner.node or inner.initializer:
+                    yield from _tensors(inner)
 
 
 def _damaged(path: Path, expected: str, error: Exception) -> GeneratorError:

@@ -178,16 +178,27 @@ def test_what_a_network_does_not_do_is_told(tmp_path: Path) -> None:
         open_network(tmp_path / "absent", facts("torchscript"))
 
 
-def test_onnx_files_lead_nowhere_else_and_say_what_is_not_known(tmp_path: Path) -> None:
+@pytest.mark.parametrize("place", ["weights", "constant"])
+def test_onnx_files_lead_nowhere_else(place: str, tmp_path: Path) -> None:
     path = tmp_path / "network.onnx"
     model = onnx_model(Network())
-    tensor = model.graph.initializer[0]
+    if place == "constant":
+        model.graph.node.add(op_type="Constant", output=["unused"]).attribute.append(
+            helper.make_attribute("value", model.graph.initializer[0])
+        )
+    tensor = (
+        model.graph.initializer[0] if place == "weights" else model.graph.node[-1].attribute[0].t
+    )
     tensor.data_location = TensorProto.EXTERNAL
     tensor.ClearField("raw_data")
-    tensor.external_data.add(key="location", value="../secret")
+    tensor.external_data.add(key="location", value="secret")
     path.write_bytes(model.SerializeToString())
     with pytest.raises(GeneratorError, match="numbers in other files"):
         open_network(path, facts("onnx"))
+
+
+def test_an_operation_that_is_not_known_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "network.onnx"
     model = onnx_model(Network())
     model.graph.node[3].op_type = "Shrink"
     path.write_bytes(model.SerializeToString())
