@@ -14,7 +14,6 @@ from offmanifold.workers.checkpoints.opening import open_checkpoint
 from PIL import Image
 from typer.testing import CliRunner
 
-from .dcgan_networks import examples, wgan, write_network
 from .recorded import write_checkpoint
 from .theano_files import ali_arrays, improved_arrays, save
 
@@ -62,8 +61,6 @@ def write_improved_gan(folder: Path) -> Path:
 
 # Files of the families without a recording of upstream's class.
 WRITTEN: dict[str, Callable[[Path], Path]] = {
-    "dcgan": lambda folder: write_network(examples(), folder),
-    "wgan": lambda folder: write_network(wgan(), folder),
     "ali": write_ali,
     "improved-gan": write_improved_gan,
 }

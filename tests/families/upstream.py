@@ -37,13 +37,14 @@ from .rule import by_rule, draws
 from .upstream_biggan import BIGGAN
 from .upstream_cases import CASES as STYLEGAN
 from .upstream_cases import Case
+from .upstream_dcgan import DCGAN
 from .upstream_studiogan import STUDIOGAN
 from .upstream_stylegan3 import STYLEGAN3
 
 FOLDER = Path(__file__).parent / "recorded"
 _RECORDED_VALUES = 40
 _LEAST_TIMES, _MOST_TIMES, _SECONDS = 5, 101, 4.0
-CASES = {**STYLEGAN, **STYLEGAN3, **STUDIOGAN, **BIGGAN}
+CASES = {**STYLEGAN, **STYLEGAN3, **STUDIOGAN, **BIGGAN, **DCGAN}
 
 Images = Callable[[Tensor, Tensor | None], Tensor]
 

@@ -1,4 +1,4 @@
-"""BigGAN-PyTorch, DiffAugment's BigGAN, Hugging Face's BigGAN-deep, BEGAN; see `upstream_cases`."""
+"""BigGAN-PyTorch, DiffAugment's BigGAN, Hugging Face's BigGAN-deep; see `upstream_cases`."""
 
 import importlib
 import json
@@ -69,32 +69,6 @@ def _deep(truncation: float, count: int, **arguments: Any) -> Case:
         False,
         count,
         truncation,
-    )
-
-
-def _build_began(arguments: Mapping[str, Any]) -> nn.Module:
-    network: nn.Module = importlib.import_module("models").GeneratorCNN(**arguments, num_gpu=0)
-    return network
-
-
-def _began(channels: int, pairs: int, latent: int, count: int) -> Case:
-    arguments = {
-        "input_num": latent,
-        "initial_conv_dim": [channels, 8, 8],
-        "output_num": 3,
-        "repeat_num": pairs,
-        "hidden_num": channels,
-    }
-    return Case(
-        "began",
-        "carpedm20/BEGAN-pytorch",
-        "models.py",
-        arguments,
-        _build_began,
-        lambda network, latent, _: network(latent),
-        save_state_dict,
-        False,
-        count,
     )
 
 
@@ -188,6 +162,4 @@ BIGGAN: dict[str, Case] = {
         layers=_deep_layers(16, 16, 8, 4, 2, 1),
         attention_layer_position=8,
     ),
-    "began": _began(8, 3, 10, 4),
-    "began-64": _began(128, 4, 128, 2),
 }
