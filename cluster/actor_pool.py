@@ -15,14 +15,25 @@ from ray.exceptions import (
     WorkerCrashedError,
 )
 
-from .executor import AssembleStep, Report, Schedule, Step, WorkerDiedError
+from .executor import (
+    MEMORY_DEATHS_PARDONED,
+    PREEMPTIONS_PARDONED,
+    AssembleStep,
+    Report,
+    Schedule,
+    Step,
+    WorkerDiedError,
+)
 from .heartbeats import Watch
 from .idle_actors import IdleActors, Running
+from .memory_pressure import MemoryPressure
 from .observer import Attempt, Observer
 
 logger = logging.getLogger(__name__)
 
 DEATHS = (RayActorError, NodeDiedError, OutOfMemoryError, WorkerCrashedError)
+# With pauses of up to 40 seconds between them, some ten minutes.
+_MOST_MEMORY_DEATHS = 16
 
 
 class ActorPool:
@@ -36,6 +47,7 @@ class ActorPool:
         start_arguments: tuple[Any, ...],
         idle: IdleActors,
         watch: Watch,
+        pressure: MemoryPressure,
         observer: Observer,
     ) -> None:
         self._schedule = schedule
@@ -45,6 +57,7 @@ class ActorPool:
         self._running: dict[Any, Running] = {}
         self._idle = idle
         self._watch = watch
+        self._pressure = pressure
         self._observer = observer
         self._deaths_while_starting = 0
 
@@ -57,9 +70,7 @@ class ActorPool:
             self._feed_idle()
             until_release = self._idle.release(busy=len(self._running))
             self._tell_of_workers()
-            timeout = min(self._watch.interval, until_release or self._watch.interval)
-            ready, _ = ray.wait(list(self._running), num_returns=1, timeout=timeout)
-            for reference in ready:
+            for reference in self._wait(until_release):
                 running = self._running.pop(reference)
                 try:
                     result = ray.get(reference)
@@ -70,6 +81,15 @@ class ActorPool:
                     self._died(running, error, max_attempts)
                 else:
                     self._finished(running, result, on_report)
+
+    def _wait(self, until_release: float | None) -> list[Any]:
+        """What is ready, after as long a wait as the loop's other duties allow."""
+        waits = (self._watch.interval, until_release, self._pressure.pause)
+        timeout = min(wait for wait in waits if wait)
+        if not self._running:
+            time.sleep(timeout)
+            return []
+        return list(ray.wait(list(self._running), num_returns=1, timeout=timeout)[0])
 
     def kill(self) -> None:
         """End every actor at once; what was published stays."""
@@ -88,7 +108,7 @@ class ActorPool:
         starting = [key for key, running in self._running.items() if running.step is None]
         while starting and len(self._running) + len(self._idle) > wanted:
             ray.kill(self._running.pop(starting.pop()).actor)
-        while len(self._running) + len(self._idle) < wanted:
+        while not self._pressure.pause and len(self._running) + len(self._idle) < wanted:
             actor = self._actor_class.remote()
             reference = actor.start.remote(*self._start_arguments)
             self._running[reference] = Running(actor, "", None)
@@ -106,6 +126,7 @@ class ActorPool:
             self._deaths_while_starting = 0
         else:
             self._tell_of_attempt(running, running.step, result, None)
+            self._pressure.eased()
             report = self._schedule.completed(running.step, result)
             if report is not None:
                 on_report(report)
@@ -113,24 +134,30 @@ class ActorPool:
         self._idle.add(running)
 
     def _died(self, running: Running, error: Exception, max_attempts: int) -> None:
-        preempted = getattr(error, "preempted", False) or _node_is_gone(running.node_id)
-        self._lost(running, _cause_of_death(error), max_attempts, preempted=preempted)
+        reason, pardons = _cause_of_death(error), 0
+        if isinstance(error, OutOfMemoryError):
+            # Ray ends the newest workers of the node, whoever took the memory.
+            self._pressure.died()
+            pardons = MEMORY_DEATHS_PARDONED
+            if self._pressure.deaths > _MOST_MEMORY_DEATHS:
+                raise WorkerDiedError(
+                    f"a node had no memory for its workers {_MOST_MEMORY_DEATHS} times, in which "
+                    "they finished nothing. See what takes it, or ask for fewer workers "
+                    "(cluster.workers) or more memory for each (cluster.memory_per_worker); then "
+                    f"run the same command again. Last: {reason}"
+                )
+        elif getattr(error, "preempted", False) or _node_is_gone(running.node_id):
+            reason, pardons = f"its node is gone: {reason}", PREEMPTIONS_PARDONED
+        self._lost(running, reason, max_attempts, pardons=pardons)
 
-    def _lost(
-        self, running: Running, reason: str, max_attempts: int, *, preempted: bool = False
-    ) -> None:
+    def _lost(self, running: Running, reason: str, max_attempts: int, *, pardons: int = 0) -> None:
         # Of an actor that is only out of reach: its work is given to another, so it has to end.
         ray.kill(running.actor)
-        logger.warning(
-            "a worker process died (%s)%s: %s",
-            running.step or "starting",
-            ", its node is gone" if preempted else "",
-            reason,
-        )
+        logger.warning("a worker process died (%s): %s", running.step or "starting", reason)
         if running.step is not None:
             self._tell_of_attempt(running, running.step, None, reason)
-            self._schedule.died(running.step, reason, preempted=preempted)
-        elif not preempted:
+            self._schedule.died(running.step, reason, pardons=pardons)
+        elif not pardons:
             self._deaths_while_starting += 1
             if self._deaths_while_starting >= max_attempts:
                 raise WorkerDiedError(
@@ -166,6 +193,8 @@ def _node_is_gone(node_id: str) -> bool:
 
 
 def _cause_of_death(error: Exception) -> str:
-    """Ray's message in one line, without its advice."""
+    """Ray's message in one line, without its advice and its account of the node's memory."""
     message = " ".join(str(error).split())
-    return message.partition(" Some common causes include:")[0]
+    for beginning in (" Some common causes include:", " Object store memory usage:"):
+        message = message.partition(beginning)[0]
+    return message

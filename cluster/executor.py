@@ -14,8 +14,10 @@ from typing import Any, Protocol
 
 from .observer import Observer
 
-# A death with its node costs no attempt, but an item that takes whole nodes with it must end too.
-_MAX_PREEMPTIONS = 16
+# A death that the item may not be to blame for, with its node or for want of the host's memory,
+# costs no attempt; but an item that takes whole nodes or their memory with it must end too.
+PREEMPTIONS_PARDONED = 16
+MEMORY_DEATHS_PARDONED = 3
 
 
 @dataclass(frozen=True)
@@ -162,7 +164,7 @@ class _Narrowing:
 @dataclass
 class _Deaths:
     attempts: int = 0
-    preemptions: int = 0
+    pardoned: int = 0
 
 
 class Schedule:
@@ -171,7 +173,7 @@ class Schedule:
     Args:
         tasks: what to run; ids are unique.
         max_attempts: deaths that a span of items is allowed before it is halved or, being a single
-            item, lost. Deaths by preemption do not count.
+            item, lost.
     """
 
     def __init__(self, tasks: Sequence[Task], max_attempts: int) -> None:
@@ -196,7 +198,7 @@ class Schedule:
     def attempt(self, step: Step | AssembleStep) -> int:
         """Which try of its span ``step`` is, from 1."""
         deaths = self._deaths.get(_span(step), _Deaths())
-        return 1 + deaths.attempts + deaths.preemptions
+        return 1 + deaths.attempts + deaths.pardoned
 
     def completed(self, step: Step | AssembleStep, report: Report) -> Report | None:
         """Note that ``step`` finished; the report of its task if that is done now."""
@@ -210,15 +212,17 @@ class Schedule:
         self.unfinished -= 1
         return report
 
-    def died(self, step: Step | AssembleStep, error: str, *, preempted: bool = False) -> None:
+    def died(self, step: Step | AssembleStep, error: str, *, pardons: int = 0) -> None:
         """Note that the worker died in ``step``: try again, halve it, or give its item up.
+
+        So many deaths of the step as ``pardons`` says are not counted as attempts.
 
         Raises:
             WorkerDiedError: assembling, which touches no item, keeps killing its worker.
         """
         deaths = self._deaths.setdefault(_span(step), _Deaths())
-        if preempted and deaths.preemptions < _MAX_PREEMPTIONS:
-            deaths.preemptions += 1
+        if deaths.pardoned < pardons:
+            deaths.pardoned += 1
         else:
             deaths.attempts += 1
         if deaths.attempts < self._max_attempts:

@@ -23,10 +23,12 @@ class Patience:
             working thread used no CPU time all the while. Longer than any pause in honest work,
             and than the minute after which Ray declares a node dead that is out of reach.
         shard_seconds: for one step, whatever it answers: work that is busy and gets nowhere.
+        memory_seconds: until workers that a lack of memory has ended are replaced, at first.
     """
 
     heartbeat_seconds: float = 600.0
     shard_seconds: float = 86_400.0
+    memory_seconds: float = 5.0
 
 
 class Watch:

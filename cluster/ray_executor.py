@@ -16,6 +16,7 @@ from .actor_pool import DEATHS, ActorPool
 from .executor import Report, Schedule, Task, WorkerFactory
 from .heartbeats import Patience, Watch
 from .idle_actors import IdleActors, Running
+from .memory_pressure import MemoryPressure
 from .metrics import RayMetrics
 from .observer import Observer, Observers
 from .ray_session import ClusterError
@@ -88,6 +89,7 @@ class RayExecutor:
             arguments,
             IdleActors(warm, self._resources.min_workers, self._idle_seconds),
             Watch(self._patience),
+            MemoryPressure(self._patience.memory_seconds),
             metrics if observer is None else Observers([metrics, observer]),
         )
         try:

@@ -56,6 +56,7 @@ def errors_explained() -> Iterator[None]:
 
 
 def _exit_status(error: Exception) -> int | None:
+    from ..cluster.executor import WorkerDiedError
     from ..cluster.locations import LocationError
     from ..cluster.ray_session import ClusterError, SubmissionError, TokenError
     from ..cluster.storage import (
@@ -76,6 +77,7 @@ def _exit_status(error: Exception) -> int | None:
         CredentialsError: EXIT_CREDENTIALS,
         StorageError: EXIT_STOPPED,
         StageError: EXIT_STOPPED,
+        WorkerDiedError: EXIT_STOPPED,
         TokenError: EXIT_TOKEN,
         ClusterError: EXIT_NO_CLUSTER,
     }

@@ -38,6 +38,7 @@ class Shard:
     waits: tuple[int, ...] = ()
     spins: tuple[int, ...] = ()
     raises: tuple[int, ...] = ()
+    eats: tuple[int, ...] = ()
     seconds: float = 0.0
 
 
@@ -75,6 +76,8 @@ class NumberWorker:
                 threading.Event().wait()
             while item in shard.spins:
                 pass
+            if item in shard.eats:
+                eat(8 * 2**30)
             if item in shard.raises:
                 raise ArithmeticError(f"item {item} shows a bug")
             value = hashlib.sha256(f"{item}".encode()).hexdigest()
@@ -100,6 +103,16 @@ class NumberWorker:
         self.storage.write(f"workers/{os.getpid()}", b"")
         with (self.storage.root / ".computed").open("a") as log:
             log.write(f"{item}\n")
+
+
+def eat(size):
+    """Takes that much memory, a piece at a time, and holds it for ten seconds."""
+    piece = 2**26
+    eaten = []
+    for _ in range(size // piece):
+        eaten.append(b"x" * piece)
+        time.sleep(0.01)
+    time.sleep(10)
 
 
 def rows_of(storage):

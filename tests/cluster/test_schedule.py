@@ -5,6 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from offmanifold.cluster.executor import (
+    MEMORY_DEATHS_PARDONED,
+    PREEMPTIONS_PARDONED,
     AssembleStep,
     Schedule,
     Step,
@@ -86,13 +88,14 @@ def test_one_death_is_forgiven():
     assert schedule.unfinished == 0
 
 
-def test_preemption_costs_no_attempt_but_does_not_go_on_forever():
+@pytest.mark.parametrize("pardons", [PREEMPTIONS_PARDONED, MEMORY_DEATHS_PARDONED])
+def test_a_pardoned_death_costs_no_attempt_but_they_do_not_go_on_forever(pardons):
     schedule = Schedule([Task("a", None, 1)], 1)
-    for _ in range(16):
+    for _ in range(pardons):
         step = schedule.next()
         assert isinstance(step, Step)
-        schedule.died(step, "node gone", preempted=True)
-    schedule.died(next_of(schedule), "node gone", preempted=True)
+        schedule.died(step, "node gone", pardons=pardons)
+    schedule.died(next_of(schedule), "node gone", pardons=pardons)
     assert schedule.next() == AssembleStep(Task("a", None, 1), (), {0: "node gone"})
 
 
