@@ -41,7 +41,8 @@ def weights() -> dict[str, torch.Tensor]:
 
 def with_payload(payload: Any) -> bytes:
     """A whole snapshot with the payload among the generator's attributes."""
-    generator = network(weights(), recorded(CASE)["settings"])
+    content = recorded(CASE)
+    generator = network(weights(), content["settings"], content["modules"])
     generator.state["hook"] = payload
     return dumps({"G_ema": generator, "augment_pipe": payload})
 

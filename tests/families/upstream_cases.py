@@ -71,7 +71,8 @@ def _build(module: str, name: str) -> Callable[[Mapping[str, Any]], nn.Module]:
     return build
 
 
-def _stylegan2_images(network: Any, latent: Tensor, condition: Tensor | None) -> Tensor:
+def stylegan2_images(network: Any, latent: Tensor, condition: Tensor | None) -> Tensor:
+    """With the file's noise, in float32 throughout."""
     classes = one_hot(condition, network.c_dim, latent)
     images: Tensor = network(latent, classes, noise_mode="const", force_fp32=True)
     return (images + 1) / 2
@@ -84,7 +85,7 @@ def _stylegan2_ada(count: int = 2, **arguments: Any) -> Case:
         "training/networks.py",
         {"img_channels": 3, **arguments},
         _build("training.networks", "Generator"),
-        _stylegan2_images,
+        stylegan2_images,
         save_pickle,
         "pickle",
         count,
@@ -104,6 +105,14 @@ CASES: dict[str, Case] = {
             "num_fp16_res": 4,
             "conv_clamp": 256,
         },
+    ),
+    "stylegan2-ada-unconditional": _stylegan2_ada(
+        z_dim=12,
+        c_dim=0,
+        w_dim=12,
+        img_resolution=64,
+        mapping_kwargs={"num_layers": 3},
+        synthesis_kwargs={"channel_base": 256, "channel_max": 8, "conv_clamp": 2.5},
     ),
     "stylegan2-ada-cifar10": _stylegan2_ada(
         z_dim=512,

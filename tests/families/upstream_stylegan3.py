@@ -13,7 +13,7 @@ import dill
 from packaging.version import parse
 from torch import Tensor, nn
 
-from .upstream_cases import Case, one_hot, save_pickle
+from .upstream_cases import Case, one_hot, save_pickle, stylegan2_images
 
 _XL = "training.networks_stylegan3_resetting"
 _R = {"conv_kernel": 1, "use_radial_filters": True}
@@ -99,6 +99,26 @@ _PUBLISHED_XL = {
 }
 
 STYLEGAN3 = {
+    "stylegan2-of-stylegan3": Case(
+        "stylegan2-ada",
+        "NVlabs/stylegan3",
+        "training/networks_stylegan2.py",
+        {
+            "z_dim": 16,
+            "c_dim": 3,
+            "w_dim": 12,
+            "img_resolution": 16,
+            "img_channels": 3,
+            "mapping_kwargs": {"num_layers": 2},
+            "channel_base": 128,
+            "channel_max": 8,
+            "conv_clamp": 2,
+        },
+        lambda arguments: _networks("training.networks_stylegan2").Generator(**arguments),
+        stylegan2_images,
+        save_pickle,
+        "pickle",
+    ),
     "stylegan3-t": _stylegan3(c_dim=4, img_resolution=32, **_SMALL),
     "stylegan3-r": _stylegan3(c_dim=0, img_resolution=16, **_SMALL, **_R),
     "stylegan3-t-64": _stylegan3(z_dim=512, w_dim=512, c_dim=10, img_resolution=64, **_T),

@@ -12,6 +12,7 @@ from typing import Any
 from torch import Tensor
 
 from .checkpoint import PublishedTensors, Shape
+from .modules import PublishedModules
 
 ACTIVATION_GAIN = sqrt(2)
 
@@ -38,9 +39,15 @@ def dense(
 
 
 def mapping_layers(
-    tensors: PublishedTensors, arguments: Mapping[str, Any], rate: float
+    tensors: PublishedTensors, arguments: Mapping[str, Any], modules: PublishedModules
 ) -> dict[str, dict[str, Tensor]]:
-    """The mapping's dense layers; ``rate`` is their published learning rate's multiplier."""
+    """The mapping's dense layers.
+
+    Raises:
+        CheckpointError: their activation is not known here.
+    """
+    modules.require("mapping.fc0", "activation", "lrelu")
+    rate = float(modules.get("mapping.fc0", "bias_gain"))
     count = arguments["mapping_layers"]
     inputs = arguments["latent_dim"] + arguments["embedding_dim"]
     widths = [inputs, *[arguments["mapping_width"]] * (count - 1), arguments["style_dim"]]

@@ -1,4 +1,6 @@
-"""StyleGAN2-ADA (PyTorch): a pickle with the averaged generator ``G_ema`` and its settings.
+"""StyleGAN2-ADA (PyTorch): a pickle with the averaged generator ``G_ema``, its layers' settings.
+
+The StyleGAN2 that StyleGAN3's repository trains and publishes is the same network.
 
 Gains that keep every layer's learning rate equal are part of the published network, not of its
 weights; here they are folded into them, with the gain sqrt(2) of every leaky ReLU.
@@ -13,6 +15,7 @@ from torch import Tensor
 
 from ..stylegan2 import DENSE_SIDE, smoothing_matrix
 from .checkpoint import Checkpoint, CheckpointError, Family, PublishedTensors, Shape, Translation
+from .modules import PublishedModules
 from .residual import nested
 from .style_mapping import (
     ACTIVATION_GAIN,
@@ -22,19 +25,11 @@ from .style_mapping import (
     one_hot_embedding,
 )
 
-_MAPPING_RATE = 0.01
 _NOTES = (
     "the noise inputs are the constant ones of the file",
     "the latent is normalised inside: the density is flat along its radius",
     "images may leave [0, 1]: nothing is clipped",
 )
-# What the architecture here takes for granted, and its published alternatives.
-_ASSUMED = {
-    ("mapping_kwargs", "activation"): "lrelu",
-    ("synthesis_kwargs", "activation"): "lrelu",
-    ("synthesis_kwargs", "architecture"): "skip",
-    ("synthesis_kwargs", "kernel_size"): 3,
-}
 
 
 def _recognises(shapes: Mapping[str, Shape]) -> bool:
@@ -44,37 +39,25 @@ def _recognises(shapes: Mapping[str, Shape]) -> bool:
     )
 
 
-def _settings(checkpoint: Checkpoint) -> dict[str, Any]:
-    """The settings that decide the images and cannot be seen in the tensors.
+def _arguments(tensors: PublishedTensors, modules: PublishedModules) -> dict[str, Any]:
+    """What our architecture is built with, without the mapping's part.
 
     Raises:
-        CheckpointError: there are none, or they choose what is not implemented here.
+        CheckpointError: the modules were set to what is not implemented here.
     """
-    settings = dict(checkpoint.settings)
-    if "img_resolution" not in settings:
-        raise CheckpointError(
-            "the arguments that the network was built with are missing; they are in the pickle "
-            "that StyleGAN2-ADA writes"
-        )
-    for (part, name), expected in _ASSUMED.items():
-        found = (settings.get(part) or {}).get(name, expected)
-        if found != expected:
-            raise CheckpointError(f"{part}.{name} is {found!r}; only {expected!r} is known here")
-    return settings
-
-
-def _arguments(checkpoint: Checkpoint, settings: Mapping[str, Any]) -> dict[str, Any]:
-    shapes = checkpoint.shapes
-    sides = [4 << index for index in range(settings["img_resolution"].bit_length() - 2)]
-    tensors = PublishedTensors(checkpoint.tensors)
+    side = modules.get("synthesis", "img_resolution")
+    sides = [4 << index for index in range(side.bit_length() - 2)]
     widths = [tensors.shape(f"synthesis.b{side}.conv1.weight")[0] for side in sides]
-    embedding = shapes.get("mapping.embed.weight", (0, 0))
-    side = settings["img_resolution"]
-    clamp = (settings.get("synthesis_kwargs") or {}).get("conv_clamp")
+    clamp = modules.get("synthesis.b4.conv1", "conv_clamp")
+    for size in sides:
+        block = f"synthesis.b{size}"
+        modules.require(block, "architecture", "skip")
+        for layer in (["conv0"] if size > sides[0] else []) + ["conv1", "torgb"]:
+            modules.require(f"{block}.{layer}", "conv_clamp", clamp)
+            if layer != "torgb":
+                modules.require(f"{block}.{layer}", "activation", "lrelu")
     return {
-        **mapping_arguments(shapes, embedding[0]),
-        "num_classes": embedding[-1],
-        "image_shape": [settings["img_channels"], side, side],
+        "image_shape": [tensors.shape("synthesis.b4.torgb.weight")[0], side, side],
         "channels": widths,
         "clamp": None if clamp is None else float(clamp),
     }
@@ -124,14 +107,19 @@ def _require_filter(tensors: PublishedTensors, layer: str) -> None:
 
 
 def _translate(checkpoint: Checkpoint) -> Translation:
-    settings = _settings(checkpoint)
+    shapes, modules = checkpoint.shapes, PublishedModules(checkpoint.modules)
     tensors = PublishedTensors(checkpoint.tensors)
     tensors.shape("mapping.fc0.weight")
-    arguments = _arguments(checkpoint, settings)
-    rate = (settings.get("mapping_kwargs") or {}).get("lr_multiplier", _MAPPING_RATE)
+    embedding = shapes.get("mapping.embed.weight", (0, 0))
+    arguments = {
+        **mapping_arguments(shapes, embedding[0]),
+        "num_classes": embedding[-1],
+        **_arguments(tensors, modules),
+    }
+    parts = mapping_layers(tensors, arguments, modules)
+    parts |= one_hot_embedding(tensors, arguments)
     widths, style = arguments["channels"], arguments["style_dim"]
     colours = arguments["image_shape"][0]
-    parts = mapping_layers(tensors, arguments, rate) | one_hot_embedding(tensors, arguments)
     for index, width in enumerate(widths):
         side = 4 << index
         block = f"synthesis.b{side}"

@@ -9,7 +9,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict
 from math import sqrt
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -17,6 +16,7 @@ from torch.nn.functional import leaky_relu
 
 from ..stylegan3 import LayerShape
 from .checkpoint import Checkpoint, CheckpointError, Family, PublishedTensors, Shape, Translation
+from .modules import PublishedModules
 from .residual import nested
 from .style_mapping import (
     ACTIVATION_GAIN,
@@ -47,35 +47,6 @@ def _has_table(shapes: Mapping[str, Shape]) -> bool:
     return "mapping.embed.weight" in shapes and "mapping.embed.bias" not in shapes
 
 
-class _Modules:
-    """The attributes of a checkpoint's modules."""
-
-    def __init__(self, modules: Mapping[str, Mapping[str, Any]]) -> None:
-        self._modules = modules
-
-    def get(self, module: str, attribute: str) -> Any:
-        """One attribute.
-
-        Raises:
-            CheckpointError: the file does not have it.
-        """
-        attributes = self._modules.get(module, {})
-        if attribute not in attributes:
-            raise CheckpointError(
-                f"the attribute '{attribute}' of '{module}' is missing; it is in the pickle that "
-                "StyleGAN3 or StyleGAN-XL writes"
-            )
-        return attributes[attribute]
-
-    def require(self, module: str, attribute: str, expected: Any) -> None:
-        """Checks an attribute that the architecture here takes for granted."""
-        found = self.get(module, attribute)
-        if found != expected:
-            raise CheckpointError(
-                f"{module}.{attribute} is {found!r}; only {expected!r} is known here"
-            )
-
-
 def _layer_names(shapes: Mapping[str, Shape]) -> list[str]:
     """The layers in their order, which their names begin with; the last one makes pixels."""
     found = {
@@ -88,7 +59,7 @@ def _layer_names(shapes: Mapping[str, Shape]) -> list[str]:
     return [found[index] for index in sorted(found)]
 
 
-def _layer_shape(tensors: PublishedTensors, modules: _Modules, layer: str) -> LayerShape:
+def _layer_shape(tensors: PublishedTensors, modules: PublishedModules, layer: str) -> LayerShape:
     """The sizes of a layer, by its tensors and attributes."""
     modules.require(layer, "is_torgb", False)
     outputs, inputs, kernel, _ = tensors.shape(f"{layer}.weight")
@@ -131,7 +102,7 @@ def _input_gain(tensors: PublishedTensors, layer: str) -> Tensor:
 
 
 def _waves(
-    tensors: PublishedTensors, modules: _Modules, channels: int, style: int
+    tensors: PublishedTensors, modules: PublishedModules, channels: int, style: int
 ) -> dict[str, Tensor]:
     """The Fourier features' weights, with the damping beyond the band folded in."""
     name = "synthesis.input"
@@ -154,7 +125,7 @@ def _waves(
     }
 
 
-def _first_side(modules: _Modules) -> int:
+def _first_side(modules: PublishedModules) -> int:
     width, height = modules.get("synthesis.input", "size")
     if width != height:
         raise CheckpointError(f"synthesis.input.size is {width} x {height}; only squares are known")
@@ -176,7 +147,7 @@ def _pixels(
     }
 
 
-def _clamps(modules: _Modules, layers: list[str], scale: float) -> dict[str, float | None]:
+def _clamps(modules: PublishedModules, layers: list[str], scale: float) -> dict[str, float | None]:
     """What bounds the layers, which must be one number, and the pixels."""
     last = modules.get(layers[-1], "conv_clamp")
     for layer in layers[:-1]:
@@ -200,7 +171,7 @@ def _table(tensors: PublishedTensors, classes: int, width: int) -> dict[str, dic
 
 
 def _translate(checkpoint: Checkpoint) -> Translation:
-    shapes, modules = checkpoint.shapes, _Modules(checkpoint.modules)
+    shapes, modules = checkpoint.shapes, PublishedModules(checkpoint.modules)
     tensors = PublishedTensors(checkpoint.tensors)
     tensors.shape("mapping.fc0.weight")
     tensors.shape("synthesis.input.freqs")
@@ -212,8 +183,7 @@ def _translate(checkpoint: Checkpoint) -> Translation:
     width = shapes.get("mapping.embed_proj.weight", (0,))[0] if table else one_hot[0]
     mapping = mapping_arguments(shapes, width) | {"num_classes": classes}
     style = mapping["style_dim"]
-    modules.require("mapping.fc0", "activation", "lrelu")
-    parts = mapping_layers(tensors, mapping, float(modules.get("mapping.fc0", "bias_gain")))
+    parts = mapping_layers(tensors, mapping, modules)
     parts |= _table(tensors, classes, width) if table else one_hot_embedding(tensors, mapping)
     scale = float(modules.get("synthesis", "output_scale"))
     side, layers = _first_side(modules), []
