@@ -50,13 +50,13 @@ class FourierFeatures(nn.Module):
 
 
 @dataclass(frozen=True)
-class LayerShape:
-    """The sizes of a layer.
+class LayerSettings:
+    """The sizes of a layer, and how it samples.
 
     ``kernel`` is the side of its convolution's kernel. A filter of ``up_taps`` values makes what is
     sampled ``up`` times finer, of which ``cropped`` pixels are dropped on each side. After the
     leaky ReLU, a filter of ``down_taps`` values along each axis, or a square one if ``radial``,
-    makes what is sampled ``down`` times coarser.
+    makes what is sampled ``down`` times coarser. ``clamp`` bounds the leaky ReLU.
     """
 
     inputs: int
@@ -68,6 +68,7 @@ class LayerShape:
     down: int
     down_taps: int
     radial: bool
+    clamp: float | None
 
     def side(self, before: int) -> int:
         """The side of the maps that the layer returns, given maps of side ``before``."""
@@ -83,18 +84,18 @@ class FilteredConvolution(nn.Module):
     last in memory, where filtering every channel on its own is several times faster on a CPU.
     """
 
-    def __init__(self, shape: LayerShape, style_dim: int, clamp: float | None) -> None:
-        """``clamp`` bounds the leaky ReLU."""
+    def __init__(self, settings: LayerSettings, style_dim: int) -> None:
         super().__init__()
-        self._clamp, self._shape = clamp, shape
-        kernel = (shape.outputs, shape.inputs, shape.kernel, shape.kernel)
-        taps = (shape.down_taps, shape.down_taps if shape.radial else 1)
-        self.scales = nn.Linear(style_dim, shape.inputs)
-        self.weight = nn.Parameter(torch.randn(kernel) / (shape.kernel * shape.inputs**0.5))
-        self.energy = nn.Parameter(torch.ones(shape.outputs, shape.inputs) / shape.inputs)
-        self.bias = nn.Parameter(torch.zeros(shape.outputs))
-        self.up = nn.Parameter(torch.ones(shape.up_taps, 1) / shape.up_taps * shape.up)
-        self.down = nn.Parameter(torch.ones(taps) / shape.down_taps)
+        self._settings = settings
+        inputs, outputs, side = settings.inputs, settings.outputs, settings.kernel
+        up, taps = settings.up_taps, settings.down_taps
+        self.scales = nn.Linear(style_dim, inputs)
+        kernel = torch.randn(outputs, inputs, side, side)
+        self.weight = nn.Parameter(kernel / (side * inputs**0.5))
+        self.energy = nn.Parameter(torch.ones(outputs, inputs) / inputs)
+        self.bias = nn.Parameter(torch.zeros(outputs))
+        self.up = nn.Parameter(torch.ones(up, 1) / up * settings.up)
+        self.down = nn.Parameter(torch.ones(taps, taps if settings.radial else 1) / taps)
 
     def forward(
         self, features: Float[Tensor, "batch inputs before before"], style: Style
@@ -103,17 +104,18 @@ class FilteredConvolution(nn.Module):
         scales = self.scales(style)
         back = (scales.square() @ self.energy.T + _EPSILON).rsqrt()[:, :, None, None]
         features = features * scales[:, :, None, None]
-        features = conv2d(features, self.weight, padding=self._shape.kernel - 1)
+        features = conv2d(features, self.weight, padding=self._settings.kernel - 1)
         features = torch.addcmul(self.bias[:, None, None], features, back)
         fine = leaky_relu(self._finer(features), _SLOPE, inplace=True)
-        if self._clamp is not None:
-            fine = fine.clamp(-self._clamp, self._clamp)
+        clamp = self._settings.clamp
+        if clamp is not None:
+            fine = fine.clamp(-clamp, clamp)
         return self._coarser(fine)
 
     def _finer(
         self, features: Float[Tensor, "batch outputs height width"]
     ) -> Float[Tensor, "batch outputs fine fine"]:
-        channels, (factor, cropped) = self._shape.outputs, (self._shape.up, self._shape.cropped)
+        channels, factor, cropped = features.shape[1], self._settings.up, self._settings.cropped
         column = self.up.expand(channels, 1, -1, -1)
         wide = conv_transpose2d(
             features, column.mT, stride=(1, factor), padding=(0, cropped), groups=channels
@@ -125,9 +127,9 @@ class FilteredConvolution(nn.Module):
     def _coarser(
         self, fine: Float[Tensor, "batch outputs fine fine"]
     ) -> Float[Tensor, "batch outputs side side"]:
-        channels, factor = self._shape.outputs, self._shape.down
+        channels, factor = fine.shape[1], self._settings.down
         kernel = self.down.expand(channels, 1, -1, -1)
-        if self._shape.radial:
+        if self._settings.radial:
             return conv2d(fine, kernel, stride=factor, groups=channels)
         low = conv2d(fine, kernel, stride=(factor, 1), groups=channels)
         return conv2d(low, kernel.mT, stride=(1, factor), groups=channels)
@@ -150,29 +152,26 @@ class StyleGan3Generator(nn.Module):
         mapping_width: int,
         mapping_layers: int,
         embedding_dim: int,
-        clamp: float | None,
         pixel_clamp: float | None,
     ) -> None:
-        """``layers`` are the fields of `LayerShape`s; ``num_classes`` 0 is unconditional.
+        """``layers`` are the fields of `LayerSettings`; ``num_classes`` 0 is unconditional.
 
-        ``first_side`` is the side of the Fourier features.
+        ``first_side`` is the side of the Fourier features; ``pixel_clamp`` bounds the images.
         """
         super().__init__()
-        shapes = [LayerShape(**layer) for layer in layers]
+        settings = [LayerSettings(**layer) for layer in layers]
         side = first_side
-        for shape in shapes:
-            side = shape.side(side)
+        for layer in settings:
+            side = layer.side(side)
         if tuple(image_shape[1:]) != (side, side):
             raise ValueError(f"the last layer is {side} wide, not {image_shape}")
         self.latent_dim, self.num_classes = latent_dim, num_classes
         self.image_shape = (image_shape[0], side, side)
         widths = [latent_dim, *[mapping_width] * (mapping_layers - 1), style_dim]
         self.mapping = Mapping(widths, num_classes, embedding_dim)
-        self.waves = FourierFeatures(shapes[0].inputs, style_dim, first_side)
-        self.layers = nn.ModuleList(
-            FilteredConvolution(shape, style_dim, clamp) for shape in shapes
-        )
-        self.pixels = StyledPixels(shapes[-1].outputs, image_shape[0], style_dim, pixel_clamp)
+        self.waves = FourierFeatures(settings[0].inputs, style_dim, first_side)
+        self.layers = nn.ModuleList(FilteredConvolution(layer, style_dim) for layer in settings)
+        self.pixels = StyledPixels(settings[-1].outputs, image_shape[0], style_dim, pixel_clamp)
 
     def forward(
         self, latent: Float[Tensor, "batch latent"], condition: Int[Tensor, " batch"] | None

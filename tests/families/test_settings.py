@@ -63,7 +63,6 @@ def test_a_stylegan_that_is_not_known_is_refused(
             r"L1_36_8\.padding is \[8, 9, 8,",
         ),
         (change_module("synthesis.L1_36_8", is_torgb=True), "only False is known"),
-        (change_module("synthesis.L2_52_8", conv_clamp=None), "only 256 is known"),
         (change_module("synthesis.L5_32_3", padding=[1, 1, 1, 1]), r"only \[0, 0, 0, 0\] is known"),
         (
             lambda weights, _: weights["synthesis.input.transform"].mul_(2),

@@ -9,12 +9,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict
 from math import sqrt
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn.functional import leaky_relu
 
-from ..stylegan3 import LayerShape
+from ..stylegan3 import LayerSettings
 from .checkpoint import Checkpoint, CheckpointError, Family, PublishedTensors, Shape, Translation
 from .modules import PublishedModules
 from .residual import nested
@@ -59,8 +60,10 @@ def _layer_names(shapes: Mapping[str, Shape]) -> list[str]:
     return [found[index] for index in sorted(found)]
 
 
-def _layer_shape(tensors: PublishedTensors, modules: PublishedModules, layer: str) -> LayerShape:
-    """The sizes of a layer, by its tensors and attributes."""
+def _layer_settings(
+    tensors: PublishedTensors, modules: PublishedModules, layer: str
+) -> LayerSettings:
+    """The sizes of a layer and how it samples, by its tensors and attributes."""
     modules.require(layer, "is_torgb", False)
     outputs, inputs, kernel, _ = tensors.shape(f"{layer}.weight")
     up, down = modules.get(layer, "up_factor"), modules.get(layer, "down_factor")
@@ -71,28 +74,38 @@ def _layer_shape(tensors: PublishedTensors, modules: PublishedModules, layer: st
     cropped = up_taps - 1 - before
     if other != [before, after] or after != up_taps - up - cropped or cropped < 0:
         raise CheckpointError(f"{layer}.padding is {[before, after, *other]}, which is not known")
-    radial = len(filtered) == 2
-    return LayerShape(inputs, outputs, kernel, up, up_taps, cropped, down, filtered[0], radial)
+    return LayerSettings(
+        inputs=inputs,
+        outputs=outputs,
+        kernel=kernel,
+        up=up,
+        up_taps=up_taps,
+        cropped=cropped,
+        down=down,
+        down_taps=filtered[0],
+        radial=len(filtered) == 2,
+        clamp=_clamp(modules, layer),
+    )
 
 
 def _layer(
-    tensors: PublishedTensors, layer: str, shape: LayerShape, style: int
+    tensors: PublishedTensors, layer: str, settings: LayerSettings, style: int
 ) -> dict[str, Tensor]:
     """A `FilteredConvolution`'s weights."""
     kernel = tensors.take(
-        f"{layer}.weight", shape.outputs, shape.inputs, shape.kernel, shape.kernel
+        f"{layer}.weight", settings.outputs, settings.inputs, settings.kernel, settings.kernel
     )
     kernel = kernel * kernel.square().mean(dim=(1, 2, 3), keepdim=True).rsqrt()
-    scales = dense(tensors, f"{layer}.affine", shape.inputs, style)
-    up = tensors.take(f"{layer}.up_filter", shape.up_taps) * shape.up
-    taps = (shape.down_taps,) * (2 if shape.radial else 1)
+    scales = dense(tensors, f"{layer}.affine", settings.inputs, style)
+    up = tensors.take(f"{layer}.up_filter", settings.up_taps) * settings.up
+    taps = (settings.down_taps,) * (2 if settings.radial else 1)
     down = tensors.take(f"{layer}.down_filter", *taps)
     return {
         "weight": kernel * _input_gain(tensors, layer),
         "energy": kernel.square().sum(dim=(2, 3)),
-        "bias": tensors.take(f"{layer}.bias", shape.outputs),
+        "bias": tensors.take(f"{layer}.bias", settings.outputs),
         "up": up[:, None] * sqrt(ACTIVATION_GAIN),
-        "down": down.flip(0, 1) if shape.radial else down.flip(0)[:, None],
+        "down": down.flip(0, 1) if settings.radial else down.flip(0)[:, None],
         **{f"scales.{name}": tensor for name, tensor in scales.items()},
     }
 
@@ -147,15 +160,9 @@ def _pixels(
     }
 
 
-def _clamps(modules: PublishedModules, layers: list[str], scale: float) -> dict[str, float | None]:
-    """What bounds the layers, which must be one number, and the pixels."""
-    last = modules.get(layers[-1], "conv_clamp")
-    for layer in layers[:-1]:
-        modules.require(layer, "conv_clamp", last)
-    return {
-        "clamp": None if last is None else float(last),
-        "pixel_clamp": None if last is None else last * scale,
-    }
+def _clamp(modules: PublishedModules, layer: str, scale: float = 1.0) -> float | None:
+    clamp = modules.get(layer, "conv_clamp")
+    return None if clamp is None else clamp * scale
 
 
 def _table(tensors: PublishedTensors, classes: int, width: int) -> dict[str, dict[str, Tensor]]:
@@ -170,40 +177,49 @@ def _table(tensors: PublishedTensors, classes: int, width: int) -> dict[str, dic
     return embedding(leaky_relu(projected, 0.2) * ACTIVATION_GAIN)
 
 
+def _mapping(
+    tensors: PublishedTensors, shapes: Mapping[str, Shape], modules: PublishedModules
+) -> tuple[dict[str, Any], dict[str, dict[str, Tensor]]]:
+    """The mapping's arguments and weights, by either family's kind of classes."""
+    if not _has_table(shapes):
+        width, classes = shapes.get("mapping.embed.weight", (0, 0))
+        arguments = mapping_arguments(shapes, width) | {"num_classes": classes}
+        embedded = one_hot_embedding(tensors, arguments)
+    else:
+        width = shapes.get("mapping.embed_proj.weight", (0,))[0]
+        # There is an average style for every class, or one.
+        averages = tensors.shape("mapping.w_avg")
+        classes = averages[0] if len(averages) == 2 else 0
+        arguments = mapping_arguments(shapes, width) | {"num_classes": classes}
+        embedded = _table(tensors, classes, width)
+    return arguments, mapping_layers(tensors, arguments, modules) | embedded
+
+
 def _translate(checkpoint: Checkpoint) -> Translation:
     shapes, modules = checkpoint.shapes, PublishedModules(checkpoint.modules)
     tensors = PublishedTensors(checkpoint.tensors)
     tensors.shape("mapping.fc0.weight")
     tensors.shape("synthesis.input.freqs")
-    names = _layer_names(shapes)
-    averages = shapes.get("mapping.w_avg", (0,))
-    table = _has_table(shapes)
-    one_hot = (0, 0) if table else shapes.get("mapping.embed.weight", (0, 0))
-    classes = (averages[0] if len(averages) == 2 else 0) if table else one_hot[1]
-    width = shapes.get("mapping.embed_proj.weight", (0,))[0] if table else one_hot[0]
-    mapping = mapping_arguments(shapes, width) | {"num_classes": classes}
-    style = mapping["style_dim"]
-    parts = mapping_layers(tensors, mapping, modules)
-    parts |= _table(tensors, classes, width) if table else one_hot_embedding(tensors, mapping)
+    *names, last = _layer_names(shapes)
+    mapping, parts = _mapping(tensors, shapes, modules)
+    style, side = mapping["style_dim"], _first_side(modules)
+    layers = [_layer_settings(tensors, modules, name) for name in names]
+    parts["waves"] = _waves(tensors, modules, layers[0].inputs, style)
+    for index, (name, settings) in enumerate(zip(names, layers, strict=True)):
+        parts[f"layers.{index}"] = _layer(tensors, name, settings, style)
+        side = settings.side(side)
+    modules.require(last, "is_torgb", True)
+    modules.require(last, "padding", [0, 0, 0, 0])
     scale = float(modules.get("synthesis", "output_scale"))
-    side, layers = _first_side(modules), []
-    for index, name in enumerate(names[:-1]):
-        shape = _layer_shape(tensors, modules, name)
-        parts[f"layers.{index}"] = _layer(tensors, name, shape, style)
-        side = shape.side(side)
-        layers.append(asdict(shape))
-    parts["waves"] = _waves(tensors, modules, layers[0]["inputs"], style)
-    last = tensors.shape(f"{names[-1]}.weight")
-    modules.require(names[-1], "is_torgb", True)
-    modules.require(names[-1], "padding", [0, 0, 0, 0])
-    parts["pixels"] = _pixels(tensors, names[-1], last, style, scale)
+    pixels = tensors.shape(f"{last}.weight")
+    parts["pixels"] = _pixels(tensors, last, pixels, style, scale)
     tensors.require_all()
     arguments = {
         **mapping,
-        "image_shape": [last[0], side, side],
-        "layers": layers,
+        "image_shape": [pixels[0], side, side],
+        "layers": [asdict(settings) for settings in layers],
         "first_side": _first_side(modules),
-        **_clamps(modules, names, scale),
+        "pixel_clamp": _clamp(modules, last, scale),
     }
     return Translation("stylegan3", arguments, nested(parts), _NOTES)
 
