@@ -26,7 +26,7 @@ from ray._private.authentication.authentication_token_setup import (
 from ray.exceptions import AuthenticationError
 from ray.job_submission import JobStatus, JobSubmissionClient
 
-from .ray_session import SubmissionError
+from .ray_session import ClusterError, SubmissionError, TokenError
 
 _CHATTY = ("ray", "ray.dashboard.modules.dashboard_sdk", "ray.dashboard.modules.job.sdk")
 # To find the head, and to have an answer from it.
@@ -77,9 +77,9 @@ class Job:
 class JobClient:
     """The jobs of one cluster.
 
-    Every method raises :class:`~offmanifold.cluster.ray_session.SubmissionError`
-    when the head does not answer, refuses our token
-    or does not know the job.
+    Every method raises one of :mod:`offmanifold.cluster.ray_session`'s errors: ``ClusterError``
+    when the head does not answer, ``TokenError`` when it refuses our token or we have none, and
+    ``SubmissionError`` when it does not know the job or the folder is too large to travel.
 
     Args:
         address: where the head's dashboard listens, ``http://HEAD:8265``. A token (see
@@ -183,15 +183,15 @@ class JobClient:
         try:
             yield
         except AuthenticationError as error:
-            raise SubmissionError(_refusal(self.address, str(error))) from error
+            raise TokenError(_refusal(self.address, str(error))) from error
         except (ConnectionError, requests.RequestException) as error:
-            raise SubmissionError(
+            raise ClusterError(
                 f"no Ray dashboard answers at {self.address} ({type(error).__name__}). See that "
                 "`ray start --head` runs there with its dashboard, and that the port can be "
                 "reached from here."
             ) from error
         except RuntimeError as error:
-            raise SubmissionError(_failure(self.address, job_id, str(error))) from error
+            raise _failure(self.address, job_id, str(error)) from error
 
 
 class _Client(JobSubmissionClient):
@@ -224,7 +224,7 @@ def _check_reachable(address: str) -> None:
     try:
         socket.create_connection((parts.hostname, port), timeout=_TIMEOUT_SECONDS[0]).close()
     except OSError as error:
-        raise SubmissionError(
+        raise ClusterError(
             f"nothing listens at {address}: {error.strerror or error}. See that `ray start --head` "
             "runs there with its dashboard, and that the port can be reached from here (a "
             "dashboard listens on the head's own loopback unless told otherwise: `ssh -L "
@@ -253,16 +253,16 @@ def _refusal(address: str, reason: str) -> str:
     return f"the Ray cluster at {address} asks for a token, and we show none. {remedy}"
 
 
-def _failure(address: str, job_id: str | None, reason: str) -> str:
+def _failure(address: str, job_id: str | None, reason: str) -> ClusterError:
     if job_id is not None and "does not exist" in reason:
-        return f"the Ray cluster at {address} knows no job {job_id}"
+        return SubmissionError(f"the Ray cluster at {address} knows no job {job_id}")
     if "status code 413" in reason or "exceeds" in reason:
-        return (
+        return SubmissionError(
             f"the folder with the spec's modules is too large to travel to {address}. Weights and "
             "images belong on s3:// or on a disk that all nodes share; name what shall stay here "
             "in a .rayignore in that folder."
         )
-    return f"the Ray cluster at {address} failed: {' '.join(reason.split())}"
+    return ClusterError(f"the Ray cluster at {address} failed: {' '.join(reason.split())}")
 
 
 def _time(milliseconds: int | None) -> datetime | None:

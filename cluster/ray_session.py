@@ -37,7 +37,7 @@ class TokenError(ClusterError):
 
 
 class SubmissionError(ClusterError):
-    """A cluster's job interface could not be used, and nothing was done."""
+    """A cluster's job interface was asked for what it cannot do, and nothing was done."""
 
 
 @contextmanager

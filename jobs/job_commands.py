@@ -51,7 +51,7 @@ def submit(
 
     The spec is validated here first; it travels with this package and the folder of the user's own
     generator modules. The job goes on when this command ends: by --detach, Ctrl-C or a lost
-    connection. Exit status: that of the run; 2 also when the cluster takes no job.
+    connection. Exit status: that of the run, or of `run --address` where no job was submitted.
     """
     with errors_explained():
         from ..cluster.job_client import JobClient

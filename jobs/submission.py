@@ -54,7 +54,7 @@ def submit(client: JobClient, spec: AuditSpec, run: str, options: Sequence[str])
 
     Raises:
         SpecError: when modules lie in several folders.
-        SubmissionError: when the cluster takes no job.
+        ClusterError: when the cluster takes no job.
     """
     modules = _modules_folder(spec)
     with _staged(spec, modules) as (folder, package):

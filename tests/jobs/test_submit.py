@@ -104,7 +104,7 @@ def test_without_the_token_or_with_another_one_nothing_is_submitted(
     ):
         arguments = ("submit", "audit.yaml", "--out", f"run-of-{home}")
         refused = cluster.offmanifold(*arguments, HOME=str(tmp_path / home))
-        assert refused.returncode == 2, refused.stderr
+        assert refused.returncode == 8, refused.stderr
         assert words in refused.stderr
         assert "Traceback" not in refused.stderr
         assert refused.stdout == ""
@@ -151,7 +151,7 @@ def test_a_head_that_is_not_there_is_an_error_of_its_own(tmp_path: Path) -> None
     environment = clean_environment(tmp_path / "home")
     nowhere = Cluster(f"http://127.0.0.1:{free_port()}", environment, tmp_path)
     lost = nowhere.offmanifold("submit", "digits")
-    assert lost.returncode == 2
+    assert lost.returncode == 7
     assert f"nothing listens at {nowhere.address}" in lost.stderr
     assert "Traceback" not in lost.stderr
 
