@@ -30,9 +30,9 @@ app = typer.Typer(
         "audit.yaml`, and `offmanifold run audit.yaml --out RUN`.\n\n"
         "Exit status: 0 complete; 1 an error stopped the run (run again to resume); 2 bad spec or "
         "usage, before any work; 3 finished, but some items are quarantined; 4 storage is full; 5 "
-        "it is read-only or forbidden; 6 its credentials are missing, wrong or expired; 7 the cluster "
-        "cannot be reached, or takes no job; 8 it refuses the token; 130 interrupted (run again to "
-        "resume)."
+        "it is read-only or forbidden; 6 its credentials are missing, wrong or expired; 7 the "
+        "cluster cannot be reached, or takes no job; 8 it refuses the token; 130 interrupted (run "
+        "again to resume)."
     ),
 )
 
