@@ -8,6 +8,7 @@ from ..cluster.locations import Location, create_storage
 from ..workers.runner import WorkerFactory
 from .execution import import_paths, open_executor, worker_factory
 from .journal import Journal, journal
+from .kept_facts import keep_facts, kept_facts
 from .other_drivers import announced
 from .progress import Progress
 from .provenance import gather_provenance
@@ -17,7 +18,7 @@ from .spec import AuditSpec
 from .spec_loading import SpecError
 from .stages.registry import stages_of
 from .stages.stage import PlanContext, Stage
-from .validation import Facts, gather_facts
+from .validation import gather_facts
 
 logger = logging.getLogger(__name__)
 
@@ -65,6 +66,7 @@ def run_audit(
     facts = gather_facts(spec)
     create_storage(out, settings)
     run.claim(spec, gather_provenance(spec, facts), allow_changed=allow_changed)
+    keep_facts(run, facts)
     context = PlanContext(spec, facts, run)
     factory = worker_factory(spec, run.storage)
     with (
@@ -75,7 +77,7 @@ def run_audit(
         for stage in stages_of(spec):
             context.plans[stage.name] = stage.plan(context)
             _run_stage(stage, context, executor, factory, progress, log, retry_failed=retry_failed)
-    return _reduce(context)
+    return _reduce(context, runs_code=True)
 
 
 def _run_stage(
@@ -108,7 +110,7 @@ def _run_stage(
         executor.run(tasks, factory, progress.report, log)
 
 
-def _reduce(context: PlanContext) -> Outcome:
+def _reduce(context: PlanContext, *, runs_code: bool) -> Outcome:
     quarantined = {}
     for stage in stages_of(context.spec):
         shards = context.plans[stage.name]
@@ -116,18 +118,19 @@ def _reduce(context: PlanContext) -> Outcome:
         quarantined[stage.name] = sum(
             context.run.part_facts(stage.name, shard.id).failed for shard in shards
         )
-    return Outcome(write_results(context), quarantined)
+    return Outcome(write_results(context, runs_code=runs_code), quarantined)
 
 
 def rebuild(out: Location) -> Outcome:
-    """Rebuilds summary and report of a run from its finished parts.
+    """Rebuilds summary and report of a run from its finished parts; runs none of its code.
 
     Raises:
-        SpecError: when ``out`` is no run directory, or a stage of it is not complete.
+        SpecError: when ``out`` is no run directory, a stage of it is not complete, or the report
+            needs a picture that its generator's own code has not drawn yet.
     """
     context = replan(RunDirectory.at(out))
     require_complete(context)
-    return _reduce(context)
+    return _reduce(context, runs_code=False)
 
 
 def require_complete(context: PlanContext, *, besides: str | None = None) -> None:
@@ -148,13 +151,16 @@ def require_complete(context: PlanContext, *, besides: str | None = None) -> Non
             )
 
 
-def replan(run: RunDirectory, facts: Facts | None = None) -> PlanContext:
-    """The plan of a run on disk, as far as its finished stages allow; computes nothing.
+def replan(run: RunDirectory) -> PlanContext:
+    """The plan of a run on disk, as far as its finished stages allow.
 
-    ``facts`` of an earlier call spare opening again all that the spec names.
+    Computes nothing, and opens nothing that the spec names.
+
+    Raises:
+        SpecError: no run directory, or one without the facts of its spec.
     """
     spec = run.spec()
-    context = PlanContext(spec, gather_facts(spec) if facts is None else facts, run)
+    context = PlanContext(spec, kept_facts(run, spec), run)
     complete: set[str] = set()
     stages = stages_of(spec)
     enabled = {stage.name for stage in stages}

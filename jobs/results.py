@@ -3,13 +3,12 @@
 import io
 from dataclasses import dataclass
 
-import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from .reduce.context import GeneratorInfo, GroupInfo, ReduceContext
 from .reduce.run import reduce_run
+from .renderer import Renderer
 from .report.page import Report, make_report, render_page
 from .report.section import ReportContext
 from .run_directory import PROVENANCE_FILE, REPORT_FILE, SUMMARY_FILE
@@ -27,8 +26,13 @@ class Results:
     report: str
 
 
-def write_results(context: PlanContext) -> Results:
-    """Reduces a complete run and writes its summary and its report."""
+def write_results(context: PlanContext, *, runs_code: bool) -> Results:
+    """Reduces a complete run and writes its summary and its report.
+
+    Raises:
+        SpecError: without ``runs_code``, when the report needs a picture that has not been drawn
+            yet, of a generator that is a program.
+    """
     run, spec = context.run, context.spec
     reduce_context = ReduceContext(
         run_dir=run.storage,
@@ -52,42 +56,8 @@ def write_results(context: PlanContext) -> Results:
             summary=summary,
             spec_yaml=dump_spec(spec),
             provenance=run.read_json(PROVENANCE_FILE),
-            render=_Renderer(context),
+            render=Renderer(context, runs_code=runs_code),
         )
     )
     run.storage.write(REPORT_FILE, render_page(content).encode())
     return Results(reduce_context, summary, content, run.storage.locate(REPORT_FILE))
-
-
-class _Renderer:
-    """Renders latents for the report, opening each generator once."""
-
-    def __init__(self, context: PlanContext) -> None:
-        self._facts = context.facts.generators
-        self._service = context.spec.cluster.storage.settings
-
-    def __call__(
-        self,
-        generator: str,
-        latents: npt.NDArray[np.float32],
-        conditions: npt.NDArray[np.int64] | None,
-    ) -> npt.NDArray[np.float32]:
-        """Images [N, C, H, W] in [0, 1] of latents [N, d] under class indices [N]."""
-        import torch
-
-        from ..workers.generators import open_generator
-
-        facts = self._facts[generator]
-        opened = open_generator(
-            facts.source,
-            facts.import_path,
-            facts.family,
-            facts.truncation,
-            self._service,
-            facts.network,
-        )
-        condition = None if conditions is None else torch.from_numpy(conditions)
-        with torch.no_grad():
-            images = opened.generator(torch.from_numpy(latents), condition)
-        pixels: npt.NDArray[np.float32] = images.numpy()
-        return pixels

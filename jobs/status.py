@@ -7,7 +7,6 @@ from .activity import Workers, recent_rates, workers_alive
 from .driver import replan
 from .run_directory import PartFacts, RunDirectory
 from .stages.registry import stages_of
-from .validation import Facts
 
 _SLOWEST = 3
 
@@ -60,7 +59,6 @@ class StatusReader:
 
     def __init__(self, run: RunDirectory) -> None:
         self._run = run
-        self._facts: Facts | None = None
         self._parts: dict[tuple[str, str], PartFacts] = {}
 
     def read(self) -> RunStatus:
@@ -69,8 +67,7 @@ class StatusReader:
         Raises:
             SpecError: when the folder is no run directory.
         """
-        context = replan(self._run, self._facts)
-        self._facts = context.facts
+        context = replan(self._run)
         rates = recent_rates(self._run.storage)
         stages = []
         for stage in stages_of(context.spec):

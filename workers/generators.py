@@ -86,6 +86,13 @@ def open_generator(
     return OpenedGenerator(generator, description.sha256, description)
 
 
+def runs_code(source: str, family: str | None, network: UserNetwork | None) -> bool:
+    """Whether :func:`open_generator` would run a program of the user's: a module, or a file's."""
+    if network is not None:
+        return network.format != "onnx"
+    return family is None and not is_remote(source) and _is_function(source)
+
+
 def describe_generator(
     source: str,
     base_dir: str | Path | None = None,

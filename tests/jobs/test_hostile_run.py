@@ -1,6 +1,7 @@
 """A hostile spec, hostile names, and a run directory in which someone else left files."""
 
 import io
+import json
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -153,6 +154,56 @@ def test_a_run_directory_runs_no_code_of_its_own(run: Path, tmp_path: Path) -> N
         assert result.exit_code == 2
         assert "would import code from the run directory itself" in result.output
     assert not (tmp_path / "ran").exists()
+
+
+def test_who_looks_at_a_run_imports_no_module_that_it_names(run: Path, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    marker = tmp_path / "ran"
+    (tmp_path / "elsewhere" / "evil.py").write_text(f"import os\nos.mkdir({str(marker)!r})\n")
+    named = {"source": "evil:make", "import_path": str(tmp_path / "elsewhere")}
+    spec = yaml.safe_load((run / "audit.yaml").read_text())
+    spec["generators"][0] |= named
+    (run / "audit.yaml").write_text(yaml.safe_dump(spec))
+    facts = json.loads((run / "facts.json").read_text())
+    facts["generators"]["decoder"] |= named
+    (run / "facts.json").write_text(json.dumps(facts))
+    for command in (("status", run), ("errors", run), ("report", run), ("compare", run, run)):
+        result = cli(*command)
+        assert "Traceback" not in result.output
+        assert not marker.exists(), command
+    # Only what computes imports what the spec names.
+    assert cli("run", run / "audit.yaml", "--out", run).exit_code == 2
+    assert marker.exists()
+
+
+def test_a_report_keeps_its_pictures_and_draws_none_by_a_program(run: Path) -> None:
+    before = (run / "report.html").read_bytes()
+    assert cli("report", run).exit_code == 3
+    assert (run / "report.html").read_bytes() == before
+    for picture in (run / "_drawn").iterdir():
+        picture.unlink()
+    result = cli("report", run)
+    assert result.exit_code == 2
+    assert "has not drawn yet, and the generator is a program (decoder:make)" in result.output
+    assert cli("run", run / "audit.yaml", "--out", run).exit_code == 3
+    assert cli("report", run).exit_code == 3
+
+
+@pytest.mark.parametrize("damage", ["gone", "text", "other spec"])
+def test_hostile_facts_are_refused_by_name(run: Path, damage: str) -> None:
+    facts = run / "facts.json"
+    if damage == "gone":
+        facts.unlink()
+    elif damage == "text":
+        facts.write_text(facts.read_text().replace('"length":', '"length":"<b>",'))
+    else:
+        facts.write_text(facts.read_text().replace('"train"', '"other"'))
+    result = cli("status", run)
+    assert result.exit_code == 2
+    assert f"{facts}: " in result.output
+    assert "writes it again" in result.output
+    assert cli("run", run / "audit.yaml", "--out", run).exit_code == 3
+    assert cli("status", run).exit_code == 0
 
 
 def test_a_run_directory_runs_no_network_of_its_own(run: Path) -> None:
