@@ -139,3 +139,25 @@ def test_large_maps_are_smoothed_as_small_ones_are() -> None:
     expected = matrix @ features @ matrix.T
     torch.testing.assert_close(layer._smooth(features), expected, rtol=0, atol=1e-5)
     assert matrix[5, 4:8].tolist() == [0.25, 0.75, 0.75, 0.25]
+
+
+@pytest.mark.parametrize(
+    ("case", "without", "message"),
+    [
+        ("studiogan-biggan-deep", "blocks.6.", "5 blocks are not pairs of which the second"),
+        ("studiogan-biggan-deep", "blocks.0.", "of no family known here"),
+        ("began", "conv.12.", r"number \[0, 2, 5, 7, 10, 14\] of 'conv', expected"),
+        ("wgan", "main.final", r"unexpected: main\.pyramid:8:batchnorm\.bias"),
+    ],
+)
+def test_a_network_without_a_layer_is_refused(
+    case: str, without: str, message: str, tmp_path: Path
+) -> None:
+    path = write_checkpoint(case, tmp_path)
+    content = torch.load(path)
+    tensors = content.get("state_dict", content)
+    for name in [name for name in tensors if name.startswith(without)]:
+        del tensors[name]
+    torch.save(content, path)
+    with pytest.raises(GeneratorError, match=message):
+        open_checkpoint(path)
