@@ -16,6 +16,8 @@ from .s3_settings import S3Settings
 
 _ATTEMPTS = 8
 _CONNECT_SECONDS = 10.0
+# The threads that read parts at once; more than there are connections would make urllib3 complain.
+_CONNECTIONS = 32
 _AMAZON = (".amazonaws.com", ".amazonaws.com.cn")
 
 
@@ -40,6 +42,7 @@ class S3Connection:
                 retries={"mode": "adaptive", "total_max_attempts": attempts},
                 connect_timeout=connect,
                 read_timeout=settings.timeout,
+                max_pool_connections=_CONNECTIONS,
                 # Not every service knows Amazon's newer checksums; all know Content-MD5, and the
                 # signature covers the SHA-256 of what is sent.
                 request_checksum_calculation="when_required",

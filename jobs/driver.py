@@ -99,9 +99,9 @@ def _run_stage(
         logger.warning("stage %s: %d parts of other settings moved aside", stage.name, len(stale))
         run.withdraw(stage.name, stale, into="superseded")
     if retry_failed:
-        failed = sorted(
-            part for part in finished & planned if run.part_facts(stage.name, part).failed
-        )
+        done = sorted(finished & planned)
+        facts = zip(done, run.part_facts(stage.name, done), strict=True)
+        failed = [part for part, found in facts if found.failed]
         run.withdraw(stage.name, failed, into="retried")
         finished -= set(failed)
     pending = [shard for shard in shards if shard.id not in finished]
@@ -111,13 +111,10 @@ def _run_stage(
 
 
 def _reduce(context: PlanContext, *, runs_code: bool) -> Outcome:
-    quarantined = {}
-    for stage in stages_of(context.spec):
-        shards = context.plans[stage.name]
-        context.run.verify(stage.name, shards)
-        quarantined[stage.name] = sum(
-            context.run.part_facts(stage.name, shard.id).failed for shard in shards
-        )
+    quarantined = {
+        stage.name: context.run.verify(stage.name, context.plans[stage.name])
+        for stage in stages_of(context.spec)
+    }
     return Outcome(write_results(context, runs_code=runs_code), quarantined)
 
 

@@ -1,8 +1,10 @@
 """A run on disk or in a bucket: who owns it, which parts exist, and their rows."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,10 @@ SPEC_FILE = "audit.yaml"
 PROVENANCE_FILE = "provenance.json"
 SUMMARY_FILE = "summary.parquet"
 REPORT_FILE = "report.html"
+
+_IDENTITY = ["generator", "condition", "image_id"]
+_PARTS_AT_ONCE = 16
+_PARTS_AHEAD = 16 * _PARTS_AT_ONCE
 
 
 @dataclass(frozen=True)
@@ -115,16 +121,34 @@ class RunDirectory:
     def read(self, stage: str, shard_ids: Iterable[str], columns: Sequence[str]) -> pa.Table:
         """Those shards' rows, in that order, of those columns."""
         schema = pa.schema([SCHEMAS[stage].field(name) for name in columns])
-        tables = [self._part(stage, shard_id, columns) for shard_id in shard_ids]
+        tables = list(self.each_part(stage, shard_ids, columns))
         return (
             pa.concat_tables([table.cast(schema) for table in tables])
             if tables
             else (schema.empty_table())
         )
 
-    def part_facts(self, stage: str, shard_id: str) -> PartFacts:
-        """Counts of a finished shard, and how long its worker took."""
-        table = self._part(stage, shard_id, ["status"])
+    def each_part(
+        self, stage: str, shard_ids: Iterable[str], columns: Sequence[str]
+    ) -> Iterator[pa.Table]:
+        """Those shards' rows, part by part, in that order, of those columns.
+
+        Several are read at once: a bucket answers after tens of milliseconds.
+        """
+        left = iter(shard_ids)
+        with ThreadPoolExecutor(_PARTS_AT_ONCE) as pool:
+            while some := list(islice(left, _PARTS_AHEAD)):
+                yield from pool.map(
+                    lambda shard_id: read_part(self.storage, stage, shard_id, columns), some
+                )
+
+    def part_facts(self, stage: str, shard_ids: Sequence[str]) -> Iterator[PartFacts]:
+        """Counts of finished shards, and how long the worker of each took, in that order."""
+        tables = self.each_part(stage, shard_ids, ["status"])
+        for shard_id, table in zip(shard_ids, tables, strict=True):
+            yield self._facts_of(stage, shard_id, table)
+
+    def _facts_of(self, stage: str, shard_id: str, table: pa.Table) -> PartFacts:
         failed = sum(value != STATUS_OK for value in table["status"].to_pylist())
         try:
             seconds = float((table.schema.metadata or {})[SECONDS_KEY.encode()])
@@ -143,23 +167,28 @@ class RunDirectory:
             self.storage.write(f"_{into}/{path}", self.storage.read(path))
             self.storage.delete(path)
 
-    def verify(self, stage: str, shards: Sequence[Shard]) -> None:
-        """Checks the stage's rows against the plan.
+    def verify(self, stage: str, shards: Sequence[Shard]) -> int:
+        """Checks the stage's rows against the plan; how many of them failed.
 
         Raises:
             PartError: for a damaged part, or rows that are not exactly the planned items.
             StorageError: for a missing part.
         """
-        for shard in shards:
-            keys = self._part(stage, shard.id, ["generator", "condition", "image_id"])
-            found = [tuple(row.values()) for row in keys.to_pylist()]
-            planned = [(item.generator, item.condition, item.image_id) for item in shard.items]
-            if found != planned:
-                raise PartError(
-                    f"{self.storage.locate(shard.part)}: its rows are not the planned items "
-                    f"({len(found)} rows, {len(planned)} planned); move it out of the run, "
-                    "then run the same command again"
-                )
+        tables = self.each_part(stage, (shard.id for shard in shards), [*_IDENTITY, "status"])
+        return sum(
+            self._verified(shard, table).failed for shard, table in zip(shards, tables, strict=True)
+        )
+
+    def _verified(self, shard: Shard, table: pa.Table) -> PartFacts:
+        found = [tuple(row.values()) for row in table.select(_IDENTITY).to_pylist()]
+        planned = [(item.generator, item.condition, item.image_id) for item in shard.items]
+        if found != planned:
+            raise PartError(
+                f"{self.storage.locate(shard.part)}: its rows are not the planned items "
+                f"({len(found)} rows, {len(planned)} planned); move it out of the run, "
+                "then run the same command again"
+            )
+        return self._facts_of(shard.stage, shard.id, table)
 
     def write_json(self, name: str, content: dict[str, Any]) -> None:
         """Replaces a JSON file of the run."""
@@ -169,9 +198,6 @@ class RunDirectory:
         """A JSON file of the run."""
         content: dict[str, Any] = json.loads(self.storage.read(name))
         return content
-
-    def _part(self, stage: str, shard_id: str, columns: Sequence[str]) -> pa.Table:
-        return read_part(self.storage, stage, shard_id, columns)
 
 
 def _differences(old: AuditSpec, new: AuditSpec) -> list[str]:

@@ -82,7 +82,10 @@ class StatusReader:
         for key in [key for key in self._parts if key[0] == stage and key[1] not in finished]:
             del self._parts[key]
         done = [shard for shard in planned if shard in finished]
-        parts = {shard: self._part(stage, shard) for shard in done}
+        unread = [shard for shard in done if (stage, shard) not in self._parts]
+        for shard, facts in zip(unread, self._run.part_facts(stage, unread), strict=True):
+            self._parts[stage, shard] = facts
+        parts = {shard: self._parts[stage, shard] for shard in done}
         rows = sum(part.rows for part in parts.values())
         seconds = sum(part.seconds for part in parts.values())
         left = sum(planned.values()) - rows
@@ -99,11 +102,6 @@ class StatusReader:
             seconds_left=left / rate if rate and planned else None,
             slowest=[SlowShard(shard, parts[shard].seconds) for shard in slowest],
         )
-
-    def _part(self, stage: str, shard: str) -> PartFacts:
-        if (stage, shard) not in self._parts:
-            self._parts[stage, shard] = self._run.part_facts(stage, shard)
-        return self._parts[stage, shard]
 
 
 def run_status(run: RunDirectory) -> RunStatus:

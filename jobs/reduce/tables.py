@@ -1,6 +1,7 @@
 """Reads a stage's parts, only the columns that are needed, and checks them against each other."""
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -15,6 +16,9 @@ from ...workers.schema import KEY_COLUMNS, SCHEMAS, STATUS_OK, schema_version
 from ...workers.shard import PART_SUFFIX
 
 NO_CLASS = -1
+
+# A bucket answers after tens of milliseconds; a part of large images is some ten megabytes.
+_PARTS_AT_ONCE = 16
 
 # An item is an image under a condition, and in these tables, what was done to it.
 _ITEM = ("generator", "condition", "image_id")
@@ -45,7 +49,9 @@ class StageTable:
             RunTableError: a part of another schema version or of another stage.
         """
         with self._dataset() as dataset:
-            return dataset.to_table(columns=list(columns), filter=where)
+            return dataset.to_table(
+                columns=list(columns), filter=where, fragment_readahead=_PARTS_AT_ONCE
+            )
 
     def batches(self, columns: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
         """Those columns, at most so many rows at a time.
@@ -64,9 +70,11 @@ class StageTable:
                 paths, schema=SCHEMAS[self.stage], format="parquet", filesystem=files
             )
             # The fragments keep the footers that this reads for the reading of their columns.
-            for part, fragment in zip(self.parts, dataset.get_fragments(), strict=True):
-                place = self.storage.locate(f"{self.stage}/{part}")
-                _check_part(fragment.physical_schema, self.stage, place)
+            fragments = list(dataset.get_fragments())
+            with ThreadPoolExecutor(_PARTS_AT_ONCE) as pool:
+                schemas = pool.map(lambda fragment: fragment.physical_schema, fragments)
+                for part, schema in zip(self.parts, schemas, strict=True):
+                    _check_part(schema, self.stage, self.storage.locate(f"{self.stage}/{part}"))
             yield dataset
 
 

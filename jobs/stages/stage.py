@@ -87,26 +87,25 @@ class PlanContext(AuditContext):
     def images(self) -> list[ImageRecord]:
         """The images that were materialised without error."""
         columns = ["status", "image_id", "group", "generator", "label"]
-        records = []
-        for shard in self.plans["images"]:
-            rows = self.run.read("images", [shard.id], columns).to_pylist()
-            for index, row in enumerate(rows):
-                if row.pop("status") == STATUS_OK:
-                    records.append(ImageRecord(**row, part=shard.id, row=index))
-        return records
+        ids = self.shard_ids("images")
+        return [
+            ImageRecord(**row, part=shard, row=index)
+            for shard, part in zip(ids, self.run.each_part("images", ids, columns), strict=True)
+            for index, row in enumerate(part.to_pylist())
+            if row.pop("status") == STATUS_OK
+        ]
 
     @cached_property
     def inversions(self) -> dict[tuple[str, int | None, str], tuple[str, int]]:
         """Part and row of every inversion that succeeded: of (generator, condition, image_id)."""
         columns = ["status", "generator", "condition", "image_id"]
-        found = {}
-        for shard in self.plans.get("inversion", []):
-            rows = self.run.read("inversion", [shard.id], columns).to_pylist()
-            for index, row in enumerate(rows):
-                if row["status"] == STATUS_OK:
-                    key = (row["generator"], row["condition"], row["image_id"])
-                    found[key] = (shard.id, index)
-        return found
+        ids = self.shard_ids("inversion") if "inversion" in self.plans else []
+        return {
+            (row["generator"], row["condition"], row["image_id"]): (shard, index)
+            for shard, part in zip(ids, self.run.each_part("inversion", ids, columns), strict=True)
+            for index, row in enumerate(part.to_pylist())
+            if row["status"] == STATUS_OK
+        }
 
     def images_under(self, generator: GeneratorFacts, group: GroupSpec) -> list[ImageRecord]:
         """A group's images as ``generator`` is audited with them: its own generated ones only."""
