@@ -1,23 +1,33 @@
 """What a bucket costs: the digits audit with its run on a disk and on a local S3 service.
 
-First reduced and in one process, then whole, under Ray, with images and checkpoint in the bucket.
+First reduced and in one process, then whole, under Ray, with images and checkpoint in the bucket;
+and what it takes to read the parts of a stage from a bucket that answers late.
 
 ``.venv/bin/pytest tests/benchmarks/bench_storage.py -s --jaxtyping-packages=``
 """
 
+import io
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import yaml
+from offmanifold.cluster.locations import open_storage
+from offmanifold.cluster.s3_settings import S3Settings
 from offmanifold.jobs.driver import run_audit
 from offmanifold.jobs.progress import Progress
+from offmanifold.jobs.reduce.tables import read_stage
+from offmanifold.jobs.run_directory import RunDirectory
 from offmanifold.jobs.spec_loading import load_spec
 from offmanifold.jobs.stages.registry import stages_of
+from offmanifold.workers.schema import SCHEMAS, STATUS_OK
 
+from ..faulty_proxy import Request, faulty_proxy
 from ..object_store import BUCKET, ObjectStore
 from ..stored_demo import demo_at, upload, write_inputs
 from ..stored_runs import assert_the_same_rows, summary_of
@@ -77,3 +87,58 @@ def test_the_whole_demo_in_a_bucket_against_one_on_a_disk(
         f"\nbucket {remote:.0f} s, disk {local:.0f} s, ratio {remote / local:.3f}: {rows:,} equal "
         f"rows of {len(stages)} stages, and equal summaries"
     )
+
+
+LATE_SECONDS = 0.03
+PARTS = 200
+
+
+def part_of(index: int) -> bytes:
+    rows = [
+        {
+            "generator": "digits",
+            "condition": condition,
+            "group": "train",
+            "image_id": f"train-{index:06d}",
+            "status": STATUS_OK,
+            "mse": 0.1,
+            "latent": [0.1] * 16,
+        }
+        for condition in range(32)
+    ]
+    sink = io.BytesIO()
+    table = pa.Table.from_pylist(rows, schema=SCHEMAS["inversion"])
+    pq.write_table(table, sink, compression="zstd")
+    return sink.getvalue()
+
+
+def by_arrow(run: RunDirectory) -> int:
+    frame = read_stage(run.storage, "inversion", ["mse"])
+    assert frame is not None
+    return len(frame)
+
+
+def by_boto3(run: RunDirectory) -> int:
+    return run.read("inversion", run.finished("inversion"), ["status"]).num_rows
+
+
+def test_reading_a_stage_from_a_service_that_answers_late(
+    store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.use(monkeypatch)
+    address = f"s3://{BUCKET}/bench/late"
+    near = open_storage(address, S3Settings())
+    for index in range(PARTS):
+        near.publish(f"inversion/part-{index:016x}.parquet", part_of(index))
+
+    def late(_: Request) -> None:
+        time.sleep(LATE_SECONDS)
+
+    with faulty_proxy(store.endpoint, late) as proxy:
+        run = RunDirectory.at(address, S3Settings(proxy.endpoint))
+        for name, read in (("columns by Arrow", by_arrow), ("whole parts by boto3", by_boto3)):
+            proxy.met.clear()
+            began = time.perf_counter()
+            assert read(run) == 32 * PARTS
+            elapsed, requests = time.perf_counter() - began, sum(proxy.met.values())
+            print(f"\n{name}: {PARTS} parts in {elapsed:.1f} s, {requests} requests")
