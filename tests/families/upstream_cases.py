@@ -127,6 +127,14 @@ CASES: dict[str, Case] = {
             "conv_clamp": 256,
         },
     ),
+    "stylegan2-ada-64": _stylegan2_ada(
+        z_dim=512,
+        c_dim=0,
+        w_dim=512,
+        img_resolution=64,
+        mapping_kwargs={"num_layers": 8},
+        synthesis_kwargs={"channel_base": 16384, "channel_max": 256, "conv_clamp": 256},
+    ),
     "stylegan2-ada-ffhq256": _stylegan2_ada(
         z_dim=512,
         c_dim=0,

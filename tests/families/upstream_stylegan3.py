@@ -90,13 +90,8 @@ def _stylegan_xl(count: int = 2, **arguments: Any) -> Case:
 _SMALL = {"z_dim": 16, "w_dim": 12, "channel_base": 256, "channel_max": 8, "num_layers": 5}
 _SMALL_XL = {**_SMALL, **_T, "z_dim": 8, "img_resolution": 16, "num_layers": 6}
 _HEAD = {"img_resolution": 32, "head_layers": 4, "up_factor": 2}
-_PUBLISHED_XL = {
-    **_T,
-    "z_dim": 64,
-    "w_dim": 512,
-    "channel_base": 65536,
-    "channel_max": 1024,
-}
+_WIDE = {"z_dim": 512, "w_dim": 512, "channel_base": 16384, "channel_max": 256}
+_STEM = {"z_dim": 64, "w_dim": 512, "img_resolution": 16, "num_layers": 10, **_T}
 
 STYLEGAN3 = {
     "stylegan2-of-stylegan3": Case(
@@ -121,28 +116,20 @@ STYLEGAN3 = {
     ),
     "stylegan3-t": _stylegan3(c_dim=4, img_resolution=32, **_SMALL),
     "stylegan3-r": _stylegan3(c_dim=0, img_resolution=16, **_SMALL, **_R),
-    "stylegan3-t-64": _stylegan3(z_dim=512, w_dim=512, c_dim=10, img_resolution=64, **_T),
-    "stylegan3-r-64": _stylegan3(
-        z_dim=512,
-        w_dim=512,
-        c_dim=0,
-        img_resolution=64,
-        channel_base=65536,
-        channel_max=1024,
-        **_R,
-    ),
-    "stylegan3-t-256": _stylegan3(
-        1, z_dim=512, w_dim=512, c_dim=0, img_resolution=256, channel_base=16384, **_T
-    ),
+    "stylegan3-t-64": _stylegan3(c_dim=10, img_resolution=64, **_WIDE, **_T),
+    "stylegan3-r-64": _stylegan3(c_dim=0, img_resolution=64, **_WIDE, **_R),
     "stylegan-xl": _stylegan_xl(c_dim=5, **_SMALL_XL),
     "stylegan-xl-unconditional": _stylegan_xl(c_dim=0, **_SMALL_XL),
     "stylegan-xl-superresolution": _stylegan_xl(c_dim=5, heads=[_HEAD], **_SMALL_XL),
-    "stylegan-xl-16": _stylegan_xl(c_dim=1000, img_resolution=16, num_layers=10, **_PUBLISHED_XL),
-    "stylegan-xl-32": _stylegan_xl(
+    "stylegan-xl-16": _stylegan_xl(c_dim=1000, **_STEM, channel_base=65536, channel_max=1024),
+    "stylegan-xl-64": _stylegan_xl(
         c_dim=1000,
-        img_resolution=16,
-        num_layers=10,
-        heads=[{"img_resolution": 32, "head_layers": 7, "up_factor": 2}],
-        **_PUBLISHED_XL,
+        channel_base=16384,
+        channel_max=256,
+        heads=[
+            {"img_resolution": 32, "head_layers": 7, "up_factor": 2},
+            {"img_resolution": 64, "head_layers": 7, "up_factor": 2},
+        ],
+        **_STEM,
     ),
 }
