@@ -14,7 +14,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, conv_transpose2d, leaky_relu, linear
 
-from .stylegan2 import Map, Mapping, Style, StyledPixels
+from .stylegan2 import Map, Mapping, Style, StyledPixels, weights_channels_last
 
 _SLOPE = 0.2
 _EPSILON = 1e-8
@@ -172,6 +172,7 @@ class StyleGan3Generator(nn.Module):
         self.waves = FourierFeatures(settings[0].inputs, style_dim, first_side)
         self.layers = nn.ModuleList(FilteredConvolution(layer, style_dim) for layer in settings)
         self.pixels = StyledPixels(settings[-1].outputs, image_shape[0], style_dim, pixel_clamp)
+        self.register_load_state_dict_post_hook(weights_channels_last)  # type: ignore[no-untyped-call]
 
     def forward(
         self, latent: Float[Tensor, "batch latent"], condition: Int[Tensor, " batch"] | None

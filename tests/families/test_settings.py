@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 import torch
-from offmanifold.core.generators.stylegan2 import StyledConvolution, smoothing_matrix
 from offmanifold.workers.checkpoints.opening import build_checkpoint, open_checkpoint
 from offmanifold.workers.generators import GeneratorError
 
@@ -91,7 +90,7 @@ def test_a_stylegan3_of_tensors_alone_lacks_its_settings(tmp_path: Path) -> None
         open_checkpoint(tmp_path / "n.pt")
 
 
-@pytest.mark.parametrize("case", ["stylegan3-t", "stylegan3-r"])
+@pytest.mark.parametrize("case", ["stylegan2-ada", "stylegan3-t", "stylegan3-r"])
 def test_derivatives_both_ways_agree_on_a_batch_of_directions(case: str, tmp_path: Path) -> None:
     """Curvature takes them by torch's transforms; <J v, c> = <v, J' c> for every v."""
     generator = build_checkpoint(open_checkpoint(write_checkpoint(case, tmp_path)))
@@ -129,16 +128,6 @@ def test_biggan_deep_needs_its_config_and_takes_a_truncation(tmp_path: Path) -> 
     config.write_text(json.dumps(settings))
     with pytest.raises(GeneratorError, match="lacks layers"):
         open_checkpoint(path)
-
-
-def test_large_maps_are_smoothed_as_small_ones_are() -> None:
-    """The filter as a convolution, which sides above the dense one use, and as a matrix."""
-    layer = StyledConvolution(1, 2, 1, 256, True, None)
-    features = torch.randn(1, 2, 257, 257)
-    matrix = smoothing_matrix(256)
-    expected = matrix @ features @ matrix.T
-    torch.testing.assert_close(layer._smooth(features), expected, rtol=0, atol=1e-5)
-    assert matrix[5, 4:8].tolist() == [0.25, 0.75, 0.75, 0.25]
 
 
 @pytest.mark.parametrize(

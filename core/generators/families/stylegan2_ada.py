@@ -13,7 +13,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..stylegan2 import DENSE_SIDE, smoothing_matrix
 from .checkpoint import Checkpoint, CheckpointError, Family, PublishedTensors, Shape, Translation
 from .modules import PublishedModules
 from .residual import nested
@@ -81,8 +80,6 @@ def _convolution(
         "noise": noise * ACTIVATION_GAIN,
         "bias": tensors.take(f"{layer}.bias", outputs) * ACTIVATION_GAIN,
     }
-    if enlarges and side <= DENSE_SIDE:
-        weights["smoothing"] = smoothing_matrix(side).double()
     scales = dense(tensors, f"{layer}.affine", inputs, style)
     return weights | {f"scales.{name}": tensor for name, tensor in scales.items()}
 
