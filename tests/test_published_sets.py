@@ -124,6 +124,11 @@ class Vast:
         return np.ndarray, ((1 << 40,), "f8")
 
 
+TWICE_OVER: Any = [0]
+for _ in range(60):
+    TWICE_OVER = [TWICE_OVER, TWICE_OVER]
+
+
 class Misshapen:
     """An array that claims to be larger than its bytes."""
 
@@ -138,6 +143,7 @@ class Misshapen:
         ({"test_batch": python2_pickle({"data": Payload(), "labels": [0]})}, "not hold images"),
         ({"test_batch": python2_pickle({"data": Vast(), "labels": [0]})}, "not hold images"),
         ({"test_batch": python2_pickle({"data": Misshapen(), "labels": [0]})}, "cannot reshape"),
+        ({"test_batch": python2_pickle({"data": 1, "labels": TWICE_OVER})}, "no list of whole"),
         ({"test_batch": b"\x80\x02"}, "not a part of CIFAR-10"),
         ({"test_batch": python2_pickle({"data": 1, "labels": [0]})}, "does not hold images"),
         ({"test_batch.bin": b"\x0a" * 3073}, "classes below 10"),
@@ -233,6 +239,15 @@ def test_one_bad_picture_of_an_archive_is_one_bad_image(tmp_path: Path) -> None:
     assert images.image(0)[0].shape == (3, 32, 32)
 
 
+def test_a_list_of_classes_is_no_bomb(tmp_path: Path) -> None:
+    for labels, words in (("[" * 200_000, "whole numbers"), (" " * (2**26 + 1), "larger than")):
+        path = stylegan_zip(tmp_path / "set.zip", False)
+        with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("dataset.json", labels)
+        with pytest.raises(DatasetError, match=words):
+            open_dataset("zip", path=path, image_shape=(3, 32, 32))
+
+
 @pytest.mark.parametrize(
     ("labels", "words"),
     [
@@ -299,6 +314,42 @@ def npy(shape: tuple[int, ...]) -> bytes:
     header = {"descr": "|u1", "fortran_order": False, "shape": shape}
     np.lib.format.write_array_header_1_0(stream, header)
     return stream.getvalue() + bytes(8)
+
+
+def header(text: bytes) -> bytes:
+    """A .npy header of that text, and nothing after it."""
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text
+
+
+@pytest.mark.parametrize(
+    "member",
+    [
+        header(b"{'descr': (((( "),
+        header(b"{'descr': '<f4', 'fortran_order': False, 'shape': (0, 99999999999999999999)}"),
+        header(b"{'descr': '<f16', 'fortran_order': False, 'shape': ()}") + bytes(16),
+        b"\x93NUMPY\x01\x00",
+    ],
+)
+def test_a_broken_header_is_told(tmp_path: Path, member: bytes) -> None:
+    path = tmp_path / "set.npz"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("arr_0.npy", member)
+    with pytest.raises(DatasetError, match=r"set\.npz: arr_0 (is|has)"):
+        open_dataset("npz", path=path)
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_damaged_member_is_told(tmp_path: Path, method: int) -> None:
+    path = tmp_path / "set.npz"
+    with zipfile.ZipFile(path, "w", method) as archive:
+        archive.writestr("arr_0.npy", npy((8,)))
+        start = archive.getinfo("arr_0.npy").FileHeader()
+    content = bytearray(path.read_bytes())
+    for place in range(len(start) + 5, len(start) + 40):
+        content[place] ^= 0xFF
+    path.write_bytes(content)
+    with pytest.raises(DatasetError, match=r"set\.npz: .*fetch"):
+        open_dataset("npz", path=path)
 
 
 def claiming(content: bytes, size: int) -> bytes:

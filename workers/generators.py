@@ -229,7 +229,7 @@ def _read_config(folder: Path) -> dict[str, Any]:
     path = folder / CONFIG_NAME
     try:
         config: dict[str, Any] = json.loads(_read(path))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise GeneratorError(f"{path} is not JSON: {error}") from error
     arguments = config.get("arguments") if isinstance(config, dict) else None
     if not isinstance(arguments, dict) or not isinstance(config.get("architecture"), str):

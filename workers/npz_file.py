@@ -1,6 +1,9 @@
 """.npz archives of numbers, read within a bound on the memory that they may take."""
 
+import lzma
 import math
+import struct
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Collection
@@ -13,7 +16,17 @@ from numpy.typing import NDArray
 # What an archive may expand to: pictures and weights compress to a half, not to a thousandth.
 _MOST_EXPANSION = 20
 _ALWAYS_BYTES = 2**30
+_LONGEST_NUMBER = 8
 _SUFFIX = ".npy"
+_DAMAGE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    NotImplementedError,
+    RuntimeError,
+    struct.error,
+)
 
 
 class NpzError(ValueError):
@@ -50,7 +63,7 @@ def read_npz(
             return {
                 member.filename.removesuffix(_SUFFIX): _read(archive, member) for member in members
             }
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+    except _DAMAGE as error:
         raise NpzError(f"it is not a whole .npz file ({error}); fetch it again") from error
 
 
@@ -74,16 +87,22 @@ def _size(archive: zipfile.ZipFile) -> int:
 
 def _read(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> NDArray[Any]:
     name = member.filename.removesuffix(_SUFFIX)
-    with archive.open(member) as file:
-        shape, fortran, dtype = _header(name, file)
-        size = math.prod(shape) * dtype.itemsize
-        # A header may claim more than there is, and numpy would take memory for it.
-        if size > member.file_size:
-            raise NpzError(f"{name} holds {member.file_size:,} bytes, its header says {size:,}")
-        content = file.read(size + 1)
+    try:
+        with archive.open(member) as file:
+            shape, fortran, dtype = _header(name, file)
+            size = math.prod(shape) * dtype.itemsize
+            # A header may claim more than there is, and numpy would take memory for it.
+            if size > member.file_size:
+                raise NpzError(f"{name} holds {member.file_size:,} bytes, its header says {size:,}")
+            content = file.read(size + 1)
+    except OSError as error:
+        raise NpzError(f"{name} is damaged ({error}); fetch the file again") from error
     if len(content) != size:
         raise NpzError(f"{name} holds other than the {size:,} bytes that its header says")
-    return np.frombuffer(content, dtype).reshape(shape, order="F" if fortran else "C")
+    try:
+        return np.frombuffer(content, dtype).reshape(shape, order="F" if fortran else "C")
+    except ValueError as error:
+        raise NpzError(f"{name} has the shape {shape}: {error}") from error
 
 
 def _header(name: str, file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
@@ -95,9 +114,10 @@ def _header(name: str, file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype
             else np.lib.format.read_array_header_2_0
         )
         shape, fortran, dtype = read(file)
-    except ValueError as error:
+    except (ValueError, tokenize.TokenError) as error:
         raise NpzError(f"{name} is not a whole .npy array: {error}") from error
-    if dtype.kind not in "fiub":
+    # Longer floats have a size that depends on the machine.
+    if dtype.kind not in "fiub" or dtype.itemsize > _LONGEST_NUMBER:
         raise NpzError(f"{name} is {dtype} of shape {shape}, expected numbers")
     if any(size < 0 for size in shape):
         raise NpzError(f"{name} has shape {shape}")

@@ -9,7 +9,7 @@ in other files is refused.
 import hashlib
 import io
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -163,9 +163,15 @@ def _onnx(path: Path, content: bytes) -> "nn.Module":
             f"{path}: ONNX files need onnx and onnx2torch ({error}): "
             "pip install 'offmanifold[onnx]'"
         ) from error
+    except RuntimeError as error:
+        # So says torchvision, which onnx2torch imports, beside a torch of another build.
+        raise GeneratorError(
+            f"{path}: onnx2torch cannot be imported ({error}); install torch and torchvision of "
+            "one release and one build"
+        ) from error
     try:
         model = onnx.load_model_from_string(content)
-        if any(uses_external_data(tensor) for tensor in _tensors(model.graph)):
+        if any(uses_external_data(tensor) for tensor in _tensors(model)):
             raise GeneratorError(
                 f"{path} keeps its numbers in other files: save the model as one file "
                 "(save_as_external_data=False)"
@@ -175,7 +181,8 @@ def _onnx(path: Path, content: bytes) -> "nn.Module":
         raise _damaged(path, "an ONNX file", error) from error
     try:
         module: nn.Module = onnx2torch.convert(model)
-    except (NotImplementedError, RuntimeError, ValueError, TypeError, LookupError) as error:
+    except Exception as error:
+        # What onnx2torch raises for a graph beyond it is of any type.
         raise GeneratorError(
             f"{path}: onnx2torch makes no torch module of it: {error or type(error).__name__}. "
             "Export with operations that it knows, or as TorchScript"
@@ -183,17 +190,16 @@ def _onnx(path: Path, content: bytes) -> "nn.Module":
     return module.eval()
 
 
-def _tensors(graph: Any) -> Iterator[Any]:
-    """The numbers in an ONNX graph: its own, and those of its operations."""
-    yield from graph.initializer
-    for sparse in graph.sparse_initializer:
-        yield from (sparse.values, sparse.indices)
-    for node in graph.node:
-        for attribute in node.attribute:
-            yield from (attribute.t, *attribute.tensors)
-            for inner in (attribute.g, *attribute.graphs):
-                if inner.node or inner.initializer:
-                    yield from _tensors(inner)
+def _tensors(message: Any) -> Iterator[Any]:
+    """The numbers anywhere in an ONNX model: in graphs, operations, functions."""
+    for field, value in message.ListFields():
+        if field.message_type is None:
+            continue
+        for inner in value if isinstance(value, Iterable) else (value,):
+            if field.message_type.name == "TensorProto":
+                yield inner
+            else:
+                yield from _tensors(inner)
 
 
 def _damaged(path: Path, expected: str, error: Exception) -> GeneratorError:

@@ -18,6 +18,7 @@ import torch
 from numpy.typing import NDArray
 from offmanifold.core.generators.families.transposed import batch
 from offmanifold.core.generators.registry import build
+from offmanifold.workers.checkpoints.files import read_checkpoint
 from offmanifold.workers.checkpoints.opening import build_checkpoint, open_checkpoint
 from offmanifold.workers.generators import GeneratorError
 from offmanifold.workers.own_generator import check_generator
@@ -151,6 +152,13 @@ def test_ali_in_blocks_tar_without_statistics(tmp_path: Path) -> None:
         archive.addfile(tarfile.TarInfo("_pkl"))
     with pytest.raises(GeneratorError, match="without the member '_parameters'"):
         open_checkpoint(path)
+
+
+def test_compressed_arrays_may_be_more_than_their_file(tmp_path: Path) -> None:
+    path = tmp_path / "ali.npz"
+    np.savez_compressed(path, weights=np.ones(10_000, dtype=np.float32))
+    assert path.stat().st_size < 10_000
+    assert read_checkpoint(path).tensors["weights"].sum() == 10_000
 
 
 def test_an_order_that_was_lost_is_not_guessed(tmp_path: Path) -> None:

@@ -164,6 +164,20 @@ HOSTILE: dict[str, Callable[[], bytes]] = {
     ),
     "a memo without end": lambda: b"\x80\x02Nr\xff\xff\xff\x7f.",
     "an outside object": lambda: b"\x80\x02U\x01aQ.",
+    "a view with sizes beyond all": lambda: pickle.dumps(
+        Reduced(
+            torch._utils._rebuild_tensor_v2,
+            torch.zeros(1).untyped_storage(),
+            0,
+            (0, 1 << 70),
+            (1, 1),
+            False,
+            {},
+        )
+    ),
+    "types without end": lambda: (
+        b"\x80\x02(" + b"".join(b"ca\n%d\n" % n for n in range(20_000)) + b"t."
+    ),
     "an array of objects": lambda: pickle.dumps(np.array([None, "a"], dtype=object)),
     "a changed constructor": lambda: b"\x80\x02ctorch._utils\n_rebuild_tensor_v2\n}U\x01aU\x01bsb.",
 }
@@ -184,6 +198,21 @@ def test_storages_take_no_more_memory_than_the_file() -> None:
     assert len(pickle.dumps(repeated)) < 3 * len(content)
     with pytest.raises(PickleError, match="larger than the file"):
         read_pickle(pickle.dumps(repeated))
+
+
+def test_what_a_pickle_holds_is_told_in_few_words(tmp_path: Path) -> None:
+    """Lists of one list twice over, sixty deep, have no text that fits into memory."""
+    nested: Any = []
+    for _ in range(60):
+        nested = [nested, nested]
+    path = tmp_path / "other.pkl"
+    for content in (nested, {(1, 2): 3}, {"G_ema": np.dtype("f4"), "a" * 10_000: 1}):
+        path.write_bytes(pickle.dumps(content))
+        with pytest.raises(GeneratorError, match=r"\(it holds .{,80}\); nothing in it was run"):
+            read_checkpoint(path)
+    path.write_bytes(pickle.dumps(Reduced(np.dtype, nested)))
+    with pytest.raises(GeneratorError, match="of type a list, not of numbers"):
+        read_checkpoint(path)
 
 
 def test_another_pickle_says_what_it_holds(tmp_path: Path) -> None:

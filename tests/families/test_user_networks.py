@@ -178,17 +178,16 @@ def test_what_a_network_does_not_do_is_told(tmp_path: Path) -> None:
         open_network(tmp_path / "absent", facts("torchscript"))
 
 
-@pytest.mark.parametrize("place", ["weights", "constant"])
+@pytest.mark.parametrize("place", ["weights", "constant", "function"])
 def test_onnx_files_lead_nowhere_else(place: str, tmp_path: Path) -> None:
     path = tmp_path / "network.onnx"
     model = onnx_model(Network())
-    if place == "constant":
-        model.graph.node.add(op_type="Constant", output=["unused"]).attribute.append(
-            helper.make_attribute("value", model.graph.initializer[0])
-        )
-    tensor = (
-        model.graph.initializer[0] if place == "weights" else model.graph.node[-1].attribute[0].t
-    )
+    tensor = model.graph.initializer[0]
+    if place != "weights":
+        holder = model.graph if place == "constant" else model.functions.add(name="unused")
+        constant = holder.node.add(op_type="Constant", output=["unused"])
+        constant.attribute.append(helper.make_attribute("value", tensor))
+        tensor = constant.attribute[0].t
     tensor.data_location = TensorProto.EXTERNAL
     tensor.ClearField("raw_data")
     tensor.external_data.add(key="location", value="secret")

@@ -57,10 +57,14 @@ def read_checkpoint(path: Path) -> CheckpointFile:
         content = path.read_bytes()
     except OSError as error:
         raise GeneratorError(f"{path} cannot be read: {error.strerror}") from error
+    most = len(content)
     if content[_TAR_PLACE:].startswith(_TAR):
         holds = load_arrays(path, parameters_in_tar(path, content))
+        most = _nbytes(holds)
     elif content.startswith(_ARCHIVE) and holds_arrays(content):
         holds = load_arrays(path, content)
+        # Compressed arrays may be more than the file; what they expand to was bounded there.
+        most = _nbytes(holds)
     elif content.startswith(_ARCHIVE):
         _require_no_program(path, content)
         _require_plain_archive(path, content)
@@ -77,7 +81,7 @@ def read_checkpoint(path: Path) -> CheckpointFile:
             "saved, safetensors, an .npz, or a StyleGAN's pickle (an ONNX file is named in a "
             "spec with a 'network')"
         )
-    tensors = _require_tensors(path, holds, len(content))
+    tensors = _require_tensors(path, holds, most)
     average = _is_average(path, holds)
     digest = hashlib.sha256(content).hexdigest()
     return CheckpointFile(tensors, _settings_beside(path), average, digest)
@@ -152,8 +156,12 @@ def _load_safetensors(path: Path, content: bytes) -> dict[str, Tensor]:
         ) from error
 
 
-def _require_tensors(path: Path, holds: Any, size: int) -> dict[str, Tensor]:
-    """The state dict in what a file holds: bare, or under ``state_dict``."""
+def _nbytes(tensors: Mapping[str, Tensor]) -> int:
+    return sum(tensor.nbytes for tensor in tensors.values())
+
+
+def _require_tensors(path: Path, holds: Any, most: int) -> dict[str, Tensor]:
+    """The state dict in what a file holds, bare or under ``state_dict``: each of ``most`` bytes."""
     state = holds.get("state_dict", holds) if isinstance(holds, Mapping) else holds
     if not isinstance(state, Mapping) or not state:
         raise GeneratorError(
@@ -169,7 +177,7 @@ def _require_tensors(path: Path, holds: Any, size: int) -> dict[str, Tensor]:
     spread = [
         str(name)
         for name, tensor in state.items()
-        if tensor.numel() * tensor.element_size() > min(tensor.untyped_storage().nbytes(), size)
+        if tensor.numel() * tensor.element_size() > min(tensor.untyped_storage().nbytes(), most)
     ]
     if spread:
         raise GeneratorError(
@@ -191,6 +199,6 @@ def _settings_beside(path: Path) -> dict[str, Any]:
         return {}
     try:
         settings = json.loads(config.read_bytes())
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise GeneratorError(f"{config} is not JSON: {error}") from error
     return settings if isinstance(settings, dict) else {}

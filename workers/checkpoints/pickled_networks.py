@@ -1,6 +1,7 @@
 """The averaged generator in the pickle that StyleGAN's training writes: tensors and settings."""
 
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -37,10 +38,9 @@ def read_network(path: Path, content: bytes) -> PickledNetwork:
         holds = read_pickle(content)
         network = holds.get(_KEY) if isinstance(holds, dict) else None
         if not isinstance(network, Network):
-            found = ", ".join(map(str, list(holds)[:5])) if isinstance(holds, dict) else holds
             raise GeneratorError(
                 f"{path} is a pickle without a network under '{_KEY}' (it holds "
-                f"{str(found)[:80] or 'nothing'}); nothing in it was run"
+                f"{_described(holds)}); nothing in it was run"
             )
         kwargs = network.state.get("_init_kwargs")
         settings = _plain(kwargs if isinstance(kwargs, dict) else {})
@@ -57,6 +57,14 @@ def read_network(path: Path, content: bytes) -> PickledNetwork:
             f"{path} is not read, and nothing in it was run: the pickle is damaged, or no "
             f"StyleGAN's: {error}"
         ) from error
+
+
+def _described(holds: Any) -> str:
+    """The first names in a dict, or a type: lists of lists are too long, or too deep, to show."""
+    if not isinstance(holds, dict):
+        return f"a {type(holds).__name__}"
+    names = [key if isinstance(key, str) else type(key).__name__ for key in islice(holds, 5)]
+    return ", ".join(names)[:80] or "nothing"
 
 
 def _states(network: Network) -> dict[str, dict[Any, Any]]:

@@ -21,6 +21,8 @@ import torch
 from torch import Tensor
 
 _MOST_OPERATIONS = 20_000_000
+# A type takes a kilobyte, its name a few bytes of the file.
+_MOST_NAMES = 10_000
 _OLD_TORCH_NUMBER = 0x1950A86A20F9469CFC6C
 _STORAGE_TYPES = {
     "UntypedStorage": torch.uint8,
@@ -99,7 +101,8 @@ class NumberType:
     def __init__(self, name: Any, *_: Any) -> None:
         name = _text(name)
         if not isinstance(name, str) or not re.fullmatch(r"[fiub]\d{1,2}", name):
-            raise PickleError(f"an array in it is of type {name!r}, not of numbers")
+            told = repr(name) if isinstance(name, str) else f"a {type(name).__name__}"
+            raise PickleError(f"an array in it is of type {told}, not of numbers")
         self.dtype = np.dtype(name)
 
     def __setstate__(self, state: Any) -> None:
@@ -159,14 +162,21 @@ class _Unpickler(pickle.Unpickler):
     def __init__(self, stream: io.BytesIO, known: Mapping[str, Any], encoding: str) -> None:
         super().__init__(stream, encoding=encoding)
         self._known = known
+        self._inert: dict[str, type[Inert]] = {}
         self.storages: dict[str, tuple[torch.dtype, int]] = {}
 
     def find_class(self, module_name: str, name: str, /) -> Any:
         """What stands for a name; nothing is imported."""
         if module_name in ("torch", "torch.storage") and name in _STORAGE_TYPES:
             return _StorageKind(_STORAGE_TYPES[name])
-        known = self._known.get(f"{module_name}.{name}")
-        return type(f"{module_name}.{name}", (Inert,), {}) if known is None else known
+        full_name = f"{module_name}.{name}"
+        if full_name in self._known:
+            return self._known[full_name]
+        if full_name not in self._inert:
+            if len(self._inert) == _MOST_NAMES:
+                raise PickleError(f"it names more than {_MOST_NAMES:,} types")
+            self._inert[full_name] = type(full_name, (Inert,), {})
+        return self._inert[full_name]
 
     def persistent_load(self, pid: Any, /) -> Any:
         """A storage's reference, as torch writes it; no other outside object is known."""
@@ -209,7 +219,7 @@ def _load(stream: io.BytesIO, known: Mapping[str, Any], encoding: str = "ASCII")
         loaded = _Loaded(unpickler.load(), unpickler.storages)
     except (pickle.UnpicklingError, LookupError, TypeError, AttributeError, ValueError) as error:
         raise PickleError(f"{type(error).__name__}: {error}") from error
-    except (EOFError, OverflowError, MemoryError, RecursionError) as error:
+    except (EOFError, OverflowError, MemoryError, RuntimeError) as error:
         raise PickleError(f"{type(error).__name__}: {error}") from error
     stream.seek(end)
     return loaded

@@ -108,10 +108,17 @@ def _pickled(name: Path, content: bytes) -> tuple[NDArray[np.uint8], NDArray[np.
         # Written by Python 2, whose strings are bytes.
         table = read_pickle(content, encoding="bytes")
         pixels = table[b"data"].value if isinstance(table[b"data"], Array) else table[b"data"]
-        labels = np.array(table[b"labels"], dtype=np.int64)
-    except (PickleError, LookupError, TypeError, ValueError) as error:
+        labels = _labels(table[b"labels"])
+    except (PickleError, LookupError, TypeError, ValueError, OverflowError) as error:
         raise DatasetError(f"{name} is not a part of CIFAR-10: {error}") from error
     return _checked(name, pixels, labels)
+
+
+def _labels(listed: Any) -> NDArray[np.int64]:
+    # Lists in lists, few in a file, may be more numbers than there is memory for.
+    if not isinstance(listed, list) or any(type(label) is not int for label in listed):
+        raise ValueError("its labels are no list of whole numbers")
+    return np.array(listed, dtype=np.int64)
 
 
 def _checked(

@@ -26,8 +26,9 @@ from .picture import PICTURES, read_picture, require_size
 from .resized import Resizing, change
 
 _LABELS = "dataset.json"
-# A megabyte a thousand images is what such a file takes.
-_MOST_LABEL_BYTES = 2**30
+# Some 40 bytes a picture are what such a file takes; a list in it takes far more memory.
+_LABEL_BYTES_PER_PICTURE = 2**10
+_ALWAYS_LABEL_BYTES = 2**26
 _BYTES_BESIDES = 2**20
 _BYTES_PER_VALUE = 4
 
@@ -132,15 +133,16 @@ def _is_picture(name: str) -> bool:
 def _classes(path: Path, archive: zipfile.ZipFile, names: list[str]) -> NDArray[np.int64] | None:
     if _LABELS not in archive.namelist():
         return None
-    if archive.getinfo(_LABELS).file_size > _MOST_LABEL_BYTES:
-        raise DatasetError(f"{path}: {_LABELS} is larger than {_MOST_LABEL_BYTES:,} bytes")
+    most = max(_ALWAYS_LABEL_BYTES, _LABEL_BYTES_PER_PICTURE * len(names))
+    if archive.getinfo(_LABELS).file_size > most:
+        raise DatasetError(f"{path}: {_LABELS} is larger than {most:,} bytes")
     expected = f'{path}: {_LABELS} must be {{"labels": [[name, class], ...]}} with whole numbers'
     try:
         labels = json.loads(archive.read(_LABELS))["labels"]
         if labels is None:
             return None
         of_name = {str(name): label for name, label in labels}
-    except (ValueError, KeyError, TypeError, zlib.error) as error:
+    except (ValueError, KeyError, TypeError, RecursionError, zlib.error) as error:
         raise DatasetError(f"{expected} ({error})") from error
     missing = [name for name in names if name not in of_name]
     if missing:
