@@ -8,7 +8,7 @@ assembled into the one part.
 """
 
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -94,12 +94,16 @@ class Worker(Protocol):
 WorkerFactory = Callable[[], Worker]
 
 
+class Tasks(Sized, Iterable[Task], Protocol):
+    """Tasks of different ids, which need not all be there at once: they are gone through once."""
+
+
 class Executor(Protocol):
     """Runs tasks on workers."""
 
     def run(
         self,
-        tasks: Sequence[Task],
+        tasks: Tasks,
         factory: WorkerFactory,
         on_report: Callable[[Report], None],
         observer: Observer | None = None,
@@ -171,16 +175,14 @@ class Schedule:
     """What to run next, given what finished and what died. Knows nothing of processes.
 
     Args:
-        tasks: what to run; ids are unique.
+        tasks: what to run, taken from them as there is a worker for it.
         max_attempts: deaths that a span of items is allowed before it is halved or, being a single
             item, lost.
     """
 
-    def __init__(self, tasks: Sequence[Task], max_attempts: int) -> None:
+    def __init__(self, tasks: Tasks, max_attempts: int) -> None:
         if max_attempts < 1:
             raise ValueError(f"max_attempts must be at least 1, got {max_attempts}")
-        if len({task.id for task in tasks}) < len(tasks):
-            raise ValueError("two tasks have one id; each shard must be planned once")
         self.unfinished = len(tasks)
         self._max_attempts = max_attempts
         self._fresh = iter(tasks)

@@ -13,7 +13,7 @@ from ray import cloudpickle
 from ray.exceptions import GetTimeoutError
 
 from .actor_pool import DEATHS, ActorPool
-from .executor import Report, Schedule, Task, WorkerFactory
+from .executor import Report, Schedule, Tasks, WorkerFactory
 from .heartbeats import Patience, Watch
 from .idle_actors import IdleActors, Running
 from .memory_pressure import MemoryPressure
@@ -64,7 +64,7 @@ class RayExecutor:
 
     def run(
         self,
-        tasks: Sequence[Task],
+        tasks: Tasks,
         factory: WorkerFactory,
         on_report: Callable[[Report], None],
         observer: Observer | None = None,
@@ -75,7 +75,7 @@ class RayExecutor:
             WorkerDiedError: worker processes die before they have any work.
             ClusterError: no node of the cluster is large enough for one worker.
         """
-        if not tasks:
+        if not len(tasks):
             return
         workers = min(len(tasks), self._worker_count())
         schedule = Schedule(tasks, self._max_attempts)

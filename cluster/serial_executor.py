@@ -3,9 +3,9 @@
 import os
 import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
-from .executor import Report, Task, WorkerFactory
+from .executor import Report, Task, Tasks, WorkerFactory
 from .observer import Attempt, Observer
 
 
@@ -18,13 +18,13 @@ class SerialExecutor:
 
     def run(
         self,
-        tasks: Sequence[Task],
+        tasks: Tasks,
         factory: WorkerFactory,
         on_report: Callable[[Report], None],
         observer: Observer | None = None,
     ) -> None:
         """See :meth:`offmanifold.cluster.executor.Executor.run`."""
-        if not tasks:
+        if not len(tasks):
             return
         worker = factory()
         for task in tasks:

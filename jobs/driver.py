@@ -3,13 +3,14 @@
 import logging
 from dataclasses import dataclass
 
-from ..cluster.executor import Executor, Task
+from ..cluster.executor import Executor
 from ..cluster.locations import Location, create_storage
 from ..workers.runner import WorkerFactory
 from .execution import import_paths, open_executor, worker_factory
 from .journal import Journal, journal
 from .kept_facts import keep_facts, kept_facts
 from .other_drivers import announced
+from .pending import PendingTasks
 from .progress import Progress
 from .provenance import gather_provenance
 from .results import Results, write_results
@@ -75,7 +76,7 @@ def run_audit(
         open_executor(spec.cluster, import_paths(spec)) as executor,
     ):
         for stage in stages_of(spec):
-            context.plans[stage.name] = stage.plan(context)
+            context.plans[stage.name] = stage.shards(context)
             _run_stage(stage, context, executor, factory, progress, log, retry_failed=retry_failed)
     return _reduce(context, runs_code=True)
 
@@ -93,27 +94,24 @@ def _run_stage(
     run, shards = context.run, context.plans[stage.name]
     run.storage.remove_stale(stage.name)
     finished = run.finished(stage.name)
-    planned = {shard.id for shard in shards}
-    stale = sorted(finished - planned)
+    stale = sorted(finished.difference(shards.ids))
     if stale:
         logger.warning("stage %s: %d parts of other settings moved aside", stage.name, len(stale))
         run.withdraw(stage.name, stale, into="superseded")
     if retry_failed:
-        done = sorted(finished & planned)
+        done = sorted(finished.intersection(shards.ids))
         facts = zip(done, run.part_facts(stage.name, done), strict=True)
         failed = [part for part, found in facts if found.failed]
         run.withdraw(stage.name, failed, into="retried")
         finished -= set(failed)
-    pending = [shard for shard in shards if shard.id not in finished]
-    with progress.stage(stage.name, shards, pending):
-        tasks = [Task(shard.id, shard, len(shard.items), stage.name) for shard in pending]
-        executor.run(tasks, factory, progress.report, log)
+    pending = PendingTasks(stage.name, shards, finished)
+    with progress.stage(stage.name, len(shards), shards.items, shards.items - pending.items):
+        executor.run(pending, factory, progress.report, log)
 
 
 def _reduce(context: PlanContext, *, runs_code: bool) -> Outcome:
     quarantined = {
-        stage.name: context.run.verify(stage.name, context.plans[stage.name])
-        for stage in stages_of(context.spec)
+        name: context.run.verify(name, shards.ids, shards) for name, shards in context.plans.items()
     }
     return Outcome(write_results(context, runs_code=runs_code), quarantined)
 
@@ -140,7 +138,7 @@ def require_complete(context: PlanContext, *, besides: str | None = None) -> Non
     for stage in stages_of(context.spec):
         shards = context.plans.get(stage.name)
         finished = context.run.finished(stage.name)
-        complete = shards is not None and {shard.id for shard in shards} <= finished
+        complete = shards is not None and finished.issuperset(shards.ids)
         if not complete and stage.name != besides:
             raise SpecError(
                 f"{out}: stage {stage.name} is not complete; "
@@ -163,8 +161,8 @@ def replan(run: RunDirectory) -> PlanContext:
     enabled = {stage.name for stage in stages}
     for stage in stages:
         if complete.issuperset(need for need in stage.needs if need in enabled):
-            shards = stage.plan(context)
+            shards = stage.shards(context)
             context.plans[stage.name] = shards
-            if {shard.id for shard in shards} <= run.finished(stage.name):
+            if run.finished(stage.name).issuperset(shards.ids):
                 complete.add(stage.name)
     return context

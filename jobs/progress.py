@@ -1,7 +1,7 @@
 """Progress of a run on stderr: a bar on a terminal, plain lines elsewhere."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -18,7 +18,6 @@ from rich.progress import (
 )
 
 from ..cluster.executor import Report
-from ..workers.shard import Shard
 
 _PLAIN_INTERVAL_SECONDS = 15.0
 
@@ -36,11 +35,11 @@ class Progress:
         self._already = 0
 
     @contextmanager
-    def stage(self, name: str, shards: Sequence[Shard], pending: Sequence[Shard]) -> Iterator[None]:
-        """Shows a stage while the block runs what is pending of it."""
+    def stage(self, name: str, shards: int, items: int, done: int) -> Iterator[None]:
+        """Shows a stage of so many shards and items while the block runs those not ``done``."""
         self._stage, self._failed = name, 0
-        self._total = sum(len(shard.items) for shard in shards)
-        self._done = self._already = self._total - sum(len(shard.items) for shard in pending)
+        self._total = items
+        self._done = self._already = done
         self._began = self._last_line = time.monotonic()
         if self._console.is_terminal:
             with self._terminal_bar() as self._bar:
@@ -49,7 +48,7 @@ class Progress:
             self._bar = None
         else:
             resumed = f", {self._done} done before" if self._done else ""
-            self._line(f"{name}: {self._total} items in {len(shards)} shards{resumed}")
+            self._line(f"{name}: {self._total} items in {shards} shards{resumed}")
             yield
             failed = f", {self._failed} failed" if self._failed else ""
             elapsed = time.monotonic() - self._began

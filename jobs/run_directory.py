@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, tee
 from pathlib import Path
 from typing import Any
 
@@ -167,28 +167,32 @@ class RunDirectory:
             self.storage.write(f"_{into}/{path}", self.storage.read(path))
             self.storage.delete(path)
 
-    def verify(self, stage: str, shards: Sequence[Shard]) -> int:
+    def verify(self, stage: str, shard_ids: Iterable[str], shards: Iterable[Shard]) -> int:
         """Checks the stage's rows against the plan; how many of them failed.
+
+        ``shard_ids`` are those of ``shards``, in their order.
 
         Raises:
             PartError: for a damaged part, or rows that are not exactly the planned items.
             StorageError: for a missing part.
         """
-        tables = self.each_part(stage, (shard.id for shard in shards), [*_IDENTITY, "status"])
+        first, second = tee(shard_ids)
+        tables = self.each_part(stage, first, [*_IDENTITY, "status"])
         return sum(
-            self._verified(shard, table).failed for shard, table in zip(shards, tables, strict=True)
+            self._verified(shard_id, shard, table).failed
+            for shard_id, shard, table in zip(second, shards, tables, strict=True)
         )
 
-    def _verified(self, shard: Shard, table: pa.Table) -> PartFacts:
+    def _verified(self, shard_id: str, shard: Shard, table: pa.Table) -> PartFacts:
         found = [tuple(row.values()) for row in table.select(_IDENTITY).to_pylist()]
         planned = [(item.generator, item.condition, item.image_id) for item in shard.items]
         if found != planned:
+            place = self.storage.locate(part_path(shard.stage, shard_id))
             raise PartError(
-                f"{self.storage.locate(shard.part)}: its rows are not the planned items "
-                f"({len(found)} rows, {len(planned)} planned); move it out of the run, "
-                "then run the same command again"
+                f"{place}: its rows are not the planned items ({len(found)} rows, {len(planned)} "
+                "planned); move it out of the run, then run the same command again"
             )
-        return self._facts_of(shard.stage, shard.id, table)
+        return self._facts_of(shard.stage, shard_id, table)
 
     def write_json(self, name: str, content: dict[str, Any]) -> None:
         """Replaces a JSON file of the run."""

@@ -71,8 +71,8 @@ class StatusReader:
         rates = recent_rates(self._run.storage)
         stages = []
         for stage in stages_of(context.spec):
-            shards = context.plans.get(stage.name, [])
-            sizes = {shard.id: len(shard.items) for shard in shards}
+            planned = context.plans.get(stage.name)
+            sizes = {} if planned is None else dict(planned.sizes)
             stages.append(self._stage(stage.name, sizes, rates.get(stage.name)))
         return RunStatus(stages, workers_alive(self._run.storage))
 

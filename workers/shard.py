@@ -7,9 +7,10 @@ for new ones.
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from itertools import islice
 from typing import Any
 
 from .schema import schema_version
@@ -100,11 +101,10 @@ def chunk(
     stage: str,
     compute: str,
     settings: Mapping[str, Any],
-    items: Sequence[Item],
+    items: Iterable[Item],
     shard_items: int,
-) -> list[Shard]:
-    """Cuts ``items`` into shards of at most ``shard_items``, in order."""
-    return [
-        Shard(stage, compute, settings, tuple(items[start : start + shard_items]))
-        for start in range(0, len(items), shard_items)
-    ]
+) -> Iterator[Shard]:
+    """Cuts ``items`` into shards of at most ``shard_items``, in order, as they come."""
+    left = iter(items)
+    while some := tuple(islice(left, shard_items)):
+        yield Shard(stage, compute, settings, some)

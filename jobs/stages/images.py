@@ -41,7 +41,8 @@ def _from_dataset(context: PlanContext, group: GroupSpec, facts: DatasetFacts) -
         for index in balanced_choice(facts.labels, facts.length, count, seed)
     ]
     compute = "offmanifold.workers.images:compute_dataset"
-    return chunk("images", compute, settings, items, context.spec.stages.images.shard_items)
+    size = context.spec.stages.images.shard_items
+    return list(chunk("images", compute, settings, items, size))
 
 
 def _generated(context: PlanContext, group: GroupSpec, generator: GeneratorFacts) -> list[Shard]:
@@ -61,7 +62,8 @@ def _generated(context: PlanContext, group: GroupSpec, generator: GeneratorFacts
         )
     settings = generator_settings(generator)
     compute = "offmanifold.workers.images:compute_generated"
-    return chunk("images", compute, settings, items, context.spec.stages.images.shard_items)
+    size = context.spec.stages.images.shard_items
+    return list(chunk("images", compute, settings, items, size))
 
 
 def reference_settings(context: AuditContext, stage: str) -> dict[str, Any]:

@@ -1,5 +1,7 @@
 """Plans the ``inversion`` stage: every image, under its conditions, in every generator."""
 
+from collections.abc import Iterator
+
 from ...workers.shard import Shard, chunk
 from ..stage_specs import InversionSpec
 from .images import generator_settings
@@ -12,10 +14,9 @@ def _settings(context: AuditContext) -> InversionSpec:
     return context.spec.stages.inversion
 
 
-def plan(context: PlanContext) -> list[Shard]:
+def plan(context: PlanContext) -> Iterator[Shard]:
     """Shards of (generator, image, condition), in the order of groups and images."""
     spec = _settings(context)
-    shards: list[Shard] = []
     for generator in context.facts.generators.values():
         settings = {
             **generator_settings(generator),
@@ -27,7 +28,7 @@ def plan(context: PlanContext) -> list[Shard]:
         }
         if spec.distance == "lpips":
             settings |= backbone_settings(context)
-        items = [
+        items = (
             image.item(
                 generator.name,
                 condition,
@@ -36,10 +37,9 @@ def plan(context: PlanContext) -> list[Shard]:
             for group in context.spec.groups
             for position, image in enumerate(context.images_under(generator, group))
             for condition in conditions_of(generator, group, image.label, position)
-        ]
+        )
         compute = "offmanifold.workers.inversion:compute"
-        shards += chunk("inversion", compute, settings, items, spec.shard_items)
-    return shards
+        yield from chunk("inversion", compute, settings, items, spec.shard_items)
 
 
 def _estimate(context: AuditContext) -> Estimate:

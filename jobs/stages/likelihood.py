@@ -92,21 +92,19 @@ def item(
     )
 
 
-def plan_estimates(context: PlanContext, stage: str, spec: EstimatorSpec) -> list[Shard]:
+def plan_estimates(context: PlanContext, stage: str, spec: EstimatorSpec) -> Iterator[Shard]:
     """Shards of (generator, image, condition); simulated images apart from stored ones."""
-    shards: list[Shard] = []
     for generator in context.facts.generators.values():
         settings = estimator_settings(context, generator, spec)
         for simulated in (False, True):
-            items = [
+            items = (
                 item(context, spec, generator, subject, condition)
                 for subject in subjects(context, generator, simulated=simulated)
                 for condition in conditions_of(
                     generator, subject.group, subject.label, subject.position
                 )
-            ]
-            shards += chunk(stage, COMPUTE, settings, items, spec.shard_items)
-    return shards
+            )
+            yield from chunk(stage, COMPUTE, settings, items, spec.shard_items)
 
 
 def estimate_cost(context: AuditContext, spec: EstimatorSpec) -> Estimate:

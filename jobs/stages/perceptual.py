@@ -34,7 +34,7 @@ def plan(context: PlanContext) -> list[Shard]:
             for position, image in enumerate(context.images_under(generator, group)):
                 for condition in conditions_of(generator, group, image.label, position):
                     key = (generator.name, condition, image.image_id)
-                    part, row = context.inversions.get(key, (None, None))
+                    part, row = context.inversions.get(key) or (None, None)
                     found = image.item(generator.name, condition, seed=0)
                     items.append(replace(found, inversion_part=part, inversion_row=row))
         settings = {**generator_settings(generator), **backbone_settings(context)}

@@ -1,6 +1,6 @@
 """What a stage is: its needs, its plan, and what it will cost."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -11,10 +11,12 @@ from ...workers.shard import Item, Shard, item_seed
 from ..run_directory import RunDirectory
 from ..spec import AuditSpec, GroupSpec
 from ..validation import Facts, GeneratorFacts
+from .places import Places
+from .shards import Shards
 
 
 class StageError(RuntimeError):
-    """A stage cannot be planned, because nothing it rests on succeeded; says why."""
+    """A stage cannot be planned, because of the results that it rests on; says why."""
 
 
 @dataclass(frozen=True)
@@ -73,11 +75,11 @@ class PlanContext(AuditContext):
     def __init__(self, spec: AuditSpec, facts: Facts, run: RunDirectory) -> None:
         super().__init__(spec, facts)
         self.run = run
-        self.plans: dict[str, list[Shard]] = {}
+        self.plans: dict[str, Shards] = {}
 
     def shard_ids(self, stage: str) -> list[str]:
         """The ids of a stage that has been planned."""
-        return [shard.id for shard in self.plans[stage]]
+        return list(self.plans[stage].ids)
 
     def seed(self, *parts: object) -> int:
         """The random stream of an item."""
@@ -96,16 +98,21 @@ class PlanContext(AuditContext):
         ]
 
     @cached_property
-    def inversions(self) -> dict[tuple[str, int | None, str], tuple[str, int]]:
+    def inversions(self) -> Places:
         """Part and row of every inversion that succeeded: of (generator, condition, image_id)."""
         columns = ["status", "generator", "condition", "image_id"]
         ids = self.shard_ids("inversion") if "inversion" in self.plans else []
-        return {
-            (row["generator"], row["condition"], row["image_id"]): (shard, index)
-            for shard, part in zip(ids, self.run.each_part("inversion", ids, columns), strict=True)
+        parts = self.run.each_part("inversion", ids, columns)
+        found = (
+            ((row["generator"], row["condition"], row["image_id"]), position, index)
+            for position, part in enumerate(parts)
             for index, row in enumerate(part.to_pylist())
             if row["status"] == STATUS_OK
-        }
+        )
+        try:
+            return Places(found, ids)
+        except ValueError as error:
+            raise StageError(f"stage inversion: {error}") from error
 
     def images_under(self, generator: GeneratorFacts, group: GroupSpec) -> list[ImageRecord]:
         """A group's images as ``generator`` is audited with them: its own generated ones only."""
@@ -178,11 +185,18 @@ def group_pairs(context: AuditContext, generator: GeneratorFacts, group: GroupSp
 
 @dataclass(frozen=True)
 class Stage:
-    """A stage: ``plan`` may read the results of the stages it ``needs``; ``estimate`` may not."""
+    """A stage: ``plan`` may read the results of the stages it ``needs``; ``estimate`` may not.
+
+    ``plan`` gives the same shards each time, and those of a large stage one after the other.
+    """
 
     name: str
     description: str
     needs: tuple[str, ...]
     enabled: Callable[[AuditSpec], bool]
-    plan: Callable[[PlanContext], list[Shard]]
+    plan: Callable[[PlanContext], Iterable[Shard]]
     estimate: Callable[[AuditContext], Estimate]
+
+    def shards(self, context: PlanContext) -> Shards:
+        """The plan, of which only ids and sizes stay in memory."""
+        return Shards(lambda: self.plan(context))

@@ -61,7 +61,7 @@ worker = worker_factory(spec, run.storage)()
 context = PlanContext(spec, gather_facts(spec), run)
 found = {"before": peak()}
 for stage in stages_of(spec):
-    context.plans[stage.name] = stage.plan(context)
+    context.plans[stage.name] = stage.shards(context)
     began = time.process_time()
     reports = [worker.compute(shard, 0, len(shard.items)) for shard in context.plans[stage.name]]
     assert not any(report.failed for report in reports)

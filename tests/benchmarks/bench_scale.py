@@ -2,11 +2,14 @@
 
     python tests/benchmarks/bench_scale.py loop [ACTORS] [SHARDS] [SECONDS]
     python tests/benchmarks/bench_scale.py plan [CLASSES] [IMAGES]
+    python tests/benchmarks/bench_scale.py shards [CLASSES] [IMAGES]
 
 ``loop`` feeds actors that sleep and publish a part with the real executor, on a Ray of its own:
 shards a second, the driver's memory on the way, and the seconds to list the run and to resume it.
 ``plan`` makes a folder of that many images, a generator of that many classes, and runs
-``offmanifold plan`` on every image under every class.
+``offmanifold plan`` on every image under every class. ``shards`` plans the inversion of that many
+as a run does it, ids and all, goes through all its tasks as an executor does, and notes where each
+result lies, as the likelihood's plan does.
 """
 
 import resource
@@ -26,6 +29,13 @@ from offmanifold.cluster.local_storage import LocalStorage
 from offmanifold.cluster.ray_executor import RayExecutor
 from offmanifold.cluster.ray_session import ray_session
 from offmanifold.cluster.resources import Resources
+from offmanifold.jobs.pending import PendingTasks
+from offmanifold.jobs.run_directory import RunDirectory
+from offmanifold.jobs.spec import AuditSpec
+from offmanifold.jobs.stages import inversion
+from offmanifold.jobs.stages.places import Places
+from offmanifold.jobs.stages.stage import ImageRecord, PlanContext
+from offmanifold.jobs.validation import Facts, GeneratorFacts
 from PIL import Image
 
 _LINES = 10
@@ -155,15 +165,59 @@ def measure_plan(classes: int, images: int) -> None:
         )
 
 
+def measure_shards(classes: int, images: int) -> None:
+    shape = (1, 8, 8)
+    generator = GeneratorFacts("large", "large:Generator", "/x", "0" * 64, 3, classes, shape, None)
+    groups = [{"name": "train", "role": "train", "dataset": "folder", "path": "/x"}]
+    groups[0]["conditions"] = "all"
+    spec = AuditSpec.model_validate(
+        {
+            "name": "large",
+            "generators": [{"name": "large", "source": "large:Generator"}],
+            "groups": groups,
+            "stages": {"inversion": {}},
+        }
+    )
+    facts = Facts({"large": generator}, {}, {}, shape, None)
+    context = PlanContext(spec, facts, RunDirectory(LocalStorage(Path("/nowhere"))))
+    # What the images' parts would say.
+    context.images = [
+        ImageRecord(f"train-{index:06d}", "train", None, index % classes, "0" * 16, index % 64)
+        for index in range(images)
+    ]
+    before = psutil.Process().memory_info().rss
+    began = time.process_time()
+    shards = inversion.STAGE.shards(context)
+    print(f"{shards.items:,} items in {len(shards):,} shards planned: {_cost(began, before)}")
+    began = time.process_time()
+    tasks = PendingTasks("inversion", shards, set())
+    assert sum(task.size for task in tasks) == shards.items
+    print(f"gone through: {_cost(began, before)}")
+    began = time.process_time()
+    found = (
+        ((item.generator, item.condition, item.image_id), part, row)
+        for part, shard in enumerate(shards)
+        for row, item in enumerate(shard.items)
+    )
+    Places(found, list(shards.ids))
+    print(f"the places of all results: {_cost(began, before)}")
+
+
+def _cost(began: float, before: int) -> str:
+    more = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - before
+    return f"{time.process_time() - began:.1f} s of CPU time, {more / 2**20:.0f} MiB more at most"
+
+
 if __name__ == "__main__":
     numbers = [float(argument) for argument in sys.argv[2:]]
     if sys.argv[1:2] == ["loop"]:
         defaults = [64, 20_000, 0.2]
         actors, shards, seconds = [*numbers, *defaults[len(numbers) :]]
         measure_loop(int(actors), int(shards), seconds)
-    elif sys.argv[1:2] == ["plan"]:
+    elif sys.argv[1:2] in (["plan"], ["shards"]):
         defaults = [1000, 50_000]
         classes, images = [*numbers, *defaults[len(numbers) :]]
-        measure_plan(int(classes), int(images))
+        measure = measure_plan if sys.argv[1] == "plan" else measure_shards
+        measure(int(classes), int(images))
     else:
         sys.exit(__doc__)

@@ -108,8 +108,6 @@ def test_a_part_that_cannot_be_assembled_is_an_error():
 
 
 def test_bad_arguments():
-    with pytest.raises(ValueError, match="two tasks have one id"):
-        Schedule([Task("a", None, 1), Task("a", None, 1)], 2)
     with pytest.raises(ValueError, match="max_attempts must be at least 1"):
         Schedule([], 0)
     with pytest.raises(ValueError, match="0 items, expected at least 1"):
