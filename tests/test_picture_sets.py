@@ -121,6 +121,16 @@ def test_what_is_no_lmdb_is_refused(tmp_path: Path) -> None:
         open_dataset("lmdb", path=tmp_path, image_shape=SHAPE)
 
 
+def test_an_lmdb_that_ends_early_is_refused(tmp_path: Path) -> None:
+    data = write_lmdb(tmp_path / "set") / "data.mdb"
+    whole = data.read_bytes()
+    data.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(DatasetError, match=r"data\.mdb has .* bytes where its header says"):
+        open_dataset("lmdb", path=tmp_path / "set", image_shape=SHAPE)
+    data.write_bytes(whole)
+    assert open_dataset("lmdb", path=tmp_path / "set", image_shape=(3, 16, 16)).length == 3
+
+
 ATTRIBUTES = """3
 Bald Smiling Young
 000001.jpg -1  1  1

@@ -110,9 +110,22 @@ def _open(path: str, _process: int) -> Any:
         ) from error
     try:
         # Unlocked, so that a folder that may not be written can be read.
-        return lmdb.open(path, readonly=True, lock=False, readahead=False, meminit=False)
+        database = lmdb.open(path, readonly=True, lock=False, readahead=False, meminit=False)
+        _require_whole(Path(path, _DATA), database)
     except lmdb.Error as error:
         raise DatasetError(f"{path} is not a whole lmdb ({error}); fetch it again") from error
+    return database
+
+
+def _require_whole(file: Path, database: Any) -> None:
+    """Raises DatasetError for a file that ends early: to read beyond its end ends the process."""
+    pages, found = database.info()["last_pgno"] + 1, file.stat().st_size
+    expected = pages * database.stat()["psize"]
+    if found < expected:
+        database.close()
+        raise DatasetError(
+            f"{file} has {found:,} bytes where its header says {expected:,}; fetch it again"
+        )
 
 
 def _text(key: bytes) -> str:
