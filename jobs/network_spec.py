@@ -34,20 +34,20 @@ class NetworkSpec(SpecModel):
     def _consistent(self) -> Self:
         if self.format != "onnx" and not self.trust:
             raise ValueError(
-                f"network: a {self.format} file is a program, and opening it runs what is in it; "
+                f"a {self.format} file is a program, and opening it runs what is in it; "
                 "add trust: true if you made the file, or trust who did"
             )
         if len(self.prior_bounds) != _BOUNDS[self.prior]:
             raise ValueError(
-                f"network: the {self.prior} prior has {_BOUNDS[self.prior]} prior_bounds, "
+                f"the {self.prior} prior has {_BOUNDS[self.prior]} prior_bounds, "
                 f"found {list(self.prior_bounds)}"
             )
         if self.native_range[0] >= self.native_range[1]:
             raise ValueError(
-                f"network: native_range is [black, white], ascending: {list(self.native_range)}"
+                f"native_range is [black, white], ascending: {list(self.native_range)}"
             )
         if self.one_hot and not self.num_classes:
-            raise ValueError("network: one_hot goes with num_classes")
+            raise ValueError("one_hot goes with num_classes")
         return self
 
     @property

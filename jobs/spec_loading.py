@@ -161,7 +161,11 @@ def _descend(node: Any, step: str, override: str) -> Any:
 
 
 def _explain(error: ValidationError) -> str:
-    return "; ".join(_explain_one(detail) for detail in error.errors())
+    details = error.errors()
+    inside = {detail["loc"][:depth] for detail in details for depth in range(len(detail["loc"]))}
+    # Entries with mistakes are not counted: a list is then too short for no reason of its own.
+    own = [d for d in details if d["type"] != "too_short" or d["loc"] not in inside]
+    return "; ".join(map(_explain_one, own))
 
 
 def _explain_one(detail: Any) -> str:

@@ -153,6 +153,7 @@ def test_a_wrong_entry_is_refused(change: dict[str, Any], message: str, tmp_path
     result = CliRunner().invoke(app, ["run", str(tmp_path / "audit.yaml"), "--out", "never"])
     assert result.exit_code == 2
     assert message in result.stderr
+    assert "at least 1 item" not in result.stderr
 
 
 @pytest.mark.parametrize("file_format", WRITERS)
