@@ -15,7 +15,8 @@ import pytest
 import torch
 from offmanifold.workers.checkpoints.files import read_checkpoint
 from offmanifold.workers.checkpoints.opening import open_checkpoint
-from offmanifold.workers.checkpoints.unpickler import Array, Inert, PickleError, read_pickle
+from offmanifold.workers.checkpoints.pickled_objects import Array, Inert, PickleError
+from offmanifold.workers.checkpoints.unpickler import read_pickle
 from offmanifold.workers.generators import GeneratorError
 
 from .pickles import dumps, network, write_network

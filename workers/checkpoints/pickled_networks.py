@@ -8,7 +8,8 @@ from typing import Any
 from torch import Tensor
 
 from ..generator_errors import GeneratorError
-from .unpickler import Array, Inert, Network, PickleError, read_pickle
+from .pickled_objects import Array, Inert, Network, PickleError
+from .unpickler import read_pickle
 
 _KEY = "G_ema"
 _DEEPEST = 16

@@ -102,7 +102,8 @@ def _binary(name: Path, content: bytes) -> tuple[NDArray[np.uint8], NDArray[np.i
 
 
 def _pickled(name: Path, content: bytes) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    from ..checkpoints.unpickler import Array, PickleError, read_pickle
+    from ..checkpoints.pickled_objects import Array, PickleError
+    from ..checkpoints.unpickler import read_pickle
 
     try:
         # Written by Python 2, whose strings are bytes.
