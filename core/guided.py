@@ -16,26 +16,25 @@ from torch import Tensor
 from .batch import check_batch, check_variance
 from .densities import ProposalToPosterior
 from .generators.protocol import Generator
-from .laplace import ProposalSettings, distinct_modes, laplace_proposal
+from .laplace import ProposalSettings, distinct_modes, laplace_proposal, mode_of
 from .modes import Modes, ModeSettings, find_modes
 from .samplers.ais import AnnealedChains, anneal
 from .samplers.noise import Stream, item_normals, transition_noise
 from .samplers.proposal import MixtureChart, MixtureProposal
-from .samplers.schedule import sigmoid_schedule
+from .samplers.schedule import geometric_schedule
 from .samplers.step_size import ScheduledStepSize
-
-PRIOR = -1
 
 
 @dataclass(frozen=True)
 class GuidedSettings:
     """Settings of guided annealed importance sampling.
 
-    ``transitions`` is T, the number of increments of the weight. ``step_size`` is in whitened
-    coordinates, where ten steps of 0.3 would be half an oscillation and leave the energy unmixed.
-    At a given cost, short transitions in number gained more than long ones, and small steps of
-    wide ``jitter`` (their relative half-width) more than large ones, where the posterior is not
-    Gaussian.
+    ``transitions`` is T, the number of increments of the weight. ``step_size`` is a leapfrog step's
+    where a chain starts, in its whitened coordinates; from there it shrinks as the path's highest
+    frequency grows. Half an oscillation would leave the energy unmixed. At a given cost,
+    short transitions in number gained more than long ones, and small steps of wide ``jitter``
+    (their relative half-width) more than large ones, where the posterior is not Gaussian.
+    ``growth`` is the schedule's, see `geometric_schedule`.
 
     With a ``tolerance`` in nats an image's transitions and restarts are doubled, at most
     ``doublings`` times, until the estimate changes by no more than it and the chains' own standard
@@ -45,8 +44,8 @@ class GuidedSettings:
     transitions: int = 66
     chains: int = 4
     leapfrog_steps: int = 3
-    sigmoid_radius: float = 2.5
-    step_size: float = 0.2
+    growth: float = 20.0
+    step_size: float = 0.5
     jitter: float = 0.6
     tolerance: float | None = None
     doublings: int = 3
@@ -60,9 +59,9 @@ class GuidedEstimate:
 
     ``log_likelihood`` is the logmeanexp of ``chain_log_weights``: a lower bound in the mean.
     ``standard_error`` is that of the mean weight relative to it, from the spread of the chains.
-    ``component`` is what a chain started from: modes in descending order of evidence from 0, -1 is
-    the prior. ``modes`` counts an image's distinct modes; ``transitions`` and ``restarts`` are what
-    it ended with, ``settled`` says whether the tolerance was met (False without one).
+    ``component`` is the mode that a chain started at, in descending order of evidence from 0, or -1
+    for the prior. ``modes`` counts an image's distinct modes; ``transitions`` and ``restarts`` are
+    what it ended with, ``settled`` says whether the tolerance was met (False without one).
     ``evaluations`` counts calls of the generator: gradients, candidates and products with J alike,
     but not the reversed chains. ``upper_bound`` is nan unless an exact latent was given.
     ``curvature_rank`` is d where the whole curvature was used.
@@ -192,7 +191,6 @@ def _run_level(
         upper = _upper_bound(problem, settings, level, proposal, uniform[:, 1])
     gradients = settings.chains * (settings.leapfrog_steps * (settings.transitions - 1) + 1)
     constant = torch.ones_like(component[:, 0])
-    prior = proposal.log_weight.shape[1] - 1
     estimate = GuidedEstimate(
         log_likelihood=chains.log_mean_weight,
         chain_log_weights=chains.log_weight,
@@ -200,7 +198,7 @@ def _run_level(
         step_size=chains.step_size,
         effective_sample_size=chains.effective_sample_size,
         standard_error=_standard_error(chains),
-        component=component.masked_fill(component == prior, PRIOR),
+        component=mode_of(component, proposal),
         modes=torch.isfinite(modes.log_evidence).sum(1),
         transitions=constant * settings.transitions,
         restarts=constant * base * doubled,
@@ -222,7 +220,7 @@ def _forward(
     shape = (settings.chains, problem.generator.latent_dim)
     position = item_normals(problem.seeds, (Stream.GUIDED, level), shape, problem.images)
     stream = (Stream.GUIDED, level)
-    beta = sigmoid_schedule(settings.transitions, settings.sigmoid_radius)
+    beta = geometric_schedule(settings.transitions, settings.growth)
     return _anneal(problem, settings, proposal, component, position, beta, stream)
 
 
@@ -242,7 +240,7 @@ def _upper_bound(
     latent = problem.latent[:, None].expand(-1, settings.chains, -1).to(problem.images)
     component = proposal.draw_given(uniform, latent)
     position = proposal.frame(component).to_position(latent)
-    beta = sigmoid_schedule(settings.transitions, settings.sigmoid_radius).flip(0)
+    beta = geometric_schedule(settings.transitions, settings.growth).flip(0)
     stream = (Stream.GUIDED_REVERSE, level)
     chains = _anneal(problem, settings, proposal, component, position, beta, stream)
     return -chains.log_mean_weight
@@ -265,8 +263,9 @@ def _anneal(
         MixtureChart(proposal, component),
     )
     transitions = settings.transitions - 1
-    step = settings.step_size / proposal.stiffness.gather(1, component)
-    policy = ScheduledStepSize(step.expand(transitions, -1, -1), settings.jitter, position)
+    inner = beta[1:-1, None, None].to(position.device)
+    frequency = (1 - inner + inner * proposal.stiffness.gather(1, component).square()).sqrt()
+    policy = ScheduledStepSize(settings.step_size / frequency, settings.jitter, position)
     noise = transition_noise(problem.seeds, stream, transitions, position)
     return anneal(pair, position, beta, settings.leapfrog_steps, policy, noise)
 

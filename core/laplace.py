@@ -4,11 +4,13 @@ import math
 from dataclasses import dataclass, replace
 
 import torch
-from jaxtyping import Float64
+from jaxtyping import Float64, Int64
 from torch import Tensor
 
 from .modes import Modes, ModeSettings, distinct
 from .samplers.proposal import MixtureProposal
+
+PRIOR = -1
 
 
 @dataclass(frozen=True)
@@ -18,12 +20,17 @@ class ProposalSettings:
     ``inflation`` widens a component's standard deviations where the likelihood determines them;
     where it says nothing the posterior is the prior and is left alone. ``temperature`` divides the
     log evidences that the weights come from, since Laplace's approximation errs by nats.
-    ``defensive_weight`` is the weight of the prior.
+
+    ``wide_weight`` is the weight, over all modes, of second components with ``wide_inflation``: a
+    posterior that bends away from its mode has mass where a narrow Gaussian has none, and chains
+    that reach it from the prior have far to go. ``defensive_weight`` is the weight of the prior.
     """
 
     inflation: float = 1.5
     temperature: float = 2.0
-    defensive_weight: float = 0.1
+    wide_inflation: float = 10.0
+    wide_weight: float = 0.1
+    defensive_weight: float = 0.05
 
 
 def distinct_modes(modes: Modes, settings: ModeSettings) -> Modes:
@@ -47,11 +54,11 @@ def distinct_modes(modes: Modes, settings: ModeSettings) -> Modes:
 
 
 def laplace_proposal(modes: Modes, settings: ProposalSettings) -> MixtureProposal:
-    """Gaussians at the modes, and the prior as the last component.
+    """Gaussians at the modes, a wide one at each, and the prior as the last component.
 
     A component's precision is I + J^T J / (variance inflation^2): Gauss-Newton's, with the
     likelihood's part tempered. Its weight follows from the Laplace evidence
-    ln p(x, m) - ln det(I + J^T J / variance) / 2.
+    ln p(x, m) - ln det(I + J^T J / variance) / 2. `mode_of` tells components apart.
 
     Args:
         modes: of p(z) p(x|z); those without a finite evidence are left out.
@@ -59,17 +66,36 @@ def laplace_proposal(modes: Modes, settings: ProposalSettings) -> MixtureProposa
     """
     evidence = modes.log_evidence
     present = torch.isfinite(evidence)
-    whole = modes.directions.shape[-1] == modes.latent.shape[-1]
-    # What a component does not resolve is no stiffer than the least of what it does.
-    unresolved = torch.zeros_like(evidence) if whole else modes.eigenvalue.amin(-1)
-    scale = torch.rsqrt(1 + modes.eigenvalue / settings.inflation**2)
+    widths = torch.tensor([settings.inflation, settings.wide_inflation]).to(evidence)
+    scale = torch.rsqrt(1 + modes.eigenvalue[:, None] / widths[:, None, None].square())
+    scale = torch.where(present[:, None, :, None], scale, 1.0).flatten(1, 2)
     return MixtureProposal(
         log_weight=_log_weights(evidence, present, settings),
-        mean=_append(torch.where(present[..., None], modes.latent, 0.0), 0.0),
-        directions=_append(torch.where(present[..., None, None], modes.directions, 0.0), 0.0),
-        scale=_append(torch.where(present[..., None], scale, 1.0).to(modes.latent), 1.0),
-        stiffness=_append(torch.where(present, torch.sqrt(1 + unresolved), 1.0), 1.0),
+        mean=_components(torch.where(present[..., None], modes.latent, 0.0), 0.0),
+        directions=_components(torch.where(present[..., None, None], modes.directions, 0.0), 0.0),
+        scale=_append(scale.to(modes.latent), 1.0),
+        stiffness=_append(_stiffness(modes, present, widths), 1.0),
     )
+
+
+def mode_of(
+    component: Int64[Tensor, "images chains"], proposal: MixtureProposal
+) -> Int64[Tensor, "images chains"]:
+    """The modes that components of a `laplace_proposal` stand at, -1 for the prior."""
+    prior = proposal.log_weight.shape[1] - 1
+    return component.remainder(prior // 2).masked_fill(component == prior, PRIOR)
+
+
+def _stiffness(modes: Modes, present: Tensor, widths: Tensor) -> Tensor:
+    """The narrow components' highest frequencies, and the wide ones'.
+
+    That of a direction is up to the inflation where the likelihood determines it. What a component
+    does not resolve is no stiffer than the least of what it does.
+    """
+    whole = modes.directions.shape[-1] == modes.latent.shape[-1]
+    unresolved = torch.ones_like(modes.log_evidence) if whole else 1 + modes.eigenvalue.amin(-1)
+    square = torch.maximum(widths[:, None].square(), unresolved[:, None])
+    return torch.where(present[:, None], square.sqrt(), 1.0).flatten(1)
 
 
 def _log_weights(
@@ -78,9 +104,16 @@ def _log_weights(
     tempered = torch.where(present, evidence / settings.temperature, -math.inf)
     found = present.any(1, keepdim=True)
     share = torch.where(found, tempered.log_softmax(1), -math.inf)
-    modes = share + math.log1p(-settings.defensive_weight)
-    defensive = torch.where(found, math.log(settings.defensive_weight), 0.0).to(modes)
-    return torch.cat([modes, defensive], 1)
+    narrow_weight = 1 - settings.wide_weight - settings.defensive_weight
+    narrow = share + math.log(narrow_weight)
+    wide = share + math.log(settings.wide_weight)
+    defensive = torch.where(found, math.log(settings.defensive_weight), 0.0).to(share)
+    return torch.cat([narrow, wide, defensive], 1)
+
+
+def _components(table: Tensor, prior: float) -> Tensor:
+    """A table of modes once for the narrow and once for the wide components, and the prior's."""
+    return _append(torch.cat([table, table], 1), prior)
 
 
 def _append(table: Tensor, value: float) -> Tensor:

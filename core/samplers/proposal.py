@@ -17,8 +17,8 @@ class MixtureProposal:
     square root of its covariance: ``scale`` along its directions and 1, the prior's, elsewhere. The
     prior itself, and a component that an image does not have (log weight -inf), has V_k = 0 and
     scales of 1. ``stiffness`` is the highest frequency that the posterior may have at a component
-    in the whitened coordinates, 1 where its curvature is known in all directions: a chain's step
-    size is to be divided by it.
+    in the whitened coordinates, in which the component's own is 1: between the two, a chain's step
+    size is to shrink with the path's.
     """
 
     log_weight: Float64[Tensor, "images components"]

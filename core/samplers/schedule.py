@@ -1,8 +1,33 @@
 """Annealing schedules: the inverse temperatures from 0 to 1."""
 
+import math
+
 import torch
 from jaxtyping import Float64
 from torch import Tensor
+
+
+def geometric_schedule(increments: int, growth: float) -> Float64[Tensor, " knots"]:
+    """Inverse temperatures beta_0 = 0 < ... < beta_T = 1 whose increments grow geometrically.
+
+    beta_t = (growth^(t / T) - 1) / (growth - 1). Between Gaussians of standard deviations tau and 1
+    and the same mean, equal steps of the log precision, growth = tau^2, dissipate least.
+
+    Args:
+        increments: T, the number of increments of the weight; the result has T + 1 entries.
+        growth: about the ratio of the last increment to the first, above 1.
+
+    Raises:
+        ValueError: if ``increments`` is below 1 or ``growth`` not above 1.
+    """
+    if increments < 1:
+        raise ValueError(f"increments = {increments}: an annealing path needs at least 1")
+    if not growth > 1:
+        raise ValueError(f"growth = {growth}: the increments must grow")
+    steps = torch.linspace(0, 1, increments + 1, dtype=torch.float64)
+    beta = torch.expm1(steps * math.log(growth)) / (growth - 1)
+    beta[-1] = 1.0
+    return beta
 
 
 def sigmoid_schedule(increments: int, radius: float) -> Float64[Tensor, " knots"]:
