@@ -158,6 +158,41 @@ class SphericalDecoder:
         return (-error).logsumexp(1) - constant
 
 
+class ValleyDecoder:
+    """G(z) = (a z_0, s (z_1 - c z_0^2), s (z_2 - c z_0^2), ...): a posterior bent like a valley.
+
+    The first latent is hardly determined and bends all others: given z_0 the image is Gaussian, so
+    its density is a quadrature over z_0.
+    """
+
+    num_classes = 0
+
+    def __init__(self, latent_dim: int) -> None:
+        self.latent_dim = latent_dim
+        self.image_shape = (1, 1, latent_dim)
+        self.slope, self.scale, self.bend = 0.005, 0.5, 0.1
+
+    def __call__(self, latent: Tensor, condition: Tensor | None) -> Tensor:  # noqa: ARG002
+        first = latent[:, :1]
+        others = self.scale * (latent[:, 1:] - self.bend * first.square())
+        return torch.cat([self.slope * first, others], 1).view(-1, *self.image_shape)
+
+    def to(self, device: torch.device) -> Self:  # noqa: ARG002
+        return self
+
+    def log_density(self, images: Tensor, variance: float) -> Tensor:
+        """ln p(x) by quadrature over z_0 in [-9, 9]."""
+        pixels = images.double().flatten(1)[:, None]
+        first = torch.linspace(-9, 9, 20_001, dtype=torch.float64)[:, None]
+        bottom = -self.scale * self.bend * first.square()
+        others = torch.distributions.Normal(bottom, math.sqrt(self.scale**2 + variance))
+        own = torch.distributions.Normal(self.slope * first, math.sqrt(variance))
+        prior = torch.distributions.Normal(0.0, 1.0).log_prob(first)
+        joint = prior + own.log_prob(pixels[..., :1])
+        joint = joint[..., 0] + others.log_prob(pixels[..., 1:]).sum(-1)
+        return joint.logsumexp(1) + math.log(18 / 20_000)
+
+
 class ConditionalDecoder:
     """A linear decoder for each class."""
 
@@ -199,6 +234,11 @@ def spherical_decoder() -> Callable[..., SphericalDecoder]:
 @pytest.fixture
 def two_moded_decoder() -> Callable[..., TwoModedDecoder]:
     return TwoModedDecoder
+
+
+@pytest.fixture
+def valley_decoder() -> Callable[..., ValleyDecoder]:
+    return ValleyDecoder
 
 
 @pytest.fixture

@@ -351,3 +351,17 @@ def test_the_share_of_the_prior_is_the_defensive_weight(
     estimate = estimate_guided(decoder, images, None, 0.1, settings, [0])
     # Systematic sampling leaves less than one chain to chance.
     assert abs((estimate.component == -1).sum() - 300) <= 1
+
+
+def test_wide_components_reach_along_a_bent_valley(valley_decoder: Callable[..., Any]) -> None:
+    # Where a narrow Gaussian has no mass, reversed chains would have to come down from the prior.
+    decoder, count = valley_decoder(32), 64
+    images, latent = simulate(decoder, None, 1e-4, range(count), like=DOUBLE)
+    exact = decoder.log_density(images, 1e-4)
+    loose = {}
+    for name, wide_weight in (("wide", 0.1), ("narrow", 1e-300)):
+        proposal = ProposalSettings(inflation=1.5, wide_weight=wide_weight)
+        settings = settings_of(100, proposal=proposal)
+        found = estimate_guided(decoder, images, None, 1e-4, settings, range(count), latent)
+        loose[name] = found.upper_bound - exact
+    assert loose["wide"].mean() < loose["narrow"].mean() / 2

@@ -4,6 +4,8 @@ import math
 
 import pytest
 import torch
+from offmanifold.core.laplace import ProposalSettings, laplace_proposal, mode_of
+from offmanifold.core.modes import Modes
 from offmanifold.core.samplers.proposal import MixtureChart, MixtureProposal
 
 
@@ -99,3 +101,26 @@ def test_components_given_a_latent_are_drawn_from_their_posterior() -> None:
     torch.testing.assert_close(
         proposal.log_density(latent[:, :1])[0, 0], log_components.logsumexp(0) - constant
     )
+
+
+def test_each_mode_has_a_narrow_and_a_wide_component() -> None:
+    random = torch.Generator().manual_seed(1)
+    latent = torch.randn(1, 3, 4, generator=random, dtype=torch.float64)
+    eigenvalue = torch.tensor([400.0, 25.0, 4.0, 0.0]).double().expand(1, 3, -1)
+    energy = torch.tensor([[1.0, 3.0, math.inf]]).double()
+    modes = Modes(latent, energy, torch.eye(4).double().expand(1, 3, -1, -1), eigenvalue)
+    settings = ProposalSettings(inflation=2.0, wide_inflation=5.0, wide_weight=0.2)
+    proposal = laplace_proposal(modes, settings)
+    for component, inflation in ((0, 2.0), (1, 2.0), (3, 5.0), (4, 5.0)):
+        variance = 1 / (1 + eigenvalue[0, 0] / inflation**2)
+        torch.testing.assert_close(proposal.scale[0, component].square(), variance)
+        torch.testing.assert_close(proposal.mean[0, component], latent[0, component % 3])
+    weight = proposal.log_weight.exp()[0]
+    torch.testing.assert_close(weight.sum(), torch.ones(()).double())
+    torch.testing.assert_close(weight[3:5].sum(), torch.tensor(0.2).double())
+    # Evidences two nats apart, tempered.
+    torch.testing.assert_close(weight[0] / weight[1], torch.tensor(math.e).double())
+    assert weight[[2, 5]].tolist() == [0.0, 0.0]
+    assert proposal.stiffness[0].tolist() == [2.0, 2.0, 1.0, 5.0, 5.0, 1.0, 1.0]
+    components = torch.tensor([[0, 1, 3, 4, 6]])
+    assert mode_of(components, proposal).tolist() == [[0, 1, 0, 1, -1]]
