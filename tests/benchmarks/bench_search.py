@@ -4,8 +4,8 @@
 
 `search` prints, for 32 images simulated from the Fashion-MNIST generator, how far the best mode of
 searches with other heats and rates stays above the best that any of them or a descent from the
-image's own latent found. `chains` prints the sandwich gap of 32 others, two of which have a posterior
-that bends away from its mode, for chains of about 7,200 evaluations. Each takes about ten minutes
+image's own latent found. `chains` prints the sandwich gap of 32 others, two with a posterior
+that bends away from its mode, for chains of 7,200 evaluations. Each takes about ten minutes
 of a core.
 """
 
