@@ -67,7 +67,6 @@ def test_one_worker_two_workers_and_in_process_give_the_same_rows(audit_folder: 
 
 
 @pytest.mark.slow
-@pytest.mark.ci
 def test_a_driver_killed_three_times_leaves_the_undisturbed_tables(audit_folder: Path) -> None:
     under_ray(audit_folder, transitions=200)
     began = time.monotonic()
@@ -104,8 +103,7 @@ def test_a_worker_killed_in_the_middle_of_a_shard_costs_nothing(audit_folder: Pa
 
 
 @pytest.mark.slow
-@pytest.mark.ci
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("how", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.ci)])
 def test_an_interrupt_ends_a_run_within_seconds_and_it_resumes(
     audit_folder: Path, how: signal.Signals
 ) -> None:
