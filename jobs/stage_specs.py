@@ -53,14 +53,14 @@ class GuidedSpec(SpecModel):
     """
 
     estimator: Literal["guided"] = "guided"
-    transitions: int = Field(default=600, ge=1)
+    transitions: int = Field(default=500, ge=1)
     chains: int = Field(default=4, ge=1)
     leapfrog_steps: int = Field(default=3, ge=1)
     restarts: int = Field(default=75, ge=1)
     candidates: int = Field(default=8, ge=1)
     iterations: int = Field(default=100, ge=1)
     finalists: int = Field(default=10, ge=1)
-    final_iterations: int = Field(default=80, ge=0)
+    final_iterations: int = Field(default=200, ge=0)
     polish: int = Field(default=8, ge=0)
     inflation: float = Field(default=3.0, ge=1)
     tolerance: float | None = Field(default=None, gt=0)

@@ -25,9 +25,9 @@ from offmanifold.core.modes import ModeSettings
 from offmanifold.workers.generators import open_generator
 
 PRESET = GuidedSettings(
-    transitions=600,
+    transitions=500,
     search=ModeSettings(
-        restarts=75, candidates=8, iterations=100, finalists=10, final_iterations=80, polish=8
+        restarts=75, candidates=8, iterations=100, finalists=10, final_iterations=200, polish=8
     ),
     proposal=ProposalSettings(inflation=3.0),
 )
