@@ -9,6 +9,7 @@ in other files is refused.
 import hashlib
 import io
 import math
+import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
 
     from ..core.generators.latent_prior import LatentPrior
     from ..core.generators.protocol import Generator
+
+
+# Where torch.export.save puts the graph; the second before torch 2.7.
+_GRAPHS = ("models/model.json", "serialized_exported_program.json")
 
 
 @dataclass(frozen=True)
@@ -145,11 +150,19 @@ def _torchscript(path: Path, content: bytes) -> "nn.Module":
 def _torch_export(path: Path, content: bytes) -> "nn.Module":
     import torch
 
+    expected = "a torch.export file (torch.export.save)"
+    try:
+        # Of other files torch prints its own traceback.
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            if not any(name.endswith(_GRAPHS) for name in archive.namelist()):
+                raise _damaged(path, expected, ValueError("it holds no graph"))
+    except zipfile.BadZipFile as error:
+        raise _damaged(path, expected, error) from error
     try:
         return torch.export.load(io.BytesIO(content)).module()
     except Exception as error:
         # What torch raises for a file that it did not write is of any type.
-        raise _damaged(path, "a torch.export file (torch.export.save)", error) from error
+        raise _damaged(path, expected, error) from error
 
 
 def _onnx(path: Path, content: bytes) -> "nn.Module":

@@ -157,11 +157,20 @@ def test_a_wrong_entry_is_refused(change: dict[str, Any], message: str, tmp_path
 
 
 @pytest.mark.parametrize("file_format", WRITERS)
-def test_a_file_of_another_format_is_refused(file_format: str, tmp_path: Path) -> None:
-    other = "onnx" if file_format != "onnx" else "torchscript"
-    WRITERS[other](Network(), tmp_path / "network.bin")
-    with pytest.raises(GeneratorError, match=r"network\.bin is not an? .*, or is damaged"):
-        open_network(tmp_path / "network.bin", facts(file_format))
+def test_a_file_of_another_format_is_refused(
+    file_format: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "network.bin"
+    for other in WRITERS.keys() - {file_format}:
+        WRITERS[other](Network(), path)
+        with pytest.raises(GeneratorError, match=r"network\.bin is not an? .*, or is damaged"):
+            open_network(path, facts(file_format))
+    WRITERS[file_format](Network(), path)
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(GeneratorError, match="or is damaged"):
+        open_network(path, facts(file_format))
+    # Where torch tells its traceback to whoever asked for a plan.
+    assert "torch.export" not in {record.name for record in caplog.records}
 
 
 def test_what_a_network_does_not_do_is_told(tmp_path: Path) -> None:
