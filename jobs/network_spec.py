@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from ..workers.user_networks import UserNetwork
-from .stage_specs import SpecModel
+from .spec_model import SpecModel
 
 Size = Annotated[int, Field(ge=1)]
 _BOUNDS = {"normal": 0, "uniform": 2, "truncated_normal": 1}

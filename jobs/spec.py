@@ -12,7 +12,8 @@ from pydantic import ByteSize, Field, model_validator
 from ..cluster.s3_settings import Addressing, S3Settings
 from ..core.generators.families.registry import require_family
 from .network_spec import NetworkSpec
-from .stage_specs import DatasetOptions, SpecModel, StagesSpec
+from .spec_model import DatasetOptions, SpecModel
+from .stage_specs import StagesSpec
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=64)]
 Role = Literal["train", "test", "generated", "simulated", "outlier"]

@@ -2,13 +2,9 @@
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
-
-class SpecModel(BaseModel):
-    """A frozen part of a spec; unknown keys are errors."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+from .spec_model import ReferenceSpec, SpecModel
 
 
 class ImagesSpec(SpecModel):
@@ -133,39 +129,6 @@ class SweepSpec(SpecModel):
         if len(names) > len(set(names)):
             raise ValueError(f"stages.sweep.estimators: {names}; expected each one once")
         return self
-
-
-class DatasetOptions(SpecModel):
-    """How the images of a set become those that are audited.
-
-    ``resize: lanczos`` brings a set with a shape of its own, and pictures of any size, to the
-    generator's, from their central square of ``crop`` pixels where that is given. ``attribute``
-    names what a set with attributes has for its classes.
-    """
-
-    resize: Literal["lanczos"] | None = None
-    crop: int | None = Field(default=None, ge=1)
-    attribute: str | None = None
-
-    @model_validator(mode="after")
-    def _crop_is_resized(self) -> Self:
-        if self.crop is not None and self.resize is None:
-            raise ValueError("crop goes with resize: lanczos")
-        return self
-
-    @property
-    def dataset_options(self) -> dict[str, Any]:
-        """Those that are set, by name."""
-        named = {"resize": self.resize, "crop": self.crop, "attribute": self.attribute}
-        return {name: value for name, value in named.items() if value is not None}
-
-
-class ReferenceSpec(DatasetOptions):
-    """A stage that holds the images against a whole reference set."""
-
-    dataset: str
-    split: str | None = "train"
-    path: str | None = None
 
 
 class NeighboursSpec(ReferenceSpec):

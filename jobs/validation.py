@@ -11,7 +11,8 @@ from ..workers.perceptual import Backbone, PerceptualError, describe_backbone
 from ..workers.user_networks import UserNetwork
 from .spec import MODEL_ROLES, AuditSpec, GroupSpec
 from .spec_loading import SpecError
-from .stage_specs import ReferenceSpec, SensingSpec
+from .spec_model import ReferenceSpec
+from .stage_specs import SensingSpec
 
 
 @dataclass(frozen=True)
