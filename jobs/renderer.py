@@ -1,6 +1,7 @@
 """The generators' images for the report, drawn once in a run and kept in it."""
 
 import hashlib
+import math
 
 import numpy as np
 import numpy.typing as npt
@@ -44,13 +45,11 @@ class Renderer:
         """
         facts, storage = self._facts[generator], self._run.storage
         shape = (len(latents), *facts.image_shape)
-        digest = hashlib.sha256(latents.astype(_STORED).tobytes()).hexdigest()
-        classes = None if conditions is None else conditions.tolist()
-        name = f"{_FOLDER}/{content_id([facts.sha256, digest, list(latents.shape), classes])}.f32"
+        name = _name(facts, latents, conditions)
         if storage.exists(name):
-            drawn = np.frombuffer(storage.read(name), _STORED)
-            if drawn.size == np.prod(shape):
-                return drawn.reshape(shape).astype(np.float32)
+            drawn = storage.read(name)
+            if len(drawn) == math.prod(shape) * _STORED.itemsize:
+                return np.frombuffer(drawn, _STORED).reshape(shape).astype(np.float32)
         self._refuse_code(facts)
         images = self._draw(facts, latents, conditions)
         storage.write(name, images.astype(_STORED).tobytes())
@@ -86,3 +85,20 @@ class Renderer:
             images = opened.generator(torch.from_numpy(latents), condition)
         pixels: npt.NDArray[np.float32] = images.numpy()
         return pixels
+
+
+def _name(
+    facts: GeneratorFacts,
+    latents: npt.NDArray[np.float32],
+    conditions: npt.NDArray[np.int64] | None,
+) -> str:
+    """Of all that the images depend on: the generator as it is opened, latents and classes."""
+    opened = [
+        facts.sha256,
+        facts.family,
+        facts.truncation,
+        None if facts.network is None else facts.network.settings,
+    ]
+    digest = hashlib.sha256(latents.astype(_STORED).tobytes()).hexdigest()
+    classes = None if conditions is None else conditions.tolist()
+    return f"{_FOLDER}/{content_id([opened, digest, list(latents.shape), classes])}.f32"

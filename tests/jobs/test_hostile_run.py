@@ -4,15 +4,20 @@ import io
 import json
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
 from offmanifold.jobs.cli import app
+from offmanifold.jobs.driver import replan
+from offmanifold.jobs.renderer import Renderer
+from offmanifold.jobs.run_directory import RunDirectory
 from offmanifold.jobs.spec_loading import SpecError, parse_spec
 from offmanifold.workers.schema import SCHEMAS
 from typer.testing import CliRunner
@@ -187,6 +192,27 @@ def test_a_report_keeps_its_pictures_and_draws_none_by_a_program(run: Path) -> N
     assert "has not drawn yet, and the generator is a program (decoder:make)" in result.output
     assert cli("run", run / "audit.yaml", "--out", run).exit_code == 3
     assert cli("report", run).exit_code == 3
+
+
+def test_a_picture_is_kept_for_one_generator_in_one_form(run: Path) -> None:
+    context = replan(RunDirectory.at(run))
+    (name,) = context.facts.generators
+    facts = context.facts.generators[name]
+    latents = np.full((2, facts.latent_dim), 0.5, dtype=np.float32)
+    classes = np.zeros(2, dtype=np.int64) if facts.num_classes else None
+    pictures = set((run / "_drawn").iterdir())
+    drawn = Renderer(context, runs_code=True)(name, latents, classes)
+    looking = Renderer(context, runs_code=False)
+    np.testing.assert_array_equal(looking(name, latents, classes), drawn)
+    (picture,) = set((run / "_drawn").iterdir()) - pictures
+
+    context.facts.generators[name] = replace(facts, truncation=0.5)
+    with pytest.raises(SpecError, match="has not drawn yet"):
+        Renderer(context, runs_code=False)(name, latents, classes)
+    context.facts.generators[name] = facts
+    picture.write_bytes(picture.read_bytes()[:-1])
+    with pytest.raises(SpecError, match="has not drawn yet"):
+        looking(name, latents, classes)
 
 
 @pytest.mark.parametrize("damage", ["gone", "text", "other spec"])
