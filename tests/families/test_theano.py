@@ -1,4 +1,6 @@
-"""ALI and Improved-GAN: Theano cannot be run, so that its operations are derived anew, in numpy.
+"""ALI and Improved-GAN without Theano, whose operations are derived anew, in numpy.
+
+`theano_parity` compares with upstream's own code, in an environment that has it.
 
 A deconvolution is by its definition the transpose of a strided convolution, and the convolution
 here is scipy's, whose kernels are flipped as Theano's are.
@@ -26,7 +28,7 @@ from scipy.signal import convolve2d
 from scipy.special import expit
 from scipy.stats import norm
 
-from .theano_files import ALI_NETWORKS, ali_arrays, improved_arrays, save
+from .theano_files import ALI_NETWORKS, ali_arrays, as_blocks_writes, improved_arrays, save
 
 Numbers = NDArray[np.float64]
 
@@ -133,7 +135,7 @@ class Payload:
 def test_ali_in_blocks_tar_without_statistics(tmp_path: Path) -> None:
     """Its pickle, of the whole training, is never looked at."""
     arrays = ali_arrays("svhn", stored=False)
-    save(tmp_path / "parameters.npz", arrays)
+    save(tmp_path / "parameters.npz", as_blocks_writes(arrays))
     path = tmp_path / "ali_svhn.tar"
     with tarfile.open(path, "w") as archive:
         members = {

@@ -58,6 +58,23 @@ def ali_arrays(network: str, stored: bool) -> dict[str, NDArray[np.float32]]:
     return arrays
 
 
+def as_blocks_writes(arrays: dict[str, Any]) -> dict[str, Any]:
+    """The same, in the order that Blocks' training gives them: its graph's, from the loss back.
+
+    The last kernel's offset, the normalisations from the pixels to the latent, each its shift
+    first, and the kernels from the latent to the pixels.
+    """
+    own = {name: array for name, array in arrays.items() if "decoder" in name}
+    *rest, offset = own
+    kernels = [name for name in rest if name.endswith(".W")]
+    norms = [name for name in rest if not name.endswith(".W")]
+    pairs = [norms[place : place + 2] for place in range(0, len(norms), 2)]
+    order = [offset, *(name for pair in reversed(pairs) for name in pair), *kernels]
+    return {name: arrays[name] for name in arrays if name not in own} | {
+        name: arrays[name] for name in order
+    }
+
+
 def improved_arrays(channels: list[int], latent_dim: int) -> list[NDArray[np.float32]]:
     """A generator's trainable parameters in order."""
     drawn = Drawn()

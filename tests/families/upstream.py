@@ -22,7 +22,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 import torch
 from offmanifold.core.generators.registry import build
@@ -44,9 +43,11 @@ from .upstream_stylegan3 import STYLEGAN3
 FOLDER = Path(__file__).parent / "recorded"
 _RECORDED_VALUES = 40
 _LEAST_TIMES, _MOST_TIMES, _SECONDS = 5, 101, 4.0
+_SETS = 3
 CASES = {**STYLEGAN, **STYLEGAN3, **STUDIOGAN, **BIGGAN, **DCGAN}
 
 Images = Callable[[Tensor, Tensor | None], Tensor]
+Returned = list[tuple[Tensor, Tensor]]
 
 
 def by_rule_network(case: Case) -> nn.Module:
@@ -91,7 +92,7 @@ def value_and_gradient(
 
 
 def compare(name: str, case: Case) -> None:
-    """Prints parity in both precisions, and the ratio of times."""
+    """Prints parity in both precisions, upstream's own rounding, and the ratio of times."""
     torch.set_num_threads(1)
     network = by_rule_network(case)
     with tempfile.TemporaryDirectory() as folder:
@@ -103,25 +104,38 @@ def compare(name: str, case: Case) -> None:
     def theirs(latent: Tensor, condition: Tensor | None) -> Tensor:
         return case.images(network, latent, condition)
 
-    _print_differences("float32", ours, theirs, *facts, torch.float32)
-    times: dict[str, list[float]] = {"ours": [], "theirs": []}
-    count = _LEAST_TIMES
-    while len(times["ours"]) < count:
-        for who, images in (("ours", ours), ("theirs", theirs)):
-            # Of the processor: others may want it too.
-            started = time.process_time()
-            value_and_gradient(images, *facts, torch.float32)
-            times[who].append(time.process_time() - started)
-        fitting = int(_SECONDS / max(times["theirs"]))
-        count = min(max(_LEAST_TIMES, fitting), _MOST_TIMES)
-    own, their = median(times["ours"]), median(times["theirs"])
-    print(
-        f"{name}: value and gradient of {case.count} images: ours {own * 1e3:.1f} ms, upstream's "
-        f"{their * 1e3:.1f} ms, ratio {their / own:.2f}"
-    )
+    single = [_returned(images, *facts, torch.float32) for images in (ours, theirs)]
+    _print_times(name, case.count, *_times(ours, theirs, *facts))
     network.double()
     with single_precision_is_double():
-        _print_differences("float64", exact(opened), theirs, *facts, torch.float64)
+        double = _returned(theirs, *facts, torch.float64)
+        ours_in_double = value_and_gradient(exact(opened), *facts, torch.float64)
+    _print_differences(name, "float32", single[0][0], single[1][0])
+    _print_differences(name, "float64", ours_in_double, double[0])
+    _print_rounding(name, single[0], single[1], double)
+
+
+def _times(
+    ours: Images, theirs: Images, name: str, latent_dim: int, classes: int, together: int
+) -> tuple[float, float]:
+    """Median seconds of the processor, for which others may want it too, taken in turn."""
+    own: list[float] = []
+    their: list[float] = []
+    count = _LEAST_TIMES
+    while len(own) < count:
+        for times, images in ((own, ours), (their, theirs)):
+            started = time.process_time()
+            value_and_gradient(images, name, latent_dim, classes, together, torch.float32)
+            times.append(time.process_time() - started)
+        count = min(max(_LEAST_TIMES, int(_SECONDS / max(their))), _MOST_TIMES)
+    return median(own), median(their)
+
+
+def _print_times(name: str, count: int, own: float, their: float) -> None:
+    print(
+        f"{name}: value and gradient of {count} images: ours {own * 1e3:.1f} ms, upstream's "
+        f"{their * 1e3:.1f} ms, ratio {their / own:.2f}"
+    )
 
 
 def exact(opened: OpenedCheckpoint) -> Images:
@@ -132,15 +146,42 @@ def exact(opened: OpenedCheckpoint) -> Images:
     return frozen
 
 
-def _print_differences(label: str, ours: Images, theirs: Images, name: str, *facts: Any) -> None:
-    own, slope = value_and_gradient(ours, name, *facts)
-    expected, gradient = value_and_gradient(theirs, name, *facts)
+def _returned(
+    images: Images, name: str, latent_dim: int, classes: int, count: int, dtype: torch.dtype
+) -> Returned:
+    """Images and gradients at several sets of latents."""
+    names = [f"{name}{index or ''}" for index in range(_SETS)]
+    return [value_and_gradient(images, each, latent_dim, classes, count, dtype) for each in names]
+
+
+def _print_differences(
+    name: str, label: str, ours: tuple[Tensor, Tensor], theirs: tuple[Tensor, Tensor]
+) -> None:
+    (own, slope), (expected, gradient) = ours, theirs
     image = (own - expected).abs().max().item()
     relative = ((slope - gradient).abs().max() / gradient.abs().max()).item()
     print(
         f"{name}: {label}: max |Δ image| {image:.0e} (images have standard deviation "
         f"{expected.std():.2f}), max |Δ gradient| over the largest {relative:.0e}"
     )
+
+
+def _print_rounding(name: str, ours: Returned, theirs: Returned, precise: Returned) -> None:
+    """How far both float32 gradients are from upstream's float64 one, of the same weights."""
+    own, their = relative_errors(ours, precise), relative_errors(theirs, precise)
+    print(
+        f"{name}: float32 gradient from upstream's float64 one, {len(own)} latents: upstream's own "
+        f"median {their.median():.1e}, largest {their.max():.1e}; ours median {own.median():.1e}, "
+        f"largest {own.max():.1e}"
+    )
+
+
+def relative_errors(single: Returned, double: Returned) -> Tensor:
+    """Of each latent's gradient, the largest difference over the largest entry."""
+    rounded, precise = (
+        torch.cat([slope.double() for _, slope in sets]) for sets in (single, double)
+    )
+    return (rounded - precise).abs().amax(1) / precise.abs().amax(1)
 
 
 def record(name: str, case: Case, checkout: Path) -> None:

@@ -1,8 +1,10 @@
 """ALI (Dumoulin et al. 2017), as Blocks saves it: an .npz of parameters by their bricks' names.
 
-The decoder's bricks bear random names, so that only the order in the archive tells the layers: a
-kernel, then its normalisation's parameters, from the latent to the pixels. Strides and leaks are
-in no file: they follow from the kernels' sides, for the networks that the repository trains.
+The decoder's bricks bear random names, so that only the order in the archive tells the layers.
+Blocks writes its graph's inputs as it meets them: normalisations from the pixels to the latent,
+then kernels from the latent to the pixels. Files that were saved again, layer by layer (a kernel,
+then its normalisation), are known too. Strides and leaks are in no file: they follow from the
+kernels' sides, for the networks that the repository trains.
 """
 
 import re
@@ -19,6 +21,7 @@ from .transposed import STATISTICS_BATCH, Layer, Normalisation, batch, fold, lin
 
 _EPSILON = 1e-4
 _COARSEST = 4
+_SCALE = "batch_norm_scale"
 _NAME = re.compile(
     r"(.*\bdecoder_mapping[|/\-])(\w+)\."
     r"(W|b|batch_norm_scale|batch_norm_shift|population_mean|population_stdev)"
@@ -56,23 +59,29 @@ def _network(sides: tuple[int, ...], latent_dim: int) -> _Network:
     )
 
 
-def _bricks(shapes: Mapping[str, Shape]) -> list[str]:
-    """The decoder's bricks in the file's order."""
+def _bricks(shapes: Mapping[str, Shape]) -> list[tuple[str, str]]:
+    """The decoder's kernels and normalisations in the file's order: a brick, and which it is."""
     found = [match for name in shapes if (match := _NAME.fullmatch(name))]
-    return list(dict.fromkeys(f"{match[1]}{match[2]}" for match in found))
+    return [(f"{match[1]}{match[2]}", match[3]) for match in found if match[3] in ("W", _SCALE)]
 
 
-def _ordered(shapes: Mapping[str, Shape]) -> list[str]:
-    """Kernels' and normalisations' bricks in turn, ending with the pixels' kernel.
+def _ordered(shapes: Mapping[str, Shape]) -> tuple[list[str], list[str]]:
+    """Kernels' and normalisations' bricks, both from the latent to the pixels.
 
     Raises:
-        CheckpointError: the arrays are in another order than the layers.
+        CheckpointError: the arrays are in another order than either of the two.
     """
-    names = _bricks(shapes)
-    kernels = [shapes.get(f"{name}.W", ()) for name in names[::2]]
-    scales = [shapes.get(f"{name}.batch_norm_scale", ()) for name in names[1::2]]
+    bricks = _bricks(shapes)
+    names = [brick for brick, parameter in bricks if parameter == "W"]
+    norms = [brick for brick, parameter in bricks if parameter == _SCALE]
+    order = [parameter for _, parameter in bricks]
+    as_written = order == [_SCALE] * len(norms) + ["W"] * (len(norms) + 1)
+    if as_written:
+        norms.reverse()
+    kernels = [shapes[f"{name}.W"] for name in names]
+    scales = [shapes[f"{name}.{_SCALE}"] for name in norms]
     fitting = (
-        len(names) % 2 == 1
+        (as_written or order == [*["W", _SCALE] * len(norms), "W"])
         and all(len(kernel) == 4 and kernel[2] == kernel[3] for kernel in kernels)
         and all(
             before[0] == after[1] and scale == (before[0], 1, 1)
@@ -81,11 +90,12 @@ def _ordered(shapes: Mapping[str, Shape]) -> list[str]:
     )
     if not fitting:
         raise CheckpointError(
-            "its decoder's arrays do not follow each other as the layers do (a kernel, then its "
-            "normalisation); bricks have random names, so that the order in the file is all there "
-            "is: Python before 3.6 loses it. Save the parameters again, in order"
+            "its decoder's arrays are neither in the order in which Blocks writes them (the "
+            "normalisations from the pixels to the latent, then the kernels from the latent to the "
+            "pixels) nor layer by layer; bricks have random names, so that the order in the file "
+            "is all there is: Python before 3.6 loses it. Save the parameters again, in order"
         )
-    return names
+    return names, norms
 
 
 class _Reader:
@@ -153,13 +163,13 @@ def _notes(network: _Network, stored: bool) -> tuple[str, str]:
 
 def _translate(checkpoint: Checkpoint) -> Translation:
     shapes, tensors = checkpoint.shapes, PublishedTensors(checkpoint.tensors)
-    names = _ordered(shapes)
-    kernels = [shapes[f"{name}.W"] for name in names[::2]]
+    names, norms = _ordered(shapes)
+    kernels = [shapes[f"{name}.W"] for name in names]
     network = _network(tuple(kernel[2] for kernel in kernels), kernels[0][1])
     arguments, reader = _arguments(kernels, network), _Reader(tensors)
     layers = [
         reader.layer(kernel, stride, brick)
-        for kernel, stride, brick in zip(names[:-1:2], network.strides, names[1::2], strict=False)
+        for kernel, stride, brick in zip(names, network.strides, norms, strict=False)
     ]
     # The image is sigmoid(x) = (tanh(x / 2) + 1) / 2.
     weights = {
