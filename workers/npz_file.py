@@ -18,14 +18,15 @@ _MOST_EXPANSION = 20
 _ALWAYS_BYTES = 2**30
 _LONGEST_NUMBER = 8
 _SUFFIX = ".npy"
-_DAMAGE = (
+# What zipfile raises for archives that are not whole.
+ZIP_DAMAGE = (
     zipfile.BadZipFile,
     zlib.error,
     lzma.LZMAError,
-    EOFError,
-    NotImplementedError,
-    RuntimeError,
     struct.error,
+    ValueError,
+    EOFError,
+    RuntimeError,
 )
 
 
@@ -33,10 +34,9 @@ class NpzError(ValueError):
     """An archive is damaged, holds what is no array of numbers, or would take too much memory."""
 
 
-def is_npz(archive: zipfile.ZipFile) -> bool:
-    """Whether a zip archive holds arrays and nothing else."""
-    names = archive.namelist()
-    return bool(names) and all(name.endswith(_SUFFIX) for name in names)
+def is_npz(members: Collection[zipfile.ZipInfo]) -> bool:
+    """Whether a zip archive's members are arrays and nothing else."""
+    return bool(members) and all(member.filename.endswith(_SUFFIX) for member in members)
 
 
 def read_npz(
@@ -63,7 +63,9 @@ def read_npz(
             return {
                 member.filename.removesuffix(_SUFFIX): _read(archive, member) for member in members
             }
-    except _DAMAGE as error:
+    except NpzError:
+        raise
+    except ZIP_DAMAGE as error:
         raise NpzError(f"it is not a whole .npz file ({error}); fetch it again") from error
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from offmanifold.jobs.cli import app
+from offmanifold.workers.checkpoints.files import read_checkpoint
 from offmanifold.workers.checkpoints.opening import open_checkpoint
 from offmanifold.workers.generators import (
     GeneratorError,
@@ -224,6 +225,23 @@ def test_a_payload_in_a_file_is_not_run(tmp_path: Path, kind: str) -> None:
     assert not trace.exists()
     pickle.load(io.BytesIO(pickle.dumps(Payload(trace))))
     assert trace.exists()
+
+
+def test_a_byte_changed_anywhere_is_told_or_read(tmp_path: Path) -> None:
+    """In the archive's directory and in the pickle, where each byte means something."""
+    torch.save({"a": torch.zeros(3)}, tmp_path / "whole.pth")
+    np.savez(tmp_path / "whole.npz", a=np.zeros(3, dtype=np.float32))
+    told = 0
+    for whole in ("whole.pth", "whole.npz"):
+        content = (tmp_path / whole).read_bytes()
+        for place in range(0, len(content), 5):
+            damaged = tmp_path / "damaged"
+            damaged.write_bytes(content[:place] + b"\xe9" + content[place + 1 :])
+            try:
+                read_checkpoint(damaged)
+            except GeneratorError:
+                told += 1
+    assert told > 30
 
 
 def test_stored_vectors_decide_the_spectral_norm() -> None:

@@ -2,25 +2,15 @@
 
 import io
 import tarfile
-import zipfile
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from ..generator_errors import GeneratorError
-from ..npz_file import NpzError, is_npz, read_npz
+from ..npz_file import NpzError, read_npz
 
 _PARAMETERS = "_parameters"
-
-
-def holds_arrays(content: bytes) -> bool:
-    """Whether a zip archive is an .npz."""
-    try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            return is_npz(archive)
-    except zipfile.BadZipFile:
-        return False
 
 
 def load_arrays(path: Path, content: bytes) -> dict[str, Tensor]:

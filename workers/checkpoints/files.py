@@ -19,7 +19,8 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from ..generator_errors import GeneratorError
-from .array_files import holds_arrays, load_arrays, parameters_in_tar
+from ..npz_file import ZIP_DAMAGE, is_npz
+from .array_files import load_arrays, parameters_in_tar
 from .pickled_networks import read_network
 
 _ARCHIVE = b"PK\x03\x04"
@@ -61,13 +62,13 @@ def read_checkpoint(path: Path) -> CheckpointFile:
     if content[_TAR_PLACE:].startswith(_TAR):
         holds = load_arrays(path, parameters_in_tar(path, content))
         most = _nbytes(holds)
-    elif content.startswith(_ARCHIVE) and holds_arrays(content):
+    elif content.startswith(_ARCHIVE) and is_npz(members := _members(path, content)):
         holds = load_arrays(path, content)
         # Compressed arrays may be more than the file; what they expand to was bounded there.
         most = _nbytes(holds)
     elif content.startswith(_ARCHIVE):
-        _require_no_program(path, content)
-        _require_plain_archive(path, content)
+        _require_no_program(path, members)
+        _require_plain_archive(path, members, len(content))
         holds = _load_torch(path, content)
     elif content.startswith(_OLD_TORCH):
         holds = _load_torch(path, content)
@@ -93,30 +94,29 @@ def _network_file(path: Path, content: bytes) -> CheckpointFile:
     return CheckpointFile(network.tensors, network.settings, True, digest, network.modules)
 
 
-def _require_no_program(path: Path, content: bytes) -> None:
-    """Raises GeneratorError for the archives of TorchScript and torch.export."""
+def _members(path: Path, content: bytes) -> list[zipfile.ZipInfo]:
     try:
-        members = zipfile.ZipFile(io.BytesIO(content)).namelist()
-    except zipfile.BadZipFile:
-        return
+        return zipfile.ZipFile(io.BytesIO(content)).infolist()
+    except ZIP_DAMAGE as error:
+        raise GeneratorError(
+            f"{path} is a damaged archive ({error}): copy or download it again"
+        ) from error
+
+
+def _require_no_program(path: Path, members: list[zipfile.ZipInfo]) -> None:
+    """Raises GeneratorError for the archives of TorchScript and torch.export."""
     for marker, kind in _PROGRAMS.items():
-        if any(name.endswith(f"/{marker}") for name in members):
+        if any(member.filename.endswith(f"/{marker}") for member in members):
             raise GeneratorError(
                 f"{path} is a {kind} file: a program with its weights, not a family's checkpoint. "
                 f"A spec names it as weights with a 'network' of the format {kind}"
             )
 
 
-def _require_plain_archive(path: Path, content: bytes) -> None:
+def _require_plain_archive(path: Path, members: list[zipfile.ZipInfo], size: int) -> None:
     """Torch stores its archives' members as they are; a compressed one may be a bomb."""
-    try:
-        members = zipfile.ZipFile(io.BytesIO(content)).infolist()
-    except zipfile.BadZipFile as error:
-        raise GeneratorError(
-            f"{path} is a damaged archive ({error}): copy or download it again"
-        ) from error
     compressed = [member.filename for member in members if member.compress_type]
-    if compressed or sum(member.file_size for member in members) > len(content):
+    if compressed or sum(member.file_size for member in members) > size:
         raise GeneratorError(
             f"{path} is an archive with compressed or overlapping members "
             f"({', '.join(compressed[:3])}), which torch does not write; it is not opened"
@@ -133,7 +133,8 @@ def _load_torch(path: Path, content: bytes) -> Any:
             f"{path} holds more than tensors in containers, and nothing in it was run "
             f"({told.strip()}); save its state dict alone"
         ) from error
-    except (RuntimeError, EOFError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except Exception as error:
+        # What torch raises for a damaged file is of any type.
         reason = (str(error) or repr(error)).splitlines()[0]
         raise GeneratorError(
             f"{path} is a damaged torch file ({reason}): copy or download it again"

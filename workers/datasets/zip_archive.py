@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from numpy.typing import NDArray
 
+from ..npz_file import ZIP_DAMAGE
 from .image_set import (
     DatasetError,
     ImageError,
@@ -69,7 +70,9 @@ class ZipImages(IndexedImages):
         try:
             with self._archive.open(member) as file:
                 pixels = read_picture(file, name, self.image_shape, self._resizing)
-        except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
+        except ImageError:
+            raise
+        except ZIP_DAMAGE as error:
             raise ImageError(f"{name} is damaged or encrypted: {error}") from error
         return pixels, None if self._classes is None else int(self._classes[index])
 
@@ -117,7 +120,9 @@ def open_zip(
             if not names:
                 raise DatasetError(f"{path} holds no pictures: expected {', '.join(PICTURES)}")
             classes = _classes(path, archive, names)
-    except zipfile.BadZipFile as error:
+    except DatasetError:
+        raise
+    except ZIP_DAMAGE as error:
         raise DatasetError(
             f"{path} is not a whole zip archive ({error}); fetch it again"
         ) from error
