@@ -190,7 +190,7 @@ def _onnx(path: Path, content: bytes) -> "nn.Module":
                 "(save_as_external_data=False)"
             )
         onnx.checker.check_model(model)
-    except (DecodeError, onnx.checker.ValidationError) as error:
+    except (DecodeError, UnicodeDecodeError, onnx.checker.ValidationError) as error:
         raise _damaged(path, "an ONNX file", error) from error
     try:
         module: nn.Module = onnx2torch.convert(model)

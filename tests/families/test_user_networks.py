@@ -206,6 +206,14 @@ def test_onnx_files_lead_nowhere_else(place: str, tmp_path: Path) -> None:
         open_network(path, facts("onnx"))
 
 
+def test_a_name_that_is_no_text_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "network.onnx"
+    content = onnx_model(Network()).SerializeToString()
+    path.write_bytes(content.replace(b"ConvTranspose", b"Conv\xe9ranspose"))
+    with pytest.raises(GeneratorError, match="is not an ONNX file, or is damaged"):
+        open_network(path, facts("onnx"))
+
+
 def test_an_operation_that_is_not_known_is_named(tmp_path: Path) -> None:
     path = tmp_path / "network.onnx"
     model = onnx_model(Network())
