@@ -1,12 +1,13 @@
 """Our generators beside upstream's own classes, from a checkout of upstream's repository.
 
     python -m tests.families.upstream list
-    python -m tests.families.upstream compare CASE CHECKOUT
+    python -m tests.families.upstream compare CASE CHECKOUT [--sets N]
     python -m tests.families.upstream record CASE CHECKOUT
 
 `compare` builds upstream's network with weights made by rule, saves it as upstream saves, opens the
 file here, and prints whether every tensor was accounted for, how far images and their gradient in
-the latent differ, and the processor time of upstream's over ours (one thread, taken in turn, the
+the latent differ, how far both float32 gradients are from upstream's float64 one at N (3) sets of
+latents, and the processor time of upstream's over ours (one thread, taken in turn, the
 median of five, or of as many as fit into some seconds).
 `record` writes what the suite repeats without upstream, in float64, to `recorded/CASE.json`. The
 cases are in `upstream_cases.py` and beside it.
@@ -43,7 +44,7 @@ from .upstream_stylegan3 import STYLEGAN3
 FOLDER = Path(__file__).parent / "recorded"
 _RECORDED_VALUES = 40
 _LEAST_TIMES, _MOST_TIMES, _SECONDS = 5, 101, 4.0
-_SETS = 3
+_JUMP = 1e-5
 CASES = {**STYLEGAN, **STYLEGAN3, **STUDIOGAN, **BIGGAN, **DCGAN}
 
 Images = Callable[[Tensor, Tensor | None], Tensor]
@@ -91,7 +92,7 @@ def value_and_gradient(
     return made.detach(), gradient
 
 
-def compare(name: str, case: Case) -> None:
+def compare(name: str, case: Case, sets: int) -> None:
     """Prints parity in both precisions, upstream's own rounding, and the ratio of times."""
     torch.set_num_threads(1)
     network = by_rule_network(case)
@@ -104,11 +105,11 @@ def compare(name: str, case: Case) -> None:
     def theirs(latent: Tensor, condition: Tensor | None) -> Tensor:
         return case.images(network, latent, condition)
 
-    single = [_returned(images, *facts, torch.float32) for images in (ours, theirs)]
+    single = [_returned(sets, images, *facts, torch.float32) for images in (ours, theirs)]
     _print_times(name, case.count, *_times(ours, theirs, *facts))
     network.double()
     with single_precision_is_double():
-        double = _returned(theirs, *facts, torch.float64)
+        double = _returned(sets, theirs, *facts, torch.float64)
         ours_in_double = value_and_gradient(exact(opened), *facts, torch.float64)
     _print_differences(name, "float32", single[0][0], single[1][0])
     _print_differences(name, "float64", ours_in_double, double[0])
@@ -147,10 +148,16 @@ def exact(opened: OpenedCheckpoint) -> Images:
 
 
 def _returned(
-    images: Images, name: str, latent_dim: int, classes: int, count: int, dtype: torch.dtype
+    sets: int,
+    images: Images,
+    name: str,
+    latent_dim: int,
+    classes: int,
+    count: int,
+    dtype: torch.dtype,
 ) -> Returned:
     """Images and gradients at several sets of latents."""
-    names = [f"{name}{index or ''}" for index in range(_SETS)]
+    names = [f"{name}{index or ''}" for index in range(sets)]
     return [value_and_gradient(images, each, latent_dim, classes, count, dtype) for each in names]
 
 
@@ -171,9 +178,13 @@ def _print_rounding(name: str, ours: Returned, theirs: Returned, precise: Return
     own, their = relative_errors(ours, precise), relative_errors(theirs, precise)
     print(
         f"{name}: float32 gradient from upstream's float64 one, {len(own)} latents: upstream's own "
-        f"median {their.median():.1e}, largest {their.max():.1e}; ours median {own.median():.1e}, "
-        f"largest {own.max():.1e}"
+        f"{_spread(their)}; ours {_spread(own)}"
     )
+
+
+def _spread(errors: Tensor) -> str:
+    jumps = int((errors > _JUMP).sum())
+    return f"median {errors.median():.1e}, largest {errors.max():.1e}, {jumps} above {_JUMP:.0e}"
 
 
 def relative_errors(single: Returned, double: Returned) -> Tensor:
@@ -249,6 +260,7 @@ def main() -> None:
     parser.add_argument("what", choices=["list", "compare", "record"])
     parser.add_argument("case", nargs="?", choices=sorted(CASES))
     parser.add_argument("checkout", nargs="?", type=Path)
+    parser.add_argument("--sets", type=int, default=3)
     arguments = parser.parse_args()
     if arguments.what == "list":
         for name, case in CASES.items():
@@ -260,7 +272,7 @@ def main() -> None:
     case = CASES[arguments.case]
     if arguments.what == "compare":
         print(f"{arguments.case}: {case.repository} at {_commit(arguments.checkout)[:7]}")
-        compare(arguments.case, case)
+        compare(arguments.case, case, arguments.sets)
     else:
         record(arguments.case, case, arguments.checkout)
 
