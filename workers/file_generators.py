@@ -29,14 +29,4 @@ def open_published(
 
 def open_user_network(source: str, path: Path, network: UserNetwork) -> OpenedGenerator:
     """The generator of a user's file; ``source`` is what the spec calls it."""
-    generator, sha256 = open_network(path.expanduser(), network)
-    description = GeneratorDescription(
-        source=source,
-        latent_dim=network.latent_dim,
-        num_classes=network.num_classes,
-        image_shape=network.image_shape,
-        parameters=None,
-        evaluations_per_second=None,
-        sha256=sha256,
-    )
-    return OpenedGenerator(generator, sha256, description)
+    return OpenedGenerator.of_user(source, *open_network(path.expanduser(), network))

@@ -69,17 +69,7 @@ def open_generator(
     if _is_function(source):
         from .own_generator import open_function
 
-        generator, sha256 = open_function(source, base_dir)
-        description = GeneratorDescription(
-            source=source,
-            latent_dim=generator.latent_dim,
-            num_classes=generator.num_classes,
-            image_shape=generator.image_shape,
-            parameters=None,
-            evaluations_per_second=None,
-            sha256=sha256,
-        )
-        return OpenedGenerator(generator, sha256, description)
+        return OpenedGenerator.of_user(source, *open_function(source, base_dir))
     folder = _folder(source, base_dir)
     description = _describe_folder(source, folder)
     generator = _load(folder)

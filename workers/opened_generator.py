@@ -34,3 +34,17 @@ class OpenedGenerator:
     generator: "Generator"
     sha256: str
     description: GeneratorDescription
+
+    @classmethod
+    def of_user(cls, source: str, generator: "Generator", sha256: str) -> "OpenedGenerator":
+        """A generator of the user's, which says itself what it is."""
+        description = GeneratorDescription(
+            source=source,
+            latent_dim=generator.latent_dim,
+            num_classes=generator.num_classes,
+            image_shape=generator.image_shape,
+            parameters=None,
+            evaluations_per_second=None,
+            sha256=sha256,
+        )
+        return cls(generator, sha256, description)

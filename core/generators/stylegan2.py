@@ -21,12 +21,21 @@ Style = Float[Tensor, "batch style"]
 class Mapping(nn.Module):
     """From a latent, normalised to mean square 1, and a class to a style, by dense layers."""
 
-    def __init__(self, widths: Sequence[int], num_classes: int, embedding_dim: int) -> None:
-        """``widths`` of the latent and of every layer's outputs."""
+    def __init__(
+        self,
+        latent_dim: int,
+        num_classes: int,
+        style_dim: int,
+        width: int,
+        layers: int,
+        embedding_dim: int,
+    ) -> None:
+        """``layers`` dense ones, of ``width`` outputs all but the last."""
         super().__init__()
         self.embedding = nn.Embedding(num_classes, embedding_dim) if num_classes else None
-        inputs = [widths[0] + (embedding_dim if num_classes else 0), *widths[1:]]
-        self.layers = nn.ModuleList(nn.Linear(*pair) for pair in pairwise(inputs))
+        inputs = latent_dim + (embedding_dim if num_classes else 0)
+        widths = [inputs, *[width] * (layers - 1), style_dim]
+        self.layers = nn.ModuleList(nn.Linear(*pair) for pair in pairwise(widths))
 
     def forward(
         self, latent: Float[Tensor, "batch latent"], condition: Int[Tensor, " batch"] | None
@@ -129,8 +138,9 @@ class StyleGan2Generator(nn.Module):
             raise ValueError(f"{len(channels)} resolutions make {side}x{side}, not {image_shape}")
         self.latent_dim, self.num_classes = latent_dim, num_classes
         self.image_shape = (image_shape[0], side, side)
-        widths = [latent_dim, *[mapping_width] * (mapping_layers - 1), style_dim]
-        self.mapping = Mapping(widths, num_classes, embedding_dim)
+        self.mapping = Mapping(
+            latent_dim, num_classes, style_dim, mapping_width, mapping_layers, embedding_dim
+        )
         self.constant = nn.Parameter(torch.randn(channels[0], _COARSEST, _COARSEST))
         self.enlarging = nn.ModuleList(
             StyledConvolution(inputs, outputs, style_dim, 2 * _COARSEST << index, True, clamp)

@@ -167,8 +167,9 @@ class StyleGan3Generator(nn.Module):
             raise ValueError(f"the last layer is {side} wide, not {image_shape}")
         self.latent_dim, self.num_classes = latent_dim, num_classes
         self.image_shape = (image_shape[0], side, side)
-        widths = [latent_dim, *[mapping_width] * (mapping_layers - 1), style_dim]
-        self.mapping = Mapping(widths, num_classes, embedding_dim)
+        self.mapping = Mapping(
+            latent_dim, num_classes, style_dim, mapping_width, mapping_layers, embedding_dim
+        )
         self.waves = FourierFeatures(settings[0].inputs, style_dim, first_side)
         self.layers = nn.ModuleList(FilteredConvolution(layer, style_dim) for layer in settings)
         self.pixels = StyledPixels(settings[-1].outputs, image_shape[0], style_dim, pixel_clamp)

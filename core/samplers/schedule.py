@@ -20,8 +20,7 @@ def geometric_schedule(increments: int, growth: float) -> Float64[Tensor, " knot
     Raises:
         ValueError: if ``increments`` is below 1 or ``growth`` not above 1.
     """
-    if increments < 1:
-        raise ValueError(f"increments = {increments}: an annealing path needs at least 1")
+    _require_increments(increments)
     if not growth > 1:
         raise ValueError(f"growth = {growth}: the increments must grow")
     steps = torch.linspace(0, 1, increments + 1, dtype=torch.float64)
@@ -43,11 +42,15 @@ def sigmoid_schedule(increments: int, radius: float) -> Float64[Tensor, " knots"
     Raises:
         ValueError: if ``increments`` is below 1 or ``radius`` is not positive.
     """
-    if increments < 1:
-        raise ValueError(f"increments = {increments}: an annealing path needs at least 1")
+    _require_increments(increments)
     if not radius > 0:
         raise ValueError(f"radius = {radius}: the sigmoid's radius must be positive")
     knots = torch.linspace(-radius, radius, increments + 1, dtype=torch.float64).sigmoid()
     beta = (knots - knots[0]) / (knots[-1] - knots[0])
     beta[0], beta[-1] = 0.0, 1.0
     return beta
+
+
+def _require_increments(increments: int) -> None:
+    if increments < 1:
+        raise ValueError(f"increments = {increments}: an annealing path needs at least 1")

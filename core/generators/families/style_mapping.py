@@ -1,4 +1,4 @@
-"""The mapping network that the StyleGANs share, with its published gains folded in.
+"""What the StyleGANs' files share, mapping and styled layers, with published gains folded in.
 
 Gains that keep every layer's learning rate equal are part of the published network, not of its
 weights, and so is the gain sqrt(2) of every leaky ReLU.
@@ -36,6 +36,34 @@ def dense(
     """A dense layer with its gain, rate / sqrt(inputs), folded in."""
     weight = tensors.take(f"{layer}.weight", outputs, inputs) * (rate / sqrt(inputs))
     return {"weight": weight, "bias": tensors.take(f"{layer}.bias", outputs) * rate}
+
+
+def style_scales(
+    tensors: PublishedTensors, layer: str, inputs: int, style: int
+) -> dict[str, Tensor]:
+    """The dense layer that scales a styled layer's inputs."""
+    scales = dense(tensors, f"{layer}.affine", inputs, style)
+    return {f"scales.{name}": tensor for name, tensor in scales.items()}
+
+
+def styled_pixels(
+    tensors: PublishedTensors,
+    layer: str,
+    widths: tuple[int, int],
+    style: int,
+    gain: float | Tensor,
+    scale: float = 1.0,
+) -> dict[str, Tensor]:
+    """A `StyledPixels`' weights: the kernel times ``gain``, the offset times ``scale``.
+
+    ``widths`` are the inputs and the colours.
+    """
+    inputs, colours = widths
+    return {
+        "weight": tensors.take(f"{layer}.weight", colours, inputs, 1, 1) * gain,
+        "bias": tensors.take(f"{layer}.bias", colours) * scale,
+        **style_scales(tensors, layer, inputs, style),
+    }
 
 
 def mapping_layers(

@@ -1,9 +1,6 @@
 """StyleGAN2-ADA (PyTorch): a pickle with the averaged generator ``G_ema``, its layers' settings.
 
 The StyleGAN2 that StyleGAN3's repository trains and publishes is the same network.
-
-Gains that keep every layer's learning rate equal are part of the published network, not of its
-weights; here they are folded into them, with the gain sqrt(2) of every leaky ReLU.
 """
 
 from collections.abc import Mapping
@@ -18,10 +15,11 @@ from .modules import PublishedModules
 from .residual import nested
 from .style_mapping import (
     ACTIVATION_GAIN,
-    dense,
     mapping_arguments,
     mapping_layers,
     one_hot_embedding,
+    style_scales,
+    styled_pixels,
 )
 
 _NOTES = (
@@ -80,20 +78,7 @@ def _convolution(
         "noise": noise * ACTIVATION_GAIN,
         "bias": tensors.take(f"{layer}.bias", outputs) * ACTIVATION_GAIN,
     }
-    scales = dense(tensors, f"{layer}.affine", inputs, style)
-    return weights | {f"scales.{name}": tensor for name, tensor in scales.items()}
-
-
-def _pixels(
-    tensors: PublishedTensors, layer: str, inputs: int, colours: int, style: int
-) -> dict[str, Tensor]:
-    gain = 1 / sqrt(inputs)
-    scales = dense(tensors, f"{layer}.affine", inputs, style)
-    return {
-        "weight": tensors.take(f"{layer}.weight", colours, inputs, 1, 1) * gain,
-        "bias": tensors.take(f"{layer}.bias", colours),
-        **{f"scales.{name}": tensor for name, tensor in scales.items()},
-    }
+    return weights | style_scales(tensors, layer, inputs, style)
 
 
 def _require_filter(tensors: PublishedTensors, layer: str) -> None:
@@ -127,7 +112,9 @@ def _translate(checkpoint: Checkpoint) -> Translation:
             parts[f"enlarging.{index - 1}"] = enlarging
         refining = _convolution(tensors, f"{block}.conv1", (width, width), style, side)
         parts[f"refining.{index}"] = refining
-        parts[f"pixels.{index}"] = _pixels(tensors, f"{block}.torgb", width, colours, style)
+        parts[f"pixels.{index}"] = styled_pixels(
+            tensors, f"{block}.torgb", (width, colours), style, gain=1 / sqrt(width)
+        )
     constant = tensors.take("synthesis.b4.const", widths[0], 4, 4)
     tensors.require_all()
     weights = {"constant": constant, **nested(parts)}

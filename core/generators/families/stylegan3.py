@@ -26,6 +26,8 @@ from .style_mapping import (
     mapping_arguments,
     mapping_layers,
     one_hot_embedding,
+    style_scales,
+    styled_pixels,
 )
 
 _NOTES = (
@@ -96,7 +98,6 @@ def _layer(
         f"{layer}.weight", settings.outputs, settings.inputs, settings.kernel, settings.kernel
     )
     kernel = kernel * kernel.square().mean(dim=(1, 2, 3), keepdim=True).rsqrt()
-    scales = dense(tensors, f"{layer}.affine", settings.inputs, style)
     up = tensors.take(f"{layer}.up_filter", settings.up_taps) * settings.up
     taps = (settings.down_taps,) * (2 if settings.radial else 1)
     down = tensors.take(f"{layer}.down_filter", *taps)
@@ -106,7 +107,7 @@ def _layer(
         "bias": tensors.take(f"{layer}.bias", settings.outputs),
         "up": up[:, None] * sqrt(ACTIVATION_GAIN),
         "down": down.flip(0, 1) if settings.radial else down.flip(0)[:, None],
-        **{f"scales.{name}": tensor for name, tensor in scales.items()},
+        **style_scales(tensors, layer, settings.inputs, style),
     }
 
 
@@ -152,12 +153,7 @@ def _pixels(
     """The last layer's weights, with the published scale of images folded in."""
     colours, inputs = shape[:2]
     gain = _input_gain(tensors, layer) / sqrt(inputs) * scale
-    scales = dense(tensors, f"{layer}.affine", inputs, style)
-    return {
-        "weight": tensors.take(f"{layer}.weight", colours, inputs, 1, 1) * gain,
-        "bias": tensors.take(f"{layer}.bias", colours) * scale,
-        **{f"scales.{name}": tensor for name, tensor in scales.items()},
-    }
+    return styled_pixels(tensors, layer, (inputs, colours), style, gain, scale)
 
 
 def _clamp(modules: PublishedModules, layer: str, scale: float = 1.0) -> float | None:
