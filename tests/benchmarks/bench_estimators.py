@@ -12,27 +12,21 @@ import time
 
 import torch
 from offmanifold.core.generators.protocol import Generator
-from offmanifold.core.guided import GuidedSettings, estimate_guided
-from offmanifold.core.laplace import ProposalSettings
+from offmanifold.core.guided import estimate_guided
 from offmanifold.core.likelihood import (
     AISSettings,
     bound_log_likelihood_above,
     estimate_log_likelihood,
     simulate,
 )
-from offmanifold.core.modes import ModeSettings
+from offmanifold.jobs.stage_specs import GuidedSpec
 from offmanifold.workers.datasets import open_dataset
 from offmanifold.workers.generators import open_generator
+from offmanifold.workers.likelihood import guided_settings
 from torch import Tensor
 
 COUNT = 8
-GUIDED = GuidedSettings(
-    transitions=500,
-    search=ModeSettings(
-        restarts=75, candidates=8, iterations=100, finalists=10, final_iterations=200, polish=8
-    ),
-    proposal=ProposalSettings(inflation=3.0),
-)
+GUIDED = guided_settings(GuidedSpec().model_dump())
 CLASSICAL = AISSettings(transitions=5000)
 VARIANCES = {"fashion": 0.0089, "digits": 0.00296}
 GROUPS = {

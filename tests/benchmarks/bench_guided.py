@@ -19,18 +19,13 @@ import pytest
 import torch
 from offmanifold.core.generators.convolutional import ConvolutionalGenerator
 from offmanifold.core.guided import GuidedSettings, estimate_guided
-from offmanifold.core.laplace import ProposalSettings
 from offmanifold.core.likelihood import AISSettings, estimate_log_likelihood, simulate
 from offmanifold.core.modes import ModeSettings
+from offmanifold.jobs.stage_specs import GuidedSpec
 from offmanifold.workers.generators import open_generator
+from offmanifold.workers.likelihood import guided_settings
 
-PRESET = GuidedSettings(
-    transitions=500,
-    search=ModeSettings(
-        restarts=75, candidates=8, iterations=100, finalists=10, final_iterations=200, polish=8
-    ),
-    proposal=ProposalSettings(inflation=3.0),
-)
+PRESET = guided_settings(GuidedSpec().model_dump())
 
 
 @pytest.mark.parametrize(("name", "variance"), [("fashion", 0.0089), ("digits", 0.003)])

@@ -13,18 +13,19 @@ import sys
 from dataclasses import replace
 
 import torch
-from offmanifold.core.guided import GuidedSettings, estimate_guided
+from offmanifold.core.guided import estimate_guided
 from offmanifold.core.laplace import ProposalSettings
 from offmanifold.core.likelihood import simulate
 from offmanifold.core.modes import ModeSettings, find_modes
+from offmanifold.jobs.stage_specs import GuidedSpec
 from offmanifold.workers.generators import open_generator
+from offmanifold.workers.likelihood import guided_settings
 from torch import Tensor
 
 COUNT, VARIANCE = 32, 0.0089
 FIRST_SEED = {"search": 2000, "chains": 3000}
-SEARCH = ModeSettings(
-    restarts=75, candidates=8, iterations=100, finalists=10, final_iterations=200, polish=8
-)
+PRESET = guided_settings(GuidedSpec().model_dump())
+SEARCH = PRESET.search
 SEARCHES = {
     "no heat": replace(SEARCH, heat=1.0),
     "rate 0.4 throughout": replace(SEARCH, learning_rate=0.4),
@@ -32,11 +33,7 @@ SEARCHES = {
     "one round, hardly polished": ModeSettings(24, 64, 450, polish=1),
     "as in an audit": SEARCH,
 }
-AUDIT = GuidedSettings(
-    transitions=500,
-    search=replace(SEARCH, restarts=12),
-    proposal=ProposalSettings(inflation=3.0),
-)
+AUDIT = replace(PRESET, search=replace(SEARCH, restarts=12))
 CHAINS = {
     "10 leapfrogs": replace(AUDIT, transitions=151, leapfrog_steps=10),
     "5 leapfrogs": replace(AUDIT, transitions=301, leapfrog_steps=5),
