@@ -24,8 +24,9 @@ _STYLED = 1e-4
 _UNBOUNDED = ("stylegan2-ada", "stylegan3", "stylegan-xl", "began")
 _RECORDED = 3
 # In float32 an activation near 0 may be rounded to the other side of its ReLU, where the gradient
-# jumps, by up to 8e-2 here; upstream's own float32 jumps too (docs/families/parity.md). No bound holds for
-# every latent: at most three of nine are above _SINGLE here, so that the median has no jump.
+# jumps, by up to 8e-2 here; upstream's own float32 jumps too (docs/families/parity.md). No bound
+# holds for every latent: at most three of nine are above _SINGLE here, so that the median has no
+# jump.
 _ROUNDED = 9
 
 

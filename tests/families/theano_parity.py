@@ -2,9 +2,10 @@
 
     python -m tests.families.theano_parity CASE PYTHON CHECKOUT [BLOCKS]
 
-CASE is one of those below; PYTHON is that of an environment with Theano (docs/families/parity.md says
-which); CHECKOUT is upstream's repository and BLOCKS, for ALI, that of mila-iqia/blocks. Prints how
-far images and their gradient in the latent differ, in float32 and in float64.
+CASE is one of those below; PYTHON is that of an environment with Theano (which, is said in
+docs/families/parity.md); CHECKOUT is upstream's repository and BLOCKS, for ALI, that of
+mila-iqia/blocks. Prints how far images and their gradient in the latent differ, in float32 and in
+float64.
 """
 
 import os
