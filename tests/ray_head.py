@@ -38,22 +38,37 @@ def free_port() -> int:
         return port
 
 
+def python_without_spaces(scratch: Path) -> Path:
+    """Our Python under a path that holds no space, from which alone Ray can start its parts."""
+    link = scratch / "venv"
+    if not link.exists():
+        link.symlink_to(Path(sys.executable).parents[1])
+    return link / "bin" / "python"
+
+
 @contextlib.contextmanager
-def head_with_dashboard(environment: Mapping[str, str], scratch: Path) -> Iterator[str]:
-    """Starts a head with two CPUs; where its dashboard listens."""
-    # Ray cannot start its parts with a Python whose path holds a space; this path holds none.
-    (scratch / "venv").symlink_to(Path(sys.executable).parents[1])
-    folder = scratch / "venv" / "bin"
+def head_with_dashboard(
+    environment: Mapping[str, str],
+    scratch: Path,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    cpus: int = 2,
+    session: Path | None = None,
+) -> Iterator[str]:
+    """Starts a head; where its dashboard listens. Its session lies in ``session``, or anywhere."""
+    python = python_without_spaces(scratch)
     # The job's Python is found on the path; ours must not lead to the checkout.
-    found = {**environment, "PATH": f"{folder}{os.pathsep}{environment['PATH']}"}
+    found = {**environment, "PATH": f"{python.parent}{os.pathsep}{environment['PATH']}"}
     found.pop("PYTHONPATH", None)
-    # Ray's sockets lie under this folder, and their paths may have 107 characters only.
-    with tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True) as temporary:
+    elsewhere = () if host == "127.0.0.1" else (f"--node-ip-address={host}",)
+    with contextlib.ExitStack() as undo:
+        folder = session or undo.enter_context(session_folder())
         process = subprocess.Popen(
             [
-                *(folder / "python", "-m", "ray.scripts.scripts", "start", "--head", "--block"),
-                *("--port=0", "--num-cpus=2", f"--dashboard-port={free_port()}"),
-                *("--disable-usage-stats", f"--temp-dir={temporary}"),
+                *(python, "-m", "ray.scripts.scripts", "start", "--head", "--block"),
+                *(f"--port={port}", f"--num-cpus={cpus}", *elsewhere),
+                *(f"--dashboard-host={host}", f"--dashboard-port={free_port()}"),
+                *("--disable-usage-stats", f"--temp-dir={folder}"),
                 *(
                     f"--dashboard-agent-listen-port={free_port()}",
                     f"--ray-client-server-port={free_port()}",
@@ -64,19 +79,24 @@ def head_with_dashboard(environment: Mapping[str, str], scratch: Path) -> Iterat
             stderr=subprocess.STDOUT,
             text=True,
         )
-        try:
-            yield _dashboard(process)
-        finally:
-            _end(process)
+        undo.callback(_end, process)
+        yield _dashboard(process, host)
 
 
-def _dashboard(process: "subprocess.Popen[str]") -> str:
+@contextlib.contextmanager
+def session_folder() -> Iterator[Path]:
+    """A folder for a session; Ray's sockets lie under it, and their paths are 107 long at most."""
+    with tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
+
+
+def _dashboard(process: "subprocess.Popen[str]", host: str) -> str:
     printed = ""
     assert process.stdout is not None
     for line in process.stdout:
         printed += line
-        if address := re.search(r"(http://)?(127\.0\.0\.1:\d+)", line):
-            return f"http://{address[2]}"
+        if address := re.search(rf"http://{re.escape(host)}:\d+", line):
+            return address[0]
     raise AssertionError(printed)
 
 
