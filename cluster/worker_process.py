@@ -5,12 +5,13 @@ import socket
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Sequence
 
 import ray
 from ray import cloudpickle
 
-from .executor import AssembleStep, Report, Step, Worker
+from .executor import AssembleStep, BrokenWorkerError, Report, Step, Worker
 
 HEARTBEAT_GROUP = "heartbeat"
 
@@ -35,12 +36,18 @@ class WorkerProcess:
         return node_id, f"{socket.gethostname()}:{os.getpid()}"
 
     def perform(self, pickled_step: bytes) -> Report:
-        """Run one step."""
+        """Run one step; a worker that is broken takes its process with it."""
         if self._worker is None:
             raise RuntimeError("the worker was given work before it was started")
         self._clock = time.pthread_getcpuclockid(threading.get_ident())
         step: Step | AssembleStep = cloudpickle.loads(pickled_step)
-        return step.perform(self._worker)
+        try:
+            return step.perform(self._worker)
+        except BrokenWorkerError:
+            traceback.print_exc()
+            sys.stderr.flush()
+            # Alive, it would take shard after shard and fail them all.
+            os._exit(1)
 
     @ray.method(concurrency_group=HEARTBEAT_GROUP)
     def heartbeat(self) -> float:

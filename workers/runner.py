@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
+from ..cluster.executor import BrokenWorkerError
 from ..cluster.s3_settings import BY_ENVIRONMENT, S3Settings
 from ..cluster.storage import Storage, StorageError
 from .outcome import Failure, Outcome, Row
@@ -159,6 +160,8 @@ class ShardWorker:
             return compute(items, shard.settings, self._resources)
         except StorageError:
             raise
+        except torch.AcceleratorError as error:
+            raise BrokenWorkerError(f"the device is of no use any more: {error}") from error
         except torch.OutOfMemoryError as error:
             if len(items) == 1:
                 return [_failure(error)]

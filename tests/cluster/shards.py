@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from offmanifold.cluster.executor import Task
+from offmanifold.cluster.executor import BrokenWorkerError, Task
 from offmanifold.cluster.local_storage import LocalStorage
 
 
@@ -39,6 +39,7 @@ class Shard:
     spins: tuple[int, ...] = ()
     raises: tuple[int, ...] = ()
     eats: tuple[int, ...] = ()
+    breaks: tuple[int, ...] = ()
     seconds: float = 0.0
 
 
@@ -78,6 +79,8 @@ class NumberWorker:
                 pass
             if item in shard.eats:
                 eat(8 * 2**30)
+            if item in shard.breaks and self.storage.publish(f"broken-{item}", b""):
+                raise BrokenWorkerError("the device is of no use any more")
             if item in shard.raises:
                 raise ArithmeticError(f"item {item} shows a bug")
             value = hashlib.sha256(f"{item}".encode()).hexdigest()

@@ -135,6 +135,15 @@ class TestRay:
         assert rows == {i: "ok" for i in range(10) if i != 4}
         assert storage.list_names("stage") == ["a", "b", "c"]
 
+    def test_a_worker_that_is_broken_ends_and_another_does_its_work(self, storage, caplog):
+        from shards import rows_of, task
+
+        tasks = [task("a", 0, 3, breaks=(1,)), task("b", 3, 3)]
+        reports = run(ray_executor(workers=1), storage, tasks)
+        assert "a worker process died (shard a" in caplog.text
+        assert [report.failed for report in reports.values()] == [0, 0]
+        assert rows_of(storage) == dict.fromkeys(range(6), "ok")
+
     def test_never_more_actors_than_tasks(self, storage):
         run(ray_executor(workers=8), storage, three_tasks()[:2], seconds=0.5)
         assert 1 <= len(storage.list_names("workers")) <= 2
