@@ -1,5 +1,6 @@
 """What a worker process holds on to between shards: models, image sets and the run's images."""
 
+import socket
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ import torch
 from torch import Tensor
 
 from ..cluster.s3_settings import BY_ENVIRONMENT, S3Settings
-from ..cluster.storage import Storage
+from ..cluster.storage import Storage, StorageError
 from ..core.generators.protocol import Generator
 from ..core.patch_mixture import PatchMixture
 from ..core.perceptual import LpipsDistance
@@ -28,6 +29,10 @@ _MIXTURES_KEPT = 64
 _PIXEL_COLUMNS = ("pixels", "channels", "height", "width")
 
 Kept = TypeVar("Kept")
+
+
+class ChangedInputError(StorageError):
+    """What a shard is computed from is not what the run was planned with."""
 
 
 @dataclass(frozen=True)
@@ -62,14 +67,24 @@ class Resources:
         self._mixtures: OrderedDict[str, PatchMixture | Failure] = OrderedDict()
 
     def generator(self, settings: Mapping[str, Any]) -> Generator:
-        """The generator that a shard's settings name."""
+        """The generator that a shard's settings name.
+
+        Raises:
+            ChangedInputError: what lies there has other weights than the run was planned with.
+        """
         own = settings.get("network")
         network = None if own is None else UserNetwork.of(own)
         names = ("source", "import_path", "family", "truncation")
         source, import_path, family, truncation = (settings[name] for name in names)
-        key = (source, import_path, family, truncation, network)
+        key = (source, import_path, family, truncation, network, settings["weights"])
         if key not in self._generators:
             opened = open_generator(source, import_path, family, truncation, self._service, network)
+            if opened.sha256 != settings["weights"]:
+                raise ChangedInputError(
+                    f"on {socket.gethostname()} generator {source} has the SHA-256 "
+                    f"{opened.sha256}, but the run was planned with {settings['weights']}: put the "
+                    "same files at that place on every node, then run the same command again"
+                )
             self._generators[key] = opened.generator.to(self.device)
         return self._generators[key]
 

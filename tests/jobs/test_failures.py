@@ -11,9 +11,15 @@ from typing import Any
 
 import pandas as pd
 import pytest
+import torch
+from offmanifold.cluster.executor import BrokenWorkerError
 from offmanifold.cluster.local_storage import LocalStorage
 from offmanifold.jobs.cli import app
 from offmanifold.jobs.other_drivers import announced
+from offmanifold.jobs.spec_loading import load_spec
+from offmanifold.jobs.stages.images import generator_settings
+from offmanifold.jobs.validation import gather_facts
+from offmanifold.workers.resources import ChangedInputError, Resources
 from typer.testing import CliRunner
 
 from .conftest import small_spec, write_spec
@@ -40,13 +46,15 @@ def run(folder: Path, *arguments: str, out: str | Path = "run") -> Any:
     return CliRunner().invoke(app, command)
 
 
-def break_memory(folder: Path, condition: str) -> None:
+def break_memory(
+    folder: Path, condition: str, error: str = "torch.OutOfMemoryError('CUDA out of memory')"
+) -> None:
     """The generator's device has too little memory where ``condition`` holds, and counts that."""
     module = folder / "decoder.py"
     check = (
         f"if {condition}:\n"
         f"            open({str(folder / 'refusals')!r}, 'a').write('x')\n"
-        "            raise torch.OutOfMemoryError('CUDA out of memory')\n        values ="
+        f"            raise {error}\n        values ="
     )
     module.write_text(module.read_text().replace("values =", check, 1))
 
@@ -113,6 +121,27 @@ def test_an_item_that_no_device_can_hold_is_a_failed_row(audit_folder: Path) -> 
     assert len(failed) == 16
     assert failed.error.str.startswith("OutOfMemoryError: CUDA out of memory").all()
     assert (table[table.condition == 0].status == "ok").all()
+
+
+def test_a_fault_of_the_device_is_no_failure_of_the_items(audit_folder: Path) -> None:
+    inversion_alone(audit_folder)
+    fault = "torch.AcceleratorError('CUDA error: an illegal memory access was encountered')"
+    break_memory(audit_folder, "len(latent) not in (1, 8)", fault)
+    result = run(audit_folder)
+    assert result.exit_code == 1
+    assert isinstance(result.exception, BrokenWorkerError)
+    # Under Ray another process would have been given the shard.
+    assert not list((audit_folder / "run" / "inversion").glob("part-*"))
+
+
+def test_a_checkpoint_that_changed_under_a_run_ends_it(audit_folder: Path) -> None:
+    inversion_alone(audit_folder)
+    spec = load_spec(str(audit_folder / "audit.yaml"))
+    settings = generator_settings(gather_facts(spec).generators["decoder"])
+    resources = Resources(LocalStorage.create(audit_folder / "run"), torch.device("cpu"))
+    assert resources.generator(settings).latent_dim == 3
+    with pytest.raises(ChangedInputError, match="put the same files at that place on every node"):
+        resources.generator({**settings, "weights": "0" * 64})
 
 
 def test_a_read_only_place_has_its_own_status(audit_folder: Path) -> None:
