@@ -199,12 +199,14 @@ def _explained(verb: str, path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno else str(error)
-        kind = StorageError
-        if error.errno in _FULL:
-            kind = StorageFullError
-        elif error.errno in _FORBIDDEN:
-            kind = StorageDeniedError
-        raise kind(f"cannot {verb} {path}: {reason}. {_remedy(error)}") from error
+        raise kind_of(error)(f"cannot {verb} {path}: {reason}. {_remedy(error)}") from error
+
+
+def kind_of(error: OSError) -> type[StorageError]:
+    """What a file system's error is to those who store: no room, no permission, or anything."""
+    if error.errno in _FULL:
+        return StorageFullError
+    return StorageDeniedError if error.errno in _FORBIDDEN else StorageError
 
 
 def _remedy(error: OSError) -> str:

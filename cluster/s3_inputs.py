@@ -21,6 +21,7 @@ from typing import Any
 from boto3.s3.transfer import TransferConfig
 from filelock import FileLock
 
+from .local_storage import kind_of
 from .s3_client import S3Connection
 from .s3_errors import explained
 from .s3_settings import S3Settings
@@ -210,7 +211,7 @@ def _explained_cache(address: str, target: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise StorageError(
+        raise kind_of(error)(
             f"cannot keep a copy of {address} in {target.parent.parent}: {error.strerror}. Make "
             f"room there, or set {CACHE_VARIABLE} to a folder that can be written."
         ) from error

@@ -8,6 +8,7 @@ from typing import Any
 from rich.table import Table
 from safetensors.torch import save
 
+from ..cluster.local_storage import LocalStorage
 from ..workers.checkpoints.opening import OpenedCheckpoint, open_checkpoint
 from ..workers.generators import CONFIG_NAME, WEIGHTS_NAME, GeneratorError
 from .spec_loading import SpecError
@@ -45,6 +46,7 @@ def convert(path: Path, family: str | None, truncation: float | None, folder: Pa
 
     Raises:
         SpecError: the checkpoint cannot be read or translated, or the folder holds a generator.
+        StorageError: the folder cannot be written.
     """
     if (folder / WEIGHTS_NAME).exists():
         raise SpecError(f"{folder} already holds {WEIGHTS_NAME}: choose another --out")
@@ -67,9 +69,10 @@ def convert(path: Path, family: str | None, truncation: float | None, folder: Pa
             "notes": list(opened.translation.notes),
         },
     }
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / WEIGHTS_NAME).write_bytes(content)
-    (folder / CONFIG_NAME).write_text(json.dumps(config, indent=2) + "\n")
+    place = LocalStorage.create(folder)
+    place.write(CONFIG_NAME, (json.dumps(config, indent=2) + "\n").encode())
+    # Last: a folder that has them is taken to be whole.
+    place.write(WEIGHTS_NAME, content)
     return folder
 
 
