@@ -18,7 +18,7 @@ from ..workers.runner import SECONDS_KEY
 from ..workers.schema import SCHEMAS, STATUS_OK
 from ..workers.shard import PART_SUFFIX, Shard, part_path, shard_id_of
 from .spec import AuditSpec
-from .spec_loading import SpecError, dump_spec, parse_spec
+from .spec_loading import SpecError, dump_spec, parse_spec, spec_text
 
 SPEC_FILE = "audit.yaml"
 PROVENANCE_FILE = "provenance.json"
@@ -86,9 +86,10 @@ class RunDirectory:
         for name in (SPEC_FILE, PROVENANCE_FILE):
             if not self.storage.exists(name):
                 raise SpecError(f"{self.location}: not a run directory: it has no {name}")
-        text = self.storage.read(SPEC_FILE).decode()
+        name = self.storage.locate(SPEC_FILE)
+        text = spec_text(self.storage.read(SPEC_FILE), name)
         base = Path.cwd() if is_remote(self.location) else Path(self.location)
-        spec = parse_spec(text, base, (), self.storage.locate(SPEC_FILE))
+        spec = parse_spec(text, base, (), name)
         self.refuse_own_code(spec)
         return spec
 

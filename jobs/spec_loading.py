@@ -66,9 +66,9 @@ def _read_remote(source: str) -> str:
     folder, _, name = source.rpartition("/")
     try:
         content = locations.open_storage(folder, BY_ENVIRONMENT).read(name)
-        return content.decode("utf-8")
-    except (locations.LocationError, UnicodeDecodeError, ValueError) as error:
+    except (locations.LocationError, ValueError) as error:
         raise SpecError(f"{source}: cannot be read: {error}") from error
+    return spec_text(content, source)
 
 
 def parse_spec(text: str, base: Path, overrides: tuple[str, ...], source: str) -> AuditSpec:
@@ -95,11 +95,23 @@ def read_spec_text(path: Path, source: str) -> str:
         SpecError: a file that cannot be read, is not UTF-8 or is far too large.
     """
     try:
-        size = path.stat().st_size
-        if size > _MOST_BYTES:
-            raise SpecError(f"{source}: has {size:,} bytes, a spec at most {_MOST_BYTES:,}")
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        with path.open("rb") as file:
+            return spec_text(file.read(_MOST_BYTES + 1), source)
+    except OSError as error:
+        raise SpecError(f"{source}: cannot be read: {error}") from error
+
+
+def spec_text(content: bytes, source: str) -> str:
+    """The text of a spec's bytes.
+
+    Raises:
+        SpecError: not UTF-8, or far too large.
+    """
+    if len(content) > _MOST_BYTES:
+        raise SpecError(f"{source}: has more than the {_MOST_BYTES:,} bytes of a spec")
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as error:
         raise SpecError(f"{source}: cannot be read: {error}") from error
 
 

@@ -251,6 +251,14 @@ def test_a_run_directory_runs_no_network_of_its_own(run: Path) -> None:
     assert "would import code from the run directory itself" in result.output
 
 
+@pytest.mark.parametrize("content", [b"name: \xff", b"#" * (2**20 + 1)])
+def test_a_spec_that_is_no_text_or_far_too_large_is_refused(run: Path, content: bytes) -> None:
+    (run / "audit.yaml").write_bytes(content)
+    result = CliRunner().invoke(app, ["status", str(run)])
+    assert result.exit_code == 2
+    assert "audit.yaml: " in result.stderr
+
+
 def test_tags_of_a_spec_are_refused(tmp_path: Path) -> None:
     marker = tmp_path / "ran"
     for tag in (f"!!python/object/apply:os.mkdir ['{marker}']", "!!python/name:os.system", "!x 1"):

@@ -1,5 +1,6 @@
 """Street View House Numbers (Netzer et al. 2011), cropped digits, in their published files."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from .image_set import ArrayImageSet, DatasetError, Shape, require_shape, requir
 
 _SHAPE = (3, 32, 32)
 _SPLITS = ("train", "test", "extra")
-# The largest of them, `extra`, has 531,131 images.
+# The largest of them, `extra`, has 531,131 images: 1.6e9 bytes.
 _MOST_BYTES = 2 * 2**30
 _TEN = 10
 
@@ -51,12 +52,19 @@ def open_svhn(split: str, path: Path | None, image_shape: Shape | None, seed: in
 
 
 def _load(file: Path) -> dict[str, Any]:
-    from scipy.io import loadmat
+    from scipy.io import loadmat, whosmat
     from scipy.io.matlab import MatReadError
 
     if file.stat().st_size > _MOST_BYTES:
         raise DatasetError(f"{file} has more than {_MOST_BYTES:,} bytes, and is none of SVHN's")
     try:
+        # Compressed, a small file may hold any number of values; their shapes are read first.
+        for name, shape, kind in whosmat(file):
+            size = math.prod(shape) * (1 if kind == "uint8" else 8)
+            if name in ("X", "y") and size > _MOST_BYTES:
+                raise DatasetError(
+                    f"{file}: {name} has {size:,} bytes, and SVHN's at most {_MOST_BYTES:,}"
+                )
         content: dict[str, Any] = loadmat(file, variable_names=["X", "y"])
     except (MatReadError, ValueError, TypeError, OSError, NotImplementedError) as error:
         raise DatasetError(
