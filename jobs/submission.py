@@ -15,7 +15,11 @@ from .validation import gather_facts
 
 JOB_SPEC = "offmanifold-job.yaml"
 RUN_KEY = "offmanifold_run"
-_STAYS_HERE = (".git/", "__pycache__/", ".venv/", "venv/", ".mypy_cache/", ".ruff_cache/")
+_STAYS_HERE = (
+    *(".git/", "__pycache__/", ".venv/", "venv/", ".mypy_cache/", ".ruff_cache/"),
+    # Where keys are kept most often.
+    *(".env", ".aws/", ".ssh/", ".netrc", "*.pem"),
+)
 
 
 def submitted_spec(source: str, overrides: Sequence[str]) -> AuditSpec:

@@ -197,7 +197,14 @@ class Recorder:
 
 def test_modules_travel_and_data_runs_and_environments_stay(audit_folder: Path) -> None:
     write_spec(audit_folder, small_spec())
-    for name in ("layers/__init__.py", "weights.pt", "runs/old/provenance.json", ".venv/x.py"):
+    for name in (
+        "layers/__init__.py",
+        "weights.pt",
+        "runs/old/provenance.json",
+        ".venv/x.py",
+        ".env",
+        ".aws/credentials",
+    ):
         (audit_folder / name).parent.mkdir(parents=True, exist_ok=True)
         (audit_folder / name).write_text("")
     spec = load_spec(str(audit_folder / "audit.yaml"))
