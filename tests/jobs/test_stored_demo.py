@@ -1,8 +1,12 @@
-"""The whole demo under a real Ray with everything that it reads and writes in a bucket."""
+"""The whole demo under a real Ray with everything that it reads and writes in a bucket.
+
+Its rows are those of a run in-process on a disk.
+"""
 
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -15,42 +19,61 @@ from ..object_store import BUCKET, ObjectStore
 from ..stored_demo import demo_at, upload, write_inputs
 from ..stored_runs import assert_the_same_rows, summary_of
 
-FEW = {
-    "train": 10,
-    "test": 10,
-    "generated": 4,
-    "simulated": 4,
-    "single_colour": 4,
-    "natural_patches": 4,
-}
-OF_EACH_GROUP = {
+Size = tuple[dict[str, int], dict[str, dict[str, Any]]]
+GROUPS = ("train", "test", "generated", "simulated", "single_colour", "natural_patches")
+# A demo for CI: every stage, at few images, iterations and transitions.
+SHORT_COUNTS = dict.fromkeys(GROUPS, 2)
+SHORT = {
+    "inversion": {"iterations": 30},
+    "likelihood": {
+        "transitions": 5,
+        "restarts": 4,
+        "iterations": 20,
+        "finalists": 2,
+        "final_iterations": 5,
+    },
+    "comparison": {"transitions": 10},
     "convergence": {"images_per_group": 2},
-    "sweep": {"images_per_group": 2},
-    "sensing": {"images_per_group": 2},
+    "sweep": {"transitions": [5, 10], "images_per_group": 2},
+    "sensing": {"images_per_group": 2, "iterations": 20},
 }
+COUNTS = dict.fromkeys(GROUPS, 4) | {"train": 10, "test": 10}
+AS_IT_IS = {stage: {"images_per_group": 2} for stage in ("convergence", "sweep", "sensing")}
 
 
-def run_at(place: str, folder: Path, out: Location) -> list[str]:
+def run_at(place: str, folder: Path, out: Location, size: Size, *options: str) -> list[str]:
     """Runs the demo with its inputs at ``place``, as a user does; the names of its stages."""
-    text = yaml.safe_dump(demo_at(place, FEW, **OF_EACH_GROUP))
+    counts, settings = size
+    text = yaml.safe_dump(demo_at(place, counts, **settings))
     (folder / "demo.yaml").write_text(text)
     cli = str(Path(sys.executable).with_name("offmanifold"))
-    subprocess.run([cli, "run", "demo.yaml", "--out", str(out)], cwd=folder, check=True)
+    subprocess.run([cli, "run", "demo.yaml", "--out", str(out), *options], cwd=folder, check=True)
     return [stage.name for stage in stages_of(parse_spec(text, folder, (), "demo.yaml"))]
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    "size",
+    [
+        pytest.param((SHORT_COUNTS, SHORT), id="short", marks=pytest.mark.ci),
+        pytest.param((COUNTS, AS_IT_IS), id="as it is"),
+    ],
+)
 def test_the_whole_demo_in_a_bucket_gives_the_rows_of_a_local_run(
-    store: ObjectStore, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    size: Size, store: ObjectStore, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     store.use(monkeypatch)
     monkeypatch.setenv("OFFMANIFOLD_CACHE", str(tmp_path / "cache"))
+    # As many threads in-process as a worker has: sums round by how they are divided.
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
     write_inputs(tmp_path / "inputs")
     here = str(tmp_path / "inputs")
-    there = upload(tmp_path / "inputs", store, "demo/inputs")
-    address = f"s3://{BUCKET}/demo/run"
-    stages = run_at(here, tmp_path, tmp_path / "run")
-    assert run_at(there, tmp_path, address) == stages
+    prefix = f"demo-{len(size[1])}"
+    there = upload(tmp_path / "inputs", store, f"{prefix}/inputs")
+    address = f"s3://{BUCKET}/{prefix}/run"
+    in_process = ("--set", "cluster.executor=serial")
+    stages = run_at(here, tmp_path, tmp_path / "run", size, *in_process)
+    assert run_at(there, tmp_path, address, size) == stages
     assert len(stages) == 14
     assert assert_the_same_rows(address, tmp_path / "run", stages, (there, here)) > 0
     pd.testing.assert_frame_equal(summary_of(address), summary_of(tmp_path / "run"))
