@@ -18,16 +18,16 @@ _SHAPE = (1, 8, 8)
 _OUTLIERS = {"single_colour": 64, "natural_patches": 64}
 
 
-def write_inputs(folder: Path) -> None:
+def write_inputs(folder: Path, digits: int | None = None) -> None:
     """The demo's checkpoint in ``gan``, its digits in ``digits`` and its outliers beside them.
 
-    As .npy files, which keep the pixels to the last bit.
+    As .npy files, which keep the pixels to the last bit; of each split the first ``digits``.
     """
     weights = Path(offmanifold.__file__).parent / "workers" / "weights" / "digits"
     shutil.copytree(weights, folder / "gan")
     for split in ("train", "test"):
         pixels, labels = open_dataset("digits", split=split, image_shape=_SHAPE).arrays()
-        for index, (image, label) in enumerate(zip(pixels, labels, strict=True)):
+        for index, (image, label) in enumerate(zip(pixels[:digits], labels[:digits], strict=True)):
             _save(image, folder / "digits" / split / str(label) / f"{index:04d}.npy")
     for name, count in _OUTLIERS.items():
         outliers = open_dataset(name, image_shape=_SHAPE, seed=0)
@@ -46,7 +46,10 @@ def upload(folder: Path, store: ObjectStore, prefix: str) -> str:
     with ThreadPoolExecutor(8) as pool:
         stored = [
             pool.submit(
-                client.upload_file, str(file), BUCKET, f"{prefix}/{file.relative_to(folder)}"
+                client.put_object,
+                Bucket=BUCKET,
+                Key=f"{prefix}/{file.relative_to(folder)}",
+                Body=file.read_bytes(),
             )
             for file in folder.rglob("*.*")
         ]

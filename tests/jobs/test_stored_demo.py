@@ -19,7 +19,8 @@ from ..object_store import BUCKET, ObjectStore
 from ..stored_demo import demo_at, upload, write_inputs
 from ..stored_runs import assert_the_same_rows, summary_of
 
-Size = tuple[dict[str, int], dict[str, dict[str, Any]]]
+# How many images of each group, other settings of stages, and how many digits of each split.
+Size = tuple[dict[str, int], dict[str, dict[str, Any]], int | None]
 GROUPS = ("train", "test", "generated", "simulated", "single_colour", "natural_patches")
 # A demo for CI: every stage, at few images, iterations and transitions.
 SHORT_COUNTS = dict.fromkeys(GROUPS, 2)
@@ -43,7 +44,7 @@ AS_IT_IS = {stage: {"images_per_group": 2} for stage in ("convergence", "sweep",
 
 def run_at(place: str, folder: Path, out: Location, size: Size, *options: str) -> list[str]:
     """Runs the demo with its inputs at ``place``, as a user does; the names of its stages."""
-    counts, settings = size
+    counts, settings, _ = size
     text = yaml.safe_dump(demo_at(place, counts, **settings))
     (folder / "demo.yaml").write_text(text)
     cli = str(Path(sys.executable).with_name("offmanifold"))
@@ -55,8 +56,8 @@ def run_at(place: str, folder: Path, out: Location, size: Size, *options: str) -
 @pytest.mark.parametrize(
     "size",
     [
-        pytest.param((SHORT_COUNTS, SHORT), id="short", marks=pytest.mark.ci),
-        pytest.param((COUNTS, AS_IT_IS), id="as it is"),
+        pytest.param((SHORT_COUNTS, SHORT, 300), id="short", marks=pytest.mark.ci),
+        pytest.param((COUNTS, AS_IT_IS, None), id="as it is"),
     ],
 )
 def test_the_whole_demo_in_a_bucket_gives_the_rows_of_a_local_run(
@@ -66,7 +67,7 @@ def test_the_whole_demo_in_a_bucket_gives_the_rows_of_a_local_run(
     monkeypatch.setenv("OFFMANIFOLD_CACHE", str(tmp_path / "cache"))
     # As many threads in-process as a worker has: sums round by how they are divided.
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    write_inputs(tmp_path / "inputs")
+    write_inputs(tmp_path / "inputs", size[2])
     here = str(tmp_path / "inputs")
     prefix = f"demo-{len(size[1])}"
     there = upload(tmp_path / "inputs", store, f"{prefix}/inputs")
