@@ -20,10 +20,6 @@ PREEMPTIONS_PARDONED = 16
 MEMORY_DEATHS_PARDONED = 3
 
 
-class BrokenWorkerError(Exception):
-    """This process can compute nothing any more, such as after a fault of its GPU; another may."""
-
-
 @dataclass(frozen=True)
 class Task:
     """One shard: its id, the number of its items and what the worker needs to find them.

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 import ray
 from ray import cloudpickle
 
-from .executor import AssembleStep, BrokenWorkerError, Report, Step, Worker
+from .broken_worker import BrokenWorkerError
+from .executor import AssembleStep, Report, Step, Worker
 
 HEARTBEAT_GROUP = "heartbeat"
 

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
-from ..cluster.executor import BrokenWorkerError
+from ..cluster.broken_worker import BrokenWorkerError
 from ..cluster.s3_settings import BY_ENVIRONMENT, S3Settings
 from ..cluster.storage import Storage, StorageError
 from .outcome import Failure, Outcome, Row

@@ -10,7 +10,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from offmanifold.cluster.executor import BrokenWorkerError, Task
+from offmanifold.cluster.broken_worker import BrokenWorkerError
+from offmanifold.cluster.executor import Task
 from offmanifold.cluster.local_storage import LocalStorage
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 import pytest
 import torch
-from offmanifold.cluster.executor import BrokenWorkerError
+from offmanifold.cluster.broken_worker import BrokenWorkerError
 from offmanifold.cluster.local_storage import LocalStorage
 from offmanifold.jobs.cli import app
 from offmanifold.jobs.other_drivers import announced

@@ -59,15 +59,21 @@ def _load(file: Path) -> dict[str, Any]:
         raise DatasetError(f"{file} has more than {_MOST_BYTES:,} bytes, and is none of SVHN's")
     try:
         # Compressed, a small file may hold any number of values; their shapes are read first.
-        for name, shape, kind in whosmat(file):
-            size = math.prod(shape) * (1 if kind == "uint8" else 8)
-            if name in ("X", "y") and size > _MOST_BYTES:
-                raise DatasetError(
-                    f"{file}: {name} has {size:,} bytes, and SVHN's at most {_MOST_BYTES:,}"
-                )
+        _refuse_excess(file, whosmat(file))
         content: dict[str, Any] = loadmat(file, variable_names=["X", "y"])
+    except DatasetError:
+        raise
     except (MatReadError, ValueError, TypeError, OSError, NotImplementedError) as error:
         raise DatasetError(
             f"{file} is not a whole MATLAB file ({error}); fetch it again"
         ) from error
     return content
+
+
+def _refuse_excess(file: Path, arrays: list[tuple[str, tuple[int, ...], str]]) -> None:
+    for name, shape, kind in arrays:
+        size = math.prod(shape) * (1 if kind == "uint8" else 8)
+        if name in ("X", "y") and size > _MOST_BYTES:
+            raise DatasetError(
+                f"{file}: {name} has {size:,} bytes, and SVHN's at most {_MOST_BYTES:,}"
+            )
