@@ -117,10 +117,11 @@ class LocalStorage:
         return removed
 
     @contextlib.contextmanager
-    def columns(self) -> Iterator[tuple[FileSystem, str]]:
+    def columns(self, name: str = "") -> Iterator[tuple[FileSystem, str]]:
         """See :meth:`Storage.columns`."""
-        with _explained("read", self.root):
-            yield LocalFileSystem(), str(self.root)
+        target = self._path(name) if name else self.root
+        with _explained("read", target):
+            yield LocalFileSystem(), str(target)
 
     def _path(self, name: str) -> Path:
         return self.root / checked_name(name)
@@ -199,7 +200,7 @@ def _explained(verb: str, path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno else str(error)
-        raise kind_of(error)(f"cannot {verb} {path}: {reason}. {_remedy(error)}") from error
+        raise kind_of(error)(f"cannot {verb} {path}: {reason}. {_remedy(error, path)}") from error
 
 
 def kind_of(error: OSError) -> type[StorageError]:
@@ -209,7 +210,7 @@ def kind_of(error: OSError) -> type[StorageError]:
     return StorageDeniedError if error.errno in _FORBIDDEN else StorageError
 
 
-def _remedy(error: OSError) -> str:
+def _remedy(error: OSError, path: Path) -> str:
     if error.errno in _FULL:
         return (
             "The disk or a quota is full: free some space, then run the same command again; "
@@ -218,5 +219,6 @@ def _remedy(error: OSError) -> str:
     if error.errno in _FORBIDDEN:
         return "The folder is read-only or belongs to someone else: choose another or allow writes."
     if error.errno == errno.ENOENT:
-        return f"{error.filename} does not exist: was the run moved, or is its disk not mounted?"
+        missing = error.filename or path
+        return f"{missing} does not exist: was the run moved, or is its disk not mounted?"
     return "See that the disk is healthy and mounted, then run the same command again."

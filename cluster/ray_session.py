@@ -4,6 +4,7 @@ import logging
 import math
 import os
 import secrets
+import signal
 import stat
 import subprocess
 import sys
@@ -64,14 +65,33 @@ def ray_session(address: str | None, resources: Resources) -> Iterator[None]:
     ray._private.worker._worker_logs_enabled = False
     logging.getLogger("ray").setLevel(logging.ERROR)
     _close_token()
-    if address is None:
-        _start_local(resources)
-    else:
-        _join(address)
+    with _keeping_our_handler():
+        if address is None:
+            _start_local(resources)
+        else:
+            _join(address)
     try:
         yield
     finally:
         ray.shutdown()
+
+
+@contextmanager
+def _keeping_our_handler() -> Iterator[None]:
+    """Ray puts a handler of SIGTERM in place of ours, which ends the process as with an error."""
+    ours = signal.getsignal(signal.SIGTERM)
+    terminated = False
+    try:
+        yield
+    except SystemExit as exit_by_ray:
+        if exit_by_ray.code != signal.SIGTERM:
+            raise
+        terminated = True
+    finally:
+        if signal.getsignal(signal.SIGTERM) is not ours:
+            signal.signal(signal.SIGTERM, ours)
+    if terminated:
+        signal.raise_signal(signal.SIGTERM)
 
 
 def _start_local(resources: Resources) -> None:

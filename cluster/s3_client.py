@@ -32,6 +32,7 @@ class S3Connection:
     def __init__(self, settings: S3Settings, attempts: int = _ATTEMPTS) -> None:
         self._settings = settings
         self._session = boto3.session.Session()
+        self._file_system: tuple[Any, S3FileSystem] | None = None
         style = settings.addressing
         connect = min(_CONNECT_SECONDS, settings.timeout)
         self.client: Any = self._session.client(
@@ -59,6 +60,8 @@ class S3Connection:
     def file_system(self) -> S3FileSystem:
         """Arrow's file system with this endpoint and region, and the credentials of this moment.
 
+        The same one, with its open connections, for as long as the credentials are the same.
+
         Raises:
             NoCredentialsError: boto3's chain finds none.
         """
@@ -66,6 +69,11 @@ class S3Connection:
         if found is None:
             raise NoCredentialsError
         credentials = found.get_frozen_credentials()
+        if self._file_system is None or self._file_system[0] != credentials:
+            self._file_system = (credentials, self._file_system_with(credentials))
+        return self._file_system[1]
+
+    def _file_system_with(self, credentials: Any) -> S3FileSystem:
         url = urlsplit(self.endpoint)
         style = (self.client.meta.config.s3 or {}).get("addressing_style", "auto")
         in_host = style != "path" and (url.hostname or "").endswith(_AMAZON)

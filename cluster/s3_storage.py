@@ -141,11 +141,11 @@ class S3Storage:
         return 0
 
     @contextmanager
-    def columns(self) -> Iterator[tuple[FileSystem, str]]:
+    def columns(self, name: str = "") -> Iterator[tuple[FileSystem, str]]:
         """See :meth:`Storage.columns`."""
-        with explained_columns(self.locate()):
-            folder = f"{self.bucket}/{self.prefix}".rstrip("/")
-            yield self._connection.file_system(), folder
+        key = self._key(name) if name else self.prefix
+        with explained_columns(self.locate(name)):
+            yield self._connection.file_system(), f"{self.bucket}/{key}".rstrip("/")
 
     def __getstate__(self) -> dict[str, Any]:
         return {key: self.__dict__[key] for key in ("bucket", "prefix", "settings")}

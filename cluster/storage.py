@@ -75,8 +75,11 @@ class Storage(Protocol):
         """
         ...
 
-    def columns(self) -> AbstractContextManager[tuple[FileSystem, str]]:
-        """Arrow's own way to the files, for reading single columns: a file system and a folder."""
+    def columns(self, name: str = "") -> AbstractContextManager[tuple[FileSystem, str]]:
+        """Arrow's own way to the files, for reading single columns of them.
+
+        A file system, and where ``name``, or the place itself, is in it.
+        """
         ...
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from ..cluster.executor import Executor
 from ..cluster.locations import Location, create_storage
 from ..workers.runner import WorkerFactory
-from .execution import import_paths, open_executor, worker_factory
+from .execution import import_paths, open_executor, terminate_as_interrupt, worker_factory
 from .journal import Journal, journal
 from .kept_facts import keep_facts, kept_facts
 from .other_drivers import announced
@@ -37,6 +37,7 @@ class Outcome:
         return not any(self.quarantined.values())
 
 
+@terminate_as_interrupt()
 def run_audit(
     spec: AuditSpec,
     out: Location,
@@ -45,7 +46,7 @@ def run_audit(
     allow_changed: bool = False,
     retry_failed: bool = False,
 ) -> Outcome:
-    """Runs, or resumes, a whole audit in ``out``.
+    """Runs, or resumes, a whole audit in ``out``; SIGTERM raises KeyboardInterrupt in it.
 
     Args:
         spec: What to audit.

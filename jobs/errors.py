@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from ..workers.part_file import read_part
+from ..workers.part_file import read_columns
 from ..workers.runner import tracebacks_of
 from ..workers.schema import STATUS_OK
 from .run_directory import RunDirectory
@@ -36,7 +36,7 @@ def failed_items(run: RunDirectory, stage: str | None = None) -> Iterator[Failed
         raise SpecError(f"--stage {stage}: this run has the stages {', '.join(names)}")
     for name in names if stage is None else [stage]:
         for shard in sorted(run.finished(name)):
-            part = read_part(run.storage, name, shard, _KEYS)
+            part = read_columns(run.storage, name, shard, _KEYS)
             tracebacks = tracebacks_of(part)
             for position, row in enumerate(part.to_pylist()):
                 if row["status"] != STATUS_OK:

@@ -22,8 +22,7 @@ def open_executor(cluster: ClusterSpec, import_paths: Sequence[Path]) -> Iterato
         ClusterError: when the Ray cluster cannot be started or joined.
     """
     if cluster.executor == "serial":
-        with _terminate_as_interrupt():
-            yield SerialExecutor()
+        yield SerialExecutor()
         return
     from ..cluster.heartbeats import Patience
     from ..cluster.ray_executor import RayExecutor
@@ -44,24 +43,23 @@ def open_executor(cluster: ClusterSpec, import_paths: Sequence[Path]) -> Iterato
     with (
         ray_session(cluster.address, resources),
         closing(RayExecutor(resources, import_paths=import_paths, patience=patience)) as executor,
-        _terminate_as_interrupt(),
     ):
         yield executor
 
 
 @contextmanager
-def _terminate_as_interrupt() -> Iterator[None]:
-    """SIGTERM ends a run as SIGINT does; set once Ray is up, which puts its own handler."""
-
-    def interrupt(signum: int, frame: FrameType | None) -> None:
-        del signum, frame
-        raise KeyboardInterrupt
-
-    previous = signal.signal(signal.SIGTERM, interrupt)
+def terminate_as_interrupt() -> Iterator[None]:
+    """SIGTERM ends what is in the block as SIGINT does."""
+    previous = signal.signal(signal.SIGTERM, _interrupt)
     try:
         yield
     finally:
         signal.signal(signal.SIGTERM, previous)
+
+
+def _interrupt(signum: int, frame: FrameType | None) -> None:
+    del signum, frame
+    raise KeyboardInterrupt
 
 
 def worker_factory(spec: AuditSpec, storage: Storage) -> WorkerFactory:

@@ -2,9 +2,8 @@
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import islice, tee
+from itertools import tee
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ import pyarrow as pa
 from ..cluster.locations import Location, is_remote, open_storage
 from ..cluster.s3_settings import BY_ENVIRONMENT, S3Settings
 from ..cluster.storage import Storage
-from ..workers.part_file import PartError, read_part
+from ..workers.part_file import PartError, read_columns_of_parts
 from ..workers.runner import SECONDS_KEY
 from ..workers.schema import SCHEMAS, STATUS_OK
 from ..workers.shard import PART_SUFFIX, Shard, part_path, shard_id_of
@@ -26,8 +25,6 @@ SUMMARY_FILE = "summary.parquet"
 REPORT_FILE = "report.html"
 
 _IDENTITY = ["generator", "condition", "image_id"]
-_PARTS_AT_ONCE = 16
-_PARTS_AHEAD = 16 * _PARTS_AT_ONCE
 
 
 @dataclass(frozen=True)
@@ -132,16 +129,8 @@ class RunDirectory:
     def each_part(
         self, stage: str, shard_ids: Iterable[str], columns: Sequence[str]
     ) -> Iterator[pa.Table]:
-        """Those shards' rows, part by part, in that order, of those columns.
-
-        Several are read at once: a bucket answers after tens of milliseconds.
-        """
-        left = iter(shard_ids)
-        with ThreadPoolExecutor(_PARTS_AT_ONCE) as pool:
-            while some := list(islice(left, _PARTS_AHEAD)):
-                yield from pool.map(
-                    lambda shard_id: read_part(self.storage, stage, shard_id, columns), some
-                )
+        """Those shards' rows, part by part, in that order, of those columns alone."""
+        return read_columns_of_parts(self.storage, stage, shard_ids, columns)
 
     def part_facts(self, stage: str, shard_ids: Sequence[str]) -> Iterator[PartFacts]:
         """Counts of finished shards, and how long the worker of each took, in that order."""

@@ -37,7 +37,8 @@ class GeneratorFacts:
 class DatasetFacts:
     """What planning needs to know of an image set; ``length`` is None for an endless one.
 
-    ``options`` are those of `DatasetOptions` that are set.
+    ``options`` are those of `DatasetOptions` that are set. ``sha256`` is the set's hash, which its
+    shards go by, and ``fingerprint`` what a worker recognises it by.
     """
 
     dataset: str
@@ -45,6 +46,7 @@ class DatasetFacts:
     path: str | None
     options: dict[str, Any]
     sha256: str
+    fingerprint: str
     num_classes: int
     labels: tuple[int, ...] | None
     length: int | None
@@ -260,6 +262,7 @@ def _dataset_facts(
         source.path,
         source.dataset_options,
         images.hash(),
+        images.fingerprint(),
         images.num_classes,
         None if labels is None else tuple(labels.tolist()),
         images.length,

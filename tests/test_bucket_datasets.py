@@ -58,6 +58,16 @@ def test_a_bad_image_is_named_by_its_address(store: ObjectStore, tmp_path: Path)
     assert images.hash() == open_dataset("folder", path=tmp_path / "set", image_shape=SHAPE).hash()
 
 
+def test_a_file_that_keeps_its_size_changes_a_folders_fingerprint(
+    store: ObjectStore, tmp_path: Path
+) -> None:
+    found = set()
+    for value in (b"one", b"two"):
+        address = lay(store, tmp_path / "set", "sets/fingerprint", {"0.png": value})
+        found.add(open_dataset("folder", path=address, image_shape=SHAPE).fingerprint())
+    assert len(found) == 2
+
+
 def test_idx_files(store: ObjectStore, tmp_path: Path) -> None:
     pixels = np.arange(2 * 28 * 28, dtype=np.uint8).tobytes()
     header = b"".join(size.to_bytes(4, "big") for size in (2051, 2, 28, 28))

@@ -43,7 +43,7 @@ def write_zip(path: Path) -> Path:
 def write_lmdb(path: Path) -> Path:
     """Lossless WebP, so that its pixels are known; the keys are put in another order."""
     with lmdb.open(str(path), map_size=2**24) as database, database.begin(write=True) as writing:
-        for index in (2, 0, 1):
+        for index in reversed(range(len(PIXELS))):
             writing.put(f"{index}abc".encode(), encoded(PIXELS[index], "WEBP", lossless=True))
     return path
 
@@ -79,6 +79,35 @@ def test_pictures_of_any_size_are_brought_to_one(name: str, tmp_path: Path) -> N
     with pytest.raises(ImageError, match="say resize: lanczos"):
         plain.image(0)
     assert len({images.hash(), cropped.hash(), plain.hash()}) == 3
+    assert len({images.fingerprint(), cropped.fingerprint(), plain.fingerprint()}) == 3
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_a_copy_has_the_same_fingerprint_and_a_changed_set_another(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fingerprint(path: Path) -> str:
+        return open_dataset(name, path=path, image_shape=SHAPE, resize="lanczos").fingerprint()
+
+    first = fingerprint(SETS[name](tmp_path / "first"))
+    assert fingerprint(SETS[name](tmp_path / "copy")) == first
+    monkeypatch.setitem(globals(), "PIXELS", [PIXELS[0], PIXELS[1], PIXELS[0]])
+    assert fingerprint(SETS[name](tmp_path / "other picture")) != first
+    monkeypatch.setitem(globals(), "PIXELS", PIXELS[:2])
+    assert fingerprint(SETS[name](tmp_path / "fewer")) != first
+
+
+def test_a_picture_of_an_archive_that_keeps_its_size_changes_the_fingerprint(
+    tmp_path: Path,
+) -> None:
+    found = set()
+    for value in (3, 4):
+        with zipfile.ZipFile(tmp_path / f"{value}.zip", "w") as archive:
+            archive.writestr("a.png", encoded(np.full((12, 12, 3), value, np.uint8), "BMP"))
+        images = open_dataset("zip", path=tmp_path / f"{value}.zip", image_shape=SHAPE)
+        found.add(images.fingerprint())
+    assert (tmp_path / "3.zip").stat().st_size == (tmp_path / "4.zip").stat().st_size
+    assert len(found) == 2
 
 
 def test_grey_pictures_and_arrays_become_colours(tmp_path: Path) -> None:

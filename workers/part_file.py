@@ -1,7 +1,9 @@
 """Reading a part that may be damaged, or be made to do harm: refused before it is decoded."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -14,6 +16,9 @@ from .shard import part_path
 # of 64 images of 3 x 1024 x 1024 pixels has 0.2 billion.
 _MOST_VALUES = 2**29
 _MOST_BYTES = 2**32
+# A bucket answers after tens of milliseconds.
+_PARTS_AT_ONCE = 16
+_PARTS_AHEAD = 16 * _PARTS_AT_ONCE
 
 
 class PartError(StorageError):
@@ -25,21 +30,50 @@ def read_part(
 ) -> pa.Table:
     """A part's rows, of those columns (all by default), with the part's own metadata.
 
+    Fetches the part as a whole: for those who want most of it.
+
     Raises:
         PartError: no whole Parquet file, another table than ``stage``'s, or far too much of it.
+        StorageError: it cannot be read.
     """
     name = part_path(stage, shard_id)
     return parse_part(storage.read(name), stage, storage.locate(name), columns)
+
+
+def read_columns(storage: Storage, stage: str, shard_id: str, columns: Sequence[str]) -> pa.Table:
+    """As :func:`read_part`, but fetches nothing else than those columns: a part may have pixels."""
+    name = part_path(stage, shard_id)
+    with storage.columns(name) as (files, path), files.open_input_file(path) as source:
+        return _parse(source, stage, storage.locate(name), columns)
+
+
+def read_columns_of_parts(
+    storage: Storage, stage: str, shard_ids: Iterable[str], columns: Sequence[str]
+) -> Iterator[pa.Table]:
+    """:func:`read_columns` of one part after the other, in that order; several are read at once."""
+    left = iter(shard_ids)
+    with ThreadPoolExecutor(_PARTS_AT_ONCE) as pool:
+        while some := list(islice(left, _PARTS_AHEAD)):
+            yield from pool.map(
+                lambda shard_id: read_columns(storage, stage, shard_id, columns), some
+            )
 
 
 def parse_part(
     content: bytes, stage: str, name: str, columns: Sequence[str] | None = None
 ) -> pa.Table:
     """As :func:`read_part`, of bytes that ``name`` names in errors."""
+    return _parse(io.BytesIO(content), stage, name, columns)
+
+
+def _parse(
+    source: io.BytesIO | pa.NativeFile, stage: str, name: str, columns: Sequence[str] | None
+) -> pa.Table:
     try:
-        file = pq.ParquetFile(io.BytesIO(content))
+        file = pq.ParquetFile(source)
         found = file.schema_arrow
     except (pa.ArrowException, OSError) as error:
+        _raise_the_stores_own(error)
         raise PartError(_refusal(name, f"is no whole Parquet file ({error})")) from error
     if not found.equals(SCHEMAS[stage]):
         raise PartError(
@@ -49,7 +83,15 @@ def parse_part(
     try:
         return file.read(columns=None if columns is None else list(columns))
     except (pa.ArrowException, OSError) as error:
+        _raise_the_stores_own(error)
         raise PartError(_refusal(name, f"is damaged ({error})")) from error
+
+
+def _raise_the_stores_own(error: Exception) -> None:
+    """Raises again what says nothing of the content: a disk's or a service's failure to give it."""
+    # Arrow has one kind of error for both; only a disk's has a number.
+    if isinstance(error, OSError) and (error.errno is not None or "AWS Error" in str(error)):
+        raise error
 
 
 def _refuse_excess(metadata: pq.FileMetaData, name: str) -> None:

@@ -20,7 +20,7 @@ from ..core.perceptual import LpipsDistance
 from .datasets import ImageSet, open_dataset
 from .generators import open_generator
 from .outcome import Failure
-from .part_file import read_part
+from .part_file import read_columns, read_part
 from .shard import Item
 from .user_networks import UserNetwork
 
@@ -80,11 +80,7 @@ class Resources:
         if key not in self._generators:
             opened = open_generator(source, import_path, family, truncation, self._service, network)
             if opened.sha256 != settings["weights"]:
-                raise ChangedInputError(
-                    f"on {socket.gethostname()} generator {source} has the SHA-256 "
-                    f"{opened.sha256}, but the run was planned with {settings['weights']}: put the "
-                    "same files at that place on every node, then run the same command again"
-                )
+                raise _changed(f"SHA-256 of generator {source}", opened.sha256, settings["weights"])
             self._generators[key] = opened.generator.to(self.device)
         return self._generators[key]
 
@@ -98,10 +94,14 @@ class Resources:
         return self._distances[key]
 
     def image_set(self, settings: Mapping[str, Any]) -> ImageSet:
-        """The image set that a shard's settings name."""
+        """The image set that a shard's settings name.
+
+        Raises:
+            ChangedInputError: what lies there is not what the run was planned with.
+        """
         key = settings["hash"]
         if key not in self._image_sets:
-            self._image_sets[key] = open_dataset(
+            images = open_dataset(
                 settings["dataset"],
                 split=settings["split"] or "",
                 path=settings["path"],
@@ -112,6 +112,13 @@ class Resources:
                 crop=settings.get("crop"),
                 attribute=settings.get("attribute"),
             )
+            found, planned = images.fingerprint(), settings["fingerprint"]
+            if found != planned:
+                place = settings["path"] or "its usual place"
+                raise _changed(
+                    f"fingerprint of image set {settings['dataset']} of {place}", found, planned
+                )
+            self._image_sets[key] = images
         return self._image_sets[key]
 
     def latest(self, key: Hashable, make: Callable[[], Kept]) -> Kept:
@@ -138,7 +145,7 @@ class Resources:
             raise ValueError(f"item {item.image_id} names no inversion")
         key = (item.inversion_part, column)
         if key not in self._inverted:
-            rows = read_part(self.storage, "inversion", key[0], [column]).to_pylist()
+            rows = read_columns(self.storage, "inversion", key[0], [column]).to_pylist()
             self._inverted[key] = [row[column] for row in rows]
             if len(self._inverted) > _PARTS_KEPT:
                 self._inverted.popitem(last=False)
@@ -178,6 +185,13 @@ class Resources:
         if len(self._image_parts) > _PARTS_KEPT:
             self._image_parts.popitem(last=False)
         return self._image_parts[part]
+
+
+def _changed(what: str, found: str, planned: str) -> ChangedInputError:
+    return ChangedInputError(
+        f"on {socket.gethostname()} the {what} is {found}, but the run was planned with {planned}: "
+        "put the same files at that place on every node, then run the same command again"
+    )
 
 
 def _stored_image(table: pa.Table, row: int) -> StoredImage:

@@ -7,7 +7,7 @@ import numpy as np
 
 from ..core.image_metrics import noise_variance
 from .outcome import Failure, Outcome
-from .part_file import read_part
+from .part_file import read_columns_of_parts
 from .resources import Resources
 from .schema import STATUS_OK
 from .shard import Item
@@ -29,9 +29,10 @@ def compute(
 def _fit(item: Item, settings: Mapping[str, Any], resources: Resources) -> Outcome:
     own = dict(settings["own_conditions"])
     errors: list[float] = []
-    for shard_id in settings["inversion_parts"]:
-        columns = ["generator", "image_id", "condition", "status", "mse"]
-        for row in read_part(resources.storage, "inversion", shard_id, columns).to_pylist():
+    columns = ["generator", "image_id", "condition", "status", "mse"]
+    parts = settings["inversion_parts"]
+    for part in read_columns_of_parts(resources.storage, "inversion", parts, columns):
+        for row in part.to_pylist():
             mine = row["generator"] == item.generator and row["image_id"] in own
             if mine and row["condition"] == own[row["image_id"]] and row["status"] == STATUS_OK:
                 errors.append(row["mse"])

@@ -78,6 +78,7 @@ def _dataset_settings(context: AuditContext, facts: DatasetFacts) -> dict[str, A
         "split": facts.split,
         "path": facts.path,
         "hash": facts.sha256,
+        "fingerprint": facts.fingerprint,
         "image_shape": list(context.facts.image_shape),
         "seed": context.spec.seed,
         **facts.options,

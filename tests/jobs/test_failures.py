@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,13 @@ from offmanifold.cluster.broken_worker import BrokenWorkerError
 from offmanifold.cluster.local_storage import LocalStorage
 from offmanifold.jobs.cli import app
 from offmanifold.jobs.other_drivers import announced
+from offmanifold.jobs.run_directory import RunDirectory
 from offmanifold.jobs.spec_loading import load_spec
-from offmanifold.jobs.stages.images import generator_settings
+from offmanifold.jobs.stages.images import generator_settings, plan
+from offmanifold.jobs.stages.shards import Shards
+from offmanifold.jobs.stages.stage import PlanContext
 from offmanifold.jobs.validation import gather_facts
+from offmanifold.workers.images import compute_dataset
 from offmanifold.workers.resources import ChangedInputError, Resources
 from typer.testing import CliRunner
 
@@ -46,10 +51,10 @@ def run(folder: Path, *arguments: str, out: str | Path = "run") -> Any:
     return CliRunner().invoke(app, command)
 
 
-def break_memory(
+def break_device(
     folder: Path, condition: str, error: str = "torch.OutOfMemoryError('CUDA out of memory')"
 ) -> None:
-    """The generator's device has too little memory where ``condition`` holds, and counts that."""
+    """The generator raises the device's error where ``condition`` holds, and counts that."""
     module = folder / "decoder.py"
     check = (
         f"if {condition}:\n"
@@ -90,8 +95,12 @@ def start(folder: Path) -> "subprocess.Popen[str]":
 
 
 def wait_for_a_part(folder: Path, driver: "subprocess.Popen[str]") -> None:
+    wait_for(lambda: list((folder / "run" / "inversion").glob("part-*")), driver)
+
+
+def wait_for(condition: Callable[[], object], driver: "subprocess.Popen[str]") -> None:
     deadline = time.monotonic() + 240
-    while not list((folder / "run" / "inversion").glob("part-*")):
+    while not condition():
         assert time.monotonic() < deadline
         assert driver.poll() is None
         time.sleep(0.05)
@@ -100,7 +109,7 @@ def wait_for_a_part(folder: Path, driver: "subprocess.Popen[str]") -> None:
 def test_a_device_without_memory_halves_the_batch_and_remembers(audit_folder: Path) -> None:
     inversion_alone(audit_folder)
     # 10 items of 2 restarts are 20 latents; 5 items are 10.
-    break_memory(audit_folder, "len(latent) > 10")
+    break_device(audit_folder, "len(latent) > 10")
     result = run(audit_folder)
     assert result.exit_code == 0, result.output
     table = pd.read_parquet(audit_folder / "run" / "inversion")
@@ -113,7 +122,7 @@ def test_a_device_without_memory_halves_the_batch_and_remembers(audit_folder: Pa
 def test_an_item_that_no_device_can_hold_is_a_failed_row(audit_folder: Path) -> None:
     # Opening the generator tries 8 latents and 1; an item has 3, so no batch of items has 8.
     inversion_alone(audit_folder, restarts=3)
-    break_memory(audit_folder, "len(latent) not in (1, 8) and bool((condition == 1).any())")
+    break_device(audit_folder, "len(latent) not in (1, 8) and bool((condition == 1).any())")
     result = run(audit_folder)
     assert result.exit_code == 3, result.output
     table = pd.read_parquet(audit_folder / "run" / "inversion")
@@ -126,7 +135,7 @@ def test_an_item_that_no_device_can_hold_is_a_failed_row(audit_folder: Path) -> 
 def test_a_fault_of_the_device_is_no_failure_of_the_items(audit_folder: Path) -> None:
     inversion_alone(audit_folder)
     fault = "torch.AcceleratorError('CUDA error: an illegal memory access was encountered')"
-    break_memory(audit_folder, "len(latent) not in (1, 8)", fault)
+    break_device(audit_folder, "len(latent) not in (1, 8)", fault)
     result = run(audit_folder)
     assert result.exit_code == 1
     assert isinstance(result.exception, BrokenWorkerError)
@@ -142,6 +151,20 @@ def test_a_checkpoint_that_changed_under_a_run_ends_it(audit_folder: Path) -> No
     assert resources.generator(settings).latent_dim == 3
     with pytest.raises(ChangedInputError, match="put the same files at that place on every node"):
         resources.generator({**settings, "weights": "0" * 64})
+
+
+def test_an_image_set_that_changed_under_a_run_ends_it(audit_folder: Path) -> None:
+    inversion_alone(audit_folder)
+    spec = load_spec(str(audit_folder / "audit.yaml"))
+    facts = gather_facts(spec)
+    run_directory = RunDirectory.at(audit_folder / "run")
+    shard = next(iter(Shards(lambda: plan(PlanContext(spec, facts, run_directory)))))
+    resources = Resources(LocalStorage.create(audit_folder / "run"), torch.device("cpu"))
+    assert compute_dataset(shard.items, shard.settings, resources)
+    (audit_folder / "images" / "zero" / "late.npy").write_bytes(b"one more")
+    resources = Resources(LocalStorage.create(audit_folder / "run"), torch.device("cpu"))
+    with pytest.raises(ChangedInputError, match="put the same files at that place on every node"):
+        compute_dataset(shard.items, shard.settings, resources)
 
 
 def test_a_read_only_place_has_its_own_status(audit_folder: Path) -> None:
@@ -204,6 +227,19 @@ def test_two_drivers_leave_the_rows_of_one(audit_folder: Path) -> None:
     assert not table.duplicated(["image_id", "condition"]).any()
     assert (table.status == "ok").all()
     assert not list((audit_folder / "run" / "_drivers").iterdir())
+
+
+def test_a_signal_before_any_stage_ends_a_run_as_one_in_it(audit_folder: Path) -> None:
+    inversion_alone(audit_folder)
+    module = audit_folder / "decoder.py"
+    wait = f"pathlib.Path({str(audit_folder / 'opened')!r}).touch()\ntime.sleep(60)\n"
+    module.write_text(f"import pathlib\nimport time\n{wait}{module.read_text()}")
+    with start(audit_folder) as driver:
+        wait_for(lambda: (audit_folder / "opened").exists(), driver)
+        driver.send_signal(signal.SIGTERM)
+        _, errors = driver.communicate(timeout=60)
+    assert driver.returncode == 130, errors
+    assert "run the same command again to resume" in errors
 
 
 @pytest.mark.slow

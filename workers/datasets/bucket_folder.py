@@ -62,6 +62,9 @@ class BucketImages(FolderImages):
                 pass
         return super().hash()
 
+    def _version(self, file: Path) -> str:
+        return f"{self._remote[file].size} {self._remote[file].etag}"
+
     def _prefetch(self, file: Path) -> None:
         # What is wrong with one file is told where it is opened.
         with suppress(ImageError):

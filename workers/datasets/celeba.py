@@ -45,8 +45,15 @@ class CelebaImages(FolderImages):
 
     def hash(self) -> str:
         """See ImageSet."""
+        return self._with_classes(super().hash())
+
+    def fingerprint(self) -> str:
+        """See FolderImages."""
+        return self._with_classes(super().fingerprint())
+
+    def _with_classes(self, digest: str) -> str:
         classes = b"" if self._of_file is None else self._of_file.tobytes()
-        return hashlib.sha256(super().hash().encode() + classes).hexdigest()
+        return hashlib.sha256(digest.encode() + classes).hexdigest()
 
     def _label(self, index: int) -> int | None:
         return None if self._of_file is None else int(self._of_file[index])

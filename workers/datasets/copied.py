@@ -69,6 +69,10 @@ class CopiedImages:
         """See ImageSet."""
         return self._images.hash()
 
+    def fingerprint(self) -> str:
+        """See ImageSet."""
+        return self._images.fingerprint()
+
     def arrays(
         self, indices: Sequence[int] | None = None
     ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:

@@ -66,6 +66,14 @@ class ImageSet(Protocol):
         """SHA-256 in hex of everything the images and labels depend on."""
         ...
 
+    def fingerprint(self) -> str:
+        """SHA-256 in hex of what the set is known by without reading all of it.
+
+        Equal sets have equal ones. Another order, another number and mostly another content of
+        the images have another.
+        """
+        ...
+
     def arrays(
         self, indices: Sequence[int] | None = None
     ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
@@ -78,13 +86,21 @@ class ImageSet(Protocol):
 
 
 class IndexedImages:
-    """The part of ImageSet that follows from ``image`` and ``length``."""
+    """The part of ImageSet that follows from ``image``, ``length`` and ``hash``."""
 
     length: int | None
 
     def image(self, index: int) -> tuple[NDArray[np.float32], int | None]:
         """See ImageSet."""
         raise NotImplementedError
+
+    def hash(self) -> str:
+        """See ImageSet."""
+        raise NotImplementedError
+
+    def fingerprint(self) -> str:
+        """See ImageSet; the hash itself, where that costs little."""
+        return self.hash()
 
     def arrays(
         self, indices: Sequence[int] | None = None

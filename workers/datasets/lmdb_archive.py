@@ -15,6 +15,8 @@ from .picture import read_picture, require_size
 from .resized import Resizing, change
 
 _DATA = "data.mdb"
+# Two pages in turn, each with the number of the last transaction.
+_META_BYTES = 2 * 4096
 _FORMATS = ("WEBP", "JPEG", "PNG")
 _BYTES_PER_VALUE = 4
 _BYTES_BESIDES = 2**20
@@ -66,6 +68,16 @@ class LmdbImages(IndexedImages):
         digest = hashlib.sha256(f"{self.image_shape}{change(self._resizing)}".encode())
         with (self._path / _DATA).open("rb") as file:
             hashlib.file_digest(file, lambda: digest)
+        return digest.hexdigest()
+
+    def fingerprint(self) -> str:
+        """See ImageSet; of the keys, the file's size, and its first pages, which count changes."""
+        digest = hashlib.sha256(f"{self.image_shape}{change(self._resizing)}".encode())
+        for key in self._keys:
+            digest.update(len(key).to_bytes(4) + key)
+        data = self._path / _DATA
+        with data.open("rb") as file:
+            digest.update(data.stat().st_size.to_bytes(8) + file.read(_META_BYTES))
         return digest.hexdigest()
 
 

@@ -85,7 +85,14 @@ class ResizedImages(IndexedImages):
 
     def hash(self) -> str:
         """See ImageSet."""
-        return hashlib.sha256(f"{self._images.hash()} {self._resizing}".encode()).hexdigest()
+        return self._with_resizing(self._images.hash())
+
+    def fingerprint(self) -> str:
+        """See ImageSet."""
+        return self._with_resizing(self._images.fingerprint())
+
+    def _with_resizing(self, digest: str) -> str:
+        return hashlib.sha256(f"{digest} {self._resizing}".encode()).hexdigest()
 
 
 def resize(image: NDArray[np.float32], shape: Shape) -> NDArray[np.float32]:

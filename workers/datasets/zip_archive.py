@@ -62,13 +62,12 @@ class ZipImages(IndexedImages):
         """See ImageSet."""
         require_index(index, self.length)
         name = f"{self._path}, {self._names[index]}"
-        # Kept open: its directory takes seconds to read where there are millions of pictures.
-        self._archive = self._archive or zipfile.ZipFile(self._path)
-        member = self._archive.getinfo(self._names[index])
+        archive = self._opened()
+        member = archive.getinfo(self._names[index])
         most = math.prod(self.image_shape) * _BYTES_PER_VALUE + _BYTES_BESIDES
         require_size(name, member.file_size, most, self.image_shape, self._resizing)
         try:
-            with self._archive.open(member) as file:
+            with archive.open(member) as file:
                 pixels = read_picture(file, name, self.image_shape, self._resizing)
         except ImageError:
             raise
@@ -92,6 +91,23 @@ class ZipImages(IndexedImages):
         with self._path.open("rb") as file:
             hashlib.file_digest(file, lambda: digest)
         return digest.hexdigest()
+
+    def fingerprint(self) -> str:
+        """See ImageSet; of the pictures' names, sizes and checksums, and of the classes."""
+        digest = hashlib.sha256(
+            f"{describe_shape(self.image_shape)}{change(self._resizing)}".encode()
+        )
+        archive = self._opened()
+        for name in self._names:
+            member = archive.getinfo(name)
+            digest.update(f"{name} {member.file_size} {member.CRC} ".encode())
+        digest.update(b"" if self._classes is None else self._classes.tobytes())
+        return digest.hexdigest()
+
+    def _opened(self) -> zipfile.ZipFile:
+        # Kept open: its directory takes seconds to read where there are millions of pictures.
+        self._archive = self._archive or zipfile.ZipFile(self._path)
+        return self._archive
 
     def __getstate__(self) -> dict[str, object]:
         """Without the open file, which belongs to this process."""
