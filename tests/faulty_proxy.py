@@ -35,10 +35,11 @@ class Request:
 
 @dataclass
 class FaultyProxy:
-    """A running proxy: its address, and how often each fault was met (None: none)."""
+    """A running proxy: its address, how often each fault was met (None: none), and bytes sent."""
 
     endpoint: str
     met: "Counter[Fault | None]" = field(default_factory=Counter)
+    sent: int = 0
 
 
 def at_random(
@@ -93,6 +94,7 @@ def faulty_proxy(
             self.send_answer(status, headers)
             half = len(content) // 2 if fault in ("reset", "stall") else len(content)
             self.wfile.write(content[:half])
+            proxy.sent += half
             self.wfile.flush()
             if fault == "stall":
                 closing.wait(_STALL_SECONDS)

@@ -1,0 +1,106 @@
+"""Parts read by their columns: what is fetched, and whose failure a failure is."""
+
+import io
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from offmanifold.cluster.local_storage import LocalStorage
+from offmanifold.cluster.locations import open_storage
+from offmanifold.cluster.s3_settings import S3Settings
+from offmanifold.cluster.storage import CredentialsError, StorageError
+from offmanifold.workers.part_file import PartError, read_columns, read_columns_of_parts, read_part
+from offmanifold.workers.schema import SCHEMAS
+from offmanifold.workers.shard import part_path
+
+from .faulty_proxy import Fault, Request, faulty_proxy
+from .object_store import BUCKET, ObjectStore
+
+SHARDS = [f"{number:016x}" for number in range(2)]
+COLUMNS = ["image_id", "status"]
+IMAGES = 8
+
+
+def part(shard: str) -> bytes:
+    """Images of noise, which no codec makes smaller."""
+    noise = np.random.default_rng(3).random((IMAGES, 3 * 64 * 64), dtype=np.float32)
+    rows = [
+        {"image_id": f"{shard}-{row}", "status": "ok", "pixels": pixels.tolist()}
+        for row, pixels in enumerate(noise)
+    ]
+    sink = io.BytesIO()
+    pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMAS["images"]), sink, compression="zstd")
+    return sink.getvalue()
+
+
+@pytest.fixture
+def address(store: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A run in a bucket with the parts of :data:`SHARDS`."""
+    store.use(monkeypatch)
+    found = f"s3://{BUCKET}/parts"
+    storage = open_storage(found, S3Settings())
+    for shard in SHARDS:
+        storage.publish(part_path("images", shard), part(shard))
+    return found
+
+
+def test_columns_come_without_the_pixels_beside_them(store: ObjectStore, address: str) -> None:
+    whole = len(part(SHARDS[0]))
+    assert whole > 300_000
+    with faulty_proxy(store.endpoint, lambda _: None) as proxy:
+        storage = open_storage(address, S3Settings(proxy.endpoint))
+        found = read_columns(storage, "images", SHARDS[0], COLUMNS)
+        assert proxy.sent < whole / 4
+        assert found.equals(read_part(storage, "images", SHARDS[0], COLUMNS))
+
+
+@pytest.mark.parametrize("fault", ["500", "503", "reset", "stall"])
+def test_columns_are_read_again_where_a_request_fails(
+    store: ObjectStore, address: str, fault: Fault
+) -> None:
+    seen: Counter[str] = Counter()
+
+    def once_an_object(request: Request) -> Fault | None:
+        """The first request for a body of each object fails."""
+        if request.method != "GET" or "part-" not in request.path:
+            return None
+        seen[request.path] += 1
+        return fault if seen[request.path] == 1 else None
+
+    with faulty_proxy(store.endpoint, once_an_object) as proxy:
+        storage = open_storage(address, S3Settings(proxy.endpoint, timeout=1))
+        tables = list(read_columns_of_parts(storage, "images", SHARDS, COLUMNS))
+        assert proxy.met[fault] == len(SHARDS)
+    ids = [table["image_id"].to_pylist() for table in tables]
+    assert ids == [[f"{shard}-{row}" for row in range(IMAGES)] for shard in SHARDS]
+
+
+def test_a_refusal_is_not_a_damaged_part(store: ObjectStore, address: str) -> None:
+    def late(request: Request) -> Fault | None:
+        """The part is found, and its content refused."""
+        return "expired" if request.method == "GET" else None
+
+    with faulty_proxy(store.endpoint, late) as proxy:
+        storage = open_storage(address, S3Settings(proxy.endpoint))
+        with pytest.raises(CredentialsError, match=f"{address}/images/part-.* have expired"):
+            read_columns(storage, "images", SHARDS[0], COLUMNS)
+
+
+def test_a_part_that_is_gone_is_named(address: str, tmp_path: Path) -> None:
+    storage = LocalStorage.create(tmp_path)
+    place = f"{tmp_path}/images/part-{SHARDS[0]}.parquet"
+    with pytest.raises(StorageError, match=f"cannot read {place}: .*{place} does not exist"):
+        read_columns(storage, "images", SHARDS[0], COLUMNS)
+    with pytest.raises(StorageError, match=f"{address}/images/part-{'f' * 16}"):
+        read_columns(open_storage(address, S3Settings()), "images", "f" * 16, COLUMNS)
+
+
+@pytest.mark.parametrize("content", [part("cut")[:-20], b"PAR1", b""])
+def test_a_damaged_part_is_called_so(tmp_path: Path, content: bytes) -> None:
+    storage = LocalStorage.create(tmp_path)
+    storage.publish(part_path("images", SHARDS[0]), content)
+    with pytest.raises(PartError, match="is no whole Parquet file"):
+        read_columns(storage, "images", SHARDS[0], COLUMNS)
