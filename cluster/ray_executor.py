@@ -4,6 +4,7 @@ Ray places the workers, starts their processes and notices their deaths. The loo
 because only it can count attempts per shard: Ray restarts nothing and retries nothing.
 """
 
+import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ from .observer import Observer, Observers
 from .ray_session import ClusterError
 from .resources import Resources
 from .worker_process import HEARTBEAT_GROUP, WorkerProcess
+
+logger = logging.getLogger(__name__)
 
 _ANSWER_SECONDS = 10.0
 _PATIENCE = Patience()
@@ -116,12 +119,20 @@ class RayExecutor:
     def _worker_count(self) -> int:
         nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
         count = self._resources.worker_count(nodes)
-        if count == 0:
+        if self._resources.fit(nodes) == 0:
             wanted = self._resources.per_worker
-            raise ClusterError(
+            missing = (
                 f"a worker needs {_listed(wanted, wanted)}, and no node of the cluster has them: "
                 + "; ".join(_listed(wanted, node) for node in nodes)
-                + ". Ask for less in the spec's cluster section, or add a larger node."
+            )
+            if count == 0:
+                raise ClusterError(
+                    f"{missing}. Ask for less in the spec's cluster section, or add a larger node."
+                )
+            logger.warning(
+                "%s. Waiting until the cluster adds one that has, which is for ever where it "
+                "cannot: `ray status` says what it makes of it",
+                missing,
             )
         return count
 

@@ -60,9 +60,13 @@ class Resources:
         # Shares such as 0.1 do not add up exactly; a worker must not be lost to that.
         return min(int(node.get(name, 0) / share + 1e-9) for name, share in self.per_worker.items())
 
+    def fit(self, nodes: Sequence[Mapping[str, float]]) -> int:
+        """How many workers these nodes hold together."""
+        return sum(self.capacity(node) for node in nodes)
+
     def worker_count(self, nodes: Sequence[Mapping[str, float]]) -> int:
         """How many workers to ask for on a cluster of these nodes; 0 if none will find a place."""
-        fit = sum(self.capacity(node) for node in nodes)
+        fit = self.fit(nodes)
         if self.autoscaling and self.max_workers is not None:
             return self.max_workers
         if fit == 0:

@@ -31,7 +31,8 @@ CACHE_VARIABLE = "OFFMANIFOLD_CACHE"
 
 _SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,12}")
 _PLAIN_MD5 = re.compile(r"[0-9a-f]{32}")
-_DOWNLOAD = TransferConfig(num_download_attempts=8, max_concurrency=4)
+# In the calling thread, whose use of the processor shows that its worker does not hang.
+_DOWNLOAD = TransferConfig(num_download_attempts=8, use_threads=False)
 
 
 @dataclass(frozen=True)

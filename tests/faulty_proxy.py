@@ -13,7 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Literal
 from urllib.parse import urlsplit
 
-Fault = Literal["500", "503", "409", "expired", "reset", "lost", "stall", "careless"]
+Fault = Literal["500", "503", "409", "expired", "reset", "lost", "stall", "slow", "careless"]
 
 # Statuses, codes and messages as Amazon's service gives them.
 _ANSWERS: dict[Fault, tuple[int, str, str]] = {
@@ -23,6 +23,7 @@ _ANSWERS: dict[Fault, tuple[int, str, str]] = {
     "expired": (400, "ExpiredToken", "The provided token has expired."),
 }
 _STALL_SECONDS = 60.0
+_SLOW_PIECES, _SLOW_SECONDS = 30, 0.1
 
 
 @dataclass(frozen=True)
@@ -66,8 +67,9 @@ def faulty_proxy(
     ``500``, ``503``, ``409`` and ``expired`` are answers in place of the service's. ``reset``
     breaks the connection before the service has a request that carries a body, and in the middle
     of the answer to any other; ``lost`` breaks it once the service has done what was asked, without
-    an answer; ``stall`` stops half way through the answer and keeps the connection open;
-    ``careless`` says that a PUT went well, whatever the service says.
+    an answer; ``stall`` stops half way through the answer and keeps the connection open; ``slow``
+    takes some seconds over the answer's body; ``careless`` says that a PUT went well, whatever the
+    service says.
     """
     closing = threading.Event()
     host = urlsplit(target).netloc
@@ -93,9 +95,12 @@ def faulty_proxy(
                 status, headers, content = 200, [("Content-Length", "0")], b""
             self.send_answer(status, headers)
             half = len(content) // 2 if fault in ("reset", "stall") else len(content)
-            self.wfile.write(content[:half])
+            pieces = _SLOW_PIECES if fault == "slow" else 1
+            for piece in range(pieces):
+                self.wfile.write(content[half * piece // pieces : half * (piece + 1) // pieces])
+                self.wfile.flush()
+                closing.wait(_SLOW_SECONDS if fault == "slow" else 0)
             proxy.sent += half
-            self.wfile.flush()
             if fault == "stall":
                 closing.wait(_STALL_SECONDS)
             if fault in ("reset", "stall"):

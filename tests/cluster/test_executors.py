@@ -37,6 +37,14 @@ def ray_executor(workers=2, **settings):
     return RayExecutor(resources, import_paths=[HERE], **settings)
 
 
+@pytest.fixture
+def interruptible():
+    """A shell's background jobs, and so perhaps these tests, ignore interrupts."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.fixture(params=["serial", "ray"])
 def executor(request):
     if request.param == "serial":
@@ -221,6 +229,15 @@ class TestRay:
         ):
             run(executor, storage, three_tasks())
 
+    @pytest.mark.usefixtures("interruptible")
+    def test_a_worker_that_no_node_can_hold_yet_is_waited_for_and_told(self, storage, caplog):
+        resources = Resources(gpus_per_worker=64, max_workers=2, autoscaling=True)
+        executor = RayExecutor(resources, import_paths=[HERE])
+        threading.Timer(3, os.kill, [os.getpid(), signal.SIGINT]).start()
+        with pytest.raises(KeyboardInterrupt):
+            run(executor, storage, three_tasks())
+        assert "64 GPU, and no node of the cluster has them: 2 CPU, 0 GPU. Waiting" in caplog.text
+
     @pytest.mark.parametrize("keep", [0, 2])
     def test_an_idle_worker_ends_while_the_last_shard_runs(self, storage, keep):
         from shards import Factory, task
@@ -250,6 +267,7 @@ class TestRay:
         assert sorted(rows_of(storage)) == list(range(8))
         assert len(storage.list_names("workers")) <= 2
 
+    @pytest.mark.usefixtures("interruptible")
     def test_an_interrupt_ends_the_run_within_seconds(self, storage):
         from shards import task
 
@@ -260,12 +278,9 @@ class TestRay:
             os.kill(os.getpid(), signal.SIGINT)
 
         interrupted: list[float] = []
-        # A shell's background jobs, and so perhaps this test, ignore interrupts.
-        before = signal.signal(signal.SIGINT, signal.default_int_handler)
         threading.Thread(target=interrupt).start()
         with pytest.raises(KeyboardInterrupt):
             run(ray_executor(), storage, [task("a", 0, 1, seconds=60)])
-        signal.signal(signal.SIGINT, before)
         assert time.monotonic() - interrupted[0] < 5
         pid = int(storage.list_names("workers")[0])
         deadline = time.monotonic() + 10

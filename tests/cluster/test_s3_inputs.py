@@ -2,6 +2,8 @@
 
 import subprocess
 import sys
+import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -70,6 +72,27 @@ def test_many_processes_at_once_read_it_from_the_bucket_once(store: ObjectStore)
         with ThreadPoolExecutor(4) as pool:
             assert {int(found) for found in pool.map(run, range(4))} == {len(CONTENT)}
     assert len(reads) == 1
+
+
+def test_a_long_download_shows_that_its_thread_does_not_hang(store: ObjectStore) -> None:
+    """A worker's heartbeat is the processor time of the thread that works."""
+    folder_with(store, "long", weights=CONTENT)
+
+    def slow(request: Request) -> Fault | None:
+        return "slow" if request.method == "GET" and "/long/weights" in request.path else None
+
+    with faulty_proxy(store.endpoint, slow) as proxy, ThreadPoolExecutor(1) as pool:
+        folder = S3Folder(BUCKET, "long", S3Settings(proxy.endpoint))
+        file = folder.listing().files["weights"]
+        clock = pool.submit(lambda: time.pthread_getcpuclockid(threading.get_ident())).result()
+        fetched = pool.submit(folder.fetch, "weights", file)
+        beats = []
+        while not fetched.done():
+            beats.append(time.clock_gettime(clock))
+            time.sleep(0.5)
+        assert fetched.result().read_bytes() == CONTENT
+    assert len(beats) >= 5
+    assert len(set(beats)) == len(beats)
 
 
 def test_a_copy_that_was_cut_short_is_made_again(store: ObjectStore) -> None:
