@@ -54,8 +54,12 @@ def head_with_dashboard(
     port: int = 0,
     cpus: int = 2,
     session: Path | None = None,
+    agent_port: int | None = None,
 ) -> Iterator[str]:
-    """Starts a head; where its dashboard listens. Its session lies in ``session``, or anywhere."""
+    """Starts a head; where its dashboard listens. Its session lies in ``session``, or anywhere.
+
+    The node's agent listens on ``agent_port``, or anywhere.
+    """
     python = python_without_spaces(scratch)
     # The job's Python is found on the path; ours must not lead to the checkout.
     found = {**environment, "PATH": f"{python.parent}{os.pathsep}{environment['PATH']}"}
@@ -70,7 +74,7 @@ def head_with_dashboard(
                 *(f"--dashboard-host={host}", f"--dashboard-port={free_port()}"),
                 *("--disable-usage-stats", f"--temp-dir={folder}"),
                 *(
-                    f"--dashboard-agent-listen-port={free_port()}",
+                    f"--dashboard-agent-listen-port={agent_port or free_port()}",
                     f"--ray-client-server-port={free_port()}",
                 ),
             ],

@@ -1,6 +1,6 @@
-"""What a bucket costs: the digits audit with its run on a disk and on a local S3 service.
+"""What Ray and a bucket cost: the digits audit in one process and under Ray, on a disk and on S3.
 
-First reduced and in one process, then whole, under Ray, with images and checkpoint in the bucket;
+First reduced, by every way in turn; then whole, under Ray, with images and checkpoint in the bucket;
 and what it takes to read the parts of a stage from a bucket that answers late.
 
 ``.venv/bin/pytest tests/benchmarks/bench_storage.py -s --jaxtyping-packages=``
@@ -34,31 +34,46 @@ from ..stored_runs import assert_the_same_rows, summary_of
 
 GROUPS = ("train", "test", "generated", "simulated", "single_colour", "natural_patches")
 SETTINGS = (
-    "cluster.executor=serial",
-    *(f"groups.{group}.count=8" for group in GROUPS),
+    *(f"groups.{group}.count=20" for group in GROUPS[:4]),
+    *(f"groups.{group}.count=10" for group in GROUPS[4:]),
     "stages.comparison=null",
     "stages.convergence=null",
     "stages.sweep=null",
 )
+# Enough to import, and to compile, all that a run does once in a process.
+LEAST = tuple(f"groups.{group}.count=2" for group in GROUPS)
+EXECUTORS = {
+    "in-process": ("cluster.executor=serial",),
+    "one worker": ("cluster.executor=ray", "cluster.workers=1"),
+}
+TURNS = 2
 
 
-def seconds(out: str) -> float:
-    spec = load_spec("digits", SETTINGS)
+def seconds(executor: str, out: str, *settings: str) -> float:
+    """Of a whole audit, the start and the end of its Ray included."""
+    spec = load_spec("digits", (*SETTINGS, *EXECUTORS[executor], *settings))
     began = time.perf_counter()
     run_audit(spec, out, Progress())
     return time.perf_counter() - began
 
 
-def test_a_run_in_a_bucket_against_one_on_a_disk(
+def test_ray_against_one_process_and_a_bucket_against_a_disk(
     store: ObjectStore, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     store.use(monkeypatch)
-    seconds(str(tmp_path / "warm"))
-    local, remote = [], []
-    for repeat in range(2):
-        local.append(seconds(str(tmp_path / f"run-{repeat}")))
-        remote.append(seconds(f"s3://{BUCKET}/bench/run-{repeat}"))
-    print(f"\ndisk {local}, bucket {remote} seconds; ratio {sum(remote) / sum(local):.3f}")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    places = {"disk": str(tmp_path), "bucket": f"s3://{BUCKET}/bench"}
+    ways = [(executor, place) for executor in EXECUTORS for place in places]
+    seconds("in-process", f"{places['disk']}/warm", *LEAST)
+    found: dict[tuple[str, str], list[float]] = {way: [] for way in ways}
+    for turn in range(TURNS):
+        for executor, place in ways:
+            out = f"{places[place]}/{executor.split()[0]}-{turn}"
+            found[executor, place].append(seconds(executor, out))
+    base = sum(found["in-process", "disk"])
+    for (executor, place), taken in found.items():
+        each = ", ".join(f"{each:.1f}" for each in taken)
+        print(f"\n{executor}, {place}: {each} s; ratio {sum(taken) / base:.3f}")
 
 
 def seconds_of_the_demo(place: str, folder: Path, out: str) -> float:
@@ -112,13 +127,13 @@ def part_of(index: int) -> bytes:
     return sink.getvalue()
 
 
-def by_arrow(run: RunDirectory) -> int:
+def by_reducer(run: RunDirectory) -> int:
     frame = read_stage(run.storage, "inversion", ["mse"])
     assert frame is not None
     return len(frame)
 
 
-def by_boto3(run: RunDirectory) -> int:
+def by_part(run: RunDirectory) -> int:
     return run.read("inversion", run.finished("inversion"), ["status"]).num_rows
 
 
@@ -136,7 +151,7 @@ def test_reading_a_stage_from_a_service_that_answers_late(
 
     with faulty_proxy(store.endpoint, late) as proxy:
         run = RunDirectory.at(address, S3Settings(proxy.endpoint))
-        for name, read in (("columns by Arrow", by_arrow), ("whole parts by boto3", by_boto3)):
+        for name, read in (("the reducer's table", by_reducer), ("part by part", by_part)):
             proxy.met.clear()
             began = time.perf_counter()
             assert read(run) == 32 * PARTS

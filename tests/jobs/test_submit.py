@@ -1,9 +1,12 @@
 """Audits as jobs of a cluster that was started as the README tells it."""
 
+import json
 import os
+import re
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from textwrap import dedent
@@ -13,6 +16,7 @@ import pytest
 import yaml
 from offmanifold.jobs.spec_loading import SpecError, load_spec
 from offmanifold.jobs.submission import absent_paths, copy_package, submit, submitted_spec
+from ray._private.ray_constants import DEFAULT_DASHBOARD_AGENT_LISTEN_PORT
 
 from ..ray_head import clean_environment, free_port, head_with_dashboard, make_token
 from .conftest import fill_audit_folder, small_spec, write_spec
@@ -33,6 +37,7 @@ class Cluster(NamedTuple):
     address: str
     environment: dict[str, str]
     folder: Path
+    agent_port: int = 0
 
     def offmanifold(self, *arguments: str, **extra: str) -> "subprocess.CompletedProcess[str]":
         """The command as a user on another machine types it."""
@@ -58,8 +63,9 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     (folder / "decoder.py").write_text(dedent(DECODER) + module)
     (folder / "images" / "zero" / "broken.png").write_bytes(b"no image")
     write_spec(folder, inversion_only())
-    with head_with_dashboard(environment, scratch) as address:
-        yield Cluster(address, environment, folder)
+    port = free_port()
+    with head_with_dashboard(environment, scratch, agent_port=port) as address:
+        yield Cluster(address, environment, folder, port)
 
 
 def inversion_only() -> dict[str, Any]:
@@ -88,6 +94,18 @@ def test_a_user_with_the_token_submits_leaves_and_comes_back(cluster: Cluster) -
     state = cluster.offmanifold("job", "status", job)
     assert "exit status 3" in state.stdout
     assert str(cluster.folder / "run") in state.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.ci
+def test_a_node_answers_the_health_check_of_our_images(cluster: Cluster) -> None:
+    dockerfile = Path(__file__).parents[2] / "docker" / "Dockerfile"
+    (command,) = re.findall(r"^ +CMD (\[.*\])$", dockerfile.read_text(), re.MULTILINE)
+    url = json.loads(command)[-1]
+    assert f":{DEFAULT_DASHBOARD_AGENT_LISTEN_PORT}/" in url
+    of_the_node = url.replace(str(DEFAULT_DASHBOARD_AGENT_LISTEN_PORT), str(cluster.agent_port))
+    with urllib.request.urlopen(of_the_node, timeout=30) as answer:
+        assert answer.read() == b"success"
 
 
 @pytest.mark.slow
