@@ -1,6 +1,6 @@
 """What Ray and a bucket cost: the digits audit in one process and under Ray, on a disk and on S3.
 
-First reduced, by every way in turn; then whole, under Ray, with images and checkpoint in the bucket;
+First reduced, by every way in turn; then whole, with images and checkpoint in the bucket as well;
 and what it takes to read the parts of a stage from a bucket that answers late.
 
 ``.venv/bin/pytest tests/benchmarks/bench_storage.py -s --jaxtyping-packages=``
