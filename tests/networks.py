@@ -15,6 +15,8 @@ _NETWORK = "10.213.0"
 _BRIDGE = "offm0"
 # This side of the bridge.
 HERE = f"{_NETWORK}.1"
+# Where a head on it listens.
+PORT = 6399
 # A node that is out of reach is given up after some seconds, rather than a minute. One that starts
 # on a busy machine answers late at first.
 IMPATIENT = {

@@ -2,14 +2,13 @@
 
 import pytest
 
-from ..networks import HERE, IMPATIENT, Nodes, hosts, may_make_hosts
+from ..networks import HERE, IMPATIENT, PORT, Nodes, hosts, may_make_hosts
 from ..ray_head import head_with_dashboard, session_folder
 from .test_chaos import Run, environment, own
 
 __all__ = ["environment", "own"]
 
 HOSTS = (2, 3)
-PORT = 6399
 # With both nodes a minute of work, which two cuts and two new nodes do not outlast.
 SHARDS = 150
 

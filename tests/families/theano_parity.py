@@ -5,14 +5,17 @@
 CASE is one of those below; PYTHON is that of an environment with Theano (which, is said in
 docs/families/parity.md); CHECKOUT is upstream's repository and BLOCKS, for ALI, that of
 mila-iqia/blocks. Prints how far images and their gradient in the latent differ, in float32 and in
-float64.
+float64, and the processor time of upstream's over ours in float32: one thread, OpenBLAS in Theano,
+one process after the other, the median of five.
 """
 
 import os
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
+from statistics import median
 
 import numpy as np
 import torch
@@ -22,10 +25,11 @@ from offmanifold.workers.checkpoints.opening import build_checkpoint, open_check
 from scipy.stats import norm
 
 from .rule import draws
-from .upstream import exact, value_and_gradient
+from .upstream import Images, exact, value_and_gradient
 
 _SCRIPT = Path(__file__).parent / "upstream_theano.py"
 _COUNT = 4
+_TIMES = 5
 Numbers = NDArray[np.floating]
 # Of each case: the latent's size, and the images' side.
 CASES = {
@@ -47,10 +51,14 @@ def compare(case: str, python: str, checkouts: list[str], precision: str, folder
     latent, cotangent = drawn_here(case, latent_dim, side)
     own = norm.cdf(latent) if uniform else latent
     statistics = batch(latent_dim, uniform).numpy()
-    np.savez(folder / "given.npz", latent=own, cotangent=cotangent, batch=statistics)
-    flags = f"device=cpu,floatX={precision},blas.ldflags="
+    np.savez(folder / "given.npz", latent=own, cotangent=cotangent, batch=statistics, times=_TIMES)
+    settings = {
+        "THEANO_FLAGS": f"device=cpu,floatX={precision},blas.ldflags=-lopenblas",
+        "OMP_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
+    }
     command = [python, str(_SCRIPT), case, str(folder), *checkouts]
-    subprocess.run(command, check=True, env={**os.environ, "THEANO_FLAGS": flags})
+    subprocess.run(command, check=True, env={**os.environ, **settings})
     returned = np.load(folder / "returned.npz")
     # The latents in our tables are standard normal: the chain rule.
     expected = returned["gradient"] * (norm.pdf(latent) if uniform else 1)
@@ -66,6 +74,21 @@ def compare(case: str, python: str, checkouts: list[str], precision: str, folder
         f"{case}: {precision}: max |Δ image| {apart:.0e} (images have standard deviation "
         f"{images.std():.2f}), max |Δ gradient| over the largest {relative:.0e}"
     )
+    if precision == "float32":
+        own_seconds, their_seconds = _seconds(ours, facts), float(returned["seconds"])
+        print(
+            f"{case}: value and gradient of {_COUNT} images: ours {own_seconds * 1e3:.1f} ms, "
+            f"upstream's {their_seconds * 1e3:.1f} ms, ratio {their_seconds / own_seconds:.2f}"
+        )
+
+
+def _seconds(ours: Images, facts: tuple[str, int, int, int, torch.dtype]) -> float:
+    seconds = []
+    for _ in range(_TIMES):
+        started = time.process_time()
+        value_and_gradient(ours, *facts)
+        seconds.append(time.process_time() - started)
+    return median(seconds)
 
 
 def drawn_here(case: str, latent_dim: int, side: int) -> tuple[Numbers, Numbers]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+import time
 import types
 from pathlib import Path
 from typing import Any
@@ -176,15 +177,24 @@ def estimate_improved_gan(layers: list[Any], latent: Any, batch: Any) -> None:
 def value_and_gradient(
     latent: Any, images: Any, given: dict[str, Any], places: Any
 ) -> dict[str, Any]:
-    """Images at the given latents, and the gradient of their product with the given numbers."""
+    """Images at given latents, the gradient of their product with given numbers, and its time."""
     theano: Any = importlib.import_module("theano")
     cotangent = theano.tensor.tensor4()
     gradient = theano.grad((images * cotangent).sum(), latent)
     values = [given["latent"][places], given["cotangent"]]
-    made, slope = theano.function([latent, cotangent], [images, gradient])(
-        *[value.astype(theano.config.floatX) for value in values]
-    )
-    return {"images": made, "gradient": slope.reshape(given["latent"].shape)}
+    compiled = theano.function([latent, cotangent], [images, gradient])
+    arguments = [value.astype(theano.config.floatX) for value in values]
+    made, slope = compiled(*arguments)
+    seconds = []
+    for _ in range(int(given["times"])):
+        started = time.process_time()
+        compiled(*arguments)
+        seconds.append(time.process_time() - started)
+    return {
+        "images": made,
+        "gradient": slope.reshape(given["latent"].shape),
+        "seconds": np.median(seconds),
+    }
 
 
 def main() -> None:

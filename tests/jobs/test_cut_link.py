@@ -8,13 +8,12 @@ from typing import Any
 import pytest
 
 from ..cluster.processes import wait_for
-from ..networks import HERE, IMPATIENT, Nodes, cut, heal, hosts, may_make_hosts, on
+from ..networks import HERE, IMPATIENT, PORT, Nodes, cut, heal, hosts, may_make_hosts, on
 from ..ray_head import clean_environment, head_with_dashboard, make_token, session_folder
 from ..stored_runs import assert_the_same_rows
 from .conftest import fill_audit_folder, small_spec, write_spec
 
 USER, HOSTS = 2, (3, 4)
-PORT = 6399
 STAGES = ["images", "inversion"]
 # 12 images each to train and to test, 6 generated and 4 outliers, under both classes.
 ITEMS = 68

@@ -69,7 +69,7 @@ def test_the_whole_demo_in_a_bucket_gives_the_rows_of_a_local_run(
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     write_inputs(tmp_path / "inputs", size[2])
     here = str(tmp_path / "inputs")
-    prefix = f"demo-{len(size[1])}"
+    prefix = tmp_path.name
     there = upload(tmp_path / "inputs", store, f"{prefix}/inputs")
     address = f"s3://{BUCKET}/{prefix}/run"
     in_process = ("--set", "cluster.executor=serial")

@@ -1,6 +1,8 @@
 """Street View House Numbers (Netzer et al. 2011), cropped digits, in their published files."""
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -53,21 +55,28 @@ def open_svhn(split: str, path: Path | None, image_shape: Shape | None, seed: in
 
 def _load(file: Path) -> dict[str, Any]:
     from scipy.io import loadmat, whosmat
-    from scipy.io.matlab import MatReadError
 
     if file.stat().st_size > _MOST_BYTES:
         raise DatasetError(f"{file} has more than {_MOST_BYTES:,} bytes, and is none of SVHN's")
-    try:
-        # Compressed, a small file may hold any number of values; their shapes are read first.
-        _refuse_excess(file, whosmat(file))
+    # Compressed, a small file may hold any number of values; their shapes are read first.
+    with _damage_explained(file):
+        arrays = whosmat(file)
+    _refuse_excess(file, arrays)
+    with _damage_explained(file):
         content: dict[str, Any] = loadmat(file, variable_names=["X", "y"])
-    except DatasetError:
-        raise
+    return content
+
+
+@contextmanager
+def _damage_explained(file: Path) -> Iterator[None]:
+    from scipy.io.matlab import MatReadError
+
+    try:
+        yield
     except (MatReadError, ValueError, TypeError, OSError, NotImplementedError) as error:
         raise DatasetError(
             f"{file} is not a whole MATLAB file ({error}); fetch it again"
         ) from error
-    return content
 
 
 def _refuse_excess(file: Path, arrays: list[tuple[str, tuple[int, ...], str]]) -> None:
