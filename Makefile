@@ -4,6 +4,8 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 # The tests' matrices are small: threads would only wait for each other.
 ONE_THREAD := OMP_NUM_THREADS=1
+# Tests that start a Ray follow one another in one process (the group `ray`), the others fill the other.
+TWO_PROCESSES := --numprocesses 2 --dist loadgroup
 
 .PHONY: demo test test-long benchmark check setup clean
 
@@ -11,7 +13,7 @@ demo: $(INSTALLED)
 	$(BIN)/offmanifold demo
 
 test: $(INSTALLED)
-	$(ONE_THREAD) $(BIN)/pytest -m "not slow or ci"
+	$(ONE_THREAD) $(BIN)/pytest -m "not slow or ci" $(TWO_PROCESSES)
 
 test-long: $(INSTALLED)
 	$(ONE_THREAD) $(BIN)/pytest

@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+# Each starts a Ray, and two cores are too few for two at once.
+pytestmark = pytest.mark.xdist_group("ray")
+
 ROOT = Path(__file__).resolve().parent.parent
 CODE = ("core", "workers", "cluster", "jobs")
 

@@ -21,6 +21,9 @@ from offmanifold.cluster.serial_executor import SerialExecutor
 
 from .processes import HERE, is_alive, start_driver, wait_for
 
+# Each starts a Ray, and two cores are too few for two at once.
+pytestmark = pytest.mark.xdist_group("ray")
+
 ITEMS = 4
 
 

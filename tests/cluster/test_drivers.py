@@ -17,6 +17,9 @@ from offmanifold.cluster.local_storage import LocalStorage
 
 from .processes import is_alive, start_driver, wait_for
 
+# Each starts a Ray, and two cores are too few for two at once.
+pytestmark = pytest.mark.xdist_group("ray")
+
 HERE = Path(__file__).parent
 
 

@@ -17,6 +17,9 @@ from offmanifold.cluster.resources import Resources
 from offmanifold.cluster.serial_executor import SerialExecutor
 from offmanifold.cluster.storage import StorageError
 
+# Each starts a Ray, and two cores are too few for two at once.
+pytestmark = pytest.mark.xdist_group("ray")
+
 HERE = Path(__file__).parent
 
 

@@ -15,6 +15,9 @@ from offmanifold.cluster.observer import Attempt
 from offmanifold.cluster.ray_executor import RayExecutor
 from offmanifold.cluster.resources import Resources
 
+# Each starts a Ray, and two cores are too few for two at once.
+pytestmark = pytest.mark.xdist_group("ray")
+
 HERE = Path(__file__).parent
 DASHBOARD = HERE.parents[1] / "cluster" / "manifests" / "grafana.json"
 

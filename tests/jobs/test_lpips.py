@@ -21,6 +21,9 @@ from typer.testing import CliRunner
 
 from .conftest import small_spec, write_spec
 
+# Each starts a Ray, and two cores are too few for two at once.
+pytestmark = pytest.mark.xdist_group("ray")
+
 SET_UP = Path(__file__).parents[1] / "torchvision_operators.py"
 
 

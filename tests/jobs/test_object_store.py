@@ -19,6 +19,9 @@ from ..object_store import BUCKET, OWNER, ObjectStore
 from ..stored_runs import assert_the_same_rows
 from .conftest import fill_audit_folder, forget_decoder, write_spec
 
+# Each starts a Ray, and two cores are too few for two at once.
+pytestmark = pytest.mark.xdist_group("ray")
+
 WEIGHTS = Path(__file__).parents[2] / "workers" / "weights" / "digits"
 STAGES = ["images", "inversion", "variance", "likelihood", "neighbours"]
 

@@ -16,6 +16,9 @@ from offmanifold.jobs.reduce.tables import REPEATED_BY
 
 from .conftest import STAGES, small_spec, write_spec
 
+# Each starts a Ray, and two cores are too few for two at once.
+pytestmark = pytest.mark.xdist_group("ray")
+
 
 def command(run: str, *arguments: str) -> list[str]:
     cli = str(Path(sys.executable).with_name("offmanifold"))

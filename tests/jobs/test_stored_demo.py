@@ -19,6 +19,9 @@ from ..object_store import BUCKET, ObjectStore
 from ..stored_demo import demo_at, upload, write_inputs
 from ..stored_runs import assert_the_same_rows, summary_of
 
+# Each starts a Ray, and two cores are too few for two at once.
+pytestmark = pytest.mark.xdist_group("ray")
+
 # How many images of each group, other settings of stages, and how many digits of each split.
 Size = tuple[dict[str, int], dict[str, dict[str, Any]], int | None]
 GROUPS = ("train", "test", "generated", "simulated", "single_colour", "natural_patches")

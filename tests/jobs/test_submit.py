@@ -21,6 +21,9 @@ from ray._private.ray_constants import DEFAULT_DASHBOARD_AGENT_LISTEN_PORT
 from ..ray_head import clean_environment, free_port, head_with_dashboard, make_token
 from .conftest import fill_audit_folder, small_spec, write_spec
 
+# Each starts a Ray, and two cores are too few for two at once.
+pytestmark = pytest.mark.xdist_group("ray")
+
 # Refuses to be imported on the cluster from anywhere but what travelled with the job.
 DECODER = """
     import os
