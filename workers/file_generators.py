@@ -21,10 +21,10 @@ def open_published(
         image_shape=(channels, height, width),
         parameters=opened.parameters,
         evaluations_per_second=None,
-        sha256=opened.file.sha256,
+        sha256=opened.sha256,
         notes=opened.translation.notes,
     )
-    return OpenedGenerator(build_checkpoint(opened), opened.file.sha256, description)
+    return OpenedGenerator(build_checkpoint(opened), opened.sha256, description)
 
 
 def open_user_network(source: str, path: Path, network: UserNetwork) -> OpenedGenerator:

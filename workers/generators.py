@@ -115,7 +115,8 @@ def _copied(address: str, is_folder: bool, service: S3Settings) -> Path:
     try:
         if is_folder:
             return copied_folder(address, (WEIGHTS_NAME, CONFIG_NAME), service)
-        return copied_file(address, service)
+        # Some files need the config that is published beside them.
+        return copied_file(address, service, (CONFIG_NAME,))
     except (LocationError, FileNotFoundError) as error:
         raise GeneratorError(str(error)) from error
 

@@ -8,8 +8,10 @@ from ..cluster.locations import split_address
 from ..cluster.s3_settings import S3Settings
 
 
-def copied_file(address: str, service: S3Settings) -> Path:
+def copied_file(address: str, service: S3Settings, beside: Sequence[str] = ()) -> Path:
     """This machine's copy of the object at an ``s3://`` address.
+
+    Where files ``beside`` it are named, its copy has its name, and those that there are beside it.
 
     Raises:
         LocationError: not the address of an object.
@@ -24,7 +26,7 @@ def copied_file(address: str, service: S3Settings) -> Path:
     file = folder.listing().files.get(name)
     if file is None:
         raise FileNotFoundError(f"there is no object {address}")
-    return folder.fetch(name, file)
+    return folder.copy((name, *beside)) / name if beside else folder.fetch(name, file)
 
 
 def copied_folder(

@@ -1,5 +1,7 @@
 """A published checkpoint as a generator: read, recognised, translated, built."""
 
+import hashlib
+import json
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -41,6 +43,14 @@ class OpenedCheckpoint:
         return self.translation.arguments
 
     @property
+    def sha256(self) -> str:
+        """SHA-256 in hex of the file, or, where a config decides too, of both."""
+        if not _find(self.family).reads_config:
+            return self.file.sha256
+        settings = json.dumps(self.file.settings, sort_keys=True)
+        return hashlib.sha256(f"{self.file.sha256} {settings}".encode()).hexdigest()
+
+    @property
     def parameters(self) -> int:
         """How many numbers the published weights and statistics are."""
         return sum(prod(tensor.shape) for tensor in self.file.tensors.values())
@@ -59,7 +69,7 @@ def open_checkpoint(
             tensors differ from what the family publishes.
     """
     file = read_checkpoint(path)
-    checkpoint = Checkpoint(file.tensors, file.settings, file.average, truncation, file.modules)
+    checkpoint = Checkpoint(file.tensors, file.settings, truncation, file.modules)
     try:
         recognised = _recognise(checkpoint)
     except _OUT_OF_FORM as error:

@@ -156,5 +156,9 @@ def _translate(checkpoint: Checkpoint) -> Translation:
 
 
 BIGGAN_DEEP = Family(
-    "BigGAN-deep for ImageNet, as Hugging Face published it", _recognises, _translate, True
+    "BigGAN-deep for ImageNet, as Hugging Face published it",
+    _recognises,
+    _translate,
+    truncates=True,
+    reads_config=True,
 )

@@ -20,14 +20,12 @@ class CheckpointError(ValueError):
 class Checkpoint:
     """A file's tensors by their published names, and the settings that lie in or beside it.
 
-    ``average`` says whether the weights are a moving average over training; None where nothing
-    tells. ``truncation`` is the user's, for families whose latents are truncated. ``modules`` are
+    ``truncation`` is the user's, for families whose latents are truncated. ``modules`` are
     the plain attributes of the network's modules by the modules' names, where the file has any.
     """
 
     tensors: Mapping[str, Tensor]
     settings: Mapping[str, Any] = field(default_factory=dict)
-    average: bool | None = None
     truncation: float | None = None
     modules: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
@@ -55,13 +53,15 @@ class Family:
     """A family of published generators.
 
     ``recognises`` decides by tensor names alone. ``translate`` checks every tensor and raises
-    CheckpointError.
+    CheckpointError. ``truncates``: the user says a truncation of its latents. ``reads_config``: a
+    config.json that is published beside the file decides too.
     """
 
     description: str
     recognises: Callable[[Mapping[str, Shape]], bool]
     translate: Callable[[Checkpoint], Translation]
     truncates: bool = False
+    reads_config: bool = False
 
 
 class PublishedTensors:
