@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 Shape = tuple[int, int, int]
 
+_HASHED_TOGETHER = 4096
+
 
 class DatasetError(ValueError):
     """A whole image set cannot be opened: says what was looked for and how to get it."""
@@ -160,7 +162,10 @@ class ArrayImageSet(IndexedImages):
     def hash(self) -> str:
         """See ImageSet."""
         digest = hashlib.sha256(f"{self._pixels.shape} {self._white}".encode())
-        digest.update(np.ascontiguousarray(self._pixels).tobytes())
+        # Piece by piece: an array in another order of axes is copied to be hashed.
+        for start in range(0, len(self._pixels), _HASHED_TOGETHER):
+            piece = self._pixels[start : start + _HASHED_TOGETHER]
+            digest.update(np.ascontiguousarray(piece).data)
         digest.update(b"" if self._labels is None else self._labels.tobytes())
         return digest.hexdigest()
 

@@ -20,8 +20,8 @@ class CheckpointError(ValueError):
 class Checkpoint:
     """A file's tensors by their published names, and the settings that lie in or beside it.
 
-    ``truncation`` is the user's, for families whose latents are truncated. ``modules`` are
-    the plain attributes of the network's modules by the modules' names, where the file has any.
+    ``truncation`` is the user's, for families whose latents are truncated. ``modules`` are the
+    plain attributes of the network's modules by the modules' names, where the file has any.
     """
 
     tensors: Mapping[str, Tensor]
