@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -229,6 +230,27 @@ def synthetic_run(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Syn
     return make
 
 
+@dataclass(frozen=True)
+class WholeRun:
+    """A run that is written and reduced once for all tests that only look at it."""
+
+    context: ReduceContext
+    rows: dict[str, Rows]
+    table: pa.Table
+
+    @property
+    def summary(self) -> pd.DataFrame:
+        """The table, for pandas."""
+        return self.table.to_pandas()
+
+
+@pytest.fixture(scope="session")
+def whole(synthetic_run: Callable[..., SyntheticRun]) -> WholeRun:
+    run = synthetic_run()
+    context = run.write()
+    return WholeRun(context, run.rows, reduce_run(context))
+
+
 def _neighbour_rows(image: dict[str, Any], rng: np.random.Generator) -> Rows:
     """The nearest image lies in block 0 in pixels and, always of the right class, in 1 in LPIPS."""
     nearest = _neighbour_row(image, rng)
@@ -381,15 +403,17 @@ def render(_generator: str, latents: np.ndarray, conditions: np.ndarray | None) 
 def report_of(context: ReduceContext, **changes: Any) -> Report:
     """The report of a run, its context with ``changes``."""
     content = {
-        "summary": reduce_run(context),
         "spec_yaml": SPEC,
         "provenance": {"offmanifold": "0", "libraries": {"torch": "2"}, "command": ["a", "b"]},
         "render": render,
+        **changes,
     }
-    return make_report(ReportContext(reduce=context, **{**content, **changes}))
+    if "summary" not in content:
+        content["summary"] = reduce_run(context)
+    return make_report(ReportContext(reduce=context, **content))
 
 
 @pytest.fixture(scope="session")
-def standard_report(synthetic_run: Callable[..., Any]) -> Report:
+def standard_report(whole: WholeRun) -> Report:
     """The report of the whole run, made once."""
-    return report_of(synthetic_run().write())
+    return report_of(whole.context, summary=whole.table)

@@ -35,6 +35,8 @@ from scipy.special import logsumexp
 from scipy.stats import beta
 from sklearn.metrics import roc_auc_score
 
+from .conftest import WholeRun
+
 GENERATOR = GeneratorInfo("g", 10, (1, 8, 8))
 CONTEXT = ReduceContext(
     LocalStorage(Path("unused")),
@@ -62,8 +64,8 @@ def pick(summary: pd.DataFrame, metric: str, estimator: str, **keys: str) -> pd.
     return rows.iloc[0]
 
 
-def test_gap_is_paired_under_the_own_class(run: Any) -> None:
-    summary = reduce_run(run.write()).to_pandas()
+def test_gap_is_paired_under_the_own_class(whole: WholeRun) -> None:
+    summary = whole.summary
     keys = {"group": "single_colour", "against": "classical", "condition": "own"}
     # Every fourth image lies 1.75 times 60 nats below, the others 0.75 times.
     gap = pick(summary, "estimator_gap", "guided", **keys)
@@ -99,11 +101,11 @@ def test_the_gap_leaves_out_images_that_one_estimator_failed_on(run: Any) -> Non
     assert incomplete == [0, 1]
 
 
-def test_each_estimator_has_its_own_auc_and_bits(run: Any) -> None:
-    summary = reduce_run(run.write()).to_pandas()
+def test_each_estimator_has_its_own_auc_and_bits(whole: WholeRun) -> None:
+    summary = whole.summary
 
     def marginal(stage: str, group: str) -> np.ndarray:
-        frame = pd.DataFrame([row for row in run.rows[stage] if row["group"] == group])
+        frame = pd.DataFrame([row for row in whole.rows[stage] if row["group"] == group])
         table = frame.pivot(index="image_id", columns="condition", values="log_likelihood")
         return logsumexp(table.to_numpy(), axis=1)
 
@@ -125,8 +127,8 @@ def test_each_estimator_has_its_own_auc_and_bits(run: Any) -> None:
         assert mean["value"] == pytest.approx(np.mean(inside - math.log(4)))
 
 
-def test_what_the_chains_of_each_estimator_say(run: Any) -> None:
-    summary = reduce_run(run.write()).to_pandas()
+def test_what_the_chains_of_each_estimator_say(whole: WholeRun) -> None:
+    summary = whole.summary
     # 4000 and 100 more for each class in turn; four classes an image.
     assert pick(summary, "evaluations", "guided", group="train")["value"] == 4150
     assert pick(summary, "evaluations", "classical", group="train")["value"] == 20000
@@ -141,15 +143,15 @@ def test_what_the_chains_of_each_estimator_say(run: Any) -> None:
     settled = pick(summary, "settled_share", "guided", group="natural_patches")
     assert settled["value"] == pytest.approx(0.8)
     assert pick(summary, "settled_share", "guided", group="train")["value"] == 1
-    shares = [row["best_chain_share"] for row in run.rows["comparison"] if row["group"] == "test"]
+    shares = [row["best_chain_share"] for row in whole.rows["comparison"] if row["group"] == "test"]
     share = pick(summary, "best_chain_share", "classical", group="test")
     assert share["value"] == pytest.approx(np.mean(shares))
     classical = set(summary[summary["estimator"] == "classical"]["metric"])
     assert not classical & {"modes", "prior_won_share", "settled_share", "estimator_gap"}
 
 
-def test_changes_by_estimator_and_by_what_was_doubled(run: Any) -> None:
-    summary = reduce_run(run.write()).to_pandas()
+def test_changes_by_estimator_and_by_what_was_doubled(whole: WholeRun) -> None:
+    summary = whole.summary
     for estimator, varied, group, change in (
         ("guided", "transitions", "train", 0.2),
         ("guided", "transitions", "natural_patches", 25.0),
@@ -254,9 +256,9 @@ def test_one_estimator_alone(run: Any, only: str) -> None:
     assert "rest on" not in rule
 
 
-def test_verdicts_rest_on_the_trusted_estimator(run: Any) -> None:
-    context = run.write()
-    table = reduce_run(context)
+def test_verdicts_rest_on_the_trusted_estimator(whole: WholeRun) -> None:
+    context = whole.context
+    table = whole.table
     generator = context.generators[0]
 
     def denser(summary: Summary) -> str:
@@ -267,10 +269,10 @@ def test_verdicts_rest_on_the_trusted_estimator(run: Any) -> None:
     assert "yes" not in denser(summary.under("classical")).lower()
 
 
-def test_tables_show_both_estimators(run: Any) -> None:
-    context = run.write()
+def test_tables_show_both_estimators(whole: WholeRun) -> None:
+    context = whole.context
     generator = context.generators[0]
-    table = reduce_run(context)
+    table = whole.table
     summary = Summary(table, "guided")
     density = density_table(context, generator, summary)
     assert density is not None
@@ -299,10 +301,10 @@ def test_tables_show_both_estimators(run: Any) -> None:
     ]
 
 
-def test_the_section_names_what_moves_and_what_changes(run: Any) -> None:
-    context = run.write()
+def test_the_section_names_what_moves_and_what_changes(whole: WholeRun) -> None:
+    context = whole.context
     generator = context.generators[0]
-    summary = Summary(reduce_run(context), "guided")
+    summary = Summary(whole.table, "guided")
     moved, changed = estimator_sentences(context, generator, summary)
     assert "matters most for single_colour images" in moved
     assert "60.0 [" in moved
@@ -318,12 +320,12 @@ def test_the_section_names_what_moves_and_what_changes(run: Any) -> None:
     assert line is not None
     assert line.startswith("mean ln p, guided minus classical, nats: train 0.20 [")
     console = Console(width=100, record=True, file=io.StringIO())
-    console.print(terminal_summary(context, reduce_run(context)))
+    console.print(terminal_summary(context, whole.table))
     assert "mean ln p, guided minus classical" in console.export_text()
 
 
-def test_figures_by_estimator(run: Any) -> None:
-    context = run.write()
+def test_figures_by_estimator(whole: WholeRun) -> None:
+    context = whole.context
     guided, classical = doubling_figures(context, context.generators[0])
     assert "guided" in guided.alt
     assert "twice the restarts: train 0.3" in guided.alt
@@ -335,10 +337,10 @@ def test_figures_by_estimator(run: Any) -> None:
     assert "single_colour 60" in gap.alt
 
 
-def test_words_on_the_chains(run: Any) -> None:
-    context = run.write()
+def test_words_on_the_chains(whole: WholeRun) -> None:
+    context = whole.context
     generator = context.generators[0]
-    summary = Summary(reduce_run(context), "guided")
+    summary = Summary(whole.table, "guided")
     share, prior, settled = chain_sentences(summary, context, generator)
     assert "of its weight on" in share
     assert "in 10 [" in prior

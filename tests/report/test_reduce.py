@@ -15,6 +15,8 @@ from offmanifold.jobs.reduce.tables import RunTableError
 from scipy.special import logsumexp
 from sklearn.metrics import roc_auc_score
 
+from .conftest import WholeRun
+
 CLASSES = 4
 
 
@@ -64,14 +66,15 @@ def test_summary_has_the_schema_and_only_defined_metrics(run: Any) -> None:
         ("density_lead_given", "single_colour", {"train", "test"}),
     ],
 )
-def test_ranking(run: Any, metric: str, leader: str, others: set[str]) -> None:
-    summary = reduce_run(run.write()).to_pandas()
+def test_ranking(whole: WholeRun, metric: str, leader: str, others: set[str]) -> None:
+    summary = whole.summary
     rows = summary[(summary["metric"] == metric) & (summary["estimator"] == "guided")]
     assert set(rows["group"]) == {leader}
     assert others <= set(rows["against"])
     assert leader not in set(rows["against"])
     first, second = (
-        logsumexp(matrix(run.rows["likelihood"], group, "log_likelihood"), axis=1) - np.log(CLASSES)
+        logsumexp(matrix(whole.rows["likelihood"], group, "log_likelihood"), axis=1)
+        - np.log(CLASSES)
         for group in (leader, "train")
     )
     lead = pick(summary, metric, group=leader, against="train")
@@ -82,10 +85,10 @@ def test_ranking(run: Any, metric: str, leader: str, others: set[str]) -> None:
     assert lead["high"] - lead["low"] == pytest.approx(2 * 1.96 * error, rel=0.1)
 
 
-def test_reconstruction(run: Any) -> None:
-    summary = reduce_run(run.write()).to_pandas()
+def test_reconstruction(whole: WholeRun) -> None:
+    summary = whole.summary
     errors = {
-        group: matrix(run.rows["inversion"], group, "mse") for group in ("train", "generated")
+        group: matrix(whole.rows["inversion"], group, "mse") for group in ("train", "generated")
     }
     own = {group: m[np.arange(len(m)), np.arange(len(m)) % CLASSES] for group, m in errors.items()}
     row = pick(summary, "reconstruction_mse_median", group="train", condition="own")
@@ -104,10 +107,10 @@ def test_reconstruction(run: Any) -> None:
     assert psnr["value"] < mean_psnr["value"]
 
 
-def test_reconstruction_in_lpips(run: Any) -> None:
-    summary = reduce_run(run.write()).to_pandas()
+def test_reconstruction_in_lpips(whole: WholeRun) -> None:
+    summary = whole.summary
     found = {
-        group: matrix(run.rows["perceptual"], group, "lpips")
+        group: matrix(whole.rows["perceptual"], group, "lpips")
         for group in ("train", "test", "generated", "single_colour")
     }
     own = {group: m[np.arange(len(m)), np.arange(len(m)) % CLASSES] for group, m in found.items()}
@@ -146,10 +149,10 @@ def test_an_image_that_a_block_failed_for_has_no_nearest_neighbour(run: Any) -> 
     assert pick(summary, "outlier_auc_neighbours_lpips", **keys)["n"] == 40
 
 
-def test_outlier_auc_of_the_marginal_and_per_class(run: Any) -> None:
-    summary = reduce_run(run.write()).to_pandas()
-    inside = matrix(run.rows["likelihood"], "test", "log_likelihood")
-    outside = matrix(run.rows["likelihood"], "single_colour", "log_likelihood")
+def test_outlier_auc_of_the_marginal_and_per_class(whole: WholeRun) -> None:
+    summary = whole.summary
+    inside = matrix(whole.rows["likelihood"], "test", "log_likelihood")
+    outside = matrix(whole.rows["likelihood"], "single_colour", "log_likelihood")
 
     def auc(inliers: np.ndarray, outliers: np.ndarray) -> float:
         truth = np.repeat([0, 1], [len(inliers), len(outliers)])
@@ -169,15 +172,15 @@ def test_outlier_auc_of_the_marginal_and_per_class(run: Any) -> None:
     assert baseline["value"] > 0.95
 
 
-def test_classification_and_its_difference_from_the_neighbour(run: Any) -> None:
-    summary = reduce_run(run.write()).to_pandas()
-    density = matrix(run.rows["likelihood"], "test", "log_likelihood")
+def test_classification_and_its_difference_from_the_neighbour(whole: WholeRun) -> None:
+    summary = whole.summary
+    density = matrix(whole.rows["likelihood"], "test", "log_likelihood")
     hits = density.argmax(axis=1) == np.arange(len(density)) % CLASSES
     accuracy = pick(summary, "accuracy_likelihood", group="test")
     assert accuracy["value"] == pytest.approx(hits.mean())
     neighbour = [
         row["nearest_label"] == row["label"]
-        for row in run.rows["neighbours"]
+        for row in whole.rows["neighbours"]
         if row["group"] == "test" and row["space"] == "pixels" and row["block"] == 0
     ]
     assert pick(summary, "accuracy_neighbours", group="test")["value"] == np.mean(neighbour)
@@ -188,23 +191,23 @@ def test_classification_and_its_difference_from_the_neighbour(run: Any) -> None:
     assert pick(summary, "ties_likelihood", group="test")["value"] == 0
 
 
-def test_typicality_against_both_references(run: Any) -> None:
-    summary = reduce_run(run.write()).to_pandas()
+def test_typicality_against_both_references(whole: WholeRun) -> None:
+    summary = whole.summary
     keys = {"group": "train", "condition": "marginal"}
     strict = pick(summary, "typicality_deviation", against="simulated", **keys)
     as_paper = pick(summary, "typicality_deviation", against="generated", **keys)
     # The references' own means are 32 nats apart by construction; halves carry 6 nats / sqrt(20).
     assert abs(strict["value"] - as_paper["value"] - 32) < 4 * 6 * np.sqrt(2 / 20)
     entropy = pick(summary, "typicality_entropy", group="simulated", condition="marginal")
-    density = logsumexp(matrix(run.rows["likelihood"], "train", "log_likelihood"), axis=1)
+    density = logsumexp(matrix(whole.rows["likelihood"], "train", "log_likelihood"), axis=1)
     expected = density.mean() - np.log(CLASSES) + entropy["value"]
     assert strict["value"] == pytest.approx(expected)
     assert pick(summary, "typicality_atypical", against="generated", **keys)["value"] == 1
 
 
-def test_health(run: Any) -> None:
-    summary = reduce_run(run.write()).to_pandas()
-    bounded = [row for row in run.rows["likelihood"] if row["upper_bound"] is not None]
+def test_health(whole: WholeRun) -> None:
+    summary = whole.summary
+    bounded = [row for row in whole.rows["likelihood"] if row["upper_bound"] is not None]
     gap = pick(summary, "sandwich_gap", group="simulated")
     expected = np.mean([row["upper_bound"] - row["log_likelihood"] for row in bounded])
     assert gap["value"] == pytest.approx(expected)
