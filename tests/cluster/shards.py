@@ -42,6 +42,8 @@ class Shard:
     eats: tuple[int, ...] = ()
     breaks: tuple[int, ...] = ()
     seconds: float = 0.0
+    # Each item waits until so many workers are there.
+    workers: int = 0
 
 
 def task(name, first, size, **special):
@@ -66,6 +68,8 @@ class NumberWorker:
         rows = []
         for item in range(shard.first + start, shard.first + stop):
             self._announce(item)
+            while len(self.storage.list_names("workers")) < shard.workers:
+                time.sleep(0.02)
             time.sleep(shard.seconds)
             if item in shard.killers:
                 os.kill(os.getpid(), signal.SIGKILL)

@@ -159,7 +159,6 @@ def test_lpips_in_every_stage_that_can_use_it(audit_folder: Path, weights: str) 
 
 
 @pytest.mark.slow
-@pytest.mark.ci
 def test_the_command_gives_the_same_lpips_rows_under_ray(audit_folder: Path, weights: str) -> None:
     # Processes of their own need what the set-up of the tests does for this one.
     (audit_folder / "sitecustomize.py").write_text(

@@ -202,7 +202,6 @@ def test_a_service_that_breaks_down_ends_a_run_under_ray_which_the_same_command_
 
 
 @pytest.mark.slow
-@pytest.mark.ci
 def test_under_ray(inputs: Path) -> None:
     address = f"s3://{BUCKET}/ray/run"
     done = audit_as_a_user(inputs, address, "ray")

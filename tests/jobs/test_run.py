@@ -5,7 +5,8 @@ import resource
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,14 @@ from offmanifold.workers.schema import KEY_COLUMNS, SCHEMAS
 from PIL import Image
 from typer.testing import CliRunner
 
-from .conftest import STAGES, small_spec, write_spec
+from .conftest import (
+    STAGES,
+    fill_audit_folder,
+    forget_decoder,
+    lean_spec,
+    small_spec,
+    write_spec,
+)
 
 
 class Cli:
@@ -35,19 +43,52 @@ def cli() -> Cli:
     return Cli()
 
 
+@dataclass(frozen=True)
+class Finished:
+    """A whole audit that was run once, for tests that leave its rows as they are."""
+
+    folder: Path
+    result: Any
+
+    @property
+    def run(self) -> Path:
+        return self.folder / "run"
+
+
+@pytest.fixture(scope="module")
+def finished_once(tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    folder = tmp_path_factory.mktemp("finished") / "audit"
+    fill_audit_folder(folder)
+    return Finished(folder, Cli().run(folder))
+
+
+@pytest.fixture
+def finished(finished_once: Finished) -> Iterator[Finished]:
+    """Other tests' folders have a module of the same name."""
+    yield finished_once
+    forget_decoder(finished_once.folder)
+
+
+@pytest.fixture
+def lean_folder(audit_folder: Path) -> Path:
+    """An audit of few stages, for what does not depend on them."""
+    write_spec(audit_folder, lean_spec())
+    return audit_folder
+
+
 def tables(run: Path) -> dict[str, pd.DataFrame]:
-    return {stage: pd.read_parquet(run / stage) for stage in STAGES}
+    return {stage: pd.read_parquet(run / stage) for stage in STAGES if (run / stage).exists()}
 
 
 def parts(run: Path) -> dict[str, int]:
     return {str(path.relative_to(run)): path.stat().st_ino for path in run.glob("*/part-*.parquet")}
 
 
-def test_a_run_leaves_a_row_for_every_item_and_a_report(audit_folder: Path, cli: Cli) -> None:
-    result = cli.run(audit_folder)
+def test_a_run_leaves_a_row_for_every_item_and_a_report(finished: Finished) -> None:
+    result, run = finished.result, finished.run
     assert result.exit_code == 0, result.output
-    run = audit_folder / "run"
     found = tables(run)
+    assert found.keys() == set(STAGES)
     for stage, table in found.items():
         assert tuple(table.columns[: len(KEY_COLUMNS)]) == KEY_COLUMNS
         assert list(table.columns) == SCHEMAS[stage].names
@@ -79,11 +120,8 @@ def test_a_run_leaves_a_row_for_every_item_and_a_report(audit_folder: Path, cli:
     assert str(run / "report.html") in result.stdout
 
 
-def test_the_reported_likelihood_is_the_mean_of_its_chain_weights(
-    audit_folder: Path, cli: Cli
-) -> None:
-    cli.run(audit_folder)
-    table = pd.read_parquet(audit_folder / "run" / "likelihood")
+def test_the_reported_likelihood_is_the_mean_of_its_chain_weights(finished: Finished) -> None:
+    table = pd.read_parquet(finished.run / "likelihood")
     weights = np.stack(table.chain_log_weights.to_list())
     assert weights.shape == (80, 4)
     expected = np.logaddexp.reduce(weights, axis=1) - np.log(4)
@@ -105,22 +143,21 @@ def test_a_tolerance_is_held_image_by_image(audit_folder: Path, cli: Cli) -> Non
     assert pd.read_parquet(audit_folder / "run" / "comparison").settled.isna().all()
 
 
-def test_a_finished_run_is_not_computed_again(audit_folder: Path, cli: Cli) -> None:
-    cli.run(audit_folder)
-    before = parts(audit_folder / "run")
-    assert cli.run(audit_folder).exit_code == 0
-    assert parts(audit_folder / "run") == before
+def test_a_finished_run_is_not_computed_again(finished: Finished, cli: Cli) -> None:
+    before = parts(finished.run)
+    assert cli.run(finished.folder).exit_code == 0
+    assert parts(finished.run) == before
 
 
 def test_missing_parts_alone_are_computed_again_with_the_same_rows(
-    audit_folder: Path, cli: Cli
+    lean_folder: Path, cli: Cli
 ) -> None:
-    cli.run(audit_folder)
-    run = audit_folder / "run"
+    cli.run(lean_folder)
+    run = lean_folder / "run"
     before, inodes = tables(run), parts(run)
     lost = sorted((run / "likelihood").glob("part-*"))[1]
     lost.unlink()
-    assert cli.run(audit_folder).exit_code == 0
+    assert cli.run(lean_folder).exit_code == 0
     after = parts(run)
     assert {name for name in after if after[name] != inodes[name]} <= {str(lost.relative_to(run))}
     for stage, table in tables(run).items():
@@ -154,9 +191,11 @@ def test_a_users_own_spec_is_never_written_over(audit_folder: Path, cli: Cli) ->
     assert (audit_folder / "mine" / "audit.yaml").read_text() == before
 
 
-def test_where_it_runs_is_not_part_of_the_spec(audit_folder: Path, cli: Cli) -> None:
-    cli.run(audit_folder)
-    assert cli.run(audit_folder, "--set", "cluster.cpus_per_worker=0.5").exit_code == 0
+def test_where_it_runs_is_not_part_of_the_spec(lean_folder: Path, cli: Cli) -> None:
+    cli.run(lean_folder)
+    before = parts(lean_folder / "run")
+    assert cli.run(lean_folder, "--set", "cluster.cpus_per_worker=0.5").exit_code == 0
+    assert parts(lean_folder / "run") == before
 
 
 def corrupt(images: Path) -> str:
@@ -179,30 +218,30 @@ def poison(images: Path) -> str:
 
 @pytest.mark.parametrize("damage", [corrupt, resize, poison])
 def test_a_bad_image_is_quarantined_and_nothing_else_is_lost(
-    audit_folder: Path, cli: Cli, damage: Callable[[Path], str]
+    lean_folder: Path, cli: Cli, damage: Callable[[Path], str]
 ) -> None:
-    name = damage(audit_folder / "images")
-    result = cli.run(audit_folder)
+    name = damage(lean_folder / "images")
+    result = cli.run(lean_folder)
     assert result.exit_code == 3, result.output
     assert "2 in images" in result.stderr
-    table = pd.read_parquet(audit_folder / "run" / "images")
+    table = pd.read_parquet(lean_folder / "run" / "images")
     failed = table[table.status != "ok"]
     assert sorted(failed.group) == ["test", "train"]
     assert failed.error.str.contains(name, regex=False).all(), failed.error.tolist()
     good = table[(table.status == "ok") & (table.group == "train")]
-    inverted = pd.read_parquet(audit_folder / "run" / "inversion").query("group == 'train'")
+    inverted = pd.read_parquet(lean_folder / "run" / "inversion").query("group == 'train'")
     assert set(inverted.image_id) == set(good.image_id)
     assert (inverted.status == "ok").all()
 
 
-def test_a_mended_image_is_taken_up_by_retry_failed(audit_folder: Path, cli: Cli) -> None:
-    path = audit_folder / "images" / "one" / "2.png"
+def test_a_mended_image_is_taken_up_by_retry_failed(lean_folder: Path, cli: Cli) -> None:
+    path = lean_folder / "images" / "one" / "2.png"
     good = path.read_bytes()
     path.write_bytes(good[:40])
-    assert cli.run(audit_folder).exit_code == 3
+    assert cli.run(lean_folder).exit_code == 3
     path.write_bytes(good)
-    assert cli.run(audit_folder, "--retry-failed").exit_code == 0
-    assert len(pd.read_parquet(audit_folder / "run" / "images")) == 34
+    assert cli.run(lean_folder, "--retry-failed").exit_code == 0
+    assert len(pd.read_parquet(lean_folder / "run" / "images")) == 34
 
 
 def test_a_generator_that_fails_under_one_class_loses_that_class_alone(
@@ -285,19 +324,19 @@ def test_plan_computes_nothing_and_counts_what_run_does(audit_folder: Path, cli:
     assert cells["likelihood"][3] == f"{counted + 6 * 4 * (2 * 2 + 1):,}"
 
 
-def test_status_follows_a_run_as_text_and_as_json(audit_folder: Path, cli: Cli) -> None:
-    mistaken = cli("status", audit_folder)
+def test_status_follows_a_run_as_text_and_as_json(lean_folder: Path, cli: Cli) -> None:
+    mistaken = cli("status", lean_folder)
     assert mistaken.exit_code == 2
     assert "not a run directory" in mistaken.stderr
-    cli.run(audit_folder)
-    assert "likelihood" in cli("status", audit_folder / "run").stdout
-    found = json.loads(cli("status", audit_folder / "run", "--json").stdout)
+    cli.run(lean_folder)
+    assert "likelihood" in cli("status", lean_folder / "run").stdout
+    found = json.loads(cli("status", lean_folder / "run", "--json").stdout)
     by_stage = {stage["stage"]: stage for stage in found["stages"]}
     assert by_stage["likelihood"]["rows"] == 80
     assert all(stage["pending"] == 0 and stage["quarantined"] == 0 for stage in found["stages"])
-    for part in (audit_folder / "run" / "inversion").iterdir():
+    for part in (lean_folder / "run" / "inversion").iterdir():
         part.unlink()
-    found = json.loads(cli("status", audit_folder / "run", "--json").stdout)
+    found = json.loads(cli("status", lean_folder / "run", "--json").stdout)
     by_stage = {stage["stage"]: stage for stage in found["stages"]}
     assert by_stage["inversion"]["pending"] == 7
     assert by_stage["likelihood"]["pending"] is None
