@@ -145,4 +145,7 @@ def _arrow_reason(text: str) -> str:
         return _EXPIRED
     if "NETWORK_CONNECTION" in text:
         return f"the service cannot be reached. See that it runs, {_AGAIN}"
+    # What the service says of it does not always come through.
+    if "HTTP status 400" in text:
+        return _REASONS["400"]
     return text.splitlines()[0]

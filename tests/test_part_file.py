@@ -85,7 +85,7 @@ def test_a_refusal_is_not_a_damaged_part(store: ObjectStore, address: str) -> No
 
     with faulty_proxy(store.endpoint, late) as proxy:
         storage = open_storage(address, S3Settings(proxy.endpoint))
-        with pytest.raises(CredentialsError, match=f"{address}/images/part-.* have expired"):
+        with pytest.raises(CredentialsError, match=f"{address}/images/part-.* expired"):
             read_columns(storage, "images", SHARDS[0], COLUMNS)
 
 
