@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from ..workers.part_file import read_columns
 from ..workers.runner import tracebacks_of
 from ..workers.schema import STATUS_OK
 from .run_directory import RunDirectory
@@ -35,8 +34,8 @@ def failed_items(run: RunDirectory, stage: str | None = None) -> Iterator[Failed
     if stage is not None and stage not in names:
         raise SpecError(f"--stage {stage}: this run has the stages {', '.join(names)}")
     for name in names if stage is None else [stage]:
-        for shard in sorted(run.finished(name)):
-            part = read_columns(run.storage, name, shard, _KEYS)
+        shards = sorted(run.finished(name))
+        for shard, part in zip(shards, run.each_part(name, shards, _KEYS), strict=True):
             tracebacks = tracebacks_of(part)
             for position, row in enumerate(part.to_pylist()):
                 if row["status"] != STATUS_OK:

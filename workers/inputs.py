@@ -23,10 +23,13 @@ def copied_file(address: str, service: S3Settings, beside: Sequence[str] = ()) -
     bucket, key = split_address(address)
     prefix, _, name = key.rpartition("/")
     folder = S3Folder(bucket, prefix, service)
-    file = folder.listing().files.get(name)
-    if file is None:
-        raise FileNotFoundError(f"there is no object {address}")
-    return folder.copy((name, *beside)) / name if beside else folder.fetch(name, file)
+    if beside:
+        copy = folder.copy((name, *beside)) / name
+        if copy.is_file():
+            return copy
+    elif (file := folder.listing().files.get(name)) is not None:
+        return folder.fetch(name, file)
+    raise FileNotFoundError(f"there is no object {address}")
 
 
 def copied_folder(

@@ -20,7 +20,6 @@ from offmanifold.jobs.other_drivers import announced
 from offmanifold.jobs.run_directory import RunDirectory
 from offmanifold.jobs.spec_loading import load_spec
 from offmanifold.jobs.stages.images import generator_settings, plan
-from offmanifold.jobs.stages.shards import Shards
 from offmanifold.jobs.stages.stage import PlanContext
 from offmanifold.jobs.validation import gather_facts
 from offmanifold.workers.images import compute_dataset
@@ -158,7 +157,7 @@ def test_an_image_set_that_changed_under_a_run_ends_it(audit_folder: Path) -> No
     spec = load_spec(str(audit_folder / "audit.yaml"))
     facts = gather_facts(spec)
     run_directory = RunDirectory.at(audit_folder / "run")
-    shard = next(iter(Shards(lambda: plan(PlanContext(spec, facts, run_directory)))))
+    shard = plan(PlanContext(spec, facts, run_directory))[0]
     resources = Resources(LocalStorage.create(audit_folder / "run"), torch.device("cpu"))
     assert compute_dataset(shard.items, shard.settings, resources)
     (audit_folder / "images" / "zero" / "late.npy").write_bytes(b"one more")
