@@ -4,7 +4,6 @@ Nothing outside the folder is read: links that lead out of it are refused. Nothi
 no memory taken for pixels, before a file's header has the one shape that is wanted.
 """
 
-import hashlib
 import math
 import os
 import stat
@@ -19,11 +18,10 @@ from .image_set import (
     ImageError,
     IndexedImages,
     Shape,
-    describe_shape,
     require_index,
 )
 from .picture import PICTURES, read_picture, require_image_shape, require_size
-from .resized import Resizing, change
+from .resized import Resizing, change, picture_digest
 
 SUFFIXES = (*PICTURES, ".npy")
 NEEDS_SHAPE = "image set 'folder' needs the image_shape that its files must have"
@@ -86,7 +84,7 @@ class FolderImages(IndexedImages):
 
     def hash(self) -> str:
         """See ImageSet."""
-        digest = hashlib.sha256(self._changed)
+        digest = picture_digest(self.image_shape, self._resizing)
         for file in self._files:
             try:
                 path = self._path(file)
@@ -100,14 +98,10 @@ class FolderImages(IndexedImages):
 
     def fingerprint(self) -> str:
         """See ImageSet; of the files' names and sizes, so of none that keeps its size."""
-        digest = hashlib.sha256(self._changed)
+        digest = picture_digest(self.image_shape, self._resizing)
         for file in self._files:
             digest.update(f"{file.as_posix()} {self._version(file)} ".encode())
         return digest.hexdigest()
-
-    @property
-    def _changed(self) -> bytes:
-        return f"{describe_shape(self.image_shape)}{change(self._resizing)}".encode()
 
     def _version(self, file: Path) -> str:
         """What tells a file's content from others without reading it."""

@@ -46,6 +46,11 @@ class Resizing:
         return f"{crop}lanczos {describe_shape(self.shape)}"
 
 
+def picture_digest(shape: Shape, resizing: Resizing | None) -> "hashlib._Hash":
+    """What the hash and the fingerprint of pictures begin with: what becomes of each of them."""
+    return hashlib.sha256(f"{describe_shape(shape)}{change(resizing)}".encode())
+
+
 def change(resizing: Resizing | None) -> str:
     """What follows a picture's name in its source, and the shape in a hash."""
     return "" if resizing is None else f", {resizing}"

@@ -19,12 +19,11 @@ from .image_set import (
     ImageError,
     IndexedImages,
     Shape,
-    describe_shape,
     require_index,
     require_split,
 )
 from .picture import PICTURES, read_picture, require_size
-from .resized import Resizing, change
+from .resized import Resizing, change, picture_digest
 
 _LABELS = "dataset.json"
 # Some 40 bytes a picture are what such a file takes; a list in it takes far more memory.
@@ -86,17 +85,14 @@ class ZipImages(IndexedImages):
 
     def hash(self) -> str:
         """See ImageSet."""
-        changed = f"{describe_shape(self.image_shape)}{change(self._resizing)}"
-        digest = hashlib.sha256(changed.encode())
+        digest = picture_digest(self.image_shape, self._resizing)
         with self._path.open("rb") as file:
             hashlib.file_digest(file, lambda: digest)
         return digest.hexdigest()
 
     def fingerprint(self) -> str:
         """See ImageSet; of the pictures' names, sizes and checksums, and of the classes."""
-        digest = hashlib.sha256(
-            f"{describe_shape(self.image_shape)}{change(self._resizing)}".encode()
-        )
+        digest = picture_digest(self.image_shape, self._resizing)
         archive = self._opened()
         for name in self._names:
             member = archive.getinfo(name)
