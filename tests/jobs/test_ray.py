@@ -14,6 +14,7 @@ import psutil
 import pytest
 from offmanifold.jobs.reduce.tables import REPEATED_BY
 
+from ..cluster.processes import wait_for
 from .conftest import STAGES, lean_spec, small_spec, write_spec
 
 # Each starts a Ray, and two cores are too few for two at once.
@@ -98,7 +99,7 @@ def test_a_worker_killed_in_the_middle_of_a_shard_costs_nothing(audit_folder: Pa
     assert audit(audit_folder, "undisturbed").returncode == 0
     arguments = command("killed")
     with subprocess.Popen(arguments, cwd=audit_folder, stderr=subprocess.PIPE) as driver:
-        _wait_for(lambda: list((audit_folder / "killed" / "likelihood").glob("part-*")))
+        wait_for(lambda: list((audit_folder / "killed" / "likelihood").glob("part-*")), 90)
         workers = [
             process
             for process in psutil.Process(driver.pid).children(recursive=True)
@@ -125,7 +126,7 @@ def test_an_interrupt_ends_a_run_within_seconds_and_it_resumes(
         # A shell's background jobs, and so perhaps this test, ignore interrupts.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as driver:
-        _wait_for(lambda: list((audit_folder / "run" / "inversion").glob("part-*")))
+        wait_for(lambda: list((audit_folder / "run" / "inversion").glob("part-*")), 90)
         driver.send_signal(how)
         began = time.monotonic()
         _, errors = driver.communicate(timeout=60)
@@ -158,10 +159,3 @@ def test_an_item_that_kills_its_process_is_one_failed_row(audit_folder: Path) ->
     assert len(table) == 4
     assert (table[table.condition == 0].status == "ok").all()
     assert (table[table.condition == 1].status == "killed worker").all()
-
-
-def _wait_for(condition: object, seconds: float = 90) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():  # type: ignore[operator]
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
