@@ -5,7 +5,6 @@ import math
 import numpy as np
 import pytest
 import torch
-from tests.core.conftest import CurvedDecoder, LinearDecoder
 from offmanifold.core.likelihood import simulate
 from offmanifold.core.observation_variance import (
     FittedVariance,
@@ -15,6 +14,8 @@ from offmanifold.core.observation_variance import (
     variance_grid,
 )
 from scipy import optimize
+
+from tests.core.conftest import CurvedDecoder, LinearDecoder
 
 TRUE_VARIANCE = 0.01
 
@@ -71,7 +72,7 @@ def test_its_interval_has_its_coverage() -> None:
     grid = np.array(variance_grid(TRUE_VARIANCE * (1 - 8 / 64), 8, 64))
     for round_ in range(rounds):
         seeds = range(24 * round_, 24 * (round_ + 1))
-        images, latent = simulate(decoder, None, TRUE_VARIANCE, seeds, torch.empty(0).double())
+        images, _ = simulate(decoder, None, TRUE_VARIANCE, seeds, torch.empty(0).double())
         curves = _linear_curves(decoder, images, grid)
         fitted = fit_variance(grid, *curves, 64)
         inside += fitted.low <= TRUE_VARIANCE <= fitted.high
