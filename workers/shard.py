@@ -1,18 +1,19 @@
 """Shards: the unit of work, with an identity made of everything its rows depend on.
 
-A shard's id hashes its stage, settings, inputs, items and the table's version: not the worker
-count, not the machine. A changed setting therefore changes the id, and old parts are never taken
-for new ones.
+A shard's id hashes its stage, settings, inputs, items, the table's version and the revision of the
+computation: not the worker count, not the machine. A changed setting or algorithm therefore changes
+the id, and old parts are never taken for new ones.
 """
 
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
 from typing import Any
 
+from .revisions import revision_of
 from .schema import schema_version
 
 PART_SUFFIX = ".parquet"
@@ -46,7 +47,8 @@ class Shard:
     """A fixed list of items of one stage, with the settings that all of them share.
 
     ``compute`` is the ``module:function`` that turns items into rows. ``settings`` holds plain
-    JSON values only: it is part of the id.
+    JSON values only: it is part of the id. Where a setting or an item's field is None it leaves no
+    trace there, so that a new optional one changes no id.
     """
 
     stage: str
@@ -56,13 +58,18 @@ class Shard:
 
     @cached_property
     def id(self) -> str:
-        """The first 16 hex digits of the SHA-256 of all that the rows depend on."""
+        """The first 16 hex digits of the SHA-256 of all that the rows depend on.
+
+        Raises:
+            ValueError: the computation has no revision.
+        """
         return content_id(
             {
+                "revision": revision_of(self.compute, self.settings),
                 "schema_version": schema_version(self.stage),
                 "stage": self.stage,
-                "settings": self.settings,
-                "items": [asdict(item) for item in self.items],
+                "settings": _given(self.settings),
+                "items": [_given(vars(item)) for item in self.items],
             }
         )
 
@@ -70,6 +77,11 @@ class Shard:
     def part(self) -> str:
         """Where in the run directory the shard's rows are published."""
         return part_path(self.stage, self.id)
+
+
+def _given(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields that are not None. What lies deeper may be a user's own, where None may count."""
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 def part_path(stage: str, shard_id: str) -> str:

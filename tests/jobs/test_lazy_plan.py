@@ -22,7 +22,9 @@ class Maker:
             Item("g", None, "train", f"train-{index:06d}", None, seed=self.seed)
             for index in range(self.items)
         )
-        for shard in chunk("inversion", "module:compute", {"a": 1}, items, 4):
+        for shard in chunk(
+            "inversion", "offmanifold.workers.inversion:compute", {"a": 1}, items, 4
+        ):
             self.made += 1
             yield shard
 

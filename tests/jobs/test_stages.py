@@ -35,7 +35,8 @@ def test_images_without_a_label_meet_the_classes_in_turn() -> None:
 
 def shard() -> Shard:
     item = Item("g", 1, "train", "train-000001", 1, seed=5, image_part="a", image_row=0)
-    return Shard("inversion", "module:compute", {"iterations": 5}, (item,))
+    compute = "offmanifold.workers.inversion:compute"
+    return Shard("inversion", compute, {"iterations": 5}, (item,))
 
 
 def test_an_id_follows_everything_the_rows_depend_on() -> None:
