@@ -49,7 +49,8 @@ def compute_generated(
     condition = condition_tensor(items, resources.device)
     seeds = [item.seed for item in items]
     with torch.no_grad():
-        images, latent = simulate(generator, condition, 0.0, seeds)
+        like = torch.empty(0, device=resources.device)
+        images, latent = simulate(generator, condition, 0.0, seeds, like)
     return [
         {
             **_pixel_columns(image),

@@ -29,4 +29,5 @@ def subject_images(
         own = torch.tensor(labels, dtype=torch.int64, device=resources.device)
     seeds = [item.image_seed for item in items if item.image_seed is not None]
     with torch.no_grad():
-        return simulate(generator, own, settings["variance"], seeds)
+        like = torch.empty(0, device=resources.device)
+        return simulate(generator, own, settings["variance"], seeds, like)
