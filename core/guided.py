@@ -38,7 +38,8 @@ class GuidedSettings:
 
     With a ``tolerance`` in nats an image's transitions and restarts are doubled, at most
     ``doublings`` times, until the estimate changes by no more than it and the chains' own standard
-    error is no larger.
+    error is no larger. The chains that decided this agree by selection, and their mean weight is no
+    longer p(x): they are thrown away, and fresh ones at the same settings and modes are reported.
     """
 
     transitions: int = 66
@@ -62,8 +63,10 @@ class GuidedEstimate:
     ``component`` is the mode that a chain started at, in descending order of evidence from 0, or -1
     for the prior. ``modes`` counts an image's distinct modes; ``transitions`` and ``restarts`` are
     what it ended with, ``settled`` says whether the tolerance was met (False without one).
-    ``evaluations`` counts calls of the generator: gradients, candidates and products with J alike,
-    but not the reversed chains. ``upper_bound`` is nan unless an exact latent was given.
+    ``mode_mse`` is the least mean squared error, on [0, 1], of all points that the searches found;
+    nan where none was finite. ``evaluations`` counts calls of the generator: gradients, candidates
+    and products with J alike, those of chains that only decided too, but not the reversed chains.
+    ``upper_bound`` is nan unless an exact latent was given.
     ``curvature_rank`` is d where the whole curvature was used.
     """
 
@@ -77,6 +80,7 @@ class GuidedEstimate:
     modes: Int64[Tensor, " images"]
     transitions: Int64[Tensor, " images"]
     restarts: Int64[Tensor, " images"]
+    mode_mse: Float64[Tensor, " images"]
     evaluations: Int64[Tensor, " images"]
     settled: Bool[Tensor, " images"]
     upper_bound: Float64[Tensor, " images"]
@@ -114,20 +118,9 @@ def estimate_guided(
     check_batch(generator, images, condition, seeds)
     check_variance(variance)
     problem = _Problem(generator, images, condition, variance, tuple(seeds), latent, known)
-    result, modes = _run_level(problem, settings, 0, None)
     if settings.tolerance is None:
-        return result
-    active = torch.arange(len(images), device=images.device)
-    previous = result
-    for level in range(1, settings.doublings + 1):
-        found, modes = _run_level(problem.rows(active), settings, level, modes)
-        found = _judged(found, previous, settings.tolerance)
-        result = _overwritten(result, active, found)
-        going = ~found.settled
-        if not bool(going.any()):
-            break
-        active, modes, previous = active[going], modes.images(going), _rows(found, going)
-    return result
+        return _run_chains(problem, settings, 0, _search(problem, settings, 0, None))
+    return _settle(problem, settings, settings.tolerance)
 
 
 @dataclass(frozen=True)
@@ -154,17 +147,59 @@ class _Problem:
         )
 
 
-def _run_level(
-    problem: _Problem, settings: GuidedSettings, level: int, earlier: Modes | None
-) -> tuple[GuidedEstimate, Modes]:
-    """The estimate with transitions and restarts doubled ``level`` times, on fresh numbers.
+@dataclass(frozen=True)
+class _Found:
+    """The distinct modes of an image's searches, their cost and the least error that they met."""
 
-    The restarts of earlier levels count: ``earlier`` are the modes that they left.
+    modes: Modes
+    evaluations: Tensor
+    least_error: Tensor
+
+    def rows(self, index: Tensor) -> "_Found":
+        """What was found for some of the images."""
+        return _Found(self.modes.images(index), self.evaluations[index], self.least_error[index])
+
+
+def _settle(problem: _Problem, settings: GuidedSettings, tolerance: float) -> GuidedEstimate:
+    """Levels until each image settles or reaches the last; then fresh chains at its last level.
+
+    The level and its modes depend on nothing that the fresh chains draw, so that their weights are
+    as unbiased as those at settings fixed beforehand.
     """
-    doubled = 2**level
+    # The upper bound is the reported chains' alone.
+    deciding = replace(problem, latent=None)
+    found = _search(deciding, settings, 0, None)
+    previous = _run_chains(deciding, settings, 0, found)
+    active = torch.arange(len(problem.images), device=problem.images.device)
+    result: GuidedEstimate | None = None
+    for level in range(1, settings.doublings + 1):
+        part = deciding.rows(active)
+        found = _search(part, settings, level, found)
+        decided = _judged(_run_chains(part, settings, level, found), previous, tolerance)
+        ended = decided.settled | (level == settings.doublings)
+        if bool(ended.any()):
+            reported = _report(
+                problem.rows(active[ended]),
+                settings,
+                level,
+                found.rows(ended),
+                _rows(decided, ended),
+            )
+            result = _written(result, active[ended], reported, len(problem.images))
+        if bool(ended.all()):
+            break
+        active, found, previous = active[~ended], found.rows(~ended), _rows(decided, ~ended)
+    assert result is not None
+    return result
+
+
+def _search(
+    problem: _Problem, settings: GuidedSettings, level: int, earlier: _Found | None
+) -> _Found:
+    """The modes with restarts doubled ``level`` times; those of ``earlier`` levels count."""
     base = settings.search.restarts
-    fresh = base if earlier is None else base * doubled // 2
-    modes, evaluations = find_modes(
+    fresh = base if earlier is None else base * 2**level // 2
+    search = find_modes(
         problem.generator,
         problem.images,
         problem.condition,
@@ -174,24 +209,44 @@ def _run_level(
         level,
         problem.known if earlier is None else None,
     )
-    modes = distinct_modes(modes if earlier is None else earlier.joined(modes), settings.search)
+    modes, least_error = search.modes, search.least_error
+    if earlier is not None:
+        modes = earlier.modes.joined(modes)
+        least_error = torch.minimum(earlier.least_error, least_error)
+    evaluations = torch.full_like(least_error, search.evaluations, dtype=torch.int64)
+    return _Found(distinct_modes(modes, settings.search), evaluations, least_error)
+
+
+def _run_chains(
+    problem: _Problem,
+    settings: GuidedSettings,
+    level: int,
+    found: _Found,
+    purpose: tuple[int, ...] = (),
+) -> GuidedEstimate:
+    """The estimate from chains with transitions doubled ``level`` times and the modes found.
+
+    Its evaluations are those of this search and these chains. The numbers of another ``purpose``
+    are fresh.
+    """
+    modes, base = found.modes, settings.search.restarts
     proposal = laplace_proposal(modes, settings.proposal)
-    settings = replace(settings, transitions=settings.transitions * doubled)
+    settings = replace(settings, transitions=settings.transitions * 2**level)
     normals = item_normals(
         problem.seeds,
-        (Stream.COMPONENTS, level),
+        (*purpose, Stream.COMPONENTS, level),
         (2, settings.chains),
         torch.empty(0, dtype=torch.float64, device=problem.images.device),
     )
     uniform = torch.special.ndtr(normals)
     component = proposal.draw(uniform[:, 0, 0], settings.chains)
-    chains = _forward(problem, settings, level, proposal, component)
+    chains = _forward(problem, settings, (*purpose, Stream.GUIDED, level), proposal, component)
     upper = torch.full_like(chains.log_mean_weight, torch.nan)
     if problem.latent is not None:
-        upper = _upper_bound(problem, settings, level, proposal, uniform[:, 1])
-    gradients = settings.chains * (settings.leapfrog_steps * (settings.transitions - 1) + 1)
+        stream = (*purpose, Stream.GUIDED_REVERSE, level)
+        upper = _upper_bound(problem, settings, stream, proposal, uniform[:, 1])
     constant = torch.ones_like(component[:, 0])
-    estimate = GuidedEstimate(
+    return GuidedEstimate(
         log_likelihood=chains.log_mean_weight,
         chain_log_weights=chains.log_weight,
         acceptance=chains.acceptance,
@@ -201,25 +256,28 @@ def _run_level(
         component=mode_of(component, proposal),
         modes=torch.isfinite(modes.log_evidence).sum(1),
         transitions=constant * settings.transitions,
-        restarts=constant * base * doubled,
-        evaluations=constant * (evaluations + gradients),
+        restarts=constant * base * 2**level,
+        mode_mse=found.least_error.masked_fill(found.least_error.isinf(), torch.nan),
+        evaluations=found.evaluations + _gradients(settings),
         settled=torch.zeros_like(constant, dtype=torch.bool),
         upper_bound=upper,
         curvature_rank=modes.directions.shape[-1],
     )
-    return estimate, modes
+
+
+def _gradients(settings: GuidedSettings) -> int:
+    return settings.chains * (settings.leapfrog_steps * (settings.transitions - 1) + 1)
 
 
 def _forward(
     problem: _Problem,
     settings: GuidedSettings,
-    level: int,
+    stream: tuple[int, ...],
     proposal: MixtureProposal,
     component: Tensor,
 ) -> AnnealedChains:
     shape = (settings.chains, problem.generator.latent_dim)
-    position = item_normals(problem.seeds, (Stream.GUIDED, level), shape, problem.images)
-    stream = (Stream.GUIDED, level)
+    position = item_normals(problem.seeds, stream, shape, problem.images)
     beta = geometric_schedule(settings.transitions, settings.growth)
     return _anneal(problem, settings, proposal, component, position, beta, stream)
 
@@ -227,7 +285,7 @@ def _forward(
 def _upper_bound(
     problem: _Problem,
     settings: GuidedSettings,
-    level: int,
+    stream: tuple[int, ...],
     proposal: MixtureProposal,
     uniform: Tensor,
 ) -> Tensor:
@@ -241,7 +299,6 @@ def _upper_bound(
     component = proposal.draw_given(uniform, latent)
     position = proposal.frame(component).to_position(latent)
     beta = geometric_schedule(settings.transitions, settings.growth).flip(0)
-    stream = (Stream.GUIDED_REVERSE, level)
     chains = _anneal(problem, settings, proposal, component, position, beta, stream)
     return -chains.log_mean_weight
 
@@ -253,7 +310,7 @@ def _anneal(
     component: Tensor,
     position: Tensor,
     beta: Tensor,
-    stream: tuple[int, int],
+    stream: tuple[int, ...],
 ) -> AnnealedChains:
     pair = ProposalToPosterior(
         problem.generator,
@@ -288,12 +345,33 @@ def _judged(found: GuidedEstimate, previous: GuidedEstimate, tolerance: float) -
     )
 
 
+def _report(
+    problem: _Problem, settings: GuidedSettings, level: int, found: _Found, decided: GuidedEstimate
+) -> GuidedEstimate:
+    """Fresh chains at the level and modes that were decided on; the search is not paid again."""
+    fresh = _run_chains(problem, settings, level, found, (Stream.REPORTED,))
+    return replace(
+        fresh,
+        settled=decided.settled,
+        evaluations=decided.evaluations + fresh.evaluations - found.evaluations,
+    )
+
+
 def _rows(estimate: GuidedEstimate, rows: Tensor) -> GuidedEstimate:
     taken = {name: getattr(estimate, name)[rows] for name in _per_image()}
     return replace(estimate, **taken)
 
 
-def _overwritten(whole: GuidedEstimate, rows: Tensor, part: GuidedEstimate) -> GuidedEstimate:
+def _written(
+    whole: GuidedEstimate | None, rows: Tensor, part: GuidedEstimate, images: int
+) -> GuidedEstimate:
+    """``whole``, by now of some of the ``images``, with ``part`` at these rows."""
+    if whole is None:
+        empty = {
+            name: getattr(part, name).new_zeros((images, *getattr(part, name).shape[1:]))
+            for name in _per_image()
+        }
+        whole = replace(part, **empty)
     written = {
         name: getattr(whole, name).index_copy(0, rows, getattr(part, name)) for name in _per_image()
     }

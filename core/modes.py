@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Float64, Int, Int64
@@ -103,6 +104,20 @@ class Modes:
         return Modes(*(torch.cat([getattr(self, name), getattr(other, name)], 1) for name in names))
 
 
+class Search(NamedTuple):
+    """What a search found: its ``modes``, in any order, and the least error that it met.
+
+    ``evaluations`` are calls of the generator per image, a candidate's and a product with J counted
+    as much as a gradient's. ``least_error`` is the least mean squared error, over an image's values
+    on [0, 1], of the restarts' ends, the known points and the polished modes; infinite where no
+    error is finite.
+    """
+
+    modes: Modes
+    evaluations: int
+    least_error: Float64[Tensor, " images"]
+
+
 def find_modes(
     generator: Generator,
     images: Float[Tensor, "images channels height width"],
@@ -112,7 +127,7 @@ def find_modes(
     seeds: Sequence[int],
     number: int = 0,
     known: Float[Tensor, "images known latent"] | None = None,
-) -> tuple[Modes, int]:
+) -> Search:
     """Local minima of |x - G(z)|^2 / (2 variance) + |z|^2 / 2.
 
     A generator that normalises its latent is flat along the radius: this objective then has its
@@ -130,8 +145,7 @@ def find_modes(
         known: points to polish along with those found, such as an inversion's latents.
 
     Returns:
-        The restarts' ends and the known points, polished, in any order; and the calls of the
-        generator per image, a candidate's and a product with J counted as much as a gradient's.
+        The best of the restarts' ends and of the known points, polished.
     """
     restarts = settings.restarts
     scale = torch.linspace(1.0, settings.widest, restarts)
@@ -150,9 +164,13 @@ def find_modes(
     if known is not None:
         found = torch.cat([found, known.to(found)], 1)
     found = posterior.place(found)
-    latent, value = _best_distinct(posterior, found, settings.modes, settings.separation)
+    ranked, values = _best_distinct(posterior, found, found.shape[1], settings.separation)
     latent, value, curvature = polish(
-        posterior, latent, value, settings.polish, settings.jacobian_bytes
+        posterior,
+        ranked[:, : settings.modes],
+        values[:, : settings.modes],
+        settings.polish,
+        settings.jacobian_bytes,
     )
     shape = latent.shape[:2]
     modes = Modes(
@@ -162,7 +180,9 @@ def find_modes(
         curvature.eigenvalue.unflatten(0, shape),
     )
     points = 0 if known is None else known.shape[1]
-    return modes, settings.evaluations(points, curvature.products)
+    misfit = torch.minimum(_least_misfit(ranked, values), _least_misfit(latent, value))
+    least_error = misfit * (2 * variance / images[0].numel())
+    return Search(modes, settings.evaluations(points, curvature.products), least_error)
 
 
 def distinct(near: Bool[Tensor, "images points points"]) -> Bool[Tensor, "images points"]:
@@ -203,6 +223,12 @@ def _best_distinct(
         torch.take_along_dim(latent, chosen[..., None], 1),
         torch.take_along_dim(value, chosen, 1),
     )
+
+
+def _least_misfit(latent: Tensor, value: Tensor) -> Tensor:
+    """The least |x - G(z)|^2 / (2 variance) of each image's points, whose values are known."""
+    misfit = value - 0.5 * latent.square().sum(-1)
+    return misfit.nan_to_num(nan=math.inf).amin(1).clamp(min=0)
 
 
 def _descend(posterior: Posterior, start: Tensor, settings: ModeSettings) -> Tensor:

@@ -31,6 +31,7 @@ class Stream(IntEnum):
     MEASUREMENT_MATRIX = 9
     MEASUREMENT_NOISE = 10
     SENSING = 11
+    REPORTED = 12
 
 
 class _Part(IntEnum):

@@ -103,7 +103,9 @@ def evaluations_per_item(
     once = gradients + search.evaluations(known, generator.latent_dim)
     if spec.tolerance is None:
         return once
-    return once + 2 * gradients + search.evaluations(0, generator.latent_dim)
+    # One doubling, then fresh chains at its settings: those that decided are not reported.
+    doubled = _gradients(spec.model_copy(update={"transitions": 2 * spec.transitions}))
+    return once + 2 * doubled + search.evaluations(0, generator.latent_dim)
 
 
 def reverse_evaluations(spec: EstimatorSpec) -> int:

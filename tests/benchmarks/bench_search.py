@@ -53,11 +53,13 @@ def search(images: Tensor, latent: Tensor, classes: Tensor, seeds: range) -> Non
     generator = open_generator("shipped:fashion").generator
     best = {}
     for name, settings in SEARCHES.items():
-        modes, _ = find_modes(generator, images, classes, VARIANCE, settings, seeds)
+        modes = find_modes(generator, images, classes, VARIANCE, settings, seeds).modes
         best[name] = modes.negative_log_joint.amin(1)
     exact = replace(SEARCH, restarts=1, polish=20)
-    modes, _ = find_modes(generator, images, classes, VARIANCE, exact, seeds, known=latent[:, None])
-    known = torch.stack([*best.values(), modes.negative_log_joint.amin(1)]).amin(0)
+    exact_modes = find_modes(
+        generator, images, classes, VARIANCE, exact, seeds, known=latent[:, None]
+    ).modes
+    known = torch.stack([*best.values(), exact_modes.negative_log_joint.amin(1)]).amin(0)
     for name, value in best.items():
         miss = value - known
         print(

@@ -1,5 +1,6 @@
 """Guided AIS against exact densities: unbiased in every mode, exact at a small cost."""
 
+import itertools
 import math
 from collections.abc import Callable
 from dataclasses import replace
@@ -111,7 +112,7 @@ def test_chains_in_coordinates_of_their_own_must_not_start_from_the_whole_propos
     # are depends on where the chain started: the mean weight is off by a percent.
     decoder, count, transitions = linear_decoder(2, 4), 400_000, 10
     image, _ = simulate(decoder, None, 0.1, [3], like=DOUBLE)
-    modes, _ = find_modes(decoder, image, None, 0.1, replace(SEARCH, modes=1), [7])
+    modes = find_modes(decoder, image, None, 0.1, replace(SEARCH, modes=1), [7]).modes
     proposal = laplace_proposal(modes, ProposalSettings(defensive_weight=0.5))
     component = proposal.draw(torch.tensor([0.37]).double(), count)
     exact = decoder.log_density(image, 0.1)
@@ -266,13 +267,89 @@ def test_a_tolerance_spends_more_on_what_has_not_settled(
     assert len(set(levels.tolist())) > 1
     assert (estimate.restarts == 4 * 2**levels).all()
     assert estimate.settled[levels < 4].all()
-    assert (estimate.standard_error[estimate.settled] <= 0.3).all()
     order = levels.argsort()
     assert (estimate.evaluations[order].diff() >= 0).all()
     error = estimate.log_likelihood - decoder.log_density(images, 0.01)
     loose = estimate_guided(decoder, images, None, 0.01, settings_of(4), range(12))
     loose_error = loose.log_likelihood - decoder.log_density(images, 0.01)
     assert error.abs().mean() < loose_error.abs().mean()
+
+
+def test_chains_that_decide_are_not_the_ones_reported(linear_decoder: Callable[..., Any]) -> None:
+    # Reporting the chains that agreed, as this did once, is 8% off: those that met the tolerance by
+    # luck are stopped, and low ones agree more often than high ones. The items are independent, so
+    # the mean weight is known to its standard error; four of them are missed once in 16,000 times.
+    decoder, variance, count, tolerance, doublings = linear_decoder(2, 4), 0.1, 4000, 0.6, 3
+    image, _ = simulate(decoder, None, variance, [3], like=DOUBLE)
+    images = image.expand(count, -1, -1, -1)
+    exact = decoder.log_density(image, variance)
+    search = ModeSettings(restarts=1, candidates=1, iterations=5, polish=1)
+    settings = settings_of(1, 2, search=search, doublings=doublings)
+
+    def off(log_likelihood: torch.Tensor) -> tuple[float, float]:
+        weight = (log_likelihood - exact).exp()
+        return weight.mean().item() - 1, weight.std().item() / math.sqrt(count)
+
+    levels = [
+        estimate_guided(
+            decoder,
+            images,
+            None,
+            variance,
+            replace(settings, transitions=2**level),
+            range(level * count, (level + 1) * count),
+        )
+        for level in range(doublings + 1)
+    ]
+    deciding, settled = levels[0].log_likelihood, torch.zeros(count, dtype=torch.bool)
+    for before, after in itertools.pairwise(levels):
+        deciding = torch.where(settled, deciding, after.log_likelihood)
+        agree = (after.log_likelihood - before.log_likelihood).abs() <= tolerance
+        settled |= agree & (after.standard_error <= tolerance)
+    bias, error = off(deciding)
+    assert bias > 6 * error
+    tolerant = replace(settings, tolerance=tolerance)
+    estimate = estimate_guided(decoder, images, None, variance, tolerant, range(count))
+    assert 0 < estimate.settled.sum() < count
+    bias, error = off(estimate.log_likelihood)
+    assert abs(bias) < 4 * error
+    assert error < 0.01
+
+
+def test_what_is_reported_costs_its_own_chains(linear_decoder: Callable[..., Any]) -> None:
+    decoder = linear_decoder(2, 8)
+    images, latent = simulate(decoder, None, 0.05, range(3), like=DOUBLE)
+    settings = settings_of(4, tolerance=50.0)
+    estimate = estimate_guided(decoder, images, None, 0.05, settings, range(3), latent)
+    assert estimate.settled.all()
+    searches = 2 * SEARCH.evaluations(0, decoder.latent_dim)
+    gradients = [4 * (3 * (transitions - 1) + 1) for transitions in (4, 8, 8)]
+    assert (estimate.evaluations == searches + sum(gradients)).all()
+    assert torch.isfinite(estimate.upper_bound).all()
+
+
+def test_the_least_error_of_the_search_is_kept(linear_decoder: Callable[..., Any]) -> None:
+    # The polished mode pays for its distance from the origin; the projection, which is known, not.
+    decoder, variance = linear_decoder(2, 8), 0.5
+    images, _ = simulate(decoder, None, variance, range(3), like=DOUBLE)
+    projection = torch.linalg.lstsq(decoder.weight, (images.flatten(1) - 0.5).T).solution.T
+    precision = decoder.weight.T @ decoder.weight / variance + torch.eye(2).double()
+    drawn = (images.flatten(1) - 0.5) @ decoder.weight / variance
+    mode = torch.linalg.solve(precision, drawn.T).T
+
+    def error(latent: torch.Tensor) -> torch.Tensor:
+        return (decoder(latent, None) - images).square().flatten(1).mean(1)
+
+    settings = settings_of(2, search=ModeSettings(restarts=1, candidates=1))
+    blind = estimate_guided(decoder, images, None, variance, settings, range(3))
+    known = projection[:, None]
+    told = estimate_guided(decoder, images, None, variance, settings, range(3), known=known)
+    assert (error(projection) < 0.99 * error(mode)).any()
+    torch.testing.assert_close(told.mode_mse, error(projection))
+    assert (blind.mode_mse <= error(mode) * (1 + 1e-9)).all()
+    tolerant = replace(settings, tolerance=50.0)
+    later = estimate_guided(decoder, images, None, variance, tolerant, range(3), known=known)
+    torch.testing.assert_close(later.mode_mse, error(projection))
 
 
 def test_an_image_does_not_depend_on_its_batch(saturating_decoder: Callable[..., Any]) -> None:

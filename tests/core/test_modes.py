@@ -81,9 +81,9 @@ def test_modes_of_a_linear_decoder_are_the_posterior_mean(
     decoder = linear_decoder(4, 12)
     images, _ = simulate(decoder, None, 0.05, range(3), like=DOUBLE)
     settings = ModeSettings(restarts=3, candidates=4, iterations=5)
-    modes, evaluations = find_modes(decoder, images, None, 0.05, settings, range(3))
+    modes, evaluations, _ = find_modes(decoder, images, None, 0.05, settings, range(3))
     twice = replace(settings, finalists=2, final_iterations=7)
-    final, final_evaluations = find_modes(decoder, images, None, 0.05, twice, range(3))
+    final, final_evaluations, _ = find_modes(decoder, images, None, 0.05, twice, range(3))
     precision = decoder.weight.T @ decoder.weight / 0.05 + torch.eye(4).double()
     expected = torch.linalg.solve(precision, ((images.flatten(1) - 0.5) @ decoder.weight / 0.05).T)
     torch.testing.assert_close(modes.latent, expected.T[:, None].expand(-1, 3, -1))
@@ -102,7 +102,8 @@ def test_outliers_modes_are_found_far_out(curved_decoder: Callable[..., Any]) ->
     images = torch.linspace(0, 1, 12).double().view(-1, 1, 1, 1).expand(-1, 1, 1, 20)
     best = {}
     for widest in (1.0, 5.0):
-        modes, _ = find_modes(decoder, images, None, 0.01, ModeSettings(widest=widest), range(12))
+        settings = ModeSettings(widest=widest)
+        modes = find_modes(decoder, images, None, 0.01, settings, range(12)).modes
         best[widest] = modes.negative_log_joint.amin(1)
     assert (best[5.0] < best[1.0] + 0.1).all()
     assert (best[5.0] < best[1.0] - 3).sum() >= 4
