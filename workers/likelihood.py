@@ -134,6 +134,7 @@ def _guided_rows(
         "restarts": estimate.restarts,
         "evaluations": estimate.evaluations,
         "modes": estimate.modes,
+        "mode_mse": estimate.mode_mse,
         "chain_component": estimate.component,
         "settled": estimate.settled,
         "upper_bound": estimate.upper_bound,
@@ -196,12 +197,13 @@ def _classical(
 
 
 def _rows(columns: Mapping[str, Tensor]) -> list[dict[str, Any]]:
-    """A row an image out of tensors [images, ...]; numbers that are nan are null."""
+    """A row an image out of tensors [images, ...]; a bound or an error that is nan is null."""
     lists = {name: column.tolist() for name, column in columns.items()}
     rows = [dict(zip(lists, values, strict=True)) for values in zip(*lists.values(), strict=True)]
     for row in rows:
-        if math.isnan(row["upper_bound"]):
-            row["upper_bound"] = None
+        for name in ("upper_bound", "mode_mse"):
+            if math.isnan(row.get(name, 0.0)):
+                row[name] = None
     return rows
 
 

@@ -110,28 +110,30 @@ _LIKELIHOOD_COLUMNS: list[tuple[str, pa.DataType]] = [
     ("modes", pa.int32()),
     ("chain_component", pa.list_(pa.int32())),
     ("curvature", pa.string()),
+    ("mode_mse", pa.float64()),
     ("upper_bound", pa.float64()),
 ]
 
 # Log densities are natural logs on [0, 1]; per-chain lists have one entry a chain (acceptance is
 # the mean over transitions, step_size the last); upper_bound only for images simulated from the
 # model, under the condition that made them. estimator is guided or classical; of guided rows only:
-# restarts of the search for modes, the distinct modes it left, the component that each chain
-# started from (-1 is the prior) and whether the curvature was dense or of low rank. transitions,
-# restarts and settled are those the row ended with; settled is null without a tolerance.
-# evaluations counts generator calls of the row: gradients, candidates and products with the
-# Jacobian alike.
-LIKELIHOOD = _schema("likelihood", 2, _LIKELIHOOD_COLUMNS)
+# restarts of the search for modes, the distinct modes it left, the least mean squared error on
+# [0, 1] of all points that it found or was given (mode_mse), the component that each chain started
+# from (-1 is the prior) and whether the curvature was dense or of low rank. transitions, restarts
+# and settled are those the row ended with; settled is null without a tolerance. With one, the
+# chains are fresh ones, not those that settled. evaluations counts generator calls of the row:
+# gradients, candidates and products with the Jacobian alike.
+LIKELIHOOD = _schema("likelihood", 3, _LIKELIHOOD_COLUMNS)
 
 # The same images by the other estimator.
-COMPARISON = _schema("comparison", 2, _LIKELIHOOD_COLUMNS)
+COMPARISON = _schema("comparison", 3, _LIKELIHOOD_COLUMNS)
 
 # Each estimator again on a sample of every group, with one setting doubled: varied is transitions,
 # chains or restarts.
-CONVERGENCE = _schema("convergence", 2, [*_LIKELIHOOD_COLUMNS, ("varied", pa.string())])
+CONVERGENCE = _schema("convergence", 3, [*_LIKELIHOOD_COLUMNS, ("varied", pa.string())])
 
 # A sample of every group by each estimator at every number of transitions.
-SWEEP = _schema("sweep", 1, _LIKELIHOOD_COLUMNS)
+SWEEP = _schema("sweep", 2, _LIKELIHOOD_COLUMNS)
 
 # The nearest image in a block of the reference set, the query itself left out, over all and within
 # each class (index = class); all null where the block has none. space is pixels (distance is l2) or
