@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from .reduce.context import GeneratorInfo, GroupInfo, ReduceContext
+from .reduce.context import ReduceContext
 from .reduce.run import reduce_run
+from .reduction import reduce_context
 from .renderer import Renderer
 from .report.page import Report, make_report, render_page
 from .report.section import ReportContext
@@ -34,25 +35,14 @@ def write_results(context: PlanContext, *, runs_code: bool) -> Results:
             yet, of a generator that is a program.
     """
     run, spec = context.run, context.spec
-    reduce_context = ReduceContext(
-        run_dir=run.storage,
-        groups=tuple(GroupInfo(group.name, group.role, group.conditions) for group in spec.groups),
-        generators=tuple(
-            GeneratorInfo(facts.name, facts.num_classes, facts.image_shape)
-            for facts in context.facts.generators.values()
-        ),
-        seed=spec.seed,
-        resamples=spec.statistics.resamples,
-        typical_set_size=spec.statistics.typical_set_size,
-        sweep_tolerance=None if spec.stages.sweep is None else spec.stages.sweep.tolerance,
-    )
-    summary = reduce_run(reduce_context)
+    reduced = reduce_context(run, spec, context.facts)
+    summary = reduce_run(reduced)
     sink = io.BytesIO()
     pq.write_table(summary, sink)
     run.storage.write(SUMMARY_FILE, sink.getvalue())
     content = make_report(
         ReportContext(
-            reduce=reduce_context,
+            reduce=reduced,
             summary=summary,
             spec_yaml=dump_spec(spec),
             provenance=run.read_json(PROVENANCE_FILE),
@@ -60,4 +50,4 @@ def write_results(context: PlanContext, *, runs_code: bool) -> Results:
         )
     )
     run.storage.write(REPORT_FILE, render_page(content).encode())
-    return Results(reduce_context, summary, content, run.storage.locate(REPORT_FILE))
+    return Results(reduced, summary, content, run.storage.locate(REPORT_FILE))

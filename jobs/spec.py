@@ -7,7 +7,7 @@ checked by :mod:`offmanifold.jobs.validation`, before any work.
 
 from typing import Annotated, Literal, Self
 
-from pydantic import ByteSize, Field, model_validator
+from pydantic import ByteSize, Field, field_validator, model_validator
 
 from ..cluster.s3_settings import Addressing, S3Settings
 from ..core.generators.families.registry import require_family
@@ -16,9 +16,9 @@ from .spec_model import DatasetOptions, SpecModel
 from .stage_specs import StagesSpec
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=64)]
-Role = Literal["train", "test", "generated", "simulated", "outlier"]
+Role = Literal["train", "test", "generated", "simulated", "null", "outlier"]
 Conditions = Literal["own", "all"]
-MODEL_ROLES: frozenset[str] = frozenset({"generated", "simulated"})
+MODEL_ROLES: frozenset[str] = frozenset({"generated", "simulated", "null"})
 
 
 class GeneratorSpec(SpecModel):
@@ -86,7 +86,9 @@ class GroupSpec(DatasetOptions):
     """A group of images and the part it plays in the comparisons.
 
     ``generated`` images are noise-free G(z); ``simulated`` ones are the model's own samples,
-    G(z) + noise, and exist only where densities are estimated. Every other role names a dataset.
+    G(z) + noise, and exist only where densities are estimated. ``null`` images are the model's own
+    samples in the place of the training images, stored as the data are: every verdict is asked of
+    them too. Every other role names a dataset.
     ``conditions`` says under which classes each image is evaluated: ``all`` of them, or its
     ``own`` (outliers are assigned classes in turn, so that every group meets the same mix).
     """
@@ -99,6 +101,12 @@ class GroupSpec(DatasetOptions):
     count: int | None = Field(default=None, ge=1)
     conditions: Conditions = "own"
 
+    @field_validator("name", "role", mode="before")
+    @classmethod
+    def _null_is_a_word(cls, value: object) -> object:
+        # YAML reads the word as no value at all.
+        return "null" if value is None else value
+
     @model_validator(mode="after")
     def _images_have_a_source(self) -> Self:
         if self.role in MODEL_ROLES:
@@ -110,6 +118,10 @@ class GroupSpec(DatasetOptions):
                 )
             if self.count is None:
                 raise ValueError(f"group {self.name!r}: say how many images to draw with count")
+            if self.role == "null" and self.conditions != "own":
+                raise ValueError(
+                    f"group {self.name!r}: role 'null' meets its own classes only; remove conditions"
+                )
         elif self.dataset is None:
             raise ValueError(
                 f"group {self.name!r}: role {self.role!r} needs a dataset "
@@ -129,10 +141,9 @@ class PerceptualSpec(SpecModel):
 
 
 class StatisticsSpec(SpecModel):
-    """Intervals and the typical-set test (Nalisnick et al. 2019)."""
+    """How many resamples stand behind each interval that is a bootstrap's."""
 
     resamples: int = Field(default=2000, ge=2000)
-    typical_set_size: int = Field(default=50, ge=1)
 
 
 class StorageSpec(SpecModel):
@@ -233,12 +244,29 @@ class AuditSpec(SpecModel):
                 "a group with role `simulated` only exists for the likelihood: "
                 "add `likelihood: {}` or remove the group"
             )
+        if roles.count("null") > 1:
+            raise ValueError("groups: one group has role `null` at most; remove the others")
+        if "null" in roles and self.stages.inversion is None and self.stages.likelihood is None:
+            raise ValueError(
+                "a group with role `null` is asked what inversion and likelihood say of the "
+                "model's own samples: add `inversion: {}` or `likelihood: {}`, or remove the group"
+            )
         if self.stages.sweep is not None and "simulated" not in roles:
             raise ValueError(
                 "stages.sweep recommends by the sandwich gap of simulated images, and no group has "
                 "role `simulated`: add one"
             )
         return self
+
+    @property
+    def audited(self) -> tuple[GroupSpec, ...]:
+        """Every group but the null's, which has stages of its own."""
+        return tuple(group for group in self.groups if group.role != "null")
+
+    @property
+    def null(self) -> GroupSpec | None:
+        """The group of the null audit, if there is one."""
+        return next((group for group in self.groups if group.role == "null"), None)
 
     def group(self, name: str) -> GroupSpec:
         """The group of that name."""

@@ -7,6 +7,9 @@ from pydantic import Discriminator, Field, Tag, model_validator
 from .spec_model import ReferenceSpec, SpecModel
 
 
+InversionDistance = Literal["mse", "lpips"]
+
+
 class ImagesSpec(SpecModel):
     """How images are materialised."""
 
@@ -20,7 +23,7 @@ class InversionSpec(SpecModel):
     restarts: int = Field(default=4, ge=1)
     candidates: int = Field(default=1000, ge=1)
     learning_rate: float = Field(default=0.2, gt=0)
-    distance: Literal["mse", "lpips"] = "mse"
+    distance: InversionDistance = "mse"
     shard_items: int = Field(default=32, ge=1)
 
 
@@ -31,9 +34,23 @@ class ReconstructionSpec(SpecModel):
 
 
 class VarianceSpec(SpecModel):
-    """The observation variance: fitted to the reconstructed training images, or a value."""
+    """The observation variance: fitted to the reconstructed training images, or a value.
+
+    ``estimator: marginal`` maximises the marginal likelihood; ``profile`` is the papers' mean
+    squared error [IP B.3], which is low by a factor of 1 - d/D and so convicts a perfect model.
+    ``fit: half`` fits it on one half of the training images, classes as even as they can be, and
+    leaves the verdicts about training images to the other half; ``all`` is the papers' way.
+    """
 
     value: float | None = Field(default=None, gt=0)
+    estimator: Literal["marginal", "profile"] = "marginal"
+    fit: Literal["half", "all"] = "half"
+    shard_items: int = Field(default=16, ge=1)
+
+    @property
+    def fits_curves(self) -> bool:
+        """Whether it needs each image's reconstructions along a grid of variances."""
+        return self.value is None and self.estimator == "marginal"
 
 
 class GuidedSpec(SpecModel):
@@ -227,6 +244,17 @@ class StagesSpec(SpecModel):
             raise ValueError(
                 "stages.variance is fitted to reconstructions: add `inversion: {}`, "
                 "or give `variance: {value: ...}`"
+            )
+        if (
+            self.variance is not None
+            and self.variance.value is None
+            and self.inversion is not None
+            and self.inversion.distance == "lpips"
+        ):
+            raise ValueError(
+                "stages.variance is fitted to squared errors, and stages.inversion.distance: lpips "
+                "minimises another distance: invert by `distance: mse`, or give "
+                "`variance: {value: ...}`"
             )
         if self.perceptual is not None and self.inversion is None:
             raise ValueError(

@@ -4,8 +4,11 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from ..core.patches import patch_grid
-from ..workers.datasets import DatasetError, ImageSet, open_dataset
+from ..core.quantisation import detect_levels
+from ..workers.datasets import DatasetError, ImageError, ImageSet, open_dataset
 from ..workers.generators import GeneratorError, describe_generator
 from ..workers.perceptual import Backbone, PerceptualError, describe_backbone
 from ..workers.user_networks import UserNetwork
@@ -13,6 +16,9 @@ from .spec import MODEL_ROLES, AuditSpec, GroupSpec
 from .spec_loading import SpecError
 from .spec_model import ReferenceSpec
 from .stage_specs import SensingSpec
+
+# Enough for a set of several thousand pixels to show all of its levels.
+_LEVEL_IMAGES = 32
 
 
 @dataclass(frozen=True)
@@ -37,8 +43,9 @@ class GeneratorFacts:
 class DatasetFacts:
     """What planning needs to know of an image set; ``length`` is None for an endless one.
 
-    ``options`` are those of `DatasetOptions` that are set. ``sha256`` is the set's hash, which its
-    shards go by, and ``fingerprint`` what a worker recognises it by.
+    ``levels`` are the grey levels of its first images, None where they lie on no grid that images
+    are stored in. ``options`` are those of `DatasetOptions` that are set. ``sha256`` is the set's
+    hash, which its shards go by, and ``fingerprint`` what a worker recognises it by.
     """
 
     dataset: str
@@ -50,6 +57,7 @@ class DatasetFacts:
     num_classes: int
     labels: tuple[int, ...] | None
     length: int | None
+    levels: int | None
 
 
 @dataclass(frozen=True)
@@ -266,7 +274,21 @@ def _dataset_facts(
         images.num_classes,
         None if labels is None else tuple(labels.tolist()),
         images.length,
+        _levels(images),
     )
+
+
+def _levels(images: ImageSet) -> int | None:
+    """The grey levels of images spread over the set; those that cannot be read are left out."""
+    count = _LEVEL_IMAGES if images.length is None else images.length
+    step = max(1, count // _LEVEL_IMAGES)
+    pixels = []
+    for index in range(0, count, step)[:_LEVEL_IMAGES]:
+        try:
+            pixels.append(np.unique(images.image(index)[0]))
+        except ImageError:
+            continue
+    return detect_levels(np.concatenate(pixels)) if pixels else None
 
 
 def _check_count(key: str, group: GroupSpec, facts: DatasetFacts) -> None:

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from ..core.likelihood import simulate
+from ..core.quantisation import quantise
 from .conditions import condition_tensor
 from .datasets import ImageError, ImageSet
 from .outcome import Failure, Outcome
@@ -44,13 +45,18 @@ def _dataset_row(
 def compute_generated(
     items: Sequence[Item], settings: Mapping[str, Any], resources: Resources
 ) -> list[Outcome]:
-    """Rows of the ``images`` table for noise-free images G(z) with z from the prior."""
+    """Rows of the ``images`` table for noise-free images G(z) with z from the prior.
+
+    They are rounded to the grey levels that the data are stored in: a control that no file could
+    hold would be nearer to the manifold than any data can be.
+    """
     generator = resources.generator(settings)
     condition = condition_tensor(items, resources.device)
     seeds = [item.seed for item in items]
     with torch.no_grad():
         like = torch.empty(0, device=resources.device)
         images, latent = simulate(generator, condition, 0.0, seeds, like)
+        images = quantise(images, settings["levels"])
     return [
         {
             **_pixel_columns(image),

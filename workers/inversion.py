@@ -11,6 +11,8 @@ from .outcome import Failure, Outcome
 from .resources import Resources
 from .shard import Item
 
+NO_RECONSTRUCTION = "no finite reconstruction error was found; is the generator's output finite?"
+
 
 def compute(
     items: Sequence[Item], settings: Mapping[str, Any], resources: Resources
@@ -20,14 +22,9 @@ def compute(
         resources.generator(settings),
         resources.images(items),
         condition_tensor(items, resources.device),
-        InversionSettings(
-            iterations=settings["iterations"],
-            restarts=settings["restarts"],
-            candidates=settings["candidates"],
-            learning_rate=settings["learning_rate"],
-        ),
+        inversion_settings(settings),
         [item.seed for item in items],
-        _distance(settings, resources),
+        inversion_distance(settings, resources),
     )
     return [
         {
@@ -40,7 +37,7 @@ def compute(
             "iterations": inversion.iterations,
         }
         if math.isfinite(mse)
-        else Failure("no finite reconstruction error was found; is the generator's output finite?")
+        else Failure(NO_RECONSTRUCTION)
         for mse, decibels, distance, restarts, latent, restart_latent in zip(
             inversion.mse.tolist(),
             psnr(inversion.mse.cpu().numpy()).tolist(),
@@ -53,7 +50,18 @@ def compute(
     ]
 
 
-def _distance(settings: Mapping[str, Any], resources: Resources) -> Distance:
+def inversion_settings(settings: Mapping[str, Any]) -> InversionSettings:
+    """The inversion's settings out of a shard's."""
+    return InversionSettings(
+        iterations=settings["iterations"],
+        restarts=settings["restarts"],
+        candidates=settings["candidates"],
+        learning_rate=settings["learning_rate"],
+    )
+
+
+def inversion_distance(settings: Mapping[str, Any], resources: Resources) -> Distance:
+    """What an inversion of a shard's settings minimises."""
     if settings["distance"] == "mse":
         return mean_squared_error
     return resources.perceptual(settings["perceptual_network"], settings["perceptual_weights"])

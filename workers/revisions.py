@@ -30,6 +30,10 @@ REVISIONS: dict[str, int] = {
     "sensing": 1,
     "tuning": 1,
     "variance": 1,
+    "variance.marginal": 1,
+    "variance.profile": 1,
+    "variance_fit": 1,
+    "variance_fit.null": 1,
 }
 
 _WORKERS = "offmanifold.workers."

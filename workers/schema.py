@@ -78,8 +78,36 @@ INVERSION = _schema(
 # LPIPS between an image and its reconstruction at the inversion's best latent.
 PERCEPTUAL = _schema("perceptual", 1, [("lpips", pa.float64())])
 
-# One row a generator: variance is sigma^2 on [0, 1], from n training images.
-VARIANCE = _schema("variance", 2, [("variance", pa.float64()), ("n", pa.int32())])
+# An image's reconstructions at the maximum of its posterior under each of variances: residual is
+# |x - G(z)|^2, degrees the effective degrees of freedom of the latent there.
+_CURVE_COLUMNS: list[tuple[str, pa.DataType]] = [
+    ("variances", pa.list_(pa.float64())),
+    ("residual", pa.list_(pa.float64())),
+    ("degrees", pa.list_(pa.float64())),
+]
+VARIANCE_FIT = _schema("variance_fit", 1, _CURVE_COLUMNS)
+
+# The model's own samples in the place of the data, drawn with noise_variance and stored as the data
+# are, inverted like them: mse is per pixel on [0, 1]. The curves are those of the half that the
+# null's variance is fitted to.
+NULL_FIT = _schema("null_fit", 1, [("mse", pa.float64()), *_CURVE_COLUMNS])
+
+# One row a generator and group (train: the data): variance is sigma^2 on [0, 1] from the n images
+# whose ids are fitted, by the marginal or the profile estimator, or as given; low and high are its
+# 95% interval over images, log_standard_error is that of its logarithm, degrees the mean effective
+# degrees of freedom at it.
+_VARIANCE_COLUMNS: list[tuple[str, pa.DataType]] = [
+    ("estimator", pa.string()),
+    ("variance", pa.float64()),
+    ("low", pa.float64()),
+    ("high", pa.float64()),
+    ("log_standard_error", pa.float64()),
+    ("degrees", pa.float64()),
+    ("n", pa.int32()),
+    ("fitted", pa.list_(pa.string())),
+]
+VARIANCE = _schema("variance", 3, _VARIANCE_COLUMNS)
+NULL_VARIANCE = _schema("null_variance", 1, _VARIANCE_COLUMNS)
 
 # One row a pilot image: the step size and acceptance it settled on at each transition's beta.
 TUNING = _schema(
@@ -124,6 +152,9 @@ _LIKELIHOOD_COLUMNS: list[tuple[str, pa.DataType]] = [
 # chains are fresh ones, not those that settled. evaluations counts generator calls of the row:
 # gradients, candidates and products with the Jacobian alike.
 LIKELIHOOD = _schema("likelihood", 3, _LIKELIHOOD_COLUMNS)
+
+# The other half of the null's images, and the simulated ones, under the null's variance.
+NULL_LIKELIHOOD = _schema("null_likelihood", 1, _LIKELIHOOD_COLUMNS)
 
 # The same images by the other estimator.
 COMPARISON = _schema("comparison", 3, _LIKELIHOOD_COLUMNS)
@@ -240,9 +271,13 @@ SCHEMAS: dict[str, pa.Schema] = {
     "images": IMAGES,
     "inversion": INVERSION,
     "perceptual": PERCEPTUAL,
+    "variance_fit": VARIANCE_FIT,
     "variance": VARIANCE,
+    "null_fit": NULL_FIT,
+    "null_variance": NULL_VARIANCE,
     "tuning": TUNING,
     "likelihood": LIKELIHOOD,
+    "null_likelihood": NULL_LIKELIHOOD,
     "comparison": COMPARISON,
     "convergence": CONVERGENCE,
     "sweep": SWEEP,

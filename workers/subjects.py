@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from ..core.likelihood import simulate
+from ..core.quantisation import quantise
 from .resources import Resources
 from .shard import Item
 
@@ -17,8 +18,10 @@ def subject_images(
     """Images [items, C, H, W], and the latents of simulated ones; None for stored images.
 
     Simulated images are those of the model under ``settings`` (generator and variance), with its
-    observation noise: the same from an item's ``image_seed`` in every stage. A shard holds images
-    of one kind.
+    observation noise: the same from an item's ``image_seed`` in every stage. With a
+    ``noise_variance`` of their own they are those of the null audit, rounded to ``levels``; their
+    latents are then no exact samples of the posterior, and not given. A shard holds images of one
+    kind.
     """
     if items[0].image_seed is None:
         return resources.images(items), None
@@ -30,4 +33,9 @@ def subject_images(
     seeds = [item.image_seed for item in items if item.image_seed is not None]
     with torch.no_grad():
         like = torch.empty(0, device=resources.device)
+        noise = settings.get("noise_variance")
+        if noise is not None:
+            return quantise(
+                simulate(generator, own, noise, seeds, like)[0], settings["levels"]
+            ), None
         return simulate(generator, own, settings["variance"], seeds, like)

@@ -1,41 +1,79 @@
-"""The ``variance`` stage: the observation variance of each generator, sigma^2 on [0, 1]."""
+"""The stages ``variance`` and ``null_variance``: the observation variance sigma^2 on [0, 1]."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from ..core.image_metrics import noise_variance
+from ..core.observation_variance import FittedVariance, fit_variance, profile_variance
 from .outcome import Failure, Outcome
 from .part_file import read_columns_of_parts
 from .resources import Resources
 from .schema import STATUS_OK
 from .shard import Item
 
+_CURVES = ("variances", "residual", "degrees")
+
 
 def compute(
     items: Sequence[Item], settings: Mapping[str, Any], resources: Resources
 ) -> list[Outcome]:
-    """One row a generator: a given value, or the maximum-likelihood fit to its reconstructions.
+    """One row a fit: a given value, or the one that a group's reconstructions make most likely.
 
-    The fit is the mean squared error over the training images, each reconstructed under its own
-    condition [IP B.3].
+    The marginal estimate rests on the images' curves (`core.observation_variance`), the profile one
+    on their mean squared errors [IP B.3]; each image under its own condition.
     """
     if settings["value"] is not None:
-        return [{"variance": settings["value"], "n": None} for _ in items]
+        return [{"estimator": "given", "variance": settings["value"]} for _ in items]
     return [_fit(item, settings, resources) for item in items]
 
 
 def _fit(item: Item, settings: Mapping[str, Any], resources: Resources) -> Outcome:
-    own = dict(settings["own_conditions"])
-    errors: list[float] = []
-    columns = ["generator", "image_id", "condition", "status", "mse"]
-    parts = settings["inversion_parts"]
-    for part in read_columns_of_parts(resources.storage, "inversion", parts, columns):
+    marginal = settings["estimator"] == "marginal"
+    columns = _CURVES if marginal else ("mse",)
+    rows = _rows(item, settings, resources, columns)
+    try:
+        fitted = _marginal(rows, settings) if marginal else _profile(rows)
+    except ValueError as error:
+        return Failure(f"{item.group} under {item.generator}: {error}")
+    return {
+        "estimator": settings["estimator"],
+        "variance": fitted.variance,
+        "low": fitted.low,
+        "high": fitted.high,
+        "log_standard_error": fitted.log_standard_error,
+        "degrees": fitted.degrees if marginal else None,
+        "n": fitted.n,
+        "fitted": [image_id for image_id, _ in settings["images"]],
+    }
+
+
+def _rows(
+    item: Item, settings: Mapping[str, Any], resources: Resources, columns: Sequence[str]
+) -> list[dict[str, Any]]:
+    """The fit's images that did not fail, in the order of the settings."""
+    wanted = {tuple(key): position for position, key in enumerate(settings["images"])}
+    keys = ["generator", "image_id", "condition", "status"]
+    found = {}
+    for part in read_columns_of_parts(
+        resources.storage, settings["source"], settings["parts"], [*keys, *columns]
+    ):
         for row in part.to_pylist():
-            mine = row["generator"] == item.generator and row["image_id"] in own
-            if mine and row["condition"] == own[row["image_id"]] and row["status"] == STATUS_OK:
-                errors.append(row["mse"])
-    if not errors:
-        return Failure(f"no training image was inverted under {item.generator}: no variance to fit")
-    return {"variance": noise_variance(np.asarray(errors)), "n": len(errors)}
+            position = wanted.get((row["image_id"], row["condition"]))
+            mine = row["generator"] == item.generator and row["status"] == STATUS_OK
+            if mine and position is not None:
+                found[position] = row
+    return [found[position] for position in sorted(found)]
+
+
+def _marginal(rows: list[dict[str, Any]], settings: Mapping[str, Any]) -> FittedVariance:
+    if not rows:
+        raise ValueError("no image was inverted: there is no variance to fit")
+    curves = {name: np.array([row[name] for row in rows], np.float64) for name in _CURVES}
+    return fit_variance(
+        curves["variances"][0], curves["residual"], curves["degrees"], settings["dimensions"]
+    )
+
+
+def _profile(rows: list[dict[str, Any]]) -> FittedVariance:
+    return profile_variance(np.array([row["mse"] for row in rows], np.float64))

@@ -11,9 +11,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ...cluster.locations import Location
-from ..reduce.context import GeneratorInfo, GroupInfo, ReduceContext
+from ..kept_facts import kept_facts
+from ..reduce.context import GeneratorInfo, ReduceContext
 from ..reduce.densities import trusted_estimator
 from ..reduce.schema import SUMMARY
+from ..reduction import reduce_context
 from ..run_directory import PROVENANCE_FILE, SUMMARY_FILE, RunDirectory
 from ..spec import AuditSpec
 from ..spec_loading import SpecError
@@ -95,17 +97,7 @@ def _generators(folder: Location) -> list[dict[str, Any]]:
             f"rebuild it with `offmanifold report {folder}`"
         )
     provenance = _provenance(run)
-    generators = tuple(
-        GeneratorInfo(name, facts["num_classes"], _shape(facts))
-        for name, facts in provenance["generators"].items()
-    )
-    context = ReduceContext(
-        run_dir=run.storage,
-        groups=tuple(GroupInfo(group.name, group.role, group.conditions) for group in spec.groups),
-        generators=generators,
-        seed=spec.seed,
-        resamples=spec.statistics.resamples,
-    )
+    context = reduce_context(run, spec, kept_facts(run, spec))
     return [
         {
             "context": context,
@@ -116,7 +108,7 @@ def _generators(folder: Location) -> list[dict[str, Any]]:
             "datasets": provenance["datasets"],
             "rows": _rows_of(summary, generator.name),
         }
-        for generator in generators
+        for generator in context.generators
     ]
 
 
@@ -136,8 +128,3 @@ def _provenance(run: RunDirectory) -> dict[str, Any]:
 
 def _rows_of(summary: pa.Table, generator: str) -> list[dict[str, Any]]:
     return [row for row in summary.to_pylist() if row["generator"] in (None, generator)]
-
-
-def _shape(facts: Mapping[str, Any]) -> tuple[int, int, int]:
-    channels, height, width = facts["image_shape"]
-    return channels, height, width

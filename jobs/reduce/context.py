@@ -2,14 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from ...cluster.storage import Storage
-from ...core.statistics.typicality import TypicalitySettings
 from ...workers.shard import item_seed
-
-Role = Literal["train", "test", "generated", "simulated", "outlier"]
-Conditions = Literal["all", "own"]
+from ..spec import Conditions, Role
+from ..stage_specs import InversionDistance
 
 
 @dataclass(frozen=True)
@@ -38,20 +35,23 @@ class GeneratorInfo:
 
 @dataclass(frozen=True)
 class ReduceContext:
-    """A run directory and its resolved settings; ``sweep_tolerance`` in nats."""
+    """A run directory and its resolved settings; ``sweep_tolerance`` in nats.
+
+    ``null`` is the name of the null audit's group, which is none of ``groups``. ``class_turns`` are
+    the classes that images without one met in turn; empty for all of them. ``levels`` are the grey
+    levels that data and controls are stored in. ``distance`` is what the inversion minimised.
+    """
 
     run_dir: Storage
     groups: Sequence[GroupInfo]
     generators: Sequence[GeneratorInfo]
     seed: int
     resamples: int = 2000
-    typical_set_size: int = 50
     sweep_tolerance: float | None = None
-
-    @property
-    def typicality(self) -> TypicalitySettings:
-        """Settings of the typical-set test."""
-        return TypicalitySettings(set_size=self.typical_set_size)
+    null: str | None = None
+    class_turns: tuple[int, ...] = ()
+    levels: int | None = None
+    distance: InversionDistance | None = None
 
     def with_role(self, *roles: Role) -> list[GroupInfo]:
         """Groups of these roles, in the order of the spec."""

@@ -20,7 +20,7 @@ class GroupValues:
     """``by_class[i, c]`` of image i under class c, nan where it failed or was not planned.
 
     Images are in the order of their ids. ``own_class`` is an image's label; images without one
-    take the classes in turn. An unconditional generator has a single column.
+    take those of the data in turn. An unconditional generator has a single column.
     """
 
     group: GroupInfo
@@ -112,14 +112,18 @@ def group_values(
         )
     rows_of = dict(list(mine.groupby("group")))
     return {
-        group.name: _values(rows_of[group.name], column, group, generator)
+        group.name: _values(context, rows_of[group.name], column, group, generator)
         for group in context.groups
         if group.name in rows_of
     }
 
 
 def _values(
-    rows: pd.DataFrame, column: str, group: GroupInfo, generator: GeneratorInfo
+    context: ReduceContext,
+    rows: pd.DataFrame,
+    column: str,
+    group: GroupInfo,
+    generator: GeneratorInfo,
 ) -> GroupValues:
     condition = rows["condition"].to_numpy()
     classes = max(generator.num_classes, 1)
@@ -140,8 +144,9 @@ def _values(
     by_class = np.full((len(image_id), classes), np.nan)
     succeeded = rows["status"].to_numpy() == STATUS_OK
     by_class[row_of, column_of] = np.where(succeeded, rows[column].to_numpy(np.float64), np.nan)
+    turns = np.resize(np.array(context.class_turns or range(classes)), len(image_id))
     own_class = (
-        np.where(label >= 0, label, np.arange(len(image_id)) % classes)
+        np.where(label >= 0, label, turns)
         if whole
         else present.argmax(axis=1)
     )

@@ -13,16 +13,21 @@ EstimatorSpec = GuidedSpec | ClassicalSpec
 
 
 def estimator_settings(
-    context: PlanContext, generator: GeneratorFacts, spec: EstimatorSpec
+    context: PlanContext,
+    generator: GeneratorFacts,
+    spec: EstimatorSpec,
+    variance: float | None = None,
 ) -> dict[str, Any]:
     """Everything that an estimate's rows depend on besides their items.
+
+    The observation variance is the data's unless another is given.
 
     Raises:
         StageError: when a result that it rests on could not be had.
     """
     settings = {
         **generator_settings(generator),
-        "variance": context.variance(generator.name),
+        "variance": context.variance(generator.name) if variance is None else variance,
         "estimator": spec.estimator,
         "transitions": spec.transitions,
         "chains": spec.chains,
@@ -98,7 +103,11 @@ def evaluations_per_item(
     search = ModeSettings(**_search_settings(spec))
     inversion = context.spec.stages.inversion
     known = 0
-    if inversion is not None and group.role != "simulated" and reuses_inversion(context, spec):
+    if (
+        inversion is not None
+        and group.role not in ("simulated", "null")
+        and reuses_inversion(context, spec)
+    ):
         known = inversion.restarts
     once = gradients + search.evaluations(known, generator.latent_dim)
     if spec.tolerance is None:

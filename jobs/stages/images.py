@@ -5,13 +5,13 @@ from typing import Any
 from ...workers.shard import Item, Shard, chunk
 from ..spec import GroupSpec
 from ..validation import DatasetFacts, GeneratorFacts
-from .stage import AuditContext, Estimate, PlanContext, Stage, balanced_choice, own_condition
+from .stage import AuditContext, Estimate, PlanContext, Stage, own_condition
 
 
 def plan(context: PlanContext) -> list[Shard]:
     """Shards of every group's images; simulated ones are made where they are used."""
     shards: list[Shard] = []
-    for group in context.spec.groups:
+    for group in context.spec.audited:
         if group.role == "generated":
             for generator in context.facts.generators.values():
                 shards += _generated(context, group, generator)
@@ -26,8 +26,6 @@ def _from_dataset(context: PlanContext, group: GroupSpec, facts: DatasetFacts) -
         # The classes of an outlier set are not the generator's.
         "labelled": group.role in ("train", "test"),
     }
-    count = context.group_size(group)
-    seed = context.seed("choice", group.name)
     items = [
         Item(
             generator=None,
@@ -38,7 +36,7 @@ def _from_dataset(context: PlanContext, group: GroupSpec, facts: DatasetFacts) -
             seed=context.seed("images", group.name, index),
             index=index,
         )
-        for index in balanced_choice(facts.labels, facts.length, count, seed)
+        for index in context.chosen(group)
     ]
     compute = "offmanifold.workers.images:compute_dataset"
     size = context.spec.stages.images.shard_items
@@ -49,7 +47,7 @@ def _generated(context: PlanContext, group: GroupSpec, generator: GeneratorFacts
     items = []
     for position in range(context.group_size(group)):
         image_id = f"{group.name}-{generator.name}-{position:06d}"
-        condition = own_condition(generator, None, position)
+        condition = own_condition(context, generator, None, position)
         items.append(
             Item(
                 generator=generator.name,
@@ -60,7 +58,7 @@ def _generated(context: PlanContext, group: GroupSpec, generator: GeneratorFacts
                 seed=context.seed("images", generator.name, image_id),
             )
         )
-    settings = generator_settings(generator)
+    settings = {**generator_settings(generator), "levels": context.levels}
     compute = "offmanifold.workers.images:compute_generated"
     size = context.spec.stages.images.shard_items
     return list(chunk("images", compute, settings, items, size))
@@ -100,7 +98,7 @@ def generator_settings(generator: GeneratorFacts) -> dict[str, Any]:
 def _estimate(context: AuditContext) -> Estimate:
     items = shards = evaluations = 0
     size = context.spec.stages.images.shard_items
-    for group in context.spec.groups:
+    for group in context.spec.audited:
         if group.role == "simulated":
             continue
         copies = len(context.facts.generators) if group.role == "generated" else 1

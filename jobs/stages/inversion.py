@@ -1,6 +1,7 @@
 """Plans the ``inversion`` stage: every image, under its conditions, in every generator."""
 
 from collections.abc import Iterator
+from typing import Any
 
 from ...workers.shard import Shard, chunk
 from ..stage_specs import InversionSpec
@@ -14,29 +15,38 @@ def _settings(context: AuditContext) -> InversionSpec:
     return context.spec.stages.inversion
 
 
+def inversion_settings(context: AuditContext) -> dict[str, Any]:
+    """How images are inverted, whichever they are."""
+    spec = _settings(context)
+    settings = {
+        "iterations": spec.iterations,
+        "restarts": spec.restarts,
+        "candidates": spec.candidates,
+        "learning_rate": spec.learning_rate,
+        "distance": spec.distance,
+    }
+    return settings | (backbone_settings(context) if spec.distance == "lpips" else {})
+
+
+def inversion_cost(spec: InversionSpec) -> int:
+    """Generator evaluations of an image's inversion under one condition."""
+    return spec.restarts * (spec.iterations + spec.candidates)
+
+
 def plan(context: PlanContext) -> Iterator[Shard]:
     """Shards of (generator, image, condition), in the order of groups and images."""
     spec = _settings(context)
     for generator in context.facts.generators.values():
-        settings = {
-            **generator_settings(generator),
-            "iterations": spec.iterations,
-            "restarts": spec.restarts,
-            "candidates": spec.candidates,
-            "learning_rate": spec.learning_rate,
-            "distance": spec.distance,
-        }
-        if spec.distance == "lpips":
-            settings |= backbone_settings(context)
+        settings = {**generator_settings(generator), **inversion_settings(context)}
         items = (
             image.item(
                 generator.name,
                 condition,
                 context.seed("inversion", generator.name, condition, image.image_id),
             )
-            for group in context.spec.groups
+            for group in context.spec.audited
             for position, image in enumerate(context.images_under(generator, group))
-            for condition in conditions_of(generator, group, image.label, position)
+            for condition in conditions_of(context, generator, group, image.label, position)
         )
         compute = "offmanifold.workers.inversion:compute"
         yield from chunk("inversion", compute, settings, items, spec.shard_items)
@@ -44,8 +54,7 @@ def plan(context: PlanContext) -> Iterator[Shard]:
 
 def _estimate(context: AuditContext) -> Estimate:
     spec, items = _settings(context), pairs(context)
-    per_item = spec.restarts * (spec.iterations + spec.candidates)
-    return Estimate(items, -(-items // spec.shard_items), items * per_item)
+    return Estimate(items, -(-items // spec.shard_items), items * inversion_cost(spec))
 
 
 STAGE = Stage(

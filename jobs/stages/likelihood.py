@@ -42,10 +42,10 @@ def subjects(
     context: PlanContext, generator: GeneratorFacts, *, simulated: bool
 ) -> Iterator[Subject]:
     """The images that a generator's densities are estimated for, in the order of the groups."""
-    for group in context.spec.groups:
+    for group in context.spec.audited:
         if group.role == "simulated" and simulated:
             for position in range(context.group_size(group)):
-                label = own_condition(generator, None, position)
+                label = own_condition(context, generator, None, position)
                 image_id = f"{group.name}-{generator.name}-{position:06d}"
                 yield Subject(group, position, image_id, label, None)
         elif group.role != "simulated" and not simulated:
@@ -101,7 +101,7 @@ def plan_estimates(context: PlanContext, stage: str, spec: EstimatorSpec) -> Ite
                 item(context, spec, generator, subject, condition)
                 for subject in subjects(context, generator, simulated=simulated)
                 for condition in conditions_of(
-                    generator, subject.group, subject.label, subject.position
+                    context, generator, subject.group, subject.label, subject.position
                 )
             )
             yield from chunk(stage, COMPUTE, settings, items, spec.shard_items)
@@ -111,7 +111,7 @@ def estimate_cost(context: AuditContext, spec: EstimatorSpec) -> Estimate:
     """Items, shards and generator evaluations of a whole stage of estimates."""
     items = evaluations = 0
     for generator in context.facts.generators.values():
-        for group in context.spec.groups:
+        for group in context.spec.audited:
             count = group_pairs(context, generator, group)
             items += count
             evaluations += count * evaluations_per_item(context, generator, group, spec)

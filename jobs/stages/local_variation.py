@@ -40,7 +40,7 @@ def _estimate(context: AuditContext) -> Estimate:
     counts = {
         group: context.group_size(group)
         * (copies if group.role in ("generated", "simulated") else 1)
-        for group in context.spec.groups
+        for group in context.spec.audited
     }
     items = sum(counts.values())
     simulated = sum(count for group, count in counts.items() if group.role == "simulated")

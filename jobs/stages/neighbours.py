@@ -69,7 +69,7 @@ def _estimate(context: AuditContext) -> Estimate:
     images = sum(
         context.group_size(group)
         * (len(context.facts.generators) if group.role == "generated" else 1)
-        for group in context.spec.groups
+        for group in context.spec.audited
         if group.role != "simulated"
     )
     items = shards = 0

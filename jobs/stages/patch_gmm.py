@@ -23,7 +23,7 @@ def plan(context: PlanContext) -> list[Shard]:
                 image_item(context, generator.name, subject, condition)
                 for subject in subjects(context, generator, simulated=simulated)
                 for condition in conditions_of(
-                    generator, subject.group, subject.label, subject.position
+                    context, generator, subject.group, subject.label, subject.position
                 )
             ]
             settings: dict[str, Any] = {"models": models}
@@ -41,7 +41,7 @@ def simulation_settings(context: PlanContext, generator: GeneratorFacts) -> dict
 def _estimate(context: AuditContext) -> Estimate:
     items = simulated = 0
     for generator in context.facts.generators.values():
-        for group in context.spec.groups:
+        for group in context.spec.audited:
             count = group_pairs(context, generator, group)
             items += count
             simulated += count if group.role == "simulated" else 0

@@ -30,9 +30,9 @@ def plan(context: PlanContext) -> list[Shard]:
     shards: list[Shard] = []
     for generator in context.facts.generators.values():
         items = []
-        for group in context.spec.groups:
+        for group in context.spec.audited:
             for position, image in enumerate(context.images_under(generator, group)):
-                for condition in conditions_of(generator, group, image.label, position):
+                for condition in conditions_of(context, generator, group, image.label, position):
                     key = (generator.name, condition, image.image_id)
                     part, row = context.inversions.get(key) or (None, None)
                     found = image.item(generator.name, condition, seed=0)

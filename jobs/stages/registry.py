@@ -9,6 +9,9 @@ from . import (
     likelihood,
     local_variation,
     neighbours,
+    null_fit,
+    null_likelihood,
+    null_variance,
     patch_fit,
     patch_gmm,
     perceptual,
@@ -17,6 +20,7 @@ from . import (
     sweep,
     tuning,
     variance,
+    variance_fit,
 )
 from .stage import Stage
 
@@ -26,11 +30,15 @@ STAGES: tuple[Stage, ...] = (
     patch_fit.STAGE,
     inversion.STAGE,
     perceptual.STAGE,
+    variance_fit.STAGE,
     variance.STAGE,
+    null_fit.STAGE,
+    null_variance.STAGE,
     patch_gmm.STAGE,
     local_variation.STAGE,
     tuning.STAGE,
     likelihood.STAGE,
+    null_likelihood.STAGE,
     comparison.STAGE,
     convergence.STAGE,
     sweep.STAGE,

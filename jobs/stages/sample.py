@@ -29,7 +29,7 @@ def plan_sample(
                 spec,
                 generator,
                 subject,
-                own_condition(generator, subject.label, subject.position),
+                own_condition(context, generator, subject.label, subject.position),
             )
             for subject in subjects(context, generator, simulated=simulated)
             if subject.position < images_per_group
@@ -50,7 +50,7 @@ def estimate_sample(
     items = shards = evaluations = 0
     for generator in context.facts.generators.values():
         for spec in variations:
-            for group in context.spec.groups:
+            for group in context.spec.audited:
                 count = min(images_per_group, context.group_size(group))
                 items += count
                 evaluations += count * evaluations_per_item(context, generator, group, spec)

@@ -50,7 +50,7 @@ def plan(context: PlanContext) -> list[Shard]:
 
 
 def _items(context: PlanContext, spec: SensingSpec, generator: GeneratorFacts) -> Iterator[Item]:
-    for group in context.spec.groups:
+    for group in context.spec.audited:
         if group.role == "simulated":
             continue
         images = context.images_under(generator, group)
@@ -58,7 +58,7 @@ def _items(context: PlanContext, spec: SensingSpec, generator: GeneratorFacts) -
             image = images[position]
             yield image.item(
                 generator.name,
-                own_condition(generator, image.label, position),
+                own_condition(context, generator, image.label, position),
                 # Of the image alone: its noise is the same in every generator and at every m.
                 context.seed("sensing", image.image_id),
             )
@@ -85,7 +85,7 @@ def _estimate(context: AuditContext) -> Estimate:
     spec = _settings(context)
     sizes = [
         min(spec.images_per_group, context.group_size(group))
-        for group in context.spec.groups
+        for group in context.spec.audited
         if group.role != "simulated"
     ]
     repeats = len(context.facts.generators) * len(spec.measurements_of(context.facts.dimensions))

@@ -60,6 +60,42 @@ class AuditContext:
         self.spec = spec
         self.facts = facts
 
+    def seed(self, *parts: object) -> int:
+        """The random stream of an item."""
+        return item_seed(self.spec.seed, *parts)
+
+    def chosen(self, group: GroupSpec) -> list[int]:
+        """Which images of its set a group takes, classes as even as they can be."""
+        facts = self.facts.groups[group.name]
+        seed = self.seed("choice", group.name)
+        return balanced_choice(facts.labels, facts.length, self.group_size(group), seed)
+
+    @cached_property
+    def class_turns(self) -> tuple[int, ...]:
+        """The classes that images without one meet in turn: those of the data, in their order.
+
+        So that outliers and the model's own images are compared with the data under the same
+        classes. Empty where the data have none: then all classes take turns.
+        """
+        group = self.inliers
+        labels = None if group is None else self.facts.groups[group.name].labels
+        if group is None or labels is None:
+            return ()
+        return tuple(labels[index] for index in self.chosen(group))
+
+    @property
+    def inliers(self) -> GroupSpec | None:
+        """The data that outliers are held against: the test images, else the training images."""
+        by_role = {group.role: group for group in reversed(self.spec.audited)}
+        return by_role.get("test") or by_role.get("train")
+
+    @property
+    def levels(self) -> int | None:
+        """The grey levels of the data; None where they lie on no grid, or there are no data."""
+        by_role = {group.role: group for group in reversed(self.spec.audited)}
+        group = by_role.get("train") or by_role.get("test")
+        return None if group is None else self.facts.groups[group.name].levels
+
     def group_size(self, group: GroupSpec) -> int:
         """How many images the group asks for."""
         if group.count is not None:
@@ -80,10 +116,6 @@ class PlanContext(AuditContext):
     def shard_ids(self, stage: str) -> list[str]:
         """The ids of a stage that has been planned."""
         return list(self.plans[stage].ids)
-
-    def seed(self, *parts: object) -> int:
-        """The random stream of an item."""
-        return item_seed(self.spec.seed, *parts)
 
     @cached_property
     def images(self) -> list[ImageRecord]:
@@ -122,34 +154,43 @@ class PlanContext(AuditContext):
             if image.group == group.name and image.generator in (None, generator.name)
         ]
 
-    def variance(self, generator: str) -> float:
-        """The observation variance that the variance stage found.
+    def variance(self, generator: str, group: str = "train", stage: str = "variance") -> float:
+        """The observation variance that a stage found for a group's images.
 
         Raises:
             StageError: when it could not be fitted.
         """
-        columns = ["generator", "variance", "error"]
-        rows = self.run.read("variance", self.shard_ids("variance"), columns).to_pylist()
-        row = next(row for row in rows if row["generator"] == generator)
+        columns = ["generator", "group", "variance", "error"]
+        rows = self.run.read(stage, self.shard_ids(stage), columns).to_pylist()
+        row = next(row for row in rows if (row["generator"], row["group"]) == (generator, group))
         if row["variance"] is None:
-            raise StageError(f"stage variance: {row['error']}")
+            raise StageError(f"stage {stage}: {row['error']}")
         return float(row["variance"])
 
 
-def own_condition(generator: GeneratorFacts, label: int | None, position: int) -> int | None:
-    """An image's own class; images without a label meet the classes in turn."""
+def own_condition(
+    context: AuditContext, generator: GeneratorFacts, label: int | None, position: int
+) -> int | None:
+    """An image's own class; images without a label meet the data's classes in turn."""
     if generator.num_classes == 0:
         return None
-    return label if label is not None else position % generator.num_classes
+    if label is not None:
+        return label
+    turns = context.class_turns or range(generator.num_classes)
+    return turns[position % len(turns)]
 
 
 def conditions_of(
-    generator: GeneratorFacts, group: GroupSpec, label: int | None, position: int
+    context: AuditContext,
+    generator: GeneratorFacts,
+    group: GroupSpec,
+    label: int | None,
+    position: int,
 ) -> list[int | None]:
     """The conditions under which an image of the group is evaluated."""
     if generator.num_classes and group.conditions == "all":
         return list(range(generator.num_classes))
-    return [own_condition(generator, label, position)]
+    return [own_condition(context, generator, label, position)]
 
 
 def balanced_choice(
@@ -173,14 +214,14 @@ def pairs(context: AuditContext) -> int:
     return sum(
         group_pairs(context, generator, group)
         for generator in context.facts.generators.values()
-        for group in context.spec.groups
+        for group in context.spec.audited
         if group.role != "simulated"
     )
 
 
 def group_pairs(context: AuditContext, generator: GeneratorFacts, group: GroupSpec) -> int:
     """How many (image, condition) a generator meets in a group."""
-    return context.group_size(group) * len(conditions_of(generator, group, 0, 0))
+    return context.group_size(group) * len(conditions_of(context, generator, group, 0, 0))
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,7 @@ def plan(context: PlanContext) -> list[Shard]:
         items = tuple(
             image.item(
                 generator.name,
-                own_condition(generator, image.label, position),
+                own_condition(context, generator, image.label, position),
                 context.seed("tuning", generator.name, image.image_id),
             )
             for position, image in enumerate(_pilots(context, generator, spec.pilots))
@@ -53,7 +53,7 @@ def plan(context: PlanContext) -> list[Shard]:
 def _pilots(context: PlanContext, generator: GeneratorFacts, count: int) -> list[ImageRecord]:
     roles = ("train", "test", "generated", "outlier")
     groups = sorted(
-        (group for group in context.spec.groups if group.role != "simulated"),
+        (group for group in context.spec.audited if group.role != "simulated"),
         key=lambda group: roles.index(group.role),
     )
     images = [image for group in groups for image in context.images_under(generator, group)]

@@ -1,46 +1,68 @@
-"""Plans the ``variance`` stage: one observation variance a generator."""
+"""Plans the ``variance`` stage: one observation variance a generator, and that of its control."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from ...workers.shard import Item, Shard
-from ..validation import GeneratorFacts
-from .stage import AuditContext, Estimate, PlanContext, Stage, own_condition
+from .stage import AuditContext, Estimate, PlanContext, Stage
+from .variance_fit import DATA, control_groups, fitted_images, variance_settings
+
+COMPUTE = "offmanifold.workers.variance:compute"
 
 
 def plan(context: PlanContext) -> list[Shard]:
-    """One shard a generator, resting on the inversion's parts unless the value is given."""
-    assert context.spec.stages.variance is not None
-    value = context.spec.stages.variance.value
-    shards = []
-    for generator in context.facts.generators.values():
-        settings: dict[str, Any] = {"value": value}
-        if value is None:
-            settings["inversion_parts"] = context.shard_ids("inversion")
-            settings["own_conditions"] = _own_conditions(context, generator)
-        item = Item(generator.name, None, "train", generator.name, None, seed=0)
-        compute = "offmanifold.workers.variance:compute"
-        shards.append(Shard("variance", compute, settings, (item,)))
-    return shards
-
-
-def _own_conditions(context: PlanContext, generator: GeneratorFacts) -> list[list[Any]]:
+    """One shard a generator and fit, resting on the parts of its images' curves or errors."""
+    spec = variance_settings(context)
+    if spec.value is not None:
+        return [
+            variance_shard("variance", generator.name, DATA, {"value": spec.value})
+            for generator in context.facts.generators.values()
+        ]
+    source = "variance_fit" if spec.fits_curves else "inversion"
     return [
-        [image.image_id, own_condition(generator, image.label, position)]
-        for group in context.spec.groups
-        if group.role == "train"
-        for position, image in enumerate(context.images_under(generator, group))
+        variance_shard(
+            "variance",
+            generator.name,
+            fitted.group,
+            fit_settings(context, source, fitted.keys),
+        )
+        for generator in context.facts.generators.values()
+        for fitted in fitted_images(context, generator)
     ]
 
 
+def fit_settings(
+    context: PlanContext, source: str, images: Sequence[tuple[str, int | None]]
+) -> dict[str, Any]:
+    """How a variance is fitted to images, each under a condition, out of the table ``source``."""
+    return {
+        "value": None,
+        "estimator": variance_settings(context).estimator,
+        "dimensions": context.facts.dimensions,
+        "source": source,
+        "parts": context.shard_ids(source),
+        "images": [list(key) for key in images],
+    }
+
+
+def variance_shard(stage: str, generator: str, group: str, settings: dict[str, Any]) -> Shard:
+    """The shard of one fit: a row for a generator and a group."""
+    item = Item(generator, None, group, f"{generator}-{group}", None, seed=0)
+    return Shard(stage, COMPUTE, settings, (item,))
+
+
 def _estimate(context: AuditContext) -> Estimate:
-    count = len(context.facts.generators)
+    fits = 1
+    if variance_settings(context).value is None and context.spec.null is not None:
+        fits += len(control_groups(context))
+    count = len(context.facts.generators) * fits
     return Estimate(count, count, 0)
 
 
 STAGE = Stage(
     name="variance",
-    description="the observation variance, from the reconstructed training images or given",
-    needs=("inversion",),
+    description="the observation variance, from one half of the training images or given",
+    needs=("inversion", "variance_fit"),
     enabled=lambda spec: spec.stages.variance is not None,
     plan=plan,
     estimate=_estimate,

@@ -1,0 +1,25 @@
+"""Which training images the variance is fitted to, and which the verdicts are about."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from ..stage_specs import VarianceSpec
+
+
+def fitted_positions(labels: Sequence[int | None], spec: VarianceSpec) -> list[int]:
+    """The positions of the images that the variance is fitted to; none where its value is given.
+
+    With ``fit: half`` every other image of each class, so that both halves have the same classes;
+    which one comes first goes by the class, for sets with one image of each.
+    """
+    if spec.value is not None:
+        return []
+    if spec.fit == "all":
+        return list(range(len(labels)))
+    seen: Counter[int | None] = Counter()
+    fitted = []
+    for position, label in enumerate(labels):
+        if (seen[label] + (label or 0)) % 2 == 0:
+            fitted.append(position)
+        seen[label] += 1
+    return fitted
