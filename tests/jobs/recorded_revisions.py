@@ -1,0 +1,167 @@
+"""Numbers of every computation as they were recorded, and whether they are the same today."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from offmanifold.jobs.stages.stage import PlanContext
+from offmanifold.workers.revisions import computation_of
+from offmanifold.workers.schema import KEY_COLUMNS, SCHEMAS
+
+RECORDED = Path(__file__).parent / "recorded" / "revisions.json"
+COMMAND = "python -m tests.jobs.record_revisions"
+
+# Of a column's root mean square. Other processors add in another order and have other kernels: with
+# the libraries held to older instruction sets, or to two threads, no number here moved by more than
+# 5e-5 of it. This is ten times that, since there are processors that were not tried, and far below
+# what another formula, constant or random stream does.
+TOLERANCE = 5e-4
+
+# Columns whose numbers are right with either sign.
+_SIGNLESS = {"ppca.components"}
+
+
+@dataclass(frozen=True)
+class Computation:
+    """A computation's revision, and numbers of its rows by table and column.
+
+    Of each column: how many numbers it has over all rows, their root mean square, their mean, and
+    the first, the middle and the last of them.
+    """
+
+    revision: int
+    numbers: Mapping[str, list[float]]
+
+
+def computations_of(
+    runs: Iterable[PlanContext], revisions: Mapping[str, int]
+) -> dict[str, Computation]:
+    """What finished runs computed, by the computations' names; of each, the first that has it."""
+    found: dict[str, Computation] = {}
+    for context in runs:
+        numbers: dict[str, dict[str, list[float]]] = {}
+        for (name, stage), ids in _parts(context).items():
+            if name not in found:
+                table = context.run.read(stage, ids, SCHEMAS[stage].names)
+                numbers.setdefault(name, {}).update(_numbers(stage, table))
+        found |= {name: Computation(revisions[name], own) for name, own in numbers.items()}
+    return found
+
+
+def _parts(context: PlanContext) -> dict[tuple[str, str], list[str]]:
+    """The ids of the shards of each computation and stage."""
+    parts: dict[tuple[str, str], list[str]] = {}
+    for stage, shards in context.plans.items():
+        for shard_id, shard in shards.with_ids():
+            name = computation_of(shard.compute, shard.settings)
+            parts.setdefault((name, stage), []).append(shard_id)
+    return parts
+
+
+def _numbers(stage: str, table: pa.Table) -> dict[str, list[float]]:
+    found = {}
+    for name in table.column_names:
+        values = table[name].combine_chunks()
+        if pa.types.is_list(values.type):
+            values = values.flatten()
+        numeric = pa.types.is_floating(values.type) or pa.types.is_integer(values.type)
+        values = values.drop_null()
+        if numeric and name not in KEY_COLUMNS and len(values):
+            column = f"{stage}.{name}"
+            array = values.to_numpy(zero_copy_only=False).astype(np.float64)
+            found[column] = _summary(np.abs(array) if column in _SIGNLESS else array)
+    return found
+
+
+def _summary(values: npt.NDArray[np.float64]) -> list[float]:
+    of = [
+        len(values),
+        np.sqrt(np.mean(np.square(values))),
+        values.mean(),
+        values[0],
+        values[len(values) // 2],
+        values[-1],
+    ]
+    return [float(f"{number:.9g}") for number in of]
+
+
+def read() -> dict[str, Computation]:
+    """What was recorded."""
+    content = json.loads(RECORDED.read_text())
+    return {name: Computation(**found) for name, found in content.items()}
+
+
+def write(found: Mapping[str, Computation]) -> None:
+    """Records what was found; the file differs where the numbers do, a line a column."""
+    entries = []
+    for name, computation in sorted(found.items()):
+        columns = [
+            f"   {json.dumps(column)}: {json.dumps(values)}"
+            for column, values in sorted(computation.numbers.items())
+        ]
+        entries.append(
+            f' {json.dumps(name)}: {{\n  "revision": {computation.revision},\n  "numbers": {{\n'
+            + ",\n".join(columns)
+            + "\n  }\n }"
+        )
+    RECORDED.parent.mkdir(exist_ok=True)
+    RECORDED.write_text("{\n" + ",\n".join(entries) + "\n}\n")
+
+
+def complaints(
+    recorded: Mapping[str, Computation], found: Mapping[str, Computation], known: Iterable[str]
+) -> list[str]:
+    """What is to be done about every computation that is not as recorded; nothing if all are.
+
+    Args:
+        recorded: by name.
+        found: by name.
+        known: the computations that have a revision.
+    """
+    return [
+        complaint
+        for name in sorted({*recorded, *found, *known})
+        if (complaint := _complaint(name, recorded.get(name), found.get(name)))
+    ]
+
+
+def _complaint(name: str, recorded: Computation | None, found: Computation | None) -> str | None:
+    if found is None:
+        return (
+            f"{name} is not computed by the tiny run: give it a stage in tests/jobs/tiny_run.py, "
+            "or remove it from workers/revisions.py, and record with "
+            f"`{COMMAND}`"
+        )
+    if recorded is None:
+        return f"{name} was never recorded: record it with `{COMMAND}`"
+    if recorded.revision != found.revision:
+        return (
+            f"the revision of {name} is {found.revision}, and {recorded.revision} was recorded: "
+            f"record its numbers anew with `{COMMAND}`"
+        )
+    changed = _changed(recorded.numbers, found.numbers)
+    if changed:
+        return (
+            f"the numbers of {name} changed: raise the revision of {name} in workers/revisions.py "
+            f"and record them anew with `{COMMAND}` ({'; '.join(changed)})"
+        )
+    return None
+
+
+def _changed(recorded: Mapping[str, list[float]], found: Mapping[str, list[float]]) -> list[str]:
+    """The columns that differ, each with how far."""
+    changed = [f"{column} is missing" for column in recorded.keys() - found.keys()]
+    changed += [f"{column} is new" for column in found.keys() - recorded.keys()]
+    for column in recorded.keys() & found.keys():
+        (count, scale, *before), (count_now, scale_now, *now) = recorded[column], found[column]
+        if count != count_now:
+            changed.append(f"{column} has {count_now:.0f} numbers, not {count:.0f}")
+            continue
+        away = np.abs(np.array([scale_now, *now]) - np.array([scale, *before])).max()
+        if not away <= TOLERANCE * scale:
+            changed.append(f"{column} by {away / scale if scale else away:.2g}")
+    return sorted(changed)

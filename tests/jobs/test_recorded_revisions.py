@@ -1,0 +1,83 @@
+"""Numbers that change without a raised revision are noticed: every computation's are recorded."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from offmanifold.workers.revisions import REVISIONS
+
+from .recorded_revisions import TOLERANCE, Computation, complaints, computations_of, read
+from .tiny_run import tiny_runs
+
+
+@pytest.mark.slow
+@pytest.mark.ci
+def test_every_computation_has_its_recorded_numbers(tmp_path: Path) -> None:
+    found = computations_of(tiny_runs(tmp_path), REVISIONS)
+    problems = complaints(read(), found, REVISIONS)
+    assert not problems, "\n".join(problems)
+
+
+def moved(
+    computations: Mapping[str, Computation], name: str, share: float
+) -> dict[str, Computation]:
+    """The last number of each of a computation's columns moved by a share of the column's size."""
+    numbers = {
+        column: [*values[:-1], values[-1] + share * values[1]]
+        for column, values in computations[name].numbers.items()
+    }
+    return {**computations, name: replace(computations[name], numbers=numbers)}
+
+
+@pytest.mark.parametrize("name", sorted(REVISIONS))
+def test_changed_numbers_ask_for_a_raised_revision(name: str) -> None:
+    recorded = read()
+    assert not complaints(recorded, recorded, REVISIONS)
+    assert not complaints(recorded, moved(recorded, name, 0.9 * TOLERANCE), REVISIONS)
+    (found,) = complaints(recorded, moved(recorded, name, 1.1 * TOLERANCE), REVISIONS)
+    assert found.startswith(
+        f"the numbers of {name} changed: raise the revision of {name} in workers/revisions.py and "
+        "record them anew with `python -m tests.jobs.record_revisions`"
+    )
+
+
+def test_a_number_that_is_none_any_more_is_a_change() -> None:
+    recorded = read()
+    (found,) = complaints(recorded, moved(recorded, "inversion", float("nan")), REVISIONS)
+    assert "the numbers of inversion changed" in found
+
+
+def test_other_counts_and_columns_are_changes() -> None:
+    recorded = read()
+    numbers = dict(recorded["inversion"].numbers)
+    count, *rest = numbers.pop("inversion.mse")
+    wider = {**numbers, "inversion.other": [1.0] * 6}
+    longer = {**numbers, "inversion.mse": [count + 1, *rest]}
+    for changed, words in (
+        (wider, ["inversion.mse is missing", "inversion.other is new"]),
+        (longer, [f"inversion.mse has {count + 1:.0f} numbers, not {count:.0f}"]),
+    ):
+        now = {**recorded, "inversion": replace(recorded["inversion"], numbers=changed)}
+        (found,) = complaints(recorded, now, REVISIONS)
+        assert all(word in found for word in words)
+
+
+def test_a_raised_revision_asks_to_be_recorded_whatever_the_numbers() -> None:
+    recorded = read()
+    for share in (0.0, 1.0):
+        now = moved(recorded, "sensing", share)
+        now["sensing"] = replace(now["sensing"], revision=now["sensing"].revision + 1)
+        (found,) = complaints(recorded, now, REVISIONS)
+        assert "record its numbers anew with `python -m tests.jobs.record_revisions`" in found
+
+
+def test_missing_and_extra_computations_are_complaints() -> None:
+    recorded = read()
+    without = {name: found for name, found in recorded.items() if name != "ppca"}
+    (missing,) = complaints(recorded, without, REVISIONS)
+    assert "ppca is not computed by the tiny run" in missing
+    (extra,) = complaints(without, recorded, REVISIONS)
+    assert "ppca was never recorded" in extra
+    (registered,) = complaints(recorded, recorded, [*REVISIONS, "astrology"])
+    assert "astrology is not computed by the tiny run" in registered

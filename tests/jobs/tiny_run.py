@@ -1,0 +1,114 @@
+"""Every computation on a problem of seconds: digits, few images, short chains, in this process."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from offmanifold.cluster.local_storage import LocalStorage
+from offmanifold.jobs.execution import worker_factory
+from offmanifold.jobs.provenance import gather_provenance
+from offmanifold.jobs.run_directory import RunDirectory
+from offmanifold.jobs.spec_loading import load_spec
+from offmanifold.jobs.stages.registry import stages_of
+from offmanifold.jobs.stages.stage import PlanContext
+from offmanifold.jobs.validation import gather_facts
+from torchvision.models import squeezenet1_1
+
+from ..families.rule import by_rule
+
+_DIGITS = {"dataset": "digits", "split": "test"}
+_SEARCH = {
+    "restarts": 2,
+    "candidates": 2,
+    "iterations": 4,
+    "finalists": 1,
+    "final_iterations": 3,
+    "polish": 1,
+}
+# So short that float32 rounding does not grow much, and that a chain hardly ever comes so near to
+# being refused that another processor decides it otherwise.
+_CHAINS = {"transitions": 3, "chains": 2, "leapfrog_steps": 2}
+_GUIDED = {"estimator": "guided", **_CHAINS, **_SEARCH}
+_CLASSICAL = {"estimator": "classical", **_CHAINS, "pilots": 2}
+
+
+def tiny_runs(folder: Path) -> Iterator[PlanContext]:
+    """Finished runs in ``folder`` that have every computation between them, the largest first.
+
+    They end before anything is reduced.
+
+    Raises:
+        RuntimeError: a row failed.
+    """
+    shapes = {name: value.shape for name, value in squeezenet1_1(weights=None).state_dict().items()}
+    torch.save(by_rule(shapes), folder / "squeeze.pth")
+    for name, spec in _specs().items():
+        yield _run(folder, name, spec)
+
+
+def _run(folder: Path, name: str, content: dict[str, Any]) -> PlanContext:
+    file = folder / f"{name}.yaml"
+    file.write_text(yaml.safe_dump(content))
+    spec = load_spec(str(file))
+    facts, run = gather_facts(spec), RunDirectory(LocalStorage.create(folder / name))
+    run.claim(spec, gather_provenance(spec, facts), allow_changed=False)
+    context = PlanContext(spec, facts, run)
+    worker = worker_factory(spec, run.storage)()
+    for stage in stages_of(spec):
+        context.plans[stage.name] = stage.shards(context)
+        for shard in context.plans[stage.name]:
+            worker.compute(shard, 0, len(shard.items))
+            errors = run.read(stage.name, [shard.id], ["error"])["error"].drop_null()
+            if len(errors):
+                raise RuntimeError(f"stage {stage.name} of {name}: {errors[0]}")
+    return context
+
+
+def _specs() -> dict[str, dict[str, Any]]:
+    whole = _spec()
+    data = [group for group in whole["groups"] if group["role"] == "train"]
+    small = {**whole, "groups": data}
+    stages = {"inversion": whole["stages"]["inversion"]}
+    return {
+        "whole": whole,
+        "profile": {**small, "stages": {**stages, "variance": {"estimator": "profile"}}},
+        "given": {**small, "stages": {**stages, "variance": {"value": 0.01}}},
+    }
+
+
+def _spec() -> dict[str, Any]:
+    return {
+        "name": "tiny",
+        "generators": [{"name": "digits", "source": "shipped:digits"}],
+        "groups": [
+            {"name": "train", "role": "train", "dataset": "digits", "split": "train", "count": 6},
+            {"name": "test", "role": "test", **_DIGITS, "count": 4},
+            {"name": "generated", "role": "generated", "count": 4},
+            {"name": "simulated", "role": "simulated", "count": 4},
+            {"name": "null", "role": "null", "count": 6},
+            {"name": "plain", "role": "outlier", "dataset": "single_colour", "count": 4},
+        ],
+        "perceptual": {"network": "squeeze", "weights": "squeeze.pth"},
+        "stages": {
+            "inversion": {"iterations": 60, "restarts": 2, "candidates": 32},
+            "perceptual": {},
+            "variance": {},
+            "likelihood": _GUIDED,
+            "comparison": _CLASSICAL,
+            "convergence": {"images_per_group": 2},
+            "sweep": {"transitions": [2, 3], "images_per_group": 2},
+            "neighbours": {**_DIGITS, "spaces": ["pixels", "lpips"]},
+            "patch_gmm": {**_DIGITS, "components": 2, "iterations": 5},
+            "local_variation": {},
+            "sensing": {
+                **_DIGITS,
+                "measurements": [32, 4],
+                "components": 5,
+                "images_per_group": 2,
+                "iterations": 8,
+                "restarts": 2,
+            },
+        },
+    }
