@@ -7,6 +7,7 @@ from typing import Literal
 import pandas as pd
 
 from ...cluster.storage import Storage
+from .best_errors import read_best_errors
 from .tables import RunTableError, read_stage, succeeded
 
 TRUSTED = "likelihood"
@@ -68,7 +69,7 @@ def trusted_estimator(run_dir: Storage) -> str | None:
 def read_scores(run_dir: Storage) -> list[Scores]:
     """Every score that tells images or classes apart: each estimator's density, then errors.
 
-    A reconstruction's mean squared error is the inversion stage's, its LPIPS the perceptual one's.
+    A reconstruction's mean squared error is the least known, its LPIPS the perceptual stage's.
 
     Raises:
         RunTableError: as :func:`read_densities`.
@@ -77,7 +78,7 @@ def read_scores(run_dir: Storage) -> list[Scores]:
         Scores("likelihood", "log_likelihood", 1.0, densities.estimator, densities.frame)
         for densities in read_densities(run_dir, ["log_likelihood"])
     ]
-    inversion = read_stage(run_dir, "inversion", ["mse"])
+    inversion = read_best_errors(run_dir)
     if inversion is not None:
         found.append(Scores("reconstruction", "mse", -1.0, None, inversion))
     perceptual = read_stage(run_dir, "perceptual", ["lpips"])

@@ -5,6 +5,7 @@ import numpy as np
 from ...core.image_metrics import bits_per_dim, bits_per_dim_bound
 from ...core.statistics.bootstrap import bootstrap_interval
 from ...core.statistics.classification import mean
+from .best_errors import read_bounding_errors
 from .context import GeneratorInfo, ReduceContext
 from .densities import read_densities
 from .groups import GroupValues, density_conditions, group_values
@@ -13,24 +14,24 @@ from .tables import read_stage, succeeded
 
 
 def reduce_density_bound(context: ReduceContext) -> list[SummaryRow]:
-    """The bound on bits/dim of every inverted group, and what lies above it, by each estimator.
+    """The bound on bits/dim of every group, and what lies above it, by each estimator.
 
-    An image's bound is that of its inversion's error under its own class, or for the marginal of
-    the nearest class's: the marginal is at most the largest class density. Estimate and bound are
-    of the same images.
+    An image's bound is that of the least error that any stage found under its own class, or for the
+    marginal under any: the marginal is at most the largest class density. What lies above it is an
+    error of the estimate, or of every search. Estimate and bound are of the same images.
     """
-    inversion = read_stage(context.run_dir, "inversion", ["mse"])
     variances = read_stage(context.run_dir, "variance", ["variance"])
-    if inversion is None or variances is None:
+    if variances is None:
         return []
     fitted = succeeded(variances)
     variance = dict(zip(fitted["generator"], fitted["variance"], strict=True))
     rows = []
     for densities in read_densities(context.run_dir, ["log_likelihood"]):
+        bounding = read_bounding_errors(context, densities.frame)
         for generator in context.generators:
             if generator.name not in variance:
                 continue
-            errors = group_values(context, inversion, "mse", generator)
+            errors = group_values(context, bounding, "mse", generator)
             groups = group_values(context, densities.frame, "log_likelihood", generator)
             for name in [name for name in groups if name in errors]:
                 rows += _group_rows(

@@ -7,6 +7,7 @@ import numpy as np
 from ...core.image_metrics import psnr
 from ...core.statistics.bootstrap import Interval, bootstrap_interval, two_sample_interval
 from ...core.statistics.classification import mean
+from .best_errors import read_best_errors, reduce_search_beaten
 from .context import GeneratorInfo, ReduceContext
 from .groups import GroupValues, group_values
 from .schema import NEAREST_CLASS, OWN, SummaryRow, summary_row
@@ -19,7 +20,8 @@ GroupRows = Callable[
 
 def reduce_reconstruction(context: ReduceContext) -> list[SummaryRow]:
     """Errors and PSNR of every group, and each group's ratio to the generated images."""
-    return reduce_errors(context, "inversion", "mse", _group_rows, "reconstruction_ratio")
+    rows = reduce_errors(context, "inversion", "mse", _group_rows, "reconstruction_ratio")
+    return rows + reduce_search_beaten(context)
 
 
 def reduce_errors(
@@ -27,9 +29,13 @@ def reduce_errors(
 ) -> list[SummaryRow]:
     """``group_rows`` of every group's errors by condition, and its ratio to the generated images.
 
-    The errors are a ``column`` of ``stage``; none where the run does not have it.
+    The errors are a ``column`` of ``stage``, the inversion's the least known; none where the run
+    does not have it.
     """
-    frame = read_stage(context.run_dir, stage, [column])
+    if stage == "inversion":
+        frame = read_best_errors(context.run_dir)
+    else:
+        frame = read_stage(context.run_dir, stage, [column])
     if frame is None:
         return []
     rows = []
