@@ -3,9 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float64, Int64
-
-from .bootstrap import MINIMUM_RESAMPLES, Interval, bootstrap_interval, exact_binomial_bounds
+from jaxtyping import Float64, Int64
 
 
 @dataclass(frozen=True)
@@ -36,30 +34,6 @@ def classify(
     best = total.max(axis=1, keepdims=True)
     ties = int(np.sum(np.sum(total == best, axis=1) > 1))
     return Classification(predicted=total.argmax(axis=1).astype(np.int64), ties=ties)
-
-
-def accuracy_interval(
-    correct: Bool[np.ndarray, " images"],
-    seed: int,
-    *,
-    resamples: int = MINIMUM_RESAMPLES,
-    confidence: float = 0.95,
-) -> Interval:
-    """Share of correct images with a percentile bootstrap over images.
-
-    Where all or none are correct the bootstrap has no width; the interval is then the exact
-    binomial one.
-
-    Raises:
-        ValueError: no images, or too few resamples.
-    """
-    interval = bootstrap_interval(
-        correct.astype(np.float64), mean, seed, resamples=resamples, confidence=confidence
-    )
-    if interval.value not in (0.0, 1.0):
-        return interval
-    low, high = exact_binomial_bounds(int(correct.sum()), len(correct), confidence)
-    return Interval(interval.value, low, high, len(correct))
 
 
 def mean(values: np.ndarray) -> np.ndarray:

@@ -4,32 +4,27 @@ Ranks alone decide, with ties at one half, so scores of any scale (log densities
 thousands of nats) are safe. An AUC below one half is worse than chance.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float64, Int64
+from jaxtyping import Bool, Float64, Int64
 
-from .bootstrap import MINIMUM_RESAMPLES, Interval, exact_binomial_bounds
-
-MARGINAL = "marginal"
-PER_CLASS_MEAN = "per class mean"
-
-_BLOCK_ELEMENTS = 2_000_000
+from .auc_bounds import Influences, auc_bounds
+from .bootstrap import Interval, check_confidence
 
 
 @dataclass(frozen=True)
 class OutlierAUC:
-    """An AUC, its interval over images (``n`` counts outliers) and which scores it compares.
+    """An AUC with its interval, whose ``n`` counts outliers, and the images that it rests on.
 
-    ``variant`` is ``marginal`` (one score an image) or ``per class mean`` (each class's images
-    against the outliers under that class, averaged over ``classes`` classes).
+    ``classes`` is how many were averaged, 1 for one score an image; ``pairs`` is the number of
+    pairs of an inlier and an outlier that were compared.
     """
 
     interval: Interval
-    variant: str
     inliers: int
     classes: int
+    pairs: int
 
 
 def area_under_curve(
@@ -42,152 +37,139 @@ def area_under_curve(
     """
     _check_scores("inliers", inliers)
     _check_scores("outliers", outliers)
-    below, up_to = _positions(inliers, outliers)
-    return float(np.mean(below + up_to) / (2 * len(inliers)))
+    return float(np.mean(_shares_below(inliers, outliers)))
 
 
 def marginal_auc(
     inliers: Float64[np.ndarray, " inliers"],
     outliers: Float64[np.ndarray, " outliers"],
-    seed: int,
     *,
-    resamples: int = MINIMUM_RESAMPLES,
+    failed_inliers: int = 0,
+    failed_outliers: int = 0,
     confidence: float = 0.95,
 ) -> OutlierAUC:
-    """AUC of one score an image, with a percentile bootstrap over the images of both groups.
+    """AUC of one score an image, with the interval of :func:`.auc_bounds.auc_bounds`.
 
-    Where the groups separate completely the bootstrap has no width: the interval is then the
-    exact binomial one of the smaller group's size, which is conservative.
+    Failed images have no score: the interval then runs from the lower bound with all failed
+    outliers at the lowest score and all failed inliers at the highest, to the upper bound with
+    them the other way round.
 
     Raises:
         ValueError: an empty group or a nan score.
     """
-    value = area_under_curve(inliers, outliers)
-    rng = np.random.default_rng(seed)
-    replicates = np.concatenate(
-        [
-            _weighted_auc(inliers, outliers, inlier_weights, outlier_weights)
-            for inlier_weights, outlier_weights in _weights(
-                rng, [len(inliers)], [len(outliers)], resamples
-            )
-        ]
+    _check_scores("inliers", inliers)
+    _check_scores("outliers", outliers)
+    return per_class_auc(
+        inliers,
+        np.zeros(len(inliers), dtype=np.int64),
+        outliers[:, None],
+        failed_inlier_class=np.zeros(failed_inliers, dtype=np.int64),
+        failed_outliers=np.ones((failed_outliers, 1), dtype=np.bool_),
+        confidence=confidence,
     )
-    smaller = min(len(inliers), len(outliers))
-    low, high = _bounds(value, replicates, smaller, confidence)
-    return OutlierAUC(Interval(value, low, high, len(outliers)), MARGINAL, len(inliers), 1)
 
 
 def per_class_auc(
     inliers: Float64[np.ndarray, " inliers"],
     inlier_class: Int64[np.ndarray, " inliers"],
     outliers: Float64[np.ndarray, "outliers classes"],
-    seed: int,
     *,
-    resamples: int = MINIMUM_RESAMPLES,
+    failed_inlier_class: Int64[np.ndarray, " failed_inliers"] | None = None,
+    failed_outliers: Bool[np.ndarray, "failed_outliers classes"] | None = None,
     confidence: float = 0.95,
 ) -> OutlierAUC:
     """Mean over classes of the AUC of a class's images against the outliers under that class.
 
     ``inliers`` holds each image's score under its own class; ``outliers[i, c]`` an outlier's
-    score under class c, nan where it was not evaluated. Classes without images on both sides
-    are left out of the mean, and the result counts those that are in. Images are resampled
-    within a class, outliers within those evaluated under the same classes, so that an outlier
-    seen under every class moves in all of them at once.
+    score under class c, nan where it has none. Classes without images on both sides are left out
+    of the mean, and the result counts those that are in; ``n`` counts the outliers under a class
+    that is in.
+
+    ``failed_inlier_class`` is the class of each inlier without a score. A row of
+    ``failed_outliers`` says under which classes an outlier failed; it may be one that has a score
+    under others. They widen the interval as in :func:`marginal_auc`.
 
     Raises:
         ValueError: an empty group, a nan score of an inlier, or no class with both sides.
     """
+    check_confidence(confidence)
     _check_scores("inliers", inliers)
     if len(outliers) == 0:
         raise ValueError("outliers is empty: an AUC needs images on both sides")
+    observed = _influences(inliers, inlier_class, outliers)
+    lower = higher = observed.influences
+    if failed_inlier_class is not None or failed_outliers is not None:
+        classes = np.zeros(0, np.int64) if failed_inlier_class is None else failed_inlier_class
+        failed = (
+            np.zeros((0, outliers.shape[1]), bool) if failed_outliers is None else failed_outliers
+        )
+        ends = [
+            _influences(
+                np.concatenate([inliers, np.full(len(classes), -at)]),
+                np.concatenate([inlier_class, classes]),
+                np.concatenate([outliers, np.where(failed, at, np.nan)]),
+            ).influences
+            for at in (-np.inf, np.inf)
+        ]
+        lower, higher = ends
+    value = observed.influences.value
+    low, high = auc_bounds(lower, confidence)[0], auc_bounds(higher, confidence)[1]
+    interval = Interval(value, low, high, observed.outliers)
+    return OutlierAUC(interval, observed.inliers, observed.classes, observed.pairs)
+
+
+@dataclass(frozen=True)
+class _Observed:
+    """Every image's influence on the mean over classes, and what it rests on."""
+
+    influences: Influences
+    inliers: int
+    outliers: int
+    classes: int
+    pairs: int
+
+
+def _influences(inliers: np.ndarray, inlier_class: np.ndarray, outliers: np.ndarray) -> _Observed:
+    """DeLong's structural components, summed over the classes that an image is in."""
     evaluated = ~np.isnan(outliers)
-    classes = [
-        c for c in range(outliers.shape[1]) if (inlier_class == c).any() and evaluated[:, c].any()
-    ]
-    if not classes:
+    present = np.isin(np.arange(outliers.shape[1]), inlier_class)
+    classes = np.flatnonzero(present & evaluated.any(axis=0))
+    if not len(classes):
         raise ValueError("no class has both images of its own and outliers evaluated under it")
-    in_order = [np.flatnonzero(inlier_class == c) for c in classes]
-    _, pattern = np.unique(evaluated, axis=0, return_inverse=True)
-    out_order = [np.flatnonzero(pattern == p) for p in np.unique(pattern)]
-    out_position = np.empty(len(outliers), dtype=np.int64)
-    out_position[np.concatenate(out_order)] = np.arange(len(outliers))
-
-    def mean_auc(inlier_weights: np.ndarray, outlier_weights: np.ndarray) -> np.ndarray:
-        total = np.zeros(len(inlier_weights))
-        start = 0
-        for c, members in zip(classes, in_order, strict=True):
-            under = np.flatnonzero(evaluated[:, c])
-            total += _weighted_auc(
-                inliers[members],
-                outliers[under, c],
-                inlier_weights[:, start : start + len(members)],
-                outlier_weights[:, out_position[under]],
-            )
-            start += len(members)
-        return total / len(classes)
-
-    in_sizes = [len(members) for members in in_order]
-    out_sizes = [len(members) for members in out_order]
-    value = float(mean_auc(np.ones((1, sum(in_sizes))), np.ones((1, sum(out_sizes))))[0])
-    rng = np.random.default_rng(seed)
-    blocks = _weights(rng, in_sizes, out_sizes, resamples)
-    replicates = np.concatenate([mean_auc(*weights) for weights in blocks])
-    low, high = _bounds(value, replicates, min(sum(in_sizes), len(outliers)), confidence)
-    return OutlierAUC(
-        Interval(value, low, high, len(outliers)), PER_CLASS_MEAN, sum(in_sizes), len(classes)
+    share_in, weight_in = np.zeros(len(inliers)), np.zeros(len(inliers))
+    share_out, weight_out = np.zeros(len(outliers)), np.zeros(len(outliers))
+    pairs = 0
+    for c in classes:
+        own, under = np.flatnonzero(inlier_class == c), np.flatnonzero(evaluated[:, c])
+        scores = outliers[under, c]
+        # The share of the outliers above an inlier is that of them below it, turned round.
+        share_in[own] = (1 - _shares_below(scores, inliers[own])) / (len(own) * len(classes))
+        weight_in[own] = 1 / (len(own) * len(classes))
+        share_out[under] += _shares_below(inliers[own], scores) / (len(under) * len(classes))
+        weight_out[under] += 1 / (len(under) * len(classes))
+        pairs += len(own) * len(under)
+    used_in, used_out = weight_in > 0, weight_out > 0
+    _, pattern = np.unique(evaluated[used_out][:, classes], axis=0, return_inverse=True)
+    return _Observed(
+        Influences(
+            value=float(share_in.sum()),
+            shares=(share_in[used_in], share_out[used_out]),
+            weights=(weight_in[used_in], weight_out[used_out]),
+            strata=(inlier_class[used_in], pattern.ravel()),
+        ),
+        inliers=int(used_in.sum()),
+        outliers=int(used_out.sum()),
+        classes=len(classes),
+        pairs=pairs,
     )
 
 
-def _positions(inliers: np.ndarray, outliers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """For each outlier the number of inliers below it, and of those below or equal."""
-    ordered = np.sort(inliers)
-    return np.searchsorted(ordered, outliers, "left"), np.searchsorted(ordered, outliers, "right")
-
-
-def _weighted_auc(
-    inliers: np.ndarray,
-    outliers: np.ndarray,
-    inlier_weights: np.ndarray,
-    outlier_weights: np.ndarray,
-) -> np.ndarray:
-    """AUC of each row of weights [r, n], [r, m]; cumulated weights stand in for sorting again."""
-    below, up_to = _positions(inliers, outliers)
-    cumulated = np.zeros((len(inlier_weights), len(inliers) + 1))
-    np.cumsum(inlier_weights[:, np.argsort(inliers)], axis=1, out=cumulated[:, 1:])
-    share = (cumulated[:, below] + cumulated[:, up_to]) / (2 * cumulated[:, -1:])
-    weighted: np.ndarray = np.sum(outlier_weights * share, axis=1) / outlier_weights.sum(axis=1)
-    return weighted
-
-
-def _weights(
-    rng: np.random.Generator, in_sizes: list[int], out_sizes: list[int], resamples: int
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """How often each image is drawn, stratum after stratum: blocks of [r, n] and [r, m]."""
-    rows = max(1, _BLOCK_ELEMENTS // (sum(in_sizes) + sum(out_sizes)))
-    for start in range(0, resamples, rows):
-        count = min(rows, resamples - start)
-
-        yield (
-            np.concatenate([_drawn_counts(rng, count, n) for n in in_sizes], axis=1),
-            np.concatenate([_drawn_counts(rng, count, n) for n in out_sizes], axis=1),
-        )
-
-
-def _drawn_counts(rng: np.random.Generator, rows: int, n: int) -> np.ndarray:
-    """How often each of n images is drawn in n draws with replacement: [rows, n]."""
-    drawn = rng.integers(0, n, size=(rows, n)) + n * np.arange(rows)[:, None]
-    return np.bincount(drawn.ravel(), minlength=rows * n).reshape(rows, n).astype(np.float64)
-
-
-def _bounds(
-    value: float, replicates: np.ndarray, smaller: int, confidence: float
-) -> tuple[float, float]:
-    if value in (0.0, 1.0):
-        return exact_binomial_bounds(round(value) * smaller, smaller, confidence)
-    if smaller == 1:
-        return np.nan, np.nan
-    low, high = np.quantile(replicates, [(1 - confidence) / 2, (1 + confidence) / 2])
-    return float(low), float(high)
+def _shares_below(scores: np.ndarray, of: np.ndarray) -> np.ndarray:
+    """For each value of ``of`` the share of ``scores`` below it, equal ones at one half."""
+    ordered = np.sort(scores)
+    below, up_to = (np.searchsorted(ordered, of, side) for side in ("left", "right"))
+    shares: np.ndarray = (below + up_to) / (2 * len(scores))
+    return shares
 
 
 def _check_scores(name: str, scores: np.ndarray) -> None:

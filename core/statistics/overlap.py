@@ -3,8 +3,6 @@
 import numpy as np
 from jaxtyping import Float64
 
-from .bootstrap import MINIMUM_RESAMPLES, Interval, resampled_indices
-
 TOP = 20
 
 
@@ -26,41 +24,19 @@ def top_indices(scores: np.ndarray, size: int) -> np.ndarray:
 
 
 def top_overlap(
-    first: Float64[np.ndarray, " images"],
-    second: Float64[np.ndarray, " images"],
-    seed: int,
-    *,
-    resamples: int = MINIMUM_RESAMPLES,
-    confidence: float = 0.95,
-) -> Interval:
+    first: Float64[np.ndarray, " images"], second: Float64[np.ndarray, " images"]
+) -> float:
     """Share of the images with the highest ``first`` that are among those with the highest second.
 
-    Lists of :func:`top_size` images; unrelated rankings share size/n on average. Percentile
-    bootstrap over images.
+    Lists of :func:`top_size` images; unrelated rankings share size/n on average. There is no
+    interval: whether an image is in a list depends on all others, and a resample holds images
+    twice, which both lists then share.
 
     Raises:
         ValueError: fewer than 2 images, or a score that is nan.
     """
     if np.isnan(first).any() or np.isnan(second).any():
         raise ValueError("a score is nan: leave failed images out first")
-    n = len(first)
-    size = top_size(n)
-    value = float(_shares(first[None], second[None], size)[0])
-    replicates = np.concatenate(
-        [
-            _shares(first[block], second[block], size)
-            for block in resampled_indices(np.random.default_rng(seed), n, resamples)
-        ]
-    )
-    low, high = np.quantile(replicates, [(1 - confidence) / 2, (1 + confidence) / 2])
-    return Interval(value, float(low), float(high), n)
-
-
-def _shares(first: np.ndarray, second: np.ndarray, size: int) -> np.ndarray:
-    chosen = []
-    for scores in (first, second):
-        mask = np.zeros(scores.shape, dtype=bool)
-        np.put_along_axis(mask, top_indices(scores, size), values=True, axis=-1)
-        chosen.append(mask)
-    shares: np.ndarray = (chosen[0] & chosen[1]).sum(axis=-1) / size
-    return shares
+    size = top_size(len(first))
+    shared = np.intersect1d(top_indices(first, size), top_indices(second, size))
+    return len(shared) / size

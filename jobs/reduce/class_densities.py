@@ -24,7 +24,7 @@ def reduce_class_densities(context: ReduceContext) -> list[SummaryRow]:
             groups = group_values(context, densities.frame, "log_likelihood", generator)
             for values in groups.values():
                 for kind in KINDS:
-                    found = correlated_classes(context, generator, values, kind)
+                    found = correlated_classes(generator, values, kind)
                     if found is not None:
                         rows.append(
                             summary_row(
@@ -40,7 +40,7 @@ def reduce_class_densities(context: ReduceContext) -> list[SummaryRow]:
 
 
 def correlated_classes(
-    context: ReduceContext, generator: GeneratorInfo, values: GroupValues, kind: Kind
+    generator: GeneratorInfo, values: GroupValues, kind: Kind
 ) -> PairCorrelations | None:
     """The correlations of a group's class densities; None where it cannot have them."""
     if generator.num_classes < 2 or not values.has_every_class:
@@ -48,5 +48,4 @@ def correlated_classes(
     whole = values.by_class[values.complete]
     if len(whole) < MINIMUM_IMAGES:
         return None
-    seed = context.seed_of("classes", kind, generator.name, values.group.name)
-    return pair_correlations(whole, kind, seed, resamples=context.resamples)
+    return pair_correlations(whole, kind)

@@ -3,12 +3,18 @@
 import numpy as np
 import pandas as pd
 
-from ...core.statistics.bootstrap import bootstrap_interval
-from ...core.statistics.classification import accuracy_interval, classify, mean
-from .context import GeneratorInfo, ReduceContext, Role
+from ...core.statistics.bootstrap import Interval
+from ...core.statistics.classification import classify
+from ...core.statistics.proportions import (
+    mcnemar_mid_p,
+    paired_difference_interval,
+    proportion_interval,
+)
+from ..spec import Role
+from .context import GeneratorInfo, ReduceContext
 from .densities import Scores, read_scores
 from .groups import GroupValues, group_values
-from .neighbours import Baseline, hits, read_neighbours
+from .neighbours import Baseline, failed_by_group, hits, read_neighbours
 from .schema import EVERY_CLASS, SummaryRow, exact, summary_row
 
 Baselines = list[tuple[Baseline, pd.DataFrame]]
@@ -19,16 +25,18 @@ _CLASSIFIED: tuple[Role, ...] = ("train", "test", "generated", "simulated")
 def reduce_classification(context: ReduceContext) -> list[SummaryRow]:
     """Accuracy by each likelihood, by reconstructions and by 1-NN, and differences from 1-NN.
 
+    An image that failed may have been right or wrong: the intervals hold both.
     Groups evaluated under every class whose images all have a label. Classes are taken as equally
     likely.
     """
-    baselines = [(baseline, hits(rows)) for baseline, rows in read_neighbours(context.run_dir)]
-    rows = _neighbour_rows(context, baselines)
+    known = read_neighbours(context.run_dir)
+    baselines = [(baseline, hits(nearest)) for baseline, nearest in known]
+    rows = _neighbour_rows(context, known)
     for scores in read_scores(context.run_dir):
         for generator in context.generators:
             for values in group_values(context, scores.frame, scores.column, generator).values():
                 if can_be_classified(values):
-                    rows += _group_rows(context, generator, scores, values, baselines)
+                    rows += _group_rows(generator, scores, values, baselines)
     return rows
 
 
@@ -45,7 +53,6 @@ def can_be_classified(values: GroupValues) -> bool:
 
 
 def _group_rows(
-    context: ReduceContext,
     generator: GeneratorInfo,
     scores: Scores,
     values: GroupValues,
@@ -54,14 +61,13 @@ def _group_rows(
     whole = values.complete
     result = classify(scores.sign * values.by_class[whole])
     correct = result.predicted == values.label[whole]
-    seed = context.seed_of("accuracy", scores.method, generator.name, values.group.name)
     keys = {
         "generator": generator.name,
         "condition": EVERY_CLASS,
         "group": values.group.name,
         "estimator": scores.estimator,
     }
-    accuracy = accuracy_interval(correct, seed, resamples=context.resamples)
+    accuracy = proportion_interval(int(correct.sum()), len(correct), failed=int(np.sum(~whole)))
     rows = [
         summary_row(f"accuracy_{scores.method}", accuracy, **keys),
         summary_row(f"ties_{scores.method}", exact(result.ties, len(correct)), **keys),
@@ -70,25 +76,34 @@ def _group_rows(
         theirs = found["hit"].reindex(pd.Index(values.image_id[whole])).to_numpy(np.float64)
         paired = ~np.isnan(theirs)
         if paired.any():
-            difference = correct[paired].astype(np.float64) - theirs[paired]
-            rows.append(
-                summary_row(
-                    f"accuracy_difference_{scores.method}",
-                    bootstrap_interval(difference, mean, seed, resamples=context.resamples),
-                    **keys,
-                    against=baseline.words,
-                )
-            )
+            mine, other = correct[paired], theirs[paired] == 1.0
+            failed = len(values.image_id) - len(mine)
+            rows += [
+                summary_row(f"{metric}_{scores.method}", interval, **keys, against=baseline.words)
+                for metric, interval in _differences(mine, other, failed)
+            ]
     return rows
 
 
-def _neighbour_rows(context: ReduceContext, baselines: Baselines) -> list[SummaryRow]:
+def _differences(mine: np.ndarray, other: np.ndarray, failed: int) -> list[tuple[str, Interval]]:
+    """The difference of two accuracies on the same images, and the test that there is none."""
+    mine_only, other_only, n = int(np.sum(mine & ~other)), int(np.sum(other & ~mine)), len(mine)
+    difference = paired_difference_interval(mine_only, other_only, n, failed=failed)
+    return [
+        ("accuracy_difference", difference),
+        ("accuracy_mcnemar_p", exact(mcnemar_mid_p(mine_only, other_only), n)),
+    ]
+
+
+def _neighbour_rows(context: ReduceContext, known: Baselines) -> list[SummaryRow]:
     rows = []
-    for baseline, found in baselines:
+    for baseline, nearest in known:
+        found, failed = hits(nearest), failed_by_group(context.run_dir, nearest)
         for group in context.with_role(*_CLASSIFIED):
             mine = found.loc[found["group"] == group.name, "hit"].to_numpy()
             if len(mine):
-                seed = context.seed_of("accuracy", baseline.method, group.name)
-                interval = accuracy_interval(mine == 1.0, seed, resamples=context.resamples)
+                interval = proportion_interval(
+                    int(mine.sum()), len(mine), failed=failed.get(group.name, 0)
+                )
                 rows.append(summary_row(f"accuracy_{baseline.method}", interval, group=group.name))
     return rows

@@ -3,8 +3,7 @@
 import numpy as np
 
 from ...core.image_metrics import bits_per_dim, bits_per_dim_bound
-from ...core.statistics.bootstrap import bootstrap_interval
-from ...core.statistics.classification import mean
+from ...core.statistics.means import mean_interval
 from .best_errors import read_bounding_errors
 from .context import GeneratorInfo, ReduceContext
 from .densities import read_densities
@@ -78,7 +77,7 @@ def _group_rows(
             for metric, interval in (
                 (
                     "bits_per_dim_bound",
-                    bootstrap_interval(bound, mean, seed, resamples=context.resamples),
+                    mean_interval(bound, seed, resamples=context.resamples),
                 ),
                 ("bound_violated", exact(violated, len(bound))),
                 ("images_above_bound", exact(above, len(bound))),

@@ -4,12 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...core.statistics.bootstrap import bootstrap_interval
-from ...core.statistics.classification import mean
+from ...core.statistics.means import mean_interval
+from ...core.statistics.medians import median_interval
 from .context import GeneratorInfo, ReduceContext
 from .densities import OTHER, TRUSTED, read_densities
 from .groups import GroupValues, group_values, own_density
-from .reconstruction import median
 from .schema import SummaryRow, summary_row
 from .tables import RunTableError
 
@@ -73,16 +72,19 @@ def reduce_estimator_gap(context: ReduceContext) -> list[SummaryRow]:
             rows += [
                 summary_row(
                     metric,
-                    bootstrap_interval(values, statistic, seed, resamples=context.resamples),
+                    interval,
                     generator=generator.name,
                     condition=own_density(generator),
                     group=group,
                     against=gaps.other,
                     estimator=gaps.estimator,
                 )
-                for metric, statistic in (
-                    ("estimator_gap", mean),
-                    ("estimator_gap_median", median),
+                for metric, interval in (
+                    (
+                        "estimator_gap",
+                        mean_interval(values, seed, resamples=context.resamples),
+                    ),
+                    ("estimator_gap_median", median_interval(values)),
                 )
             ]
     return rows

@@ -5,16 +5,12 @@ import math
 import numpy as np
 import pandas as pd
 
-from ...core.statistics.bootstrap import (
-    Interval,
-    Statistic,
-    bootstrap_interval,
-    exact_binomial_bounds,
-)
-from ...core.statistics.classification import mean
+from ...core.statistics.bootstrap import Interval
+from ...core.statistics.means import mean_interval
+from ...core.statistics.medians import median_interval
+from ...core.statistics.proportions import proportion_interval
 from .context import GeneratorInfo, ReduceContext
 from .densities import Densities, read_densities
-from .reconstruction import median
 from .schema import OWN, SummaryRow, summary_row
 from .tables import list_means, succeeded
 
@@ -33,14 +29,7 @@ _COLUMNS = (
     "chain_component",
     "upper_bound",
 )
-_STATISTICS: dict[str, Statistic] = {
-    "acceptance": mean,
-    "step_size": median,
-    "effective_sample_size": mean,
-    "evaluations": mean,
-    "best_chain_share": mean,
-    "modes": mean,
-}
+_MEDIANS = ("step_size",)
 _SHARES = ("settled_share", "prior_won_share")
 
 
@@ -73,15 +62,10 @@ def _chain_rows(
         values = by_image[name].dropna().to_numpy(np.float64)
         if not len(values):
             continue
-        interval = (
-            _share_interval(values, seed, context.resamples)
-            if name in _SHARES
-            else bootstrap_interval(values, _STATISTICS[name], seed, resamples=context.resamples)
-        )
         rows.append(
             summary_row(
                 name,
-                interval,
+                _interval(name, values, seed, context.resamples),
                 generator=generator.name,
                 group=group,
                 estimator=densities.estimator,
@@ -108,13 +92,17 @@ def _chain_values(members: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _share_interval(by_image: np.ndarray, seed: int, resamples: int) -> Interval:
-    """A share with its interval; the exact binomial one where no bootstrap has a width."""
-    interval = bootstrap_interval(by_image, mean, seed, resamples=resamples)
-    if interval.value not in (0.0, 1.0):
-        return interval
-    low, high = exact_binomial_bounds(int(by_image.sum()), len(by_image))
-    return Interval(interval.value, low, high, len(by_image))
+def _interval(name: str, by_image: np.ndarray, seed: int, resamples: int) -> Interval:
+    if name in _MEDIANS:
+        return median_interval(by_image)
+    if name not in _SHARES:
+        return mean_interval(by_image, seed, resamples=resamples)
+    if np.isin(by_image, (0.0, 1.0)).all():
+        return proportion_interval(int(by_image.sum()), len(by_image))
+    # An image under several classes has a share of its own: a mean, and no share is beyond 0 or 1.
+    mean = mean_interval(by_image, seed, resamples=resamples)
+    low, high = np.clip([mean.low, mean.high], 0, 1).tolist()
+    return Interval(mean.value, low, high, mean.n)
 
 
 def _sandwich_rows(
@@ -124,8 +112,8 @@ def _sandwich_rows(
     for name, bounded in mine[mine["upper_bound"].notna()].groupby("group"):
         gap = (bounded["upper_bound"] - bounded["log_likelihood"]).to_numpy(np.float64)
         seed = context.seed_of("sandwich", generator.name, str(name))
-        nats = bootstrap_interval(gap, mean, seed, resamples=context.resamples)
-        middle = bootstrap_interval(gap, median, seed, resamples=context.resamples)
+        nats = mean_interval(gap, seed, resamples=context.resamples)
+        middle = median_interval(gap)
         per_nat = 1 / (generator.dimensions * np.log(2))
         bits = Interval(nats.value * per_nat, nats.low * per_nat, nats.high * per_nat, nats.n)
         rows += [

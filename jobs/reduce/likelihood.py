@@ -3,8 +3,8 @@
 import numpy as np
 
 from ...core.image_metrics import bits_per_dim
-from ...core.statistics.bootstrap import Interval, bootstrap_interval
-from ...core.statistics.classification import mean
+from ...core.statistics.bootstrap import Interval
+from ...core.statistics.means import mean_interval
 from .context import GeneratorInfo, ReduceContext
 from .densities import read_densities
 from .groups import GroupValues, density_conditions, group_values
@@ -35,7 +35,7 @@ def _group_rows(
     if len(density) == 0:
         return []
     seed = context.seed_of("likelihood", generator.name, values.group.name, condition)
-    nats = bootstrap_interval(density, mean, seed, resamples=context.resamples)
+    nats = mean_interval(density, seed, resamples=context.resamples)
     bounds = np.array([nats.value, nats.low, nats.high])
     value, low, high = bits_per_dim(bounds, generator.dimensions).tolist()
     return [

@@ -65,6 +65,15 @@ def distances_by_group(nearest: pd.DataFrame) -> dict[str, np.ndarray]:
     }
 
 
+def failed_by_group(run_dir: Storage, nearest: pd.DataFrame) -> dict[str, int]:
+    """How many images of each group lack their nearest one, of those that it was searched for."""
+    frame = read_stage(run_dir, "neighbours")
+    if frame is None:
+        return {}
+    lost = frame[~frame["image_id"].isin(nearest["image_id"])]
+    return {str(name): rows["image_id"].nunique() for name, rows in lost.groupby("group")}
+
+
 def hits(nearest: pd.DataFrame) -> pd.DataFrame:
     """Of images with a label whose nearest one has one too: ``group`` and ``hit``, by image id.
 

@@ -6,9 +6,9 @@ from ...core.statistics.outliers import marginal_auc, per_class_auc
 from .context import GeneratorInfo, GroupInfo, ReduceContext
 from .densities import Scores, read_scores
 from .groups import GroupValues, group_values
-from .neighbours import distances_by_group, read_neighbours
+from .neighbours import distances_by_group, failed_by_group, read_neighbours
 from .reconstruction import reconstruction_errors
-from .schema import MARGINAL, NEAREST_CLASS, PER_CLASS_MEAN, SummaryRow, summary_row
+from .schema import MARGINAL, NEAREST_CLASS, PER_CLASS_MEAN, SummaryRow, exact, summary_row
 
 
 def reduce_outliers(context: ReduceContext) -> list[SummaryRow]:
@@ -25,15 +25,32 @@ def reduce_outliers(context: ReduceContext) -> list[SummaryRow]:
         for generator in context.generators:
             groups = group_values(context, scores.frame, scores.column, generator)
             for outliers in context.with_role("outlier"):
-                if inliers.name in groups and outliers.name in groups:
-                    pair = groups[inliers.name], groups[outliers.name]
-                    rows += _pooled(context, generator, scores, *pair)
-                    rows += _per_class(context, generator, scores, *pair)
+                for other in [inliers, *_own_samples(context, scores)]:
+                    if other.name in groups and outliers.name in groups:
+                        pair = groups[other.name], groups[outliers.name]
+                        rows += pair_rows(generator, scores, *pair)
     return rows + _neighbours(context, inliers)
 
 
+def _own_samples(context: ReduceContext, scores: Scores) -> list[GroupInfo]:
+    """The null audit of densities: outliers held against the model's own samples."""
+    return context.with_role("simulated") if scores.method == "likelihood" else []
+
+
+def pair_rows(
+    generator: GeneratorInfo,
+    scores: Scores,
+    inliers: GroupValues,
+    outliers: GroupValues,
+) -> list[SummaryRow]:
+    """The AUCs of two groups' scores, by each way to treat classes that both allow."""
+    return [
+        *_pooled(generator, scores, inliers, outliers),
+        *_per_class(generator, scores, inliers, outliers),
+    ]
+
+
 def _pooled(
-    context: ReduceContext,
     generator: GeneratorInfo,
     scores: Scores,
     inliers: GroupValues,
@@ -49,9 +66,11 @@ def _pooled(
         pair = [reconstruction_errors(values)[condition] for values in (inliers, outliers)]
     if min(len(group) for group in pair) == 0:
         return []
-    names = (generator.name, outliers.group.name, inliers.group.name)
-    seed = context.seed_of("auc", scores.method, condition, *names)
-    result = marginal_auc(pair[0], pair[1], seed, resamples=context.resamples)
+    failed = [
+        len(values.image_id) - len(group)
+        for values, group in zip((inliers, outliers), pair, strict=True)
+    ]
+    result = marginal_auc(pair[0], pair[1], failed_inliers=failed[0], failed_outliers=failed[1])
     return [
         summary_row(
             f"outlier_auc_{scores.method}",
@@ -66,7 +85,6 @@ def _pooled(
 
 
 def _per_class(
-    context: ReduceContext,
     generator: GeneratorInfo,
     scores: Scores,
     inliers: GroupValues,
@@ -80,38 +98,51 @@ def _per_class(
     classes_out = np.flatnonzero(~np.isnan(outliers.by_class).all(axis=0))
     if len(np.intersect1d(classes_in, classes_out)) == 0:
         return []
-    names = (generator.name, outliers.group.name, inliers.group.name)
     result = per_class_auc(
         -scores.sign * inliers.own[kept],
         inliers.own_class[kept],
         -scores.sign * outliers.by_class[evaluated],
-        context.seed_of("auc", scores.method, PER_CLASS_MEAN, *names),
-        resamples=context.resamples,
+        failed_inlier_class=inliers.own_class[~kept],
+        failed_outliers=_failed_under(outliers),
     )
     return [
         summary_row(
-            f"outlier_auc_{scores.method}",
-            result.interval,
+            metric,
+            interval,
             generator=generator.name,
             condition=PER_CLASS_MEAN,
             group=outliers.group.name,
             against=inliers.group.name,
             estimator=scores.estimator,
         )
+        for metric, interval in (
+            (f"outlier_auc_{scores.method}", result.interval),
+            (f"outlier_pairs_{scores.method}", exact(result.pairs, result.interval.n)),
+        )
     ]
+
+
+def _failed_under(outliers: GroupValues) -> np.ndarray:
+    """Under which classes each outlier that was evaluated under them failed; only those rows."""
+    failed = np.isnan(outliers.by_class)
+    if not outliers.has_every_class:
+        failed &= np.arange(outliers.by_class.shape[1]) == outliers.own_class[:, None]
+    rows: np.ndarray = failed[failed.any(axis=1)]
+    return rows
 
 
 def _neighbours(context: ReduceContext, inliers: GroupInfo) -> list[SummaryRow]:
     rows = []
     for baseline, nearest in read_neighbours(context.run_dir):
         distances = distances_by_group(nearest)
+        failed = failed_by_group(context.run_dir, nearest)
         for outliers in context.with_role("outlier"):
             if inliers.name in distances and outliers.name in distances:
                 result = marginal_auc(
                     distances[inliers.name],
                     distances[outliers.name],
-                    context.seed_of("auc", baseline.method, outliers.name, inliers.name),
-                    resamples=context.resamples,
+                    failed_inliers=failed.get(inliers.name, 0),
+                    failed_outliers=failed.get(outliers.name, 0),
                 )
                 rows.append(
                     summary_row(

@@ -2,9 +2,9 @@
 
 import pandas as pd
 
-from ...core.statistics.bootstrap import Interval, bootstrap_interval
-from ...core.statistics.classification import mean
+from ...core.statistics.bootstrap import Interval
 from ...core.statistics.correlation import KINDS, Kind, class_correlations, correlation_interval
+from ...core.statistics.means import mean_interval
 from ...core.statistics.overlap import top_overlap, top_size
 from .context import GeneratorInfo, ReduceContext
 from .densities import Densities, read_densities
@@ -37,7 +37,7 @@ def reduce_patches(context: ReduceContext) -> list[SummaryRow]:
             pooled = with_outliers(context, pairs)
             inliers = None if context.inliers is None else context.inliers.name
             for pair in [*pairs, *([] if pooled is None else [pooled])]:
-                reducer = _PairRows(context, generator, densities.estimator, pair)
+                reducer = _PairRows(generator, densities.estimator, pair)
                 rows += reducer.own()
                 if pair.group == inliers:
                     rows += reducer.by_class() + reducer.tops()
@@ -70,7 +70,7 @@ def _means(
             rows.append(
                 summary_row(
                     "patch_log_density_mean",
-                    bootstrap_interval(own, mean, seed, resamples=context.resamples),
+                    mean_interval(own, seed, resamples=context.resamples),
                     generator=generator.name,
                     condition=own_density(generator),
                     group=values.group.name,
@@ -82,14 +82,7 @@ def _means(
 class _PairRows:
     """The summary's rows of one group's pair of densities."""
 
-    def __init__(
-        self,
-        context: ReduceContext,
-        generator: GeneratorInfo,
-        estimator: str | None,
-        pair: PairedScores,
-    ) -> None:
-        self._context = context
+    def __init__(self, generator: GeneratorInfo, estimator: str | None, pair: PairedScores) -> None:
         self._generator = generator
         self._estimator = estimator
         self._pair = pair
@@ -99,9 +92,7 @@ class _PairRows:
         scores = self._pair.own
         rows = []
         for kind in KINDS:
-            interval = correlation_interval(
-                scores.first, scores.second, kind, self._seed(kind), resamples=self._resamples
-            )
+            interval = correlation_interval(scores.first, scores.second, kind)
             if interval is not None:
                 rows.append(self._correlation(kind, interval, own_density(self._generator)))
         return rows
@@ -112,13 +103,7 @@ class _PairRows:
             return []
         rows = []
         for kind in KINDS:
-            found = class_correlations(
-                self._pair.first,
-                self._pair.second,
-                kind,
-                self._seed(kind),
-                resamples=self._resamples,
-            )
+            found = class_correlations(self._pair.first, self._pair.second, kind)
             if found is not None:
                 rows.append(self._correlation(kind, found.mean, PER_CLASS_MEAN))
                 rows += [
@@ -133,23 +118,11 @@ class _PairRows:
         n = len(scores.first)
         if n < 2:
             return []
-        overlap = top_overlap(
-            scores.first, scores.second, self._seed("top"), resamples=self._resamples
-        )
+        overlap = exact(top_overlap(scores.first, scores.second), n)
         return [
             self._row("patch_top_overlap", overlap, own_density(self._generator)),
             self._row("patch_top_size", exact(top_size(n), n), own_density(self._generator)),
         ]
-
-    @property
-    def _resamples(self) -> int:
-        return self._context.resamples
-
-    def _seed(self, what: str) -> int:
-        pair = self._pair
-        return self._context.seed_of(
-            "patches", what, self._generator.name, pair.group, pair.against
-        )
 
     def _correlation(self, kind: Kind, interval: Interval, condition: str) -> SummaryRow:
         return self._row(f"patch_correlation_{kind}", interval, condition)

@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from ...core.statistics.bootstrap import bootstrap_interval
-from ...core.statistics.classification import mean
+from ...core.statistics.means import mean_interval
+from ...core.statistics.medians import median_interval
 from .context import GeneratorInfo, ReduceContext
 from .groups import GroupValues
-from .reconstruction import median, reduce_errors
+from .reconstruction import failed_images, reduce_errors
 from .schema import SummaryRow, summary_row
 
 
@@ -26,13 +26,16 @@ def _group_rows(
     return [
         summary_row(
             metric,
-            bootstrap_interval(errors, statistic, seed, resamples=context.resamples),
+            interval,
             generator=generator.name,
             condition=condition,
             group=values.group.name,
         )
-        for metric, statistic in (
-            ("reconstruction_lpips_mean", mean),
-            ("reconstruction_lpips_median", median),
+        for metric, interval in (
+            ("reconstruction_lpips_mean", mean_interval(errors, seed, resamples=context.resamples)),
+            (
+                "reconstruction_lpips_median",
+                median_interval(errors, failed=failed_images(values, errors)),
+            ),
         )
     ]

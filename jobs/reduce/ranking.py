@@ -1,9 +1,6 @@
 """Ranking: the group whose images are likeliest on average, and by how much it leads each other."""
 
-import numpy as np
-
-from ...core.statistics.bootstrap import two_sample_interval
-from ...core.statistics.classification import mean
+from ...core.statistics.leads import simultaneous_leads
 from .context import GeneratorInfo, ReduceContext
 from .densities import Densities, read_densities
 from .groups import common_density, group_values
@@ -14,7 +11,8 @@ def reduce_ranking(context: ReduceContext) -> list[SummaryRow]:
     """Lead in mean ln p of the likeliest group over each other, by generator and estimator.
 
     Once among all groups, and once without the model's own images: those need no observation
-    noise, or have it by construction, and so lead for a reason that says nothing of the data. All
+    noise, or have it by construction, and so lead for a reason that says nothing of the data. The
+    intervals of a leader's leads hold all at once, whichever group had led. All
     groups are under one condition, the marginal density where every group has every class.
     """
     return [
@@ -40,31 +38,18 @@ def _leads(
     for metric, pool in (("density_lead", ranked), ("density_lead_given", given)):
         if not pool:
             continue
-        leader = max(pool, key=lambda name: float(pool[name].mean()))
-        for other in pool:
-            if other == leader:
-                continue
-            interval = two_sample_interval(
-                pool[leader],
-                pool[other],
-                _difference,
-                context.seed_of("lead", generator.name, leader, other),
-                resamples=context.resamples,
-            )
+        seed = context.seed_of("lead", generator.name)
+        leads = simultaneous_leads(pool, seed, resamples=context.resamples)
+        for other, interval in leads.over.items():
             rows.append(
                 summary_row(
                     metric,
                     interval,
                     generator=generator.name,
                     condition=condition,
-                    group=leader,
+                    group=leads.leader,
                     against=other,
                     estimator=densities.estimator,
                 )
             )
     return rows
-
-
-def _difference(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    difference: np.ndarray = mean(first) - mean(second)
-    return difference

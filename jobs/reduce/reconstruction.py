@@ -5,8 +5,9 @@ from collections.abc import Callable
 import numpy as np
 
 from ...core.image_metrics import psnr
-from ...core.statistics.bootstrap import Interval, bootstrap_interval, two_sample_interval
-from ...core.statistics.classification import mean
+from ...core.statistics.bootstrap import Interval
+from ...core.statistics.means import mean_interval
+from ...core.statistics.medians import median_interval, median_ratio_interval
 from .best_errors import read_best_errors, reduce_search_beaten
 from .context import GeneratorInfo, ReduceContext
 from .groups import GroupValues, group_values
@@ -20,14 +21,14 @@ GroupRows = Callable[
 
 def reduce_reconstruction(context: ReduceContext) -> list[SummaryRow]:
     """Errors and PSNR of every group, and each group's ratio to the generated images."""
-    rows = reduce_errors(context, "inversion", "mse", _group_rows, "reconstruction_ratio")
+    rows = reduce_errors(context, "inversion", "mse", group_rows, "reconstruction_ratio")
     return rows + reduce_search_beaten(context)
 
 
 def reduce_errors(
-    context: ReduceContext, stage: str, column: str, group_rows: GroupRows, ratio_metric: str
+    context: ReduceContext, stage: str, column: str, rows_of: GroupRows, ratio_metric: str
 ) -> list[SummaryRow]:
-    """``group_rows`` of every group's errors by condition, and its ratio to the generated images.
+    """``rows_of`` every group's errors by condition, and its ratio to the generated images.
 
     The errors are a ``column`` of ``stage``, the inversion's the least known; none where the run
     does not have it.
@@ -44,12 +45,10 @@ def reduce_errors(
         for values in groups.values():
             for condition, errors in reconstruction_errors(values).items():
                 if len(errors):
-                    rows += group_rows(context, generator, values, condition, errors)
+                    rows += rows_of(context, generator, values, condition, errors)
         for reference in context.with_role("generated"):
             if reference.name in groups:
-                rows += _ratio_rows(
-                    context, generator, groups, groups[reference.name], ratio_metric
-                )
+                rows += ratio_rows(generator, groups, groups[reference.name], ratio_metric)
     return rows
 
 
@@ -75,15 +74,14 @@ def median(values: np.ndarray) -> np.ndarray:
     return np.asarray(np.median(values, axis=-1))
 
 
-def median_ratio(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Ratio of medians over the last axis; nan or inf where the second is 0."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.asarray(median(first) / median(second))
+def failed_images(values: GroupValues, errors: np.ndarray) -> int:
+    """How many of the group's images are not among these errors."""
+    return len(values.image_id) - len(errors)
 
 
 def psnr_of_mean(errors: np.ndarray, seed: int, resamples: int) -> Interval:
     """PSNR of the mean of the mean squared errors, dB."""
-    average = bootstrap_interval(errors, mean, seed, resamples=resamples)
+    average = mean_interval(errors, seed, resamples=resamples)
     value, high, low = psnr(np.array([average.value, average.low, average.high])).tolist()
     return Interval(value, low, high, average.n)
 
@@ -93,19 +91,20 @@ def mean_psnr(errors: np.ndarray, seed: int, resamples: int) -> Interval:
     ratios = psnr(errors)
     if not np.isfinite(ratios).all():
         return Interval(np.inf, np.nan, np.nan, len(errors))
-    return bootstrap_interval(ratios, mean, seed, resamples=resamples)
+    return mean_interval(ratios, seed, resamples=resamples)
 
 
-def _group_rows(
+def group_rows(
     context: ReduceContext,
     generator: GeneratorInfo,
     values: GroupValues,
     condition: str | None,
     errors: np.ndarray,
 ) -> list[SummaryRow]:
+    """Mean and median squared error of a group under a condition, and both PSNRs."""
     seed = context.seed_of("reconstruction", generator.name, values.group.name, condition)
-    average = bootstrap_interval(errors, mean, seed, resamples=context.resamples)
-    middle = bootstrap_interval(errors, median, seed, resamples=context.resamples)
+    average = mean_interval(errors, seed, resamples=context.resamples)
+    middle = median_interval(errors, failed=failed_images(values, errors))
     return [
         summary_row(
             metric,
@@ -123,8 +122,7 @@ def _group_rows(
     ]
 
 
-def _ratio_rows(
-    context: ReduceContext,
+def ratio_rows(
     generator: GeneratorInfo,
     groups: dict[str, GroupValues],
     reference: GroupValues,
@@ -140,12 +138,14 @@ def _ratio_rows(
             against = control.get(condition)
             if against is None or min(len(errors), len(against)) == 0:
                 continue
-            seed = context.seed_of("ratio", generator.name, values.group.name, condition)
             rows.append(
                 summary_row(
                     metric,
-                    two_sample_interval(
-                        errors, against, median_ratio, seed, resamples=context.resamples
+                    median_ratio_interval(
+                        errors,
+                        against,
+                        failed_first=failed_images(values, errors),
+                        failed_second=failed_images(reference, against),
                     ),
                     generator=generator.name,
                     condition=condition,

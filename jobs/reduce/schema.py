@@ -116,6 +116,12 @@ METRICS: dict[str, Metric] = {
     "outlier_auc_neighbours_lpips": Metric(
         "AUC of the 1-NN distance in LPIPS, outlier positive", "higher"
     ),
+    **{
+        f"outlier_pairs_{method}": Metric(
+            "pairs of an inlier and an outlier under one class, on which the mean AUC rests", "none"
+        )
+        for method in ("likelihood", "reconstruction", "reconstruction_lpips")
+    },
     "accuracy_likelihood": Metric("accuracy of argmax_c ln p(x|c)", "higher"),
     "accuracy_reconstruction": Metric("accuracy of argmin_c of the least error known", "higher"),
     "accuracy_reconstruction_lpips": Metric(
@@ -128,6 +134,12 @@ METRICS: dict[str, Metric] = {
     **{
         f"accuracy_difference_{method}": Metric(
             f"accuracy_{method} - that of the 1-NN `against` names, on the same images", "higher"
+        )
+        for method in ("likelihood", "reconstruction", "reconstruction_lpips")
+    },
+    **{
+        f"accuracy_mcnemar_p_{method}": Metric(
+            "p-value (McNemar, mid-p) that both accuracies of that difference are equal", "none"
         )
         for method in ("likelihood", "reconstruction", "reconstruction_lpips")
     },

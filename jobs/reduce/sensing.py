@@ -7,8 +7,7 @@ import numpy as np
 import pandas as pd
 
 from ...core.image_metrics import psnr
-from ...core.statistics.bootstrap import bootstrap_interval
-from ...core.statistics.classification import mean
+from ...core.statistics.means import mean_interval
 from .context import GeneratorInfo, GroupInfo, ReduceContext
 from .reconstruction import mean_psnr, psnr_of_mean
 from .schema import OWN, SENSING_RESTORERS, SummaryRow, summary_row
@@ -99,5 +98,5 @@ def _rows(
             yield summary_row(f"sensing_{restorer}{name}", interval, **keys)
     difference = psnr(sensed.errors("")) - psnr(sensed.errors("ppca_"))
     if np.isfinite(difference).all():
-        interval = bootstrap_interval(difference, mean, seed, resamples=context.resamples)
+        interval = mean_interval(difference, seed, resamples=context.resamples)
         yield summary_row("sensing_psnr_difference", interval, **keys)

@@ -3,9 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from ...core.statistics.bootstrap import bootstrap_interval
-from ...core.statistics.classification import mean
 from ...core.statistics.correlation import KINDS, correlation_interval
+from ...core.statistics.means import mean_interval
 from .context import GeneratorInfo, ReduceContext
 from .densities import Densities, read_densities
 from .groups import GroupValues, group_values, own_density
@@ -28,7 +27,7 @@ def reduce_variation(context: ReduceContext) -> list[SummaryRow]:
             pairs = paired_variation(context, generator, densities, variation)
             pooled = with_outliers(context, pairs)
             for pair in [*pairs, *([] if pooled is None else [pooled])]:
-                rows += _correlations(context, generator, densities.estimator, pair)
+                rows += _correlations(generator, densities.estimator, pair)
     return rows
 
 
@@ -63,7 +62,7 @@ def _means(context: ReduceContext, variation: pd.DataFrame) -> list[SummaryRow]:
     for (group, maker), members in known.groupby(["group", makers]):
         seed = context.seed_of("variation", group, maker)
         values = members.sort_values("image_id")["variation"].to_numpy(np.float64)
-        interval = bootstrap_interval(values, mean, seed, resamples=context.resamples)
+        interval = mean_interval(values, seed, resamples=context.resamples)
         rows.append(
             summary_row(
                 "local_variation_mean", interval, generator=str(maker) or None, group=str(group)
@@ -73,15 +72,12 @@ def _means(context: ReduceContext, variation: pd.DataFrame) -> list[SummaryRow]:
 
 
 def _correlations(
-    context: ReduceContext, generator: GeneratorInfo, estimator: str | None, pair: PairedScores
+    generator: GeneratorInfo, estimator: str | None, pair: PairedScores
 ) -> list[SummaryRow]:
     scores = pair.own
     rows = []
     for kind in KINDS:
-        seed = context.seed_of("variation", kind, generator.name, pair.group, pair.against)
-        interval = correlation_interval(
-            scores.first, scores.second, kind, seed, resamples=context.resamples
-        )
+        interval = correlation_interval(scores.first, scores.second, kind)
         if interval is not None:
             rows.append(
                 summary_row(

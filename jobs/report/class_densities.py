@@ -64,9 +64,7 @@ def _shown(context: ReduceContext, generator: GeneratorInfo) -> _Classes | None:
     inliers = [] if context.inliers is None else [context.inliers.name]
     for name in dict.fromkeys([*inliers, *groups]):
         values = groups.get(name)
-        found = (
-            None if values is None else correlated_classes(context, generator, values, "pearson")
-        )
+        found = None if values is None else correlated_classes(generator, values, "pearson")
         if values is not None and found is not None and not np.isnan(found.matrix).any():
             return _Classes(values, found.matrix)
     return None

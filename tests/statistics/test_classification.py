@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
-from offmanifold.core.statistics.classification import accuracy_interval, classify
+from offmanifold.core.statistics.classification import classify
 from offmanifold.core.statistics.marginal import marginal_log_density, uniform_log_prior
 from scipy.special import logsumexp
-from scipy.stats import binomtest, multivariate_normal
+from scipy.stats import multivariate_normal
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
 
@@ -26,23 +26,6 @@ def test_ties_go_to_the_lower_class_and_are_counted() -> None:
     result = classify(scores)
     assert result.predicted.tolist() == [1, 0, 0]
     assert result.ties == 2
-
-
-def test_accuracy_interval_is_the_binomial_one() -> None:
-    correct = np.arange(100) < 70
-    interval = accuracy_interval(correct, seed=0, resamples=20_000)
-    assert interval.value == 0.7
-    expected = binomtest(70, 100).proportion_ci(0.95, method="wilson")
-    # The bootstrap's quantiles sit on multiples of 1/100.
-    assert abs(interval.low - expected.low) < 0.015
-    assert abs(interval.high - expected.high) < 0.015
-
-
-@pytest.mark.parametrize("right", [True, False])
-def test_a_perfect_score_keeps_a_width(right: bool) -> None:
-    interval = accuracy_interval(np.full(64, right), seed=0)
-    expected = binomtest(64 * right, 64).proportion_ci(0.95, method="exact")
-    assert (interval.low, interval.high) == pytest.approx((expected.low, expected.high))
 
 
 def test_marginal_is_the_mixture_density() -> None:
