@@ -4,10 +4,12 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 from offmanifold.jobs.stages.stage import PlanContext
 from offmanifold.workers.revisions import computation_of
 from offmanifold.workers.schema import KEY_COLUMNS, SCHEMAS
@@ -65,14 +67,14 @@ def _parts(context: PlanContext) -> dict[tuple[str, str], list[str]]:
 def _numbers(stage: str, table: pa.Table) -> dict[str, list[float]]:
     found = {}
     for name in table.column_names:
-        values = table[name].combine_chunks()
+        values: Any = table[name]
         if pa.types.is_list(values.type):
-            values = values.flatten()
+            values = pc.list_flatten(values)
         numeric = pa.types.is_floating(values.type) or pa.types.is_integer(values.type)
         values = values.drop_null()
         if numeric and name not in KEY_COLUMNS and len(values):
             column = f"{stage}.{name}"
-            array = values.to_numpy(zero_copy_only=False).astype(np.float64)
+            array = values.to_numpy().astype(np.float64)
             found[column] = _summary(np.abs(array) if column in _SIGNLESS else array)
     return found
 

@@ -1,0 +1,70 @@
+"""Every kind of work on a GPU, as far as that can be told without one: no tensor is left behind.
+
+The pretended device lasts as long as its process, so that each use of it has one of its own.
+"""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from offmanifold.workers.revisions import REVISIONS
+
+ROOT = Path(__file__).parents[2]
+SETUP = """
+import torch
+from tests.pretended_device.device import pretended_device, register_device
+
+register_device()
+with pretended_device() as device:
+    there, here = torch.ones(3, device=device), torch.ones(3)
+"""
+
+
+def python(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+def test_the_device_tells_what_a_gpu_would_refuse() -> None:
+    for line, error in (
+        ("there + here", "Expected all tensors to be on the same device"),
+        ("torch.bmm(there[None, None], here[None, :, None])", "on the same device"),
+        ("there.numpy()", "call cpu() first"),
+    ):
+        result = python("-c", f"{SETUP}    {line}")
+        assert result.returncode == 1
+        assert error in result.stderr, result.stderr
+
+
+def test_the_device_takes_what_a_gpu_takes() -> None:
+    lines = [
+        "assert (there + here.to(device)).device == there.device",
+        "assert (there + torch.tensor(1.0)).device == there.device",
+        "assert there.cpu().numpy().shape == (3,)",
+        "assert there.tolist() == [0.5] * 3 and there.sum().item() == 0.5",
+        "assert bool(there.isfinite().all()) and not bool((there < 0).any())",
+        "assert there[there > 0].shape == there[torch.arange(3)].shape == (3,)",
+        "layer = torch.nn.Linear(3, 2).to(device)",
+        "layer(there[None]).sum().backward()",
+        "assert layer.weight.grad.device == there.device",
+    ]
+    result = python("-c", SETUP + "".join(f"    {line}\n" for line in lines))
+    assert result.returncode == 0, result.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.ci
+def test_no_row_fails_on_a_device() -> None:
+    result = python("-m", "tests.pretended_device.work")
+    assert result.returncode == 0, result.stderr
+    work: list[dict[str, Any]] = [json.loads(line) for line in result.stdout.splitlines()]
+    assert {each["computation"] for each in work} == set(REVISIONS)
+    kinds = {(each["computation"], each["simulated"], each["space"]) for each in work}
+    for computation in ("likelihood.guided", "likelihood.classical", "local_variation"):
+        assert {(computation, False, None), (computation, True, None)} <= kinds
+    assert {("neighbours", False, space) for space in ("pixels", "lpips")} <= kinds
+    failed = [each for each in work if each["failed"]]
+    assert not failed, "\n".join(f"{each['computation']}: {each['traceback']}" for each in failed)

@@ -1,0 +1,102 @@
+"""A shard of every kind of work once more on a pretended device: which rows fail there, and why.
+
+    python -m tests.pretended_device.work [--device cuda]
+
+Prints a JSON line a kind of work. A pretended device has no numbers, so only what fails is told. On
+a machine with a GPU, `--device cuda` does the same work there.
+"""
+
+import argparse
+import json
+import sys
+import tempfile
+from collections.abc import Hashable, Iterable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import torch
+from offmanifold.cluster.storage import Storage
+from offmanifold.jobs.stages.stage import PlanContext
+from offmanifold.workers.part_file import read_part
+from offmanifold.workers.revisions import computation_of
+from offmanifold.workers.runner import ShardWorker, tracebacks_of
+from offmanifold.workers.shard import Shard
+
+from .. import torchvision_operators  # noqa: F401
+from ..jobs.tiny_run import tiny_runs
+from .device import pretended_device, register_device
+
+
+@dataclass(frozen=True)
+class Work:
+    """What came of one kind of work: of how many rows how many failed, and the first one's error.
+
+    ``simulated``: its images are the model's own, drawn by the worker. ``space``: of neighbours.
+    """
+
+    computation: str
+    simulated: bool
+    space: str | None
+    rows: int
+    failed: int
+    error: str | None
+    traceback: str | None
+
+
+def main() -> None:
+    """Computes everything on the CPU, then one shard of each kind on the device."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--device", help="a real one, in the pretended one's place")
+    name = parser.parse_args().device
+    place: AbstractContextManager[torch.device]
+    if name is None:
+        register_device()
+        place = pretended_device()
+    else:
+        place = nullcontext(torch.device(name))
+    with tempfile.TemporaryDirectory() as folder:
+        kinds = _kinds(tiny_runs(Path(folder)))
+        with place as device:
+            for storage, shard in kinds:
+                json.dump(asdict(_work(storage, shard, device)), sys.stdout)
+                print(flush=True)
+
+
+def _kinds(runs: Iterable[PlanContext]) -> list[tuple[Storage, Shard]]:
+    """The first shard of each kind of work, and the run that it belongs to."""
+    kinds: dict[Hashable, tuple[Storage, Shard]] = {}
+    for context in runs:
+        for shards in context.plans.values():
+            for shard in shards:
+                kinds.setdefault(_kind(shard), (context.run.storage, shard))
+    return list(kinds.values())
+
+
+def _kind(shard: Shard) -> tuple[str, bool, str | None]:
+    computation = computation_of(shard.compute, shard.settings)
+    return computation, shard.items[0].image_seed is not None, shard.settings.get("space")
+
+
+def _work(storage: Storage, shard: Shard, device: torch.device) -> Work:
+    # Another setting, another part: the run's own stays.
+    settings = {**shard.settings, "device": str(device)}
+    if "variances" in settings:
+        # An operation without numbers takes the time of one with a million.
+        settings["variances"] = settings["variances"][:2]
+    again = replace(shard, settings=settings)
+    report = ShardWorker(storage, device).compute(again, 0, len(again.items))
+    part = read_part(storage, again.stage, again.id)
+    errors = part["error"].to_pylist()
+    first = next((row for row, error in enumerate(errors) if error is not None), None)
+    return Work(
+        *_kind(shard),
+        rows=report.rows,
+        failed=report.failed,
+        error=None if first is None else errors[first],
+        traceback=None if first is None else tracebacks_of(part).get(first),
+    )
+
+
+if __name__ == "__main__":
+    main()
