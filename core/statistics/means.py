@@ -18,6 +18,9 @@ from .bootstrap import (
 # No interval that was simulated holds for a skewed mean of fewer images.
 MINIMUM_IMAGES_OF_A_MEAN = 16
 
+# More than the relative error of a float64 mean.
+_ROUNDING = 1e-14
+
 
 @dataclass(frozen=True)
 class Moments:
@@ -120,14 +123,17 @@ def mean_difference_interval(
 def moments(values: np.ndarray) -> Moments:
     """The moments over the last axis: mean, s^2 / n, and the third central moment / n^2."""
     n = values.shape[-1]
-    mean = values.mean(axis=-1, keepdims=True)
+    mean = np.asarray(values.mean(axis=-1))
+    centred = values - mean[..., None]
+    squares = np.square(centred)
+    total = squares.sum(axis=-1)
+    cubes = np.einsum("...i,...i->...", squares, centred)
     # Equal values have a mean that rounding puts beside them: they do not vary.
-    centred = np.where(np.ptp(values, axis=-1, keepdims=True) == 0, 0.0, values - mean)
-    squares = centred**2
+    equal = total <= n * (_ROUNDING * mean) ** 2
     return Moments(
-        mean[..., 0],
-        np.asarray(squares.sum(axis=-1) / (n * (n - 1))),
-        np.asarray((squares * centred).sum(axis=-1) / n**3),
+        mean,
+        np.where(equal, 0.0, total / (n * (n - 1))),
+        np.where(equal, 0.0, cubes / n**3),
     )
 
 
