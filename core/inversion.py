@@ -56,7 +56,7 @@ class Inversion:
 
     ``distance`` is what was minimised, at ``latent``; ``restart_distance`` the best of each
     restart, at its ``restart_latent``; ``mse`` the mean squared error at ``latent`` on [0, 1],
-    whatever the distance. An image for which no distance was finite has infinite distances.
+    whatever the distance, and ``residual`` x - G there. An image for which no distance was finite has infinite distances.
     """
 
     latent: Float[Tensor, "images latent"]
@@ -64,6 +64,7 @@ class Inversion:
     distance: Float64[Tensor, " images"]
     restart_distance: Float64[Tensor, "images restarts"]
     mse: Float64[Tensor, " images"]
+    residual: Float[Tensor, "images channels height width"]
     iterations: int
 
 
@@ -107,7 +108,7 @@ def invert(
     restart_latent = latent.view(-1, restarts, latent.shape[-1])
     chosen = restart_latent[torch.arange(len(images)), restart_distance.argmin(1)]
     with torch.no_grad():
-        residual = generator(chosen, condition) - images
+        residual = images - generator(chosen, condition)
     mse = residual.square().flatten(1).sum(1, dtype=torch.float64) / residual[0].numel()
     return Inversion(
         latent=chosen,
@@ -115,6 +116,7 @@ def invert(
         distance=restart_distance.amin(1).double(),
         restart_distance=restart_distance.double(),
         mse=mse,
+        residual=residual,
         iterations=settings.iterations,
     )
 

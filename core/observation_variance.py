@@ -77,7 +77,7 @@ def variance_grid(profile: float, latent_dim: int, dimensions: int) -> list[floa
         raise ValueError(f"the mean squared error of the reconstructions is {profile}: no variance")
     largest = _ABOVE / (1 - min(latent_dim / dimensions, _MOST_DEGREES))
     count = math.ceil(math.log(largest * _BELOW, _RATIO)) + 1
-    return (profile / _BELOW * _RATIO ** np.arange(count)).tolist()
+    return [profile / _BELOW * _RATIO**power for power in range(count)]
 
 
 def curve_evaluations(latent_dim: int, points: int, variances: int) -> int:

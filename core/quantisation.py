@@ -12,7 +12,7 @@ from torch import Tensor
 # 8 bits, and what images without a grid of their own are judged by: a finer difference is not seen.
 EIGHT_BIT_LEVELS = 256
 # The grids that are looked for, coarsest first: any up to 8 bits, then 10, 12 and 16 bits.
-_GRIDS = (*range(2, EIGHT_BIT_LEVELS + 1), 2**10, 2**12, 2**16)
+_GRIDS: tuple[int, ...] = (*range(2, EIGHT_BIT_LEVELS + 1), 2**10, 2**12, 2**16)
 # Of float32 pixels that were divided by 255, and perhaps scaled and shifted once.
 _ROUNDING = 3e-7
 

@@ -120,7 +120,7 @@ class GroupSpec(DatasetOptions):
                 raise ValueError(f"group {self.name!r}: say how many images to draw with count")
             if self.role == "null" and self.conditions != "own":
                 raise ValueError(
-                    f"group {self.name!r}: role 'null' meets its own classes only; remove conditions"
+                    f"group {self.name!r}: role 'null' meets its own classes; remove conditions"
                 )
         elif self.dataset is None:
             raise ValueError(

@@ -6,7 +6,6 @@ from pydantic import Discriminator, Field, Tag, model_validator
 
 from .spec_model import ReferenceSpec, SpecModel
 
-
 InversionDistance = Literal["mse", "lpips"]
 
 
@@ -114,24 +113,26 @@ class ConvergenceSpec(SpecModel):
     """Each estimator again with one setting doubled, on the first images of every group.
 
     What is doubled in turn: the transitions, the chains, and the restarts of a guided estimator.
+    Fewer than 29 images cannot show that all but a tenth of a group have settled.
     """
 
-    images_per_group: int = Field(default=8, ge=2)
+    images_per_group: int = Field(default=32, ge=2)
     shard_items: int = Field(default=16, ge=1)
 
 
 class SweepSpec(SpecModel):
     """Each estimator at every number of ``transitions``, on the first images of every group.
 
-    The recommendation is the smallest number whose sandwich gap on simulated images is under
-    ``tolerance`` nats, the upper end of its interval included. The estimators are those of
-    likelihood and comparison; a spec without these names its own.
+    The recommendation is the smallest number from which on the sandwich gap of at least 32
+    simulated images is under ``tolerance`` nats, the mean's interval and all but a tenth of the
+    images included; with fewer images there is none. The estimators are those of likelihood and
+    comparison; a spec without these names its own.
     """
 
     transitions: tuple[Annotated[int, Field(ge=2)], ...] = Field(
         default=(50, 100, 200, 500), min_length=1, strict=False
     )
-    images_per_group: int = Field(default=8, ge=2)
+    images_per_group: int = Field(default=32, ge=2)
     tolerance: float = Field(default=1.0, gt=0)
     estimators: tuple[LikelihoodSpec, ...] | None = Field(default=None, min_length=1, strict=False)
     shard_items: int = Field(default=16, ge=1)

@@ -6,6 +6,7 @@ from typing import Any
 
 from ..core.image_metrics import psnr
 from ..core.inversion import Distance, InversionSettings, invert, mean_squared_error
+from ..core.residuals import sketch_residuals
 from .conditions import condition_tensor
 from .outcome import Failure, Outcome
 from .resources import Resources
@@ -34,17 +35,19 @@ def compute(
             "restart_distance": restarts,
             "latent": latent,
             "restart_latent": restart_latent,
+            "residual": residual,
             "iterations": inversion.iterations,
         }
         if math.isfinite(mse)
         else Failure(NO_RECONSTRUCTION)
-        for mse, decibels, distance, restarts, latent, restart_latent in zip(
+        for mse, decibels, distance, restarts, latent, restart_latent, residual in zip(
             inversion.mse.tolist(),
             psnr(inversion.mse.cpu().numpy()).tolist(),
             inversion.distance.tolist(),
             inversion.restart_distance.tolist(),
             inversion.latent.tolist(),
             inversion.restart_latent.flatten(1).tolist(),
+            sketch_residuals(inversion.residual).tolist(),
             strict=True,
         )
     ]

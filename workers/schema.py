@@ -60,10 +60,11 @@ IMAGES = _schema(
 )
 
 # mse is per pixel on [0, 1]; distance is what was minimised; restart_distance has one per restart;
-# latent is the best restart's, restart_latent those of all restarts, one after the other.
+# latent is the best restart's, restart_latent those of all restarts, one after the other; residual
+# is x - G(latent), averaged over blocks where it has more than 1024 values.
 INVERSION = _schema(
     "inversion",
-    2,
+    3,
     [
         ("mse", pa.float64()),
         ("psnr", pa.float64()),
@@ -71,6 +72,7 @@ INVERSION = _schema(
         ("restart_distance", pa.list_(pa.float64())),
         ("latent", pa.list_(pa.float32())),
         ("restart_latent", pa.list_(pa.float32())),
+        ("residual", pa.list_(pa.float32())),
         ("iterations", pa.int32()),
     ],
 )
@@ -78,19 +80,21 @@ INVERSION = _schema(
 # LPIPS between an image and its reconstruction at the inversion's best latent.
 PERCEPTUAL = _schema("perceptual", 1, [("lpips", pa.float64())])
 
-# An image's reconstructions at the maximum of its posterior under each of variances: residual is
-# |x - G(z)|^2, degrees the effective degrees of freedom of the latent there.
+# An image's reconstructions at the maximum of its posterior under each of variances:
+# squared_residual is |x - G(z)|^2, degrees the effective degrees of freedom of the latent there.
 _CURVE_COLUMNS: list[tuple[str, pa.DataType]] = [
     ("variances", pa.list_(pa.float64())),
-    ("residual", pa.list_(pa.float64())),
+    ("squared_residual", pa.list_(pa.float64())),
     ("degrees", pa.list_(pa.float64())),
 ]
 VARIANCE_FIT = _schema("variance_fit", 1, _CURVE_COLUMNS)
 
 # The model's own samples in the place of the data, drawn with noise_variance and stored as the data
-# are, inverted like them: mse is per pixel on [0, 1]. The curves are those of the half that the
-# null's variance is fitted to.
-NULL_FIT = _schema("null_fit", 1, [("mse", pa.float64()), *_CURVE_COLUMNS])
+# are, inverted like them: mse and residual are as in inversion. The curves are those of the half
+# that the null's variance is fitted to.
+NULL_FIT = _schema(
+    "null_fit", 1, [("mse", pa.float64()), ("residual", pa.list_(pa.float32())), *_CURVE_COLUMNS]
+)
 
 # One row a generator and group (train: the data): variance is sigma^2 on [0, 1] from the n images
 # whose ids are fitted, by the marginal or the profile estimator, or as given; low and high are its

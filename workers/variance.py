@@ -12,7 +12,7 @@ from .resources import Resources
 from .schema import STATUS_OK
 from .shard import Item
 
-_CURVES = ("variances", "residual", "degrees")
+_CURVES = ("variances", "squared_residual", "degrees")
 
 
 def compute(
@@ -71,7 +71,7 @@ def _marginal(rows: list[dict[str, Any]], settings: Mapping[str, Any]) -> Fitted
         raise ValueError("no image was inverted: there is no variance to fit")
     curves = {name: np.array([row[name] for row in rows], np.float64) for name in _CURVES}
     return fit_variance(
-        curves["variances"][0], curves["residual"], curves["degrees"], settings["dimensions"]
+        curves["variances"][0], curves["squared_residual"], curves["degrees"], settings["dimensions"]
     )
 
 

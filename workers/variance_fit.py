@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ..core.inversion import invert
 from ..core.observation_variance import variance_curves
+from ..core.residuals import sketch_residuals
 from .conditions import condition_tensor
 from .inversion import NO_RECONSTRUCTION, inversion_distance, inversion_settings
 from .outcome import Failure, Outcome
@@ -52,14 +53,19 @@ def compute_null(
     curves: list[Outcome] = [{}] * len(items)
     if settings["variances"]:
         curves = _curves(items, images, inversion.restart_latent, settings, resources)
-    errors = inversion.mse.tolist()
-    return [_with_error(row, error) for row, error in zip(curves, errors, strict=True)]
+    residuals = sketch_residuals(inversion.residual).tolist()
+    return [
+        _with_error(row, error, residual)
+        for row, error, residual in zip(curves, inversion.mse.tolist(), residuals, strict=True)
+    ]
 
 
-def _with_error(row: Outcome, error: float) -> Outcome:
+def _with_error(row: Outcome, error: float, residual: list[float]) -> Outcome:
     if isinstance(row, Failure):
         return row
-    return {**row, "mse": error} if np.isfinite(error) else Failure(NO_RECONSTRUCTION)
+    if not np.isfinite(error):
+        return Failure(NO_RECONSTRUCTION)
+    return {**row, "mse": error, "residual": residual}
 
 
 def _curves_of_inverted(
@@ -89,7 +95,7 @@ def _curves(
         variances,
     )
     return [
-        {"variances": variances, "residual": residual, "degrees": degrees}
+        {"variances": variances, "squared_residual": residual, "degrees": degrees}
         if np.isfinite([residual, degrees]).all()
         else Failure("a reconstruction's error is not finite; is the generator's output finite?")
         for residual, degrees in zip(curves.residual.tolist(), curves.degrees.tolist(), strict=True)

@@ -1,117 +1,106 @@
-"""The typical-set test of Nalisnick et al. (2019), with disjoint halves of the model's samples."""
+"""Are images typical of a model? Their log densities against those of the model's own samples.
 
+After Nalisnick et al. (2019), with what their test leaves out: sets of the same size on both sides,
+the uncertainty of the reference and of a fitted observation variance, and the whole distribution of
+ln p beside its mean. With a fitted variance an untrained model's mean is right for pure noise.
+"""
+
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float64
+from scipy import stats
 
-from .bootstrap import MINIMUM_RESAMPLES, Interval, bootstrap_interval
+from .bootstrap import Interval
+from .means import mean_difference_interval
+from .two_sample import NO_SHIFT, Shift, TwoSampleTest, compare_samples
 
-
-@dataclass(frozen=True)
-class TypicalitySettings:
-    """Sets of ``set_size`` images, ``sets`` of them, and the quantile that they define."""
-
-    set_size: int = 50
-    sets: int = 2000
-    quantile: float = 0.95
-
-    def __post_init__(self) -> None:
-        """Refuse values under which the quantile means nothing."""
-        if self.set_size < 1:
-            raise ValueError(f"set_size is {self.set_size}, expected at least 1")
-        if self.sets < MINIMUM_RESAMPLES:
-            raise ValueError(f"sets is {self.sets}, expected at least {MINIMUM_RESAMPLES}")
-        if not 0 < self.quantile < 1:
-            raise ValueError(f"quantile is {self.quantile}, expected a number between 0 and 1")
-
-
-@dataclass(frozen=True)
-class TypicalBand:
-    """Sets whose mean ln p lies within ``epsilon`` nats of ``-entropy`` are typical."""
-
-    entropy: float
-    epsilon: float
-    samples: int
-
-    @property
-    def low(self) -> float:
-        """Lowest typical mean ln p, in nats."""
-        return -self.entropy - self.epsilon
-
-    @property
-    def high(self) -> float:
-        """Highest typical mean ln p, in nats."""
-        return -self.entropy + self.epsilon
+# A set whose mean lies within this share of one image's own spread is typical for all purposes.
+MARGIN_SHARE = 0.5
+# A reference below this size is too unsteady to judge by.
+MINIMUM_REFERENCE = 16
 
 
 @dataclass(frozen=True)
 class Typicality:
-    """Deviation of a group's mean ln p from the model's own, in nats, and what follows.
+    """How a group's ln p differs from that of the model's samples, in nats.
 
-    A positive deviation: the group is denser than the model's samples are.
+    ``deviation`` is the difference of the means; positive where the group is denser than the
+    model's samples are. ``spread`` is the standard deviation of one sample's ln p.
     """
 
     deviation: Interval
-    band: TypicalBand
-    atypical: bool
+    spread: float
+    test: TwoSampleTest
 
-
-def typical_band(
-    log_density: Float64[np.ndarray, " samples"], seed: int, settings: TypicalitySettings
-) -> TypicalBand:
-    """Entropy from one half of the model's own samples, epsilon from the other.
-
-    Ĥ = -mean ln p over a random half; ε = the quantile of |-mean_M ln p - Ĥ| over bootstrap sets
-    of M images of the other half. With one set for both the test gives some 18% false alarms at
-    a nominal 5%, because the set means then centre on Ĥ itself.
-
-    Raises:
-        ValueError: fewer than four samples, or a nan density.
-    """
-    if len(log_density) < 4:
-        raise ValueError(
-            f"{len(log_density)} samples of the model: the typical set needs at least 4, "
-            "and some hundred for a steady band"
-        )
-    _refuse_nan(log_density)
-    rng = np.random.default_rng(seed)
-    order = rng.permutation(len(log_density))
-    middle = len(order) // 2
-    entropy = -float(np.mean(log_density[order[:middle]]))
-    others = log_density[order[middle:]]
-    drawn = rng.integers(0, len(others), size=(settings.sets, settings.set_size))
-    distance = np.abs(-others[drawn].mean(axis=1) - entropy)
-    epsilon = float(np.quantile(distance, settings.quantile))
-    return TypicalBand(entropy=entropy, epsilon=epsilon, samples=len(log_density))
+    @property
+    def margin(self) -> float:
+        """Deviations of no more than this count as typical."""
+        return MARGIN_SHARE * self.spread
 
 
 def assess_typicality(
     log_density: Float64[np.ndarray, " images"],
-    band: TypicalBand,
+    reference: Float64[np.ndarray, " samples"],
     seed: int,
     *,
-    resamples: int = MINIMUM_RESAMPLES,
+    shift: Shift = NO_SHIFT,
+    failed: int = 0,
+    resamples: int = 2000,
 ) -> Typicality:
-    """Whether a group's mean ln p falls outside the band, with an interval on its deviation.
+    """Holds a group's log densities against those of the model's own samples.
 
-    The interval is a bootstrap over the group's images with the band held fixed: it says how
-    sure the group's mean is, while epsilon already holds the spread of the model's own sets.
+    Args:
+        log_density: of the images, nats.
+        reference: of images simulated from the model under the same variance.
+        seed: of permutations and resamples.
+        shift: what an error of the fitted variance may move the difference by.
+        failed: images of the group whose density is not known.
+        resamples: of the deviation's interval.
 
     Raises:
-        ValueError: no images, or a nan density.
+        ValueError: fewer than two densities on a side, or one that is not finite.
     """
-    _refuse_nan(log_density)
-    deviation = bootstrap_interval(
-        log_density,
-        lambda values: np.mean(values, axis=-1) + band.entropy,
-        seed,
-        resamples=resamples,
-    )
-    return Typicality(deviation, band, atypical=abs(deviation.value) > band.epsilon)
+    test = compare_samples(log_density, reference, seed, shift=shift, failed=failed)
+    sampled = mean_difference_interval(log_density, reference, seed, resamples=resamples)
+    deviation = widened(sampled, shift)
+    return Typicality(deviation, float(reference.std(ddof=1)), test)
 
 
-def _refuse_nan(log_density: np.ndarray) -> None:
-    if np.isnan(log_density).any():
-        bad = int(np.isnan(log_density).sum())
-        raise ValueError(f"log_density holds {bad} nan values: leave failed images out first")
+def widened(interval: Interval, shift: Shift) -> Interval:
+    """An interval with another, independent error in it, added in squares on each side."""
+    other = shift.standard_error * float(stats.t.ppf(0.975, shift.freedom))
+    low = interval.value - math.hypot(interval.value - interval.low, other)
+    high = interval.value + math.hypot(interval.high - interval.value, other)
+    return Interval(interval.value, low, high, interval.n)
+
+
+def variance_shift(
+    dimensions: int, degrees: float, log_standard_error: float, images: int
+) -> Shift:
+    """The shift between data and model samples by the error of a variance fitted to other images.
+
+    The data's mean ln p is stationary in the variance that fits them; the entropy of the model's
+    samples moves by (D - d) / 2 nats for each unit of ln sigma^2.
+
+    Args:
+        dimensions: D.
+        degrees: d, the effective degrees of freedom of the latent.
+        log_standard_error: of ln sigma^2.
+        images: how many it was fitted to.
+    """
+    freedom = max(images - 1, 1)
+    return Shift((dimensions - degrees) / 2 * log_standard_error, freedom)
+
+
+def images_needed(reference: int) -> int | None:
+    """Training images, half of them to fit the variance, from which a set can be called typical.
+
+    As many as bring the deviation's 95% interval to half of the margin on either side, where the
+    images are the model's own: one of them has a standard deviation of 1, the fitted variance adds
+    that of its half over the square root of its size. None where the reference is too small for
+    any number.
+    """
+    allowed = (MARGIN_SHARE / 2 / 1.96) ** 2 - 1 / reference
+    return math.ceil(4 / allowed) if allowed > 0 else None

@@ -53,6 +53,12 @@ class ReduceContext:
     levels: int | None = None
     distance: InversionDistance | None = None
 
+    @property
+    def groups_and_null(self) -> list[GroupInfo]:
+        """The groups, and the null audit's after them."""
+        own = [] if self.null is None else [GroupInfo(self.null, "null", "own")]
+        return [*self.groups, *own]
+
     def with_role(self, *roles: Role) -> list[GroupInfo]:
         """Groups of these roles, in the order of the spec."""
         return [group for group in self.groups if group.role in roles]

@@ -1,7 +1,7 @@
 """One quantity of one group: its value for every image under every class it was evaluated for."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -51,6 +51,17 @@ class GroupValues:
     def incomplete(self) -> int:
         """Images that cannot be compared over classes because at least one failed."""
         return int(np.sum(~self.complete)) if self.has_every_class else 0
+
+    def without(self, image_ids: Collection[str]) -> "GroupValues":
+        """The images that are none of these."""
+        kept = ~np.isin(self.image_id, list(image_ids))
+        return replace(
+            self,
+            image_id=self.image_id[kept],
+            label=self.label[kept],
+            own_class=self.own_class[kept],
+            by_class=self.by_class[kept],
+        )
 
     def own_values(self) -> np.ndarray:
         """Values under the own class of the images where that succeeded."""
@@ -118,6 +129,20 @@ def group_values(
     }
 
 
+def null_values(
+    context: ReduceContext, frame: pd.DataFrame, column: str, generator: GeneratorInfo
+) -> GroupValues | None:
+    """The column's values of the null audit's images; None where there are none.
+
+    Raises:
+        RunTableError: images that miss planned classes.
+    """
+    rows = frame[(frame["generator"] == generator.name) & (frame["group"] == context.null)]
+    if context.null is None or rows.empty:
+        return None
+    return _values(context, rows, column, GroupInfo(context.null, "null", "own"), generator)
+
+
 def _values(
     context: ReduceContext,
     rows: pd.DataFrame,
@@ -145,11 +170,7 @@ def _values(
     succeeded = rows["status"].to_numpy() == STATUS_OK
     by_class[row_of, column_of] = np.where(succeeded, rows[column].to_numpy(np.float64), np.nan)
     turns = np.resize(np.array(context.class_turns or range(classes)), len(image_id))
-    own_class = (
-        np.where(label >= 0, label, turns)
-        if whole
-        else present.argmax(axis=1)
-    )
+    own_class = np.where(label >= 0, label, turns) if whole else present.argmax(axis=1)
     if not generator.num_classes:
         own_class = np.zeros(len(image_id), dtype=np.int64)
     return GroupValues(

@@ -12,6 +12,7 @@ from .density_bound import reduce_density_bound
 from .estimator_gap import reduce_estimator_gap
 from .health import reduce_health
 from .likelihood import reduce_likelihood
+from .null_audit import reduce_null_audit
 from .outliers import reduce_outliers
 from .patches import reduce_patches
 from .perceptual import reduce_perceptual
@@ -22,13 +23,16 @@ from .schema import SummaryRow, summary_table
 from .sensing import reduce_sensing
 from .sweep import reduce_sweep
 from .typicality import reduce_typicality
+from .variance import reduce_variance
 from .variation import reduce_variation
 
 Reducer = Callable[[ReduceContext], list[SummaryRow]]
 
 REDUCERS: tuple[Reducer, ...] = (
     reduce_reconstruction,
+    reduce_null_audit,
     reduce_perceptual,
+    reduce_variance,
     reduce_likelihood,
     reduce_density_bound,
     reduce_ranking,

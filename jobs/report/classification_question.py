@@ -1,24 +1,35 @@
 """Does the generator classify as well as a nearest neighbour?"""
 
+from dataclasses import replace
+
 from ..reduce.context import GeneratorInfo, GroupInfo, ReduceContext
 from ..reduce.neighbours import BASELINES, Baseline
 from ..reduce.schema import EVERY_CLASS
 from .summary import Estimate, Summary, number
-from .verdict import Answer, Finding, Verdict, decide, first_decides
+from .verdict import Answer, Finding, Null, Verdict, decide, own_group_decides, side_p_value
+
+# An accuracy that is lower by less than this counts as as good: 2 points.
+EQUIVALENCE_MARGIN = 0.02
+
+_MANNERS = {
+    "likelihood": "its class densities",
+    "reconstruction": "its class manifolds",
+    "reconstruction_lpips": "its class manifolds in LPIPS",
+}
+_NO_BASELINE = (
+    "no nearest neighbour was computed to compare with: add `neighbours` under stages, with the "
+    "training set as its dataset"
+)
 
 
 def classifies_as_well(
     context: ReduceContext, summary: Summary, generator: GeneratorInfo
 ) -> Verdict | None:
-    """Whether its classes beat, match or miss those of the nearest neighbour, paired by image."""
+    """Whether its classes match or miss those of the nearest neighbour, paired by image."""
+    own = (context.with_role("test") or context.with_role("train"))[:1]
     findings = []
-    groups = context.with_role("test") or context.with_role("train")
-    for group in groups:
-        for method, manner in (
-            ("likelihood", "its class densities"),
-            ("reconstruction", "its class manifolds"),
-            ("reconstruction_lpips", "its class manifolds in LPIPS"),
-        ):
+    for group in context.with_role("test") or context.with_role("train"):
+        for method in _MANNERS:
             accuracy = summary.find(
                 f"accuracy_{method}",
                 generator=generator.name,
@@ -26,21 +37,29 @@ def classifies_as_well(
                 conditions=(EVERY_CLASS,),
             )
             if accuracy is not None:
-                findings.append(
-                    _accuracy_finding(summary, generator, group, method, manner, accuracy)
-                )
-    findings = first_decides(findings)
-    question = "Does the generator classify as well as a nearest neighbour?"
-    return (
-        Verdict("classifies", question, "yes", tuple(findings), "classification")
-        if findings
-        else None
+                found = _finding(summary, generator, group, method, accuracy)
+                findings.append(replace(found, null=_null(context, summary, generator, method)))
+    if not findings or not own:
+        return None
+    # Only some groups need to be evaluated under every class.
+    asked = [group for group in context.with_role("test", "train") if group.conditions == "all"]
+    first = (asked or own)[0]
+    decided = own_group_decides(
+        findings, first, lambda finding: finding.group.rpartition(" by ")[0]
     )
+    question = "Does the generator classify as well as a nearest neighbour?"
+    return Verdict("classifies", question, "yes", tuple(decided), "classification")
 
 
 def matches_neighbours(difference: Estimate) -> Answer:
-    """Whether an accuracy is at least the nearest neighbour's, by their paired difference."""
-    return "yes" if difference.low >= 0 else "no" if difference.high < 0 else "undecided"
+    """Whether an accuracy is as good as the nearest neighbour's, by their paired difference.
+
+    As good is no more than the margin below it, with the whole interval; worse is below it, with
+    the whole interval.
+    """
+    if decide(difference, -EQUIVALENCE_MARGIN) == "above":
+        return "yes"
+    return "no" if decide(difference, 0.0) == "below" else "undecided"
 
 
 def baseline_comparisons(
@@ -61,45 +80,74 @@ def baseline_comparisons(
     return found
 
 
-def _accuracy_finding(
-    summary: Summary,
-    generator: GeneratorInfo,
-    group: GroupInfo,
-    method: str,
-    manner: str,
-    accuracy: Estimate,
+def _finding(
+    summary: Summary, generator: GeneratorInfo, group: GroupInfo, method: str, accuracy: Estimate
 ) -> Finding:
     """The pixel baseline decides where there is one; the sentence names every baseline."""
-    chance = 1 / generator.num_classes
-    words = f"By {manner} {accuracy.scaled(100).fixed(1)}% of {group.name} images are right"
+    chance = f"chance {number(100 / generator.num_classes)}%, N = {accuracy.n}"
+    right = f"{accuracy.scaled(100).fixed(1)}%"
+    words = f"By {_MANNERS[method]} {right} of {group.name} images are right"
+    name, counted = f"{group.name} by {method}", f"N = {accuracy.n}"
     compared = baseline_comparisons(summary, method, generator.name, group.name)
     if not compared:
-        side = decide(accuracy, chance)
-        plain: Answer = "yes" if side == "above" else "no" if side == "below" else "undecided"
-        sentence = f"{words} (chance {number(100 * chance)}%, N = {accuracy.n}; no 1-NN baseline)."
-        return Finding(
-            f"{group.name} by {method}",
-            plain,
-            sentence,
-            measured=f"{group.name}: {accuracy.scaled(100).fixed(1)}% right; chance is "
-            f"{number(100 * chance)}%",
-            counted=f"N = {accuracy.n}",
-        )
+        measured = f"{group.name}: {right} right; no nearest neighbour to compare with"
+        sentence = f"{words} ({chance}); {_NO_BASELINE}."
+        return Finding(name, "undecided", sentence, measured=measured, counted=counted)
     against = "; ".join(
         f"{baseline.words} has {theirs.scaled(100).fixed(1)}%: a difference of "
         f"{difference.scaled(100).fixed(1)} points"
         for baseline, theirs, difference in compared
     )
-    sentence = f"{words}; {against} (chance {number(100 * chance)}%, N = {accuracy.n})."
     measured = "; ".join(
         f"{baseline.words} {number(100 * theirs.value, 3, 1)}%: "
         f"{difference.scaled(100).fixed(1)} points"
         for baseline, theirs, difference in compared
     )
+    answer = matches_neighbours(compared[0][2])
     return Finding(
-        f"{group.name} by {method}",
-        matches_neighbours(compared[0][2]),
-        sentence,
-        measured=f"{group.name}: {accuracy.scaled(100).fixed(1)}% right, {measured}",
-        counted=f"N = {accuracy.n}",
+        name,
+        answer,
+        f"{words}; {against} ({chance}). Up to {number(100 * EQUIVALENCE_MARGIN)} points below "
+        "counts as as good.",
+        measured=f"{group.name}: {right} right, {measured}",
+        counted=counted,
+        p_value=_p_value(summary, generator, group, method, compared[0], answer),
     )
+
+
+def _p_value(
+    summary: Summary,
+    generator: GeneratorInfo,
+    group: GroupInfo,
+    method: str,
+    compared: tuple[Baseline, Estimate, Estimate],
+    answer: Answer,
+) -> float | None:
+    """Of no difference, by McNemar's test; of one as large as the margin for `as good`."""
+    baseline, _, difference = compared
+    if answer == "yes":
+        return side_p_value(difference, -EQUIVALENCE_MARGIN)
+    exact = summary.find(
+        f"accuracy_mcnemar_p_{method}",
+        generator=generator.name,
+        group=group.name,
+        against=baseline.words,
+    )
+    return side_p_value(difference, 0.0) if exact is None else exact.value
+
+
+def _null(
+    context: ReduceContext, summary: Summary, generator: GeneratorInfo, method: str
+) -> Null | None:
+    """The generator's own images in the place of the data: are they classified as well?"""
+    for group in context.with_role("generated", "simulated"):
+        compared = baseline_comparisons(summary, method, generator.name, group.name)
+        if compared:
+            baseline, _, difference = compared[0]
+            return Null(
+                matches_neighbours(difference),
+                f"On the generator's own images ({group.name}) the difference from "
+                f"{baseline.words} is {difference.scaled(100).fixed(1)} points, N = "
+                f"{difference.n}.",
+            )
+    return None

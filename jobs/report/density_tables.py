@@ -6,7 +6,7 @@ from ..reduce.context import GeneratorInfo, ReduceContext
 from ..reduce.schema import DOUBLED, MARGINAL, OWN
 from .summary import MISSING, Summary, number
 from .tables import Table, text
-from .typicality_question import TYPICAL_WORDS, is_typical
+from .typicality_question import TYPICAL_WORDS, find_deviation
 
 
 def density_table(
@@ -39,41 +39,35 @@ def density_table(
 def typicality_table(
     context: ReduceContext, generator: GeneratorInfo, summary: Summary
 ) -> Table | None:
-    """Deviation of every group from each reference's typical mean."""
+    """How ln p of every group differs from that of each reference; the null audit's beside."""
     rows = []
     for reference in context.references:
-        for group in context.groups:
-            keys = {"generator": generator.name, "group": group.name, "against": reference.name}
-            deviation = summary.find("typicality_deviation", **keys, conditions=(MARGINAL, OWN))
+        for group in context.groups_and_null:
+            deviation = find_deviation(summary, generator, group.name, reference.name)
             if deviation is None:
                 continue
-            shared = (deviation.condition,)
-            epsilon = summary.find(
-                "typicality_epsilon",
-                generator=generator.name,
-                group=reference.name,
-                conditions=shared,
-            )
-            atypical = summary.find("typicality_atypical", **keys, conditions=shared)
-            so = "not decided" if epsilon is None else TYPICAL_WORDS[is_typical(deviation, epsilon)]
+            keys = {"generator": generator.name, "group": group.name}
+            alike = summary.find("typicality_p_null", **keys) if context.null else None
+            strict = reference.role == "simulated"
             rows.append(
                 [
                     group.name,
                     reference.name,
-                    deviation.condition or MISSING,
-                    deviation.text(),
-                    MISSING if epsilon is None else f"±{number(epsilon.value)}",
-                    MISSING if atypical is None else ("yes" if atypical.value else "no"),
-                    so,
-                    str(deviation.n),
+                    deviation.found.text(),
+                    f"±{number(deviation.margin)}",
+                    number(deviation.p_mean, 2),
+                    number(deviation.p_shape, 2),
+                    MISSING if alike is None or not strict else number(alike.value, 2),
+                    TYPICAL_WORDS[deviation.answer],
+                    str(deviation.found.n),
                 ]
             )
     if not rows:
         return None
     return Table(
-        f"Mean ln p of a group minus the typical mean, nats; bands for {context.typical_set_size} "
-        "images at a time, 95%; a conclusion needs the whole interval inside or outside",
-        ["group", "against", "density", "deviation", "typical band", "mean outside", "so", "N"],
+        "Mean ln p of a group minus that of a reference, nats, each image under its own class; "
+        "p-values of equal means, of equal shapes, and of deviating as the null audit's images do",
+        ["group", "against", "deviation", "margin", "p mean", "p shape", "p null", "so", "N"],
         rows,
         key="typicality",
     )

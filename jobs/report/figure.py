@@ -34,6 +34,7 @@ _ROLE_COLOURS = {
     "test": "#56b4e9",
     "generated": "#009e73",
     "simulated": "#7a828c",
+    "null": "#332288",
 }
 _LONGEST_LABEL = 22
 _OUTLIER_COLOURS = ("#d55e00", "#cc79a7", "#e69f00", "#8c564b")

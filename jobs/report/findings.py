@@ -4,14 +4,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..reduce.context import GeneratorInfo, ReduceContext
-from ..reduce.schema import MARGINAL, OWN, PER_CLASS_MEAN, WITH_OUTLIERS
+from ..reduce.schema import MARGINAL, PER_CLASS_MEAN, WITH_OUTLIERS
 from .classification_question import baseline_comparisons, matches_neighbours
 from .likeliest_question import EVERY_GROUP, GIVEN_GROUPS, find_lead
 from .outlier_questions import CHANCE
 from .patch_question import is_explained, patch_correlation
 from .patches import named
 from .summary import Summary
-from .typicality_question import TYPICAL_WORDS, is_typical
+from .typicality_question import TYPICAL_WORDS, find_deviation
 from .verdict import decide
 
 
@@ -92,28 +92,14 @@ def _accuracies(context: ReduceContext, summary: Summary, generator: GeneratorIn
 
 
 def _typicality(context: ReduceContext, summary: Summary, generator: GeneratorInfo) -> Conclusions:
-    """By the place of the deviation's interval in the typical band."""
+    """By the tests of a group's ln p against that of the model's samples."""
     found = {}
     for reference in context.references:
         for group in context.groups:
-            deviation = summary.find(
-                "typicality_deviation",
-                generator=generator.name,
-                group=group.name,
-                against=reference.name,
-                conditions=(MARGINAL, OWN),
-            )
-            if deviation is None:
-                continue
-            epsilon = summary.find(
-                "typicality_epsilon",
-                generator=generator.name,
-                group=reference.name,
-                conditions=(deviation.condition,),
-            )
-            if epsilon is not None:
+            deviation = find_deviation(summary, generator, group.name, reference.name)
+            if deviation is not None:
                 found[f"deviation of {group.name} from {reference.name}, nats"] = Conclusion(
-                    deviation.text(), TYPICAL_WORDS[is_typical(deviation, epsilon)]
+                    deviation.found.text(), TYPICAL_WORDS[deviation.answer]
                 )
     return found
 

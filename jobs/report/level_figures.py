@@ -1,4 +1,4 @@
-"""Mean log densities by group: from the most likely to the least, and beside the typical band."""
+"""Mean log densities by group: from the most likely to the least, and beside the model's own."""
 
 import math
 
@@ -6,11 +6,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
 from ..reduce.context import GeneratorInfo, GroupInfo, ReduceContext
-from ..reduce.schema import MARGINAL, OWN
 from .estimates_figure import whiskers, write_value
 from .figure import Figure, bare, draw, group_colours, label
 from .likeliest_question import EVERY_GROUP, find_lead
 from .summary import MISSING, Estimate, Summary, number
+from .typicality_question import find_deviation
 
 _WIDTH = 5.4
 _ROW_HEIGHT = 0.36
@@ -62,7 +62,7 @@ def ranking_figure(
 def typicality_figures(
     context: ReduceContext, generator: GeneratorInfo, summary: Summary
 ) -> list[Figure]:
-    """Deviation of every group from the typical mean, a figure a reference, its band shaded."""
+    """Deviation of every group from each reference, what counts as typical shaded."""
     figures = [
         _typicality_figure(context, generator, summary, reference)
         for reference in context.references
@@ -73,27 +73,17 @@ def typicality_figures(
 def _typicality_figure(
     context: ReduceContext, generator: GeneratorInfo, summary: Summary, reference: GroupInfo
 ) -> Figure | None:
-    deviations: dict[str, Estimate] = {}
-    for group in context.groups:
-        found = summary.find(
-            "typicality_deviation",
-            generator=generator.name,
-            group=group.name,
-            against=reference.name,
-            conditions=(MARGINAL, OWN),
-        )
-        if found is not None:
-            deviations[group.name] = found
-    epsilon = summary.find(
-        "typicality_epsilon",
-        generator=generator.name,
-        group=reference.name,
-        conditions=tuple({found.condition for found in deviations.values()}),
-    )
-    if not deviations or epsilon is None:
+    found = {
+        group.name: deviation
+        for group in context.groups_and_null
+        if (deviation := find_deviation(summary, generator, group.name, reference.name))
+    }
+    if not found:
         return None
-    band = epsilon.value
-    colours = group_colours(list(context.groups))
+    deviations = {name: each.found for name, each in found.items()}
+    # That of the null's reference, under another variance, is nearly the same.
+    band = next(iter(found.values())).margin
+    colours = group_colours(list(context.groups_and_null))
 
     def paint(canvas: Canvas) -> None:
         axes = canvas.subplots()
@@ -105,22 +95,21 @@ def _typicality_figure(
         low, high = axes.get_xlim()
         axes.set_xlim(min(low, -2 * band), max(high, 2 * band))
         _ticks(axes, band)
-        axes.set_xlabel(f"mean ln p minus the typical mean of {label(reference.name)}, nats")
+        axes.set_xlabel(f"mean ln p minus that of {label(reference.name)}, nats")
 
-    strict = (
-        "the model's own samples with their noise, the strict test"
+    sort = (
+        "the model's own samples with their noise"
         if reference.role == "simulated"
-        else "noise-free generated images, the paper's test"
+        else "noise-free generated images, as in the papers: these are denser than any data"
     )
     listed = ", ".join(f"{name} {found.text()}" for name, found in deviations.items())
     return draw(
         _WIDTH,
         0.8 + _ROW_HEIGHT * len(deviations),
-        f"Deviation of each group's mean log density from the typical mean of {reference.name}: "
-        f"{listed} nats; up to ±{number(band)} is typical.",
-        f"Against {reference.name} ({strict}). A group whose interval lies in the shaded band, "
-        f"±{number(band)} nats, is typical; one whose interval lies outside is not. The axis is "
-        "linear in the band and logarithmic beyond.",
+        f"Deviation of each group's mean log density from that of {reference.name}: "
+        f"{listed} nats; up to ±{number(band)} counts as typical.",
+        f"Against {reference.name} ({sort}). The shaded band, ±{number(band)} nats, is half of the "
+        "spread of one sample. The axis is linear in the band and logarithmic beyond.",
         paint,
         key=f"band-{reference.name}",
     )

@@ -6,7 +6,7 @@ from ..reduce.context import GeneratorInfo, ReduceContext
 from ..reduce.schema import MARGINAL, OWN
 from .outlier_questions import REMAINING_ERROR_FACTOR, moving_changes
 from .summary import Estimate, Summary
-from .verdict import Answer, Finding, Verdict, first_decides
+from .verdict import Answer, Finding, Null, Verdict, decide, side_p_value
 
 EVERY_GROUP = "density_lead"
 GIVEN_GROUPS = "density_lead_given"
@@ -44,18 +44,19 @@ def likeliest_group(
     given = find_lead(context, summary, generator, GIVEN_GROUPS)
     if every is None:
         return None
-    findings = [_finding(context, summary, generator, every, "All groups")]
+    null = _null(context, every)
+    findings = [replace(_finding(context, summary, generator, every, "All groups"), null=null)]
     answered = every.words
     if given is not None and given.leader != every.leader:
         first = _finding(context, summary, generator, given, "Without the model's own images")
         both = f"{_ahead(every)}; without the model's own images {_ahead(given)}"
-        findings = [replace(first, measured=both), findings[0]]
+        findings = [replace(first, measured=both, null=null), replace(findings[0], primary=False)]
         answered = f"{every.words}; of the images it did not make: {given.words}"
     return Verdict(
         "likeliest",
         "Which group does the generator find most likely?",
         "yes",
-        tuple(first_decides(findings)),
+        tuple(findings),
         section="density",
         answered=answered,
     )
@@ -130,7 +131,39 @@ def _finding(
         sentence += (
             f" These images and settings do not decide between {' and '.join(lead.contenders)}."
         )
-    return Finding(pool.lower(), answer, sentence, measured=_ahead(lead), counted=counted)
+    return Finding(
+        pool.lower(),
+        answer,
+        sentence,
+        measured=_ahead(lead),
+        counted=counted,
+        p_value=_p_value(lead, outliers),
+    )
+
+
+def _p_value(lead: Lead, outliers: set[str]) -> float | None:
+    """Of no lead over the nearest group of the other kind: outliers, or anything else."""
+    for name, over in lead.over.items():
+        if (name in outliers) != (lead.leader in outliers):
+            return side_p_value(over, 0.0)
+    return None
+
+
+def _null(context: ReduceContext, every: Lead) -> Null | None:
+    """Whether an outlier leads the model's own samples as well."""
+    samples = [group.name for group in context.with_role("simulated")]
+    outliers = [group.name for group in context.with_role("outlier")]
+    if not samples or not outliers:
+        return None
+    if every.leader in outliers and samples[0] in every.over:
+        lead = every.over[samples[0]]
+        ahead = decide(lead, 0.0) == "above"
+        sentence = (
+            f"{every.leader} also leads the model's own samples ({samples[0]}) by {lead.text()} "
+            "nats."
+        )
+        return Null("no" if ahead else "undecided", sentence)
+    return Null("yes", f"No outliers lead the model's own samples ({samples[0]}).")
 
 
 def _ahead(lead: Lead) -> str:

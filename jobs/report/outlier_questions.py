@@ -3,8 +3,18 @@
 from ..reduce.context import GeneratorInfo, ReduceContext
 from ..reduce.neighbours import BASELINES
 from ..reduce.schema import DOUBLED, MARGINAL, NEAREST_CLASS, OWN, PER_CLASS_MEAN
+from .beaten import beaten_sentence
 from .summary import Estimate, Summary, number
-from .verdict import SETTLED_NATS, Answer, Finding, Verdict, decide
+from .verdict import (
+    SETTLED_NATS,
+    Answer,
+    Finding,
+    Null,
+    Verdict,
+    decide,
+    logit,
+    side_p_value,
+)
 
 CHANCE = 0.5
 # The error that is left after doubling a setting may be several times the change that it made.
@@ -34,14 +44,24 @@ def nearer_to_outliers(
         )
         if perceptual is not None:
             sentence += f" By the LPIPS of these reconstructions it is {perceptual.fixed(3)}."
+        beaten = beaten_sentence(summary, generator, [outliers, inliers], (auc.condition, OWN))
         findings.append(
             Finding(
                 outliers,
                 _below_is_yes(auc),
-                sentence,
+                f"{sentence} {beaten}".rstrip(),
                 measured=f"{outliers}: AUC of the reconstruction error {auc.fixed(3)}; "
                 f"below {CHANCE} they are nearer",
                 counted=f"N = {auc.n}",
+                p_value=side_p_value(auc, CHANCE, logit),
+                null=_null_auc(
+                    summary,
+                    generator,
+                    outliers,
+                    context.null,
+                    "reconstruction",
+                    "The manifold passes nearer to them than to",
+                ),
             )
         )
     question = "Is the manifold nearer to outliers than to the data?"
@@ -53,6 +73,7 @@ def denser_outliers(
 ) -> Verdict | None:
     """Whether outliers are denser than the data, as far as the estimates have settled."""
     findings = []
+    own_samples = context.with_role("simulated")
     for outliers, inliers, auc in _aucs(
         context, summary, generator, "likelihood", (MARGINAL, PER_CLASS_MEAN)
     ):
@@ -71,10 +92,44 @@ def denser_outliers(
                 sentence + remark,
                 measured=f"{outliers}: AUC of −ln p {auc.fixed(3)}; below {CHANCE} they are denser",
                 counted=f"N = {auc.n}",
+                p_value=side_p_value(auc, CHANCE, logit),
+                null=_null_auc(
+                    summary,
+                    generator,
+                    outliers,
+                    own_samples[0].name if own_samples else None,
+                    "likelihood",
+                    "They are denser than",
+                ),
             )
         )
     question = "Does the generator find outliers denser than the data?"
     return Verdict("denser", question, "no", tuple(findings), "outliers") if findings else None
+
+
+def _null_auc(
+    summary: Summary,
+    generator: GeneratorInfo,
+    outliers: str,
+    own_samples: str | None,
+    method: str,
+    found: str,
+) -> Null | None:
+    """The same AUC with the model's own samples in the place of the data."""
+    if own_samples is None:
+        return None
+    auc = summary.find(
+        f"outlier_auc_{method}",
+        generator=generator.name,
+        group=outliers,
+        against=own_samples,
+        conditions=(MARGINAL, NEAREST_CLASS, None, PER_CLASS_MEAN),
+    )
+    if auc is None:
+        return None
+    answer = _below_is_yes(auc)
+    opening = {"yes": found, "no": "It is not so of", "undecided": "It is open for"}[answer]
+    return Null(answer, f"{opening} the model's own samples ({own_samples}): AUC {auc.fixed(3)}.")
 
 
 def _after_convergence(

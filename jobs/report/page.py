@@ -49,6 +49,7 @@ class Report:
 def make_report(context: ReportContext) -> Report:
     """Verdicts, sections, figures and tables of a run."""
     summary = Summary(context.summary, trusted_estimator(context.reduce.run_dir))
+    verdicts = judge(context.reduce, summary)
     spec = yaml.safe_load(context.spec_yaml)
     name = spec.get("name") if isinstance(spec, dict) else None
     return Report(
@@ -56,7 +57,7 @@ def make_report(context: ReportContext) -> Report:
         reports=[
             GeneratorReport(
                 generator,
-                judge(context.reduce, summary, generator),
+                verdicts[generator.name],
                 sections_of(context, summary, generator),
                 certificate_line(summary, context.reduce, generator),
             )

@@ -1,12 +1,13 @@
 """Do small patches explain the generator's density?"""
 
 import math
+from dataclasses import replace
 
 from ..reduce.context import GeneratorInfo, ReduceContext
 from ..reduce.schema import MARGINAL, OWN, PER_CLASS_MEAN, WITH_OUTLIERS
 from .patches import fits_patches, named, one_patch
 from .summary import Estimate, Summary, number
-from .verdict import Answer, Finding, Verdict, decide, first_decides
+from .verdict import Answer, Finding, Null, Verdict, decide, side_p_value
 
 # From here on the patch model accounts for more than half of the variance of ln p over images.
 EXPLAINED = math.sqrt(0.5)
@@ -26,8 +27,10 @@ def explained_by_patches(
     for against in (None, WITH_OUTLIERS):
         found = patch_correlation(summary, generator, context.inliers.name, against)
         if found is not None:
-            findings.append(_finding(summary, generator, context.inliers.name, against, found))
-    findings = first_decides(findings)
+            null = _null(context, summary, generator)
+            about = _finding(summary, generator, context.inliers.name, against, found)
+            findings.append(replace(about, null=null))
+    findings = [replace(found, primary=found is findings[0]) for found in findings]
     question = "Do small patches explain the generator's density?"
     return Verdict("patches", question, "no", tuple(findings), "patches") if findings else None
 
@@ -79,4 +82,18 @@ def _finding(
         measured=f"{images}: correlation with a model of 8×8 patches {found.fixed(2)}; above "
         f"{number(EXPLAINED, 2)} it explains more than half of the variance",
         counted=f"N = {found.n}",
+        p_value=side_p_value(found, EXPLAINED, math.atanh),
     )
+
+
+def _null(context: ReduceContext, summary: Summary, generator: GeneratorInfo) -> Null | None:
+    """Whether patches explain the density of the model's own samples as well."""
+    for group in context.with_role("simulated"):
+        found = patch_correlation(summary, generator, group.name, None)
+        if found is not None:
+            sentence = (
+                f"On the model's own samples ({group.name}) the correlation is {found.fixed(2)}, "
+                f"N = {found.n}."
+            )
+            return Null(is_explained(found), sentence)
+    return None

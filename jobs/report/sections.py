@@ -118,11 +118,13 @@ def _typicality(context: ReportContext, summary: Summary, generator: GeneratorIn
         "typicality",
         "Are the data typical?",
         [
-            "Nearly all sets that the model would draw have a mean ln p inside its typical band "
-            "(Nalisnick et al. 2019; entropy and band from disjoint halves). Against simulated "
-            "images, which carry the observation noise, the test is strict. Generated images have "
-            "no noise and are denser by about D/2 nats, so against them the data look atypical "
-            "more easily: that is the paper's test, given for comparison."
+            "Images of the data should have the ln p that the model's own samples have (after "
+            "Nalisnick et al. 2019): in the mean, and in its whole distribution, tested by "
+            "permutation with the error of the fitted variance in it. Training images that the "
+            "variance was fitted to are left out. Generated images have no noise and are denser "
+            "by about (D − d)/2 nats than any image that has it, whatever the generator: that "
+            "is the papers' reference, given for comparison. The null audit's images are the "
+            "model's own samples, taken through all that the data went through."
         ],
         typicality_figures(context.reduce, generator, summary),
         present(typicality_table(context.reduce, generator, summary)),

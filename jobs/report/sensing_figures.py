@@ -5,10 +5,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import NullLocator
 
-from ..reduce.context import GeneratorInfo, ReduceContext, Role
+from ..reduce.context import GeneratorInfo, ReduceContext
 from ..reduce.schema import OWN
 from ..reduce.sensing import SensedGroup, sensed_groups
 from ..reduce.tables import stage_table
+from ..spec import Role
 from .figure import Figure, draw, group_colours, label, mosaic
 from .pictures import SHOWN, Render, group_title, originals, quantile_positions
 from .summary import Estimate, Summary, number

@@ -6,7 +6,7 @@ from ..reduce.context import GeneratorInfo, ReduceContext
 from ..reduce.schema import OWN
 from ..reduce.sensing import measurements_key, measurements_of
 from .summary import Estimate, Summary
-from .verdict import Answer, Finding, Verdict, decide
+from .verdict import Answer, Finding, Null, Verdict, decide, side_p_value
 
 _ANSWERS: dict[str, Answer] = {"above": "yes", "below": "no", "undecided": "undecided"}
 _METRIC = "sensing_psnr_difference"
@@ -23,6 +23,11 @@ def restores_better(
     measurements with the same answer make one finding; generated images are the control beside.
     """
     findings: list[Finding] = []
+    controls = [
+        (group.name, control)
+        for group in context.with_role("generated")
+        if (control := _differences(summary, generator, group.name))
+    ]
     for group in (context.with_role("train") or context.with_role("test"))[:1]:
         differences = _differences(summary, generator, group.name)
         for answer, members in groupby(differences, key=_answer):
@@ -35,16 +40,16 @@ def restores_better(
                     _sentence(group.name, several),
                     measured=f"{group.name}: {_values(several)} over probabilistic PCA",
                     counted=f"N = {several[0][1].n}",
+                    p_value=_p_value(several),
+                    null=_null(controls, [measurements for measurements, _ in several]),
                 )
             )
     question = "Does its prior restore images better than a Gaussian's?"
     if not findings:
         return None
-    for group in context.with_role("generated"):
-        control = _differences(summary, generator, group.name)
-        if control:
-            answer, sentence = _answer(control[-1]), _sentence(group.name, control)
-            findings.append(Finding(group.name, answer, sentence, primary=False))
+    for name, control in controls:
+        answer, sentence = _answer(control[-1]), _sentence(name, control)
+        findings.append(Finding(name, answer, sentence, primary=False))
     return Verdict("restores", question, "yes", tuple(findings), "sensing")
 
 
@@ -64,6 +69,26 @@ def _differences(summary: Summary, generator: GeneratorInfo, group: str) -> Diff
         for each in measured
     ]
     return [(each, estimate) for each, estimate in found if estimate is not None]
+
+
+def _p_value(several: Differences) -> float | None:
+    """The largest of the differences' p-values: the answer is one for all of them."""
+    known = [side_p_value(estimate, 0.0) for _, estimate in several]
+    return max((each for each in known if each is not None), default=None)
+
+
+def _null(controls: list[tuple[str, Differences]], measured: list[int]) -> Null | None:
+    """The generator's own images, restored in the place of the data.
+
+    The test convicts them where it does so at every one of these numbers of measurements.
+    """
+    for name, control in controls:
+        own = [(each, estimate) for each, estimate in control if each in measured]
+        if own:
+            answers = {_answer(each) for each in own}
+            answer: Answer = answers.pop() if len(answers) == 1 else "undecided"
+            return Null(answer, f"On the generator's own images ({name}) it is {_values(own)}.")
+    return None
 
 
 def _answer(difference: tuple[int, Estimate]) -> Answer:

@@ -131,7 +131,7 @@ def reconstruction_table(
             "reconstruction_lpips_ratio": "× generated in LPIPS",
         }
     rows = []
-    for group in context.groups:
+    for group in context.groups_and_null:
         keys = {"generator": generator.name, "group": group.name}
         found = [summary.find(metric, **keys, conditions=(OWN, None)) for metric in metrics]
         if found[0] is not None:
@@ -152,7 +152,7 @@ def group_table(context: ReduceContext) -> Table:
     return Table(
         "Groups of images",
         ["group", "part in the comparisons", "evaluated under"],
-        [[group.name, group.role, meaning[group.conditions]] for group in context.groups],
+        [[group.name, group.role, meaning[group.conditions]] for group in context.groups_and_null],
         key="groups",
     )
 

@@ -22,10 +22,11 @@ _COLOURS = {"good": "green", "bad": "red", "open": "yellow"}
 def terminal_summary(context: ReduceContext, table: pa.Table) -> RenderableType:
     """Verdicts with their numbers, AUC and accuracy tables, and warnings, for each generator."""
     summary = Summary(table, trusted_estimator(context.run_dir))
+    verdicts = judge(context, summary)
     parts: list[RenderableType] = []
     for generator in context.generators:
         parts.append(Text(f"\n{generator.name}", style="bold"))
-        for verdict in judge(context, summary, generator):
+        for verdict in verdicts[generator.name]:
             answer = Text(f"  {verdict.question} ")
             answer.append(verdict.headline, style=f"bold {_COLOURS[verdict.tone]}")
             parts.append(answer)

@@ -1,20 +1,39 @@
 """Answers in words: a finding for each group, and the verdict that they make.
 
 Every finding has one of three outcomes: the interval lies on one side of its threshold, on the
-other, or holds it, and then these images do not decide.
+other, or holds it, and then these images do not decide. A finding that speaks against the generator
+stands only where the same test does not say it of the model's own samples, and where it survives
+Holm's correction over all that the report decides.
 """
 
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from .summary import Estimate
+from scipy import stats
+
+from ..reduce.context import GroupInfo
+from .summary import Estimate, number
 
 Answer = Literal["yes", "no", "undecided"]
+Scale = Callable[[float], float]
 
 # A change of the mean by more nats than this when T is doubled is worth a warning.
 SETTLED_NATS = 1.0
+# The error rate that all decisions of a report share.
+ERROR_RATE = 0.05
 
 _WORDS: dict[Answer, str] = {"yes": "yes", "no": "no", "undecided": "not decided"}
+_NORMAL_95 = 1.959964
+
+
+@dataclass(frozen=True)
+class Null:
+    """What the same test says of the model's own samples, in the place of the data."""
+
+    answer: Answer
+    sentence: str
 
 
 @dataclass(frozen=True)
@@ -23,7 +42,9 @@ class Finding:
 
     Findings that are not ``primary`` are read beside the verdict and do not decide it.
     ``measured`` is the number with its interval and unit in a few words, for the summary on top,
-    and ``counted`` the N that it rests on; without them the sentence stands there.
+    and ``counted`` the N that it rests on; without them the sentence stands there. ``p_value`` is
+    that of the side on which the number lies; None where no test stands behind the answer.
+    ``null`` is what the null audit says; None where the spec has none.
     """
 
     group: str
@@ -32,6 +53,8 @@ class Finding:
     primary: bool = True
     measured: str = ""
     counted: str = ""
+    p_value: float | None = None
+    null: Null | None = None
 
 
 @dataclass(frozen=True)
@@ -79,7 +102,12 @@ class Verdict:
 
 
 def decide(estimate: Estimate, threshold: float) -> Literal["above", "below", "undecided"]:
-    """On which side of the threshold the whole interval lies; no interval decides nothing."""
+    """On which side of the threshold the whole interval lies.
+
+    No interval decides nothing, and neither does one without width.
+    """
+    if not estimate.low < estimate.high:
+        return "undecided"
     if estimate.low > threshold:
         return "above"
     if estimate.high < threshold:
@@ -87,6 +115,127 @@ def decide(estimate: Estimate, threshold: float) -> Literal["above", "below", "u
     return "undecided"
 
 
-def first_decides(findings: list[Finding]) -> list[Finding]:
-    """The first finding decides: the training images under the strictest test there is."""
-    return [replace(finding, primary=index == 0) for index, finding in enumerate(findings)]
+def side_p_value(
+    estimate: Estimate, threshold: float, scale: Scale = lambda value: value
+) -> float | None:
+    """The two-sided p-value of ``threshold`` that the estimate's 95% interval stands for.
+
+    The side of the interval that faces the threshold is taken as 1.96 standard errors, on the
+    ``scale`` on which intervals of the kind are symmetric. None without an interval.
+    """
+    if not estimate.low < estimate.high:
+        return None
+    value, low, high, at = (
+        scale(each) for each in (estimate.value, estimate.low, estimate.high, threshold)
+    )
+    side = value - low if value > at else high - value
+    if math.isinf(value):
+        # An AUC or a share of 0 or 1: the bound alone says how far the threshold is.
+        return ERROR_RATE if low < at < high else 2 * float(stats.norm.sf(_NORMAL_95))
+    if side <= 0:
+        return None
+    return float(2 * stats.norm.sf(abs(value - at) / (side / _NORMAL_95)))
+
+
+def logit(share: float) -> float:
+    """The scale of AUCs and shares; infinite at 0 and 1."""
+    if share <= 0:
+        return -math.inf
+    return math.inf if share >= 1 else math.log(share / (1 - share))
+
+
+def log_scale(value: float) -> float:
+    """The scale of ratios; minus infinity at 0."""
+    return math.log(value) if value > 0 else -math.inf
+
+
+def own_group_decides(
+    findings: Sequence[Finding], group: GroupInfo, of: Callable[[Finding], str]
+) -> list[Finding]:
+    """The first finding about the question's own group decides.
+
+    A question never moves to another group because the images of its own failed: then nothing is
+    decided. ``of`` names the group that a finding is about.
+    """
+    own = next((found for found in findings if of(found) == group.name), None)
+    decided = [replace(found, primary=found is own) for found in findings]
+    if own is not None or not findings:
+        return decided
+    missing = (
+        f"No result about {group.name} images is left, on which this question rests: all of them "
+        "failed, or too few are left. Other groups do not stand in for them."
+    )
+    return [Finding(group.name, "undecided", missing), *decided]
+
+
+def under_null(finding: Finding, good: Literal["yes", "no"]) -> Finding:
+    """The finding as the null audit allows it.
+
+    One against the generator does not stand where the same test says it of the model's own samples,
+    or where it was not asked of them. What was asked is said either way.
+    """
+    null = finding.null
+    said = "" if null is None else f" {null.sentence}"
+    finding = replace(finding, sentence=finding.sentence + said)
+    if finding.answer in ("undecided", good):
+        return finding
+    if null is None:
+        reason = (
+            " The model's own samples were not asked the same, and nothing is decided against a "
+            "model without that: add the null audit to the spec, `{name: null, role: null, "
+            "count: 64}` under groups, with the stages and controls that this question needs."
+        )
+    elif null.answer == finding.answer:
+        reason = (
+            " So the test says the same of a model that is right by construction, and nothing is "
+            "decided."
+        )
+    else:
+        return finding
+    return replace(finding, answer="undecided", sentence=finding.sentence + reason)
+
+
+def correct_for_many(verdicts: Sequence[Verdict]) -> list[Verdict]:
+    """Holm's correction over the primary findings of all questions (Holm 1979).
+
+    A decision whose corrected p-value is above 5% becomes undecided; the others stay. So the chance
+    that a report decides anything wrongly is at most 5%, whatever the number of its questions.
+    """
+    values = [
+        finding.p_value
+        for verdict in verdicts
+        for finding in verdict.findings
+        if finding.primary and finding.p_value is not None
+    ]
+    largest = _holm_threshold(values)
+    return [
+        replace(
+            verdict,
+            findings=tuple(
+                _corrected(finding, largest, len(values)) for finding in verdict.findings
+            ),
+        )
+        for verdict in verdicts
+    ]
+
+
+def _holm_threshold(p_values: Sequence[float]) -> float:
+    """The largest p-value that is rejected; negative where none is."""
+    largest = -1.0
+    for rank, p_value in enumerate(sorted(p_values)):
+        if p_value * (len(p_values) - rank) > ERROR_RATE:
+            break
+        largest = p_value
+    return largest
+
+
+def _corrected(finding: Finding, largest: float, count: int) -> Finding:
+    if not finding.primary or finding.p_value is None or finding.answer == "undecided":
+        return finding
+    if finding.p_value <= largest:
+        return finding
+    remark = (
+        f" Alone it would be decided (p = {number(finding.p_value, 2)}), but not as one of "
+        f"{count} decisions that share an error rate of {100 * ERROR_RATE:.0f}%."
+    )
+    return replace(finding, answer="undecided", sentence=finding.sentence + remark)

@@ -1,6 +1,7 @@
 """The audit's questions, each answered in words that follow from its numbers and intervals."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from ..reduce.context import GeneratorInfo, ReduceContext
 from .classification_question import classifies_as_well
@@ -11,7 +12,7 @@ from .patch_question import explained_by_patches
 from .sensing_question import restores_better
 from .summary import Summary
 from .typicality_question import typical_data
-from .verdict import Verdict
+from .verdict import Verdict, correct_for_many, under_null
 
 Question = Callable[[ReduceContext, Summary, GeneratorInfo], Verdict | None]
 
@@ -27,7 +28,21 @@ QUESTIONS: tuple[Question, ...] = (
 )
 
 
-def judge(context: ReduceContext, summary: Summary, generator: GeneratorInfo) -> list[Verdict]:
-    """The questions that the run's stages can answer, for one generator."""
-    verdicts = [question(context, summary, generator) for question in QUESTIONS]
-    return [verdict for verdict in verdicts if verdict is not None]
+def judge(context: ReduceContext, summary: Summary) -> dict[str, list[Verdict]]:
+    """The questions that the run's stages can answer, by generator.
+
+    Each is asked of the model's own samples too, and all share one error rate.
+    """
+    asked = {
+        generator.name: [
+            replace(
+                verdict,
+                findings=tuple(under_null(found, verdict.good) for found in verdict.findings),
+            )
+            for question in QUESTIONS
+            if (verdict := question(context, summary, generator)) is not None
+        ]
+        for generator in context.generators
+    }
+    corrected = iter(correct_for_many([verdict for each in asked.values() for verdict in each]))
+    return {name: [next(corrected) for _ in verdicts] for name, verdicts in asked.items()}

@@ -1,0 +1,83 @@
+"""The observation variances, and which training images they were fitted to."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ...core.statistics.bootstrap import Interval
+from ...core.statistics.two_sample import NO_SHIFT, Shift
+from ...core.statistics.typicality import variance_shift
+from .context import GeneratorInfo, ReduceContext
+from .schema import SummaryRow, summary_row
+from .tables import read_stage, succeeded
+
+_COLUMNS = ("variance", "low", "high", "log_standard_error", "degrees", "n", "fitted")
+# The item's group in the table ``variance`` whose images are the data.
+DATA = "train"
+
+
+@dataclass(frozen=True)
+class ObservationVariance:
+    """A variance with its interval, and how its error moves densities against the model's own.
+
+    ``log_standard_error`` is that of its logarithm, ``degrees`` the latent's effective degrees of
+    freedom at it, ``fitted`` the images that it was fitted to.
+    """
+
+    interval: Interval
+    shift: Shift
+    log_standard_error: float
+    degrees: float
+    fitted: frozenset[str]
+
+
+def read_variance(
+    context: ReduceContext, generator: GeneratorInfo, stage: str = "variance", group: str = DATA
+) -> ObservationVariance | None:
+    """The variance that a stage found for a group's images; None where it found none."""
+    frame = read_stage(context.run_dir, stage, _COLUMNS)
+    if frame is None:
+        return None
+    good = succeeded(frame)
+    mine = good[(good["generator"] == generator.name) & (good["group"] == group)]
+    return None if mine.empty else _variance(mine.to_dict("records")[0], generator)
+
+
+def _variance(row: Mapping[Any, Any], generator: GeneratorInfo) -> ObservationVariance:
+    if np.isnan(row["n"]):
+        given = Interval(row["variance"], np.nan, np.nan, 0)
+        return ObservationVariance(given, NO_SHIFT, 0.0, 0.0, frozenset())
+    degrees = 0.0 if np.isnan(row["degrees"]) else row["degrees"]
+    images = int(row["n"])
+    error = row["log_standard_error"]
+    return ObservationVariance(
+        Interval(row["variance"], row["low"], row["high"], images),
+        variance_shift(generator.dimensions, degrees, error, images),
+        error,
+        degrees,
+        frozenset(row["fitted"]),
+    )
+
+
+def reduce_variance(context: ReduceContext) -> list[SummaryRow]:
+    """The data's variance, that of the generator's own stored images, and the null audit's."""
+    rows = []
+    for generator in context.generators:
+        found: list[tuple[str, str | None, ObservationVariance | None]] = [
+            ("variance", None, read_variance(context, generator))
+        ]
+        found += [
+            ("variance_control", group.name, read_variance(context, generator, group=group.name))
+            for group in context.with_role("generated")
+        ]
+        if context.null is not None:
+            null = read_variance(context, generator, "null_variance", context.null)
+            found.append(("variance_null", context.null, null))
+        rows += [
+            summary_row(metric, variance.interval, generator=generator.name, group=group)
+            for metric, group, variance in found
+            if variance is not None
+        ]
+    return rows
