@@ -95,9 +95,10 @@ def is_sweep(folder: Location) -> bool:
 def sweep_of_spec(source: str, overrides: tuple[str, ...], request: SweepRequest) -> AuditSpec:
     """The spec, or preset, at ``source`` cut down to a sweep.
 
-    The training images are as many as they were, for the same variance; the other groups are cut to
-    the sample, and every image meets its own class only. Simulated images are added where the spec
-    has none: the recommendation rests on them.
+    The training images are as many as they were, for the same variance; the null audit's, which no
+    sweep meets, are left out; the other groups are cut to
+    the sample, and every image meets its own class only. Of simulated images there are as many as
+    the sample asks for, whatever the spec says: the recommendation rests on them.
 
     Raises:
         SpecError: a spec that cannot be used, or estimates no densities.
@@ -163,8 +164,12 @@ def _sampled(groups: list[dict[str, Any]], settings: dict[str, Any]) -> list[dic
     images = settings.get("images_per_group", default)
     sampled = []
     for group in groups:
+        if group["role"] == "null":
+            continue
         count = group["count"]
-        if group["role"] != "train":
+        if group["role"] == "simulated":
+            count = images
+        elif group["role"] != "train":
             count = images if count is None else min(count, images)
         sampled.append({**group, "count": count, "conditions": "own"})
     if not any(group["role"] == "simulated" for group in groups):

@@ -175,7 +175,11 @@ METRICS: dict[str, Metric] = {
     "doubling_change": Metric(
         "mean change of ln p(x), nats, when what `against` names is doubled", "lower"
     ),
-    "doubling_change_max": Metric("the largest such change of an image, nats", "lower"),
+    "doubling_change_high": Metric(
+        "upper 95% bound of the 90% quantile of such changes' sizes, nats; null under 29 images",
+        "lower",
+    ),
+    "doubling_change_max": Metric("the largest such change of an image, in size, nats", "lower"),
     "sweep_log_likelihood": Metric(
         "mean ln p(x) of a sample at the number of transitions that `against` names, nats", "higher"
     ),
@@ -185,9 +189,13 @@ METRICS: dict[str, Metric] = {
     "sweep_sandwich_gap": Metric(
         "upper - lower bound on simulated images at the transitions of `against`, nats", "lower"
     ),
+    "sweep_sandwich_gap_high": Metric(
+        "upper 95% bound of the 90% quantile of that gap's size, nats; null under 29 images",
+        "lower",
+    ),
     "recommended_transitions": Metric(
-        "fewest transitions whose sandwich gap, with its interval, is under `against` nats; null "
-        "where none tried is",
+        "fewest transitions at and above which, of those tried, the gap's interval and the bound "
+        "of its high quantile are under `against` nats; null where none are, or under 32 images",
         "none",
     ),
     "estimator_gap": Metric(

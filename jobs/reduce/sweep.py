@@ -5,9 +5,9 @@ import math
 import numpy as np
 import pandas as pd
 
-from ...core.statistics.bootstrap import Interval, bootstrap_interval
-from ...core.statistics.classification import mean
-from ...core.statistics.convergence import recommend_transitions
+from ...core.statistics.bootstrap import Interval
+from ...core.statistics.convergence import SandwichGap, quantile_bound, recommend_transitions
+from ...core.statistics.means import mean_interval
 from .context import GeneratorInfo, ReduceContext
 from .schema import OWN, SummaryRow, exact, summary_row
 from .tables import read_stage, succeeded
@@ -16,7 +16,8 @@ from .tables import read_stage, succeeded
 def reduce_sweep(context: ReduceContext) -> list[SummaryRow]:
     """By estimator, group and T: mean ln p, its shortfall from the largest T, the sandwich gap.
 
-    And where the gap is known, the recommended T. ``against`` holds T, or the tolerance.
+    Of the gap the mean, and the upper 95% bound of the 90% quantile of its size; and where it is
+    known, the recommended T. ``against`` holds T, or the tolerance.
     """
     frame = read_stage(context.run_dir, "sweep", ["log_likelihood", "upper_bound"])
     if frame is None:
@@ -59,10 +60,15 @@ class _Sweep:
         """The summary's rows of this group."""
         shortfall = -self._density.sub(self._density.iloc[:, -1], axis=0).iloc[:, :-1]
         gaps = self._intervals(self._gap)
+        high = {
+            at: exact(quantile_bound(np.abs(sizes)), len(sizes))
+            for at, sizes in _known(self._gap).items()
+        }
         found = [
             ("sweep_log_likelihood", self._intervals(self._density)),
             ("sweep_shortfall", self._intervals(shortfall)),
             ("sweep_sandwich_gap", gaps),
+            ("sweep_sandwich_gap_high", high),
         ]
         rows = [
             self._row(metric, interval, str(transitions))
@@ -71,24 +77,20 @@ class _Sweep:
         ]
         tolerance = self._context.sweep_tolerance
         if gaps and tolerance is not None:
-            best = recommend_transitions(gaps, tolerance)
-            value = math.nan if best.transitions is None else best.transitions
-            rows.append(
-                self._row("recommended_transitions", exact(value, best.gap.n), f"{tolerance:g}")
+            known = {at: SandwichGap(gaps[at], high[at].value) for at in gaps}
+            best = recommend_transitions(known, tolerance)
+            value = exact(
+                math.nan if best.transitions is None else best.transitions, best.gap.mean.n
             )
+            rows.append(self._row("recommended_transitions", value, f"{tolerance:g}"))
         return rows
 
     def _intervals(self, values: pd.DataFrame) -> dict[int, Interval]:
         # The same resamples at every T: their means are of the same images.
         seed = self._context.seed_of("sweep", self._generator.name, self._group)
-        known = {
-            int(str(transitions)): column.dropna().to_numpy(np.float64)
-            for transitions, column in values.items()
-        }
         return {
-            transitions: bootstrap_interval(column, mean, seed, resamples=self._context.resamples)
-            for transitions, column in known.items()
-            if len(column)
+            transitions: mean_interval(column, seed, resamples=self._context.resamples)
+            for transitions, column in _known(values).items()
         }
 
     def _row(self, metric: str, interval: Interval, against: str) -> SummaryRow:
@@ -101,3 +103,12 @@ class _Sweep:
             against=against,
             estimator=self._estimator,
         )
+
+
+def _known(values: pd.DataFrame) -> dict[int, np.ndarray]:
+    """The images' values by number of transitions, where there are any."""
+    columns = {
+        int(str(transitions)): column.dropna().to_numpy(np.float64)
+        for transitions, column in values.items()
+    }
+    return {transitions: column for transitions, column in columns.items() if len(column)}

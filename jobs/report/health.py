@@ -3,12 +3,14 @@
 Every function speaks of the estimator of the summary that it is given.
 """
 
+import math
+
 from ..reduce.context import GeneratorInfo, ReduceContext
-from ..reduce.schema import DOUBLED
+from .gates import FEWEST_BOUNDED, Doubling, Gate, doublings
 from .summary import Estimate, Summary, number
 from .verdict import SETTLED_NATS
 
-Changes = dict[str, tuple[Estimate, Estimate]]
+Changes = dict[str, Doubling]
 
 
 def sandwich_sentences(summary: Summary, context: ReduceContext, generator: str) -> list[str]:
@@ -67,18 +69,15 @@ def chain_sentences(
     ]
 
 
-def unsettled(
-    summary: Summary, context: ReduceContext, generator: GeneratorInfo
+def changes_of(
+    gate: Gate, summary: Summary, context: ReduceContext, generator: GeneratorInfo
 ) -> dict[str, Changes]:
-    """Mean and largest change by what was doubled and by group, where that still moves ln p."""
+    """The doublings that come out at this gate, by what was doubled and by group."""
     found: dict[str, Changes] = {}
-    for varied in DOUBLED:
-        for group in context.groups:
-            keys = {"generator": generator.name, "group": group.name, "against": varied}
-            change = summary.find("doubling_change", **keys)
-            largest = summary.find("doubling_change_max", **keys)
-            if change is not None and largest is not None and abs(change.value) > SETTLED_NATS:
-                found.setdefault(varied, {})[group.name] = (change, largest)
+    for group in context.groups:
+        for varied, doubling in doublings(summary, generator, group.name).items():
+            if doubling.gate == gate:
+                found.setdefault(varied, {})[group.name] = doubling
     return found
 
 
@@ -88,8 +87,8 @@ def convergence_line(
     """The groups that still change when a setting is doubled, in one line."""
     named = [
         f"with twice the {varied} "
-        + ", ".join(f"{group} {change.text(2)}" for group, (change, _) in changes.items())
-        for varied, changes in unsettled(summary, context, generator).items()
+        + ", ".join(f"{group} {change.mean.text(2)}" for group, change in changes.items())
+        for varied, changes in changes_of("moving", summary, context, generator).items()
     ]
     if not named:
         return None
@@ -103,18 +102,16 @@ def convergence_warnings(
     summary: Summary, context: ReduceContext, generator: GeneratorInfo
 ) -> list[str]:
     """What the changes mean: for the estimates, and for findings about outliers."""
-    moving = unsettled(summary, context, generator)
+    moving = changes_of("moving", summary, context, generator)
     warnings = []
     for varied, changes in moving.items():
-        named = "; ".join(
-            f"{group} {change.text()}, at most {number(largest.value)} (N = {change.n})"
-            for group, (change, largest) in changes.items()
-        )
+        named = "; ".join(f"{group} {_change_words(change)}" for group, change in changes.items())
         warnings.append(
             f"With twice the {varied} ln p of the {_named(summary)}estimator changes, in nats, on "
             f"average by: {named}. The estimates are lower bounds that have not settled for these "
             "groups; the true densities may be higher by several times the change."
         )
+    warnings += _unknown_warnings(summary, context, generator)
     restless = {group for changes in moving.values() for group in changes}
     outliers = [group.name for group in context.with_role("outlier") if group.name in restless]
     if outliers:
@@ -126,6 +123,32 @@ def convergence_warnings(
             "they are less dense is weakened."
         )
     return warnings
+
+
+def _change_words(change: Doubling) -> str:
+    bound = ""
+    if not math.isnan(change.high.value):
+        bound = f", all but a tenth of the images at most {number(change.high.value)}"
+    largest = number(change.largest.value)
+    return f"{change.mean.text()}{bound}, the largest {largest} (N = {change.mean.n})"
+
+
+def _unknown_warnings(
+    summary: Summary, context: ReduceContext, generator: GeneratorInfo
+) -> list[str]:
+    unknown = changes_of("unknown", summary, context, generator)
+    named = "; ".join(
+        f"with twice the {varied} "
+        + ", ".join(f"{group} (N = {change.mean.n})" for group, change in changes.items())
+        for varied, changes in unknown.items()
+    )
+    if not named:
+        return []
+    return [
+        f"Too few images were estimated again to say whether the {_named(summary)}estimates have "
+        f"settled: {named}. It takes {FEWEST_BOUNDED} to bound the change of all but a tenth of a "
+        f"group by {number(SETTLED_NATS)} nat."
+    ]
 
 
 def _prior_sentences(

@@ -6,6 +6,8 @@ import numpy as np
 from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import FixedLocator, NullLocator
 
+from ...core.statistics.bootstrap import Interval
+from ...core.statistics.convergence import MINIMUM_GAPS, SandwichGap
 from ..reduce.context import GeneratorInfo, ReduceContext
 from .figure import Figure, draw, label
 from .section import ReportContext, Section, present
@@ -41,72 +43,99 @@ def sweep_section(context: ReportContext, summary: Summary, generator: Generator
 def recommendations(
     context: ReduceContext, summary: Summary, generator: GeneratorInfo
 ) -> list[str]:
-    """The smallest T whose gap is under the tolerance, by estimator, or what the gap was."""
+    """The T that is enough, by estimator, or what the gap was."""
     if context.sweep_tolerance is None:
         return []
-    tolerance = f"{context.sweep_tolerance:g} nat{'s' * (context.sweep_tolerance != 1)}"
     sentences = []
     for group in context.with_role("simulated"):
         for estimator in _estimators(summary):
             found = summary.under(estimator)
-            keys = {"generator": generator.name, "group": group.name}
-            best = found.find("recommended_transitions", **keys)
+            best = found.find("recommended_transitions", generator=generator.name, group=group.name)
             tried = _transitions(found, "sweep_sandwich_gap", generator, group.name)
             if best is None or not tried:
                 continue
-            enough = not math.isnan(best.value)
-            at = int(best.value) if enough else tried[-1]
-            gap = found.find("sweep_sandwich_gap", **keys, against=str(at))
-            listed = ", ".join(str(transitions) for transitions in tried)
-            if enough:
-                words = (
-                    f"Recommended for the {estimator} estimator: T = {at}, the smallest of "
-                    f"{listed} whose mean sandwich gap is under {tolerance} with its whole "
-                    f"interval: {text(gap)} nats on {best.n} {group.name} images."
-                )
-            else:
-                words = (
-                    f"No T of {listed} brings the mean sandwich gap of the {estimator} estimator "
-                    f"under {tolerance} with its whole interval: at T = {at} it is "
-                    f"{text(gap)} nats on {best.n} {group.name} images."
-                )
+            at = tried[-1] if math.isnan(best.value) else int(best.value)
+            words = _recommendation(context.sweep_tolerance, found, generator, group.name, best)
             sentences.append(words + _elsewhere(context, found, generator, at))
     return sentences
 
 
+def _recommendation(
+    tolerance: float, found: Summary, generator: GeneratorInfo, group: str, best: Estimate
+) -> str:
+    """The recommendation for one estimator, or why there is none."""
+    tried = _transitions(found, "sweep_sandwich_gap", generator, group)
+    listed = ", ".join(str(transitions) for transitions in tried)
+    nats = f"{tolerance:g} nat{'s' * (tolerance != 1)}"
+    at = tried[-1] if math.isnan(best.value) else int(best.value)
+    gap = _gap(found, generator, group, at)
+    measured = ""
+    if gap is not None:
+        mean, high = gap
+        bound = "" if math.isnan(high) else f", all but a tenth of them at most {number(high)}"
+        measured = f"{mean.text()} nats on {mean.n} {group} images{bound}"
+    if not math.isnan(best.value):
+        larger = " and at every larger one" if at < tried[-1] else ""
+        return (
+            f"Recommended for the {found.estimator} estimator: T = {at}, the smallest of {listed} "
+            f"at which{larger} the sandwich gap is under {nats}, the interval of its mean and the "
+            f"bound on all but a tenth of the images included: {measured}."
+        )
+    if best.n < MINIMUM_GAPS:
+        return (
+            f"No T of {listed} can be recommended for the {found.estimator} estimator: "
+            f"{best.n} {group} images are too few to tell, it takes {MINIMUM_GAPS}. At T = {at} "
+            f"the mean sandwich gap is {measured}."
+        )
+    return (
+        f"No T of {listed} brings the sandwich gap of the {found.estimator} estimator under {nats} "
+        "with the interval of its mean and the bound on all but a tenth of the images: at "
+        f"T = {at} it is {measured}."
+    )
+
+
+def _gap(
+    found: Summary, generator: GeneratorInfo, group: str, transitions: int
+) -> tuple[Estimate, float] | None:
+    """The mean sandwich gap at so many transitions, and the bound of its high quantile."""
+    mean, high = (
+        found.find(metric, generator=generator.name, group=group, against=str(transitions))
+        for metric in ("sweep_sandwich_gap", "sweep_sandwich_gap_high")
+    )
+    return None if mean is None or high is None else (mean, high.value)
+
+
 def gap_table(context: ReduceContext, summary: Summary, generator: GeneratorInfo) -> Table | None:
-    """The mean sandwich gap by estimator and T."""
+    """The sandwich gap by estimator and T."""
     tolerance = context.sweep_tolerance
     rows = []
     for group in context.with_role("simulated"):
         for estimator in _estimators(summary):
             found = summary.under(estimator)
             for transitions in _transitions(found, "sweep_sandwich_gap", generator, group.name):
-                gap = found.find(
-                    "sweep_sandwich_gap",
-                    generator=generator.name,
-                    group=group.name,
-                    against=str(transitions),
-                )
+                gap = _gap(found, generator, group.name, transitions)
                 if gap is None:
                     continue
-                bits = gap.scaled(1 / (generator.dimensions * math.log(2)))
-                under = tolerance is not None and gap.high < tolerance
+                mean, high = gap
+                interval = Interval(mean.value, mean.low, mean.high, mean.n)
+                under = tolerance is not None and SandwichGap(interval, high).is_under(tolerance)
                 rows.append(
                     [
                         estimator,
                         str(transitions),
-                        gap.text(),
-                        bits.text(),
+                        mean.text(),
+                        mean.scaled(1 / (generator.dimensions * math.log(2))).text(),
+                        number(high),
                         "yes" if under else "no",
-                        str(gap.n),
+                        str(mean.n),
                     ]
                 )
     if not rows:
         return None
     return Table(
-        "Mean sandwich gap on simulated images by the number of transitions T",
-        ["estimator", "T", "gap, nats", "bits/dim", "under the tolerance", "N"],
+        "Mean sandwich gap on simulated images by the number of transitions T, and the 95% bound "
+        "on all but a tenth of the images, nats",
+        ["estimator", "T", "gap, nats", "bits/dim", "all but a tenth", "under the tolerance", "N"],
         rows,
         key="sweep-gap",
     )
@@ -294,6 +323,6 @@ def _transitions(summary: Summary, metric: str, generator: GeneratorInfo, group:
     return sorted(
         int(str(row["against"]))
         for row in summary.rows(metric)
-        if (row["generator"], row["group"], row["estimator"])
-        == (generator.name, group, summary.estimator)
+        if (row["metric"], row["generator"], row["group"], row["estimator"])
+        == (metric, generator.name, group, summary.estimator)
     )

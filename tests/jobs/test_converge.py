@@ -12,6 +12,8 @@ from typer.testing import CliRunner
 from .conftest import small_spec, write_spec
 
 REQUEST = ("--tolerance", "5000", "--transitions", "3,6", "--images", "2")
+# Fewer images recommend nothing.
+ENOUGH = ("--tolerance", "5000", "--transitions", "3,6", "--images", "32")
 
 
 def converge(*arguments: str | Path) -> Any:
@@ -40,28 +42,31 @@ def quick_spec(folder: Path) -> dict[str, Any]:
 @pytest.mark.slow
 @pytest.mark.ci
 def test_a_spec_is_cut_down_to_its_sweep_and_ends_in_a_recommendation(audit_folder: Path) -> None:
-    quick_spec(audit_folder)
+    spec = quick_spec(audit_folder)
+    # An audit's null group is none of a sweep's, and of simulated images it takes what it needs.
+    spec["groups"].append({"name": "null", "role": "null", "count": 4})
+    write_spec(audit_folder, spec)
     out = audit_folder / "sweep"
-    result = converge(audit_folder / "audit.yaml", *REQUEST, "--out", out)
+    result = converge(audit_folder / "audit.yaml", *ENOUGH, "--out", out)
     assert result.exit_code == 0, result.output
     assert "Recommended for the guided estimator: T = 3" in " ".join(result.stdout.split())
     assert not (out / "likelihood").exists()
     table = pd.read_parquet(out / "sweep")
     assert (table.status == "ok").all(), table.error.dropna().tolist()
-    # 2 images of 2 groups, 2 estimators, 2 numbers of transitions.
-    assert len(table) == 2 * 2 * 2 * 2
+    # 12 training and 32 simulated images, 2 estimators, 2 numbers of transitions.
+    assert len(table) == (12 + 32) * 2 * 2
     assert set(zip(table.estimator, table.transitions, strict=True)) == {
         (estimator, transitions) for estimator in ("guided", "classical") for transitions in (3, 6)
     }
-    assert table.upper_bound.notna().sum() == 2 * 2 * 2
-    # The variance rests on all training images, as in a run of the whole spec.
-    assert pd.read_parquet(out / "variance").n.item() == 12
+    assert table.upper_bound.notna().sum() == 32 * 2 * 2
+    # The variance rests on half of all training images, as in a run of the whole spec.
+    assert pd.read_parquet(out / "variance").n.item() == 6
     assert "How many transitions are enough?" in (out / "report.html").read_text()
 
     before = parts(out)
     lost = sorted((out / "sweep").glob("part-*"))[0]
     lost.unlink()
-    stricter = ("--tolerance", "0.000001", "--transitions", "3,6,9", "--images", "2")
+    stricter = ("--tolerance", "0.000001", "--transitions", "3,6,9", "--images", "32")
     again = converge(audit_folder / "audit.yaml", *stricter, "--out", out)
     assert again.exit_code == 0, again.output
     assert "No T of 3, 6, 9" in " ".join(again.stdout.split())
@@ -93,7 +98,9 @@ def test_a_finished_run_is_given_a_sweep_that_uses_its_results(audit_folder: Pat
     both = same.merge(likelihood, on=key, suffixes=("", "_run"))
     assert len(both) == len(same) == 4
     np.testing.assert_allclose(both.log_likelihood, both.log_likelihood_run, rtol=1e-4)
-    assert "How many transitions are enough?" in (run / "report.html").read_text()
+    page = (run / "report.html").read_text()
+    assert "How many transitions are enough?" in page
+    assert "2 simulated images are too few to tell" in page
 
     elsewhere = converge(run, *REQUEST, "--out", audit_folder / "other")
     assert elsewhere.exit_code == 2

@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -20,7 +19,7 @@ from offmanifold.jobs.report.sweep import (
 )
 from offmanifold.workers.schema import SCHEMAS
 
-IMAGES = 6
+IMAGES = 32
 GENERATOR = GeneratorInfo("small", 0, (1, 8, 8))
 # Mean gap in nats by T, and how far ln p at T is below that at T = 200.
 GAPS = {"guided": {50: 0.9, 100: 0.4, 200: 0.1}, "classical": {50: 9.0, 100: 6.0, 200: 3.0}}
@@ -34,7 +33,9 @@ def sweep_rows() -> list[dict[str, Any]]:
             for group in ("test", "simulated"):
                 for image in range(IMAGES):
                     value = 100.0 + 10 * image
-                    value -= SHORTFALL[transitions] * (1 if group == "test" else 0)
+                    # By turns 1 nat more and less, so that its mean has an interval.
+                    lacking = SHORTFALL[transitions] + (-1) ** image * (transitions < 200)
+                    value -= lacking if group == "test" else 0
                     # Symmetric about the mean gap: half-width 0.05 nats.
                     bound = value + gap + 0.05 * (-1) ** image
                     rows.append(
@@ -68,15 +69,16 @@ def test_means_gaps_and_shortfalls_by_transitions(tmp_path: Path) -> None:
         at = {**keys, "against": str(transitions)}
         density = summary.find("sweep_log_likelihood", **at)
         assert density is not None
-        assert density.value == pytest.approx(125 - shortfall)
+        assert density.value == pytest.approx(255 - shortfall)
         assert density.low < density.value < density.high
         lacking = summary.find("sweep_shortfall", **at)
         if transitions == 200:
             assert lacking is None
         else:
-            # Every image lacks the same: the pairing leaves no spread.
+            # The pairing leaves none of the spread of the densities.
             assert lacking is not None
-            assert (lacking.value, lacking.low, lacking.high) == (shortfall,) * 3
+            assert lacking.value == pytest.approx(shortfall)
+            assert shortfall - 0.5 < lacking.low < lacking.high < shortfall + 0.5
     for estimator, gaps in GAPS.items():
         for transitions, gap in gaps.items():
             found = summary.under(estimator).find(
@@ -88,6 +90,14 @@ def test_means_gaps_and_shortfalls_by_transitions(tmp_path: Path) -> None:
             assert found is not None
             assert found.value == pytest.approx(gap)
             assert gap - 0.0501 <= found.low < found.high <= gap + 0.0501
+            high = summary.under(estimator).find(
+                "sweep_sandwich_gap_high",
+                generator="small",
+                group="simulated",
+                against=str(transitions),
+            )
+            assert high is not None
+            assert high.value == pytest.approx(gap + 0.05)
 
 
 @pytest.mark.parametrize(("tolerance", "guided"), [(1.0, 50), (0.6, 100), (0.2, 200)])
@@ -103,6 +113,7 @@ def test_the_recommendation_names_the_smallest_number(
     assert f"under {tolerance:g} nat" in by_name["guided"]
     assert "No T of 50, 100, 200" in by_name["classical"]
     assert "at T = 200 it is 3.0" in by_name["classical"]
+    assert "all but a tenth of them at most 3.05" in by_name["classical"]
     if guided < 200:
         assert (
             f"test images, which change most, rises by {SHORTFALL[guided]:.3g}"[:50]
@@ -120,17 +131,17 @@ def test_tables_and_figure_hold_every_number_of_transitions(tmp_path: Path) -> N
     summary = Summary(reduce_run(context), "guided")
     gaps = gap_table(context, summary, GENERATOR)
     assert gaps is not None
-    assert [[*row[:2], row[4]] for row in gaps.rows if row[0] == "guided"] == [
-        ["guided", "50", "no"],
-        ["guided", "100", "yes"],
-        ["guided", "200", "yes"],
+    assert [[*row[:2], *row[4:6]] for row in gaps.rows if row[0] == "guided"] == [
+        ["guided", "50", "0.950", "no"],
+        ["guided", "100", "0.450", "yes"],
+        ["guided", "200", "0.150", "yes"],
     ]
     shortfall = shortfall_table(context, summary, GENERATOR)
     assert shortfall is not None
     assert shortfall.headers == ["estimator", "T", "test", "simulated"]
     figure = sweep_figure(context, summary, GENERATOR)
     assert figure is not None
-    assert "test, classical: 105 at T = 50, 120 at T = 100, 125 at T = 200" in figure.alt
+    assert "test, classical: 235 at T = 50, 250 at T = 100, 255 at T = 200" in figure.alt
 
 
 def test_failed_rows_leave_the_statistics_and_repeated_ones_are_refused(tmp_path: Path) -> None:
@@ -152,15 +163,23 @@ def test_failed_rows_leave_the_statistics_and_repeated_ones_are_refused(tmp_path
         reduce_run(context_of(tmp_path, [*rows, rows[0]], 1.0))
 
 
-def test_one_image_recommends_nothing(tmp_path: Path) -> None:
-    rows = [row for row in sweep_rows() if row["image_id"].endswith("-0")]
+def test_a_tenth_of_the_images_far_off_forbid_a_recommendation(tmp_path: Path) -> None:
+    rows = sweep_rows()
+    for row in rows:
+        far = row["image_id"] == "simulated-3" and row["transitions"] == 100
+        row["upper_bound"] = row["log_likelihood"] + 15.0 if far else row["upper_bound"]
+    context = context_of(tmp_path, rows, 1.0)
+    found = recommendations(context, Summary(reduce_run(context), "guided"), GENERATOR)[0]
+    # The mean gap at T = 100 is 0.87 nats; that of 50, which passes by itself, is luck.
+    assert "T = 200, the smallest of 50, 100, 200" in found
+
+
+def test_few_images_recommend_nothing(tmp_path: Path) -> None:
+    rows = [row for row in sweep_rows() if not row["image_id"].endswith("-0")]
     context = context_of(tmp_path, rows, 100.0)
-    summary = Summary(reduce_run(context), "guided")
-    assert all("No T of" in each for each in recommendations(context, summary, GENERATOR))
-    assert np.isnan(
-        [
-            np.nan if row["value"] is None else row["value"]
-            for row in reduce_run(context).to_pylist()
-            if row["metric"] == "recommended_transitions"
-        ]
-    ).all()
+    table = reduce_run(context)
+    for sentence in recommendations(context, Summary(table, "guided"), GENERATOR):
+        assert "No T of" in sentence
+        assert "31 simulated images are too few to tell, it takes 32" in sentence
+    recommended = [r for r in table.to_pylist() if r["metric"] == "recommended_transitions"]
+    assert [row["value"] for row in recommended] == [None, None]

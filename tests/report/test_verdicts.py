@@ -9,11 +9,7 @@ from offmanifold.cluster.local_storage import LocalStorage
 from offmanifold.core.statistics.bootstrap import Interval
 from offmanifold.jobs.reduce.context import GeneratorInfo, GroupInfo, ReduceContext
 from offmanifold.jobs.reduce.schema import SummaryRow, summary_row, summary_table
-from offmanifold.jobs.report.health import (
-    convergence_line,
-    convergence_warnings,
-    sandwich_sentences,
-)
+from offmanifold.jobs.report.health import sandwich_sentences
 from offmanifold.jobs.report.summary import NO_BREAK, Summary, number
 from offmanifold.jobs.report.verdict import Verdict
 from offmanifold.jobs.report.verdicts import judge
@@ -268,86 +264,6 @@ def test_mixed_findings_keep_the_names_of_their_groups() -> None:
 
 def test_no_stages_no_verdicts() -> None:
     assert judge(CONTEXT, Summary(summary_table([])), GENERATOR) == []
-
-
-def test_warnings_name_the_groups_and_what_it_means_for_outliers() -> None:
-    summary = Summary(
-        summary_table(
-            [
-                row(
-                    "doubling_change",
-                    20,
-                    15,
-                    25,
-                    group="MNIST",
-                    condition="own",
-                    against="transitions",
-                ),
-                row(
-                    "doubling_change_max", 55, group="MNIST", condition="own", against="transitions"
-                ),
-                row(
-                    "doubling_change",
-                    3,
-                    2,
-                    4,
-                    group="train",
-                    condition="own",
-                    against="transitions",
-                ),
-                row(
-                    "doubling_change_max", 5, group="train", condition="own", against="transitions"
-                ),
-                row(
-                    "doubling_change",
-                    0.2,
-                    0.1,
-                    0.3,
-                    group="test",
-                    condition="own",
-                    against="transitions",
-                ),
-                row(
-                    "doubling_change_max", 0.4, group="test", condition="own", against="transitions"
-                ),
-            ]
-        )
-    )
-    changes, modes = convergence_warnings(summary, CONTEXT, GENERATOR)
-    assert "train 3.00" in changes
-    assert f"MNIST 20.0 [15.0,{NO_BREAK}25.0], at most 55.0" in changes
-    assert "test 0.2" not in changes
-    assert "(MNIST)" in modes
-    assert "conservative" in modes
-    line = convergence_line(summary, CONTEXT, GENERATOR)
-    assert line is not None
-    assert "MNIST 20" in line
-
-
-def test_each_doubled_setting_has_its_own_warning() -> None:
-    rows = [
-        row(metric, value, value, value, group="train", against=varied)
-        for varied, value in {"transitions": 2.0, "chains": 0.5, "restarts": 4.0}.items()
-        for metric in ("doubling_change", "doubling_change_max")
-    ]
-    summary = Summary(summary_table(rows))
-    transitions, restarts = convergence_warnings(summary, CONTEXT, GENERATOR)
-    assert transitions.startswith("With twice the transitions")
-    assert restarts.startswith("With twice the restarts")
-    line = convergence_line(summary, CONTEXT, GENERATOR)
-    assert line is not None
-    assert "restarts train 4.0" in line
-    assert "chains" not in line
-
-
-def test_nothing_is_said_where_all_has_settled() -> None:
-    rows = [
-        row("doubling_change", 0.2, 0.1, 0.3, group="test", condition="own", against="transitions"),
-        row("doubling_change_max", 0.4, group="test", condition="own", against="transitions"),
-    ]
-    summary = Summary(summary_table(rows))
-    assert convergence_warnings(summary, CONTEXT, GENERATOR) == []
-    assert convergence_line(summary, CONTEXT, GENERATOR) is None
 
 
 def test_sandwich_speaks_for_the_models_own_images() -> None:

@@ -1,0 +1,120 @@
+"""Whether estimates have settled, and what the report says where they have not."""
+
+import math
+from pathlib import Path
+
+import pytest
+from offmanifold.cluster.local_storage import LocalStorage
+from offmanifold.core.statistics.bootstrap import Interval
+from offmanifold.jobs.reduce.context import GeneratorInfo, GroupInfo, ReduceContext
+from offmanifold.jobs.reduce.schema import SummaryRow, exact, summary_row, summary_table
+from offmanifold.jobs.report.gates import FEWEST_BOUNDED, doublings, settled_gate
+from offmanifold.jobs.report.health import convergence_line, convergence_warnings
+from offmanifold.jobs.report.summary import NO_BREAK, Estimate, Summary
+
+GENERATOR = GeneratorInfo("g", 10, (1, 8, 8))
+CONTEXT = ReduceContext(
+    LocalStorage(Path("unused")),
+    [GroupInfo(name, role, "all") for name, role in (("train", "train"), ("test", "test"))]
+    + [GroupInfo("MNIST", "outlier", "all")],
+    [GENERATOR],
+    seed=0,
+)
+
+
+def doubled(
+    group: str,
+    mean: tuple[float, float, float],
+    high: float,
+    largest: float,
+    varied: str = "transitions",
+    n: int = 32,
+) -> list[SummaryRow]:
+    found = {
+        "doubling_change": Interval(*map(float, mean), n),
+        "doubling_change_high": exact(high, n),
+        "doubling_change_max": exact(largest, n),
+    }
+    return [
+        summary_row(metric, interval, generator="g", condition="own", group=group, against=varied)
+        for metric, interval in found.items()
+    ]
+
+
+@pytest.mark.parametrize(
+    ("mean", "high", "gate"),
+    [
+        ((0.2, 0.1, 0.4), 0.9, "settled"),
+        ((-0.2, -0.4, 0.1), 0.9, "settled"),
+        ((0.2, 0.1, 0.4), 1.1, "moving"),
+        ((0.2, 0.1, 1.4), 0.9, "moving"),
+        ((-0.2, -1.4, 0.1), 0.9, "moving"),
+        ((2.0, 1.5, 2.5), math.nan, "moving"),
+        ((2.0, math.nan, math.nan), 0.9, "moving"),
+        ((0.2, 0.1, 0.4), math.nan, "unknown"),
+        ((0.2, math.nan, math.nan), math.nan, "unknown"),
+    ],
+)
+def test_the_gate(mean: tuple[float, float, float], high: float, gate: str) -> None:
+    bound = Estimate(high, math.nan, math.nan, 32, "own")
+    assert settled_gate(Estimate(*mean, 32, "own"), bound) == gate
+
+
+def test_warnings_name_the_groups_and_what_it_means_for_outliers() -> None:
+    rows = [
+        *doubled("MNIST", (20, 15, 25), 40, 55),
+        *doubled("train", (3, 2, 4), 4.5, 5),
+        *doubled("test", (0.2, 0.1, 0.3), 0.35, 0.4),
+    ]
+    summary = Summary(summary_table(rows))
+    changes, modes = convergence_warnings(summary, CONTEXT, GENERATOR)
+    assert "train 3.00" in changes
+    assert (
+        f"MNIST 20.0 [15.0,{NO_BREAK}25.0], all but a tenth of the images at most 40.0, the "
+        "largest 55.0 (N = 32)"
+    ) in changes
+    assert "test 0.2" not in changes
+    assert "(MNIST)" in modes
+    assert "conservative" in modes
+    line = convergence_line(summary, CONTEXT, GENERATOR)
+    assert line is not None
+    assert "MNIST 20" in line
+    assert doublings(summary, GENERATOR, "test")["transitions"].gate == "settled"
+
+
+def test_each_doubled_setting_has_its_own_warning() -> None:
+    rows = [
+        each
+        for varied, value in {"transitions": 2.0, "chains": 0.5, "restarts": 4.0}.items()
+        for each in doubled("train", (value, value, value), value, value, varied)
+    ]
+    summary = Summary(summary_table(rows))
+    transitions, restarts = convergence_warnings(summary, CONTEXT, GENERATOR)
+    assert transitions.startswith("With twice the transitions")
+    assert restarts.startswith("With twice the restarts")
+    line = convergence_line(summary, CONTEXT, GENERATOR)
+    assert line is not None
+    assert "restarts train 4.0" in line
+    assert "chains" not in line
+
+
+def test_a_tenth_of_the_images_that_moves_is_seen_behind_a_small_mean() -> None:
+    rows = doubled("MNIST", (0.6, 0.3, 0.9), 20, 20)
+    warnings = convergence_warnings(Summary(summary_table(rows)), CONTEXT, GENERATOR)
+    assert "all but a tenth of the images at most 20.0" in warnings[0]
+    assert "(MNIST)" in warnings[1]
+
+
+def test_too_few_images_are_not_called_settled() -> None:
+    rows = doubled("MNIST", (0.2, math.nan, math.nan), math.nan, 0.4, n=8)
+    summary = Summary(summary_table(rows))
+    (warning,) = convergence_warnings(summary, CONTEXT, GENERATOR)
+    assert "with twice the transitions MNIST (N = 8)" in warning
+    assert f"It takes {FEWEST_BOUNDED}" in warning
+    assert convergence_line(summary, CONTEXT, GENERATOR) is None
+
+
+def test_nothing_is_said_where_all_has_settled() -> None:
+    summary = Summary(summary_table(doubled("test", (0.2, 0.1, 0.3), 0.35, 0.4)))
+    assert convergence_warnings(summary, CONTEXT, GENERATOR) == []
+    assert convergence_line(summary, CONTEXT, GENERATOR) is None
