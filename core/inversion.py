@@ -56,7 +56,8 @@ class Inversion:
 
     ``distance`` is what was minimised, at ``latent``; ``restart_distance`` the best of each
     restart, at its ``restart_latent``; ``mse`` the mean squared error at ``latent`` on [0, 1],
-    whatever the distance, and ``residual`` x - G there. An image for which no distance was finite has infinite distances.
+    whatever the distance, and ``residual`` x - G there. An image for which no distance was finite
+    has infinite distances.
     """
 
     latent: Float[Tensor, "images latent"]

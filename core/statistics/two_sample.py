@@ -55,8 +55,7 @@ def energy_distance(
     order = np.argsort(values, axis=-1)
     ordered = np.take_along_axis(values, order, axis=-1)
     difference = np.cumsum(step[order], axis=-1)[..., :-1]
-    distance: np.ndarray = 2 * np.sum(difference**2 * np.diff(ordered, axis=-1), axis=-1)
-    return distance
+    return np.asarray(2 * np.sum(difference**2 * np.diff(ordered, axis=-1), axis=-1))
 
 
 def compare_samples(

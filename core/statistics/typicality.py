@@ -90,7 +90,7 @@ def variance_shift(
         log_standard_error: of ln sigma^2.
         images: how many it was fitted to.
     """
-    freedom = max(images - 1, 1)
+    freedom = float(max(images - 1, 1))
     return Shift((dimensions - degrees) / 2 * log_standard_error, freedom)
 
 

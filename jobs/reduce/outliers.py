@@ -9,6 +9,7 @@ from .groups import GroupValues, group_values
 from .neighbours import distances_by_group, failed_by_group, read_neighbours
 from .reconstruction import reconstruction_errors
 from .schema import MARGINAL, NEAREST_CLASS, PER_CLASS_MEAN, SummaryRow, exact, summary_row
+from .variance import judged_groups
 
 
 def reduce_outliers(context: ReduceContext) -> list[SummaryRow]:
@@ -23,7 +24,8 @@ def reduce_outliers(context: ReduceContext) -> list[SummaryRow]:
     rows = []
     for scores in read_scores(context.run_dir):
         for generator in context.generators:
-            groups = group_values(context, scores.frame, scores.column, generator)
+            values_of = judged_groups if scores.method == "likelihood" else group_values
+            groups = values_of(context, scores.frame, scores.column, generator)
             for outliers in context.with_role("outlier"):
                 for other in [inliers, *_own_samples(context, scores)]:
                     if other.name in groups and outliers.name in groups:

@@ -3,8 +3,9 @@
 from ...core.statistics.leads import simultaneous_leads
 from .context import GeneratorInfo, ReduceContext
 from .densities import Densities, read_densities
-from .groups import common_density, group_values
+from .groups import common_density
 from .schema import SummaryRow, summary_row
+from .variance import judged_groups
 
 
 def reduce_ranking(context: ReduceContext) -> list[SummaryRow]:
@@ -26,7 +27,7 @@ def reduce_ranking(context: ReduceContext) -> list[SummaryRow]:
 def _leads(
     context: ReduceContext, generator: GeneratorInfo, densities: Densities
 ) -> list[SummaryRow]:
-    groups = group_values(context, densities.frame, "log_likelihood", generator)
+    groups = judged_groups(context, densities.frame, "log_likelihood", generator)
     if not groups:
         return []
     condition = common_density(*groups.values())

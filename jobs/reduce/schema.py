@@ -102,7 +102,9 @@ METRICS: dict[str, Metric] = {
         "mean ln p(x) of the likeliest group minus that of `against`, nats", "none"
     ),
     "density_lead_given": Metric("the same without the model's own images", "none"),
-    "variance": Metric("observation variance sigma^2 on [0, 1]", "none"),
+    "variance": Metric("observation variance sigma^2 on [0, 1], of the data", "none"),
+    "variance_control": Metric("the same of the generator's own noise-free images", "none"),
+    "variance_null": Metric("the same of the null audit's images", "none"),
     "outlier_auc_likelihood": Metric("AUC of -ln p(x), outlier positive", "higher"),
     "outlier_auc_reconstruction": Metric(
         "AUC of the least error known, outlier positive", "higher"
@@ -149,12 +151,31 @@ METRICS: dict[str, Metric] = {
         "images with a tie between classes (lower class taken)", "none"
     ),
     "typicality_deviation": Metric(
-        "mean ln p(x) minus the reference's typical mean, nats; nearer to 0 is better", "none"
+        "mean ln p(x) minus that of the model's samples `against`, nats; nearer to 0 is better",
+        "none",
     ),
-    "typicality_atypical": Metric("1 if |deviation| > epsilon, else 0", "lower"),
-    "typicality_entropy": Metric("-mean ln p of one half of the reference, nats", "none"),
-    "typicality_epsilon": Metric(
-        "half-width of the typical band, nats, from the reference's other half", "none"
+    "typicality_margin": Metric(
+        "deviations of no more nats than this count as typical: half of one sample's spread", "none"
+    ),
+    "typicality_p_mean": Metric(
+        "p-value of equal means of ln p(x), by permutation, the variance's error in it", "none"
+    ),
+    "typicality_p_shape": Metric(
+        "the same of equal shapes about the mean, by the energy distance", "none"
+    ),
+    "typicality_p_null": Metric(
+        "p-value of deviating from the reference as the null audit's images do", "none"
+    ),
+    "reconstruction_p_null": Metric(
+        "p-value of errors distributed as those of the null audit's images", "none"
+    ),
+    "residual_structure": Metric(
+        "mean squared cosine between the residuals of two images, times their number of values; 1 "
+        "for white noise",
+        "none",
+    ),
+    "residual_p_null": Metric(
+        "p-value of residuals that have no more in common than the null audit's", "none"
     ),
     "acceptance": Metric("mean Metropolis acceptance over transitions and chains", "none"),
     "step_size": Metric("median of the chains' last step sizes", "none"),

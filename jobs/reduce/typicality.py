@@ -19,7 +19,7 @@ from .densities import TRUSTED, Densities, read_densities
 from .groups import GroupValues, group_values, null_values, own_density
 from .schema import SummaryRow, exact, summary_row
 from .tables import read_stage
-from .variance import ObservationVariance, read_variance
+from .variance import ObservationVariance, judged_groups, read_variance
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def _generator_rows(
     context: ReduceContext, generator: GeneratorInfo, densities: Densities
 ) -> Iterator[SummaryRow]:
     variance = read_variance(context, generator)
-    groups = group_values(context, densities.frame, "log_likelihood", generator)
+    groups = judged_groups(context, densities.frame, "log_likelihood", generator)
     sets = {name: _set(values, variance) for name, values in groups.items()}
     null = None
     if densities.stage == TRUSTED:
@@ -66,15 +66,9 @@ def _generator_rows(
 
 
 def _set(values: GroupValues, variance: ObservationVariance | None) -> _Set:
-    if variance is None:
-        return _Set(values.group.name, values.own_values(), _failed(values), NO_SHIFT)
-    if values.group.role == "train":
-        values = values.without(variance.fitted)
-    return _Set(values.group.name, values.own_values(), _failed(values), variance.shift)
-
-
-def _failed(values: GroupValues) -> int:
-    return int(np.isnan(values.own).sum())
+    failed = int(np.isnan(values.own).sum())
+    shift = NO_SHIFT if variance is None else variance.shift
+    return _Set(values.group.name, values.own_values(), failed, shift)
 
 
 def _is_reference(found: _Set) -> bool:

@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from ...core.statistics.bootstrap import Interval
 from ...core.statistics.two_sample import NO_SHIFT, Shift
 from ...core.statistics.typicality import variance_shift
 from .context import GeneratorInfo, ReduceContext
+from .groups import GroupValues, group_values
 from .schema import SummaryRow, summary_row
 from .tables import read_stage, succeeded
 
@@ -59,6 +61,23 @@ def _variance(row: Mapping[Any, Any], generator: GeneratorInfo) -> ObservationVa
         degrees,
         frozenset(row["fitted"]),
     )
+
+
+def judged_groups(
+    context: ReduceContext, frame: pd.DataFrame, column: str, generator: GeneratorInfo
+) -> dict[str, GroupValues]:
+    """As `group_values`, without the training images that the variance was fitted to.
+
+    What densities say of these would be said of the fit.
+    """
+    groups = group_values(context, frame, column, generator)
+    variance = read_variance(context, generator)
+    if variance is None:
+        return groups
+    return {
+        name: values.without(variance.fitted) if values.group.role == "train" else values
+        for name, values in groups.items()
+    }
 
 
 def reduce_variance(context: ReduceContext) -> list[SummaryRow]:

@@ -1,84 +1,130 @@
-from typing import Any
+"""Typicality: false alarms at their nominal rate, with a fitted variance too; what it sees."""
+
+import math
 
 import numpy as np
 import pytest
-from offmanifold.core.statistics.typicality import (
-    TypicalitySettings,
-    assess_typicality,
-    typical_band,
+from offmanifold.core.statistics.bootstrap import Interval
+from offmanifold.core.statistics.two_sample import (
+    NO_SHIFT,
+    Shift,
+    compare_samples,
+    energy_distance,
 )
+from offmanifold.core.statistics.typicality import (
+    assess_typicality,
+    images_needed,
+    variance_shift,
+    widened,
+)
+from scipy import stats
 
-SETTINGS = TypicalitySettings()
+SETS = 400
+DIMENSIONS = 300
 
 
-def log_density(rng: np.random.Generator, n: int) -> np.ndarray:
-    """ln p of n samples of a 20-dimensional standard normal, up to its constant."""
-    return -0.5 * rng.chisquare(20, size=n)
+def log_density(rng: np.random.Generator, n: int, variance: float = 1.0) -> np.ndarray:
+    """ln p of n samples of N(0, variance I) under a model of variance 1, up to its constant."""
+    return -0.5 * variance * rng.chisquare(DIMENSIONS, size=n)
 
 
-def false_alarms(samples: int, repeats: int, shared: bool) -> float:
+def false_alarms(images: int, reference: int, fitted: int | None, rounds: int) -> float:
+    """Of a right model, its variance known or fitted to so many other images."""
     rng = np.random.default_rng(0)
     alarms = 0
-    for repeat in range(repeats):
-        own = log_density(rng, samples)
-        group = log_density(rng, SETTINGS.set_size)
-        if shared:
-            drawn = rng.choice(own, size=(SETTINGS.sets, SETTINGS.set_size))
-            epsilon = np.quantile(np.abs(drawn.mean(axis=1) - own.mean()), SETTINGS.quantile)
-            alarms += abs(group.mean() - own.mean()) > epsilon
-        else:
-            band = typical_band(own, seed=repeat, settings=SETTINGS)
-            alarms += abs(group.mean() + band.entropy) > band.epsilon
-    return alarms / repeats
+    for number in range(rounds):
+        estimate, shift = 1.0, NO_SHIFT
+        if fitted is not None:
+            estimate = rng.chisquare(DIMENSIONS * fitted) / (DIMENSIONS * fitted)
+            error = math.sqrt(2 / (DIMENSIONS * fitted))
+            shift = variance_shift(DIMENSIONS, 0.0, error, fitted)
+        mine = -0.5 * rng.chisquare(DIMENSIONS, size=images) / estimate
+        own = -0.5 * rng.chisquare(DIMENSIONS, size=reference)
+        alarms += compare_samples(mine, own, number, shift=shift, sets=SETS).p_value < 0.05
+    return alarms / rounds
 
 
-def test_false_alarms_are_near_five_percent_with_disjoint_halves() -> None:
-    repeats = 600
-    rate = false_alarms(samples=400, repeats=repeats, shared=False)
-    # The band moves with its own halves, which adds up to 2% to the nominal 5% here.
-    assert abs(rate - 0.06) < 4 * np.sqrt(0.06 * 0.94 / repeats)
+@pytest.mark.parametrize(("images", "reference", "fitted"), [(32, 64, None), (32, 64, 32)])
+def test_false_alarms_are_at_most_nominal(images: int, reference: int, fitted: int | None) -> None:
+    rounds = 400
+    rate = false_alarms(images, reference, fitted, rounds)
+    assert rate < 0.05 + 3 * math.sqrt(0.05 * 0.95 / rounds)
 
 
-def test_one_shared_set_gives_clearly_more_false_alarms() -> None:
-    repeats = 600
-    shared = false_alarms(samples=50, repeats=repeats, shared=True)
-    assert shared > 0.05 + 6 * np.sqrt(0.05 * 0.95 / repeats)
-    disjoint = false_alarms(samples=50, repeats=repeats, shared=False)
-    assert disjoint < shared - 3 * np.sqrt(0.18 * 0.82 / repeats)
-
-
-def test_band_of_a_known_density() -> None:
+def test_without_the_shift_a_fitted_variance_gives_false_alarms() -> None:
     rng = np.random.default_rng(1)
-    band = typical_band(log_density(rng, 40_000), seed=0, settings=SETTINGS)
-    # ln p has mean -10 and variance 10; a mean of 50 has standard deviation sqrt(10/50).
-    assert abs(band.entropy - 10) < 4 * np.sqrt(10 / 20_000)
-    assert abs(band.epsilon / (1.96 * np.sqrt(10 / 50)) - 1) < 0.1
-    assert band.low == -band.entropy - band.epsilon
-    assert band.high == -band.entropy + band.epsilon
+    alarms = 0
+    for number in range(200):
+        estimate = rng.chisquare(DIMENSIONS * 16) / (DIMENSIONS * 16)
+        mine = -0.5 * rng.chisquare(DIMENSIONS, size=32) / estimate
+        own = -0.5 * rng.chisquare(DIMENSIONS, size=64)
+        alarms += compare_samples(mine, own, number, sets=SETS).p_mean < 0.05
+    assert alarms / 200 > 0.2
 
 
-def test_deviation_has_the_sign_of_the_density() -> None:
+def test_a_shape_is_seen_though_the_mean_is_right() -> None:
     rng = np.random.default_rng(2)
-    band = typical_band(log_density(rng, 2000), seed=0, settings=SETTINGS)
-    denser = assess_typicality(log_density(rng, 100) + 5, band, seed=0)
-    assert denser.atypical
-    assert denser.deviation.low > band.epsilon
-    assert abs(denser.deviation.value - 5) < 4 * np.sqrt(10 / 100 + 10 / 1000)
-    own = assess_typicality(log_density(rng, 2000), band, seed=0)
-    assert not own.atypical
+    own = rng.normal(0, 20, size=256)
+    wide = rng.normal(0, 60, size=64)
+    found = compare_samples(wide, own, 0, shift=Shift(30.0, 31.0))
+    assert found.p_shape < 0.01
+    assert compare_samples(own[:64] + 500, own[64:], 0).p_shape > 0.05
 
 
-@pytest.mark.parametrize(
-    ("key", "settings"),
-    [("set_size", {"set_size": 0}), ("sets", {"sets": 10}), ("quantile", {"quantile": 1.5})],
-)
-def test_settings_are_checked(key: str, settings: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match=key):
-        TypicalitySettings(**settings)
+def test_the_energy_distance_is_that_of_all_pairs() -> None:
+    rng = np.random.default_rng(3)
+    first, second = rng.normal(size=7), rng.exponential(size=11)
+
+    def apart(a: np.ndarray, b: np.ndarray) -> float:
+        return float(np.abs(a[:, None] - b).mean())
+
+    pairs = 2 * apart(first, second) - apart(first, first) - apart(second, second)
+    assert energy_distance(first, second) == pytest.approx(pairs)
+    assert energy_distance(first, second) == pytest.approx(
+        stats.energy_distance(first, second) ** 2
+    )
+
+
+def test_the_deviation_has_the_sign_of_the_density_and_the_variance_in_its_interval() -> None:
+    rng = np.random.default_rng(4)
+    own = log_density(rng, 400)
+    denser = assess_typicality(log_density(rng, 100) + 5, own, 0)
+    spread = math.sqrt(DIMENSIONS / 2)
+    assert denser.deviation.value == pytest.approx(5, abs=4 * spread * math.sqrt(1 / 100 + 1 / 400))
+    assert denser.spread == pytest.approx(spread, rel=0.2)
+    assert denser.margin == denser.spread / 2
+    uncertain = assess_typicality(log_density(rng, 100) + 5, own, 0, shift=Shift(10.0, 31.0))
+    assert uncertain.deviation.low < denser.deviation.low - 10
+    assert uncertain.test.p_mean > denser.test.p_mean
+
+
+def test_widening_adds_in_squares() -> None:
+    wide = widened(Interval(0.0, -3.0, 6.0, 5), Shift(4 / 1.959964))
+    assert (wide.low, wide.high) == pytest.approx((-5, math.hypot(6, 4)), rel=1e-5)
+
+
+def test_failed_images_count_at_either_end() -> None:
+    rng = np.random.default_rng(5)
+    own = log_density(rng, 200)
+    mine = log_density(rng, 60) - 12
+    assert compare_samples(mine, own, 0).p_mean < 0.01
+    assert compare_samples(mine, own, 0, failed=30).p_mean > 0.05
+
+
+def test_the_number_of_images_is_one_at_which_a_right_model_is_called_typical() -> None:
+    assert images_needed(32) is None
+    needed = images_needed(256)
+    assert needed is not None
+    rng = np.random.default_rng(6)
+    half = needed // 2
+    shift = variance_shift(DIMENSIONS, 0.0, math.sqrt(2 / (DIMENSIONS * half)), half)
+    found = assess_typicality(log_density(rng, half), log_density(rng, 256), 0, shift=shift)
+    width = (found.deviation.high - found.deviation.low) / 2
+    assert width == pytest.approx(found.margin / 2, rel=0.25)
 
 
 def test_bad_samples_are_named() -> None:
-    with pytest.raises(ValueError, match="at least 4"):
-        typical_band(np.zeros(3), seed=0, settings=SETTINGS)
-    with pytest.raises(ValueError, match="1 nan"):
-        typical_band(np.array([0.0, 1.0, np.nan, 2.0]), seed=0, settings=SETTINGS)
+    with pytest.raises(ValueError, match="first holds 1 values"):
+        compare_samples(np.zeros(1), np.zeros(5), 0)
+    with pytest.raises(ValueError, match="second holds"):
+        compare_samples(np.zeros(3), np.array([0.0, math.nan]), 0)
