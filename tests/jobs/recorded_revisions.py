@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
+from offmanifold.jobs.stages.registry import STAGES
 from offmanifold.jobs.stages.stage import PlanContext
 from offmanifold.workers.revisions import computation_of
 from offmanifold.workers.schema import KEY_COLUMNS, SCHEMAS
@@ -32,11 +33,13 @@ class Computation:
     """A computation's revision, and numbers of its rows by table and column.
 
     Of each column: how many numbers it has over all rows, their root mean square, their mean, and
-    the first, the middle and the last of them.
+    the first, the middle and the last of them. ``rests_on`` are computations whose results it may
+    begin with; it is not recorded.
     """
 
     revision: int
     numbers: Mapping[str, list[float]]
+    rests_on: frozenset[str] = frozenset()
 
 
 def computations_of(
@@ -45,13 +48,26 @@ def computations_of(
     """What finished runs computed, by the computations' names; of each, the first that has it."""
     found: dict[str, Computation] = {}
     for context in runs:
+        parts = _parts(context)
         numbers: dict[str, dict[str, list[float]]] = {}
-        for (name, stage), ids in _parts(context).items():
+        first: dict[str, str] = {}
+        for (name, stage), ids in parts.items():
             if name not in found:
                 table = context.run.read(stage, ids, SCHEMAS[stage].names)
                 numbers.setdefault(name, {}).update(_numbers(stage, table))
-        found |= {name: Computation(revisions[name], own) for name, own in numbers.items()}
+                first.setdefault(name, stage)
+        for name, own in numbers.items():
+            needed = _needed(first[name])
+            rests_on = frozenset(other for other, stage in parts if stage in needed) - {name}
+            found[name] = Computation(revisions[name], own, rests_on)
     return found
+
+
+def _needed(stage: str) -> set[str]:
+    """The stages that a stage needs, and those that these need."""
+    needs = {each.name: each.needs for each in STAGES}
+    direct = set(needs[stage])
+    return direct.union(*(_needed(name) for name in direct))
 
 
 def _parts(context: PlanContext) -> dict[tuple[str, str], list[str]]:
@@ -124,19 +140,28 @@ def complaints(
         found: by name.
         known: the computations that have a revision.
     """
+    changed = {
+        name: columns
+        for name in found.keys() & recorded.keys()
+        if (columns := _changed(recorded[name].numbers, found[name].numbers))
+    }
     return [
         complaint
         for name in sorted({*recorded, *found, *known})
-        if (complaint := _complaint(name, recorded.get(name), found.get(name)))
+        if (complaint := _complaint(name, recorded.get(name), found.get(name), changed))
     ]
 
 
-def _complaint(name: str, recorded: Computation | None, found: Computation | None) -> str | None:
+def _complaint(
+    name: str,
+    recorded: Computation | None,
+    found: Computation | None,
+    changed: Mapping[str, list[str]],
+) -> str | None:
     if found is None:
         return (
             f"{name} is not computed by the tiny run: give it a stage in tests/jobs/tiny_run.py, "
-            "or remove it from workers/revisions.py, and record with "
-            f"`{COMMAND}`"
+            f"or remove it from workers/revisions.py, and record with `{COMMAND}`"
         )
     if recorded is None:
         return f"{name} was never recorded: record it with `{COMMAND}`"
@@ -145,20 +170,31 @@ def _complaint(name: str, recorded: Computation | None, found: Computation | Non
             f"the revision of {name} is {found.revision}, and {recorded.revision} was recorded: "
             f"record its numbers anew with `{COMMAND}`"
         )
-    changed = _changed(recorded.numbers, found.numbers)
-    if changed:
+    if name not in changed:
+        others = sorted(recorded.numbers.keys() ^ found.numbers.keys())
+        if not others:
+            return None
         return (
-            f"the numbers of {name} changed: raise the revision of {name} in workers/revisions.py "
-            f"and record them anew with `{COMMAND}` ({'; '.join(changed)})"
+            f"{name} has other columns: {', '.join(others)}: raise the version of their table in "
+            f"workers/schema.py and record them with `{COMMAND}`"
         )
-    return None
+    columns = "; ".join(changed[name])
+    if before := sorted(found.rests_on & changed.keys()):
+        return (
+            f"the numbers of {name} changed, as did those of {', '.join(before)}, which it rests "
+            f"on: raise the revision of {name} only if its own algorithm changed too, and record "
+            f"them anew with `{COMMAND}` ({columns})"
+        )
+    return (
+        f"the numbers of {name} changed: raise the revision of {name} in workers/revisions.py "
+        f"and record them anew with `{COMMAND}` ({columns})"
+    )
 
 
 def _changed(recorded: Mapping[str, list[float]], found: Mapping[str, list[float]]) -> list[str]:
-    """The columns that differ, each with how far."""
-    changed = [f"{column} is missing" for column in recorded.keys() - found.keys()]
-    changed += [f"{column} is new" for column in found.keys() - recorded.keys()]
-    for column in recorded.keys() & found.keys():
+    """The columns whose numbers differ, each with how far."""
+    changed = []
+    for column in sorted(recorded.keys() & found.keys()):
         (count, scale, *before), (count_now, scale_now, *now) = recorded[column], found[column]
         if count != count_now:
             changed.append(f"{column} has {count_now:.0f} numbers, not {count:.0f}")
@@ -166,4 +202,4 @@ def _changed(recorded: Mapping[str, list[float]], found: Mapping[str, list[float
         away = np.abs(np.array([scale_now, *now]) - np.array([scale, *before])).max()
         if not away <= TOLERANCE * scale:
             changed.append(f"{column} by {away / scale if scale else away:.2g}")
-    return sorted(changed)
+    return changed

@@ -101,6 +101,7 @@ def estimates_spec() -> dict[str, Any]:
     spec = lean_spec()
     for group in spec["groups"]:
         group["count"] = 2
+    spec["stages"]["variance"] = {"estimator": "profile", "fit": "all"}
     spec["stages"]["comparison"] = {
         "estimator": "classical",
         "transitions": 3,
@@ -138,7 +139,7 @@ def test_a_resumed_run_computes_what_a_raised_revision_touches(
     steps: list[tuple[set[str], set[str]]] = [
         (set(), set()),
         # The likelihood's settings hold the variance itself, which is the same as before.
-        ({"variance"}, {"variance"}),
+        ({"variance.profile"}, {"variance"}),
         ({"likelihood.guided"}, {"likelihood"}),
         ({"likelihood.classical", "tuning"}, {"comparison", "tuning"}),
         # The guided chains begin at the inversion's latents, the classical ones do not.
