@@ -59,6 +59,12 @@ def test_a_spec_is_cut_down_to_its_sweep_and_ends_in_a_recommendation(audit_fold
         (estimator, transitions) for estimator in ("guided", "classical") for transitions in (3, 6)
     }
     assert table.upper_bound.notna().sum() == 32 * 2 * 2
+    # The search knows the inversion's restarts, so that none of them is nearer.
+    assert table.mode_mse.notna().equals(table.estimator == "guided")
+    inversion = pd.read_parquet(out / "inversion")
+    both = table[table.estimator == "guided"].merge(inversion, on=["condition", "image_id"])
+    assert len(both) == 12 * 2
+    assert (both.mode_mse <= both.mse * (1 + 1e-5)).all()
     # The variance rests on half of all training images, as in a run of the whole spec.
     assert pd.read_parquet(out / "variance").n.item() == 6
     assert "How many transitions are enough?" in (out / "report.html").read_text()

@@ -15,8 +15,11 @@ from offmanifold.jobs.report.summary import NO_BREAK, Estimate, Summary
 GENERATOR = GeneratorInfo("g", 10, (1, 8, 8))
 CONTEXT = ReduceContext(
     LocalStorage(Path("unused")),
-    [GroupInfo(name, role, "all") for name, role in (("train", "train"), ("test", "test"))]
-    + [GroupInfo("MNIST", "outlier", "all")],
+    [
+        GroupInfo("train", "train", "all"),
+        GroupInfo("test", "test", "all"),
+        GroupInfo("MNIST", "outlier", "all"),
+    ],
     [GENERATOR],
     seed=0,
 )
@@ -31,7 +34,7 @@ def doubled(
     n: int = 32,
 ) -> list[SummaryRow]:
     found = {
-        "doubling_change": Interval(*map(float, mean), n),
+        "doubling_change": Interval(float(mean[0]), float(mean[1]), float(mean[2]), n),
         "doubling_change_high": exact(high, n),
         "doubling_change_max": exact(largest, n),
     }
