@@ -10,6 +10,9 @@ from jaxtyping import Float64
 from .bootstrap import MINIMUM_RESAMPLES, Interval, check_confidence, check_resamples, check_sample
 from .means import MINIMUM_IMAGES_OF_A_MEAN, Moments, moments, resampled_moments, studentised
 
+# The share of an interval's error that may go into telling which groups could lead.
+_SCREENING = 0.02
+
 
 @dataclass(frozen=True)
 class Leads:
@@ -29,11 +32,12 @@ def simultaneous_leads(
     """Leads of the group with the highest mean; with ``confidence`` all intervals hold at once.
 
     The leader is chosen from the data, so that a plain interval of a lead would be for the luckiest
-    of the groups. These are the leader's among intervals for all pairs of groups at once: the
-    difference of means plus or minus c standard errors, c the quantile of the largest studentised
-    difference over all pairs in resamples of every group (a Tukey interval by bootstrap-t). Which
-    group leads then cannot matter. They are the more conservative the clearer the leader is: with 5
-    groups 95% where all means are equal, 97% where one is far ahead.
+    of the groups. These are the leader's among intervals for all pairs that a leader could be in:
+    the difference of means plus or minus c standard errors, c the quantile of the largest
+    studentised difference over those pairs in resamples of every group (bootstrap-t). A group could
+    lead if it lies no further behind than a 99.9% interval for all pairs allows: where all means
+    are equal this is Tukey's interval, where one is far ahead Dunnett's, and which group leads
+    cannot matter.
 
     Groups without an interval of their mean (see :func:`.means.mean_interval`) have none here, and
     do not count among the pairs. ``n`` counts the images of the leader.
@@ -55,8 +59,8 @@ def simultaneous_leads(
         if len(values) >= MINIMUM_IMAGES_OF_A_MEAN
     }
     known = {name: each for name, each in drawn.items() if each.varies(confidence)}
-    means = {name: float(groups[name].mean()) for name in known}
-    width = _standard_errors(known, means, confidence)
+    observed = {name: moments(groups[name]) for name in known}
+    width = _standard_errors(known, observed, leader, confidence) if leader in known else np.nan
     over = {}
     for name, values in groups.items():
         if name == leader:
@@ -64,21 +68,34 @@ def simultaneous_leads(
         lead = float(groups[leader].mean() - values.mean())
         half = np.nan
         if leader in known and name in known:
-            error = np.sqrt(moments(groups[leader]).minus(moments(values)).variance)
-            half = float(width * error)
+            half = float(width * np.sqrt(observed[leader].minus(observed[name]).variance))
         over[name] = Interval(lead, lead - half, lead + half, len(groups[leader]))
     return Leads(leader, over)
 
 
 def _standard_errors(
-    drawn: Mapping[str, Moments], means: Mapping[str, float], confidence: float
+    drawn: Mapping[str, Moments],
+    observed: Mapping[str, Moments],
+    leader: str,
+    confidence: float,
 ) -> float:
-    """How many standard errors hold all pairs' differences at once; nan where there is no pair."""
-    ratios = [
-        np.abs(studentised(drawn[a].minus(drawn[b]), np.asarray(means[a] - means[b])))
-        for a, b in combinations(drawn, 2)
-    ]
+    """How many standard errors hold the leader's leads at once; nan where it has none."""
+    ratios = {}
+    for a, b in combinations(drawn, 2):
+        around = observed[a].minus(observed[b]).mean
+        ratios[a, b] = np.abs(studentised(drawn[a].minus(drawn[b]), around))
     if not ratios:
         return np.nan
+    wide = _quantile_of_largest(list(ratios.values()), 1 - (1 - confidence) * _SCREENING)
+    possible = set()
+    for name in drawn:
+        lead = observed[leader].minus(observed[name])
+        if lead.mean <= wide * np.sqrt(lead.variance):
+            possible.add(name)
+    kept = [ratio for pair, ratio in ratios.items() if possible & set(pair)]
+    return _quantile_of_largest(kept, confidence)
+
+
+def _quantile_of_largest(ratios: list[np.ndarray], confidence: float) -> float:
     largest = np.sort(np.max(ratios, axis=0))
     return float(largest[-1 - int(len(largest) * (1 - confidence))])

@@ -8,11 +8,15 @@ import numpy as np
 import pandas as pd
 import pytest
 from offmanifold.cluster.local_storage import LocalStorage
+from offmanifold.core.statistics.outliers import marginal_auc
+from offmanifold.core.statistics.proportions import mcnemar_mid_p, proportion_interval
 from offmanifold.jobs.reduce.context import GeneratorInfo, GroupInfo, ReduceContext
+from offmanifold.jobs.reduce.neighbours import distances_by_group, read_neighbours
 from offmanifold.jobs.reduce.run import reduce_run
 from offmanifold.jobs.reduce.schema import METRICS, SUMMARY
 from offmanifold.jobs.reduce.tables import RunTableError
 from scipy.special import logsumexp
+from scipy.stats import studentized_range
 from sklearn.metrics import roc_auc_score
 
 from .conftest import WholeRun
@@ -80,9 +84,10 @@ def test_ranking(whole: WholeRun, metric: str, leader: str, others: set[str]) ->
     lead = pick(summary, metric, group=leader, against="train")
     assert lead["condition"] == "marginal"
     assert lead["value"] == pytest.approx(first.mean() - second.mean())
-    # The percentile interval of a difference of means is nearly the normal one.
+    # All pairs' intervals hold at once: those of normal densities are nearly Tukey's.
     error = np.sqrt(first.var() / len(first) + second.var() / len(second))
-    assert lead["high"] - lead["low"] == pytest.approx(2 * 1.96 * error, rel=0.1)
+    quantile = studentized_range.ppf(0.95, len(rows) + 1, np.inf) / np.sqrt(2)
+    assert lead["high"] - lead["low"] == pytest.approx(2 * quantile * error, rel=0.1)
 
 
 def test_reconstruction(whole: WholeRun) -> None:
@@ -145,8 +150,19 @@ def test_an_image_that_a_block_failed_for_has_no_nearest_neighbour(run: Any) -> 
     failed |= {**kept, "status": "failed", "error": "out of cheese"}
     summary = reduce_run(run.write()).to_pandas()
     keys = {"group": "single_colour", "against": "test"}
-    assert pick(summary, "outlier_auc_neighbours", **keys)["n"] == 39
-    assert pick(summary, "outlier_auc_neighbours_lpips", **keys)["n"] == 40
+    lost, whole = (
+        pick(summary, metric, **keys)
+        for metric in ("outlier_auc_neighbours", "outlier_auc_neighbours_lpips")
+    )
+    assert (lost["n"], whole["n"]) == (39, 40)
+    # The outlier that failed may be the nearest of all.
+    (pixels, nearest), _ = read_neighbours(run.context.run_dir)
+    assert pixels.method == "neighbours"
+    distances = distances_by_group(nearest)
+    expected = marginal_auc(distances["test"], distances["single_colour"], failed_outliers=1)
+    assert [lost["low"], lost["high"]] == pytest.approx(
+        [expected.interval.low, expected.interval.high]
+    )
 
 
 def test_outlier_auc_of_the_marginal_and_per_class(whole: WholeRun) -> None:
@@ -168,6 +184,9 @@ def test_outlier_auc_of_the_marginal_and_per_class(whole: WholeRun) -> None:
     expected = [auc(inside[label == c, c], outside[:, c]) for c in range(CLASSES)]
     averaged = pick(summary, "outlier_auc_likelihood", condition="per class mean", **keys)
     assert averaged["value"] == pytest.approx(np.mean(expected))
+    pairs = pick(summary, "outlier_pairs_likelihood", condition="per class mean", **keys)
+    assert pairs["value"] == len(inside) * len(outside)
+    assert pairs["n"] == averaged["n"] == len(outside)
     baseline = pick(summary, "outlier_auc_neighbours", condition=None, **keys)
     assert baseline["value"] > 0.95
 
@@ -188,6 +207,11 @@ def test_classification_and_its_difference_from_the_neighbour(whole: WholeRun) -
     for against, theirs in (("1-NN in pixels", np.mean(neighbour)), ("1-NN in LPIPS", 1.0)):
         difference = pick(summary, "accuracy_difference_likelihood", group="test", against=against)
         assert difference["value"] == pytest.approx(hits.mean() - theirs)
+        right = np.array(neighbour) if against == "1-NN in pixels" else np.ones(len(hits), bool)
+        chance = pick(summary, "accuracy_mcnemar_p_likelihood", group="test", against=against)
+        expected = mcnemar_mid_p(int(np.sum(hits & ~right)), int(np.sum(right & ~hits)))
+        assert chance["value"] == pytest.approx(expected)
+        assert chance["n"] == difference["n"] == len(hits)
     assert pick(summary, "ties_likelihood", group="test")["value"] == 0
 
 
@@ -328,7 +352,11 @@ def test_failed_rows_are_left_out_and_counted(run: Any) -> None:
     assert pick(summary, "log_likelihood_mean", condition="marginal", **keys)["n"] == 58
     # test-000001 is of class 1, whose row succeeded.
     assert pick(summary, "log_likelihood_mean", condition="own", **keys)["n"] == 59
-    assert pick(summary, "accuracy_likelihood", group="test")["n"] == 58
+    accuracy = pick(summary, "accuracy_likelihood", group="test")
+    assert accuracy["n"] == 58
+    # Both images that failed may have been right, or wrong.
+    expected = proportion_interval(round(58 * accuracy["value"]), 58, failed=2)
+    assert [accuracy["low"], accuracy["high"]] == pytest.approx([expected.low, expected.high])
 
 
 def test_absent_stages_have_no_metrics(run: Any) -> None:

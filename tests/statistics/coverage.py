@@ -79,7 +79,8 @@ proportions and of paired differences are exact.
   alone misses too often for some data. Below 16 images there is a mean but no interval. There is
   none either where nearly all values are equal, because resamples then do not vary.
 - **Leads** (`leads.py`): the likeliest group is chosen from the data, so its leads are taken from
-  intervals that hold for all pairs of groups at once (Tukey's, by bootstrap-t).
+  intervals that hold at once for all pairs that a leader could be in (Tukey's where all groups are
+  alike, Dunnett's where one is far ahead, by bootstrap-t).
 - **Median** (`medians.py`): order statistics, interpolated (Hettmansperger and Sheather). It needs
   6 images. **Ratio of medians**: both intervals on logarithms, combined by MOVER.
 - **Proportion** (`proportions.py`): the mid-p interval. **Paired difference**: Tango's score
@@ -109,8 +110,8 @@ observed. Means are of the images that succeeded: a failed one could lie anywher
 - AUCs of .97 and more of few images: up to 100%, because most samples separate completely and the
   bound must hold for the others.
 - The median of whole numbers covers more than 95%: equal values make it.
-- Simultaneous leads cover 97% and more where one group is far ahead: they guard against a choice
-  that was then none.
+- Leads of groups that are all skewed alike cover up to 100% at 16 images: the skewness cancels in
+  their differences, which a resample of few does not know.
 
 ## Which interval a metric has
 

@@ -102,9 +102,12 @@ def means() -> Iterator[Case]:
     for data, other in (("normal, sd 1 and 3", "normal"), ("log-normal, s = 1, and normal", "")):
         for n in SIZES:
             yield Case("difference of means", data, str(n), simulated(_difference(bool(other), n)))
-    for data, ahead in (("5 groups, log-normal, equal", 0.0), ("the same, one far ahead", 5.0)):
-        for n in SIZES:
-            yield Case("leads, all at once", data, str(n), simulated(_leads(ahead, n)))
+    for data in ("normal", "log-normal, s = 1"):
+        for ahead in (0.0, 5.0):
+            name = f"5 groups, {data}, {'one far ahead' if ahead else 'equal'}"
+            for n in SIZES:
+                draw = _leads(VALUES[data][0], ahead, n)
+                yield Case("leads, all at once", name, str(n), simulated(draw))
 
 
 def _mean(sample: Sampler, truth: float, n: int) -> Draw:
@@ -121,9 +124,9 @@ def _difference(normal: bool, n: int) -> Draw:
     return draw
 
 
-def _leads(ahead: float, n: int) -> Draw:
+def _leads(sample: Sampler, ahead: float, n: int) -> Draw:
     def draw(rng: Generator) -> list[tuple[Interval, float]]:
-        groups = {str(g): rng.lognormal(size=n) + ahead * (g == 0) for g in range(5)}
+        groups = {str(g): sample(rng, n) + ahead * (g == 0) for g in range(5)}
         truth = {name: ahead * (name == "0") for name in groups}
         found = simultaneous_leads(groups, seed_from(rng))
         return [(each, truth[found.leader] - truth[name]) for name, each in found.over.items()]

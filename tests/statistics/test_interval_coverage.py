@@ -15,7 +15,7 @@ HELD = [
     ("mean", "normal", "16"),
     ("mean", "log-normal, s = 1", "32"),
     ("difference of means", "normal, sd 1 and 3", "16"),
-    ("leads, all at once", "5 groups, log-normal, equal", "32"),
+    ("leads, all at once", "5 groups, normal, equal", "32"),
     ("median", "5% of images 30 sd low", "32"),
     ("median", "log-normal, s = 1.5", "200"),
     ("ratio of medians", "log-normal, s = 1", "16"),
