@@ -155,12 +155,7 @@ def find_modes(
     )
     posterior = Posterior(generator, images, condition, variance)
     posterior.confine(pool[:, 0, 0])
-    start = _best_candidates(posterior, pool)
-    found = posterior.place(_descend(posterior, start, settings))
-    if settings.final_iterations:
-        finalists, _ = _best_distinct(posterior, found, settings.finalists, settings.separation)
-        final = replace(settings, iterations=settings.final_iterations, heat=1.0)
-        found = _descend(posterior, finalists, final)
+    found = _ends(posterior, _best_candidates(posterior, pool), settings)
     if known is not None:
         found = torch.cat([found, known.to(found)], 1)
     found = posterior.place(found)
@@ -223,6 +218,16 @@ def _best_distinct(
         torch.take_along_dim(latent, chosen[..., None], 1),
         torch.take_along_dim(value, chosen, 1),
     )
+
+
+def _ends(posterior: Posterior, start: Tensor, settings: ModeSettings) -> Tensor:
+    """Where the restarts' descents end, or the finalists' of them where there is such a round."""
+    found = posterior.place(_descend(posterior, start, settings))
+    if settings.final_iterations:
+        finalists, _ = _best_distinct(posterior, found, settings.finalists, settings.separation)
+        final = replace(settings, iterations=settings.final_iterations, heat=1.0)
+        found = _descend(posterior, finalists, final)
+    return found
 
 
 def _least_misfit(latent: Tensor, value: Tensor) -> Tensor:
