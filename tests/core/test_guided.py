@@ -276,7 +276,7 @@ def test_a_tolerance_spends_more_on_what_has_not_settled(
 
 
 def test_chains_that_decide_are_not_the_ones_reported(linear_decoder: Callable[..., Any]) -> None:
-    # Reporting the chains that agreed, as this did once, is 8% off: those that met the tolerance by
+    # Reporting the chains that agreed, as this did once, is 7% off: those that met the tolerance by
     # luck are stopped, and low ones agree more often than high ones. The items are independent, so
     # the mean weight is known to its standard error; four of them are missed once in 16,000 times.
     decoder, variance, count, tolerance, doublings = linear_decoder(2, 4), 0.1, 4000, 0.6, 3
