@@ -15,6 +15,8 @@ EIGHT_BIT_LEVELS = 256
 _GRIDS: tuple[int, ...] = (*range(2, EIGHT_BIT_LEVELS + 1), 2**10, 2**12, 2**16)
 # Of float32 pixels that were divided by 255, and perhaps scaled and shifted once.
 _ROUNDING = 3e-7
+# How much coarser than the grid that they are stored in values must be, to be told from chance.
+_COARSER = 4
 
 
 def quantise(images: Float[Tensor, "*shape"], levels: int | None) -> Float[Tensor, "*shape"]:
@@ -29,13 +31,22 @@ def quantise(images: Float[Tensor, "*shape"], levels: int | None) -> Float[Tenso
 
 
 def detect_levels(values: Float[np.ndarray, "*shape"]) -> int | None:
-    """The coarsest grid on [0, 1] that holds all of ``values``; None where none does."""
+    """The coarsest grid on [0, 1] that holds all of ``values``; None where none does.
+
+    A coarse grid is found though its values were rounded once more, as 17 levels in 8 bits are.
+    """
     found = np.unique(values).astype(np.float64)
-    for levels in _GRIDS:
-        scaled = found * (levels - 1)
-        if np.abs(scaled - np.round(scaled)).max() <= _ROUNDING * (levels - 1):
-            return levels
-    return None
+    levels = next((each for each in _GRIDS if _on_grid(found, each, _ROUNDING)), None)
+    if levels is None:
+        return None
+    stored = 0.5 / (levels - 1) + _ROUNDING
+    coarser = range(2, (levels - 1) // _COARSER + 2)
+    return next((each for each in coarser if _on_grid(found, each, stored)), levels)
+
+
+def _on_grid(values: np.ndarray, levels: int, tolerance: float) -> bool:
+    nearest = np.round(values * (levels - 1)) / (levels - 1)
+    return bool(np.abs(values - nearest).max() <= tolerance)
 
 
 def quantisation_variance(levels: int | None) -> float:

@@ -2,6 +2,7 @@
 
 from rich.table import Table
 
+from ..core.statistics.typicality import images_needed
 from .spec import AuditSpec
 from .stages.registry import stages_of
 from .stages.stage import AuditContext, Estimate
@@ -29,7 +30,45 @@ def plan_table(spec: AuditSpec) -> Table:
             total.evaluations + estimate.evaluations,
         )
     table.add_row("total", *_cells(total, facts), style="bold")
+    table.caption = "\n".join(plan_notes(context))
+    table.caption_justify = "left"
     return table
+
+
+def plan_notes(context: AuditContext) -> list[str]:
+    """What was understood of the data, and what the audit's sizes cannot decide."""
+    notes = []
+    if context.inliers is not None:
+        stored = "no grid of grey levels" if context.levels is None else f"{context.levels} levels"
+        notes.append(
+            f"The data lie on {stored}, by their first images; generated images are rounded alike."
+        )
+    if context.spec.null is None:
+        notes.append(
+            "No group has role `null`: nothing will be decided against the generator, since the "
+            "model's own samples are not asked the same."
+        )
+    return notes + _typicality_note(context)
+
+
+def _typicality_note(context: AuditContext) -> list[str]:
+    groups = context.spec.audited
+    simulated = [context.group_size(group) for group in groups if group.role == "simulated"]
+    train = sum(context.group_size(group) for group in groups if group.role == "train")
+    if not simulated or not train or context.spec.stages.likelihood is None:
+        return []
+    needed = images_needed(simulated[0])
+    if needed is None:
+        return [
+            f"Typicality: {simulated[0]} simulated images are too few to call any data typical; "
+            "take 256."
+        ]
+    if train >= needed:
+        return []
+    return [
+        f"Typicality: data that are the model's can be called typical from about {needed} training "
+        f"images on; with {train} they are likely to stay undecided. Atypical ones can be seen."
+    ]
 
 
 def _cells(estimate: Estimate, facts: Facts) -> tuple[str, str, str, str]:

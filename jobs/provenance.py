@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import __version__
+from ..workers.revisions import REVISIONS
 from ..workers.schema import SCHEMAS, schema_version
 from .spec import AuditSpec
 from .validation import DatasetFacts, Facts
@@ -26,6 +27,7 @@ def gather_provenance(spec: AuditSpec, facts: Facts) -> dict[str, Any]:
         "offmanifold": __version__,
         "commit": _commit(),
         "schema_versions": {stage: schema_version(stage) for stage in SCHEMAS},
+        "revisions": dict(REVISIONS),
         "seed": spec.seed,
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": [Path(sys.argv[0]).name, *sys.argv[1:]],

@@ -24,6 +24,12 @@ def test_levels_are_found_again(levels: int) -> None:
     assert detect_levels(values.astype(np.float32)) == levels
 
 
+@pytest.mark.parametrize("levels", [2, 5, 17, 33])
+def test_levels_are_found_in_8_bits_too(levels: int) -> None:
+    values = np.arange(levels) / (levels - 1)
+    assert detect_levels((np.round(values * 255) / 255).astype(np.float32)) == levels
+
+
 def test_values_off_every_grid_have_no_levels() -> None:
     assert detect_levels(np.random.default_rng(0).random(500).astype(np.float32)) is None
 

@@ -7,9 +7,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from offmanifold.core.likelihood import AISSettings, simulate, tune_step_sizes
-from offmanifold.jobs.stages.stage import balanced_choice, own_condition
+from offmanifold.jobs.spec import AuditSpec
+from offmanifold.jobs.stage_specs import VarianceSpec
+from offmanifold.jobs.stages.halves import fitted_positions
+from offmanifold.jobs.stages.stage import AuditContext, balanced_choice, own_condition
 from offmanifold.jobs.stages.tuning import RUNS_PER_PILOT
-from offmanifold.jobs.validation import GeneratorFacts
+from offmanifold.jobs.validation import DatasetFacts, Facts, GeneratorFacts
 from offmanifold.workers.shard import Item, Shard, item_seed
 from torch import Tensor
 
@@ -27,10 +30,46 @@ def test_a_choice_is_balanced_without_repeats(labels: list[int], data: st.DataOb
     assert all(taken[c] >= taken.max() - 1 or taken[c] == there[c] for c in range(5))
 
 
-def test_images_without_a_label_meet_the_classes_in_turn() -> None:
-    assert [own_condition(FACTS, None, position) for position in range(12)] == [*range(10), 0, 1]
-    assert own_condition(FACTS, 7, 3) == 7
-    assert own_condition(replace(FACTS, num_classes=0), 7, 3) is None
+def _context(labels: tuple[int, ...] | None) -> AuditContext:
+    test = {"name": "test", "role": "test", "dataset": "digits", "split": "test", "count": 4}
+    spec = AuditSpec.model_validate(
+        {
+            "name": "turns",
+            "generators": [{"name": "g", "source": "shipped:digits"}],
+            "groups": [test],
+            "stages": {},
+        }
+    )
+    digits = DatasetFacts("digits", "test", None, {}, "0", "0", 10, labels, 500, 17)
+    return AuditContext(spec, Facts({"g": FACTS}, {"test": digits}, {}, (1, 8, 8), None))
+
+
+def test_images_without_a_label_meet_all_classes_in_turn_where_the_data_have_none() -> None:
+    turns = [own_condition(_context(None), FACTS, None, position) for position in range(12)]
+    assert turns == [*range(10), 0, 1]
+    assert own_condition(_context(None), FACTS, 7, 3) == 7
+    assert own_condition(_context(None), replace(FACTS, num_classes=0), 7, 3) is None
+
+
+def test_images_without_a_label_meet_the_classes_of_the_data() -> None:
+    context = _context((3, 8) * 250)
+    turns = [own_condition(context, FACTS, None, position) for position in range(8)]
+    assert sorted(turns) == [3, 3, 3, 3, 8, 8, 8, 8]
+
+
+@given(st.lists(st.integers(0, 4) | st.none(), max_size=60))
+def test_both_halves_have_the_same_classes(labels: list[int | None]) -> None:
+    fitted = set(fitted_positions(labels, VarianceSpec()))
+    for label in set(labels):
+        members = [position for position, each in enumerate(labels) if each == label]
+        assert abs(2 * len(fitted.intersection(members)) - len(members)) <= 1
+
+
+def test_the_fit_takes_all_images_or_none_where_the_spec_says_so() -> None:
+    assert fitted_positions([None] * 3, VarianceSpec(fit="all")) == [0, 1, 2]
+    assert fitted_positions([None] * 3, VarianceSpec(value=0.1)) == []
+    # One image of each class: the halves go by the classes.
+    assert fitted_positions([0, 1, 2, 3], VarianceSpec()) == [0, 2]
 
 
 def shard() -> Shard:
