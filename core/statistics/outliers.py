@@ -112,7 +112,8 @@ def per_class_auc(
             for at in (-np.inf, np.inf)
         ]
         lower, higher = ends
-    value = observed.influences.value
+    # The sum of many shares rounds beyond 1.
+    value = min(max(observed.influences.value, 0.0), 1.0)
     low, high = auc_bounds(lower, confidence)[0], auc_bounds(higher, confidence)[1]
     interval = Interval(value, low, high, observed.outliers)
     return OutlierAUC(interval, observed.inliers, observed.classes, observed.pairs)

@@ -10,7 +10,6 @@ without noise, and data far from the manifold one that is as far.
 from collections.abc import Iterator
 from typing import Any
 
-from ...core.observation_variance import variance_grid
 from ...workers.shard import Item, Shard, chunk
 from ..stage_specs import InversionSpec
 from ..validation import GeneratorFacts
@@ -18,7 +17,7 @@ from .halves import fitted_positions
 from .images import generator_settings
 from .inversion import inversion_cost, inversion_settings
 from .stage import AuditContext, Estimate, PlanContext, Stage, StageError, own_condition
-from .variance_fit import control_groups, curve_cost, variance_settings
+from .variance_fit import control_groups, curve_cost, grid_around, variance_settings
 
 
 def null_noise(context: PlanContext, generator: GeneratorFacts) -> float:
@@ -112,9 +111,7 @@ def _fits(context: AuditContext) -> bool:
 
 def _grid(context: PlanContext, generator: GeneratorFacts) -> list[float]:
     # The null's noise makes its variance the data's.
-    return variance_grid(
-        context.variance(generator.name), generator.latent_dim, context.facts.dimensions
-    )
+    return grid_around(context, generator, context.variance(generator.name))
 
 
 def _estimate(context: AuditContext) -> Estimate:

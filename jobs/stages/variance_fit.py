@@ -24,6 +24,8 @@ from .stage import (
 )
 
 DATA = "train"
+# For estimates of cost: how long a grid is depends on its logarithm.
+_USUAL_VARIANCE = 0.01
 
 
 @dataclass(frozen=True)
@@ -127,11 +129,20 @@ def _grid(
             "there is no variance to fit; `offmanifold errors` lists why"
         )
     try:
-        return variance_grid(float(np.mean(errors)), generator.latent_dim, context.facts.dimensions)
+        return grid_around(context, generator, float(np.mean(errors)))
     except ValueError as error:
         raise StageError(
             f"stage variance: {fitted.group} under {generator.name}: {error}"
         ) from error
+
+
+def grid_around(context: AuditContext, generator: GeneratorFacts, variance: float) -> list[float]:
+    """The grid around a variance, for images stored as the data are.
+
+    Raises:
+        ValueError: if it is not positive and finite.
+    """
+    return variance_grid(variance, generator.latent_dim, context.facts.dimensions, context.levels)
 
 
 def _inversion_errors(
@@ -167,7 +178,7 @@ def _estimate(context: AuditContext) -> Estimate:
 
 def curve_cost(context: AuditContext, generator: GeneratorFacts, points: int) -> int:
     """Generator evaluations of one image's curves, from so many latents."""
-    grid = variance_grid(1.0, generator.latent_dim, context.facts.dimensions)
+    grid = grid_around(context, generator, _USUAL_VARIANCE)
     return curve_evaluations(generator.latent_dim, points, len(grid))
 
 

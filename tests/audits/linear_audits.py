@@ -11,7 +11,7 @@ import argparse
 import math
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -37,6 +37,7 @@ from offmanifold.jobs.reduce.schema import summary_table
 from offmanifold.jobs.reduce.typicality import reduce_typicality
 from offmanifold.jobs.reduce.variance import reduce_variance
 from offmanifold.jobs.report.summary import Summary
+from offmanifold.jobs.report.typicality_question import find_deviation
 from offmanifold.jobs.report.verdict import Verdict
 from offmanifold.jobs.report.verdicts import judge
 from offmanifold.jobs.stage_specs import VarianceSpec
@@ -124,7 +125,7 @@ class Recipe:
     estimator: Literal["marginal", "profile"] = "marginal"
     fit: Literal["half", "all"] = "half"
     levels: int | None = 256
-    images: int = 64
+    images: int = 128
     null: int = 128
     simulated: int = 256
 
@@ -169,7 +170,7 @@ def _fit(
     if recipe.estimator == "profile":
         return profile
     start = profile.variance if around is None else around
-    grid = np.array(variance_grid(start, generator.weight.shape[1], DIMENSIONS))
+    grid = np.array(variance_grid(start, generator.weight.shape[1], DIMENSIONS, recipe.levels))
     return fit_variance(grid, *generator.curves(images, grid), DIMENSIONS)
 
 
@@ -214,13 +215,33 @@ def _add_densities(
     tables.add(stage, group, columns, range(len(images)) if numbers is None else numbers)
 
 
+@dataclass(frozen=True)
+class Audited:
+    """An audit's verdicts, and the summary that they follow from."""
+
+    verdicts: list[Verdict]
+    summary: Summary
+
+    @property
+    def convicted(self) -> list[str]:
+        """The questions that convict the generator."""
+        return [verdict.key for verdict in self.verdicts if verdict.tone == "bad"]
+
+    def plain_typicality(self) -> str:
+        """Whether the training images are typical by the test alone, nobody else being asked."""
+        generator = GeneratorInfo(NAME, 0, (1, SIDE, SIDE))
+        found = find_deviation(self.summary, generator, "train", "simulated")
+        assert found is not None
+        return found.answer
+
+
 def audit(
     generator: Linear,
     data: Callable[[int], Images],
     rng: np.random.Generator,
     recipe: Recipe = Recipe(),
-) -> list[Verdict]:
-    """The verdicts of an audit of ``generator`` with ``data(count)`` as the images of the data."""
+) -> Audited:
+    """An audit of ``generator`` with ``data(count)`` as the images of the data."""
     tables = Tables()
     groups = {
         "train": stored(data(recipe.images), recipe.levels),
@@ -255,7 +276,8 @@ def audit(
             distance="mse",
         )
         table = summary_table(row for reducer in REDUCERS for row in reducer(context))
-        return judge(context, Summary(table, "guided"))[NAME]
+        summary = Summary(table, "guided")
+        return Audited(judge(context, summary)[NAME], summary)
 
 
 def _add_null(
@@ -335,42 +357,48 @@ CASES = (
 
 
 def rates(case: Case, latent_dim: int, audits: int, recipe: Recipe, seed: int = 0) -> Counter[str]:
-    """In how many audits each question convicts the generator; ``any`` counts those of any."""
-    convicted: Counter[str] = Counter()
-    for verdicts in _audits(case, latent_dim, audits, recipe, seed):
-        bad = [verdict.key for verdict in verdicts if verdict.tone == "bad"]
-        convicted.update(bad)
-        convicted["any"] += bool(bad)
-    return convicted
+    """In how many audits each question convicts the generator.
 
-
-def _audits(
-    case: Case, latent_dim: int, audits: int, recipe: Recipe, seed: int
-) -> Iterator[list[Verdict]]:
+    ``any`` counts those of any question; ``typical: yes`` those that call the data typical;
+    ``plain`` those in which the test of typicality alone, as the papers ask it, says atypical.
+    """
+    counted: Counter[str] = Counter()
     for number in range(audits):
         rng = np.random.default_rng([seed, number, latent_dim])
         generator, data = case.make(rng, latent_dim)
-        yield audit(generator, data, rng, recipe)
+        found = audit(generator, data, rng, recipe)
+        counted.update(found.convicted)
+        counted["any"] += bool(found.convicted)
+        answers = {verdict.key: verdict.answer for verdict in found.verdicts}
+        counted["typical: yes"] += answers.get("typical") == "yes"
+        counted["plain"] += found.plain_typicality() == "no"
+    return counted
 
 
-QUESTIONS = ("manifold", "nearer", "likeliest", "denser", "typical", "any")
+PAPERS = Recipe(estimator="profile", fit="all")
+QUESTIONS = ("manifold", "nearer", "likeliest", "denser", "typical", "any", "typical: yes")
 
 
 def main() -> None:
-    """Prints the table of rates."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--audits", type=int, default=200)
+    """Prints the table of rates, and beside it that of the papers' typicality."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--audits", type=int, default=200, help="of the right generators")
+    parser.add_argument("--wrong", type=int, default=60, help="audits of the wrong ones")
     parser.add_argument("--latents", type=int, nargs="+", default=[8, 32, 64])
-    parser.add_argument("--images", type=int, default=64)
+    parser.add_argument("--images", type=int, default=Recipe.images)
     arguments = parser.parse_args()
     recipe = Recipe(images=arguments.images)
-    print("| generator | d | " + " | ".join(QUESTIONS) + " |")
-    print("|---|---|" + "---|" * len(QUESTIONS))
+    papers = replace(PAPERS, images=arguments.images)
+    print("| generator | d | audits | " + " | ".join(QUESTIONS) + " | papers: atypical |")
+    print("|---|---|---|" + "---|" * (len(QUESTIONS) + 1))
     for case in CASES:
+        audits = arguments.audits if case.right else arguments.wrong
         for latent_dim in arguments.latents:
-            found = rates(case, latent_dim, arguments.audits, recipe)
-            shares = [f"{100 * found[key] / arguments.audits:.1f}%" for key in QUESTIONS]
-            print(f"| {case.name} | {latent_dim} | " + " | ".join(shares) + " |", flush=True)
+            found = rates(case, latent_dim, audits, recipe)
+            shares = [f"{100 * found[key] / audits:.1f}%" for key in QUESTIONS]
+            theirs = rates(case, latent_dim, arguments.wrong, papers)["plain"] / arguments.wrong
+            row = [case.name, latent_dim, audits, *shares, f"{100 * theirs:.1f}%"]
+            print("| " + " | ".join(map(str, row)) + " |", flush=True)
 
 
 if __name__ == "__main__":

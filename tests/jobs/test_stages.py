@@ -54,7 +54,7 @@ def test_images_without_a_label_meet_all_classes_in_turn_where_the_data_have_non
 def test_images_without_a_label_meet_the_classes_of_the_data() -> None:
     context = _context((3, 8) * 250)
     turns = [own_condition(context, FACTS, None, position) for position in range(8)]
-    assert sorted(turns) == [3, 3, 3, 3, 8, 8, 8, 8]
+    assert (turns.count(3), turns.count(8)) == (4, 4)
 
 
 @given(st.lists(st.integers(0, 4) | st.none(), max_size=60))
