@@ -56,9 +56,9 @@ def mean_interval(
     (mean* - mean) / se* over resamples in the place of Student's. Hall's (1992, "On the removal of
     skewness by transformation") takes those of the same ratio after a monotone cubic that removes
     its skewness. Each alone misses too often somewhere: at n = 16, 32, 64, 200 the coverage was,
-    in simulation, for log-normals of s = 1.5: Student 75/80/84/88, BCa 79/84/87/91, bootstrap-t
-    87/89/91/93, Hall 89/89/91/93, the union 92/93/93/94; for s = 1 the union 95 and for normal
-    values and t of 5 degrees of freedom 95 to 96. docs/intervals.md has the table.
+    in simulation, for log-normals of s = 1.5: Student 75/80/84/90, BCa 79/84/87/90, bootstrap-t
+    87/89/91/93, Hall 89/89/91/92, the union 90/93/92/94; for s = 1 the union 93/96/95/95; for
+    normal values and t of 5 degrees of freedom 94 to 97. docs/intervals.md has the table.
 
     The bounds are nan below :data:`MINIMUM_IMAGES_OF_A_MEAN` images, and where so many values are
     equal that over 2.5% of the resamples do not vary at all: such a sample does not say how far
