@@ -66,7 +66,7 @@ def medians(inversion: pd.DataFrame) -> "pd.Series[float]":
 
 
 def densities(likelihood: pd.DataFrame, summary: pd.DataFrame) -> Figure:
-    """Log density by group; shaded where the mean of a typical set of each reference lies."""
+    """Log density by group; shaded where a mean is typical of each reference."""
     figure = histograms(
         likelihood.log_likelihood, likelihood.group, "ln p(x) under the own class, nats"
     )
@@ -77,24 +77,24 @@ def densities(likelihood: pd.DataFrame, summary: pd.DataFrame) -> Figure:
 
 
 def bands(summary: pd.DataFrame) -> pd.DataFrame:
-    """Ends of the typical band of every reference group, nats."""
+    """Ends of the typical band of every reference group, nats: its mean and the margin about it."""
+    margins = summary[summary.metric == "typicality_margin"]
     # Unconditional generators have the marginal density alone.
-    known = summary[summary.metric.isin(["typicality_entropy", "typicality_epsilon"])]
-    condition = "own" if (known.condition == "own").any() else "marginal"
-    found = known[known.condition == condition].pivot(
-        index="group", columns="metric", values="value"
-    )
-    if found.empty:
-        return pd.DataFrame(columns=["low", "high"])
-    centre = -found.typicality_entropy
-    return pd.DataFrame(
-        {"low": centre - found.typicality_epsilon, "high": centre + found.typicality_epsilon}
-    )
+    known = (summary.metric == "log_likelihood_mean") & summary.condition.isin(margins.condition)
+    means = summary[known].set_index("group").value
+    # The null audit's margin is under a variance of its own, as are its densities.
+    margins = margins[margins.group.isin(means.index)].drop_duplicates("against")
+    margin = margins.set_index("against").value
+    centre = means.reindex(margin.index)
+    return pd.DataFrame({"low": centre - margin, "high": centre + margin})
 
 
-def auc(summary: pd.DataFrame) -> Figure:
-    """AUC of outlier detection with its interval, by group and score."""
-    rows = summary[summary.metric.str.startswith("outlier_auc_")]
+def auc(summary: pd.DataFrame, data: "set[str]") -> Figure:
+    """AUC of outliers against the data with its interval, by group and score.
+
+    Those against the model's own samples, which are in no table of inversions, are left out.
+    """
+    rows = summary[summary.metric.str.startswith("outlier_auc_") & summary.against.isin(data)]
     # The mean over classes stands in where no score over all classes could be had.
     second = rows.condition == "per class mean"
     rows = rows.assign(second=second).sort_values(["group", "metric", "second"])
@@ -127,7 +127,7 @@ def figures(run: Path) -> dict[str, Figure]:
         mine = summary[trusted & (summary.generator.isna() | (summary.generator == name))]
         found[f"{name}.errors"] = errors(inversion[inversion.generator == name])
         found[f"{name}.densities"] = densities(likelihood[likelihood.generator == name], mine)
-        found[f"{name}.auc"] = auc(mine)
+        found[f"{name}.auc"] = auc(mine, set(inversion.group))
     return found
 
 

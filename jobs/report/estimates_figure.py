@@ -49,7 +49,7 @@ def auc_figure(context: ReduceContext, generator: GeneratorInfo, summary: Summar
         _WIDTH,
         0.8 + 0.3 * _height_in_rows(entries),
         f"AUC of outlier detection: {words}. Chance is 0.5.",
-        f"Can the score tell outliers from {context.inliers.name} images? 95% bootstrap intervals "
+        f"Can the score tell outliers from {context.inliers.name} images? 95% intervals "
         "over images; left of the dashed line the ranking is upside down.",
         paint,
         key="auc",

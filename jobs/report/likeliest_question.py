@@ -1,15 +1,18 @@
 """Which group does the generator find most likely?"""
 
+import math
 from dataclasses import dataclass, replace
 
 from ..reduce.context import GeneratorInfo, ReduceContext
 from ..reduce.schema import MARGINAL, OWN
-from .outlier_questions import REMAINING_ERROR_FACTOR, moving_changes
+from .outlier_questions import REMAINING_ERROR_FACTOR, moving_changes, unknown_remark
 from .summary import Estimate, Summary
 from .verdict import Answer, Finding, Null, Verdict, decide, side_p_value
 
 EVERY_GROUP = "density_lead"
 GIVEN_GROUPS = "density_lead_given"
+# Where outliers lead the model's own samples, the data need not lead outliers either.
+_ANSWERS: dict[str, Answer] = {"above": "no", "below": "yes", "undecided": "undecided"}
 
 
 @dataclass(frozen=True)
@@ -44,13 +47,12 @@ def likeliest_group(
     given = find_lead(context, summary, generator, GIVEN_GROUPS)
     if every is None:
         return None
-    null = _null(context, every)
-    findings = [replace(_finding(context, summary, generator, every, "All groups"), null=null)]
+    findings = [_finding(context, summary, generator, every, "All groups")]
     answered = every.words
     if given is not None and given.leader != every.leader:
         first = _finding(context, summary, generator, given, "Without the model's own images")
         both = f"{_ahead(every)}; without the model's own images {_ahead(given)}"
-        findings = [replace(first, measured=both, null=null), replace(findings[0], primary=False)]
+        findings = [replace(first, measured=both), replace(findings[0], primary=False)]
         answered = f"{every.words}; of the images it did not make: {given.words}"
     return Verdict(
         "likeliest",
@@ -94,7 +96,7 @@ def _decided(
     summary: Summary, generator: GeneratorInfo, leader: str, other: str, lead: Estimate
 ) -> bool:
     """Whether the interval excludes 0, and what doubling a setting still changes is too little."""
-    if not lead.low > 0:
+    if decide(lead, 0.0) != "above":
         return False
     moving = moving_changes(summary, generator, other, leader)
     rises = [change.value - leading.value for change, leading in moving.values()]
@@ -131,39 +133,65 @@ def _finding(
         sentence += (
             f" These images and settings do not decide between {' and '.join(lead.contenders)}."
         )
+    rival = _rival(lead, outliers)
+    if answer != "undecided" and rival is not None:
+        sentence += unknown_remark(summary, generator, lead.leader, rival)
     return Finding(
         pool.lower(),
         answer,
         sentence,
         measured=_ahead(lead),
         counted=counted,
-        p_value=_p_value(lead, outliers),
+        p_value=None if rival is None else side_p_value(lead.over[rival], 0.0),
+        null=_null(context, summary, generator, lead, outliers),
     )
 
 
-def _p_value(lead: Lead, outliers: set[str]) -> float | None:
-    """Of no lead over the nearest group of the other kind: outliers, or anything else."""
-    for name, over in lead.over.items():
-        if (name in outliers) != (lead.leader in outliers):
-            return side_p_value(over, 0.0)
+def _rival(lead: Lead, outliers: set[str]) -> str | None:
+    """The nearest group of the other kind than the leader: outliers, or anything else."""
+    others = (name for name in lead.over if (name in outliers) != (lead.leader in outliers))
+    return next(others, None)
+
+
+def _null(
+    context: ReduceContext,
+    summary: Summary,
+    generator: GeneratorInfo,
+    lead: Lead,
+    outliers: set[str],
+) -> Null | None:
+    """Whether the likeliest outliers lead the model's own samples as well.
+
+    Asked of these two groups alone: noise-free images that lead both say nothing of it.
+    """
+    condition = lead.over[lead.runner_up].condition
+    likeliest = next((name for name in (lead.leader, *lead.over) if name in outliers), None)
+    for group in context.with_role("simulated"):
+        means = [
+            summary.find(
+                "log_likelihood_mean",
+                generator=generator.name,
+                group=name,
+                conditions=(condition,),
+            )
+            for name in (likeliest, group.name)
+        ]
+        if means[0] is not None and means[1] is not None:
+            ahead = _difference(means[0], means[1])
+            return Null(
+                _ANSWERS[decide(ahead, 0.0)],
+                f"The mean ln p of {likeliest} minus that of the model's own samples "
+                f"({group.name}) is {ahead.text()} nats.",
+            )
     return None
 
 
-def _null(context: ReduceContext, every: Lead) -> Null | None:
-    """Whether an outlier leads the model's own samples as well."""
-    samples = [group.name for group in context.with_role("simulated")]
-    outliers = [group.name for group in context.with_role("outlier")]
-    if not samples or not outliers:
-        return None
-    if every.leader in outliers and samples[0] in every.over:
-        lead = every.over[samples[0]]
-        ahead = decide(lead, 0.0) == "above"
-        sentence = (
-            f"{every.leader} also leads the model's own samples ({samples[0]}) by {lead.text()} "
-            "nats."
-        )
-        return Null("no" if ahead else "undecided", sentence)
-    return Null("yes", f"No outliers lead the model's own samples ({samples[0]}).")
+def _difference(first: Estimate, second: Estimate) -> Estimate:
+    """Of two groups' means, by the squares of either side's errors (Zou and Donner 2008)."""
+    value = first.value - second.value
+    low = value - math.hypot(first.value - first.low, second.high - second.value)
+    high = value + math.hypot(first.high - first.value, second.value - second.low)
+    return Estimate(value, low, high, first.n, first.condition)
 
 
 def _ahead(lead: Lead) -> str:

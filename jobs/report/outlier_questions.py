@@ -1,12 +1,14 @@
 """Is the manifold nearer to outliers than to the data, and are outliers denser?"""
 
+from dataclasses import dataclass
+
 from ..reduce.context import GeneratorInfo, ReduceContext
 from ..reduce.neighbours import BASELINES
 from ..reduce.schema import DOUBLED, MARGINAL, NEAREST_CLASS, OWN, PER_CLASS_MEAN
 from .beaten import beaten_sentence
+from .gates import doublings
 from .summary import Estimate, Summary, number
 from .verdict import (
-    SETTLED_NATS,
     Answer,
     Finding,
     Null,
@@ -21,14 +23,39 @@ CHANCE = 0.5
 REMAINING_ERROR_FACTOR = 10.0
 
 
+@dataclass(frozen=True)
+class _Separation:
+    """The AUC of outliers against the data; and the same against the model's own samples."""
+
+    outliers: str
+    inliers: str
+    auc: Estimate
+    own_samples: str | None
+    null_auc: Estimate | None
+
+    def null(self, found: str) -> Null | None:
+        """What the test says of the model's own samples; ``found`` is that they are convicted."""
+        if self.null_auc is None:
+            return None
+        answer = _below_is_yes(self.null_auc)
+        opening = {"yes": found, "no": "It is not so of", "undecided": "It is open for"}[answer]
+        return Null(
+            answer,
+            f"{opening} the model's own samples ({self.own_samples}): AUC "
+            f"{self.null_auc.fixed(3)}, N = {self.null_auc.n}.",
+        )
+
+
 def nearer_to_outliers(
     context: ReduceContext, summary: Summary, generator: GeneratorInfo
 ) -> Verdict | None:
     """Whether outliers have smaller reconstruction errors than the data: an AUC below one half."""
     findings = []
-    for outliers, inliers, auc in _aucs(
-        context, summary, generator, "reconstruction", (NEAREST_CLASS, None, PER_CLASS_MEAN)
+    conditions = (NEAREST_CLASS, None, PER_CLASS_MEAN)
+    for found in _separations(
+        context, summary, generator, "reconstruction", conditions, context.null
     ):
+        outliers, inliers, auc = found.outliers, found.inliers, found.auc
         relation = {
             "below": f"The manifold passes nearer to {outliers} than to {inliers} images",
             "above": f"The manifold passes nearer to {inliers} than to {outliers} images",
@@ -54,14 +81,7 @@ def nearer_to_outliers(
                 f"below {CHANCE} they are nearer",
                 counted=f"N = {auc.n}",
                 p_value=side_p_value(auc, CHANCE, logit),
-                null=_null_auc(
-                    summary,
-                    generator,
-                    outliers,
-                    context.null,
-                    "reconstruction",
-                    "The manifold passes nearer to them than to",
-                ),
+                null=found.null("The manifold passes nearer to them than to"),
             )
         )
     question = "Is the manifold nearer to outliers than to the data?"
@@ -73,10 +93,10 @@ def denser_outliers(
 ) -> Verdict | None:
     """Whether outliers are denser than the data, as far as the estimates have settled."""
     findings = []
-    own_samples = context.with_role("simulated")
-    for outliers, inliers, auc in _aucs(
-        context, summary, generator, "likelihood", (MARGINAL, PER_CLASS_MEAN)
-    ):
+    samples = next((group.name for group in context.with_role("simulated")), None)
+    conditions = (MARGINAL, PER_CLASS_MEAN)
+    for found in _separations(context, summary, generator, "likelihood", conditions, samples):
+        outliers, inliers, auc = found.outliers, found.inliers, found.auc
         answer = _below_is_yes(auc)
         relation = {
             "yes": f"{outliers} images are denser than {inliers} images",
@@ -93,43 +113,11 @@ def denser_outliers(
                 measured=f"{outliers}: AUC of −ln p {auc.fixed(3)}; below {CHANCE} they are denser",
                 counted=f"N = {auc.n}",
                 p_value=side_p_value(auc, CHANCE, logit),
-                null=_null_auc(
-                    summary,
-                    generator,
-                    outliers,
-                    own_samples[0].name if own_samples else None,
-                    "likelihood",
-                    "They are denser than",
-                ),
+                null=found.null("They are denser than"),
             )
         )
     question = "Does the generator find outliers denser than the data?"
     return Verdict("denser", question, "no", tuple(findings), "outliers") if findings else None
-
-
-def _null_auc(
-    summary: Summary,
-    generator: GeneratorInfo,
-    outliers: str,
-    own_samples: str | None,
-    method: str,
-    found: str,
-) -> Null | None:
-    """The same AUC with the model's own samples in the place of the data."""
-    if own_samples is None:
-        return None
-    auc = summary.find(
-        f"outlier_auc_{method}",
-        generator=generator.name,
-        group=outliers,
-        against=own_samples,
-        conditions=(MARGINAL, NEAREST_CLASS, None, PER_CLASS_MEAN),
-    )
-    if auc is None:
-        return None
-    answer = _below_is_yes(auc)
-    opening = {"yes": found, "no": "It is not so of", "undecided": "It is open for"}[answer]
-    return Null(answer, f"{opening} the model's own samples ({own_samples}): AUC {auc.fixed(3)}.")
 
 
 def _after_convergence(
@@ -150,9 +138,11 @@ def _after_convergence(
         for group in (outliers, inliers)
     ]
     moving = moving_changes(summary, generator, outliers, inliers)
+    unknown = "" if answer == "undecided" else unknown_remark(summary, generator, outliers, inliers)
     if means[0] is None or means[1] is None or not moving:
-        return answer, ""
-    gap = means[1].value - means[0].value
+        return answer, unknown
+    ahead = means[0].value - means[1].value
+    gap = {"yes": ahead, "no": -ahead, "undecided": abs(ahead)}[answer]
 
     def against_answer(varied: str) -> float:
         rising = moving[varied][0].value - moving[varied][1].value
@@ -163,54 +153,100 @@ def _after_convergence(
         f" With twice the {varied} the mean ln p of {outliers} changes by "
         f"{moving[varied][0].text()} nats, that of {inliers} by {moving[varied][1].text()}"
     )
-    if answer == "yes" and against_answer(varied) < 0:
-        return answer, moved + ": outliers are underestimated, so the finding is conservative."
-    if against_answer(varied) * REMAINING_ERROR_FACTOR > abs(gap):
-        return "undecided", (
-            f"{moved}, against {number(abs(gap))} nats between their means: the estimates have "
-            f"not settled enough to decide; run more {varied}."
+    if against_answer(varied) < 0:
+        low = outliers if answer == "yes" else inliers
+        return answer, (
+            f"{moved}: {low} are underestimated the most, so the finding is conservative.{unknown}"
         )
-    return answer, moved + f", little against the {number(abs(gap))} nats between their means."
+    if against_answer(varied) * REMAINING_ERROR_FACTOR > gap:
+        means_say = f"{number(gap)} nats between their means"
+        return "undecided", (
+            f"{moved}, against {means_say if gap > 0 else 'means that say the opposite'}: the "
+            f"estimates have not settled enough to decide; run more {varied}."
+        )
+    return answer, f"{moved}, little against the {number(gap)} nats between their means.{unknown}"
 
 
 def moving_changes(
     summary: Summary, generator: GeneratorInfo, first_group: str, second_group: str
 ) -> dict[str, tuple[Estimate, Estimate]]:
-    """Changes of two groups by what was doubled, where that still moves one of them."""
-    moving = {}
-    for varied in DOUBLED:
-        first, second = (
-            summary.find("doubling_change", generator=generator.name, group=group, against=varied)
-            for group in (first_group, second_group)
+    """Mean changes of two groups by what was doubled, where that still moves one of them."""
+    first, second = (doublings(summary, generator, group) for group in (first_group, second_group))
+    return {
+        varied: (first[varied].mean, second[varied].mean)
+        for varied in DOUBLED
+        if varied in first
+        and varied in second
+        and "moving" in (first[varied].gate, second[varied].gate)
+    }
+
+
+def unknown_remark(
+    summary: Summary, generator: GeneratorInfo, first_group: str, second_group: str
+) -> str:
+    """Of which doublings it is not known what they do to two groups; empty where of none."""
+    both = [doublings(summary, generator, group) for group in (first_group, second_group)]
+    asked = [varied for varied in DOUBLED if any(varied in found for found in both)]
+    if not asked:
+        return (
+            " No setting was doubled for these groups, so that it is not known whether their "
+            "estimates have settled."
         )
-        if first is None or second is None:
-            continue
-        if max(abs(first.value), abs(second.value)) > SETTLED_NATS:
-            moving[varied] = (first, second)
-    return moving
+    moving = moving_changes(summary, generator, first_group, second_group)
+    unknown = [
+        varied
+        for varied in asked
+        if varied not in moving
+        and any(varied not in found or found[varied].gate == "unknown" for found in both)
+    ]
+    if not unknown:
+        return ""
+    return (
+        " Whether these estimates have settled is not known: too few images were estimated again "
+        f"with twice the {', '.join(unknown)}."
+    )
 
 
-def _aucs(
+def _separations(
     context: ReduceContext,
     summary: Summary,
     generator: GeneratorInfo,
     method: str,
     conditions: tuple[str | None, ...],
-) -> list[tuple[str, str, Estimate]]:
-    if context.inliers is None:
+    own_samples: str | None,
+) -> list[_Separation]:
+    """Every outlier group's AUC, under the first condition that the model's own samples have too.
+
+    The test is only the same under the same condition. Without one in common it is the first that
+    the data have, and the model's own samples were not asked.
+    """
+    inliers = context.inliers
+    if inliers is None:
         return []
-    found = []
-    for outliers in context.with_role("outlier"):
-        auc = summary.find(
+
+    def auc(outliers: str, against: str | None, condition: str | None) -> Estimate | None:
+        if against is None:
+            return None
+        return summary.find(
             f"outlier_auc_{method}",
             generator=generator.name,
-            group=outliers.name,
-            against=context.inliers.name,
-            conditions=conditions,
+            group=outliers,
+            against=against,
+            conditions=(condition,),
         )
-        if auc is not None:
-            found.append((outliers.name, context.inliers.name, auc))
-    return found
+
+    separations = []
+    for group in context.with_role("outlier"):
+        found = [
+            _Separation(
+                group.name, inliers.name, data, own_samples, auc(group.name, own_samples, condition)
+            )
+            for condition in conditions
+            if (data := auc(group.name, inliers.name, condition)) is not None
+        ]
+        asked = [each for each in found if each.null_auc is not None]
+        separations += (asked or found)[:1]
+    return separations
 
 
 def _auc_words(summary: Summary, auc: Estimate, outliers: str, inliers: str) -> str:

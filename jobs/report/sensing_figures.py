@@ -48,7 +48,7 @@ def sensing_curve(
         "PSNR of restored images by number of measurements. "
         + _words(summary, generator, by_group),
         "Mean PSNR of images restored from m random measurements: by the generator (solid), by "
-        "probabilistic PCA from the same measurements (dashed). Bands are 95% bootstrap intervals "
+        "probabilistic PCA from the same measurements (dashed). Bands are 95% intervals "
         "over images; the table has every group.",
         paint,
         key="curve",

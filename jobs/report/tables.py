@@ -12,8 +12,8 @@ from .summary import MISSING, Estimate, Summary, number
 
 LISTED_FAILURES = 20
 
-# The first two cells of a row, and every method's estimate.
-Found = dict[tuple[str, str], list[Estimate | None]]
+# The first cells of a row, and every method's estimate.
+Found = dict[tuple[str, ...], list[Estimate | None]]
 
 
 @dataclass(frozen=True)
@@ -33,32 +33,40 @@ class Table:
 def outlier_table(
     context: ReduceContext, generator: GeneratorInfo, summary: Summary
 ) -> Table | None:
-    """AUC of every method that the run has, side by side, for each outlier group."""
+    """AUC of every method that the run has, side by side, for each outlier group.
+
+    Outliers are held against the data, and below that against the model's own samples.
+    """
     if context.inliers is None:
         return None
-    against = context.inliers.name
+    own_samples = [group.name for group in context.with_role("simulated")]
+    if context.null is not None:
+        own_samples.append(context.null)
     variants = [f"{MARGINAL} / {NEAREST_CLASS}", PER_CLASS_MEAN]
     if not generator.num_classes:
         variants = [MARGINAL]
     found: Found = {}
     for group in context.with_role("outlier"):
-        for variant in variants:
-            found[group.name, variant] = [
-                method.outlier_auc(
-                    summary,
-                    generator,
-                    group.name,
-                    against,
-                    (PER_CLASS_MEAN,) if variant == PER_CLASS_MEAN else method.pooled,
-                )
-                for method in METHODS
-            ]
+        for against in (context.inliers.name, *own_samples):
+            for variant in variants:
+                found[group.name, against, variant] = [
+                    method.outlier_auc(
+                        summary,
+                        generator,
+                        group.name,
+                        against,
+                        (PER_CLASS_MEAN,) if variant == PER_CLASS_MEAN else method.pooled,
+                    )
+                    for method in METHODS
+                ]
     headers, rows = _side_by_side(found, _share)
     if not rows:
         return None
+    beside = f", and against the model's own samples ({', '.join(own_samples)})"
     return Table(
-        f"AUC against {against} images, the outlier positive; 0.5 is chance",
-        ["outliers", "scores", *headers, "N"],
+        f"AUC of outliers against {context.inliers.name} images{beside if own_samples else ''}; "
+        "the outlier is positive, 0.5 is chance",
+        ["outliers", "against", "scores", *headers, "N"],
         rows,
         key="auc",
     )

@@ -15,6 +15,8 @@ from offmanifold.jobs.reduce.context import GeneratorInfo, GroupInfo, ReduceCont
 from offmanifold.jobs.reduce.run import reduce_run
 from offmanifold.jobs.report.page import Report, make_report
 from offmanifold.jobs.report.section import ReportContext
+from offmanifold.jobs.stage_specs import VarianceSpec
+from offmanifold.jobs.stages.halves import fitted_positions
 from offmanifold.workers.schema import SCHEMAS, STATUS_OK
 
 Rows = list[dict[str, Any]]
@@ -29,15 +31,20 @@ COUNTS = {
     "natural_patches": 40,
 }
 ROLES = {"single_colour": "outlier", "natural_patches": "outlier"}
-# Mean ln p under the own class and mean squared error, by group; other classes are worse.
+# Mean ln p under the own class and mean squared error, by group; other classes are worse. Single
+# colours are denser than the data, but not than the model's own samples.
 LEVELS = {
     "train": (60.0, 0.010),
     "test": (55.0, 0.012),
     "generated": (98.0, 0.0004),
-    "simulated": (66.0, 0.004),
-    "single_colour": (80.0, 0.002),
+    "simulated": (72.0, 0.004),
+    "single_colour": (68.0, 0.002),
     "natural_patches": (5.0, 0.030),
 }
+# The null audit's images are as dense as the simulated ones, and as far from the manifold as noise
+# of the data's variance takes them.
+NULL, NULL_COUNT, NULL_MSE = "null", 64, 0.009
+VARIANCE = 0.01
 # How far the classical estimate lies below the guided one: the mean, and each image's part of it by
 # turns, so that the median is 0.75 of the mean. The classical single colours end below the tests.
 DEFICITS = {
@@ -178,13 +185,21 @@ def synthetic_run(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Syn
 
     def make(conditions: str = "all", generator: str = "small") -> SyntheticRun:
         run_dir = tmp_path_factory.mktemp("run")
-        rng, patch_rng, sensing_rng = (np.random.default_rng(seed) for seed in range(3))
+        rng, patch_rng, sensing_rng, residual_rng, null_rng = (
+            np.random.default_rng(seed) for seed in range(5)
+        )
         groups = [
             GroupInfo(name, ROLES.get(name, name), conditions)  # type: ignore[arg-type]
             for name in COUNTS
         ]
         context = ReduceContext(
-            LocalStorage(run_dir), groups, [GeneratorInfo(generator, CLASSES, SHAPE)], 7
+            LocalStorage(run_dir),
+            groups,
+            [GeneratorInfo(generator, CLASSES, SHAPE)],
+            7,
+            null=NULL,
+            levels=256,
+            distance="mse",
         )
         run = SyntheticRun(run_dir, context, {stage: [] for stage in SCHEMAS})
         for group, (density, mse) in LEVELS.items():
@@ -212,17 +227,26 @@ def synthetic_run(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Syn
                     run.rows["patch_gmm"].append(_patch_row(guided, patch_rng))
                     run.rows["comparison"].append(classical)
                     if group != "simulated":
-                        run.rows["inversion"].append(
-                            _inversion_row(key, error * (1 + worse / 20), rng)
-                        )
-                        lpips = 3 * np.sqrt(run.rows["inversion"][-1]["mse"])
+                        inverted = _inversion_row(key, error * (1 + worse / 20), rng)
+                        shared = 0.0 if group == "generated" else 0.7
+                        residual = _residual(inverted["mse"], shared, residual_rng)
+                        run.rows["inversion"].append({**inverted, "residual": residual})
+                        lpips = 3 * np.sqrt(inverted["mse"])
                         run.rows["perceptual"].append({**key, "lpips": lpips})
                     if own and position < 10:
                         run.rows["convergence"] += _convergence_rows(guided, classical)
-                        if group != "simulated":
-                            run.rows["sensing"] += _sensing_rows(key, error, sensing_rng)
+                    if own and position < 20 and group != "simulated":
+                        run.rows["sensing"] += _sensing_rows(key, error, sensing_rng)
         run.rows["patch_fit"] = [_fit_row(condition) for condition in range(CLASSES)]
-        run.rows["variance"] = [{"generator": generator, "variance": 0.01, "n": 48}]
+        labels = [position % CLASSES for position in range(COUNTS["train"])]
+        fitted = _fitted("train-{:06d}", labels)
+        run.rows["variance"] = [
+            _variance_row(generator, "train", VARIANCE, fitted),
+            _variance_row(generator, "generated", 0.0004, []),
+        ]
+        run.rows["variance_fit"] = [_curve_row(generator, image_id) for image_id in fitted]
+        for stage, rows in _null_rows(generator, conditions, null_rng).items():
+            run.rows[stage] += rows
         run.rows["ppca"] = [_ppca_row()]
         run.rows["tuning"] = [_tuning_row(generator, index, rng) for index in range(4)]
         return run
@@ -293,6 +317,70 @@ def _inversion_row(key: dict[str, Any], mse: float, rng: np.random.Generator) ->
     }
 
 
+def _residual(mse: float, shared: float, rng: np.random.Generator) -> list[float]:
+    """What an inversion leaves: noise, and ``shared`` of one pattern that all images lack."""
+    drawn = rng.normal(size=64) + shared * np.resize([1.0, -1.0], 64)
+    residual: list[float] = (drawn * np.sqrt(mse / np.mean(drawn**2))).tolist()
+    return residual
+
+
+def _fitted(image_id: str, labels: list[int]) -> list[str]:
+    """The images of these labels that a variance is fitted to."""
+    return [image_id.format(position) for position in fitted_positions(labels, VarianceSpec())]
+
+
+def _variance_row(generator: str, group: str, variance: float, fitted: list[str]) -> dict[str, Any]:
+    return {
+        "generator": generator,
+        "group": group,
+        "image_id": f"{group}-variance",
+        "estimator": "marginal",
+        "variance": variance,
+        "low": 0.97 * variance,
+        "high": 1.03 * variance,
+        "log_standard_error": 0.015,
+        "degrees": 5.0,
+        "n": max(len(fitted), 1),
+        "fitted": fitted,
+    }
+
+
+def _curve_row(generator: str, image_id: str) -> dict[str, Any]:
+    """What `variance` is fitted to; no report looks at it."""
+    label = int(image_id[-6:]) % CLASSES
+    key = {"generator": generator, "condition": label, "group": "train", "label": label}
+    curves = {"variances": [VARIANCE], "squared_residual": [0.6], "degrees": [5.0]}
+    return {**key, "image_id": image_id, **curves}
+
+
+def _null_rows(generator: str, conditions: str, rng: np.random.Generator) -> dict[str, Rows]:
+    """The null audit of a model that is right: its images are as the simulated ones."""
+    labels = [position % CLASSES for position in range(NULL_COUNT)]
+    fitted = _fitted(f"{NULL}-{generator}-{{:06d}}", labels)
+    rows: dict[str, Rows] = {
+        "null_fit": [],
+        "null_likelihood": [],
+        "null_variance": [_variance_row(generator, NULL, VARIANCE, fitted)],
+    }
+    density = LEVELS["simulated"][0]
+    for position, label in enumerate(labels):
+        key = {"generator": generator, "condition": label, "group": NULL, "label": label}
+        key["image_id"] = f"{NULL}-{generator}-{position:06d}"
+        mse = NULL_MSE * np.exp(rng.normal(0, 0.15))
+        rows["null_fit"].append({**key, "mse": mse, "residual": _residual(mse, 0.0, rng)})
+        if key["image_id"] not in fitted:
+            value = density + rng.normal(0, 6)
+            rows["null_likelihood"].append(_likelihood_row(key, value, False, rng))
+    for position in range(COUNTS["simulated"]):
+        label, centre = position % CLASSES, density + rng.normal(0, 6)
+        for condition in range(CLASSES) if conditions == "all" else [label]:
+            key = {"generator": generator, "condition": condition, "group": "simulated"}
+            key |= {"image_id": f"simulated-{position:06d}", "label": label}
+            worse = 0.0 if condition == label else 9.0
+            rows["null_likelihood"].append(_likelihood_row(key, centre - worse, False, rng))
+    return rows
+
+
 def _patch_row(likelihood: dict[str, Any], rng: np.random.Generator) -> dict[str, Any]:
     """A patch model whose density is twice the generator's, with noise."""
     key = {name: likelihood[name] for name in ("generator", "condition", "group", "image_id")}
@@ -340,6 +428,7 @@ def _sensing_rows(key: dict[str, Any], mse: float, rng: np.random.Generator) -> 
     rows: Rows = []
     for measurements, factor, gaussian in ((4, 4.0, 8.0), (32, 1.0, 0.5)):
         psnr = -10 * np.log10(factor * mse)
+        theirs = gaussian * mse * np.exp(rng.normal(0, 0.1))
         rows.append(
             {
                 **key,
@@ -350,8 +439,8 @@ def _sensing_rows(key: dict[str, Any], mse: float, rng: np.random.Generator) -> 
                 "oracle_psnr": psnr + 1,
                 "restart_objective": [10.0, 5.0],
                 "restart_psnr": [psnr + 1, psnr],
-                "ppca_mse": gaussian * mse,
-                "ppca_psnr": -10 * np.log10(gaussian * mse),
+                "ppca_mse": theirs,
+                "ppca_psnr": -10 * np.log10(theirs),
                 "latent": rng.normal(size=5).tolist(),
             }
         )

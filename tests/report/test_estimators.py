@@ -32,7 +32,6 @@ from offmanifold.jobs.report.terminal import terminal_summary
 from offmanifold.jobs.report.verdicts import judge
 from rich.console import Console
 from scipy.special import logsumexp
-from scipy.stats import beta
 from sklearn.metrics import roc_auc_score
 
 from .conftest import WholeRun
@@ -117,6 +116,7 @@ def test_each_estimator_has_its_own_auc_and_bits(whole: WholeRun) -> None:
             "outlier_auc_likelihood",
             estimator,
             group="single_colour",
+            against="test",
             condition="marginal",
         )
         assert auc["value"] == pytest.approx(
@@ -136,10 +136,10 @@ def test_what_the_chains_of_each_estimator_say(whole: WholeRun) -> None:
     won = pick(summary, "prior_won_share", "guided", group="single_colour")
     assert won["value"] == pytest.approx(0.1)
     assert won["low"] < 0.1 < won["high"]
-    # Never, although a chain of every row started from the prior: the bound is the binomial's.
+    # Never, although a chain of every row started from the prior: half the chance of none is 2.5%.
     never = pick(summary, "prior_won_share", "guided", group="train")
     assert never["value"] == 0
-    assert never["high"] == pytest.approx(beta.ppf(0.975, 1, 48))
+    assert never["high"] == pytest.approx(1 - 0.05 ** (1 / 48))
     settled = pick(summary, "settled_share", "guided", group="natural_patches")
     assert settled["value"] == pytest.approx(0.8)
     assert pick(summary, "settled_share", "guided", group="train")["value"] == 1
@@ -225,7 +225,12 @@ def test_a_comparison_that_failed_whole_is_no_comparison(run: Any) -> None:
     assert gap_table(context, context.generators[0], summary) is None
 
 
-@pytest.mark.parametrize("only", ["guided", "classical"])
+SEPARATED = pytest.mark.xfail(
+    strict=True, reason="the p-value of a complete separation is 5% wherever the threshold is"
+)
+
+
+@pytest.mark.parametrize("only", ["guided", pytest.param("classical", marks=SEPARATED)])
 def test_one_estimator_alone(run: Any, only: str) -> None:
     stage = "likelihood" if only == "guided" else "comparison"
     run.rows["likelihood"] = run.rows[stage]
@@ -243,7 +248,8 @@ def test_one_estimator_alone(run: Any, only: str) -> None:
     assert gap_line(summary, context, generator) is None
     assert doubling_table(context, generator, summary) is None
     assert doubling_figures(context, generator) == []
-    denser = next(v for v in judge(context, summary, generator) if v.key == "denser")
+    verdicts = judge(context, summary)[generator.name]
+    denser = next(verdict for verdict in verdicts if verdict.key == "denser")
     assert (
         denser.headline
         == ("Yes for single_colour, no for natural_patches", "No")[only == "classical"]
@@ -259,10 +265,10 @@ def test_one_estimator_alone(run: Any, only: str) -> None:
 def test_verdicts_rest_on_the_trusted_estimator(whole: WholeRun) -> None:
     context = whole.context
     table = whole.table
-    generator = context.generators[0]
 
     def denser(summary: Summary) -> str:
-        return next(v for v in judge(context, summary, generator) if v.key == "denser").headline
+        verdicts = judge(context, summary)["small"]
+        return next(verdict for verdict in verdicts if verdict.key == "denser").headline
 
     summary = Summary(table, trusted_estimator(context.run_dir))
     assert "yes for single_colour" in denser(summary).lower()
@@ -407,33 +413,21 @@ def test_an_accuracy_is_held_against_the_neighbours(
     assert found.other.words == words
 
 
-def test_typicality_is_held_against_each_estimators_own_band() -> None:
+@pytest.mark.parametrize(
+    ("margin", "p_value", "words"),
+    [(5.0, 0.001, "atypical"), (1.0, 0.3, "not decided"), (5.0, 0.3, "typical")],
+)
+def test_typicality_is_by_each_estimators_own_test(
+    margin: float, p_value: float, words: str
+) -> None:
+    keys: dict[str, Any] = {"group": "train", "against": "simulated", "condition": "own"}
     rows = []
-    for estimator, deviation, epsilon in (("guided", 3.0, 5.0), ("classical", 3.0, 1.0)):
-        keys = {"condition": "marginal"}
-        rows += [
-            by(
-                estimator,
-                "typicality_deviation",
-                deviation,
-                deviation - 1,
-                deviation + 1,
-                group="train",
-                against="simulated",
-                **keys,
-            ),
-            by(
-                estimator,
-                "typicality_epsilon",
-                epsilon,
-                math.nan,
-                math.nan,
-                group="simulated",
-                **keys,
-            ),
-        ]
+    for estimator, allowed, p_mean in (("guided", 5.0, 0.3), ("classical", margin, p_value)):
+        rows.append(by(estimator, "typicality_deviation", 3.0, 2.0, 4.0, **keys))
+        for name, value in {"margin": allowed, "p_mean": p_mean, "p_shape": 0.6}.items():
+            rows.append(by(estimator, f"typicality_{name}", value, math.nan, math.nan, **keys))
     (found,) = compared_findings(CONTEXT, Summary(summary_table(rows), "guided"), GENERATOR)
-    assert (found.trusted.words, found.other.words) == ("typical", "atypical")
+    assert (found.trusted.words, found.other.words) == ("typical", words)
 
 
 def test_unchanged_findings_are_said_to_stand() -> None:
