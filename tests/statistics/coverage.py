@@ -105,8 +105,8 @@ observed. Means are of the images that succeeded: a failed one could lie anywher
 - **5% of images 30 standard deviations low**: of 16 images 44% of samples hold none of them, of 32
   images 19%. Such a sample shows nothing of what it lacks, and no method can know. At 200 images
   the interval is wider than it need be.
-- **Log-normal with s = 1.5**: 90 to 94%. Much of its mean is made by values that few samples of this
-  size hold.
+- **Log-normal with s = 1.5**: 90 to 94%. Much of its mean is made by values that few samples of
+  this size hold.
 - AUCs of .97 and more: up to 100%, because most samples separate completely, or nearly, and the
   bound must hold for those that do not. Means over classes of one or two images: up to 99%.
 - The mean of unrelated classes' correlations over pairs, of 16 images with a joint heavy tail: 91
