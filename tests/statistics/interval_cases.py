@@ -106,8 +106,8 @@ def means() -> Iterator[Case]:
         for ahead in (0.0, 5.0):
             name = f"5 groups, {data}, {'one far ahead' if ahead else 'equal'}"
             for n in SIZES:
-                draw = _leads(VALUES[data][0], ahead, n)
-                yield Case("leads, all at once", name, str(n), simulated(draw))
+                leads = _leads(VALUES[data][0], ahead, n)
+                yield Case("leads, all at once", name, str(n), simulated(leads))
 
 
 def _mean(sample: Sampler, truth: float, n: int) -> Draw:
