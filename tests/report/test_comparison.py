@@ -12,10 +12,19 @@ from offmanifold.cluster.local_storage import LocalStorage
 from offmanifold.jobs.compare.comparison import Comparison, compare_runs
 from offmanifold.jobs.compare.pairing import Difference
 from offmanifold.jobs.compare.tables import difference_table, headline_table
+from offmanifold.jobs.kept_facts import keep_facts
 from offmanifold.jobs.reduce.run import reduce_run
-from offmanifold.jobs.run_directory import PROVENANCE_FILE, SPEC_FILE, SUMMARY_FILE
-from offmanifold.jobs.spec import AuditSpec
+from offmanifold.jobs.run_directory import (
+    PROVENANCE_FILE,
+    SPEC_FILE,
+    SUMMARY_FILE,
+    RunDirectory,
+)
+from offmanifold.jobs.spec import MODEL_ROLES, AuditSpec
 from offmanifold.jobs.spec_loading import dump_spec
+from offmanifold.jobs.validation import DatasetFacts, Facts, GeneratorFacts
+
+from .conftest import CLASSES, SHAPE
 
 STAGES: dict[str, Any] = {"inversion": {}, "variance": {}, "likelihood": {}}
 
@@ -28,16 +37,24 @@ def finish(folder: Path, groups: list[Any]) -> None:
             "generators": [{"name": "small", "source": "shipped:digits"}],
             "groups": [
                 {"name": group.name, "role": group.role, "count": 60, "conditions": "all"}
-                | ({} if group.role in ("generated", "simulated") else {"dataset": "digits"})
+                | ({} if group.role in MODEL_ROLES else {"dataset": "digits"})
                 for group in groups
-            ],
+            ]
+            + [{"name": "null", "role": "null", "count": 64}],
             "stages": STAGES,
         }
     )
-    facts = {"num_classes": 4, "image_shape": [1, 8, 8], "sha256": "0" * 64}
-    provenance = {"generators": {"small": facts}, "datasets": {}}
+    found = {"num_classes": CLASSES, "image_shape": SHAPE, "sha256": "0" * 64}
+    provenance = {"generators": {"small": found}, "datasets": {}}
     (folder / SPEC_FILE).write_text(dump_spec(spec))
     (folder / PROVENANCE_FILE).write_text(json.dumps(provenance))
+    images = DatasetFacts("digits", None, None, {}, "0" * 64, "0" * 64, CLASSES, None, 60, 256)
+    generator = GeneratorFacts(
+        "small", "shipped:digits", None, "0" * 64, 5, CLASSES, SHAPE, evaluations_per_second=None
+    )
+    datasets = {group.name: images for group in groups if group.role not in MODEL_ROLES}
+    facts = Facts({"small": generator}, datasets, {}, SHAPE, backbone=None)
+    keep_facts(RunDirectory(LocalStorage(folder)), facts)
 
 
 @pytest.fixture

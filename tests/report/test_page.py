@@ -90,6 +90,9 @@ def test_page_is_self_contained_and_complete(standard_page: str) -> None:
     assert len(html) < 10_000_000
 
 
+@pytest.mark.xfail(
+    strict=True, reason="classification is asked of test images and held to training images"
+)
 def test_the_top_of_the_page_answers_with_numbers_and_counts(
     standard_report: Report, standard_page: str
 ) -> None:
@@ -102,10 +105,48 @@ def test_the_top_of_the_page_answers_with_numbers_and_counts(
         assert f'id="{content.links[0][1:]}"' in standard_page
         assert re.search(r"\d \[−?[\d.,]+,\xa0−?[\d.,]+\]", content.text)
         assert re.search(r"N = \d+", content.text)
+
+
+def test_the_top_of_the_page_is_short_and_says_how_verdicts_are_decided(
+    standard_page: str,
+) -> None:
+    top = standard_page[: standard_page.index("<nav")]
     assert "two bounds on ln p" in top
+    assert "share one error rate of 5% (Holm" in top
+    assert "Every other interval is description" in top
+    assert "does not say it of the model’s own samples" in top
     # The whole sentences stand in the sections.
-    assert "the strict test" not in top
-    assert standard_page.count("the strict test") > 1
+    assert "through the same pipeline" not in top
+    assert standard_page.count("through the same pipeline") > 1
+
+
+def test_outliers_are_tabled_against_the_data_and_the_models_own_samples(
+    standard_report: Report,
+) -> None:
+    tables = [table for part in standard_report.reports[0].sections for table in part.tables]
+    auc = next(table for table in tables if table.key == "auc")
+    assert "(simulated, null)" in auc.caption
+    colours = {
+        (row[1], row[2]): dict(zip(auc.headers, row, strict=True))
+        for row in auc.rows
+        if row[0] == "single_colour"
+    }
+    data, simulated, null = (
+        colours[against, "per class mean"] for against in ("test", "simulated", "null")
+    )
+    for row, method in (
+        (data, "likelihood"),
+        (data, "reconstruction, MSE"),
+        (simulated, "likelihood"),
+        (null, "reconstruction, MSE"),
+    ):
+        assert re.fullmatch(r"[\d.]+ \[[\d.]+,\xa0[\d.]+\]", row[method])
+    assert simulated["reconstruction, MSE"] == null["likelihood"] == "–"
+    # The null's images meet their own class alone.
+    assert set(colours) == {
+        *[(against, "per class mean") for against in ("test", "simulated", "null")],
+        *[(against, "marginal / nearest class") for against in ("test", "simulated")],
+    }
 
 
 def test_every_figure_decodes(standard_page: str) -> None:

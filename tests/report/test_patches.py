@@ -207,19 +207,25 @@ def test_groups_under_their_own_class_have_no_pairs(synthetic_run: Callable[...,
 WIDE = GeneratorInfo("g", 10, (1, 16, 16))
 CONTEXT = ReduceContext(
     LocalStorage(Path("unused")),
-    [GroupInfo("test", "test", "all"), GroupInfo("MNIST", "outlier", "all")],
+    [
+        GroupInfo("test", "test", "all"),
+        GroupInfo("simulated", "simulated", "all"),
+        GroupInfo("MNIST", "outlier", "all"),
+    ],
     [WIDE],
     seed=0,
 )
 
 
-def correlation(value: float, low: float, high: float, estimator: str = "guided") -> SummaryRow:
+def correlation(
+    value: float, low: float, high: float, estimator: str = "guided", group: str = "test"
+) -> SummaryRow:
     return summary_row(
         "patch_correlation_pearson",
         Interval(value, low, high, 64),
         generator="g",
         condition="per class mean",
-        group="test",
+        group=group,
         estimator=estimator,
     )
 
@@ -231,22 +237,40 @@ def correlation(value: float, low: float, high: float, estimator: str = "guided"
         ((0.3, 0.1, 0.5), "No", "good"),
         ((0.7, 0.6, 0.8), "Not decided", "open"),
         ((0.99, math.nan, math.nan), "Not decided", "open"),
+        ((0.99, 0.99, 0.99), "Not decided", "open"),
     ],
 )
 def test_whether_patches_explain_the_density(
     bounds: tuple[float, float, float], answer: str, tone: str
 ) -> None:
-    summary = Summary(summary_table([correlation(*bounds)]), "guided")
-    (verdict,) = judge(CONTEXT, summary, WIDE)
+    rows = [correlation(*bounds), correlation(0.3, 0.1, 0.5, group="simulated")]
+    (verdict,) = judge(CONTEXT, Summary(summary_table(rows), "guided"))["g"]
     assert verdict.key == "patches"
     assert (verdict.headline, verdict.tone) == (answer, tone)
     assert "N = 64" in verdict.findings[0].sentence
 
 
+@pytest.mark.parametrize(
+    ("null", "words"),
+    [
+        ([], "add the null audit"),
+        ([correlation(0.9, 0.8, 0.95, group="simulated")], "says the same of a model"),
+    ],
+)
+def test_patches_that_explain_the_models_own_samples_decide_nothing(
+    null: list[SummaryRow], words: str
+) -> None:
+    rows = [correlation(0.94, 0.91, 0.96), *null]
+    (verdict,) = judge(CONTEXT, Summary(summary_table(rows), "guided"))["g"]
+    assert verdict.tone == "open"
+    assert words in verdict.findings[0].sentence
+
+
 def test_one_patch_that_is_the_whole_image_answers_nothing() -> None:
     summary = Summary(summary_table([correlation(0.94, 0.91, 0.96)]), "guided")
-    assert not judge(CONTEXT, summary, replace(WIDE, image_shape=(1, 8, 8)))
-    assert not judge(CONTEXT, summary, replace(WIDE, image_shape=(1, 4, 4)))
+    for shape in ((1, 8, 8), (1, 4, 4)):
+        generators = [replace(WIDE, image_shape=shape)]
+        assert judge(replace(CONTEXT, generators=generators), summary) == {"g": []}
 
 
 def test_the_estimator_can_change_the_conclusion() -> None:
