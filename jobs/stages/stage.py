@@ -72,16 +72,18 @@ class AuditContext:
 
     @cached_property
     def class_turns(self) -> tuple[int, ...]:
-        """The classes that images without one meet in turn: those of the data, in their order.
+        """The classes that images without one meet in turn: the data's, as often as there.
 
         So that outliers and the model's own images are compared with the data under the same
-        classes. Empty where the data have none: then all classes take turns.
+        classes, each class once before any comes again. Empty where the data have none: then all
+        classes take turns.
         """
         group = self.inliers
         labels = None if group is None else self.facts.groups[group.name].labels
         if group is None or labels is None:
             return ()
-        return tuple(labels[index] for index in self.chosen(group))
+        chosen = np.array([labels[index] for index in self.chosen(group)], dtype=np.int64)
+        return tuple(chosen[np.argsort(_ranks(chosen), kind="stable")].tolist())
 
     @property
     def inliers(self) -> GroupSpec | None:
@@ -201,12 +203,17 @@ def balanced_choice(
         return list(range(count))
     order = np.random.default_rng(seed).permutation(length)
     if labels is not None:
-        seen: dict[int, int] = {}
-        ranks = np.empty(length, dtype=np.int64)
-        for position in order.tolist():
-            ranks[position] = seen[labels[position]] = seen.get(labels[position], -1) + 1
-        order = order[np.argsort(ranks[order], kind="stable")]
+        order = order[np.argsort(_ranks(np.asarray(labels)[order]), kind="stable")]
     return sorted(order[:count].tolist())
+
+
+def _ranks(labels: np.ndarray) -> np.ndarray:
+    """How many of each label came before it."""
+    seen: dict[int, int] = {}
+    ranks = np.empty(len(labels), dtype=np.int64)
+    for position, label in enumerate(labels.tolist()):
+        ranks[position] = seen[label] = seen.get(label, -1) + 1
+    return ranks
 
 
 def pairs(context: AuditContext) -> int:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from offmanifold.jobs.report.verdict import Verdict
 
-from tests.audits.linear_audits import CASES, PAPERS, Case, Recipe, audit, rates
+from tests.audits.linear_audits import CASES, PAPERS, TYPICALITY, Case, Recipe, audit, rates
 
 RECIPE = Recipe(images=128, null=128, simulated=256)
 BY_NAME = {case.name: case for case in CASES}
@@ -49,5 +49,5 @@ def test_a_right_generator_is_convicted_in_at_most_5_percent(name: str, latent_d
 
 @pytest.mark.slow
 def test_the_papers_recipe_convicts_a_right_generator() -> None:
-    found = rates(BY_NAME["true, data with noise"], 64, 10, PAPERS)
+    found = rates(BY_NAME["true, data with noise"], 64, 10, PAPERS, TYPICALITY)
     assert found["plain"] == 10

@@ -85,7 +85,8 @@ def test_the_summary_and_the_report_have_the_curve(audit_folder: Path) -> None:
     assert values["sensing_psnr_of_mean_mse"] == pytest.approx(-10 * np.log10(mine.mse.mean()))
     difference = found[found.metric == "sensing_psnr_difference"].iloc[0]
     assert difference.value == pytest.approx((mine.psnr - mine.ppca_psnr).mean())
-    assert difference.low <= difference.value <= difference.high
+    # Of 3 images no interval of a mean is claimed.
+    assert np.isnan([difference.low, difference.high]).all()
     assert difference.n == 3
     page = (audit_folder / "run" / "report.html").read_text()
     assert "Does it restore images?" in page
