@@ -1,13 +1,10 @@
-"""What every interval is, and resamples of images; the percentile bootstrap."""
+"""What every interval is, and resamples of images."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float64, Int64, Shaped
-
-# Reduces the last axis: [..., n] -> [...].
-Statistic = Callable[[np.ndarray], np.ndarray]
+from jaxtyping import Int64, Shaped
 
 MINIMUM_RESAMPLES = 2000
 _BLOCK_ELEMENTS = 4_000_000
@@ -24,36 +21,6 @@ class Interval:
     low: float
     high: float
     n: int
-
-
-def bootstrap_interval(
-    values: Float64[np.ndarray, " images"],
-    statistic: Statistic,
-    seed: int,
-    *,
-    resamples: int = MINIMUM_RESAMPLES,
-    confidence: float = 0.95,
-) -> Interval:
-    """Percentile interval of ``statistic(values)`` (Efron and Tibshirani 1993, 13).
-
-    It is too narrow for few images and for skewed ones: of 30 log-normal values with s = 1.5 it
-    holds the mean in 81% of samples. :func:`.means.mean_interval` is there for means.
-    ``statistic`` reduces the last axis, so that all resamples go through it at once.
-
-    Raises:
-        ValueError: no values, a value that is nan, or too few resamples.
-    """
-    check_sample("values", values)
-    check_resamples(resamples)
-    check_confidence(confidence)
-    value = float(statistic(values))
-    n = len(values)
-    if n == 1:
-        return Interval(value, np.nan, np.nan, n)
-    blocks = resampled_indices(np.random.default_rng(seed), n, resamples)
-    replicates = np.concatenate([statistic(values[index]) for index in blocks])
-    low, high = np.quantile(replicates, [(1 - confidence) / 2, (1 + confidence) / 2])
-    return Interval(value, float(low), float(high), n)
 
 
 def resampled_indices(

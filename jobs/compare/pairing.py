@@ -7,8 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from ...core.statistics.bootstrap import Interval, bootstrap_interval
-from ...core.statistics.classification import classify, mean
+from ...core.statistics.bootstrap import Interval
+from ...core.statistics.classification import classify
+from ...core.statistics.means import mean_interval
+from ...core.statistics.proportions import paired_difference_interval
 from ...workers.schema import STATUS_OK
 from ...workers.shard import item_seed
 from ..reduce.classification import can_be_classified
@@ -119,13 +121,21 @@ def differences(first: SideValues, second: SideValues) -> list[Difference]:
         if not len(kept):
             continue
         difference = kept.iloc[:, 1].to_numpy(np.float64) - kept.iloc[:, 0].to_numpy(np.float64)
-        resamples = max(first.side.context.resamples, second.side.context.resamples)
-        interval = bootstrap_interval(
-            difference, mean, item_seed(0, "compare", *key), resamples=resamples
-        )
+        interval = _difference_interval(first, second, key, difference)
         letters = first.side.letter, second.side.letter
         found.append(Difference(metric, group, condition, estimator, *letters, interval))
     return found
+
+
+def _difference_interval(
+    first: SideValues, second: SideValues, key: Key, difference: np.ndarray
+) -> Interval:
+    """The mean difference; of accuracies, by the images that one side alone has right."""
+    if key[0].startswith("accuracy_"):
+        gained, lost = (int(np.sum(difference * sign > 0)) for sign in (1, -1))
+        return paired_difference_interval(gained, lost, len(difference))
+    resamples = max(first.side.context.resamples, second.side.context.resamples)
+    return mean_interval(difference, item_seed(0, "compare", *key), resamples=resamples)
 
 
 def _images(side: Side) -> dict[str, dict[str, tuple[str, str]]]:

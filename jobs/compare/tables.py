@@ -13,13 +13,17 @@ from .sides import Side
 
 # Titles, and how the metrics under them begin; the first that fits has the metric.
 _FAMILIES: tuple[tuple[str, str, tuple[str, ...]], ...] = (
-    ("reconstruction", "Reconstruction", ("reconstruction_", "psnr_")),
+    (
+        "reconstruction",
+        "Reconstruction",
+        ("reconstruction_", "psnr_", "residual_", "search_beaten"),
+    ),
     (
         "density",
         "Density",
         ("log_likelihood", "bits_per_dim", "variance", "bound_", "images_above_bound"),
     ),
-    ("outliers", "Outliers", ("outlier_auc_",)),
+    ("outliers", "Outliers", ("outlier_",)),
     ("classification", "Classification", ("accuracy_", "ties_")),
     ("typicality", "Typicality", ("typicality_",)),
     ("failures", "What failed", ("failed_rows_", "incomplete_images_")),

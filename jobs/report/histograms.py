@@ -1,11 +1,12 @@
 """Histograms of reconstruction error and log density, one row a group on a shared axis."""
 
+from collections.abc import Callable
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 from matplotlib.figure import FigureBase
 
-from ...core.statistics.bootstrap import Statistic
 from ...core.statistics.classification import mean
 from ..reduce.context import GeneratorInfo, ReduceContext
 from ..reduce.reconstruction import median
@@ -174,7 +175,7 @@ def histogram_rows(
     canvas: FigureBase,
     values: dict[str, np.ndarray],
     colours: dict[str, str],
-    centre: Statistic,
+    centre: Callable[[np.ndarray], np.ndarray],
     window: tuple[float, float] | None = None,
     *,
     named: bool = True,

@@ -1,48 +1,20 @@
+"""Resamples: as many as were asked for, in blocks of bounded memory; bad samples are named."""
+
 import numpy as np
 import pytest
-from offmanifold.core.statistics.bootstrap import bootstrap_interval
-from scipy import stats
+from offmanifold.core.statistics.bootstrap import resampled_indices
+from offmanifold.core.statistics.means import mean_interval
 
 
-def mean(values: np.ndarray) -> np.ndarray:
-    return values.mean(axis=-1)
-
-
-def quantile_error(draws: int) -> float:
-    """Standard error of the 2.5% quantile of ``draws`` standard normal draws."""
-    return np.sqrt(0.025 * 0.975 / draws) / stats.norm.pdf(1.96)
-
-
-def test_interval_agrees_with_scipy() -> None:
-    values = np.random.default_rng(0).gamma(2.0, size=80)
-    ours = bootstrap_interval(values, mean, seed=1, resamples=20_000)
-    theirs = stats.bootstrap(
-        (values,), np.mean, n_resamples=20_000, method="percentile", rng=np.random.default_rng(2)
-    ).confidence_interval
-    tolerance = 4 * np.sqrt(2) * quantile_error(20_000) * values.std() / np.sqrt(80)
-    assert abs(ours.low - theirs.low) < tolerance
-    assert abs(ours.high - theirs.high) < tolerance
-
-
-def test_blocks_do_not_change_the_result_size() -> None:
-    values = np.random.default_rng(5).normal(size=9000)
-    interval = bootstrap_interval(values, mean, seed=0)
-    standard_error = values.std() / np.sqrt(9000)
-    spread = 4 * quantile_error(2000) * standard_error
-    assert abs(interval.low - (interval.value - 1.96 * standard_error)) < spread
-    assert abs(interval.high - (interval.value + 1.96 * standard_error)) < spread
-
-
-def test_the_seed_decides() -> None:
-    values = np.random.default_rng(6).normal(size=50)
-    assert bootstrap_interval(values, mean, seed=7) == bootstrap_interval(values, mean, seed=7)
-    assert bootstrap_interval(values, mean, seed=7) != bootstrap_interval(values, mean, seed=8)
-
-
-def test_one_image_has_no_interval() -> None:
-    interval = bootstrap_interval(np.array([2.0]), mean, seed=0)
-    assert interval.value == 2.0
-    assert np.isnan([interval.low, interval.high]).all()
+@pytest.mark.parametrize(("n", "resamples"), [(3, 2000), (9000, 2000)])
+def test_blocks_add_up_to_the_resamples(n: int, resamples: int) -> None:
+    blocks = list(resampled_indices(np.random.default_rng(0), n, resamples))
+    assert sum(len(block) for block in blocks) == resamples
+    assert all(block.size <= 4_000_000 for block in blocks)
+    drawn = np.concatenate([block.ravel() for block in blocks])
+    assert (drawn.min(), drawn.max()) == (0, n - 1)
+    # Uniform on 0 ... n-1, with standard deviation about n / sqrt(12).
+    assert abs(drawn.mean() - (n - 1) / 2) < 4 * n / np.sqrt(12 * len(drawn))
 
 
 @pytest.mark.parametrize(
@@ -55,4 +27,4 @@ def test_one_image_has_no_interval() -> None:
 )
 def test_bad_input_is_named(values: np.ndarray, resamples: int, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        bootstrap_interval(values, mean, seed=0, resamples=resamples)
+        mean_interval(values, seed=0, resamples=resamples)
