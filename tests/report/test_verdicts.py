@@ -85,7 +85,7 @@ def manifold(
 def null_errors(
     ratio: Bounds = (10.0, 9.0, 11.0), alike: float = 0.001, common: float | None = None
 ) -> list[SummaryRow]:
-    keys = {"condition": "own", "group": "null", "against": "generated"}
+    keys: dict[str, Any] = {"condition": "own", "group": "null", "against": "generated"}
     found = {"reconstruction_p_null": alike, "residual_p_null": common}
     return [row("reconstruction_ratio", *ratio, **keys)] + [
         row(metric, value, group="train", against="null")
@@ -190,7 +190,12 @@ def auc(
     group: str = "MNIST",
     generator: str = "g",
 ) -> SummaryRow:
-    keys = {"group": group, "against": against, "condition": condition, "generator": generator}
+    keys: dict[str, Any] = {
+        "group": group,
+        "against": against,
+        "condition": condition,
+        "generator": generator,
+    }
     return row(f"outlier_auc_{method}", *value, **keys)
 
 
@@ -246,7 +251,7 @@ def doubled(
     varied: str = "transitions",
 ) -> list[SummaryRow]:
     found = {
-        "doubling_change": Interval(*map(float, mean), 32),
+        "doubling_change": Interval(float(mean[0]), float(mean[1]), float(mean[2]), 32),
         "doubling_change_high": exact(high, 32),
         "doubling_change_max": exact(high, 32),
     }
@@ -465,7 +470,7 @@ def deviations(
     group: str = "train",
     against: str = "simulated",
 ) -> list[SummaryRow]:
-    keys = {"group": group, "against": against, "condition": "own"}
+    keys: dict[str, Any] = {"group": group, "against": against, "condition": "own"}
     found = {"margin": 5.0, "p_mean": p_mean, "p_shape": p_shape}
     return [
         row("typicality_deviation", *deviation, **keys),
@@ -540,7 +545,7 @@ def classified(
 
 
 def against_neighbour(group: str, difference: Bounds) -> list[SummaryRow]:
-    keys = {"group": group, "against": "1-NN in pixels"}
+    keys: dict[str, Any] = {"group": group, "against": "1-NN in pixels"}
     return [
         row("accuracy_difference_likelihood", *difference, **keys),
         summary_row("accuracy_neighbours", Interval(0.9, 0.8, 0.95, 64), group=group),
