@@ -8,7 +8,7 @@ from ..core.image_metrics import psnr
 from ..core.inversion import Distance, InversionSettings, invert, mean_squared_error
 from ..core.residuals import sketch_residuals
 from .conditions import condition_tensor
-from .outcome import Failure, Outcome
+from .outcome import Failure, Outcome, Row
 from .resources import Resources
 from .shard import Item
 
@@ -27,30 +27,27 @@ def compute(
         [item.seed for item in items],
         inversion_distance(settings, resources),
     )
+    columns = {
+        "mse": inversion.mse.tolist(),
+        "psnr": psnr(inversion.mse.cpu().numpy()).tolist(),
+        "distance": inversion.distance.tolist(),
+        "restart_distance": inversion.restart_distance.tolist(),
+        "latent": inversion.latent.tolist(),
+        "restart_latent": inversion.restart_latent.flatten(1).tolist(),
+        "residual": sketch_residuals(inversion.residual).tolist(),
+    }
     return [
-        {
-            "mse": mse,
-            "psnr": decibels,
-            "distance": distance,
-            "restart_distance": restarts,
-            "latent": latent,
-            "restart_latent": restart_latent,
-            "residual": residual,
-            "iterations": inversion.iterations,
-        }
-        if math.isfinite(mse)
-        else Failure(NO_RECONSTRUCTION)
-        for mse, decibels, distance, restarts, latent, restart_latent, residual in zip(
-            inversion.mse.tolist(),
-            psnr(inversion.mse.cpu().numpy()).tolist(),
-            inversion.distance.tolist(),
-            inversion.restart_distance.tolist(),
-            inversion.latent.tolist(),
-            inversion.restart_latent.flatten(1).tolist(),
-            sketch_residuals(inversion.residual).tolist(),
-            strict=True,
-        )
+        _row(item, dict(zip(columns, values, strict=True)), inversion.iterations)
+        for item, *values in zip(items, *columns.values(), strict=True)
     ]
+
+
+def _row(item: Item, values: Row, iterations: int) -> Outcome:
+    if not math.isfinite(values["mse"]):
+        return Failure(NO_RECONSTRUCTION)
+    # Only under an image's own class are residuals compared; all classes would make many rows.
+    kept = {} if item.condition in (None, item.label) else {"residual": None}
+    return {**values, **kept, "iterations": iterations}
 
 
 def inversion_settings(settings: Mapping[str, Any]) -> InversionSettings:

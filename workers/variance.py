@@ -12,6 +12,8 @@ from .resources import Resources
 from .schema import STATUS_OK
 from .shard import Item
 
+# The group that the rows of the data's variance bear, whatever the spec's groups are called.
+DATA = "train"
 _CURVES = ("variances", "squared_residual", "degrees")
 
 
@@ -71,7 +73,10 @@ def _marginal(rows: list[dict[str, Any]], settings: Mapping[str, Any]) -> Fitted
         raise ValueError("no image was inverted: there is no variance to fit")
     curves = {name: np.array([row[name] for row in rows], np.float64) for name in _CURVES}
     return fit_variance(
-        curves["variances"][0], curves["squared_residual"], curves["degrees"], settings["dimensions"]
+        curves["variances"][0],
+        curves["squared_residual"],
+        curves["degrees"],
+        settings["dimensions"],
     )
 
 

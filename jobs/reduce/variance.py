@@ -10,14 +10,13 @@ import pandas as pd
 from ...core.statistics.bootstrap import Interval
 from ...core.statistics.two_sample import NO_SHIFT, Shift
 from ...core.statistics.typicality import variance_shift
+from ...workers.variance import DATA
 from .context import GeneratorInfo, ReduceContext
 from .groups import GroupValues, group_values
 from .schema import SummaryRow, summary_row
 from .tables import read_stage, succeeded
 
 _COLUMNS = ("variance", "low", "high", "log_standard_error", "degrees", "n", "fitted")
-# The item's group in the table ``variance`` whose images are the data.
-DATA = "train"
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import numpy as np
 
 from ...workers.schema import STATUS_OK
 from ...workers.shard import Item, Shard, item_seed
+from ...workers.variance import DATA
 from ..run_directory import RunDirectory
 from ..spec import AuditSpec, GroupSpec
 from ..validation import Facts, GeneratorFacts
@@ -156,7 +157,7 @@ class PlanContext(AuditContext):
             if image.group == group.name and image.generator in (None, generator.name)
         ]
 
-    def variance(self, generator: str, group: str = "train", stage: str = "variance") -> float:
+    def variance(self, generator: str, group: str = DATA, stage: str = "variance") -> float:
         """The observation variance that a stage found for a group's images.
 
         Raises:

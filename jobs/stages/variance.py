@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from ...workers.shard import Item, Shard
+from ...workers.variance import DATA
 from .stage import AuditContext, Estimate, PlanContext, Stage
-from .variance_fit import DATA, control_groups, fitted_images, variance_settings
+from .variance_fit import control_groups, fitted_images, variance_settings
 
 COMPUTE = "offmanifold.workers.variance:compute"
 

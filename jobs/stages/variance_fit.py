@@ -7,7 +7,8 @@ import numpy as np
 
 from ...core.observation_variance import curve_evaluations, variance_grid
 from ...workers.schema import STATUS_OK
-from ...workers.shard import Shard, chunk
+from ...workers.shard import Item, Shard, chunk
+from ...workers.variance import DATA
 from ..spec import GroupSpec
 from ..stage_specs import VarianceSpec
 from ..validation import GeneratorFacts
@@ -23,7 +24,6 @@ from .stage import (
     own_condition,
 )
 
-DATA = "train"
 # For estimates of cost: how long a grid is depends on its logarithm.
 _USUAL_VARIANCE = 0.01
 
@@ -98,42 +98,38 @@ def _fitted(group: str, members: list[tuple[ImageRecord, int | None]]) -> Fitted
 def plan(context: PlanContext) -> Iterator[Shard]:
     """Shards of the images of each fit, along a grid around their mean squared error.
 
+    A control without a usable error is left out: it then takes nothing from the null's noise.
+
     Raises:
-        StageError: when none of the images was inverted.
+        StageError: when no training image was inverted, or all of them without error.
     """
     spec = variance_settings(context)
     for generator in context.facts.generators.values():
         errors = _inversion_errors(context, generator)
         for fitted in fitted_images(context, generator):
             known = [errors[key] for key in fitted.keys if key in errors]
-            settings = {
-                **generator_settings(generator),
-                "variances": _grid(context, generator, fitted, known),
-            }
-            items = []
-            for image, condition in zip(fitted.images, fitted.conditions, strict=True):
-                place = context.inversions.get((generator.name, condition, image.image_id))
-                part, row = place or (None, None)
-                plain = image.item(generator.name, condition, seed=0)
-                items.append(replace(plain, inversion_part=part, inversion_row=row))
+            try:
+                grid = grid_around(context, generator, float(np.mean(known or [np.nan])))
+            except ValueError as error:
+                if fitted.group != DATA:
+                    continue
+                raise StageError(
+                    f"stage variance: {len(known)} training images were inverted under "
+                    f"{generator.name}: {error}; `offmanifold errors` lists what failed, and "
+                    "`variance: {value: ...}` needs no fit"
+                ) from error
+            settings = {**generator_settings(generator), "variances": grid}
             compute = "offmanifold.workers.variance_fit:compute"
+            items = _items(context, generator, fitted)
             yield from chunk("variance_fit", compute, settings, items, spec.shard_items)
 
 
-def _grid(
-    context: PlanContext, generator: GeneratorFacts, fitted: FittedImages, errors: list[float]
-) -> list[float]:
-    if not errors:
-        raise StageError(
-            f"stage variance: no image of {fitted.group} was inverted under {generator.name}: "
-            "there is no variance to fit; `offmanifold errors` lists why"
-        )
-    try:
-        return grid_around(context, generator, float(np.mean(errors)))
-    except ValueError as error:
-        raise StageError(
-            f"stage variance: {fitted.group} under {generator.name}: {error}"
-        ) from error
+def _items(context: PlanContext, generator: GeneratorFacts, fitted: FittedImages) -> Iterator[Item]:
+    for image, condition in zip(fitted.images, fitted.conditions, strict=True):
+        place = context.inversions.get((generator.name, condition, image.image_id))
+        part, row = place or (None, None)
+        plain = image.item(generator.name, condition, seed=0)
+        yield replace(plain, inversion_part=part, inversion_row=row)
 
 
 def grid_around(context: AuditContext, generator: GeneratorFacts, variance: float) -> list[float]:
