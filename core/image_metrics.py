@@ -37,25 +37,6 @@ def psnr_of_mean_mse(mse: Numbers) -> float:
     return float(psnr(float(errors.mean())))
 
 
-def noise_variance(mse: Numbers) -> float:
-    """Maximum-likelihood variance of x = G(z) + N(0, variance), from reconstructions of x.
-
-    The sum of |x - G(z)|^2 over N images of D values each, divided by N D: the mean of the images'
-    mean squared errors. On [0, 1].
-
-    Raises:
-        ValueError: if the mean is not positive and finite, and so is no variance.
-    """
-    errors = np.asarray(mse, dtype=np.float64)
-    variance = float(errors.mean()) if errors.size else math.nan
-    if not (math.isfinite(variance) and variance > 0):
-        raise ValueError(
-            f"the mean squared errors of {errors.size} images average to {variance}: "
-            "a noise variance needs at least one image and a positive, finite mean"
-        )
-    return variance
-
-
 def bits_per_dim(log_likelihood: Numbers, dimensions: int) -> NDArray[np.float64]:
     """L / (D ln 2) - 8: a natural-log density on [0, 1] as bits per dimension of 8-bit images.
 

@@ -7,7 +7,6 @@ import pytest
 from offmanifold.core.image_metrics import (
     bits_per_dim,
     bits_per_dim_bound,
-    noise_variance,
     psnr,
     psnr_of_mean_mse,
 )
@@ -32,21 +31,6 @@ def test_psnr_of_the_mean_error_is_below_the_mean_psnr() -> None:
     assert psnr(0.0) == math.inf
 
 
-def test_variance_is_the_maximum_likelihood_one() -> None:
-    errors = np.array([0.01, 0.03, 0.002])
-    dimensions = 20
-    variance = noise_variance(errors)
-
-    def log_likelihood(value: float) -> float:
-        total = dimensions * errors.sum()
-        count = dimensions * len(errors)
-        return -total / (2 * value) - 0.5 * count * math.log(2 * math.pi * value)
-
-    assert variance == pytest.approx(0.014)
-    assert log_likelihood(variance) > log_likelihood(variance * 1.01)
-    assert log_likelihood(variance) > log_likelihood(variance * 0.99)
-
-
 def test_bits_per_dim_of_uniform_noise() -> None:
     # The uniform density on [0, 1]^D is 1: 8 bits for each 8-bit value.
     assert float(bits_per_dim(0.0, 64)) == -8
@@ -61,12 +45,6 @@ def test_sanity_bound_is_attained_by_a_deterministic_model() -> None:
     )
     bound = -0.5 * math.log2(2 * math.pi * variance) - error / (2 * variance * math.log(2)) - 8
     assert float(bits_per_dim(log_density, dimensions)) == pytest.approx(bound)
-
-
-@pytest.mark.parametrize("errors", [[], [0.0], [math.nan], [math.inf]])
-def test_no_variance_without_a_finite_positive_error(errors: list[float]) -> None:
-    with pytest.raises(ValueError, match="positive, finite mean"):
-        noise_variance(errors)
 
 
 def test_other_bad_input_is_refused() -> None:

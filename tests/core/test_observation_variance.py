@@ -106,6 +106,25 @@ def test_the_closed_curves_are_those_that_are_followed() -> None:
     np.testing.assert_allclose(curves.degrees.numpy(), degrees, rtol=1e-6)
 
 
+def test_the_profile_variance_maximises_the_profile_likelihood() -> None:
+    errors, dimensions = np.array([0.01, 0.03, 0.002]), 20
+
+    def log_likelihood(value: float) -> float:
+        total, count = dimensions * errors.sum(), dimensions * len(errors)
+        return float(-total / (2 * value) - 0.5 * count * math.log(2 * math.pi * value))
+
+    found = profile_variance(errors).variance
+    assert found == pytest.approx(0.014)
+    assert log_likelihood(found) > log_likelihood(found * 1.01)
+    assert log_likelihood(found) > log_likelihood(found * 0.99)
+
+
+@pytest.mark.parametrize("errors", [[], [0.1], [0.0, 0.0], [math.nan] * 2, [math.inf] * 2])
+def test_no_profile_variance_without_finite_positive_errors(errors: list[float]) -> None:
+    with pytest.raises(ValueError, match="positive, finite mean"):
+        profile_variance(np.array(errors))
+
+
 def test_what_no_variance_explains_is_refused() -> None:
     grid = np.array(variance_grid(TRUE_VARIANCE, 8, 64, 256))
     nothing = np.zeros((4, len(grid)))
@@ -115,5 +134,3 @@ def test_what_no_variance_explains_is_refused() -> None:
         fit_variance(grid, nothing[:1], nothing[:1], 64)
     with pytest.raises(ValueError, match="no variance"):
         variance_grid(math.inf, 8, 64, 256)
-    with pytest.raises(ValueError, match="at least two"):
-        profile_variance(np.array([0.1]))
