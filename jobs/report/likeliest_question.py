@@ -1,11 +1,15 @@
 """Which group does the generator find most likely?"""
 
-import math
 from dataclasses import dataclass, replace
 
 from ..reduce.context import GeneratorInfo, ReduceContext
 from ..reduce.schema import MARGINAL, OWN
-from .outlier_questions import REMAINING_ERROR_FACTOR, moving_changes, unknown_remark
+from .outlier_questions import (
+    REMAINING_ERROR_FACTOR,
+    difference,
+    moving_changes,
+    unknown_remark,
+)
 from .summary import Estimate, Summary
 from .verdict import Answer, Finding, Null, Verdict, decide, side_p_value
 
@@ -162,36 +166,34 @@ def _null(
 ) -> Null | None:
     """Whether the likeliest outliers lead the model's own samples as well.
 
-    Asked of these two groups alone: noise-free images that lead both say nothing of it.
+    Asked of these two groups alone: noise-free images that lead both say nothing of it. Where the
+    samples are too few to say, they count as the data do unless they are denser than these.
     """
-    condition = lead.over[lead.runner_up].condition
+    samples = next((group.name for group in context.with_role("simulated")), None)
     likeliest = next((name for name in (lead.leader, *lead.over) if name in outliers), None)
-    for group in context.with_role("simulated"):
-        means = [
-            summary.find(
-                "log_likelihood_mean",
-                generator=generator.name,
-                group=name,
-                conditions=(condition,),
-            )
-            for name in (likeliest, group.name)
-        ]
-        if means[0] is not None and means[1] is not None:
-            ahead = _difference(means[0], means[1])
-            return Null(
-                _ANSWERS[decide(ahead, 0.0)],
-                f"The mean ln p of {likeliest} minus that of the model's own samples "
-                f"({group.name}) is {ahead.text()} nats.",
-            )
-    return None
-
-
-def _difference(first: Estimate, second: Estimate) -> Estimate:
-    """Of two groups' means, by the squares of either side's errors (Zou and Donner 2008)."""
-    value = first.value - second.value
-    low = value - math.hypot(first.value - first.low, second.high - second.value)
-    high = value + math.hypot(first.high - first.value, second.value - second.low)
-    return Estimate(value, low, high, first.n, first.condition)
+    data = [group.name for group in context.with_role("train", "test")]
+    nearest = next((name for name in (lead.leader, *lead.over) if name in data), None)
+    condition = lead.over[lead.runner_up].condition
+    means = [
+        summary.find(
+            "log_likelihood_mean", generator=generator.name, group=name, conditions=(condition,)
+        )
+        for name in (likeliest, samples, nearest)
+    ]
+    if means[0] is None or means[1] is None:
+        return None
+    ahead = difference(means[0], means[1])
+    answer = _ANSWERS[decide(ahead, 0.0)]
+    sentence = (
+        f"The mean ln p of {likeliest} minus that of the model's own samples ({samples}) is "
+        f"{ahead.text()} nats"
+    )
+    if answer == "undecided":
+        denser = means[2] is not None and (decide(difference(means[1], means[2]), 0.0) == "above")
+        answer = "undecided" if denser else "no"
+        shown = "denser" if denser else "not shown to be denser"
+        sentence += f"; these are {shown} than {nearest or 'the data'}"
+    return Null(answer, f"{sentence}.")
 
 
 def _ahead(lead: Lead) -> str:

@@ -1,5 +1,6 @@
 """Is the manifold nearer to outliers than to the data, and are outliers denser?"""
 
+import math
 from dataclasses import dataclass
 
 from ..reduce.context import GeneratorInfo, ReduceContext
@@ -34,16 +35,24 @@ class _Separation:
     null_auc: Estimate | None
 
     def null(self, found: str) -> Null | None:
-        """What the test says of the model's own samples; ``found`` is that they are convicted."""
+        """What the test says of the model's own samples; ``found`` is that they are convicted.
+
+        Where these are too few to say, they count as the data do unless the data's AUC is lower:
+        that one is significant and the other is not does not make the two differ.
+        """
         if self.null_auc is None:
             return None
         answer = _below_is_yes(self.null_auc)
         opening = {"yes": found, "no": "It is not so of", "undecided": "It is open for"}[answer]
-        return Null(
-            answer,
+        sentence = (
             f"{opening} the model's own samples ({self.own_samples}): AUC "
-            f"{self.null_auc.fixed(3)}, N = {self.null_auc.n}.",
+            f"{self.null_auc.fixed(3)}, N = {self.null_auc.n}"
         )
+        if answer == "undecided":
+            lower = decide(difference(self.auc, self.null_auc), 0.0) == "below"
+            answer = "undecided" if lower else "yes"
+            sentence += f"; the data's is {'lower' if lower else 'not shown to be lower'}"
+        return Null(answer, f"{sentence}.")
 
 
 def nearer_to_outliers(
@@ -205,6 +214,17 @@ def unknown_remark(
         " Whether these estimates have settled is not known: too few images were estimated again "
         f"with twice the {', '.join(unknown)}."
     )
+
+
+def difference(first: Estimate, second: Estimate) -> Estimate:
+    """Of two groups' estimates, by the squares of either side's errors (Zou and Donner 2008).
+
+    Where both rest on the same outliers it is too wide and not too narrow.
+    """
+    value = first.value - second.value
+    low = value - math.hypot(first.value - first.low, second.high - second.value)
+    high = value + math.hypot(first.high - first.value, second.value - second.low)
+    return Estimate(value, low, high, first.n, first.condition)
 
 
 def _separations(

@@ -222,6 +222,9 @@ def test_nearer_to_outliers(interval: Bounds, answer: str, words: str) -> None:
         ([], "Not decided", REMEDY),
         ([auc(LOW, "null")], "Not decided", SAME),
         ([auc(HIGH, "null")], "Yes", "It is not so of the model's own samples (null): AUC 0.900"),
+        # Too few to say: they are as the data unless the data differ from them.
+        ([auc((0.2, 0.08, 0.55), "null")], "Not decided", "the data's is not shown to be lower"),
+        ([auc((0.5, 0.4, 0.6), "null")], "Yes", "the data's is lower"),
     ],
 )
 def test_near_outliers_are_held_against_the_null(
@@ -413,11 +416,13 @@ def test_the_likeliest_group_is_named_with_its_lead() -> None:
 
 OUTLIERS_LEAD = (
     ("density_lead", "MNIST", "generated", 30.0),
+    ("density_lead", "MNIST", "train", 40.0),
     ("density_lead_given", "MNIST", "train", 40.0),
 )
 # Noise-free images lead all others, whatever the model.
 GENERATED_LEAD = (
     ("density_lead", "generated", "MNIST", 30.0),
+    ("density_lead", "generated", "train", 70.0),
     ("density_lead_given", "MNIST", "train", 40.0),
 )
 
@@ -429,6 +434,8 @@ GENERATED_LEAD = (
         ({}, "open", REMEDY),
         ({"MNIST": 80.0, "simulated": 60.0}, "open", SAME),
         ({"MNIST": 80.0, "simulated": 120.0}, "bad", f"is −40.0 [−45.7,{NO_BREAK}−34.3] nats"),
+        ({"MNIST": 80.0, "simulated": 78.0, "train": 76.0}, "open", "not shown to be denser than"),
+        ({"MNIST": 80.0, "simulated": 78.0, "train": 40.0}, "bad", "these are denser than train"),
     ],
 )
 def test_outliers_that_lead_are_held_against_the_models_samples(
