@@ -67,16 +67,18 @@ def judged_groups(
 ) -> dict[str, GroupValues]:
     """As `group_values`, without the training images that the variance was fitted to.
 
-    What densities say of these would be said of the fit.
+    What densities say of these would be said of the fit. With ``fit: all``, the papers' way, there
+    are no others.
     """
     groups = group_values(context, frame, column, generator)
     variance = read_variance(context, generator)
     if variance is None:
         return groups
-    return {
-        name: values.without(variance.fitted) if values.group.role == "train" else values
-        for name, values in groups.items()
-    }
+    for name, values in groups.items():
+        others = values.without(variance.fitted)
+        if values.group.role == "train" and len(others.image_id):
+            groups[name] = others
+    return groups
 
 
 def reduce_variance(context: ReduceContext) -> list[SummaryRow]:

@@ -38,6 +38,7 @@ STAGES = [
     "images",
     "neighbours",
     "inversion",
+    "variance_fit",
     "variance",
     "tuning",
     "likelihood",
