@@ -84,10 +84,15 @@ def _null_sets(context: ReduceContext, generator: GeneratorInfo) -> tuple[_Set, 
         return None
     variance = read_variance(context, generator, "null_variance", context.null)
     mine = null_values(context, frame, "log_likelihood", generator)
+    # The reference meets its own class alone, whatever the group does elsewhere.
+    simulated = replace(context.with_role("simulated")[0], conditions="own")
     others = group_values(
-        context, frame[frame["group"] != context.null], "log_likelihood", generator
+        replace(context, groups=[simulated]),
+        frame[frame["group"] == simulated.name],
+        "log_likelihood",
+        generator,
     )
-    reference = others.get(context.with_role("simulated")[0].name)
+    reference = others.get(simulated.name)
     if mine is None or reference is None:
         return None
     return _set(mine, variance), _set(reference, variance)

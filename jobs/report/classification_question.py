@@ -26,9 +26,9 @@ def classifies_as_well(
     context: ReduceContext, summary: Summary, generator: GeneratorInfo
 ) -> Verdict | None:
     """Whether its classes match or miss those of the nearest neighbour, paired by image."""
-    own = (context.with_role("test") or context.with_role("train"))[:1]
+    groups = context.with_role("test") or context.with_role("train")
     findings = []
-    for group in context.with_role("test") or context.with_role("train"):
+    for group in groups:
         for method in _MANNERS:
             accuracy = summary.find(
                 f"accuracy_{method}",
@@ -39,11 +39,10 @@ def classifies_as_well(
             if accuracy is not None:
                 found = _finding(summary, generator, group, method, accuracy)
                 findings.append(replace(found, null=_null(context, summary, generator, method)))
-    if not findings or not own:
+    if not findings:
         return None
     # Only some groups need to be evaluated under every class.
-    asked = [group for group in context.with_role("test", "train") if group.conditions == "all"]
-    first = (asked or own)[0]
+    first = next((group for group in groups if group.conditions == "all"), groups[0])
     decided = own_group_decides(
         findings, first, lambda finding: finding.group.rpartition(" by ")[0]
     )

@@ -69,9 +69,8 @@ def _finding(
     reference: GroupInfo,
     ratio: Estimate,
 ) -> Finding:
-    answer = _answer(context, summary, generator, group, ratio)
+    answer, p_value = _answer(context, summary, generator, group, ratio)
     null, different = _null(context, summary, generator, group, reference)
-    p_value = side_p_value(ratio, ON_MANIFOLD_RATIO, log_scale)
     if answer == "no" and p_value is not None and different is not None:
         p_value = max(p_value, different)
     return Finding(
@@ -92,10 +91,12 @@ def _answer(
     generator: GeneratorInfo,
     group: GroupInfo,
     ratio: Estimate,
-) -> Answer:
+) -> tuple[Answer, float | None]:
+    """The answer with its p-value: either test says yes, both together no."""
     side = decide(ratio, ON_MANIFOLD_RATIO)
+    p_ratio = side_p_value(ratio, ON_MANIFOLD_RATIO, log_scale)
     if side == "below":
-        return "yes"
+        return "yes", p_ratio
     median = summary.find(
         "reconstruction_mse_median",
         generator=generator.name,
@@ -103,11 +104,15 @@ def _answer(
         conditions=(ratio.condition,),
     )
     if median is None:
-        return "undecided"
-    visible = decide(median, STORAGE_FACTOR * quantisation_variance(context.levels))
+        return "undecided", p_ratio
+    limit = STORAGE_FACTOR * quantisation_variance(context.levels)
+    visible = decide(median, limit)
+    p_visible = side_p_value(median, limit, log_scale)
     if visible == "below":
-        return "yes"
-    return "no" if side == visible == "above" else "undecided"
+        return "yes", p_visible
+    if side == visible == "above" and p_ratio is not None and p_visible is not None:
+        return "no", max(p_ratio, p_visible)
+    return "undecided", p_ratio
 
 
 def _null(

@@ -7,7 +7,7 @@ from ..reduce.context import GeneratorInfo, ReduceContext
 from ..reduce.schema import MARGINAL, OWN, PER_CLASS_MEAN, WITH_OUTLIERS
 from .patches import fits_patches, named, one_patch
 from .summary import Estimate, Summary, number
-from .verdict import Answer, Finding, Null, Verdict, decide, side_p_value
+from .verdict import Answer, Finding, Null, Verdict, decide, fisher, side_p_value
 
 # From here on the patch model accounts for more than half of the variance of ln p over images.
 EXPLAINED = math.sqrt(0.5)
@@ -82,7 +82,7 @@ def _finding(
         measured=f"{images}: correlation with a model of 8×8 patches {found.fixed(2)}; above "
         f"{number(EXPLAINED, 2)} it explains more than half of the variance",
         counted=f"N = {found.n}",
-        p_value=side_p_value(found, EXPLAINED, math.atanh),
+        p_value=side_p_value(found, EXPLAINED, fisher),
     )
 
 

@@ -36,7 +36,7 @@ class Deviation:
         """Atypical by the tests, typical with the whole interval within the margin, else open."""
         if self.p_value < _LEVEL:
             return "no"
-        inside = -self.margin < self.found.low and self.found.high < self.margin
+        inside = -self.margin < self.found.low < self.found.high < self.margin
         return "yes" if inside else "undecided"
 
     @property

@@ -130,11 +130,31 @@ def side_p_value(
     )
     side = value - low if value > at else high - value
     if math.isinf(value):
-        # An AUC or a share of 0 or 1: the bound alone says how far the threshold is.
-        return ERROR_RATE if low < at < high else 2 * float(stats.norm.sf(_NORMAL_95))
+        return _separated_p_value(estimate, threshold)
     if side <= 0:
         return None
     return float(2 * stats.norm.sf(abs(value - at) / (side / _NORMAL_95)))
+
+
+def _separated_p_value(estimate: Estimate, threshold: float) -> float:
+    """Of an AUC or a share of 0 or 1, whose bound is that of n images which all agree.
+
+    n is what the bound says, and all agree with a chance of threshold^n. Without a bound, 1.
+    """
+    bound, at = estimate.low, threshold
+    if estimate.value <= 0:
+        bound, at = 1 - estimate.high, 1 - threshold
+    if bound <= 0:
+        return 1.0
+    images = math.log(ERROR_RATE / 2) / math.log(bound)
+    return min(1.0, 2 * math.pow(at, images))
+
+
+def fisher(correlation: float) -> float:
+    """The scale of correlations; infinite at -1 and 1."""
+    return (
+        math.copysign(math.inf, correlation) if abs(correlation) >= 1 else math.atanh(correlation)
+    )
 
 
 def logit(share: float) -> float:

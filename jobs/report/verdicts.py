@@ -37,7 +37,13 @@ def judge(context: ReduceContext, summary: Summary) -> dict[str, list[Verdict]]:
         generator.name: [
             replace(
                 verdict,
-                findings=tuple(under_null(found, verdict.good) for found in verdict.findings),
+                findings=tuple(
+                    # A control that is read beside the verdict is a null itself.
+                    found
+                    if found.null is None and not found.primary
+                    else under_null(found, verdict.good)
+                    for found in verdict.findings
+                ),
             )
             for question in QUESTIONS
             if (verdict := question(context, summary, generator)) is not None

@@ -245,7 +245,7 @@ def synthetic_run(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Syn
             _variance_row(generator, "generated", 0.0004, []),
         ]
         run.rows["variance_fit"] = [_curve_row(generator, image_id) for image_id in fitted]
-        for stage, rows in _null_rows(generator, conditions, null_rng).items():
+        for stage, rows in _null_rows(generator, null_rng).items():
             run.rows[stage] += rows
         run.rows["ppca"] = [_ppca_row()]
         run.rows["tuning"] = [_tuning_row(generator, index, rng) for index in range(4)]
@@ -353,8 +353,11 @@ def _curve_row(generator: str, image_id: str) -> dict[str, Any]:
     return {**key, "image_id": image_id, **curves}
 
 
-def _null_rows(generator: str, conditions: str, rng: np.random.Generator) -> dict[str, Rows]:
-    """The null audit of a model that is right: its images are as the simulated ones."""
+def _null_rows(generator: str, rng: np.random.Generator) -> dict[str, Rows]:
+    """The null audit of a model that is right: its images are as the simulated ones.
+
+    All of them under their own class alone, whatever the groups' conditions are.
+    """
     labels = [position % CLASSES for position in range(NULL_COUNT)]
     fitted = _fitted(f"{NULL}-{generator}-{{:06d}}", labels)
     rows: dict[str, Rows] = {
@@ -372,12 +375,10 @@ def _null_rows(generator: str, conditions: str, rng: np.random.Generator) -> dic
             value = density + rng.normal(0, 6)
             rows["null_likelihood"].append(_likelihood_row(key, value, False, rng))
     for position in range(COUNTS["simulated"]):
-        label, centre = position % CLASSES, density + rng.normal(0, 6)
-        for condition in range(CLASSES) if conditions == "all" else [label]:
-            key = {"generator": generator, "condition": condition, "group": "simulated"}
-            key |= {"image_id": f"simulated-{position:06d}", "label": label}
-            worse = 0.0 if condition == label else 9.0
-            rows["null_likelihood"].append(_likelihood_row(key, centre - worse, False, rng))
+        label, value = position % CLASSES, density + rng.normal(0, 6)
+        key = {"generator": generator, "condition": label, "group": "simulated", "label": label}
+        key["image_id"] = f"simulated-{position:06d}"
+        rows["null_likelihood"].append(_likelihood_row(key, value, False, rng))
     return rows
 
 

@@ -225,12 +225,7 @@ def test_a_comparison_that_failed_whole_is_no_comparison(run: Any) -> None:
     assert gap_table(context, context.generators[0], summary) is None
 
 
-SEPARATED = pytest.mark.xfail(
-    strict=True, reason="the p-value of a complete separation is 5% wherever the threshold is"
-)
-
-
-@pytest.mark.parametrize("only", ["guided", pytest.param("classical", marks=SEPARATED)])
+@pytest.mark.parametrize("only", ["guided", "classical"])
 def test_one_estimator_alone(run: Any, only: str) -> None:
     stage = "likelihood" if only == "guided" else "comparison"
     run.rows["likelihood"] = run.rows[stage]

@@ -90,9 +90,6 @@ def test_page_is_self_contained_and_complete(standard_page: str) -> None:
     assert len(html) < 10_000_000
 
 
-@pytest.mark.xfail(
-    strict=True, reason="classification is asked of test images and held to training images"
-)
 def test_the_top_of_the_page_answers_with_numbers_and_counts(
     standard_report: Report, standard_page: str
 ) -> None:

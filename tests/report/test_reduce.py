@@ -327,7 +327,7 @@ def test_mixed_conditions_are_compared_under_the_own_class(
     synthetic_run: Callable[..., Any],
 ) -> None:
     run = synthetic_run("all")
-    for stage in ("likelihood", "comparison", "patch_gmm", "null_likelihood"):
+    for stage in ("likelihood", "comparison", "patch_gmm"):
         run.rows[stage] = [
             row
             for row in run.rows[stage]
@@ -346,19 +346,6 @@ def test_mixed_conditions_are_compared_under_the_own_class(
     # A comparison of all groups needs one density that all of them have.
     leads = summary[summary["metric"] == "density_lead"]
     assert set(leads["condition"]) == {"own"}
-
-
-@pytest.mark.xfail(
-    strict=True,
-    raises=RunTableError,
-    reason="the null's reference is planned under the own class alone, whatever the group says",
-)
-def test_the_nulls_reference_is_under_its_own_class(run: Any) -> None:
-    run.rows["null_likelihood"] = [
-        row for row in run.rows["null_likelihood"] if row["condition"] == row["label"]
-    ]
-    summary = reduce_run(run.write()).to_pandas()
-    assert pick(summary, "typicality_deviation", group="null")["n"] == 32
 
 
 def test_unconditional_generator(tmp_path: Path, part_writer: Callable[..., Path]) -> None:

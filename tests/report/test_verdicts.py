@@ -116,12 +116,7 @@ STORED = quantisation_variance(256)
     "ratio",
     [
         FAR,
-        pytest.param(
-            (1.3, 1.1, 1.6),
-            marks=pytest.mark.xfail(
-                strict=True, reason="the p-value is that of the ratio, which decided not"
-            ),
-        ),
+        (1.3, 1.1, 1.6),
     ],
 )
 def test_an_error_below_what_storage_leaves_is_on_the_manifold(ratio: Bounds) -> None:
@@ -600,9 +595,6 @@ def test_without_a_baseline_nothing_is_said_of_as_well() -> None:
     assert "add `neighbours` under stages" in found.findings[0].sentence
 
 
-@pytest.mark.xfail(
-    strict=True, reason="the training images, never asked, are taken for the question's own"
-)
 def test_the_test_images_decide_where_training_images_meet_every_class_too() -> None:
     groups = [replace(group, conditions="all") for group in CONTEXT.groups]
     found = classified((0.1, 0.02, 0.2), context=replace(CONTEXT, groups=groups))
@@ -655,7 +647,6 @@ def test_worse_restorations_are_held_against_its_own_images(
     assert words in found.findings[0].sentence
 
 
-@pytest.mark.xfail(strict=True, reason="the control's own finding is told that its null is missing")
 def test_the_control_itself_is_not_asked_for_a_null() -> None:
     found = verdict("restores", *restored("train", WORSE), *restored("generated", WORSE))
     assert not found.findings[-1].primary
@@ -681,12 +672,9 @@ ZERO = {
     ],
     "restores": restored("train", {4: (3, 3, 3)}),
 }
-SAYS_YES = pytest.mark.xfail(strict=True, reason="a point within the margin counts as typical")
 
 
-@pytest.mark.parametrize(
-    "key", [pytest.param(key, marks=SAYS_YES if key == "typical" else ()) for key in ZERO]
-)
+@pytest.mark.parametrize("key", ZERO)
 def test_an_interval_without_width_decides_nothing(key: str) -> None:
     assert verdict(key, *ZERO[key]).answer == "undecided"
 
@@ -780,9 +768,6 @@ def test_the_p_value_of_groups_that_separate(value: Bounds) -> None:
         assert (p_value < 0.05) == (threshold == outside)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="the p-value of a complete separation is 5% wherever the threshold is"
-)
 def test_groups_that_separate_completely_survive_the_correction() -> None:
     separate = [auc((1.0, 0.92, 1.0), group=group) for group in ("MNIST", "a")]
     found = verdict("nearer", *separate, context=outliers("a"))
