@@ -90,10 +90,17 @@ _CURVE_COLUMNS: list[tuple[str, pa.DataType]] = [
 VARIANCE_FIT = _schema("variance_fit", 1, _CURVE_COLUMNS)
 
 # The model's own samples in the place of the data, drawn with noise_variance and stored as the data
-# are, inverted like them: mse and residual are as in inversion. The curves are those of the half
-# that the null's variance is fitted to.
+# are, inverted like them: mse, residual and latent are as in inversion. The curves are those of the
+# half that the null's variance is fitted to.
 NULL_FIT = _schema(
-    "null_fit", 1, [("mse", pa.float64()), ("residual", pa.list_(pa.float32())), *_CURVE_COLUMNS]
+    "null_fit",
+    1,
+    [
+        ("mse", pa.float64()),
+        ("residual", pa.list_(pa.float32())),
+        ("latent", pa.list_(pa.float32())),
+        *_CURVE_COLUMNS,
+    ],
 )
 
 # One row a generator and group (train: the data): variance is sigma^2 on [0, 1] from the n images

@@ -16,7 +16,7 @@ from ..core.observation_variance import variance_curves
 from ..core.residuals import sketch_residuals
 from .conditions import condition_tensor
 from .inversion import NO_RECONSTRUCTION, inversion_distance, inversion_settings
-from .outcome import Failure, Outcome
+from .outcome import Failure, Outcome, Row
 from .resources import Resources
 from .shard import Item
 from .subjects import subject_images
@@ -53,19 +53,21 @@ def compute_null(
     curves: list[Outcome] = [{}] * len(items)
     if settings["variances"]:
         curves = _curves(items, images, inversion.restart_latent, settings, resources)
-    residuals = sketch_residuals(inversion.residual).tolist()
+    columns = {
+        "mse": inversion.mse.tolist(),
+        "residual": sketch_residuals(inversion.residual).tolist(),
+        "latent": inversion.latent.tolist(),
+    }
     return [
-        _with_error(row, error, residual)
-        for row, error, residual in zip(curves, inversion.mse.tolist(), residuals, strict=True)
+        _inverted(row, dict(zip(columns, values, strict=True)))
+        for row, *values in zip(curves, *columns.values(), strict=True)
     ]
 
 
-def _with_error(row: Outcome, error: float, residual: list[float]) -> Outcome:
+def _inverted(row: Outcome, values: Row) -> Outcome:
     if isinstance(row, Failure):
         return row
-    if not np.isfinite(error):
-        return Failure(NO_RECONSTRUCTION)
-    return {**row, "mse": error, "residual": residual}
+    return {**row, **values} if np.isfinite(values["mse"]) else Failure(NO_RECONSTRUCTION)
 
 
 def _curves_of_inverted(

@@ -134,6 +134,9 @@ def _difference_interval(
     if key[0].startswith("accuracy_"):
         gained, lost = (int(np.sum(difference * sign > 0)) for sign in (1, -1))
         return paired_difference_interval(gained, lost, len(difference))
+    if not difference.any():
+        # The same numbers: no interval is needed to call them equal.
+        return Interval(0.0, 0.0, 0.0, len(difference))
     resamples = max(first.side.context.resamples, second.side.context.resamples)
     return mean_interval(difference, item_seed(0, "compare", *key), resamples=resamples)
 

@@ -25,7 +25,7 @@ _FAMILIES: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ),
     ("outliers", "Outliers", ("outlier_",)),
     ("classification", "Classification", ("accuracy_", "ties_")),
-    ("typicality", "Typicality", ("typicality_",)),
+    ("typicality", "Typicality", ("typicality_", "latent_")),
     ("failures", "What failed", ("failed_rows_", "incomplete_images_")),
     ("further", "Further metrics, of the estimates' health among others", ("",)),
 )

@@ -14,13 +14,14 @@ from .context import GeneratorInfo, GroupInfo, ReduceContext
 from .densities import read_densities
 from .groups import GroupValues, density_conditions, group_values
 from .schema import SummaryRow, summary_row
-from .variance import ObservationVariance, read_variance
+from .variance import ObservationVariance, judged_groups, read_variance
 
 
 def reduce_likelihood(context: ReduceContext) -> list[SummaryRow]:
     """Mean ln p(x) and bits/dim of every group, under each density it has, by each estimator.
 
-    The error of the fitted variance is in the intervals.
+    The error of the fitted variance is in the intervals, and the training images that it was
+    fitted to are left out.
     """
     rows = []
     frame = read_best_errors(context.run_dir)
@@ -28,7 +29,7 @@ def reduce_likelihood(context: ReduceContext) -> list[SummaryRow]:
         for generator in context.generators:
             variance = read_variance(context, generator)
             errors = {} if frame is None else group_values(context, frame, "mse", generator)
-            groups = group_values(context, densities.frame, "log_likelihood", generator)
+            groups = judged_groups(context, densities.frame, "log_likelihood", generator)
             for name, values in groups.items():
                 shift = _variance_error(generator, variance, errors.get(name), values.group)
                 for condition in density_conditions(values):

@@ -58,6 +58,7 @@ def reduce_null_audit(context: ReduceContext) -> list[SummaryRow]:
                 )
         rows += _differences(context, generator, groups, null)
         rows += residual_rows(context, generator, groups)
+        rows += latent_rows(context, generator, groups)
         scores = Scores("reconstruction", "mse", -1.0, None, errors)
         for outliers in context.with_role("outlier"):
             if outliers.name in groups:
@@ -110,43 +111,76 @@ def residual_rows(
 
     Noise has nothing; what all data have and the generator lacks is in all of them.
     """
-    data = read_stage(context.run_dir, "inversion", ["residual"])
-    own = read_stage(context.run_dir, "null_fit", ["residual"])
-    if data is None or own is None or context.null is None:
-        return
-    null = _residuals(own, generator, context.null)
-    found = {
-        group.name: _residuals(data, generator, group.name, groups[group.name])
-        for group in context.with_role("train", "test")
-        if group.name in groups
-    }
-    for name, residuals in {**found, context.null: null}.items():
-        if len(residuals) < 2:
-            continue
-        keys = {
-            "generator": generator.name,
-            "condition": OWN if generator.num_classes else None,
-            "group": name,
-        }
-        structure = common_structure(residuals) * residuals.shape[1]
-        yield summary_row("residual_structure", exact(structure, len(residuals)), **keys)
-        if name != context.null and len(null) > 1:
+    for name, mine, null in _against_null(context, generator, groups, "residual"):
+        keys = _own_keys(generator, name)
+        structure = common_structure(mine) * mine.shape[1]
+        yield summary_row("residual_structure", exact(structure, len(mine)), **keys)
+        if name != context.null:
             seed = context.seed_of("residuals", generator.name, name)
-            p_value = exact(compare_structure(residuals, null, seed), len(residuals))
+            p_value = exact(compare_structure(mine, null, seed), len(mine))
             yield summary_row("residual_p_null", p_value, **keys, against=context.null)
 
 
-def _residuals(
+def latent_rows(
+    context: ReduceContext, generator: GeneratorInfo, groups: dict[str, GroupValues]
+) -> Iterator[SummaryRow]:
+    """Are the latents that explain the data as long as those that explain the null?
+
+    A generator whose latents do too little needs longer ones, which its prior calls unlikely.
+    """
+    for name, mine, null in _against_null(context, generator, groups, "latent"):
+        keys = _own_keys(generator, name)
+        length, other = (np.log((each**2).sum(axis=1) + 1e-12) for each in (mine, null))
+        squared = exact(float((mine**2).sum(axis=1).mean() / mine.shape[1]), len(mine))
+        yield summary_row("latent_square", squared, **keys)
+        if name != context.null:
+            test = compare_samples(length, other, context.seed_of("latents", generator.name, name))
+            p_value = exact(test.p_value, len(mine))
+            yield summary_row("latent_p_null", p_value, **keys, against=context.null)
+
+
+def _own_keys(generator: GeneratorInfo, group: str) -> dict[str, str | None]:
+    return {
+        "generator": generator.name,
+        "condition": OWN if generator.num_classes else None,
+        "group": group,
+    }
+
+
+def _against_null(
+    context: ReduceContext,
+    generator: GeneratorInfo,
+    groups: dict[str, GroupValues],
+    column: str,
+) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+    """Each data group's lists of a column beside the null's, and the null's beside themselves."""
+    data = read_stage(context.run_dir, "inversion", [column])
+    own = read_stage(context.run_dir, "null_fit", [column])
+    if data is None or own is None or context.null is None:
+        return
+    null = _lists(own, column, generator, context.null)
+    if len(null) < 2:
+        return
+    for group in context.with_role("train", "test"):
+        if group.name in groups:
+            mine = _lists(data, column, generator, group.name, groups[group.name])
+            if len(mine) > 1:
+                yield group.name, mine, null
+    yield context.null, null, null
+
+
+def _lists(
     frame: pd.DataFrame,
+    column: str,
     generator: GeneratorInfo,
     group: str,
     values: GroupValues | None = None,
 ) -> np.ndarray:
-    """The residuals of a group's images [images, values], each under its own class."""
+    """A column's lists of a group's images [images, values], each under its own class."""
     good = succeeded(frame)
     mine = good[(good["generator"] == generator.name) & (good["group"] == group)]
     if values is not None and values.conditional:
         own = dict(zip(values.image_id, values.own_class, strict=True))
         mine = mine[mine["condition"] == mine["image_id"].map(own)]
-    known = mine["residual"].dropna()
+    known = mine[column].dropna()
     return np.stack(known.to_list()).astype(np.float64) if len(known) else np.empty((0, 1))

@@ -169,6 +169,12 @@ METRICS: dict[str, Metric] = {
     "reconstruction_p_null": Metric(
         "p-value of errors distributed as those of the null audit's images", "none"
     ),
+    "latent_square": Metric(
+        "mean squared entry of the inversion's latents; 1 is what the prior expects", "none"
+    ),
+    "latent_p_null": Metric(
+        "p-value of latents as long as those of the null audit's images", "none"
+    ),
     "residual_structure": Metric(
         "mean squared cosine between the residuals of two images, times their number of values; 1 "
         "for white noise",

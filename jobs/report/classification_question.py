@@ -6,7 +6,16 @@ from ..reduce.context import GeneratorInfo, GroupInfo, ReduceContext
 from ..reduce.neighbours import BASELINES, Baseline
 from ..reduce.schema import EVERY_CLASS
 from .summary import Estimate, Summary, number
-from .verdict import Answer, Finding, Null, Verdict, decide, own_group_decides, side_p_value
+from .verdict import (
+    Answer,
+    Finding,
+    Null,
+    Verdict,
+    decide,
+    own_group_decides,
+    settle_null,
+    side_p_value,
+)
 
 # An accuracy that is lower by less than this counts as as good: 2 points.
 EQUIVALENCE_MARGIN = 0.02
@@ -37,8 +46,11 @@ def classifies_as_well(
                 conditions=(EVERY_CLASS,),
             )
             if accuracy is not None:
+                compared = baseline_comparisons(summary, method, generator.name, group.name)
+                data = compared[0][2] if compared else None
+                null = _null(context, summary, generator, method, data)
                 found = _finding(summary, generator, group, method, accuracy)
-                findings.append(replace(found, null=_null(context, summary, generator, method)))
+                findings.append(replace(found, null=null))
     if not findings:
         return None
     # Only some groups need to be evaluated under every class.
@@ -122,7 +134,7 @@ def _p_value(
     compared: tuple[Baseline, Estimate, Estimate],
     answer: Answer,
 ) -> float | None:
-    """Of no difference, by McNemar's test; of one as large as the margin for `as good`."""
+    """Of no difference, by McNemar's test and by the interval; for `as good`, of the margin."""
     baseline, _, difference = compared
     if answer == "yes":
         return side_p_value(difference, -EQUIVALENCE_MARGIN)
@@ -132,21 +144,27 @@ def _p_value(
         group=group.name,
         against=baseline.words,
     )
-    return side_p_value(difference, 0.0) if exact is None else exact.value
+    by_interval = side_p_value(difference, 0.0)
+    known = [each for each in (by_interval, None if exact is None else exact.value) if each]
+    return max(known, default=None)
 
 
 def _null(
-    context: ReduceContext, summary: Summary, generator: GeneratorInfo, method: str
+    context: ReduceContext,
+    summary: Summary,
+    generator: GeneratorInfo,
+    method: str,
+    data: Estimate | None,
 ) -> Null | None:
     """The generator's own images in the place of the data: are they classified as well?"""
     for group in context.with_role("generated", "simulated"):
         compared = baseline_comparisons(summary, method, generator.name, group.name)
-        if compared:
-            baseline, _, difference = compared[0]
+        if compared and data is not None:
+            baseline, _, theirs = compared[0]
+            answer, words = settle_null(matches_neighbours(theirs), "no", data, theirs, "below")
             return Null(
-                matches_neighbours(difference),
+                answer,
                 f"On the generator's own images ({group.name}) the difference from "
-                f"{baseline.words} is {difference.scaled(100).fixed(1)} points, N = "
-                f"{difference.n}.",
+                f"{baseline.words} is {theirs.scaled(100).fixed(1)} points, N = {theirs.n}{words}.",
             )
     return None

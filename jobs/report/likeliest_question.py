@@ -6,12 +6,11 @@ from ..reduce.context import GeneratorInfo, ReduceContext
 from ..reduce.schema import MARGINAL, OWN
 from .outlier_questions import (
     REMAINING_ERROR_FACTOR,
-    difference,
     moving_changes,
     unknown_remark,
 )
 from .summary import Estimate, Summary
-from .verdict import Answer, Finding, Null, Verdict, decide, side_p_value
+from .verdict import Answer, Finding, Null, Verdict, decide, difference, side_p_value
 
 EVERY_GROUP = "density_lead"
 GIVEN_GROUPS = "density_lead_given"

@@ -1,6 +1,5 @@
 """Is the manifold nearer to outliers than to the data, and are outliers denser?"""
 
-import math
 from dataclasses import dataclass
 
 from ..reduce.context import GeneratorInfo, ReduceContext
@@ -16,6 +15,7 @@ from .verdict import (
     Verdict,
     decide,
     logit,
+    settle_null,
     side_p_value,
 )
 
@@ -48,11 +48,8 @@ class _Separation:
             f"{opening} the model's own samples ({self.own_samples}): AUC "
             f"{self.null_auc.fixed(3)}, N = {self.null_auc.n}"
         )
-        if answer == "undecided":
-            lower = decide(difference(self.auc, self.null_auc), 0.0) == "below"
-            answer = "undecided" if lower else "yes"
-            sentence += f"; the data's is {'lower' if lower else 'not shown to be lower'}"
-        return Null(answer, f"{sentence}.")
+        answer, words = settle_null(answer, "yes", self.auc, self.null_auc, "below")
+        return Null(answer, f"{sentence}{words}.")
 
 
 def nearer_to_outliers(
@@ -214,17 +211,6 @@ def unknown_remark(
         " Whether these estimates have settled is not known: too few images were estimated again "
         f"with twice the {', '.join(unknown)}."
     )
-
-
-def difference(first: Estimate, second: Estimate) -> Estimate:
-    """Of two groups' estimates, by the squares of either side's errors (Zou and Donner 2008).
-
-    Where both rest on the same outliers it is too wide and not too narrow.
-    """
-    value = first.value - second.value
-    low = value - math.hypot(first.value - first.low, second.high - second.value)
-    high = value + math.hypot(first.high - first.value, second.value - second.low)
-    return Estimate(value, low, high, first.n, first.condition)
 
 
 def _separations(

@@ -7,7 +7,7 @@ from ..reduce.context import GeneratorInfo, ReduceContext
 from ..reduce.schema import MARGINAL, OWN, PER_CLASS_MEAN, WITH_OUTLIERS
 from .patches import fits_patches, named, one_patch
 from .summary import Estimate, Summary, number
-from .verdict import Answer, Finding, Null, Verdict, decide, fisher, side_p_value
+from .verdict import Answer, Finding, Null, Verdict, decide, fisher, settle_null, side_p_value
 
 # From here on the patch model accounts for more than half of the variance of ln p over images.
 EXPLAINED = math.sqrt(0.5)
@@ -27,7 +27,7 @@ def explained_by_patches(
     for against in (None, WITH_OUTLIERS):
         found = patch_correlation(summary, generator, context.inliers.name, against)
         if found is not None:
-            null = _null(context, summary, generator)
+            null = _null(context, summary, generator, found)
             about = _finding(summary, generator, context.inliers.name, against, found)
             findings.append(replace(about, null=null))
     findings = [replace(found, primary=found is findings[0]) for found in findings]
@@ -86,14 +86,17 @@ def _finding(
     )
 
 
-def _null(context: ReduceContext, summary: Summary, generator: GeneratorInfo) -> Null | None:
+def _null(
+    context: ReduceContext, summary: Summary, generator: GeneratorInfo, data: Estimate
+) -> Null | None:
     """Whether patches explain the density of the model's own samples as well."""
     for group in context.with_role("simulated"):
         found = patch_correlation(summary, generator, group.name, None)
         if found is not None:
+            answer, words = settle_null(is_explained(found), "yes", data, found, "above")
             sentence = (
                 f"On the model's own samples ({group.name}) the correlation is {found.fixed(2)}, "
-                f"N = {found.n}."
+                f"N = {found.n}{words}."
             )
-            return Null(is_explained(found), sentence)
+            return Null(answer, sentence)
     return None

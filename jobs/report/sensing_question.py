@@ -6,7 +6,7 @@ from ..reduce.context import GeneratorInfo, ReduceContext
 from ..reduce.schema import OWN
 from ..reduce.sensing import measurements_key, measurements_of
 from .summary import Estimate, Summary
-from .verdict import Answer, Finding, Null, Verdict, decide, side_p_value
+from .verdict import Answer, Finding, Null, Verdict, decide, settle_null, side_p_value
 
 _ANSWERS: dict[str, Answer] = {"above": "yes", "below": "no", "undecided": "undecided"}
 _METRIC = "sensing_psnr_difference"
@@ -41,7 +41,7 @@ def restores_better(
                     measured=f"{group.name}: {_values(several)} over probabilistic PCA",
                     counted=f"N = {several[0][1].n}",
                     p_value=_p_value(several),
-                    null=_null(controls, [measurements for measurements, _ in several]),
+                    null=_null(controls, several),
                 )
             )
     question = "Does its prior restore images better than a Gaussian's?"
@@ -77,16 +77,19 @@ def _p_value(several: Differences) -> float | None:
     return max((each for each in known if each is not None), default=None)
 
 
-def _null(controls: list[tuple[str, Differences]], measured: list[int]) -> Null | None:
+def _null(controls: list[tuple[str, Differences]], several: Differences) -> Null | None:
     """The generator's own images, restored in the place of the data.
 
-    The test convicts them where it does so at every one of these numbers of measurements.
+    The test convicts them where it does so at one of these numbers of measurements.
     """
+    data = dict(several)
     for name, control in controls:
-        own = [(each, estimate) for each, estimate in control if each in measured]
+        own = [(each, estimate) for each, estimate in control if each in data]
         if own:
-            answers = {_answer(each) for each in own}
-            answer: Answer = answers.pop() if len(answers) == 1 else "undecided"
+            answers = {
+                settle_null(_answer(each), "no", data[each[0]], each[1], "below")[0] for each in own
+            }
+            answer: Answer = "no" if "no" in answers else answers.pop()
             return Null(answer, f"On the generator's own images ({name}) it is {_values(own)}.")
     return None
 

@@ -113,16 +113,24 @@ def _finding(
         f"{'the model’s samples' if strict else 'noise-free images of the generator'}; "
         f"up to ±{number(deviation.margin)} is typical"
     )
-    null, p_null = _null(context, summary, generator, group, reference) if strict else (None, None)
-    answer = deviation.answer
-    p_value: float | None = deviation.p_value
-    if answer == "no" and p_null is not None:
-        p_value = max(deviation.p_value, p_null)
-    elif answer == "yes":
-        p_value = deviation.equivalence_p_value
+    if not strict:
+        return Finding(
+            f"{group.name} against {reference.name}",
+            "undecided",
+            _sentence(group, reference, deviation, counted),
+            measured=measured,
+            counted=counted,
+            p_value=deviation.p_value,
+        )
+    null, against = _null(context, summary, generator, group, reference, deviation)
+    answer, p_value = deviation.answer, deviation.equivalence_p_value
+    if against is not None and against < _LEVEL:
+        answer, p_value = "no", against
+    elif answer == "no":
+        p_value = deviation.p_value
     return Finding(
         f"{group.name} against {reference.name}",
-        answer if strict else "undecided",
+        answer,
         _sentence(group, reference, deviation, counted),
         measured=measured,
         counted=counted,
@@ -154,8 +162,13 @@ def _null(
     generator: GeneratorInfo,
     group: GroupInfo,
     reference: GroupInfo,
+    deviation: Deviation,
 ) -> tuple[Null | None, float | None]:
-    """What the same test says of the model's own samples, and whether the data differ from them."""
+    """What the same test says of the model's own samples, and the p-value against the data.
+
+    That is of two kinds of evidence: densities that deviate from the reference, where the null's do
+    not, and otherwise than these; and latents that are longer or shorter than the null's.
+    """
     if context.null is None:
         return None, None
     found = find_deviation(summary, generator, context.null, reference.name)
@@ -163,13 +176,18 @@ def _null(
     alike = summary.find("typicality_p_null", **keys)
     if found is None or alike is None:
         return None, None
-    convicts = found.answer == "no" or alike.value > _LEVEL
+    latents = summary.find("latent_p_null", **keys)
+    by_density = 1.0 if found.answer == "no" else max(deviation.p_value, alike.value)
+    p_values = [by_density] + ([] if latents is None else [latents.value])
+    against = min(1.0, len(p_values) * min(p_values))
     sentence = (
         f"The model's own samples, through the same pipeline, deviate by {found.found.text()} nats "
-        f"(p = {number(found.p_value, 2)}, N = {found.found.n}); the data differ from them with "
-        f"p = {number(alike.value, 2)}."
+        f"(p = {number(found.p_value, 2)}, N = {found.found.n}); the data deviate as they do with "
+        f"p = {number(alike.value, 2)}"
     )
-    return Null("no" if convicts else "yes", sentence), alike.value
+    if latents is not None:
+        sentence += f", and need latents as long as theirs with p = {number(latents.value, 2)}"
+    return Null("yes" if against < _LEVEL else "no", sentence + "."), against
 
 
 def _size(summary: Summary, generator: GeneratorInfo, reference: GroupInfo) -> int | None:

@@ -81,6 +81,8 @@ class Verdict:
     @property
     def headline(self) -> str:
         """The answer in a few words."""
+        if self.answered and self.answer == "undecided" and "not decided" not in self.answered:
+            return f"Not decided; ahead is {self.answered}"
         if self.answered:
             return self.answered
         if self.answer == "mixed":
@@ -113,6 +115,37 @@ def decide(estimate: Estimate, threshold: float) -> Literal["above", "below", "u
     if estimate.high < threshold:
         return "below"
     return "undecided"
+
+
+def difference(first: Estimate, second: Estimate) -> Estimate:
+    """Of two groups' estimates, by the squares of either side's errors (Zou and Donner 2008).
+
+    Where both rest on the same images it is too wide and not too narrow.
+    """
+    value = first.value - second.value
+    low = value - math.hypot(first.value - first.low, second.high - second.value)
+    high = value + math.hypot(first.high - first.value, second.value - second.low)
+    return Estimate(value, low, high, first.n, first.condition)
+
+
+def settle_null(
+    answer: Answer,
+    convicts: Literal["yes", "no"],
+    data: Estimate,
+    null: Estimate,
+    side: Literal["above", "below"],
+) -> tuple[Answer, str]:
+    """The null's answer, and words for what settled it where its own test had not.
+
+    That one is significant and the other is not does not make two groups differ. So an undecided
+    null ``convicts`` as the data do, unless these are shown to lie further to that ``side``.
+    """
+    if answer != "undecided":
+        return answer, ""
+    words = "lower" if side == "below" else "higher"
+    if decide(difference(data, null), 0.0) == side:
+        return "undecided", f"; the data's is {words}"
+    return convicts, f"; the data's is not shown to be {words}"
 
 
 def side_p_value(
@@ -182,8 +215,9 @@ def own_group_decides(
     if own is not None or not findings:
         return decided
     missing = (
-        f"No result about {group.name} images is left, on which this question rests: all of them "
-        "failed, or too few are left. Other groups do not stand in for them."
+        f"No result about {group.name} images is left, on which this question rests: they failed, "
+        "or there are too few of them or of what they are held against. Other groups do not stand "
+        "in for them."
     )
     return [Finding(group.name, "undecided", missing), *decided]
 
@@ -202,8 +236,9 @@ def under_null(finding: Finding, good: Literal["yes", "no"]) -> Finding:
     if null is None:
         reason = (
             " The model's own samples were not asked the same, and nothing is decided against a "
-            "model without that: add the null audit to the spec, `{name: null, role: null, "
-            "count: 64}` under groups, with the stages and controls that this question needs."
+            "model without that. Add a group for it: `{name: null, role: null, count: 128}` for "
+            "reconstruction and typicality, role `simulated` for densities, role `generated` with "
+            "`conditions: all` for classification and restoration."
         )
     elif null.answer == finding.answer:
         reason = (

@@ -101,6 +101,12 @@ class Linear:
         rest: np.ndarray = centred - (centred @ left) @ left.T
         return rest
 
+    def latent(self, images: Images) -> np.ndarray:
+        """Those of the nearest images, in the singular vectors' coordinates."""
+        left, squared = self.basis
+        found: np.ndarray = (images - self.offset) @ left / np.sqrt(squared)
+        return found
+
     def curves(self, images: Images, grid: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """What `variance_curves` finds: residuals and degrees of freedom by variance."""
         along, beyond = self.parts(images)
@@ -196,6 +202,7 @@ def _inverted(generator: Linear, images: Images) -> dict[str, Any]:
     return {
         "mse": generator.squared_error(images).tolist(),
         "residual": generator.residual(images).tolist(),
+        "latent": generator.latent(images).tolist(),
     }
 
 

@@ -370,7 +370,8 @@ def _null_rows(generator: str, rng: np.random.Generator) -> dict[str, Rows]:
         key = {"generator": generator, "condition": label, "group": NULL, "label": label}
         key["image_id"] = f"{NULL}-{generator}-{position:06d}"
         mse = NULL_MSE * np.exp(rng.normal(0, 0.15))
-        rows["null_fit"].append({**key, "mse": mse, "residual": _residual(mse, 0.0, rng)})
+        found = {"residual": _residual(mse, 0.0, rng), "latent": rng.normal(size=5).tolist()}
+        rows["null_fit"].append({**key, "mse": mse, **found})
         if key["image_id"] not in fitted:
             value = density + rng.normal(0, 6)
             rows["null_likelihood"].append(_likelihood_row(key, value, False, rng))

@@ -144,7 +144,6 @@ def test_words_follow_the_interval_and_headlines_hold_every_side(pair: list[Path
     assert back[("ln p, nats", "test")] == "B is lower"
 
 
-@pytest.mark.xfail(strict=True, reason="values that do not differ have no interval to say so")
 def test_the_same_values_are_said_to_be_equal(pair: list[Path]) -> None:
     table = difference_table(compare_runs(pair), headlines=True)
     assert table is not None

@@ -253,7 +253,7 @@ def test_inversion_alone_makes_a_page(synthetic_run: Callable[..., Any]) -> None
     run.rows = {stage: run.rows[stage] for stage in ("images", "inversion")}
     page = Page(page_of(run.write()))
     assert "manifold?" in page.text
-    assert "typical" not in page.text
+    assert "typical of the generator" not in page.text
     # The histogram, five mosaics, AUCs and accuracies.
     assert len(page.images) == 8
 

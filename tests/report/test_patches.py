@@ -253,7 +253,7 @@ def test_whether_patches_explain_the_density(
 @pytest.mark.parametrize(
     ("null", "words"),
     [
-        ([], "add the null audit"),
+        ([], "Add a group for it"),
         ([correlation(0.9, 0.8, 0.95, group="simulated")], "says the same of a model"),
     ],
 )
