@@ -25,16 +25,14 @@ from torch import Tensor
 from .generators.protocol import Generator
 from .polish import polish, polish_evaluations
 from .posterior import Posterior
-from .quantisation import quantisation_variance
 
 _JACOBIAN_BYTES = 2**28
 # Rounds of Levenberg-Marquardt at each variance, from the solution at the next larger one.
 _ROUNDS = 2
 # Of neighbouring variances in a grid; the curves between are smooth.
 _RATIO = 2.0
-# A grid begins this far below the profile estimate, or what storage leaves where that is less:
-# the polish goes far deeper than the inversion did. It ends this far above what degrees of freedom
-# could make of the profile estimate.
+# A grid begins this far below the least variance that is expected, since the polish goes deeper
+# than the inversion did, and ends this far above what degrees of freedom make of the largest.
 _BELOW = 16.0
 _ABOVE = 4.0
 _MOST_DEGREES = 0.9
@@ -68,13 +66,13 @@ class FittedVariance:
 
 
 def variance_grid(
-    profile: float, latent_dim: int, dimensions: int, levels: int | None
+    profile: float, latent_dim: int, dimensions: int, least: float | None = None
 ) -> list[float]:
     """Ascending variances among which the fixed point is sought, around the profile estimate.
 
-    For a linear G it lies at most 1 / (1 - d/D) above it. It lies far below it where the data are
-    the generator's own images, which an imperfect inversion leaves farther than storage in so many
-    grey ``levels`` does.
+    For a linear G it lies at most 1 / (1 - d/D) above it. It may lie far below it, at ``least``,
+    where the images are the generator's own: an imperfect inversion leaves them farther than
+    storage does.
 
     Raises:
         ValueError: if ``profile`` is not positive and finite.
@@ -82,9 +80,9 @@ def variance_grid(
     if not (math.isfinite(profile) and profile > 0):
         raise ValueError(f"the mean squared error of the reconstructions is {profile}: no variance")
     largest = _ABOVE / (1 - min(latent_dim / dimensions, _MOST_DEGREES))
-    least = min(profile, quantisation_variance(levels)) / _BELOW
-    count = math.ceil(math.log(largest * profile / least, _RATIO)) + 1
-    return [least * _RATIO**power for power in range(count)]
+    first = min(profile, profile if least is None else least) / _BELOW
+    count = math.ceil(math.log(largest * profile / first, _RATIO)) + 1
+    return [first * _RATIO**power for power in range(count)]
 
 
 def curve_evaluations(latent_dim: int, points: int, variances: int) -> int:

@@ -11,13 +11,14 @@ from collections.abc import Iterator
 from typing import Any
 
 from ...workers.shard import Item, Shard, chunk
+from ...workers.variance import DATA
 from ..stage_specs import InversionSpec
 from ..validation import GeneratorFacts
 from .halves import fitted_positions
 from .images import generator_settings
 from .inversion import inversion_cost, inversion_settings
 from .stage import AuditContext, Estimate, PlanContext, Stage, StageError, own_condition
-from .variance_fit import control_groups, curve_cost, grid_around, variance_settings
+from .variance_fit import control_groups, curve_cost, fit_grids, variance_settings
 
 
 def null_noise(context: PlanContext, generator: GeneratorFacts) -> float:
@@ -110,8 +111,16 @@ def _fits(context: AuditContext) -> bool:
 
 
 def _grid(context: PlanContext, generator: GeneratorFacts) -> list[float]:
-    # The null's noise makes its variance the data's.
-    return grid_around(context, generator, context.variance(generator.name))
+    """The data's grid, on to the end of the control's where that lies further.
+
+    The null's noise makes its variance the data's, unless the inversion of some of its images
+    fails, as it may have of the control's.
+    """
+    grids = fit_grids(context, generator)
+    grid = list(grids[DATA])
+    while grid[-1] < max(other[-1] for other in grids.values()):
+        grid.append(grid[-1] * grid[1] / grid[0])
+    return grid
 
 
 def _estimate(context: AuditContext) -> Estimate:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ...core.observation_variance import curve_evaluations, variance_grid
+from ...core.quantisation import quantisation_variance
 from ...workers.schema import STATUS_OK
 from ...workers.shard import Item, Shard, chunk
 from ...workers.variance import DATA
@@ -24,6 +25,8 @@ from .stage import (
     own_condition,
 )
 
+# Data whose mean error is this many times the control's are not the generator's own images.
+_FAR = 16.0
 # For estimates of cost: how long a grid is depends on its logarithm.
 _USUAL_VARIANCE = 0.01
 
@@ -105,23 +108,47 @@ def plan(context: PlanContext) -> Iterator[Shard]:
     """
     spec = variance_settings(context)
     for generator in context.facts.generators.values():
-        errors = _inversion_errors(context, generator)
+        grids = fit_grids(context, generator)
         for fitted in fitted_images(context, generator):
-            known = [errors[key] for key in fitted.keys if key in errors]
-            try:
-                grid = grid_around(context, generator, float(np.mean(known or [np.nan])))
-            except ValueError as error:
-                if fitted.group != DATA:
-                    continue
+            if fitted.group in grids:
+                settings = {**generator_settings(generator), "variances": grids[fitted.group]}
+                compute = "offmanifold.workers.variance_fit:compute"
+                items = _items(context, generator, fitted)
+                yield from chunk("variance_fit", compute, settings, items, spec.shard_items)
+
+
+def fit_grids(context: PlanContext, generator: GeneratorFacts) -> dict[str, list[float]]:
+    """The grid of each fit, by its group: around the mean squared error of its images.
+
+    A control's goes down to what storage leaves, and so does the data's where their error is not
+    far above the control's: then they may be the generator's own images.
+
+    Raises:
+        StageError: as :func:`plan`.
+    """
+    errors = _inversion_errors(context, generator)
+    means = {}
+    for fitted in fitted_images(context, generator):
+        known = [errors[key] for key in fitted.keys if key in errors]
+        means[fitted.group] = float(np.mean(known or [np.nan]))
+    controls = [mean for group, mean in means.items() if group != DATA and mean > 0]
+    stored = quantisation_variance(context.levels)
+    grids = {}
+    for group, mean in means.items():
+        near = not controls or mean < _FAR * controls[0]
+        least = stored if group != DATA or near else None
+        try:
+            grids[group] = variance_grid(
+                mean, generator.latent_dim, context.facts.dimensions, least
+            )
+        except ValueError as error:
+            if group == DATA:
                 raise StageError(
-                    f"stage variance: {len(known)} training images were inverted under "
-                    f"{generator.name}: {error}; `offmanifold errors` lists what failed, and "
-                    "`variance: {value: ...}` needs no fit"
+                    f"stage variance: the training images under {generator.name}: {error}; "
+                    "`offmanifold errors` lists what failed, and `variance: {value: ...}` needs "
+                    "no fit"
                 ) from error
-            settings = {**generator_settings(generator), "variances": grid}
-            compute = "offmanifold.workers.variance_fit:compute"
-            items = _items(context, generator, fitted)
-            yield from chunk("variance_fit", compute, settings, items, spec.shard_items)
+    return grids
 
 
 def _items(context: PlanContext, generator: GeneratorFacts, fitted: FittedImages) -> Iterator[Item]:
@@ -130,15 +157,6 @@ def _items(context: PlanContext, generator: GeneratorFacts, fitted: FittedImages
         part, row = place or (None, None)
         plain = image.item(generator.name, condition, seed=0)
         yield replace(plain, inversion_part=part, inversion_row=row)
-
-
-def grid_around(context: AuditContext, generator: GeneratorFacts, variance: float) -> list[float]:
-    """The grid around a variance, for images stored as the data are.
-
-    Raises:
-        ValueError: if it is not positive and finite.
-    """
-    return variance_grid(variance, generator.latent_dim, context.facts.dimensions, context.levels)
 
 
 def _inversion_errors(
@@ -174,7 +192,7 @@ def _estimate(context: AuditContext) -> Estimate:
 
 def curve_cost(context: AuditContext, generator: GeneratorFacts, points: int) -> int:
     """Generator evaluations of one image's curves, from so many latents."""
-    grid = grid_around(context, generator, _USUAL_VARIANCE)
+    grid = variance_grid(_USUAL_VARIANCE, generator.latent_dim, context.facts.dimensions)
     return curve_evaluations(generator.latent_dim, points, len(grid))
 
 

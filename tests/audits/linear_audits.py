@@ -178,7 +178,7 @@ def _fit(
     if recipe.estimator == "profile":
         return profile
     start = profile.variance if around is None else around
-    grid = np.array(variance_grid(start, generator.weight.shape[1], DIMENSIONS, recipe.levels))
+    grid = np.array(variance_grid(start, generator.weight.shape[1], DIMENSIONS))
     return fit_variance(grid, *generator.curves(images, grid), DIMENSIONS)
 
 

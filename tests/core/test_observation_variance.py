@@ -27,7 +27,7 @@ def _fit(
     sharp = variance_curves(decoder, images, None, latent[:, None], [1e-8])
     dimensions = math.prod(decoder.image_shape)
     profile = profile_variance(sharp.residual[:, 0].numpy() / dimensions)
-    grid = variance_grid(profile.variance, decoder.latent_dim, dimensions, 256)
+    grid = variance_grid(profile.variance, decoder.latent_dim, dimensions)
     curves = variance_curves(decoder, images, None, latent[:, None], grid)
     fitted = fit_variance(
         np.array(grid), curves.residual.numpy(), curves.degrees.numpy(), dimensions
@@ -69,7 +69,7 @@ def test_it_is_near_the_maximum_of_a_curved_generator() -> None:
 
 def test_its_interval_has_its_coverage() -> None:
     decoder, inside, rounds = LinearDecoder(8, 64), 0, 200
-    grid = np.array(variance_grid(TRUE_VARIANCE * (1 - 8 / 64), 8, 64, 256))
+    grid = np.array(variance_grid(TRUE_VARIANCE * (1 - 8 / 64), 8, 64))
     for round_ in range(rounds):
         seeds = range(24 * round_, 24 * (round_ + 1))
         images, _ = simulate(decoder, None, TRUE_VARIANCE, seeds, torch.empty(0).double())
@@ -99,7 +99,7 @@ def _linear_curves(
 def test_the_closed_curves_are_those_that_are_followed() -> None:
     decoder = LinearDecoder(8, 64)
     images, latent = simulate(decoder, None, TRUE_VARIANCE, range(5), torch.empty(0).double())
-    grid = variance_grid(TRUE_VARIANCE, 8, 64, 256)
+    grid = variance_grid(TRUE_VARIANCE, 8, 64)
     curves = variance_curves(decoder, images, None, latent[:, None], grid)
     residual, degrees = _linear_curves(decoder, images, np.array(grid))
     np.testing.assert_allclose(curves.residual.numpy(), residual, rtol=1e-6)
@@ -126,11 +126,11 @@ def test_no_profile_variance_without_finite_positive_errors(errors: list[float])
 
 
 def test_what_no_variance_explains_is_refused() -> None:
-    grid = np.array(variance_grid(TRUE_VARIANCE, 8, 64, 256))
+    grid = np.array(variance_grid(TRUE_VARIANCE, 8, 64))
     nothing = np.zeros((4, len(grid)))
     with pytest.raises(ValueError, match="give one with"):
         fit_variance(grid, nothing, nothing, 64)
     with pytest.raises(ValueError, match="at least 2"):
         fit_variance(grid, nothing[:1], nothing[:1], 64)
     with pytest.raises(ValueError, match="no variance"):
-        variance_grid(math.inf, 8, 64, 256)
+        variance_grid(math.inf, 8, 64)
