@@ -63,7 +63,7 @@ class Resources:
         self._distances: dict[tuple[str, str | None], LpipsDistance] = {}
         self._latest: tuple[Hashable, Any] | None = None
         self._image_parts: OrderedDict[str, list[StoredImage]] = OrderedDict()
-        self._inverted: OrderedDict[tuple[str, str], list[list[float]]] = OrderedDict()
+        self._inverted: OrderedDict[tuple[str, str, str], list[list[float]]] = OrderedDict()
         self._mixtures: OrderedDict[str, PatchMixture | Failure] = OrderedDict()
 
     def generator(self, settings: Mapping[str, Any]) -> Generator:
@@ -134,18 +134,18 @@ class Resources:
         return torch.from_numpy(np.stack([self._image(item) for item in items])).to(self.device)
 
     def restart_latents(self, item: Item) -> npt.NDArray[np.float32]:
-        """The item's ``restart_latent`` in the ``inversion`` table, flat; empty without one."""
+        """The item's ``restart_latent`` in the table of its inversion, flat; empty without one."""
         if item.inversion_part is None:
             return np.empty(0, np.float32)
         return self.inverted(item, "restart_latent")
 
     def inverted(self, item: Item, column: str) -> npt.NDArray[np.float32]:
-        """A list of the item's row in the ``inversion`` table."""
+        """A list of the item's row in the table of its inversion."""
         if item.inversion_part is None or item.inversion_row is None:
             raise ValueError(f"item {item.image_id} names no inversion")
-        key = (item.inversion_part, column)
+        key = (item.inversion_table or "inversion", item.inversion_part, column)
         if key not in self._inverted:
-            rows = read_columns(self.storage, "inversion", key[0], [column]).to_pylist()
+            rows = read_columns(self.storage, *key[:2], [column]).to_pylist()
             self._inverted[key] = [row[column] for row in rows]
             if len(self._inverted) > _PARTS_KEPT:
                 self._inverted.popitem(last=False)

@@ -26,6 +26,8 @@ class Item:
     ``seed`` is the item's own random stream. ``image_part`` and ``image_row`` say where the run's
     ``images`` table holds the pixels. For an image that is yet to be made, ``index`` is its
     position in the dataset, or ``image_seed`` the stream that draws it from the model.
+    ``inversion_part`` and ``inversion_row`` say where its inversion is: in the table ``inversion``,
+    or in ``inversion_table``.
     """
 
     generator: str | None
@@ -40,6 +42,7 @@ class Item:
     image_seed: int | None = None
     inversion_part: str | None = None
     inversion_row: int | None = None
+    inversion_table: str | None = None
 
 
 @dataclass(frozen=True)

@@ -57,6 +57,7 @@ def compute_null(
         "mse": inversion.mse.tolist(),
         "residual": sketch_residuals(inversion.residual).tolist(),
         "latent": inversion.latent.tolist(),
+        "restart_latent": inversion.restart_latent.flatten(1).tolist(),
     }
     return [
         _inverted(row, dict(zip(columns, values, strict=True)))

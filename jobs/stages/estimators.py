@@ -103,11 +103,7 @@ def evaluations_per_item(
     search = ModeSettings(**_search_settings(spec))
     inversion = context.spec.stages.inversion
     known = 0
-    if (
-        inversion is not None
-        and group.role not in ("simulated", "null")
-        and reuses_inversion(context, spec)
-    ):
+    if inversion is not None and group.role != "simulated" and reuses_inversion(context, spec):
         known = inversion.restarts
     once = gradients + search.evaluations(known, generator.latent_dim)
     if spec.tolerance is None:

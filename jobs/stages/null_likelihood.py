@@ -6,10 +6,18 @@ reference, both under the null's variance and by the estimator that the verdicts
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
+from ...workers.schema import STATUS_OK
 from ...workers.shard import Item, Shard, chunk
 from ..validation import GeneratorFacts
-from .estimators import EstimatorSpec, estimator_settings, evaluations_per_item, reverse_evaluations
+from .estimators import (
+    EstimatorSpec,
+    estimator_settings,
+    evaluations_per_item,
+    reuses_inversion,
+    reverse_evaluations,
+)
 from .likelihood import COMPUTE, image_item, subjects
 from .null_fit import drawing_settings, split_items
 from .null_variance import fits_null
@@ -41,8 +49,14 @@ def plan(context: PlanContext) -> Iterator[Shard]:
     for generator in context.facts.generators.values():
         settings = estimator_settings(context, generator, spec, null_variance(context, generator))
         _, judged = split_items(context, generator)
-        items: list[Item] = [
-            replace(item, seed=_seed(context, spec, generator, item)) for item in judged
+        places = _inversions(context) if reuses_inversion(context, spec) else {}
+        items = [
+            replace(
+                item,
+                seed=_seed(context, spec, generator, item),
+                **places.get((generator.name, item.image_id), {}),
+            )
+            for item in judged
         ]
         own = {**settings, **drawing_settings(context, generator)}
         yield from chunk(STAGE_NAME, COMPUTE, own, items, spec.shard_items)
@@ -57,6 +71,22 @@ def plan(context: PlanContext) -> Iterator[Shard]:
         ]
         seeded = [replace(item, seed=_seed(context, spec, generator, item)) for item in reference]
         yield from chunk(STAGE_NAME, COMPUTE, settings, seeded, spec.shard_items)
+
+
+def _inversions(context: PlanContext) -> dict[tuple[str | None, str], dict[str, Any]]:
+    """Where the null's inversions are, which start the search as the data's do, by image."""
+    ids = context.shard_ids("null_fit")
+    columns = ["status", "generator", "image_id"]
+    return {
+        (row["generator"], row["image_id"]): {
+            "inversion_table": "null_fit",
+            "inversion_part": shard,
+            "inversion_row": index,
+        }
+        for shard, part in zip(ids, context.run.each_part("null_fit", ids, columns), strict=True)
+        for index, row in enumerate(part.to_pylist())
+        if row["status"] == STATUS_OK
+    }
 
 
 def _seed(context: PlanContext, spec: EstimatorSpec, generator: GeneratorFacts, item: Item) -> int:

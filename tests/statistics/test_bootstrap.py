@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 from offmanifold.core.statistics.bootstrap import resampled_indices
-from offmanifold.core.statistics.means import mean_interval
 
 
 @pytest.mark.parametrize(("n", "resamples"), [(3, 2000), (9000, 2000)])
@@ -15,16 +14,3 @@ def test_blocks_add_up_to_the_resamples(n: int, resamples: int) -> None:
     assert (drawn.min(), drawn.max()) == (0, n - 1)
     # Uniform on 0 ... n-1, with standard deviation about n / sqrt(12).
     assert abs(drawn.mean() - (n - 1) / 2) < 4 * n / np.sqrt(12 * len(drawn))
-
-
-@pytest.mark.parametrize(
-    ("values", "resamples", "message"),
-    [
-        (np.array([]), 2000, "empty"),
-        (np.array([1.0, np.nan]), 2000, "1 nan"),
-        (np.ones(3), 100, "at least 2000"),
-    ],
-)
-def test_bad_input_is_named(values: np.ndarray, resamples: int, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        mean_interval(values, seed=0, resamples=resamples)
