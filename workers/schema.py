@@ -89,9 +89,9 @@ _CURVE_COLUMNS: list[tuple[str, pa.DataType]] = [
 ]
 VARIANCE_FIT = _schema("variance_fit", 1, _CURVE_COLUMNS)
 
-# The model's own samples in the place of the data, drawn with noise_variance and stored as the data
-# are, inverted like them: mse, residual and latents are as in inversion. The curves are those of the
-# half that the null's variance is fitted to.
+# The model's own samples in the place of the data, drawn with noise_variance and stored as the
+# data are, inverted like them: mse, residual and latents are as in inversion. The curves are those
+# of the half that the null's variance is fitted to.
 NULL_FIT = _schema(
     "null_fit",
     1,
