@@ -52,9 +52,10 @@ class VarianceCurves:
 
 @dataclass(frozen=True)
 class FittedVariance:
-    """The fixed point from ``n`` images, with a 95% interval over images.
+    """The fixed point from ``n`` images, with a 95% interval over images; one image gives none.
 
-    ``log_standard_error`` is that of ln sigma^2; ``degrees`` the mean of d_i at the fixed point.
+    ``log_standard_error`` is that of ln sigma^2, nan for one image; ``degrees`` the mean of d_i at
+    the fixed point.
     """
 
     variance: float
@@ -142,10 +143,10 @@ def fit_variance(
     point by 1 / (1 - b) of their own change where the right side grows as sigma^(2b).
 
     Raises:
-        ValueError: if no fixed point lies in the grid, or fewer than two images are given.
+        ValueError: if no fixed point lies in the grid, or there are no images.
     """
-    if len(residual) < 2:
-        raise ValueError(f"{len(residual)} images: a fitted variance needs at least 2")
+    if not len(residual):
+        raise ValueError("no image was inverted: there is no variance to fit")
     place = np.log(variances)
     sides = (residual + variances * degrees) / dimensions
     with np.errstate(divide="ignore"):
@@ -161,17 +162,8 @@ def fit_variance(
     root = float(optimize.brentq(excess, place[first], place[first + 1]))
     own = np.array([np.interp(root, place, row) for row in sides])
     influence = (own / own.mean() - 1) / -float(excess.derivative()(root))
-    error = float(influence.std(ddof=1) / math.sqrt(len(influence)))
-    half = float(stats.t.ppf(0.975, len(influence) - 1)) * error
     mean_degrees = float(np.interp(root, place, degrees.mean(0)))
-    return FittedVariance(
-        math.exp(root),
-        math.exp(root - half),
-        math.exp(root + half),
-        error,
-        mean_degrees,
-        len(residual),
-    )
+    return _with_interval(math.exp(root), influence, mean_degrees)
 
 
 def profile_variance(mse: Float64[np.ndarray, " images"]) -> FittedVariance:
@@ -180,16 +172,22 @@ def profile_variance(mse: Float64[np.ndarray, " images"]) -> FittedVariance:
     It is low by the factor 1 - d/D of a linear model. ``degrees`` is nan: it counts none.
 
     Raises:
-        ValueError: if there are fewer than two errors, or their mean is not positive and finite.
+        ValueError: if there is no error, or their mean is not positive and finite.
     """
     value = float(mse.mean()) if len(mse) else math.nan
-    if not (len(mse) > 1 and math.isfinite(value) and value > 0):
+    if not (math.isfinite(value) and value > 0):
         raise ValueError(
             f"the mean squared errors of {len(mse)} images average to {value}: a noise variance "
-            "needs at least two images and a positive, finite mean"
+            "needs at least one image and a positive, finite mean"
         )
-    error = float(mse.std(ddof=1) / value / math.sqrt(len(mse)))
-    half = float(stats.t.ppf(0.975, len(mse) - 1)) * error
-    return FittedVariance(
-        value, value * math.exp(-half), value * math.exp(half), error, math.nan, len(mse)
-    )
+    return _with_interval(value, mse / value - 1, math.nan)
+
+
+def _with_interval(value: float, influence: np.ndarray, degrees: float) -> FittedVariance:
+    """A variance with Student's interval of its logarithm, from what each image adds to that."""
+    n = len(influence)
+    if n == 1:
+        return FittedVariance(value, math.nan, math.nan, math.nan, degrees, n)
+    error = float(influence.std(ddof=1) / math.sqrt(n))
+    half = float(stats.t.ppf(0.975, n - 1)) * error
+    return FittedVariance(value, value * math.exp(-half), value * math.exp(half), error, degrees, n)

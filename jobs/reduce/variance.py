@@ -52,7 +52,8 @@ def _variance(row: Mapping[Any, Any], generator: GeneratorInfo) -> ObservationVa
         return ObservationVariance(given, NO_SHIFT, 0.0, 0.0, frozenset())
     degrees = 0.0 if np.isnan(row["degrees"]) else row["degrees"]
     images = int(row["n"])
-    error = row["log_standard_error"]
+    # One image does not say how far it is off.
+    error = 0.0 if images == 1 else row["log_standard_error"]
     return ObservationVariance(
         Interval(row["variance"], row["low"], row["high"], images),
         variance_shift(generator.dimensions, degrees, error, images),

@@ -5,16 +5,19 @@ from collections.abc import Sequence
 
 from ..stage_specs import VarianceSpec
 
+# Halves of fewer images would be one image, or none.
+_FEWEST_HALVED = 4
+
 
 def fitted_positions(labels: Sequence[int | None], spec: VarianceSpec) -> list[int]:
     """The positions of the images that the variance is fitted to; none where its value is given.
 
-    With ``fit: half`` every other image of each class, so that both halves have the same classes;
-    which one comes first goes by the class, for sets with one image of each.
+    With ``fit: half`` and four images or more, every other image of each class, so that both halves
+    have the same classes; which one comes first goes by the class, for sets with one image of each.
     """
     if spec.value is not None:
         return []
-    if spec.fit == "all":
+    if spec.fit == "all" or len(labels) < _FEWEST_HALVED:
         return list(range(len(labels)))
     seen: Counter[int | None] = Counter()
     fitted = []

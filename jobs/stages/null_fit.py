@@ -66,13 +66,13 @@ def null_items(context: PlanContext, generator: GeneratorFacts) -> list[Item]:
 def split_items(context: PlanContext, generator: GeneratorFacts) -> tuple[list[Item], list[Item]]:
     """The null's images that its variance is fitted to, and those that verdicts are about.
 
-    With ``fit: all`` both are all of them, as with the data.
+    With ``fit: all``, or too few to be halved, both are all of them, as with the data.
     """
     items, spec = null_items(context, generator), variance_settings(context)
     fitted = fitted_positions([item.label for item in items], spec)
     chosen = set(fitted)
     judged = [item for position, item in enumerate(items) if position not in chosen]
-    return [items[position] for position in fitted], items if spec.fit == "all" else judged
+    return [items[position] for position in fitted], judged or items
 
 
 def drawing_settings(context: PlanContext, generator: GeneratorFacts) -> dict[str, Any]:

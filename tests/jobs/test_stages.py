@@ -57,7 +57,7 @@ def test_images_without_a_label_meet_the_classes_of_the_data() -> None:
     assert (turns.count(3), turns.count(8)) == (4, 4)
 
 
-@given(st.lists(st.integers(0, 4) | st.none(), max_size=60))
+@given(st.lists(st.integers(0, 4) | st.none(), min_size=4, max_size=60))
 def test_both_halves_have_the_same_classes(labels: list[int | None]) -> None:
     fitted = set(fitted_positions(labels, VarianceSpec()))
     for label in set(labels):
@@ -70,6 +70,8 @@ def test_the_fit_takes_all_images_or_none_where_the_spec_says_so() -> None:
     assert fitted_positions([None] * 3, VarianceSpec(value=0.1)) == []
     # One image of each class: the halves go by the classes.
     assert fitted_positions([0, 1, 2, 3], VarianceSpec()) == [0, 2]
+    # Too few to be halved.
+    assert fitted_positions([0, 1, 2], VarianceSpec()) == [0, 1, 2]
 
 
 def shard() -> Shard:
