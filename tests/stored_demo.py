@@ -66,7 +66,8 @@ def demo_at(place: str, counts: Mapping[str, int], **settings: Any) -> dict[str,
     spec: dict[str, Any] = yaml.safe_load(preset_text("digits"))
     spec["generators"][0]["source"] = f"{place}/gan"
     for group in spec["groups"]:
-        group["count"] = counts.get(group["name"], group["count"])
+        # YAML reads the name `null` as nothing.
+        group["count"] = counts.get(group["name"] or "null", group["count"])
         if "dataset" in group:
             group["path"] = f"{place}/{group['dataset']}"
             group["dataset"] = "folder"

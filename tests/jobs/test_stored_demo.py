@@ -24,7 +24,7 @@ pytestmark = pytest.mark.xdist_group("ray")
 
 # How many images of each group, other settings of stages, and how many digits of each split.
 Size = tuple[dict[str, int], dict[str, dict[str, Any]], int | None]
-GROUPS = ("train", "test", "generated", "simulated", "single_colour", "natural_patches")
+GROUPS = ("train", "test", "generated", "simulated", "null", "single_colour", "natural_patches")
 # A demo for CI: every stage, at few images, iterations and transitions.
 SHORT_COUNTS = dict.fromkeys(GROUPS, 2)
 SHORT = {
@@ -78,6 +78,6 @@ def test_the_whole_demo_in_a_bucket_gives_the_rows_of_a_local_run(
     in_process = ("--set", "cluster.executor=serial")
     stages = run_at(here, tmp_path, tmp_path / "run", size, *in_process)
     assert run_at(there, tmp_path, address, size) == stages
-    assert len(stages) == 14
+    assert len(stages) == 18
     assert assert_the_same_rows(address, tmp_path / "run", stages, (there, here)) > 0
     pd.testing.assert_frame_equal(summary_of(address), summary_of(tmp_path / "run"))
