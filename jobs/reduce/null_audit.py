@@ -97,9 +97,7 @@ def _differences(
         yield summary_row(
             "reconstruction_p_null",
             exact(test.p_value, len(mine)),
-            generator=generator.name,
-            condition=OWN if values.conditional else None,
-            group=group.name,
+            **_own_keys(generator, group.name),
             against=null.group.name,
         )
 
