@@ -1,6 +1,6 @@
 """``python -m offmanifold.jobs`` is the ``offmanifold`` command, wherever the package lies."""
 
-from .cli import app
+from .commands.cli import app
 
 if __name__ == "__main__":
     app(prog_name="offmanifold")

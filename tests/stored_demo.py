@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import offmanifold
 import yaml
-from offmanifold.jobs.spec_loading import preset_text
+from offmanifold.jobs.spec.loading import preset_text
 from offmanifold.workers.datasets import open_dataset
 
 from .object_store import BUCKET, ObjectStore

@@ -7,8 +7,8 @@ import pyarrow.parquet as pq
 from offmanifold.cluster.locations import Location, open_storage
 from offmanifold.cluster.s3_settings import BY_ENVIRONMENT
 from offmanifold.cluster.storage import Storage
+from offmanifold.jobs.record.run_directory import SUMMARY_FILE
 from offmanifold.jobs.reduce.tables import REPEATED_BY
-from offmanifold.jobs.run_directory import SUMMARY_FILE
 
 _NAMES_OF_FILES = ("source", "nearest_source")
 

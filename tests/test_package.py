@@ -34,7 +34,7 @@ def test_no_other_module_lies_at_the_root() -> None:
 
 def test_the_command_imports_nothing_heavy_to_start() -> None:
     program = (
-        "import sys; import offmanifold.jobs.cli; "
+        "import sys; import offmanifold.jobs.commands.cli; "
         "print(sorted({'torch', 'ray', 'pandas', 'sklearn', 'matplotlib', 'pydantic', 'pyarrow'}"
         " & set(sys.modules)))"
     )

@@ -10,8 +10,8 @@ import torch
 import yaml
 from offmanifold.core.adversarial import AdversarialSettings, AdversarialTraining, translate
 from offmanifold.core.generators.registry import build
-from offmanifold.jobs.spec_loading import SpecError, preset_text
-from offmanifold.jobs.training import load_training_spec, train
+from offmanifold.jobs.drive.training import load_training_spec, train
+from offmanifold.jobs.spec.loading import SpecError, preset_text
 from offmanifold.workers.generators import open_generator
 from PIL import Image
 

@@ -7,8 +7,8 @@ from typing import Any
 from ...cluster.locations import Location
 from ..reduce.tables import RunTableError
 from ..report.summary import number
-from ..spec import AuditSpec
-from ..spec_loading import SpecError
+from ..spec.audit import AuditSpec
+from ..spec.loading import SpecError
 from .pairing import Difference, Overlap, differences, overlaps, side_values
 from .sides import Side, open_sides
 

@@ -8,7 +8,7 @@ import pyarrow as pa
 from ..reduce.schema import SUMMARY
 from ..report.table_files import write_table_files
 from ..report.templates import page_template
-from ..spec_loading import SpecError
+from ..spec.loading import SpecError
 from .comparison import Comparison
 from .tables import (
     difference_table,

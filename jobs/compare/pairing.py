@@ -13,10 +13,10 @@ from ...core.statistics.means import mean_interval
 from ...core.statistics.proportions import paired_difference_interval
 from ...workers.schema import STATUS_OK
 from ...workers.shard import item_seed
-from ..reduce.classification import can_be_classified
-from ..reduce.densities import Scores, read_scores
+from ..audits.across.classification.reduce import can_be_classified
+from ..audits.inversion.reduce import reconstruction_conditions
+from ..audits.likelihood.densities import Scores, read_scores
 from ..reduce.groups import GroupValues, density_conditions, group_values
-from ..reduce.reconstruction import reconstruction_conditions
 from ..reduce.schema import EVERY_CLASS, MARGINAL, NEAREST_CLASS
 from ..reduce.tables import stage_table
 from .sides import Side

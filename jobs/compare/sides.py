@@ -11,14 +11,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ...cluster.locations import Location
-from ..kept_facts import kept_facts
+from ..audits.likelihood.densities import trusted_estimator
+from ..drive.reduction import reduce_context
+from ..record.kept_facts import kept_facts
+from ..record.run_directory import PROVENANCE_FILE, SUMMARY_FILE, RunDirectory
 from ..reduce.context import GeneratorInfo, ReduceContext
-from ..reduce.densities import trusted_estimator
 from ..reduce.schema import SUMMARY
-from ..reduction import reduce_context
-from ..run_directory import PROVENANCE_FILE, SUMMARY_FILE, RunDirectory
-from ..spec import AuditSpec
-from ..spec_loading import SpecError
+from ..spec.audit import AuditSpec
+from ..spec.loading import SpecError
 
 FEWEST_SIDES = 2
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from ...cluster.storage import Storage
 from ...workers.shard import item_seed
-from ..spec import Conditions, Role
-from ..stage_specs import InversionDistance
+from ..spec.audit import Conditions, Role
+from ..spec.stages import InversionDistance
 
 
 @dataclass(frozen=True)

@@ -4,27 +4,27 @@ from collections.abc import Callable
 
 import pyarrow as pa
 
-from .class_densities import reduce_class_densities
-from .classification import reduce_classification
+from ..audits.across.class_densities.reduce import reduce_class_densities
+from ..audits.across.classification.reduce import reduce_classification
+from ..audits.across.failures.reduce import reduce_quarantine
+from ..audits.across.outliers.reduce import reduce_outliers
+from ..audits.across.ranking.reduce import reduce_ranking
+from ..audits.across.standing.reduce import reduce_density_bound
+from ..audits.across.typicality.reduce import reduce_typicality
+from ..audits.comparison.reduce import reduce_estimator_gap
+from ..audits.convergence.reduce import reduce_convergence
+from ..audits.inversion.reduce import reduce_reconstruction
+from ..audits.likelihood.health import reduce_health
+from ..audits.likelihood.reduce import reduce_likelihood
+from ..audits.null_audit.reduce import reduce_null_audit
+from ..audits.patches.reduce import reduce_patches
+from ..audits.perceptual.reduce import reduce_perceptual
+from ..audits.sensing.reduce import reduce_sensing
+from ..audits.sweep.reduce import reduce_sweep
+from ..audits.variance.reduce import reduce_variance
+from ..audits.variation.reduce import reduce_variation
 from .context import ReduceContext
-from .convergence import reduce_convergence
-from .density_bound import reduce_density_bound
-from .estimator_gap import reduce_estimator_gap
-from .health import reduce_health
-from .likelihood import reduce_likelihood
-from .null_audit import reduce_null_audit
-from .outliers import reduce_outliers
-from .patches import reduce_patches
-from .perceptual import reduce_perceptual
-from .quarantine import reduce_quarantine
-from .ranking import reduce_ranking
-from .reconstruction import reduce_reconstruction
 from .schema import SummaryRow, summary_table
-from .sensing import reduce_sensing
-from .sweep import reduce_sweep
-from .typicality import reduce_typicality
-from .variance import reduce_variance
-from .variation import reduce_variation
 
 Reducer = Callable[[ReduceContext], list[SummaryRow]]
 

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..audits.inversion.reduce import reconstruction_errors
 from ..reduce.context import GeneratorInfo, ReduceContext
 from ..reduce.groups import common_density, group_values
-from ..reduce.reconstruction import reconstruction_errors
 from ..reduce.schema import NEAREST_CLASS, OWN
 from ..reduce.tables import read_stage
 

@@ -6,10 +6,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
+from ..audits.across.outliers.methods import METHODS, any_variant
 from ..reduce.context import GeneratorInfo, ReduceContext
 from ..reduce.tables import list_means, read_stage, succeeded
 from .figure import Figure, bare, draw, label
-from .methods import METHODS, any_variant
 from .summary import Estimate, Summary, number
 
 _WIDTH = 5.4

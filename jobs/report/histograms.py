@@ -8,8 +8,8 @@ from matplotlib.figure import Figure as Canvas
 from matplotlib.figure import FigureBase
 
 from ...core.statistics.classification import mean
+from ..audits.inversion.reduce import median
 from ..reduce.context import GeneratorInfo, ReduceContext
-from ..reduce.reconstruction import median
 from .distributions import Distributions, density_distributions, error_distributions
 from .figure import Figure, bare, draw, group_colours, label
 from .summary import Summary, number

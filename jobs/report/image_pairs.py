@@ -5,12 +5,12 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
+from ..audits.likelihood.densities import TRUSTED, Densities, read_densities
+from ..audits.patches.reduce import paired_densities
+from ..audits.variation.reduce import paired_variation
 from ..reduce.context import GeneratorInfo, ReduceContext
-from ..reduce.densities import TRUSTED, Densities, read_densities
 from ..reduce.image_scores import OwnScores, PairedScores
-from ..reduce.patches import paired_densities
 from ..reduce.tables import read_stage
-from ..reduce.variation import paired_variation
 
 Pairing = Callable[[ReduceContext, GeneratorInfo, Densities, pd.DataFrame], list[PairedScores]]
 

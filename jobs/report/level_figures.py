@@ -5,12 +5,12 @@ import math
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
+from ..audits.across.ranking.question import EVERY_GROUP, find_lead
+from ..audits.across.typicality.question import find_deviation
 from ..reduce.context import GeneratorInfo, GroupInfo, ReduceContext
 from .estimates_figure import whiskers, write_value
 from .figure import Figure, bare, draw, group_colours, label
-from .likeliest_question import EVERY_GROUP, find_lead
 from .summary import MISSING, Estimate, Summary, number
-from .typicality_question import find_deviation
 
 _WIDTH = 5.4
 _ROW_HEIGHT = 0.36

@@ -6,9 +6,9 @@ from typing import Any
 
 import yaml
 
+from ..audits.likelihood.densities import trusted_estimator
+from ..audits.likelihood.health_words import certificate_line
 from ..reduce.context import GeneratorInfo
-from ..reduce.densities import trusted_estimator
-from .health import certificate_line
 from .section import ReportContext, Section
 from .sections import sections_of
 from .summary import Summary

@@ -2,24 +2,33 @@
 
 from collections.abc import Callable
 
+from ..audits.across.class_densities.section import class_section
+from ..audits.across.standing.section import standing_section
+from ..audits.comparison.section import (
+    estimator_rules,
+    estimator_sentences,
+    findings_table,
+    gap_table,
+)
+from ..audits.likelihood.health_words import (
+    chain_sentences,
+    convergence_warnings,
+    sandwich_sentences,
+)
+from ..audits.likelihood.tables import density_table, doubling_table, health_table, typicality_table
+from ..audits.patches.section import patch_section
+from ..audits.sensing.section import sensing_section
+from ..audits.sweep.section import sweep_section
+from ..audits.variation.section import variation_section
 from ..reduce.context import GeneratorInfo
-from .class_densities import class_section
-from .density_tables import density_table, doubling_table, health_table, typicality_table
 from .estimates_figure import accuracy_figure, auc_figure, tuning_figure
-from .estimators import estimator_rules, estimator_sentences, findings_table, gap_table
-from .health import chain_sentences, convergence_warnings, sandwich_sentences
 from .histograms import density_histograms, error_histogram
 from .level_figures import ranking_figure, typicality_figures
-from .patches import patch_section
 from .pictures import reconstruction_pictures
 from .section import ReportContext, Section, present
-from .sensing import sensing_section
-from .standing import standing_section
 from .strips_figure import doubling_figures, gap_figure
 from .summary import Summary
-from .sweep import sweep_section
 from .tables import accuracy_table, outlier_table, reconstruction_table
-from .variation import variation_section
 
 Maker = Callable[[ReportContext, Summary, GeneratorInfo], Section]
 

@@ -5,9 +5,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import FuncFormatter
 
+from ..audits.comparison.reduce import estimator_gaps
+from ..audits.convergence.reduce import doubling_changes
 from ..reduce.context import GeneratorInfo, ReduceContext
-from ..reduce.convergence import doubling_changes
-from ..reduce.estimator_gap import estimator_gaps
 from ..reduce.schema import DOUBLED
 from .figure import Figure, bare, draw, group_colours, label
 from .summary import number

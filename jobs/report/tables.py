@@ -4,10 +4,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from ...workers.schema import SCHEMAS, STATUS_OK
+from ..audits.across.outliers.methods import METHODS
 from ..reduce.context import GeneratorInfo, ReduceContext
 from ..reduce.schema import MARGINAL, NEAREST_CLASS, OWN, PER_CLASS_MEAN
 from ..reduce.tables import read_stage
-from .methods import METHODS
 from .summary import MISSING, Estimate, Summary, number
 
 LISTED_FAILURES = 20

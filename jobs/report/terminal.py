@@ -7,12 +7,12 @@ from rich.padding import Padding
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from ..audits.comparison.section import gap_line
+from ..audits.likelihood.densities import trusted_estimator
+from ..audits.likelihood.health_words import convergence_line
+from ..audits.sweep.section import gap_table, recommendations, shortfall_table
 from ..reduce.context import ReduceContext
-from ..reduce.densities import trusted_estimator
-from .estimators import gap_line
-from .health import convergence_line
 from .summary import Summary
-from .sweep import gap_table, recommendations, shortfall_table
 from .tables import Table, accuracy_table, outlier_table
 from .verdicts import judge
 

@@ -3,15 +3,15 @@
 from collections.abc import Callable
 from dataclasses import replace
 
+from ..audits.across.classification.question import classifies_as_well
+from ..audits.across.outliers.questions import denser_outliers, nearer_to_outliers
+from ..audits.across.ranking.question import likeliest_group
+from ..audits.across.typicality.question import typical_data
+from ..audits.inversion.question import on_manifold
+from ..audits.patches.question import explained_by_patches
+from ..audits.sensing.question import restores_better
 from ..reduce.context import GeneratorInfo, ReduceContext
-from .classification_question import classifies_as_well
-from .likeliest_question import likeliest_group
-from .manifold_question import on_manifold
-from .outlier_questions import denser_outliers, nearer_to_outliers
-from .patch_question import explained_by_patches
-from .sensing_question import restores_better
 from .summary import Summary
-from .typicality_question import typical_data
 from .verdict import Verdict, correct_for_many, under_null
 
 Question = Callable[[ReduceContext, Summary, GeneratorInfo], Verdict | None]

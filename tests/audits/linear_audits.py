@@ -27,22 +27,22 @@ from offmanifold.core.observation_variance import (
     profile_variance,
     variance_grid,
 )
+from offmanifold.jobs.audits.across.outliers.reduce import reduce_outliers
+from offmanifold.jobs.audits.across.ranking.reduce import reduce_ranking
+from offmanifold.jobs.audits.across.typicality.question import find_deviation
+from offmanifold.jobs.audits.across.typicality.reduce import reduce_typicality
+from offmanifold.jobs.audits.inversion.reduce import reduce_reconstruction
+from offmanifold.jobs.audits.likelihood.reduce import reduce_likelihood
+from offmanifold.jobs.audits.null_audit.reduce import reduce_null_audit
+from offmanifold.jobs.audits.variance.halves import fitted_positions
+from offmanifold.jobs.audits.variance.reduce import reduce_variance
 from offmanifold.jobs.reduce.context import GeneratorInfo, GroupInfo, ReduceContext
-from offmanifold.jobs.reduce.likelihood import reduce_likelihood
-from offmanifold.jobs.reduce.null_audit import reduce_null_audit
-from offmanifold.jobs.reduce.outliers import reduce_outliers
-from offmanifold.jobs.reduce.ranking import reduce_ranking
-from offmanifold.jobs.reduce.reconstruction import reduce_reconstruction
 from offmanifold.jobs.reduce.run import Reducer
 from offmanifold.jobs.reduce.schema import summary_table
-from offmanifold.jobs.reduce.typicality import reduce_typicality
-from offmanifold.jobs.reduce.variance import reduce_variance
 from offmanifold.jobs.report.summary import Summary
-from offmanifold.jobs.report.typicality_question import find_deviation
 from offmanifold.jobs.report.verdict import Verdict
 from offmanifold.jobs.report.verdicts import judge
-from offmanifold.jobs.stage_specs import VarianceSpec
-from offmanifold.jobs.stages.halves import fitted_positions
+from offmanifold.jobs.spec.stages import VarianceSpec
 from offmanifold.workers.schema import SCHEMAS, STATUS_OK
 
 SIDE = 28

@@ -43,12 +43,12 @@ except RuntimeError:
     # As in the tests' set-up: a torchvision that was built for another torch.
     for name in ("nms", "qnms"):
         operators.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-from offmanifold.jobs.execution import worker_factory
-from offmanifold.jobs.run_directory import RunDirectory
-from offmanifold.jobs.spec_loading import load_spec
-from offmanifold.jobs.stages.registry import stages_of
-from offmanifold.jobs.stages.stage import PlanContext
-from offmanifold.jobs.validation import gather_facts
+from offmanifold.jobs.drive.execution import worker_factory
+from offmanifold.jobs.record.run_directory import RunDirectory
+from offmanifold.jobs.spec.loading import load_spec
+from offmanifold.jobs.audits.registry import stages_of
+from offmanifold.jobs.plan.stage import PlanContext
+from offmanifold.jobs.spec.facts import gather_facts
 
 def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

@@ -29,13 +29,13 @@ from offmanifold.cluster.local_storage import LocalStorage
 from offmanifold.cluster.ray_executor import RayExecutor
 from offmanifold.cluster.ray_session import ray_session
 from offmanifold.cluster.resources import Resources
-from offmanifold.jobs.pending import PendingTasks
-from offmanifold.jobs.run_directory import RunDirectory
-from offmanifold.jobs.spec import AuditSpec
-from offmanifold.jobs.stages import inversion
-from offmanifold.jobs.stages.places import Places
-from offmanifold.jobs.stages.stage import ImageRecord, PlanContext
-from offmanifold.jobs.validation import Facts, GeneratorFacts
+from offmanifold.jobs.audits.inversion import plan as inversion
+from offmanifold.jobs.drive.pending import PendingTasks
+from offmanifold.jobs.plan.places import Places
+from offmanifold.jobs.plan.stage import ImageRecord, PlanContext
+from offmanifold.jobs.record.run_directory import RunDirectory
+from offmanifold.jobs.spec.audit import AuditSpec
+from offmanifold.jobs.spec.facts import Facts, GeneratorFacts
 from PIL import Image
 
 _LINES = 10

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from offmanifold.jobs.cli import app
+from offmanifold.jobs.commands.cli import app
 from offmanifold.workers.checkpoints.opening import open_checkpoint
 from PIL import Image
 from typer.testing import CliRunner

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from offmanifold.jobs.cli import app
+from offmanifold.jobs.commands.cli import app
 from offmanifold.workers.checkpoints.files import read_checkpoint
 from offmanifold.workers.checkpoints.opening import open_checkpoint
 from offmanifold.workers.generators import (

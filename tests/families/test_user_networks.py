@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 import torch
 import yaml
-from offmanifold.jobs.cli import app
+from offmanifold.jobs.commands.cli import app
 from offmanifold.workers.generators import GeneratorError
 from offmanifold.workers.user_networks import UserNetwork, open_network
 from onnx import TensorProto, helper, numpy_helper

@@ -1,7 +1,7 @@
 from typing import Any
 
 import pytest
-from offmanifold.jobs.spec_loading import SpecError
+from offmanifold.jobs.spec.loading import SpecError
 
 from .conftest import small_spec
 from .test_spec import parse

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from offmanifold.jobs.cli import app
+from offmanifold.jobs.commands.cli import app
 from typer.testing import CliRunner
 
 from .conftest import small_spec, write_spec

@@ -14,11 +14,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from offmanifold.jobs.cli import app
-from offmanifold.jobs.driver import replan
-from offmanifold.jobs.renderer import Renderer
-from offmanifold.jobs.run_directory import RunDirectory
-from offmanifold.jobs.spec_loading import SpecError, parse_spec
+from offmanifold.jobs.commands.cli import app
+from offmanifold.jobs.drive.driver import replan
+from offmanifold.jobs.drive.renderer import Renderer
+from offmanifold.jobs.record.run_directory import RunDirectory
+from offmanifold.jobs.spec.loading import SpecError, parse_spec
 from offmanifold.workers.schema import SCHEMAS
 from typer.testing import CliRunner
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from offmanifold.jobs.cli import app
+from offmanifold.jobs.commands.cli import app
 from offmanifold.workers.datasets import DatasetError, open_dataset
 from PIL import Image
 from typer.testing import CliRunner

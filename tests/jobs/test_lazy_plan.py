@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 from offmanifold.cluster.serial_executor import SerialExecutor
-from offmanifold.jobs.pending import PendingTasks
-from offmanifold.jobs.stages.places import Places
-from offmanifold.jobs.stages.shards import Shards
+from offmanifold.jobs.drive.pending import PendingTasks
+from offmanifold.jobs.plan.places import Places
+from offmanifold.jobs.plan.shards import Shards
 from offmanifold.workers.shard import Item, Shard, chunk
 
 

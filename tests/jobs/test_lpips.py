@@ -13,8 +13,8 @@ import pandas as pd
 import pytest
 import torch
 from offmanifold.cluster.local_storage import LocalStorage
-from offmanifold.jobs.cli import app
-from offmanifold.jobs.reduce.neighbours import nearest_over_blocks, read_neighbours
+from offmanifold.jobs.audits.neighbours.nearest import nearest_over_blocks, read_neighbours
+from offmanifold.jobs.commands.cli import app
 from offmanifold.workers.perceptual import open_perceptual
 from torchvision.models import squeezenet1_1
 from typer.testing import CliRunner

@@ -10,11 +10,11 @@ import torch
 import yaml
 from offmanifold.core.likelihood import simulate
 from offmanifold.core.quantisation import quantise
-from offmanifold.jobs.driver import run_audit
-from offmanifold.jobs.progress import Progress
+from offmanifold.jobs.drive.driver import run_audit
+from offmanifold.jobs.drive.progress import Progress
 from offmanifold.jobs.report.summary import Summary
 from offmanifold.jobs.report.verdicts import judge
-from offmanifold.jobs.spec_loading import SpecError, parse_spec
+from offmanifold.jobs.spec.loading import SpecError, parse_spec
 from offmanifold.workers.generators import open_generator
 from rich.console import Console
 

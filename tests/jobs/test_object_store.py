@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from offmanifold.cluster.locations import open_storage
 from offmanifold.cluster.s3_settings import S3Settings
-from offmanifold.jobs.cli import app
+from offmanifold.jobs.commands.cli import app
 from typer.testing import CliRunner
 
 from ..faulty_proxy import Fault, Request, at_random, faulty_proxy

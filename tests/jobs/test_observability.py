@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from offmanifold.cluster.local_storage import LocalStorage
 from offmanifold.cluster.observer import Attempt
-from offmanifold.jobs.activity import Workers, recent_rates, workers_alive
-from offmanifold.jobs.cli import app
-from offmanifold.jobs.errors import printable
-from offmanifold.jobs.journal import Journal, journal
+from offmanifold.jobs.commands.cli import app
+from offmanifold.jobs.drive.quarantine import printable
+from offmanifold.jobs.record.activity import Workers, recent_rates, workers_alive
+from offmanifold.jobs.record.journal import Journal, journal
 from offmanifold.workers.runner import ShardReport
 from typer.testing import CliRunner
 

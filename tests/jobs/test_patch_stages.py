@@ -9,7 +9,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 from offmanifold.core.patches import local_variation
-from offmanifold.jobs.cli import app
+from offmanifold.jobs.commands.cli import app
 from scipy.special import logsumexp
 from scipy.stats import multivariate_normal
 from typer.testing import CliRunner

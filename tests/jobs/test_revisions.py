@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from offmanifold.jobs.cli import app
+from offmanifold.jobs.commands.cli import app
 from offmanifold.workers.revisions import REVISIONS, computation_of
 from offmanifold.workers.shard import Item, Shard
 from typer.testing import CliRunner

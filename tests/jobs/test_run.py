@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from offmanifold.jobs.cli import app
+from offmanifold.jobs.commands.cli import app
 from offmanifold.workers.schema import KEY_COLUMNS, SCHEMAS
 from PIL import Image
 from typer.testing import CliRunner

@@ -4,14 +4,14 @@ from typing import Any
 
 import pytest
 import yaml
-from offmanifold.jobs.spec_loading import (
+from offmanifold.jobs.spec.loading import (
     SpecError,
     dump_spec,
     load_spec,
     parse_spec,
     preset_names,
 )
-from offmanifold.jobs.stage_specs import ClassicalSpec
+from offmanifold.jobs.spec.stages import ClassicalSpec
 
 from .conftest import small_spec
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import torch
 from offmanifold.cluster.storage import Storage
-from offmanifold.jobs.stages.stage import PlanContext
+from offmanifold.jobs.plan.stage import PlanContext
 from offmanifold.workers.part_file import read_part
 from offmanifold.workers.revisions import computation_of
 from offmanifold.workers.runner import ShardWorker, tracebacks_of

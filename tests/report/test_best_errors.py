@@ -8,18 +8,18 @@ from typing import Any
 import numpy as np
 import pytest
 from offmanifold.cluster.local_storage import LocalStorage
-from offmanifold.jobs.reduce.best_errors import (
+from offmanifold.jobs.audits.inversion.beaten import beaten_sentence
+from offmanifold.jobs.audits.inversion.best_errors import (
     MATERIAL_ERROR,
     is_beaten,
     read_best_errors,
     read_bounding_errors,
     reduce_search_beaten,
 )
+from offmanifold.jobs.audits.inversion.reduce import reduce_reconstruction
+from offmanifold.jobs.audits.likelihood.densities import read_densities, read_scores
 from offmanifold.jobs.reduce.context import GeneratorInfo, GroupInfo, ReduceContext
-from offmanifold.jobs.reduce.densities import read_densities, read_scores
-from offmanifold.jobs.reduce.reconstruction import reduce_reconstruction
 from offmanifold.jobs.reduce.schema import NEAREST_CLASS, OWN, summary_table
-from offmanifold.jobs.report.beaten import beaten_sentence
 from offmanifold.jobs.report.summary import Summary
 
 GENERATOR = GeneratorInfo("g", 0, (1, 2, 2))

@@ -13,17 +13,17 @@ from offmanifold.cluster.local_storage import LocalStorage
 from offmanifold.jobs.compare.comparison import Comparison, compare_runs
 from offmanifold.jobs.compare.pairing import Difference
 from offmanifold.jobs.compare.tables import difference_table, headline_table
-from offmanifold.jobs.kept_facts import keep_facts
-from offmanifold.jobs.reduce.run import reduce_run
-from offmanifold.jobs.run_directory import (
+from offmanifold.jobs.record.kept_facts import keep_facts
+from offmanifold.jobs.record.run_directory import (
     PROVENANCE_FILE,
     SPEC_FILE,
     SUMMARY_FILE,
     RunDirectory,
 )
-from offmanifold.jobs.spec import MODEL_ROLES, AuditSpec
-from offmanifold.jobs.spec_loading import dump_spec
-from offmanifold.jobs.validation import DatasetFacts, Facts, GeneratorFacts
+from offmanifold.jobs.reduce.run import reduce_run
+from offmanifold.jobs.spec.audit import MODEL_ROLES, AuditSpec
+from offmanifold.jobs.spec.facts import DatasetFacts, Facts, GeneratorFacts
+from offmanifold.jobs.spec.loading import dump_spec
 
 from .conftest import CLASSES, SHAPE
 

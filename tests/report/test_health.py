@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from offmanifold.cluster.local_storage import LocalStorage
 from offmanifold.core.statistics.bootstrap import Interval
+from offmanifold.jobs.audits.convergence.gates import FEWEST_BOUNDED, doublings, settled_gate
+from offmanifold.jobs.audits.likelihood.health_words import convergence_line, convergence_warnings
 from offmanifold.jobs.reduce.context import GeneratorInfo, GroupInfo, ReduceContext
 from offmanifold.jobs.reduce.schema import SummaryRow, exact, summary_row, summary_table
-from offmanifold.jobs.report.gates import FEWEST_BOUNDED, doublings, settled_gate
-from offmanifold.jobs.report.health import convergence_line, convergence_warnings
 from offmanifold.jobs.report.summary import NO_BREAK, Estimate, Summary
 
 GENERATOR = GeneratorInfo("g", 10, (1, 8, 8))

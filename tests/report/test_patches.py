@@ -12,19 +12,19 @@ import pandas as pd
 import pytest
 from offmanifold.cluster.local_storage import LocalStorage
 from offmanifold.core.statistics.bootstrap import Interval
-from offmanifold.jobs.reduce.class_densities import reduce_class_densities
+from offmanifold.jobs.audits.across.class_densities.reduce import reduce_class_densities
+from offmanifold.jobs.audits.across.class_densities.section import class_section
+from offmanifold.jobs.audits.comparison.findings import compared_findings
+from offmanifold.jobs.audits.patches.figures import top_pictures
+from offmanifold.jobs.audits.patches.reduce import reduce_patches
+from offmanifold.jobs.audits.patches.section import patch_section
+from offmanifold.jobs.audits.variation.reduce import reduce_variation
+from offmanifold.jobs.audits.variation.section import extreme_pictures, variation_section
 from offmanifold.jobs.reduce.context import GeneratorInfo, GroupInfo, ReduceContext
-from offmanifold.jobs.reduce.patches import reduce_patches
 from offmanifold.jobs.reduce.schema import SummaryRow, summary_row, summary_table
 from offmanifold.jobs.reduce.tables import RunTableError
-from offmanifold.jobs.reduce.variation import reduce_variation
-from offmanifold.jobs.report.class_densities import class_section
-from offmanifold.jobs.report.findings import compared_findings
-from offmanifold.jobs.report.patch_figures import top_pictures
-from offmanifold.jobs.report.patches import patch_section
 from offmanifold.jobs.report.section import ReportContext, Section
 from offmanifold.jobs.report.summary import Summary
-from offmanifold.jobs.report.variation import extreme_pictures, variation_section
 from offmanifold.jobs.report.verdicts import judge
 from PIL import Image
 from scipy import stats

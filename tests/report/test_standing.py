@@ -6,11 +6,18 @@ from typing import Any
 import numpy as np
 import pytest
 from offmanifold.core.image_metrics import bits_per_dim, bits_per_dim_bound, psnr
-from offmanifold.jobs.reduce.density_bound import reduce_density_bound
+from offmanifold.jobs.audits.across.standing.published import (
+    published_likelihoods,
+    published_variances,
+)
+from offmanifold.jobs.audits.across.standing.reduce import reduce_density_bound
+from offmanifold.jobs.audits.across.standing.section import (
+    bound_table,
+    bound_warnings,
+    likelihood_standing,
+)
 from offmanifold.jobs.reduce.run import reduce_run
 from offmanifold.jobs.reduce.schema import MARGINAL, OWN, SummaryRow, summary_table
-from offmanifold.jobs.report.published import published_likelihoods, published_variances
-from offmanifold.jobs.report.standing import bound_table, bound_warnings, likelihood_standing
 from offmanifold.jobs.report.summary import Summary
 
 VARIANCE = 0.01

@@ -7,16 +7,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from offmanifold.cluster.local_storage import LocalStorage
-from offmanifold.jobs.reduce.context import GeneratorInfo, GroupInfo, ReduceContext
-from offmanifold.jobs.reduce.run import reduce_run
-from offmanifold.jobs.reduce.tables import RunTableError
-from offmanifold.jobs.report.summary import Summary
-from offmanifold.jobs.report.sweep import (
+from offmanifold.jobs.audits.sweep.section import (
     gap_table,
     recommendations,
     shortfall_table,
     sweep_figure,
 )
+from offmanifold.jobs.reduce.context import GeneratorInfo, GroupInfo, ReduceContext
+from offmanifold.jobs.reduce.run import reduce_run
+from offmanifold.jobs.reduce.tables import RunTableError
+from offmanifold.jobs.report.summary import Summary
 from offmanifold.workers.schema import SCHEMAS
 
 IMAGES = 32

@@ -11,9 +11,9 @@ import pytest
 from offmanifold.cluster.local_storage import LocalStorage
 from offmanifold.core.quantisation import quantisation_variance
 from offmanifold.core.statistics.bootstrap import Interval
+from offmanifold.jobs.audits.likelihood.health_words import sandwich_sentences
 from offmanifold.jobs.reduce.context import GeneratorInfo, GroupInfo, ReduceContext
 from offmanifold.jobs.reduce.schema import SummaryRow, exact, summary_row, summary_table
-from offmanifold.jobs.report.health import sandwich_sentences
 from offmanifold.jobs.report.summary import NO_BREAK, Estimate, Summary, number
 from offmanifold.jobs.report.verdict import Verdict, log_scale, logit, side_p_value
 from offmanifold.jobs.report.verdicts import judge

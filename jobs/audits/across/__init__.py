@@ -1,0 +1,1 @@
+"""What is asked across several audits' tables."""

@@ -1,0 +1,51 @@
+"""Do the classes' densities differ? ln p(x|a) against ln p(x|b) [HU Fig. 3, left]."""
+
+from .....core.statistics.correlation import (
+    KINDS,
+    MINIMUM_IMAGES,
+    Kind,
+    PairCorrelations,
+    pair_correlations,
+)
+from ....reduce.context import GeneratorInfo, ReduceContext
+from ....reduce.groups import GroupValues, group_values
+from ....reduce.schema import EVERY_CLASS, SummaryRow, summary_row
+from ...likelihood.densities import read_densities
+
+
+def reduce_class_densities(context: ReduceContext) -> list[SummaryRow]:
+    """Mean over pairs of classes of the correlation of their densities, by group and estimator.
+
+    Of groups evaluated under every class, with at least 10 images under all of them.
+    """
+    rows = []
+    for densities in read_densities(context.run_dir, ["log_likelihood"]):
+        for generator in context.generators:
+            groups = group_values(context, densities.frame, "log_likelihood", generator)
+            for values in groups.values():
+                for kind in KINDS:
+                    found = correlated_classes(generator, values, kind)
+                    if found is not None:
+                        rows.append(
+                            summary_row(
+                                f"class_correlation_{kind}",
+                                found.mean,
+                                generator=generator.name,
+                                condition=EVERY_CLASS,
+                                group=values.group.name,
+                                estimator=densities.estimator,
+                            )
+                        )
+    return rows
+
+
+def correlated_classes(
+    generator: GeneratorInfo, values: GroupValues, kind: Kind
+) -> PairCorrelations | None:
+    """The correlations of a group's class densities; None where it cannot have them."""
+    if generator.num_classes < 2 or not values.has_every_class:
+        return None
+    whole = values.by_class[values.complete]
+    if len(whole) < MINIMUM_IMAGES:
+        return None
+    return pair_correlations(whole, kind)

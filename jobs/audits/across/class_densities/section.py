@@ -1,0 +1,157 @@
+"""Do the classes differ? ln p(x|a) against ln p(x|b), and all pairs' correlations."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.figure import Figure as Canvas
+
+from ....reduce.context import GeneratorInfo, ReduceContext
+from ....reduce.groups import GroupValues, group_values
+from ....reduce.schema import EVERY_CLASS
+from ....reduce.tables import read_stage
+from ....report.figure import Figure, draw
+from ....report.scatter import Points, scatter_figure
+from ....report.section import ReportContext, Section, present
+from ....report.summary import MISSING, Summary, number
+from ....report.tables import Table
+from ...likelihood.densities import TRUSTED
+from .reduce import correlated_classes
+
+_SIDE = 4.2
+# Numbers are written into the squares of a matrix of so many classes at the most.
+_NUMBERED_CLASSES = 12
+
+
+@dataclass(frozen=True)
+class _Classes:
+    """The group whose classes are shown, and the correlations of its densities."""
+
+    values: GroupValues
+    matrix: np.ndarray
+
+    @property
+    def median_pair(self) -> tuple[int, int]:
+        """The two classes whose correlation is the median of all pairs' (the lower of two)."""
+        rows, columns = np.triu_indices(len(self.matrix), 1)
+        order = np.argsort(self.matrix[rows, columns], kind="stable")
+        middle = order[(len(order) - 1) // 2]
+        return int(rows[middle]), int(columns[middle])
+
+
+def class_section(context: ReportContext, summary: Summary, generator: GeneratorInfo) -> Section:
+    """How far a class's density is that of every other class."""
+    found = _shown(context.reduce, generator)
+    figures = [] if found is None else [_matrix(found), *present(_scatter(context.reduce, found))]
+    return Section(
+        "classes",
+        "Do its classes differ?",
+        [
+            "The same images under each class. A density that depends on the class orders them "
+            "otherwise under another class; where all classes give an image the same density, "
+            "correlations are near 1, and the class says little."
+        ],
+        figures,
+        present(_table(context.reduce, summary, generator)),
+    )
+
+
+def _shown(context: ReduceContext, generator: GeneratorInfo) -> _Classes | None:
+    """The group that outliers are held against if it has every class, else the first that has."""
+    frame = read_stage(context.run_dir, TRUSTED, ["log_likelihood"])
+    if frame is None:
+        return None
+    groups = group_values(context, frame, "log_likelihood", generator)
+    inliers = [] if context.inliers is None else [context.inliers.name]
+    for name in dict.fromkeys([*inliers, *groups]):
+        values = groups.get(name)
+        found = None if values is None else correlated_classes(generator, values, "pearson")
+        if values is not None and found is not None and not np.isnan(found.matrix).any():
+            return _Classes(values, found.matrix)
+    return None
+
+
+def _matrix(found: _Classes) -> Figure:
+    classes = len(found.matrix)
+    pairs = found.matrix[np.triu_indices(classes, 1)]
+
+    def paint(canvas: Canvas) -> None:
+        axes = canvas.subplots()
+        low = min(0.0, float(pairs.min()))
+        # Not an image, which would be a picture inside the drawing.
+        axes.pcolormesh(found.matrix, cmap="viridis", vmin=low, vmax=1)
+        axes.set_aspect("equal")
+        axes.invert_yaxis()
+        centres, names = np.arange(classes) + 0.5, [str(index) for index in range(classes)]
+        if classes <= _NUMBERED_CLASSES:
+            for (row, column), value in np.ndenumerate(found.matrix):
+                ink = "#ffffff" if value < (1 + low) / 2 else "#22262c"
+                axes.text(
+                    column + 0.5,
+                    row + 0.5,
+                    number(float(value), decimals=2),
+                    ha="center",
+                    va="center",
+                    fontsize=6.5,
+                    color=ink,
+                )
+            axes.set_xticks(centres, names)
+            axes.set_yticks(centres, names)
+        axes.set_xlabel("class")
+        axes.set_ylabel("class")
+
+    name, n = found.values.group.name, int(found.values.complete.sum())
+    return draw(
+        _SIDE,
+        _SIDE,
+        f"Matrix of correlations of ln p(x|a) with ln p(x|b) over {n} {name} images: from "
+        f"{number(float(pairs.min()))} to {number(float(pairs.max()))}, mean "
+        f"{number(float(pairs.mean()))}.",
+        f"Pearson correlation of the densities under two classes, over the same {n} {name} images: "
+        "the brighter, the higher.",
+        paint,
+        key="class-matrix",
+    )
+
+
+def _scatter(context: ReduceContext, found: _Classes) -> Figure | None:
+    first, second = found.median_pair
+    whole = found.values.by_class[found.values.complete]
+    name = found.values.group.name
+    points: Points = {name: (whole[:, first], whole[:, second])}
+    correlation = number(float(found.matrix[first, second]))
+    return scatter_figure(
+        context,
+        points,
+        (f"ln p(x | class {first}), nats", f"ln p(x | class {second}), nats"),
+        f"Log density of {name} images under class {second} over that under class {first}; "
+        f"correlation {correlation}.",
+        f"Each dot is one of {len(whole)} {name} images of any class. Of all pairs of classes this "
+        f"is the one whose correlation, {correlation}, is the median.",
+        key="class-scatter",
+    )
+
+
+def _table(context: ReduceContext, summary: Summary, generator: GeneratorInfo) -> Table | None:
+    rows = []
+    for group in context.groups:
+        for estimator in summary.estimators:
+            found = [
+                summary.under(estimator).find(
+                    f"class_correlation_{kind}",
+                    generator=generator.name,
+                    group=group.name,
+                    conditions=(EVERY_CLASS,),
+                )
+                for kind in ("pearson", "spearman")
+            ]
+            if found[0] is not None:
+                cells = [MISSING if each is None else each.fixed(2) for each in found]
+                rows.append([group.name, estimator or MISSING, *cells, str(found[0].n)])
+    if not rows:
+        return None
+    return Table(
+        "Correlation of ln p(x|a) with ln p(x|b), mean over all pairs of classes",
+        ["group", "estimator", "Pearson", "Spearman", "N"],
+        rows,
+        key="class-correlation",
+    )

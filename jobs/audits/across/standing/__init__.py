@@ -1,0 +1,1 @@
+"""Where does it stand, beside published figures and its own bound?"""

@@ -1,0 +1,195 @@
+"""Are the data typical of the generator?"""
+
+from dataclasses import dataclass
+
+from ....reduce.context import GeneratorInfo, GroupInfo, ReduceContext
+from ....report.summary import Estimate, Summary, number
+from ....report.verdict import Answer, Finding, Null, Verdict, own_group_decides, side_p_value
+
+TYPICAL_WORDS: dict[Answer, str] = {
+    "yes": "typical",
+    "no": "atypical",
+    "undecided": "not decided",
+}
+_LEVEL = 0.05
+
+
+@dataclass(frozen=True)
+class Deviation:
+    """How one group's ln p deviates from that of a reference, as the summary has it.
+
+    ``found`` is the difference of the means, nats; ``margin`` what counts as typical.
+    """
+
+    found: Estimate
+    margin: float
+    p_mean: float
+    p_shape: float
+
+    @property
+    def p_value(self) -> float:
+        """Of equal means and equal shapes, by Bonferroni."""
+        return min(1.0, 2 * min(self.p_mean, self.p_shape))
+
+    @property
+    def answer(self) -> Answer:
+        """Atypical by the tests, typical with the whole interval within the margin, else open."""
+        if self.p_value < _LEVEL:
+            return "no"
+        inside = -self.margin < self.found.low < self.found.high < self.margin
+        return "yes" if inside else "undecided"
+
+    @property
+    def equivalence_p_value(self) -> float | None:
+        """Of a deviation as large as the margin, by two one-sided tests."""
+        sides = [side_p_value(self.found, end) for end in (-self.margin, self.margin)]
+        known = [each for each in sides if each is not None]
+        return max(known) if len(known) == len(sides) else None
+
+
+def find_deviation(
+    summary: Summary, generator: GeneratorInfo, group: str, reference: str
+) -> Deviation | None:
+    """The deviation of a group from a reference; None where it was not assessed."""
+    keys = {"generator": generator.name, "group": group, "against": reference}
+    found = summary.find("typicality_deviation", **keys)
+    margin, p_mean, p_shape = (
+        summary.find(f"typicality_{name}", **keys) for name in ("margin", "p_mean", "p_shape")
+    )
+    if found is None or margin is None or p_mean is None or p_shape is None:
+        return None
+    return Deviation(found, margin.value, p_mean.value, p_shape.value)
+
+
+def typical_data(
+    context: ReduceContext, summary: Summary, generator: GeneratorInfo
+) -> Verdict | None:
+    """Whether ln p of the data is distributed as that of the model's samples.
+
+    The training images decide, by those of them that the variance was not fitted to; without
+    simulated images there is nothing to hold them against, and nothing is decided.
+    """
+    own = (context.with_role("train") or context.with_role("test"))[:1]
+    if not own:
+        return None
+    findings, groups = [], {}
+    for group in [*own, *(each for each in context.with_role("test") if each not in own)]:
+        for reference in context.references:
+            deviation = find_deviation(summary, generator, group.name, reference.name)
+            if deviation is not None:
+                found = _finding(context, summary, generator, group, reference, deviation)
+                groups[found.group] = group.name if reference.role == "simulated" else ""
+                findings.append(found)
+    if not findings:
+        return None
+    data = "Is the training set" if context.with_role("train") else "Are the data"
+    question = f"{data} typical of the generator?"
+    if not context.with_role("simulated"):
+        findings.insert(0, Finding(own[0].name, "undecided", _NO_REFERENCE))
+        groups[own[0].name] = own[0].name
+    decided = own_group_decides(findings, own[0], lambda finding: groups[finding.group])
+    return Verdict("typical", question, "yes", tuple(decided), "typicality")
+
+
+_NO_REFERENCE = (
+    "No images were simulated from the model: noise-free ones are denser than any data, and say "
+    "nothing of typicality. Add a group with role `simulated`."
+)
+
+
+def _finding(
+    context: ReduceContext,
+    summary: Summary,
+    generator: GeneratorInfo,
+    group: GroupInfo,
+    reference: GroupInfo,
+    deviation: Deviation,
+) -> Finding:
+    strict = reference.role == "simulated"
+    reference_size = _size(summary, generator, reference)
+    counted = f"N = {deviation.found.n}" + (f" and {reference_size}" if reference_size else "")
+    measured = (
+        f"{group.name}: mean ln p deviates by {deviation.found.text()} nats from "
+        f"{'the model’s samples' if strict else 'noise-free images of the generator'}; "
+        f"up to ±{number(deviation.margin)} is typical"
+    )
+    if not strict:
+        return Finding(
+            f"{group.name} against {reference.name}",
+            "undecided",
+            _sentence(group, reference, deviation, counted),
+            measured=measured,
+            counted=counted,
+            p_value=deviation.p_value,
+        )
+    null, against = _null(context, summary, generator, group, reference, deviation)
+    answer, p_value = deviation.answer, deviation.equivalence_p_value
+    if against is not None and against < _LEVEL:
+        answer, p_value = "no", against
+    elif answer == "no":
+        p_value = deviation.p_value
+    return Finding(
+        f"{group.name} against {reference.name}",
+        answer,
+        _sentence(group, reference, deviation, counted),
+        measured=measured,
+        counted=counted,
+        p_value=p_value,
+        null=null,
+    )
+
+
+def _sentence(group: GroupInfo, reference: GroupInfo, deviation: Deviation, counted: str) -> str:
+    if reference.role != "simulated":
+        return (
+            f"As in the papers, against noise-free {reference.name} images: the mean ln p of "
+            f"{group.name} images is {deviation.found.text()} nats from theirs. Images without "
+            "noise are denser than any that have it, by about (D − d)/2 nats, whatever the "
+            "generator: this decides nothing."
+        )
+    return (
+        f"Against {reference.name} images, the model's samples with their observation noise: the "
+        f"mean ln p of {group.name} images deviates by {deviation.found.text()} nats (p = "
+        f"{number(deviation.p_mean, 2)}); its shape about the mean differs with p = "
+        f"{number(deviation.p_shape, 2)} ({counted}). Up to ±{number(deviation.margin)} "
+        "nats, half of the spread of one sample, is typical."
+    )
+
+
+def _null(
+    context: ReduceContext,
+    summary: Summary,
+    generator: GeneratorInfo,
+    group: GroupInfo,
+    reference: GroupInfo,
+    deviation: Deviation,
+) -> tuple[Null | None, float | None]:
+    """What the same test says of the model's own samples, and the p-value against the data.
+
+    That is of two kinds of evidence: densities that deviate from the reference, where the null's do
+    not, and otherwise than these; and latents that are longer or shorter than the null's.
+    """
+    if context.null is None:
+        return None, None
+    found = find_deviation(summary, generator, context.null, reference.name)
+    keys = {"generator": generator.name, "group": group.name, "against": context.null}
+    alike = summary.find("typicality_p_null", **keys)
+    if found is None or alike is None:
+        return None, None
+    latents = summary.find("latent_p_null", **keys)
+    by_density = 1.0 if found.answer == "no" else max(deviation.p_value, alike.value)
+    p_values = [by_density] + ([] if latents is None else [latents.value])
+    against = min(1.0, len(p_values) * min(p_values))
+    sentence = (
+        f"The model's own samples, through the same pipeline, deviate by {found.found.text()} nats "
+        f"(p = {number(found.p_value, 2)}, N = {found.found.n}); the data deviate as they do with "
+        f"p = {number(alike.value, 2)}"
+    )
+    if latents is not None:
+        sentence += f", and need latents as long as theirs with p = {number(latents.value, 2)}"
+    return Null("yes" if against < _LEVEL else "no", sentence + "."), against
+
+
+def _size(summary: Summary, generator: GeneratorInfo, reference: GroupInfo) -> int | None:
+    found = summary.find("log_likelihood_mean", generator=generator.name, group=reference.name)
+    return None if found is None else found.n

@@ -1,0 +1,1 @@
+"""The same densities by the other estimator."""

@@ -1,0 +1,1 @@
+"""Each estimator again with one setting doubled."""

@@ -1,0 +1,64 @@
+"""Plans the ``convergence`` stage: each estimate again with one setting doubled, on a sample."""
+
+from collections.abc import Iterator
+
+from ....workers.shard import Shard
+from ...plan.stage import AuditContext, Estimate, PlanContext, Stage
+from ...spec.stages import ConvergenceSpec
+from ..likelihood.estimators import EstimatorSpec, estimator_settings
+from ..likelihood.sample import estimate_sample, plan_sample
+
+VARIED = {
+    "guided": ("transitions", "chains", "restarts"),
+    "classical": ("transitions", "chains"),
+}
+
+
+def _settings(context: AuditContext) -> ConvergenceSpec:
+    assert context.spec.stages.convergence is not None
+    return context.spec.stages.convergence
+
+
+def _variations(context: AuditContext) -> Iterator[tuple[str, EstimatorSpec]]:
+    for spec in context.spec.stages.estimates.values():
+        for varied in VARIED[spec.estimator]:
+            yield varied, spec.model_copy(update={varied: 2 * getattr(spec, varied)})
+
+
+def plan(context: PlanContext) -> list[Shard]:
+    """The first images of every group under their own condition, for every doubled setting."""
+    sample = _settings(context)
+    return [
+        shard
+        for generator in context.facts.generators.values()
+        for varied, spec in _variations(context)
+        for shard in plan_sample(
+            context,
+            "convergence",
+            generator,
+            spec,
+            {**estimator_settings(context, generator, spec), "varied": varied},
+            images_per_group=sample.images_per_group,
+            shard_items=sample.shard_items,
+        )
+    ]
+
+
+def _estimate(context: AuditContext) -> Estimate:
+    sample = _settings(context)
+    return estimate_sample(
+        context,
+        [spec for _, spec in _variations(context)],
+        images_per_group=sample.images_per_group,
+        shard_items=sample.shard_items,
+    )
+
+
+STAGE = Stage(
+    name="convergence",
+    description="how much each estimate changes when one of its settings is doubled",
+    needs=("images", "inversion", "variance", "tuning", "likelihood", "comparison"),
+    enabled=lambda spec: spec.stages.convergence is not None,
+    plan=plan,
+    estimate=_estimate,
+)

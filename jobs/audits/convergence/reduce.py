@@ -1,0 +1,92 @@
+"""Convergence: how much each estimate changes when one of its settings is doubled."""
+
+import numpy as np
+import pandas as pd
+
+from ....core.statistics.convergence import quantile_bound
+from ....core.statistics.means import mean_interval
+from ....workers.schema import STATUS_OK
+from ...reduce.context import GeneratorInfo, ReduceContext
+from ...reduce.schema import DOUBLED, OWN, SummaryRow, exact, summary_row
+from ...reduce.tables import RunTableError, read_stage, succeeded
+from ..likelihood.densities import Densities, read_densities
+
+
+def reduce_convergence(context: ReduceContext) -> list[SummaryRow]:
+    """Changes of every group by estimator and by what was doubled.
+
+    Their mean; the upper 95% bound of the 90% quantile of their size, null where too few images
+    give none; and the largest. A mean alone misses a tenth of the images that gain 20 nats.
+    """
+    rows = []
+    for densities, changes in doubling_changes(context):
+        for generator in context.generators:
+            mine = changes[changes["generator"] == generator.name]
+            for group in context.groups:
+                for varied in DOUBLED:
+                    members = mine[(mine["group"] == group.name) & (mine["varied"] == varied)]
+                    if len(members):
+                        rows += _group_rows(
+                            context, generator, group.name, varied, densities, members
+                        )
+    return rows
+
+
+def doubling_changes(context: ReduceContext) -> list[tuple[Densities, pd.DataFrame]]:
+    """By estimator: rows that succeeded in both tables, and ``change`` of ln p in nats.
+
+    Raises:
+        RunTableError: a row of ``convergence`` without one in its estimator's table.
+    """
+    doubled = read_stage(context.run_dir, "convergence", ["log_likelihood"])
+    if doubled is None:
+        return []
+    doubled = succeeded(doubled)
+    return [
+        (densities, _changes(densities, doubled[doubled["estimator"] == densities.estimator]))
+        for densities in read_densities(context.run_dir, ["log_likelihood"])
+    ]
+
+
+def _changes(densities: Densities, doubled: pd.DataFrame) -> pd.DataFrame:
+    key = ["generator", "condition", "image_id"]
+    base = densities.frame[[*key, "status", "log_likelihood"]]
+    pairs = doubled.merge(base, on=key, how="left", suffixes=("", "_base"))
+    alone = pairs[pairs["status_base"].isna()]
+    if len(alone):
+        first = alone.iloc[0]
+        raise RunTableError(
+            f"convergence has {len(alone)} rows that {densities.stage} lacks, the first for image "
+            f"{first['image_id']} under condition {first['condition']}: the run is not complete"
+        )
+    both = pairs[pairs["status_base"] == STATUS_OK]
+    return both.assign(change=both["log_likelihood"] - both["log_likelihood_base"])
+
+
+def _group_rows(
+    context: ReduceContext,
+    generator: GeneratorInfo,
+    group: str,
+    varied: str,
+    densities: Densities,
+    members: pd.DataFrame,
+) -> list[SummaryRow]:
+    by_image = members.groupby("image_id")["change"].mean().to_numpy(np.float64)
+    seed = context.seed_of("doubling", generator.name, group)
+    sizes = np.abs(by_image)
+    return [
+        summary_row(
+            metric,
+            interval,
+            generator=generator.name,
+            condition=OWN if generator.num_classes else None,
+            group=group,
+            against=varied,
+            estimator=densities.estimator,
+        )
+        for metric, interval in (
+            ("doubling_change", mean_interval(by_image, seed, resamples=context.resamples)),
+            ("doubling_change_high", exact(quantile_bound(sizes), len(sizes))),
+            ("doubling_change_max", exact(float(sizes.max()), len(sizes))),
+        )
+    ]

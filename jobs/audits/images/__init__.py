@@ -1,0 +1,1 @@
+"""The images of every group, materialised once."""

@@ -1,0 +1,119 @@
+"""Plans the ``images`` stage: which images of which groups are materialised."""
+
+from typing import Any
+
+from ....workers.shard import Item, Shard, chunk
+from ...plan.stage import AuditContext, Estimate, PlanContext, Stage, own_condition
+from ...spec.audit import GroupSpec
+from ...spec.facts import DatasetFacts, GeneratorFacts
+
+
+def plan(context: PlanContext) -> list[Shard]:
+    """Shards of every group's images; simulated ones are made where they are used."""
+    shards: list[Shard] = []
+    for group in context.spec.audited:
+        if group.role == "generated":
+            for generator in context.facts.generators.values():
+                shards += _generated(context, group, generator)
+        elif group.role != "simulated":
+            shards += _from_dataset(context, group, context.facts.groups[group.name])
+    return shards
+
+
+def _from_dataset(context: PlanContext, group: GroupSpec, facts: DatasetFacts) -> list[Shard]:
+    settings: dict[str, Any] = {
+        **_dataset_settings(context, facts),
+        # The classes of an outlier set are not the generator's.
+        "labelled": group.role in ("train", "test"),
+    }
+    items = [
+        Item(
+            generator=None,
+            condition=None,
+            group=group.name,
+            image_id=f"{group.name}-{index:06d}",
+            label=None,
+            seed=context.seed("images", group.name, index),
+            index=index,
+        )
+        for index in context.chosen(group)
+    ]
+    compute = "offmanifold.workers.images:compute_dataset"
+    size = context.spec.stages.images.shard_items
+    return list(chunk("images", compute, settings, items, size))
+
+
+def _generated(context: PlanContext, group: GroupSpec, generator: GeneratorFacts) -> list[Shard]:
+    items = []
+    for position in range(context.group_size(group)):
+        image_id = f"{group.name}-{generator.name}-{position:06d}"
+        condition = own_condition(context, generator, None, position)
+        items.append(
+            Item(
+                generator=generator.name,
+                condition=condition,
+                group=group.name,
+                image_id=image_id,
+                label=condition,
+                seed=context.seed("images", generator.name, image_id),
+            )
+        )
+    settings = {**generator_settings(generator), "levels": context.levels}
+    compute = "offmanifold.workers.images:compute_generated"
+    size = context.spec.stages.images.shard_items
+    return list(chunk("images", compute, settings, items, size))
+
+
+def reference_settings(context: AuditContext, stage: str) -> dict[str, Any]:
+    """How a worker opens the reference set of a stage, its hash and its number of classes."""
+    facts = context.facts.references[stage]
+    return {**_dataset_settings(context, facts), "num_classes": facts.num_classes}
+
+
+def _dataset_settings(context: AuditContext, facts: DatasetFacts) -> dict[str, Any]:
+    return {
+        "dataset": facts.dataset,
+        "split": facts.split,
+        "path": facts.path,
+        "hash": facts.sha256,
+        "fingerprint": facts.fingerprint,
+        "image_shape": list(context.facts.image_shape),
+        "seed": context.spec.seed,
+        **facts.options,
+    }
+
+
+def generator_settings(generator: GeneratorFacts) -> dict[str, Any]:
+    """How a worker opens the generator, and the hash that makes its weights part of the id."""
+    return {
+        "source": generator.source,
+        "import_path": generator.import_path,
+        "family": generator.family,
+        "truncation": generator.truncation,
+        "weights": generator.sha256,
+        **({} if generator.network is None else {"network": generator.network.settings}),
+    }
+
+
+def _estimate(context: AuditContext) -> Estimate:
+    items = shards = evaluations = 0
+    size = context.spec.stages.images.shard_items
+    for group in context.spec.audited:
+        if group.role == "simulated":
+            continue
+        copies = len(context.facts.generators) if group.role == "generated" else 1
+        count = context.group_size(group)
+        items += copies * count
+        shards += copies * -(-count // size)
+        evaluations += copies * count if group.role == "generated" else 0
+    return Estimate(items, shards, evaluations)
+
+
+STAGE = Stage(
+    name="images",
+    description="materialise every group's images once, generated ones included",
+    needs=(),
+    enabled=lambda _: True,
+    plan=plan,
+    estimate=_estimate,
+)

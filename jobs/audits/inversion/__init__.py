@@ -1,0 +1,1 @@
+"""How near the manifold is to each image."""

@@ -1,0 +1,67 @@
+"""Plans the ``inversion`` stage: every image, under its conditions, in every generator."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from ....workers.shard import Shard, chunk
+from ...plan.stage import AuditContext, Estimate, PlanContext, Stage, conditions_of, pairs
+from ...spec.stages import InversionSpec
+from ..images.plan import generator_settings
+from ..perceptual.plan import backbone_settings
+
+
+def _settings(context: AuditContext) -> InversionSpec:
+    assert context.spec.stages.inversion is not None
+    return context.spec.stages.inversion
+
+
+def inversion_settings(context: AuditContext) -> dict[str, Any]:
+    """How images are inverted, whichever they are."""
+    spec = _settings(context)
+    settings = {
+        "iterations": spec.iterations,
+        "restarts": spec.restarts,
+        "candidates": spec.candidates,
+        "learning_rate": spec.learning_rate,
+        "distance": spec.distance,
+    }
+    return settings | (backbone_settings(context) if spec.distance == "lpips" else {})
+
+
+def inversion_cost(spec: InversionSpec) -> int:
+    """Generator evaluations of an image's inversion under one condition."""
+    return spec.restarts * (spec.iterations + spec.candidates)
+
+
+def plan(context: PlanContext) -> Iterator[Shard]:
+    """Shards of (generator, image, condition), in the order of groups and images."""
+    spec = _settings(context)
+    for generator in context.facts.generators.values():
+        settings = {**generator_settings(generator), **inversion_settings(context)}
+        items = (
+            image.item(
+                generator.name,
+                condition,
+                context.seed("inversion", generator.name, condition, image.image_id),
+            )
+            for group in context.spec.audited
+            for position, image in enumerate(context.images_under(generator, group))
+            for condition in conditions_of(context, generator, group, image.label, position)
+        )
+        compute = "offmanifold.workers.inversion:compute"
+        yield from chunk("inversion", compute, settings, items, spec.shard_items)
+
+
+def _estimate(context: AuditContext) -> Estimate:
+    spec, items = _settings(context), pairs(context)
+    return Estimate(items, -(-items // spec.shard_items), items * inversion_cost(spec))
+
+
+STAGE = Stage(
+    name="inversion",
+    description="each image's nearest point on the manifold, from several restarts",
+    needs=("images",),
+    enabled=lambda spec: spec.stages.inversion is not None,
+    plan=plan,
+    estimate=_estimate,
+)

@@ -1,0 +1,1 @@
+"""Log densities by annealed importance sampling."""

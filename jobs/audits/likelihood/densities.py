@@ -1,0 +1,98 @@
+"""The tables of log densities: those to trust, and the same images by the other estimator."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import pandas as pd
+
+from ....cluster.storage import Storage
+from ...reduce.tables import RunTableError, read_stage, succeeded
+from ..inversion.best_errors import read_best_errors
+
+TRUSTED = "likelihood"
+OTHER = "comparison"
+
+
+@dataclass(frozen=True)
+class Densities:
+    """A table of log densities, all by one estimator; None where no row names it."""
+
+    stage: str
+    estimator: str | None
+    frame: pd.DataFrame
+
+
+@dataclass(frozen=True)
+class Scores:
+    """A table whose ``column`` ranks images; ``sign`` times it is higher for likelier ones.
+
+    ``estimator`` is that of the densities, None where the score is no density.
+    """
+
+    method: Literal["likelihood", "reconstruction", "reconstruction_lpips"]
+    column: str
+    sign: float
+    estimator: str | None
+    frame: pd.DataFrame
+
+
+def read_densities(run_dir: Storage, columns: Sequence[str]) -> list[Densities]:
+    """The run's tables of densities: ``likelihood`` first, then ``comparison``, if they are there.
+
+    A comparison in which every row failed compares nothing and is left out.
+
+    Raises:
+        RunTableError: several estimators in one table, or the same one in both.
+    """
+    found: list[Densities] = []
+    for stage in (TRUSTED, OTHER):
+        frame = read_stage(run_dir, stage, ["estimator", *columns])
+        if frame is not None:
+            estimator = _estimator(run_dir, stage, frame)
+            if stage == TRUSTED or estimator is not None:
+                found.append(Densities(stage, estimator, frame))
+    if len(found) == 2 and found[0].estimator == found[1].estimator:
+        raise RunTableError(
+            f"{run_dir.locate()}: {TRUSTED} and {OTHER} both hold the estimator "
+            f"{found[0].estimator}: a comparison needs two"
+        )
+    return found
+
+
+def trusted_estimator(run_dir: Storage) -> str | None:
+    """The estimator of the table ``likelihood``, on which the verdicts rest."""
+    frame = read_stage(run_dir, TRUSTED, ["estimator"])
+    return None if frame is None else _estimator(run_dir, TRUSTED, frame)
+
+
+def read_scores(run_dir: Storage) -> list[Scores]:
+    """Every score that tells images or classes apart: each estimator's density, then errors.
+
+    A reconstruction's mean squared error is the least known, its LPIPS the perceptual stage's.
+
+    Raises:
+        RunTableError: as :func:`read_densities`.
+    """
+    found = [
+        Scores("likelihood", "log_likelihood", 1.0, densities.estimator, densities.frame)
+        for densities in read_densities(run_dir, ["log_likelihood"])
+    ]
+    inversion = read_best_errors(run_dir)
+    if inversion is not None:
+        found.append(Scores("reconstruction", "mse", -1.0, None, inversion))
+    perceptual = read_stage(run_dir, "perceptual", ["lpips"])
+    if perceptual is not None:
+        found.append(Scores("reconstruction_lpips", "lpips", -1.0, None, perceptual))
+    return found
+
+
+def _estimator(run_dir: Storage, stage: str, frame: pd.DataFrame) -> str | None:
+    # Rows that failed name no estimator.
+    names = sorted(set(succeeded(frame)["estimator"].fillna("")))
+    if len(names) > 1:
+        raise RunTableError(
+            f"{run_dir.locate(stage)} holds rows of several estimators "
+            f"({', '.join(name or 'none named' for name in names)}), expected one"
+        )
+    return (names[0] or None) if names else None

@@ -1,0 +1,126 @@
+"""What the estimators of ln p(x) need from the stages before them, and what they cost."""
+
+from typing import Any
+
+from ....workers.schema import STATUS_OK
+from ...plan.stage import AuditContext, PlanContext, StageError
+from ...spec.audit import GroupSpec
+from ...spec.facts import GeneratorFacts
+from ...spec.stages import ClassicalSpec, GuidedSpec
+from ..images.plan import generator_settings
+
+EstimatorSpec = GuidedSpec | ClassicalSpec
+
+
+def estimator_settings(
+    context: PlanContext,
+    generator: GeneratorFacts,
+    spec: EstimatorSpec,
+    variance: float | None = None,
+) -> dict[str, Any]:
+    """Everything that an estimate's rows depend on besides their items.
+
+    The observation variance is the data's unless another is given.
+
+    Raises:
+        StageError: when a result that it rests on could not be had.
+    """
+    settings = {
+        **generator_settings(generator),
+        "variance": context.variance(generator.name) if variance is None else variance,
+        "estimator": spec.estimator,
+        "transitions": spec.transitions,
+        "chains": spec.chains,
+        "leapfrog_steps": spec.leapfrog_steps,
+    }
+    if isinstance(spec, ClassicalSpec):
+        return {
+            **settings,
+            "sigmoid_radius": spec.sigmoid_radius,
+            "step_size_schedule": _frozen_schedule(context, generator, spec),
+        }
+    return {
+        **settings,
+        **_search_settings(spec),
+        "inflation": spec.inflation,
+        "tolerance": spec.tolerance,
+        "doublings": spec.doublings,
+    }
+
+
+def _search_settings(spec: GuidedSpec) -> dict[str, int]:
+    """The search for modes, by the names that `ModeSettings` has too."""
+    return {
+        "restarts": spec.restarts,
+        "candidates": spec.candidates,
+        "iterations": spec.iterations,
+        "finalists": spec.finalists,
+        "final_iterations": spec.final_iterations,
+        "polish": spec.polish,
+    }
+
+
+def _frozen_schedule(
+    context: PlanContext, generator: GeneratorFacts, spec: ClassicalSpec
+) -> list[float] | None:
+    """The step size of each transition out of the pilots' results; None in adaptive mode."""
+    if spec.step_size == "adaptive":
+        return None
+    import torch
+
+    from ....core.likelihood import combine_step_sizes, resample_schedule
+    from ....core.samplers.schedule import sigmoid_schedule
+
+    columns = ["generator", "status", "error", "beta", "step_size"]
+    rows = context.run.read("tuning", context.shard_ids("tuning"), columns).to_pylist()
+    mine = [row for row in rows if row["generator"] == generator.name]
+    good = [row for row in mine if row["status"] == STATUS_OK]
+    if not good:
+        errors = sorted({row["error"] for row in mine})
+        raise StageError(f"stage tuning: no pilot image of {generator.name} succeeded: {errors}")
+    step_sizes = torch.tensor([row["step_size"] for row in good], dtype=torch.float64)
+    beta = torch.tensor(good[0]["beta"], dtype=torch.float64)
+    wanted = sigmoid_schedule(spec.transitions, spec.sigmoid_radius)[1:-1]
+    schedule: list[float] = resample_schedule(beta, combine_step_sizes(step_sizes), wanted).tolist()
+    return schedule
+
+
+def reuses_inversion(context: AuditContext, spec: EstimatorSpec) -> bool:
+    """Whether the inversion's restarts serve as modes: they must have minimised squared error."""
+    inversion = context.spec.stages.inversion
+    return spec.estimator == "guided" and inversion is not None and inversion.distance == "mse"
+
+
+def evaluations_per_item(
+    context: AuditContext, generator: GeneratorFacts, group: GroupSpec, spec: EstimatorSpec
+) -> int:
+    """Generator evaluations of an estimate; with a tolerance, the fewest that it can take."""
+    gradients = _gradients(spec)
+    if isinstance(spec, ClassicalSpec):
+        return gradients
+    from ....core.modes import ModeSettings
+
+    search = ModeSettings(**_search_settings(spec))
+    inversion = context.spec.stages.inversion
+    known = 0
+    if inversion is not None and group.role != "simulated" and reuses_inversion(context, spec):
+        known = inversion.restarts
+    once = gradients + search.evaluations(known, generator.latent_dim)
+    if spec.tolerance is None:
+        return once
+    # One doubling, then fresh chains at its settings: those that decided are not reported.
+    doubled = _gradients(spec.model_copy(update={"transitions": 2 * spec.transitions}))
+    return once + 2 * doubled + search.evaluations(0, generator.latent_dim)
+
+
+def reverse_evaluations(spec: EstimatorSpec) -> int:
+    """Generator evaluations that an upper bound costs, once for each simulated image.
+
+    In adaptive mode the forward chains run again, for their step sizes.
+    """
+    adaptive = isinstance(spec, ClassicalSpec) and spec.step_size == "adaptive"
+    return (2 if adaptive else 1) * _gradients(spec)
+
+
+def _gradients(spec: EstimatorSpec) -> int:
+    return spec.chains * (spec.leapfrog_steps * (spec.transitions - 1) + 1)

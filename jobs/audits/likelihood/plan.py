@@ -1,0 +1,139 @@
+"""Plans the ``likelihood`` stage: AIS of every image under its conditions, simulated ones too."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from ....workers.shard import Item, Shard, chunk
+from ...plan.stage import (
+    AuditContext,
+    Estimate,
+    ImageRecord,
+    PlanContext,
+    Stage,
+    conditions_of,
+    group_pairs,
+    own_condition,
+)
+from ...spec.audit import GroupSpec
+from ...spec.facts import GeneratorFacts
+from .estimators import (
+    EstimatorSpec,
+    estimator_settings,
+    evaluations_per_item,
+    reuses_inversion,
+    reverse_evaluations,
+)
+
+COMPUTE = "offmanifold.workers.likelihood:compute"
+
+
+@dataclass(frozen=True)
+class Subject:
+    """An image to be evaluated: a stored one, or one that the worker simulates."""
+
+    group: GroupSpec
+    position: int
+    image_id: str
+    label: int | None
+    stored: ImageRecord | None
+
+
+def subjects(
+    context: PlanContext, generator: GeneratorFacts, *, simulated: bool
+) -> Iterator[Subject]:
+    """The images that a generator's densities are estimated for, in the order of the groups."""
+    for group in context.spec.audited:
+        if group.role == "simulated" and simulated:
+            for position in range(context.group_size(group)):
+                label = own_condition(context, generator, None, position)
+                image_id = f"{group.name}-{generator.name}-{position:06d}"
+                yield Subject(group, position, image_id, label, None)
+        elif group.role != "simulated" and not simulated:
+            for position, image in enumerate(context.images_under(generator, group)):
+                yield Subject(group, position, image.image_id, image.label, image)
+
+
+def image_item(
+    context: PlanContext, generator: str | None, subject: Subject, condition: int | None
+) -> Item:
+    """The item of a subject's pixels under a condition, stored or simulated; it draws nothing."""
+    if subject.stored is not None:
+        return subject.stored.item(generator, condition, seed=0)
+    return Item(
+        generator=generator,
+        condition=condition,
+        group=subject.group.name,
+        image_id=subject.image_id,
+        label=subject.label,
+        seed=0,
+        image_seed=context.seed("simulated", generator, subject.image_id),
+    )
+
+
+def item(
+    context: PlanContext,
+    spec: EstimatorSpec,
+    generator: GeneratorFacts,
+    subject: Subject,
+    condition: int | None,
+) -> Item:
+    """The item that evaluates a subject under a condition.
+
+    Its seed does not depend on the stage: with a setting doubled, the rest stays as it was.
+    """
+    inverted = None
+    if reuses_inversion(context, spec):
+        inverted = context.inversions.get((generator.name, condition, subject.image_id))
+    return replace(
+        image_item(context, generator.name, subject, condition),
+        seed=context.seed(spec.estimator, generator.name, condition, subject.image_id),
+        inversion_part=None if inverted is None else inverted[0],
+        inversion_row=None if inverted is None else inverted[1],
+    )
+
+
+def plan_estimates(context: PlanContext, stage: str, spec: EstimatorSpec) -> Iterator[Shard]:
+    """Shards of (generator, image, condition); simulated images apart from stored ones."""
+    for generator in context.facts.generators.values():
+        settings = estimator_settings(context, generator, spec)
+        for simulated in (False, True):
+            items = (
+                item(context, spec, generator, subject, condition)
+                for subject in subjects(context, generator, simulated=simulated)
+                for condition in conditions_of(
+                    context, generator, subject.group, subject.label, subject.position
+                )
+            )
+            yield from chunk(stage, COMPUTE, settings, items, spec.shard_items)
+
+
+def estimate_cost(context: AuditContext, spec: EstimatorSpec) -> Estimate:
+    """Items, shards and generator evaluations of a whole stage of estimates."""
+    items = evaluations = 0
+    for generator in context.facts.generators.values():
+        for group in context.spec.audited:
+            count = group_pairs(context, generator, group)
+            items += count
+            evaluations += count * evaluations_per_item(context, generator, group, spec)
+            if group.role == "simulated":
+                evaluations += context.group_size(group) * reverse_evaluations(spec)
+    return Estimate(items, -(-items // spec.shard_items), evaluations)
+
+
+def estimating_stage(name: str, description: str) -> Stage:
+    """The stage that computes the estimates of that name in the spec."""
+
+    def spec_of(context: AuditContext) -> EstimatorSpec:
+        return context.spec.stages.estimates[name]
+
+    return Stage(
+        name=name,
+        description=description,
+        needs=("images", "inversion", "variance", "tuning"),
+        enabled=lambda spec: name in spec.stages.estimates,
+        plan=lambda context: plan_estimates(context, name, spec_of(context)),
+        estimate=lambda context: estimate_cost(context, spec_of(context)),
+    )
+
+
+STAGE = estimating_stage("likelihood", "ln p(x) by annealed importance sampling, guided by default")

@@ -1,0 +1,60 @@
+"""Estimates on a sample: the first images of every group, each under its own condition."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ....workers.shard import Shard, chunk
+from ...plan.stage import AuditContext, Estimate, PlanContext, own_condition
+from ...spec.facts import GeneratorFacts
+from .estimators import EstimatorSpec, evaluations_per_item, reverse_evaluations
+from .plan import COMPUTE, item, subjects
+
+
+def plan_sample(
+    context: PlanContext,
+    stage: str,
+    generator: GeneratorFacts,
+    spec: EstimatorSpec,
+    settings: Mapping[str, Any],
+    *,
+    images_per_group: int,
+    shard_items: int,
+) -> list[Shard]:
+    """Shards of the first images of every group; simulated images apart from stored ones."""
+    shards: list[Shard] = []
+    for simulated in (False, True):
+        items = [
+            item(
+                context,
+                spec,
+                generator,
+                subject,
+                own_condition(context, generator, subject.label, subject.position),
+            )
+            for subject in subjects(context, generator, simulated=simulated)
+            if subject.position < images_per_group
+        ]
+        shards += chunk(stage, COMPUTE, settings, items, shard_items)
+    return shards
+
+
+def estimate_sample(
+    context: AuditContext,
+    specs: Iterable[EstimatorSpec],
+    *,
+    images_per_group: int,
+    shard_items: int,
+) -> Estimate:
+    """Items, shards and generator evaluations of the sample under every one of ``specs``."""
+    variations = list(specs)
+    items = shards = evaluations = 0
+    for generator in context.facts.generators.values():
+        for spec in variations:
+            for group in context.spec.audited:
+                count = min(images_per_group, context.group_size(group))
+                items += count
+                evaluations += count * evaluations_per_item(context, generator, group, spec)
+                if group.role == "simulated":
+                    evaluations += count * reverse_evaluations(spec)
+            shards += 1
+    return Estimate(items, max(shards, -(-items // shard_items)), evaluations)

@@ -1,0 +1,76 @@
+"""Plans the ``tuning`` stage: pilot images on which step sizes are tuned, then frozen."""
+
+from ....workers.shard import Shard
+from ...plan.stage import AuditContext, Estimate, ImageRecord, PlanContext, Stage, own_condition
+from ...spec.audit import AuditSpec
+from ...spec.facts import GeneratorFacts
+from ...spec.stages import ClassicalSpec
+from ..images.plan import generator_settings
+
+# The runs of a pilot's chains that core.samplers.tuning makes; a test holds them equal.
+RUNS_PER_PILOT = 11
+
+
+def tuned_spec(spec: AuditSpec) -> ClassicalSpec | None:
+    """The classical estimator whose step sizes are to be tuned, if the spec has one."""
+    for estimator in spec.stages.estimators:
+        if isinstance(estimator, ClassicalSpec) and estimator.step_size == "tuned":
+            return estimator
+    return None
+
+
+def _settings(context: AuditContext) -> ClassicalSpec:
+    spec = tuned_spec(context.spec)
+    assert spec is not None
+    return spec
+
+
+def plan(context: PlanContext) -> list[Shard]:
+    """One shard of pilots a generator, under their own conditions."""
+    spec = _settings(context)
+    shards = []
+    for generator in context.facts.generators.values():
+        settings = {
+            **generator_settings(generator),
+            "variance": context.variance(generator.name),
+            "transitions": spec.transitions,
+            "chains": spec.chains,
+            "leapfrog_steps": spec.leapfrog_steps,
+            "sigmoid_radius": spec.sigmoid_radius,
+        }
+        items = tuple(
+            image.item(
+                generator.name,
+                own_condition(context, generator, image.label, position),
+                context.seed("tuning", generator.name, image.image_id),
+            )
+            for position, image in enumerate(_pilots(context, generator, spec.pilots))
+        )
+        shards.append(Shard("tuning", "offmanifold.workers.tuning:compute", settings, items))
+    return shards
+
+
+def _pilots(context: PlanContext, generator: GeneratorFacts, count: int) -> list[ImageRecord]:
+    roles = ("train", "test", "generated", "outlier")
+    groups = sorted(
+        (group for group in context.spec.audited if group.role != "simulated"),
+        key=lambda group: roles.index(group.role),
+    )
+    images = [image for group in groups for image in context.images_under(generator, group)]
+    return images[:count]
+
+
+def _estimate(context: AuditContext) -> Estimate:
+    spec, count = _settings(context), len(context.facts.generators)
+    per_run = spec.chains * (spec.leapfrog_steps * (spec.transitions - 1) + 1)
+    return Estimate(spec.pilots * count, count, spec.pilots * count * RUNS_PER_PILOT * per_run)
+
+
+STAGE = Stage(
+    name="tuning",
+    description="step sizes as a function of beta, tuned on pilot images and frozen",
+    needs=("images", "variance"),
+    enabled=lambda spec: tuned_spec(spec) is not None,
+    plan=plan,
+    estimate=_estimate,
+)

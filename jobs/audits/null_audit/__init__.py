@@ -1,0 +1,1 @@
+"""The model's own samples in the place of the data."""

@@ -1,0 +1,151 @@
+"""Plans the ``null_fit`` stage: the model's own samples, inverted in the place of the data.
+
+The null audit asks each question of the model's own samples, taken through all that the data went
+through. They are G(z) + N(0, v), rounded to the data's grey levels, with as much noise v as makes
+their variance the data's: sigma^2 of the data minus that of the model's own noise-free images,
+which storage and an imperfect inversion leave. So a generator's own samples as the data have a null
+without noise, and data far from the manifold one that is as far.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from ....workers.shard import Item, Shard, chunk
+from ....workers.variance import DATA
+from ...plan.stage import AuditContext, Estimate, PlanContext, Stage, StageError, own_condition
+from ...spec.facts import GeneratorFacts
+from ...spec.stages import InversionSpec
+from ..images.plan import generator_settings
+from ..inversion.plan import inversion_cost, inversion_settings
+from ..variance.fit_plan import control_groups, curve_cost, fit_grids, variance_settings
+from ..variance.halves import fitted_positions
+
+
+def null_noise(context: PlanContext, generator: GeneratorFacts) -> float:
+    """The variance of the null's observation noise on [0, 1]; 0 without a variance stage.
+
+    Raises:
+        StageError: when the data's variance could not be fitted.
+    """
+    if context.spec.stages.variance is None:
+        return 0.0
+    noise = context.variance(generator.name)
+    if variance_settings(context).value is not None:
+        return noise
+    for group in control_groups(context):
+        try:
+            noise -= context.variance(generator.name, group.name)
+        except StageError:
+            # Its own images came back without error, or not at all: they leave no variance.
+            continue
+    return max(noise, 0.0)
+
+
+def null_items(context: PlanContext, generator: GeneratorFacts) -> list[Item]:
+    """Every image of the null group, under its own class, seeded for inversion."""
+    group = context.spec.null
+    assert group is not None
+    items = []
+    for position in range(context.group_size(group)):
+        image_id = f"{group.name}-{generator.name}-{position:06d}"
+        condition = own_condition(context, generator, None, position)
+        items.append(
+            Item(
+                generator=generator.name,
+                condition=condition,
+                group=group.name,
+                image_id=image_id,
+                label=condition,
+                seed=context.seed("inversion", generator.name, condition, image_id),
+                image_seed=context.seed("null", generator.name, image_id),
+            )
+        )
+    return items
+
+
+def split_items(context: PlanContext, generator: GeneratorFacts) -> tuple[list[Item], list[Item]]:
+    """The null's images that its variance is fitted to, and those that verdicts are about.
+
+    With ``fit: all``, or too few to be halved, both are all of them, as with the data.
+    """
+    items, spec = null_items(context, generator), variance_settings(context)
+    fitted = fitted_positions([item.label for item in items], spec)
+    chosen = set(fitted)
+    judged = [item for position, item in enumerate(items) if position not in chosen]
+    return [items[position] for position in fitted], judged or items
+
+
+def drawing_settings(context: PlanContext, generator: GeneratorFacts) -> dict[str, Any]:
+    """How the null's images are drawn: with how much noise, on how many grey levels."""
+    return {"noise_variance": null_noise(context, generator), "levels": context.levels}
+
+
+def _inversion(context: AuditContext) -> InversionSpec:
+    assert context.spec.stages.inversion is not None
+    return context.spec.stages.inversion
+
+
+def plan(context: PlanContext) -> Iterator[Shard]:
+    """Shards of the half that the null's variance is fitted to, and of the others."""
+    size = _inversion(context).shard_items
+    for generator in context.facts.generators.values():
+        settings = {
+            **generator_settings(generator),
+            **drawing_settings(context, generator),
+            **inversion_settings(context),
+        }
+        fitted: list[Item] = []
+        if _fits(context):
+            fitted, _ = split_items(context, generator)
+        chosen = {item.image_id for item in fitted}
+        others = [it for it in null_items(context, generator) if it.image_id not in chosen]
+        compute = "offmanifold.workers.variance_fit:compute_null"
+        curves = {**settings, "variances": _grid(context, generator)} if fitted else settings
+        yield from chunk("null_fit", compute, curves, fitted, size)
+        yield from chunk("null_fit", compute, {**settings, "variances": []}, others, size)
+
+
+def _fits(context: AuditContext) -> bool:
+    variance = context.spec.stages.variance
+    return variance is not None and variance.fits_curves
+
+
+def _grid(context: PlanContext, generator: GeneratorFacts) -> list[float]:
+    """The data's grid, on to the end of the control's where that lies further.
+
+    The null's noise makes its variance the data's, unless the inversion of some of its images
+    fails, as it may have of the control's.
+    """
+    grids = fit_grids(context, generator)
+    grid = list(grids[DATA])
+    while grid[-1] < max(other[-1] for other in grids.values()):
+        grid.append(grid[-1] * grid[1] / grid[0])
+    return grid
+
+
+def _estimate(context: AuditContext) -> Estimate:
+    group, inversion = context.spec.null, _inversion(context)
+    assert group is not None
+    count = context.group_size(group)
+    items = shards = evaluations = 0
+    for generator in context.facts.generators.values():
+        fitted = 0
+        if _fits(context):
+            fitted = count if variance_settings(context).fit == "all" else -(-count // 2)
+        items += count
+        shards += -(-fitted // inversion.shard_items) + -(
+            -(count - fitted) // inversion.shard_items
+        )
+        evaluations += count * inversion_cost(inversion)
+        evaluations += fitted * curve_cost(context, generator, inversion.restarts)
+    return Estimate(items, shards, evaluations)
+
+
+STAGE = Stage(
+    name="null_fit",
+    description="the null audit: the model's own samples, inverted in the place of the data",
+    needs=("variance",),
+    enabled=lambda spec: spec.null is not None and spec.stages.inversion is not None,
+    plan=plan,
+    estimate=_estimate,
+)

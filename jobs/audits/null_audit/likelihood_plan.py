@@ -1,0 +1,121 @@
+"""Plans the ``null_likelihood`` stage: are the model's own samples typical of the model?
+
+The half of the null's images that its variance was not fitted to, and the simulated images as their
+reference, both under the null's variance and by the estimator that the verdicts rest on.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from ....workers.schema import STATUS_OK
+from ....workers.shard import Item, Shard, chunk
+from ...plan.stage import AuditContext, Estimate, PlanContext, Stage, own_condition
+from ...spec.facts import GeneratorFacts
+from ..likelihood.estimators import (
+    EstimatorSpec,
+    estimator_settings,
+    evaluations_per_item,
+    reuses_inversion,
+    reverse_evaluations,
+)
+from ..likelihood.plan import COMPUTE, image_item, subjects
+from .fit_plan import drawing_settings, split_items
+from .variance_plan import fits_null
+
+STAGE_NAME = "null_likelihood"
+
+
+def _spec(context: AuditContext) -> EstimatorSpec:
+    assert context.spec.stages.likelihood is not None
+    return context.spec.stages.likelihood
+
+
+def null_variance(context: PlanContext, generator: GeneratorFacts) -> float:
+    """The variance that the null's densities are under: fitted to them, or the given one.
+
+    Raises:
+        StageError: when it could not be fitted.
+    """
+    assert context.spec.null is not None
+    if not fits_null(context.spec):
+        return context.variance(generator.name)
+    return context.variance(generator.name, context.spec.null.name, "null_variance")
+
+
+def plan(context: PlanContext) -> Iterator[Shard]:
+    """Shards of the null's images, then of the simulated ones."""
+    spec = _spec(context)
+    for generator in context.facts.generators.values():
+        settings = estimator_settings(context, generator, spec, null_variance(context, generator))
+        _, judged = split_items(context, generator)
+        places = _inversions(context) if reuses_inversion(context, spec) else {}
+        items = [
+            replace(
+                item,
+                seed=_seed(context, spec, generator, item),
+                **places.get((generator.name, item.image_id), {}),
+            )
+            for item in judged
+        ]
+        own = {**settings, **drawing_settings(context, generator)}
+        yield from chunk(STAGE_NAME, COMPUTE, own, items, spec.shard_items)
+        reference = [
+            image_item(
+                context,
+                generator.name,
+                subject,
+                own_condition(context, generator, subject.label, subject.position),
+            )
+            for subject in subjects(context, generator, simulated=True)
+        ]
+        seeded = [replace(item, seed=_seed(context, spec, generator, item)) for item in reference]
+        yield from chunk(STAGE_NAME, COMPUTE, settings, seeded, spec.shard_items)
+
+
+def _inversions(context: PlanContext) -> dict[tuple[str | None, str], dict[str, Any]]:
+    """Where the null's inversions are, which start the search as the data's do, by image."""
+    ids = context.shard_ids("null_fit")
+    columns = ["status", "generator", "image_id"]
+    return {
+        (row["generator"], row["image_id"]): {
+            "inversion_table": "null_fit",
+            "inversion_part": shard,
+            "inversion_row": index,
+        }
+        for shard, part in zip(ids, context.run.each_part("null_fit", ids, columns), strict=True)
+        for index, row in enumerate(part.to_pylist())
+        if row["status"] == STATUS_OK
+    }
+
+
+def _seed(context: PlanContext, spec: EstimatorSpec, generator: GeneratorFacts, item: Item) -> int:
+    return context.seed(spec.estimator, generator.name, item.condition, item.image_id)
+
+
+def _estimate(context: AuditContext) -> Estimate:
+    spec, null = _spec(context), context.spec.null
+    variance = context.spec.stages.variance
+    assert null is not None
+    assert variance is not None
+    halved = variance.value is None and variance.fit == "half"
+    count = context.group_size(null) // 2 if halved else context.group_size(null)
+    simulated = [group for group in context.spec.audited if group.role == "simulated"]
+    items = shards = evaluations = 0
+    for generator in context.facts.generators.values():
+        sizes = [count, *(context.group_size(group) for group in simulated)]
+        each = evaluations_per_item(context, generator, null, spec)
+        items += sum(sizes)
+        shards += sum(-(-size // spec.shard_items) for size in sizes)
+        evaluations += sum(sizes) * each + sum(sizes[1:]) * reverse_evaluations(spec)
+    return Estimate(items, shards, evaluations)
+
+
+STAGE = Stage(
+    name=STAGE_NAME,
+    description="the null audit: densities of the model's own samples, as the data's are",
+    needs=("images", "null_fit", "null_variance", "variance", "tuning"),
+    enabled=lambda spec: spec.null is not None and spec.stages.likelihood is not None,
+    plan=plan,
+    estimate=_estimate,
+)

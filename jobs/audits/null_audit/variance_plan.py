@@ -1,0 +1,42 @@
+"""Plans the ``null_variance`` stage: the variance of the null's images, fitted as the data's is."""
+
+from ....workers.shard import Shard
+from ...plan.stage import AuditContext, Estimate, PlanContext, Stage
+from ...spec.audit import AuditSpec
+from ..variance.plan import fit_settings, variance_shard
+from .fit_plan import split_items
+
+
+def plan(context: PlanContext) -> list[Shard]:
+    """One shard a generator."""
+    assert context.spec.null is not None
+    shards = []
+    for generator in context.facts.generators.values():
+        fitted, _ = split_items(context, generator)
+        images = [(item.image_id, item.condition) for item in fitted]
+        settings = fit_settings(context, "null_fit", images)
+        shards.append(
+            variance_shard("null_variance", generator.name, context.spec.null.name, settings)
+        )
+    return shards
+
+
+def fits_null(spec: AuditSpec) -> bool:
+    """Whether the null's variance is fitted, as the data's is."""
+    variance = spec.stages.variance
+    return spec.null is not None and variance is not None and variance.value is None
+
+
+def _estimate(context: AuditContext) -> Estimate:
+    count = len(context.facts.generators)
+    return Estimate(count, count, 0)
+
+
+STAGE = Stage(
+    name="null_variance",
+    description="the null audit: the variance of the model's own samples, fitted as the data's is",
+    needs=("null_fit",),
+    enabled=fits_null,
+    plan=plan,
+    estimate=_estimate,
+)

@@ -1,0 +1,114 @@
+"""Figures of both models' densities: dot by dot, group by group, and at their top."""
+
+from matplotlib.figure import Figure as Canvas
+
+from ....core.statistics.classification import mean
+from ....core.statistics.overlap import top_indices, top_size
+from ...reduce.context import GeneratorInfo, ReduceContext
+from ...reduce.tables import stage_table
+from ...report.distributions import Distributions, density_distributions, patch_distributions
+from ...report.figure import Figure, draw, group_colours, mosaic
+from ...report.histograms import histogram_rows, inner_window
+from ...report.image_pairs import patch_scores
+from ...report.pictures import originals
+from ...report.scatter import points_by_group, scatter_figures
+from ...report.summary import number
+
+_WIDTH = 7.6
+_ROW_HEIGHT = 0.5
+
+
+def patch_scatter(context: ReduceContext, generator: GeneratorInfo) -> list[Figure]:
+    """Ln p by the patch model over ln p by the generator, of every image [HU Fig. 3]."""
+    scores = patch_scores(context, generator)
+    if scores is None:
+        return []
+    return scatter_figures(
+        context,
+        points_by_group(context, scores.of_group, scores.first, scores.second),
+        ("ln p(x) of the generator, nats", "ln p(x) of the patches, nats"),
+        "Log density of single images under the model of small patches, over that of the "
+        "generator; the correlations stand in the table below.",
+        "Each dot is an image, under its own class in both models. Dots along one rising line "
+        "would say that small patches account for the generator's density.",
+        key="patch-scatter",
+    )
+
+
+def patch_histograms(context: ReduceContext, generator: GeneratorInfo) -> list[Figure]:
+    """Histograms of ln p by group, the generator's at the left and the patch model's beside them.
+
+    Where outliers stretch both axes, a second figure shows the other groups' own range.
+    """
+    models = {
+        "generator": density_distributions(context, generator),
+        "patches": patch_distributions(context, generator),
+    }
+    found = {name: each for name, each in models.items() if each is not None}
+    if len(found) < len(models):
+        return []
+    figures = [_histograms(context, found, {}, "patch-histograms")]
+    windows = {name: inner_window(context, each) for name, each in found.items()}
+    narrow = {name: window for name, window in windows.items() if window is not None}
+    if narrow:
+        key = "patch-histograms-without-outliers"
+        figures.append(_histograms(context, found, narrow, key))
+    return figures
+
+
+def _histograms(
+    context: ReduceContext,
+    found: dict[str, Distributions],
+    windows: dict[str, tuple[float, float]],
+    key: str,
+) -> Figure:
+    colours = group_colours(list(context.groups))
+
+    def paint(canvas: Canvas) -> None:
+        halves = canvas.subfigures(1, len(found), squeeze=False)[0]
+        for half, (name, each) in zip(halves, found.items(), strict=True):
+            window, named = windows.get(name), half is halves[0]
+            rows = histogram_rows(half, each.values, colours, mean, window, named=named)
+            rows[-1].set_xlabel(f"ln p(x) of the {name}, nats\n({each.condition} density)")
+
+    means = "; ".join(
+        f"{name}: "
+        + ", ".join(f"{group} {number(float(v.mean()), 4)}" for group, v in each.values.items())
+        for name, each in found.items()
+    )
+    part = " where the groups that are no outliers lie" if windows else ""
+    return draw(
+        _WIDTH,
+        1.0 + _ROW_HEIGHT * max(len(each.values) for each in found.values()),
+        f"Histograms of log density by group in both models{part}. Means in nats, {means}.",
+        "The same, where the groups lie that are no outliers; images outside are counted."
+        if windows
+        else "The groups under the generator (left) and under the model of small patches (right); "
+        "the line is the mean. The same order of the groups in both is what the paper found.",
+        paint,
+        key=key,
+    )
+
+
+def top_pictures(context: ReduceContext, generator: GeneratorInfo) -> Figure | None:
+    """The images that each model finds densest, among those that outliers are held against."""
+    scores = patch_scores(context, generator)
+    stored = stage_table(context.run_dir, "images")
+    if scores is None or stored is None or context.inliers is None:
+        return None
+    mine = scores.only([context.inliers.name])
+    if len(mine.first) < 2:
+        return None
+    size = top_size(len(mine.first))
+    tops = [top_indices(density, size) for density in (mine.second, mine.first)]
+    ids = [mine.image_id[top].tolist() for top in tops]
+    shared = len(set(ids[0]) & set(ids[1]))
+    shape = generator.image_shape
+    return mosaic(
+        [originals(context, chosen, shape) for chosen in ids],
+        f"The {size} {context.inliers.name} images of highest density by the patch model, above "
+        f"those by the generator; {shared} are in both rows.",
+        f"The {size} {context.inliers.name} images of highest density, the densest at the left: "
+        f"by the patch model above, by the generator below. {shared} are in both rows.",
+        key="patch-top",
+    )

@@ -1,0 +1,69 @@
+"""Plans the ``patch_fit`` stage: one mixture of patches a class of the reference set."""
+
+from ....workers.shard import Item, Shard
+from ...plan.stage import AuditContext, Estimate, PlanContext, Stage
+from ...spec.facts import patch_models
+from ...spec.stages import PatchGMMSpec
+from ..images.plan import reference_settings
+
+
+def patch_settings(context: AuditContext) -> PatchGMMSpec:
+    """The settings of the patch model in the spec."""
+    assert context.spec.stages.patch_gmm is not None
+    return context.spec.stages.patch_gmm
+
+
+def model_classes(context: AuditContext) -> list[int | None]:
+    """The classes that any generator needs a mixture of; None stands for one of all images."""
+    reference = context.facts.references["patch_gmm"]
+    needed = [
+        model
+        for generator in context.facts.generators.values()
+        for model in patch_models(generator, reference)
+    ]
+    return list(dict.fromkeys(needed))
+
+
+def plan(context: PlanContext) -> list[Shard]:
+    """A shard a class, in the order of :func:`model_classes`."""
+    spec = patch_settings(context)
+    settings = {
+        **reference_settings(context, "patch_gmm"),
+        "components": spec.components,
+        "covariance_floor": spec.covariance_floor,
+        "patch_mean": spec.patch_mean,
+        "max_patches": spec.max_patches,
+        "iterations": spec.iterations,
+    }
+    compute = "offmanifold.workers.patch_fit:compute"
+    return [
+        Shard("patch_fit", compute, settings, (_item(context, spec, model),))
+        for model in model_classes(context)
+    ]
+
+
+def _item(context: PlanContext, spec: PatchGMMSpec, model: int | None) -> Item:
+    name = "all" if model is None else f"{model:04d}"
+    return Item(
+        generator=None,
+        condition=model,
+        group=spec.dataset,
+        image_id=f"patches-{name}",
+        label=model,
+        seed=context.seed("patch_fit", model),
+    )
+
+
+def _estimate(context: AuditContext) -> Estimate:
+    count = len(model_classes(context))
+    return Estimate(count, count, 0)
+
+
+STAGE = Stage(
+    name="patch_fit",
+    description="a mixture of Gaussians of the 8x8 patches of each reference class",
+    needs=(),
+    enabled=lambda spec: spec.stages.patch_gmm is not None,
+    plan=plan,
+    estimate=_estimate,
+)

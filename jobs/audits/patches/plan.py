@@ -1,0 +1,58 @@
+"""Plans the ``patch_gmm`` stage: the likelihood's images under the mixtures of patches."""
+
+from typing import Any
+
+from ....workers.shard import Shard, chunk
+from ...plan.stage import AuditContext, Estimate, PlanContext, Stage, conditions_of, group_pairs
+from ...spec.facts import GeneratorFacts, patch_models
+from ..images.plan import generator_settings
+from ..likelihood.plan import image_item, subjects
+from .fit_plan import model_classes, patch_settings
+
+
+def plan(context: PlanContext) -> list[Shard]:
+    """Shards of (generator, image, condition) as the likelihood has them, simulated ones apart."""
+    compute, size = "offmanifold.workers.patch_gmm:compute", patch_settings(context).shard_items
+    parts = dict(zip(model_classes(context), context.shard_ids("patch_fit"), strict=True))
+    shards: list[Shard] = []
+    for generator in context.facts.generators.values():
+        needed = patch_models(generator, context.facts.references["patch_gmm"])
+        models = [[model, parts[model]] for model in needed]
+        for simulated in (False, True):
+            items = [
+                image_item(context, generator.name, subject, condition)
+                for subject in subjects(context, generator, simulated=simulated)
+                for condition in conditions_of(
+                    context, generator, subject.group, subject.label, subject.position
+                )
+            ]
+            settings: dict[str, Any] = {"models": models}
+            if simulated and items:
+                settings |= simulation_settings(context, generator)
+            shards += chunk("patch_gmm", compute, settings, items, size)
+    return shards
+
+
+def simulation_settings(context: PlanContext, generator: GeneratorFacts) -> dict[str, Any]:
+    """What simulated images depend on: the generator and its observation variance."""
+    return {**generator_settings(generator), "variance": context.variance(generator.name)}
+
+
+def _estimate(context: AuditContext) -> Estimate:
+    items = simulated = 0
+    for generator in context.facts.generators.values():
+        for group in context.spec.audited:
+            count = group_pairs(context, generator, group)
+            items += count
+            simulated += count if group.role == "simulated" else 0
+    return Estimate(items, -(-items // patch_settings(context).shard_items), simulated)
+
+
+STAGE = Stage(
+    name="patch_gmm",
+    description="ln p(x) of a model of small patches: does it rank images as the generator does?",
+    needs=("images", "variance", "patch_fit"),
+    enabled=lambda spec: spec.stages.patch_gmm is not None,
+    plan=plan,
+    estimate=_estimate,
+)

@@ -1,0 +1,1 @@
+"""LPIPS of the inversion's reconstructions."""

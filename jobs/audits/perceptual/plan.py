@@ -1,0 +1,58 @@
+"""Plans the ``perceptual`` stage: LPIPS of every reconstruction that the inversion stage found."""
+
+from dataclasses import replace
+from typing import Any
+
+from ....workers.shard import Shard, chunk
+from ...plan.stage import AuditContext, Estimate, PlanContext, Stage, conditions_of, pairs
+from ...spec.stages import ReconstructionSpec
+from ..images.plan import generator_settings
+
+
+def backbone_settings(context: AuditContext) -> dict[str, Any]:
+    """How a worker opens the LPIPS backbone, and the hash that makes its weights part of the id."""
+    backbone, perceptual = context.facts.backbone, context.spec.perceptual
+    assert backbone is not None, "validation opens the backbone of a spec that uses LPIPS"
+    return {
+        "perceptual_network": perceptual.network,
+        "perceptual_weights": perceptual.weights,
+        "perceptual_sha256": backbone.sha256,
+    }
+
+
+def _settings(context: AuditContext) -> ReconstructionSpec:
+    assert context.spec.stages.perceptual is not None
+    return context.spec.stages.perceptual
+
+
+def plan(context: PlanContext) -> list[Shard]:
+    """Shards of the inversion's (generator, image, condition), those that failed included."""
+    shards: list[Shard] = []
+    for generator in context.facts.generators.values():
+        items = []
+        for group in context.spec.audited:
+            for position, image in enumerate(context.images_under(generator, group)):
+                for condition in conditions_of(context, generator, group, image.label, position):
+                    key = (generator.name, condition, image.image_id)
+                    part, row = context.inversions.get(key) or (None, None)
+                    found = image.item(generator.name, condition, seed=0)
+                    items.append(replace(found, inversion_part=part, inversion_row=row))
+        settings = {**generator_settings(generator), **backbone_settings(context)}
+        compute = "offmanifold.workers.reconstruction:compute"
+        shards += chunk("perceptual", compute, settings, items, _settings(context).shard_items)
+    return shards
+
+
+def _estimate(context: AuditContext) -> Estimate:
+    items = pairs(context)
+    return Estimate(items, -(-items // _settings(context).shard_items), items)
+
+
+STAGE = Stage(
+    name="perceptual",
+    description="LPIPS between each image and its reconstruction",
+    needs=("images", "inversion"),
+    enabled=lambda spec: spec.stages.perceptual is not None,
+    plan=plan,
+    estimate=_estimate,
+)

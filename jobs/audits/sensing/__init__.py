@@ -1,0 +1,1 @@
+"""Compressed sensing: does it restore images?"""

@@ -1,0 +1,104 @@
+"""Plans the ``sensing`` stage: a sample of every group, at every number of measurements."""
+
+from collections.abc import Iterator
+
+from ....core.sensing import SensingSettings
+from ....workers.schema import STATUS_OK
+from ....workers.shard import Item, Shard, chunk
+from ...plan.stage import (
+    AuditContext,
+    Estimate,
+    ImageRecord,
+    PlanContext,
+    Stage,
+    StageError,
+    balanced_choice,
+    own_condition,
+)
+from ...spec.audit import GroupSpec
+from ...spec.facts import GeneratorFacts
+from ...spec.stages import SensingSpec
+from ..images.plan import generator_settings
+
+
+def _settings(context: AuditContext) -> SensingSpec:
+    assert context.spec.stages.sensing is not None
+    return context.spec.stages.sensing
+
+
+def plan(context: PlanContext) -> list[Shard]:
+    """Shards of a generator's images, under their own conditions, at one number of measurements."""
+    spec = _settings(context)
+    ppca_part = _fitted_baseline(context)
+    shards: list[Shard] = []
+    for generator in context.facts.generators.values():
+        for measurements in spec.measurements_of(context.facts.dimensions):
+            settings = {
+                **generator_settings(generator),
+                "measurements": measurements,
+                "matrix_seed": context.seed("sensing", "matrix"),
+                "noise": spec.noise,
+                "iterations": spec.iterations,
+                "restarts": spec.restarts,
+                "learning_rate": spec.learning_rate,
+                "ppca_part": ppca_part,
+            }
+            items = list(_items(context, spec, generator))
+            compute = "offmanifold.workers.sensing:compute"
+            shards += chunk("sensing", compute, settings, items, spec.shard_items)
+    return shards
+
+
+def _items(context: PlanContext, spec: SensingSpec, generator: GeneratorFacts) -> Iterator[Item]:
+    for group in context.spec.audited:
+        if group.role == "simulated":
+            continue
+        images = context.images_under(generator, group)
+        for position in _sample(context, group, images, spec.images_per_group):
+            image = images[position]
+            yield image.item(
+                generator.name,
+                own_condition(context, generator, image.label, position),
+                # Of the image alone: its noise is the same in every generator and at every m.
+                context.seed("sensing", image.image_id),
+            )
+
+
+def _sample(
+    context: PlanContext, group: GroupSpec, images: list[ImageRecord], count: int
+) -> list[int]:
+    """Positions of at most ``count`` images, classes as even as they can be."""
+    labels = tuple(image.label for image in images if image.label is not None)
+    known = labels if len(labels) == len(images) else None
+    return balanced_choice(known, len(images), count, context.seed("sensing", group.name))
+
+
+def _fitted_baseline(context: PlanContext) -> str:
+    (part,) = context.shard_ids("ppca")
+    (row,) = context.run.read("ppca", [part], ["status", "error"]).to_pylist()
+    if row["status"] != STATUS_OK:
+        raise StageError(f"stage ppca: {row['error']}")
+    return part
+
+
+def _estimate(context: AuditContext) -> Estimate:
+    spec = _settings(context)
+    sizes = [
+        min(spec.images_per_group, context.group_size(group))
+        for group in context.spec.audited
+        if group.role != "simulated"
+    ]
+    repeats = len(context.facts.generators) * len(spec.measurements_of(context.facts.dimensions))
+    calls = SensingSettings(iterations=spec.iterations, restarts=spec.restarts).evaluations()
+    items = repeats * sum(sizes)
+    return Estimate(items, repeats * -(-sum(sizes) // spec.shard_items), items * calls)
+
+
+STAGE = Stage(
+    name="sensing",
+    description="images restored from a few random measurements, against a Gaussian prior",
+    needs=("images", "ppca"),
+    enabled=lambda spec: spec.stages.sensing is not None,
+    plan=plan,
+    estimate=_estimate,
+)

@@ -1,0 +1,32 @@
+"""Plans the ``ppca`` stage: the Gaussian prior that ``sensing`` is held against, fitted once."""
+
+from ....workers.shard import Item, Shard
+from ...plan.stage import AuditContext, Estimate, PlanContext, Stage
+from ...spec.stages import SensingSpec
+from ..images.plan import reference_settings
+
+
+def _settings(context: AuditContext) -> SensingSpec:
+    assert context.spec.stages.sensing is not None
+    return context.spec.stages.sensing
+
+
+def plan(context: PlanContext) -> list[Shard]:
+    """One shard with one item: the fit to the whole reference set of ``sensing``."""
+    spec, dimensions = _settings(context), context.facts.dimensions
+    settings = {
+        **reference_settings(context, "sensing"),
+        "components": spec.components_of(dimensions),
+    }
+    item = Item(None, None, "reference", f"{spec.dataset}:{spec.split or 'all'}", None, seed=0)
+    return [Shard("ppca", "offmanifold.workers.ppca:compute", settings, (item,))]
+
+
+STAGE = Stage(
+    name="ppca",
+    description="a Gaussian prior over a reference set, the baseline of sensing",
+    needs=(),
+    enabled=lambda spec: spec.stages.sensing is not None,
+    plan=plan,
+    estimate=lambda _: Estimate(1, 1, 0),
+)

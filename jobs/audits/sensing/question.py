@@ -1,0 +1,111 @@
+"""Does the generator's prior restore images better than a Gaussian's?"""
+
+from itertools import groupby
+
+from ...reduce.context import GeneratorInfo, ReduceContext
+from ...reduce.schema import OWN
+from ...report.summary import Estimate, Summary
+from ...report.verdict import Answer, Finding, Null, Verdict, decide, settle_null, side_p_value
+from .reduce import measurements_key, measurements_of
+
+_ANSWERS: dict[str, Answer] = {"above": "yes", "below": "no", "undecided": "undecided"}
+_METRIC = "sensing_psnr_difference"
+
+Differences = list[tuple[int, Estimate]]
+
+
+def restores_better(
+    context: ReduceContext, summary: Summary, generator: GeneratorInfo
+) -> Verdict | None:
+    """Whether it beats probabilistic PCA, paired by image, at every number of measurements.
+
+    Asked of training images, as in the paper, else of test images. Neighbouring numbers of
+    measurements with the same answer make one finding; generated images are the control beside.
+    """
+    findings: list[Finding] = []
+    controls = [
+        (group.name, control)
+        for group in context.with_role("generated")
+        if (control := _differences(summary, generator, group.name))
+    ]
+    for group in (context.with_role("train") or context.with_role("test"))[:1]:
+        differences = _differences(summary, generator, group.name)
+        for answer, members in groupby(differences, key=_answer):
+            several = list(members)
+            named = "m = " + ", ".join(str(measurements) for measurements, _ in several)
+            findings.append(
+                Finding(
+                    named,
+                    answer,
+                    _sentence(group.name, several),
+                    measured=f"{group.name}: {_values(several)} over probabilistic PCA",
+                    counted=f"N = {several[0][1].n}",
+                    p_value=_p_value(several),
+                    null=_null(controls, several),
+                )
+            )
+    question = "Does its prior restore images better than a Gaussian's?"
+    if not findings:
+        return None
+    for name, control in controls:
+        answer, sentence = _answer(control[-1]), _sentence(name, control)
+        findings.append(Finding(name, answer, sentence, primary=False))
+    return Verdict("restores", question, "yes", tuple(findings), "sensing")
+
+
+def _differences(summary: Summary, generator: GeneratorInfo, group: str) -> Differences:
+    """The differences by number of measurements, ascending."""
+    keys = {"generator": generator.name, "group": group}
+    measured = sorted(
+        measurements_of(str(row["against"]))
+        for row in summary.rows(_METRIC)
+        if all(row[key] == value for key, value in keys.items())
+    )
+    found = [
+        (
+            each,
+            summary.find(_METRIC, against=measurements_key(each), conditions=(OWN, None), **keys),
+        )
+        for each in measured
+    ]
+    return [(each, estimate) for each, estimate in found if estimate is not None]
+
+
+def _p_value(several: Differences) -> float | None:
+    """The largest of the differences' p-values: the answer is one for all of them."""
+    known = [side_p_value(estimate, 0.0) for _, estimate in several]
+    return max((each for each in known if each is not None), default=None)
+
+
+def _null(controls: list[tuple[str, Differences]], several: Differences) -> Null | None:
+    """The generator's own images, restored in the place of the data.
+
+    The test convicts them where it does so at one of these numbers of measurements.
+    """
+    data = dict(several)
+    for name, control in controls:
+        own = [(each, estimate) for each, estimate in control if each in data]
+        if own:
+            answers = {
+                settle_null(_answer(each), "no", data[each[0]], each[1], "below")[0] for each in own
+            }
+            answer: Answer = "no" if "no" in answers else answers.pop()
+            return Null(answer, f"On the generator's own images ({name}) it is {_values(own)}.")
+    return None
+
+
+def _answer(difference: tuple[int, Estimate]) -> Answer:
+    return _ANSWERS[decide(difference[1], 0.0)]
+
+
+def _values(differences: Differences) -> str:
+    return ", ".join(
+        f"{estimate.text()} dB at m = {measurements}" for measurements, estimate in differences
+    )
+
+
+def _sentence(group: str, differences: Differences) -> str:
+    return (
+        f"On {group} images the PSNR of its restorations minus that of probabilistic PCA is "
+        f"{_values(differences)} (paired, N = {differences[0][1].n})."
+    )

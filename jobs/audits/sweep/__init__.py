@@ -1,0 +1,1 @@
+"""How many transitions are enough."""

@@ -1,0 +1,63 @@
+"""Plans the ``sweep`` stage: a sample's densities at every number of transitions [IP Fig. 9]."""
+
+from collections.abc import Iterator
+
+from ....workers.shard import Shard
+from ...plan.stage import AuditContext, Estimate, PlanContext, Stage
+from ...spec.stages import GuidedSpec, SweepSpec
+from ..likelihood.estimators import EstimatorSpec, estimator_settings
+from ..likelihood.sample import estimate_sample, plan_sample
+
+
+def _settings(context: AuditContext) -> SweepSpec:
+    assert context.spec.stages.sweep is not None
+    return context.spec.stages.sweep
+
+
+def _variations(context: AuditContext) -> Iterator[EstimatorSpec]:
+    """Each estimator at each number of transitions, which no tolerance may raise."""
+    for spec in context.spec.stages.swept:
+        for transitions in _settings(context).transitions:
+            if isinstance(spec, GuidedSpec):
+                yield spec.model_copy(update={"transitions": transitions, "tolerance": None})
+            else:
+                yield spec.model_copy(update={"transitions": transitions})
+
+
+def plan(context: PlanContext) -> list[Shard]:
+    """The first images of every group under their own condition, for every estimator and T."""
+    sweep = _settings(context)
+    return [
+        shard
+        for generator in context.facts.generators.values()
+        for spec in _variations(context)
+        for shard in plan_sample(
+            context,
+            "sweep",
+            generator,
+            spec,
+            estimator_settings(context, generator, spec),
+            images_per_group=sweep.images_per_group,
+            shard_items=sweep.shard_items,
+        )
+    ]
+
+
+def _estimate(context: AuditContext) -> Estimate:
+    sweep = _settings(context)
+    return estimate_sample(
+        context,
+        _variations(context),
+        images_per_group=sweep.images_per_group,
+        shard_items=sweep.shard_items,
+    )
+
+
+STAGE = Stage(
+    name="sweep",
+    description="a sample's densities by the number of transitions, and how many are enough",
+    needs=("images", "inversion", "variance", "tuning"),
+    enabled=lambda spec: spec.stages.sweep is not None,
+    plan=plan,
+    estimate=_estimate,
+)

@@ -1,0 +1,1 @@
+"""The observation variance, fitted to reconstructed training images."""

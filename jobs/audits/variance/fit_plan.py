@@ -1,0 +1,206 @@
+"""Plans the ``variance_fit`` stage: what each image of a fit contributes at every variance."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ....core.observation_variance import curve_evaluations, variance_grid
+from ....core.quantisation import quantisation_variance
+from ....workers.schema import STATUS_OK
+from ....workers.shard import Item, Shard, chunk
+from ....workers.variance import DATA
+from ...plan.stage import (
+    AuditContext,
+    Estimate,
+    ImageRecord,
+    PlanContext,
+    Stage,
+    StageError,
+    own_condition,
+)
+from ...spec.audit import GroupSpec
+from ...spec.facts import GeneratorFacts
+from ...spec.stages import VarianceSpec
+from ..images.plan import generator_settings
+from .halves import fitted_positions
+
+# Data whose mean error is this many times the control's are not the generator's own images.
+_FAR = 16.0
+# For estimates of cost: how long a grid is depends on its logarithm.
+_USUAL_VARIANCE = 0.01
+
+
+@dataclass(frozen=True)
+class FittedImages:
+    """Images that one variance is fitted to, each under its own class.
+
+    ``group`` is `DATA` for the training images of all groups, else the name of a group of the
+    model's own images.
+    """
+
+    group: str
+    images: list[ImageRecord]
+    conditions: list[int | None]
+
+    @property
+    def keys(self) -> list[tuple[str, int | None]]:
+        """Image and condition of each."""
+        return [
+            (image.image_id, condition)
+            for image, condition in zip(self.images, self.conditions, strict=True)
+        ]
+
+
+def variance_settings(context: AuditContext) -> VarianceSpec:
+    """The spec's settings of the variance."""
+    assert context.spec.stages.variance is not None
+    return context.spec.stages.variance
+
+
+def fitted_images(context: PlanContext, generator: GeneratorFacts) -> list[FittedImages]:
+    """The images that a generator's variances are fitted to: the data's, then its own.
+
+    Its own generated images, stored as the data are, say how much of the data's variance a
+    generator without any error would have: what storage and inversion leave. Only a null audit
+    needs it.
+    """
+    data = _members(context, generator, ("train",))
+    fitted = fitted_positions([image.label for image, _ in data], variance_settings(context))
+    found = [_fitted(DATA, [data[position] for position in fitted])]
+    if context.spec.null is not None:
+        found += [
+            _fitted(group.name, _members(context, generator, ("generated",)))
+            for group in control_groups(context)
+        ]
+    return found
+
+
+def control_groups(context: AuditContext) -> list[GroupSpec]:
+    """The first group of generated images, if there is one."""
+    return [group for group in context.spec.audited if group.role == "generated"][:1]
+
+
+def _members(
+    context: PlanContext, generator: GeneratorFacts, roles: tuple[str, ...]
+) -> list[tuple[ImageRecord, int | None]]:
+    return [
+        (image, own_condition(context, generator, image.label, position))
+        for group in context.spec.audited
+        if group.role in roles
+        for position, image in enumerate(context.images_under(generator, group))
+    ]
+
+
+def _fitted(group: str, members: list[tuple[ImageRecord, int | None]]) -> FittedImages:
+    return FittedImages(
+        group, [image for image, _ in members], [condition for _, condition in members]
+    )
+
+
+def plan(context: PlanContext) -> Iterator[Shard]:
+    """Shards of the images of each fit, along a grid around their mean squared error.
+
+    A control without a usable error is left out: it then takes nothing from the null's noise.
+
+    Raises:
+        StageError: when no training image was inverted, or all of them without error.
+    """
+    spec = variance_settings(context)
+    for generator in context.facts.generators.values():
+        grids = fit_grids(context, generator)
+        for fitted in fitted_images(context, generator):
+            if fitted.group in grids:
+                settings = {**generator_settings(generator), "variances": grids[fitted.group]}
+                compute = "offmanifold.workers.variance_fit:compute"
+                items = _items(context, generator, fitted)
+                yield from chunk("variance_fit", compute, settings, items, spec.shard_items)
+
+
+def fit_grids(context: PlanContext, generator: GeneratorFacts) -> dict[str, list[float]]:
+    """The grid of each fit, by its group: around the mean squared error of its images.
+
+    A control's goes down to what storage leaves, and so does the data's where their error is not
+    far above the control's: then they may be the generator's own images.
+
+    Raises:
+        StageError: as :func:`plan`.
+    """
+    errors = _inversion_errors(context, generator)
+    means = {}
+    for fitted in fitted_images(context, generator):
+        known = [errors[key] for key in fitted.keys if key in errors]
+        means[fitted.group] = float(np.mean(known or [np.nan]))
+    controls = [mean for group, mean in means.items() if group != DATA and mean > 0]
+    stored = quantisation_variance(context.levels)
+    grids = {}
+    for group, mean in means.items():
+        near = not controls or mean < _FAR * controls[0]
+        least = stored if group != DATA or near else None
+        try:
+            grids[group] = variance_grid(
+                mean, generator.latent_dim, context.facts.dimensions, least
+            )
+        except ValueError as error:
+            if group == DATA:
+                raise StageError(
+                    f"stage variance: the training images under {generator.name}: {error}; "
+                    "`offmanifold errors` lists what failed, and `variance: {value: ...}` needs "
+                    "no fit"
+                ) from error
+    return grids
+
+
+def _items(context: PlanContext, generator: GeneratorFacts, fitted: FittedImages) -> Iterator[Item]:
+    for image, condition in zip(fitted.images, fitted.conditions, strict=True):
+        place = context.inversions.get((generator.name, condition, image.image_id))
+        part, row = place or (None, None)
+        plain = image.item(generator.name, condition, seed=0)
+        yield replace(plain, inversion_part=part, inversion_row=row)
+
+
+def _inversion_errors(
+    context: PlanContext, generator: GeneratorFacts
+) -> dict[tuple[str, int | None], float]:
+    """The squared error of every image under every condition that was inverted without error."""
+    columns = ["status", "generator", "condition", "image_id", "mse"]
+    parts = context.run.each_part("inversion", context.shard_ids("inversion"), columns)
+    return {
+        (row["image_id"], row["condition"]): row["mse"]
+        for part in parts
+        for row in part.to_pylist()
+        if row["generator"] == generator.name and row["status"] == STATUS_OK
+    }
+
+
+def _estimate(context: AuditContext) -> Estimate:
+    spec, inversion = variance_settings(context), context.spec.stages.inversion
+    assert inversion is not None, "the spec refuses a fitted variance without an inversion"
+    share = 2 if spec.fit == "half" else 1
+    items = shards = evaluations = 0
+    for generator in context.facts.generators.values():
+        data = sum(context.group_size(g) for g in context.spec.audited if g.role == "train")
+        counts = [-(-data // share)]
+        if context.spec.null is not None:
+            counts += [context.group_size(group) for group in control_groups(context)]
+        each = curve_cost(context, generator, inversion.restarts)
+        items += sum(counts)
+        shards += sum(-(-count // spec.shard_items) for count in counts)
+        evaluations += sum(counts) * each
+    return Estimate(items, shards, evaluations)
+
+
+def curve_cost(context: AuditContext, generator: GeneratorFacts, points: int) -> int:
+    """Generator evaluations of one image's curves, from so many latents."""
+    grid = variance_grid(_USUAL_VARIANCE, generator.latent_dim, context.facts.dimensions)
+    return curve_evaluations(generator.latent_dim, points, len(grid))
+
+
+STAGE = Stage(
+    name="variance_fit",
+    description="what each training image says of the observation variance",
+    needs=("images", "inversion"),
+    enabled=lambda spec: spec.stages.variance is not None and spec.stages.variance.fits_curves,
+    plan=plan,
+    estimate=_estimate,
+)

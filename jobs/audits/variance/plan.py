@@ -1,0 +1,70 @@
+"""Plans the ``variance`` stage: one observation variance a generator, and that of its control."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from ....workers.shard import Item, Shard
+from ....workers.variance import DATA
+from ...plan.stage import AuditContext, Estimate, PlanContext, Stage
+from .fit_plan import control_groups, fitted_images, variance_settings
+
+COMPUTE = "offmanifold.workers.variance:compute"
+
+
+def plan(context: PlanContext) -> list[Shard]:
+    """One shard a generator and fit, resting on the parts of its images' curves or errors."""
+    spec = variance_settings(context)
+    if spec.value is not None:
+        return [
+            variance_shard("variance", generator.name, DATA, {"value": spec.value})
+            for generator in context.facts.generators.values()
+        ]
+    source = "variance_fit" if spec.fits_curves else "inversion"
+    return [
+        variance_shard(
+            "variance",
+            generator.name,
+            fitted.group,
+            fit_settings(context, source, fitted.keys),
+        )
+        for generator in context.facts.generators.values()
+        for fitted in fitted_images(context, generator)
+    ]
+
+
+def fit_settings(
+    context: PlanContext, source: str, images: Sequence[tuple[str, int | None]]
+) -> dict[str, Any]:
+    """How a variance is fitted to images, each under a condition, out of the table ``source``."""
+    return {
+        "value": None,
+        "estimator": variance_settings(context).estimator,
+        "dimensions": context.facts.dimensions,
+        "source": source,
+        "parts": context.shard_ids(source),
+        "images": [list(key) for key in images],
+    }
+
+
+def variance_shard(stage: str, generator: str, group: str, settings: dict[str, Any]) -> Shard:
+    """The shard of one fit: a row for a generator and a group."""
+    item = Item(generator, None, group, f"{generator}-{group}", None, seed=0)
+    return Shard(stage, COMPUTE, settings, (item,))
+
+
+def _estimate(context: AuditContext) -> Estimate:
+    fits = 1
+    if variance_settings(context).value is None and context.spec.null is not None:
+        fits += len(control_groups(context))
+    count = len(context.facts.generators) * fits
+    return Estimate(count, count, 0)
+
+
+STAGE = Stage(
+    name="variance",
+    description="the observation variance, from one half of the training images or given",
+    needs=("inversion", "variance_fit"),
+    enabled=lambda spec: spec.stages.variance is not None,
+    plan=plan,
+    estimate=_estimate,
+)

@@ -1,0 +1,1 @@
+"""Is the density that of smooth images?"""

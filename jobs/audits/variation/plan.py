@@ -1,0 +1,57 @@
+"""Plans the ``local_variation`` stage: every image once, simulated ones too."""
+
+from ....workers.shard import Shard, chunk
+from ...plan.stage import AuditContext, Estimate, PlanContext, Stage
+from ...spec.stages import LocalVariationSpec
+from ..likelihood.plan import image_item, subjects
+from ..patches.plan import simulation_settings
+
+
+def _settings(context: AuditContext) -> LocalVariationSpec:
+    assert context.spec.stages.local_variation is not None
+    return context.spec.stages.local_variation
+
+
+def plan(context: PlanContext) -> list[Shard]:
+    """Shards of stored images, then each generator's simulated ones; no class is involved."""
+    spec, compute = _settings(context), "offmanifold.workers.local_variation:compute"
+    settings = {"mean_floor": spec.mean_floor}
+    stored = {}
+    shards: list[Shard] = []
+    for generator in context.facts.generators.values():
+        for subject in subjects(context, generator, simulated=False):
+            assert subject.stored is not None
+            maker = subject.stored.generator
+            stored[subject.image_id] = image_item(context, maker, subject, None)
+    shards += chunk("local_variation", compute, settings, list(stored.values()), spec.shard_items)
+    for generator in context.facts.generators.values():
+        items = [
+            image_item(context, generator.name, subject, None)
+            for subject in subjects(context, generator, simulated=True)
+        ]
+        if items:
+            own = {**settings, **simulation_settings(context, generator)}
+            shards += chunk("local_variation", compute, own, items, spec.shard_items)
+    return shards
+
+
+def _estimate(context: AuditContext) -> Estimate:
+    copies = len(context.facts.generators)
+    counts = {
+        group: context.group_size(group)
+        * (copies if group.role in ("generated", "simulated") else 1)
+        for group in context.spec.audited
+    }
+    items = sum(counts.values())
+    simulated = sum(count for group, count in counts.items() if group.role == "simulated")
+    return Estimate(items, -(-items // _settings(context).shard_items), simulated)
+
+
+STAGE = Stage(
+    name="local_variation",
+    description="standard deviation over mean in 8x8 patches, to hold against the density",
+    needs=("images", "variance"),
+    enabled=lambda spec: spec.stages.local_variation is not None,
+    plan=plan,
+    estimate=_estimate,
+)

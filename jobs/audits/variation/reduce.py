@@ -1,0 +1,93 @@
+"""Does the density follow the local variation of an image? [IP Fig. 7]."""
+
+import numpy as np
+import pandas as pd
+
+from ....core.statistics.correlation import KINDS, correlation_interval
+from ....core.statistics.means import mean_interval
+from ...reduce.context import GeneratorInfo, ReduceContext
+from ...reduce.groups import GroupValues, group_values, own_density
+from ...reduce.image_scores import PairedScores, pair_scores, with_outliers
+from ...reduce.schema import SummaryRow, summary_row
+from ...reduce.tables import read_stage, succeeded
+from ..likelihood.densities import Densities, read_densities
+
+
+def reduce_variation(context: ReduceContext) -> list[SummaryRow]:
+    """Mean local variation of every group, and its correlation with ln p under the own class.
+
+    The group that outliers are held against is also taken together with them.
+    """
+    variation = read_stage(context.run_dir, "local_variation", ["variation"])
+    if variation is None:
+        return []
+    rows = _means(context, variation)
+    for densities in read_densities(context.run_dir, ["log_likelihood"]):
+        for generator in context.generators:
+            pairs = paired_variation(context, generator, densities, variation)
+            pooled = with_outliers(context, pairs)
+            for pair in [*pairs, *([] if pooled is None else [pooled])]:
+                rows += _correlations(generator, densities.estimator, pair)
+    return rows
+
+
+def paired_variation(
+    context: ReduceContext, generator: GeneratorInfo, densities: Densities, variation: pd.DataFrame
+) -> list[PairedScores]:
+    """Local variation (first) and the generator's ln p (second) by group."""
+    known = succeeded(variation)
+    by_image = pd.Series(known["variation"].to_numpy(np.float64), index=known["image_id"])
+    groups = group_values(context, densities.frame, "log_likelihood", generator)
+    spread = {name: _as_values(values, by_image) for name, values in groups.items()}
+    return pair_scores(spread, groups, ("local_variation", densities.stage))
+
+
+def _as_values(values: GroupValues, by_image: "pd.Series[float]") -> GroupValues:
+    """The variation in the shape of the densities: the same under every class."""
+    mine = by_image.reindex(pd.Index(values.image_id)).to_numpy(np.float64)
+    return GroupValues(
+        group=values.group,
+        image_id=values.image_id,
+        label=values.label,
+        own_class=values.own_class,
+        by_class=np.repeat(mine[:, None], values.by_class.shape[1], axis=1),
+        conditional=values.conditional,
+    )
+
+
+def _means(context: ReduceContext, variation: pd.DataFrame) -> list[SummaryRow]:
+    rows = []
+    known = succeeded(variation)
+    makers = known["generator"].where(known["generator"].notna(), "")
+    for (group, maker), members in known.groupby(["group", makers]):
+        seed = context.seed_of("variation", group, maker)
+        values = members.sort_values("image_id")["variation"].to_numpy(np.float64)
+        interval = mean_interval(values, seed, resamples=context.resamples)
+        rows.append(
+            summary_row(
+                "local_variation_mean", interval, generator=str(maker) or None, group=str(group)
+            )
+        )
+    return rows
+
+
+def _correlations(
+    generator: GeneratorInfo, estimator: str | None, pair: PairedScores
+) -> list[SummaryRow]:
+    scores = pair.own
+    rows = []
+    for kind in KINDS:
+        interval = correlation_interval(scores.first, scores.second, kind)
+        if interval is not None:
+            rows.append(
+                summary_row(
+                    f"variation_correlation_{kind}",
+                    interval,
+                    generator=generator.name,
+                    condition=own_density(generator),
+                    group=pair.group,
+                    against=pair.against,
+                    estimator=estimator,
+                )
+            )
+    return rows

@@ -1,0 +1,284 @@
+"""The ``offmanifold`` command. Heavy imports wait inside the commands that need them."""
+
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from .checkpoint_commands import convert, inspect
+from .exit_status import end, errors_explained
+from .job_commands import job_app, submit
+from .options import ChangedOption, RetryOption, RunArgument, SetOption, SpecArgument
+from .printing import print_rich
+from .state_commands import errors, status
+
+if TYPE_CHECKING:
+    from ..drive.driver import Outcome
+
+app = typer.Typer(
+    name="offmanifold",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help=(
+        "Has an image generator learned its data? Audits generators by inversion and annealed "
+        "importance sampling of every image, and leaves per-image rows in Parquet.\n\n"
+        "Start with `offmanifold demo`; then `offmanifold list presets`, copy one with "
+        "`offmanifold list presets --show digits > audit.yaml`, edit it, `offmanifold plan "
+        "audit.yaml`, and `offmanifold run audit.yaml --out RUN`.\n\n"
+        "Exit status: 0 complete; 1 an error stopped the run (run again to resume); 2 bad spec or "
+        "usage, before any work; 3 finished, but some items are quarantined; 4 storage is full; 5 "
+        "it is read-only or forbidden; 6 its credentials are missing, wrong or expired; 7 the "
+        "cluster cannot be reached, or takes no job; 8 it refuses the token; 130 interrupted (run "
+        "again to resume)."
+    ),
+)
+
+OutOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Run directory: a path, or s3://BUCKET/PREFIX. A run that is there is resumed."
+    ),
+]
+AddressOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Ray cluster to join: `auto` or HOST:PORT. Default: a local Ray for this run."
+    ),
+]
+
+
+class Listing(StrEnum):
+    """What can be listed."""
+
+    GENERATORS = "generators"
+    FAMILIES = "families"
+    DATASETS = "datasets"
+    STAGES = "stages"
+    PRESETS = "presets"
+
+
+@app.command()
+def demo(out: OutOption = None) -> None:
+    """Audit the shipped digits GAN: every stage at the papers' settings, in minutes, offline."""
+    _run("digits", out or "demo-run", (), address=None)
+
+
+@app.command()
+def plan(spec: SpecArgument, overrides: SetOption = None) -> None:
+    """Validate a spec and show its stages, shards, items and cost; computes nothing."""
+    with errors_explained():
+        from ..spec.loading import load_spec
+        from .plan_table import plan_table
+
+        print_rich(plan_table(load_spec(spec, tuple(overrides or ()))))
+
+
+@app.command()
+def run(
+    spec: SpecArgument,
+    out: OutOption = None,
+    address: AddressOption = None,
+    overrides: SetOption = None,
+    changed: ChangedOption = False,
+    retry_failed: RetryOption = False,
+) -> None:
+    """Run an audit, or resume it where it stopped, and print its verdict."""
+    folder = out or str(Path("runs") / Path(spec).stem)
+    _run(
+        spec,
+        folder,
+        tuple(overrides or ()),
+        address=address,
+        allow_changed=changed,
+        retry_failed=retry_failed,
+    )
+
+
+app.command()(submit)
+app.add_typer(job_app)
+app.command()(inspect)
+app.command()(convert)
+
+
+app.command()(status)
+app.command()(errors)
+
+
+@app.command()
+def report(
+    directory: RunArgument,
+    figures: Annotated[
+        Path | None,
+        typer.Option(help="Also write the report's figures into this folder, as SVG and PNG."),
+    ] = None,
+    tables: Annotated[
+        Path | None,
+        typer.Option(help="Also write the report's tables into this folder, as CSV and Parquet."),
+    ] = None,
+    png: Annotated[bool, typer.Option("--png", help="Write every figure as PNG.")] = False,
+) -> None:
+    """Rebuild summary.parquet and report.html of a finished run from its parts."""
+    with errors_explained():
+        _check_export(figures, tables, png=png)
+        from ...cluster.locations import absolute
+        from ..drive.driver import rebuild
+        from ..report.export import export_figures, export_tables
+
+        outcome = rebuild(absolute(directory))
+        if figures is not None:
+            files = export_figures(outcome.results.content, figures, as_png=png)
+            typer.echo(f"figures: {len(files)} files in {figures}")
+        if tables is not None:
+            files = export_tables(outcome.results.content, tables)
+            typer.echo(f"tables: {len(files)} files in {tables}")
+        _finish(outcome)
+
+
+@app.command()
+def converge(
+    source: Annotated[
+        str, typer.Argument(metavar="SPEC|RUN", help="A YAML file, a preset, or a finished run.")
+    ],
+    tolerance: Annotated[float, typer.Option(help="Largest sandwich gap to accept, in nats.")],
+    transitions: Annotated[
+        str | None, typer.Option(metavar="T,T,…", help="Numbers of transitions to try.")
+    ] = None,
+    images: Annotated[int | None, typer.Option(help="Images of every group.")] = None,
+    out: OutOption = None,
+    address: AddressOption = None,
+    overrides: SetOption = None,
+) -> None:
+    """How many AIS transitions are enough? Estimates by T on a sample, ending in a recommendation.
+
+    Of a SPEC only what the sweep needs is computed, in a run directory of its own; a RUN that is
+    finished is given a sweep, which uses its results. The recommendation is the smallest T whose
+    sandwich gap, with its interval, is under the tolerance.
+    """
+    with errors_explained():
+        from ...cluster.locations import absolute
+        from ..drive.driver import run_audit
+        from ..drive.progress import Progress
+        from ..report.terminal import sweep_summary
+        from .converge import is_run, is_sweep, sweep_folder, sweep_request, sweep_spec
+
+        request = sweep_request(tolerance, transitions, images)
+        folder = absolute(sweep_folder(source, out))
+        spec = sweep_spec(source, _located(overrides, address), request)
+        known = is_run(source) or is_sweep(folder)
+        outcome = run_audit(spec, folder, Progress(), allow_changed=known)
+        print_rich(sweep_summary(outcome.results.context, outcome.results.summary))
+        end(outcome)
+
+
+@app.command()
+def compare(
+    directories: Annotated[
+        list[str], typer.Argument(metavar="DIR DIR…", help="Run directories with a summary.")
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="PAGE.html",
+            help="Also write a page with every metric, and its tables as CSV and Parquet.",
+        ),
+    ] = None,
+) -> None:
+    """Hold finished runs against each other: each metric with its interval, and differences.
+
+    Differences are paired, image by image, where two runs have the same images.
+    """
+    with errors_explained():
+        from ..compare.comparison import compare_runs
+        from ..compare.page import check_page, write_page
+        from ..compare.terminal import compare_summary
+
+        if out is not None:
+            check_page(out)
+        comparison = compare_runs(directories)
+        print_rich(compare_summary(comparison))
+        if out is None:
+            typer.echo("\nevery metric: --out PAGE.html")
+        else:
+            typer.echo("\nwritten: " + ", ".join(str(path) for path in write_page(comparison, out)))
+
+
+@app.command(name="list")
+def list_(
+    what: Annotated[Listing, typer.Argument(help="What to list.")],
+    show: Annotated[
+        str | None, typer.Option(help="Print this preset's spec instead, ready to copy.")
+    ] = None,
+) -> None:
+    """List the shipped generators, families of checkpoints, datasets, stages or presets."""
+    with errors_explained():
+        from .list_table import listing_table, preset
+
+        if show is not None:
+            typer.echo(preset(show), nl=False)
+        else:
+            print_rich(listing_table(what.value))
+
+
+@app.command()
+def train(
+    spec: SpecArgument,
+    out: Annotated[Path | None, typer.Option(help="Folder for the weights.")] = None,
+) -> None:
+    """Train a small example generator by the training spec SPEC (train-digits, train-fashion)."""
+    with errors_explained():
+        from ..drive.training import train as train_generator
+
+        folder = train_generator(spec, out or Path("generators") / Path(spec).stem)
+        typer.echo(folder)
+
+
+def _run(
+    source: str,
+    out: str,
+    overrides: tuple[str, ...],
+    *,
+    address: str | None,
+    allow_changed: bool = False,
+    retry_failed: bool = False,
+) -> None:
+    with errors_explained():
+        from ...cluster.locations import absolute
+        from ..spec.loading import load_spec
+
+        folder = absolute(out)
+        spec = load_spec(source, _located(overrides, address))
+        from ..drive.driver import run_audit
+        from ..drive.progress import Progress
+
+        outcome = run_audit(
+            spec,
+            folder,
+            Progress(),
+            allow_changed=allow_changed,
+            retry_failed=retry_failed,
+        )
+        _finish(outcome)
+
+
+def _check_export(figures: Path | None, tables: Path | None, *, png: bool) -> None:
+    if png and figures is None:
+        raise typer.BadParameter("--png says how to write figures: give --figures FOLDER too")
+    for name, folder in (("--figures", figures), ("--tables", tables)):
+        if folder is not None and folder.exists() and not folder.is_dir():
+            raise typer.BadParameter(f"{name} {folder}: this is a file, expected a folder")
+
+
+def _located(overrides: Sequence[str] | None, address: str | None) -> tuple[str, ...]:
+    """The overrides, and where the run is to happen as one of them."""
+    where = () if address is None else (f"cluster.address={address}",)
+    return (*(overrides or ()), *where)
+
+
+def _finish(outcome: "Outcome") -> None:
+    from ..report.terminal import terminal_summary
+
+    print_rich(terminal_summary(outcome.results.context, outcome.results.summary))
+    end(outcome)

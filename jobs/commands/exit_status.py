@@ -1,0 +1,84 @@
+"""What a command's end tells the shell: exit statuses, and errors as one line each."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    from ..drive.driver import Outcome
+
+EXIT_STOPPED = 1
+EXIT_BAD_SPEC = 2
+EXIT_QUARANTINED = 3
+EXIT_STORAGE_FULL = 4
+EXIT_STORAGE_DENIED = 5
+EXIT_CREDENTIALS = 6
+EXIT_NO_CLUSTER = 7
+EXIT_TOKEN = 8
+EXIT_INTERRUPTED = 130
+
+
+def end(outcome: "Outcome") -> None:
+    """Names the report and, with the exit status of quarantine, what failed."""
+    typer.echo(f"\nreport: {outcome.results.report}")
+    if not outcome.complete:
+        counts = ", ".join(
+            f"{count} in {stage}" for stage, count in outcome.quarantined.items() if count
+        )
+        typer.echo(
+            f"quarantined items: {counts} (rows with status != ok; `run --retry-failed` "
+            "computes them again)",
+            err=True,
+        )
+        raise typer.Exit(EXIT_QUARANTINED)
+
+
+@contextmanager
+def errors_explained() -> Iterator[None]:
+    """Turns what a user can mend into one line on stderr and the documented exit status."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    try:
+        yield
+    except KeyboardInterrupt as interrupt:
+        typer.echo("interrupted; run the same command again to resume", err=True)
+        raise typer.Exit(EXIT_INTERRUPTED) from interrupt
+    except typer.Exit:
+        raise
+    except Exception as error:
+        code = _exit_status(error)
+        if code is None:
+            raise
+        typer.echo(f"offmanifold: {error}", err=True)
+        raise typer.Exit(code) from error
+
+
+def _exit_status(error: Exception) -> int | None:
+    from ...cluster.executor import WorkerDiedError
+    from ...cluster.locations import LocationError
+    from ...cluster.ray_session import ClusterError, SubmissionError, TokenError
+    from ...cluster.storage import (
+        CredentialsError,
+        StorageDeniedError,
+        StorageError,
+        StorageFullError,
+    )
+    from ..plan.stage import StageError
+    from ..spec.loading import SpecError
+
+    statuses: dict[type[Exception], int] = {
+        SpecError: EXIT_BAD_SPEC,
+        LocationError: EXIT_BAD_SPEC,
+        SubmissionError: EXIT_BAD_SPEC,
+        StorageFullError: EXIT_STORAGE_FULL,
+        StorageDeniedError: EXIT_STORAGE_DENIED,
+        CredentialsError: EXIT_CREDENTIALS,
+        StorageError: EXIT_STOPPED,
+        StageError: EXIT_STOPPED,
+        WorkerDiedError: EXIT_STOPPED,
+        TokenError: EXIT_TOKEN,
+        ClusterError: EXIT_NO_CLUSTER,
+    }
+    return next((code for kind, code in statuses.items() if isinstance(error, kind)), None)

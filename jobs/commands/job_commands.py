@@ -1,0 +1,145 @@
+"""``offmanifold submit`` and ``offmanifold job``: audits as jobs of a remote Ray cluster."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from .exit_status import EXIT_INTERRUPTED, EXIT_QUARANTINED, EXIT_STOPPED, errors_explained
+from .options import ChangedOption, RetryOption, SetOption, SpecArgument
+
+if TYPE_CHECKING:
+    from ...cluster.job_client import Job, JobClient
+
+HeadOption = Annotated[
+    str,
+    typer.Option(
+        "--address",
+        metavar="http://HEAD:8265",
+        envvar="OFFMANIFOLD_ADDRESS",
+        help="Where the dashboard of the cluster's head listens.",
+    ),
+]
+JobArgument = Annotated[str, typer.Argument(metavar="ID", help="A job's id, from `submit`.")]
+
+job_app = typer.Typer(
+    name="job",
+    no_args_is_help=True,
+    help="The state, the log and the end of an audit that was submitted to a Ray cluster.",
+)
+
+
+def submit(
+    spec: SpecArgument,
+    address: HeadOption,
+    out: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RUN",
+            help="Run directory, as every node of the cluster finds it: on a shared disk, or "
+            "s3://BUCKET/PREFIX. A run that is there is resumed.",
+        ),
+    ] = None,
+    detach: Annotated[
+        bool, typer.Option("--detach", help="Print the job's id and leave it to the cluster.")
+    ] = False,
+    overrides: SetOption = None,
+    changed: ChangedOption = False,
+    retry_failed: RetryOption = False,
+) -> None:
+    """Run an audit as a job of a remote Ray cluster, and follow it to its end.
+
+    The spec is validated here first; it travels with this package and the folder of the user's own
+    generator modules. The job goes on when this command ends: by --detach, Ctrl-C or a lost
+    connection. Exit status: that of the run, or of `run --address` where no job was submitted.
+    """
+    with errors_explained():
+        from ...cluster.job_client import JobClient
+        from ...cluster.locations import absolute
+        from ..drive.submission import absent_paths, submit, submitted_spec
+
+        checked = submitted_spec(spec, overrides or ())
+        for path in absent_paths(checked):
+            typer.echo(f"{path}: not on this machine; the cluster will look for it", err=True)
+        run = absolute(out or str(Path("runs") / Path(spec).stem))
+        flags = {"--changed": changed, "--retry-failed": retry_failed}
+        client = JobClient(address)
+        job_id = submit(client, checked, run, [flag for flag, given in flags.items() if given])
+        typer.echo(f"submitted; {_how_to_return(job_id, address)}", err=True)
+        if detach:
+            typer.echo(job_id)
+        else:
+            _follow(client, job_id)
+
+
+@job_app.command()
+def status(job_id: JobArgument, address: HeadOption) -> None:
+    """Whether a job is pending, running or how it ended, and where its run directory is."""
+    with errors_explained():
+        from ...cluster.job_client import JobClient
+        from ..drive.submission import RUN_KEY
+
+        job = JobClient(address).job(job_id)
+        code = "" if job.exit_code is None else f" with exit status {job.exit_code}"
+        quarantined = job.exit_code == EXIT_QUARANTINED
+        typer.echo(f"{job.status}{code}{': complete but for quarantined items' * quarantined}")
+        for name, time in (("started", job.started), ("ended", job.ended)):
+            if time is not None:
+                typer.echo(f"{name}: {time.isoformat(sep=' ', timespec='seconds')}")
+        if RUN_KEY in job.metadata:
+            typer.echo(f"run directory: {job.metadata[RUN_KEY]}")
+        if job.finished and job.exit_code is None and job.message:
+            typer.echo(job.message)
+
+
+@job_app.command()
+def logs(
+    job_id: JobArgument,
+    address: HeadOption,
+    follow: Annotated[
+        bool,
+        typer.Option("--follow", help="Until the job ends; with the exit status of its run."),
+    ] = False,
+) -> None:
+    """What a job has printed."""
+    with errors_explained():
+        from ...cluster.job_client import JobClient
+
+        client = JobClient(address)
+        if follow:
+            _follow(client, job_id)
+        else:
+            typer.echo(client.logs(job_id), nl=False)
+
+
+@job_app.command()
+def stop(job_id: JobArgument, address: HeadOption) -> None:
+    """End a job within seconds; submitting the same audit again resumes it."""
+    with errors_explained():
+        from ...cluster.job_client import JobClient
+
+        stopped = JobClient(address).stop(job_id)
+        typer.echo(f"{job_id} {'is ending' if stopped else 'was not running'}")
+
+
+def _follow(client: "JobClient", job_id: str) -> None:
+    """Print a job's log to its end, and end with the exit status of its run."""
+    try:
+        job = client.follow(job_id, lambda text: typer.echo(text, nl=False))
+    except KeyboardInterrupt:
+        typer.echo(f"\nthe job goes on; {_how_to_return(job_id, client.address)}", err=True)
+        raise typer.Exit(EXIT_INTERRUPTED) from None
+    if job.exit_code is None:
+        typer.echo(f"job {job_id}: {job.status}: {job.message}", err=True)
+    raise typer.Exit(_exit_status(job))
+
+
+def _exit_status(job: "Job") -> int:
+    """The run's own status; a driver that was killed by a signal stopped without one."""
+    if job.exit_code is not None and job.exit_code >= 0:
+        return job.exit_code
+    return EXIT_INTERRUPTED if job.status == "STOPPED" else EXIT_STOPPED
+
+
+def _how_to_return(job_id: str, address: str) -> str:
+    return f"`offmanifold job logs|status|stop {job_id} --address {address}`"

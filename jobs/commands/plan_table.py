@@ -1,0 +1,90 @@
+"""The table for ``plan``."""
+
+from rich.table import Table
+
+from ...core.statistics.typicality import images_needed
+from ..audits.registry import stages_of
+from ..plan.stage import AuditContext, Estimate
+from ..spec.audit import AuditSpec
+from ..spec.facts import Facts, gather_facts
+
+
+def plan_table(spec: AuditSpec) -> Table:
+    """Every stage's items, shards, generator evaluations and estimated time on one worker.
+
+    Raises:
+        SpecError: when the spec names what cannot be opened, or what does not fit together.
+    """
+    facts = gather_facts(spec)
+    context = AuditContext(spec, facts)
+    table = Table("stage", box=None, header_style="bold", title=f"plan of {spec.name}")
+    for heading in ("shards", "items", "generator evaluations", "time on one worker"):
+        table.add_column(heading, justify="right")
+    total = Estimate(0, 0, 0)
+    for stage in stages_of(spec):
+        estimate = stage.estimate(context)
+        table.add_row(stage.name, *_cells(estimate, facts))
+        total = Estimate(
+            total.items + estimate.items,
+            total.shards + estimate.shards,
+            total.evaluations + estimate.evaluations,
+        )
+    table.add_row("total", *_cells(total, facts), style="bold")
+    table.caption = "\n".join(plan_notes(context))
+    table.caption_justify = "left"
+    return table
+
+
+def plan_notes(context: AuditContext) -> list[str]:
+    """What was understood of the data, and what the audit's sizes cannot decide."""
+    notes = []
+    if context.inliers is not None:
+        stored = "no grid of grey levels" if context.levels is None else f"{context.levels} levels"
+        notes.append(
+            f"The data lie on {stored}, by their first images; generated images are rounded alike."
+        )
+    if context.spec.null is None:
+        notes.append(
+            "No group has role `null`: nothing will be decided against the generator, since the "
+            "model's own samples are not asked the same."
+        )
+    return notes + _typicality_note(context)
+
+
+def _typicality_note(context: AuditContext) -> list[str]:
+    groups = context.spec.audited
+    simulated = [context.group_size(group) for group in groups if group.role == "simulated"]
+    train = sum(context.group_size(group) for group in groups if group.role == "train")
+    if not simulated or not train or context.spec.stages.likelihood is None:
+        return []
+    needed = images_needed(simulated[0])
+    if needed is None:
+        return [
+            f"Typicality: {simulated[0]} simulated images are too few to call any data typical; "
+            "take 256."
+        ]
+    if train >= needed:
+        return []
+    return [
+        f"Typicality: data that are the model's can be called typical from about {needed} training "
+        f"images on; with {train} they are likely to stay undecided. Atypical ones can be seen."
+    ]
+
+
+def _cells(estimate: Estimate, facts: Facts) -> tuple[str, str, str, str]:
+    return (
+        f"{estimate.shards:,}",
+        f"{estimate.items:,}",
+        f"{estimate.evaluations:,}",
+        _time(estimate.evaluations, facts),
+    )
+
+
+def _time(evaluations: int, facts: Facts) -> str:
+    """Evaluations over the slowest generator's measured rate on a CPU core, where it is known."""
+    rates = [generator.evaluations_per_second for generator in facts.generators.values()]
+    known = [rate for rate in rates if rate is not None]
+    if len(known) < len(rates):
+        return "unknown"
+    minutes = evaluations / min(known) / 60
+    return f"{minutes:.1f} min" if minutes >= 0.1 else "< 0.1 min"

@@ -1,0 +1,59 @@
+"""The state of a run on a terminal."""
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from ..drive.status import RunStatus, StageStatus
+from ..record.activity import Workers
+
+_HEADINGS = (
+    "done",
+    "pending",
+    "failed",
+    "rows",
+    "quarantined",
+    "items/s",
+    "left",
+    "slowest shards",
+)
+
+
+def status_table(status: RunStatus) -> RenderableType:
+    """Every stage's progress, and the workers below."""
+    table = Table("stage", box=None, header_style="bold")
+    for heading in _HEADINGS:
+        table.add_column(heading, justify="right")
+    for stage in status.stages:
+        table.add_row(stage.stage, *_cells(stage))
+    return Group(table, Text(_workers(status.workers)))
+
+
+def _cells(stage: StageStatus) -> tuple[str, ...]:
+    return (
+        str(stage.done),
+        "?" if stage.pending is None else str(stage.pending),
+        str(stage.failed),
+        str(stage.rows),
+        str(stage.quarantined),
+        "-" if stage.items_per_second is None else f"{stage.items_per_second:.2f}",
+        "-" if stage.seconds_left is None or not stage.pending else _duration(stage.seconds_left),
+        ", ".join(f"{slow.shard[:8]} {_duration(slow.seconds)}" for slow in stage.slowest),
+    )
+
+
+def _workers(workers: Workers) -> str:
+    if workers.drivers == 0:
+        return "workers: none (no driver has told of any in the last two minutes)"
+    drivers = "" if workers.drivers == 1 else f", of {workers.drivers} drivers"
+    return (
+        f"workers: {workers.busy} busy, {workers.idle} idle, {workers.starting} starting or "
+        f"waiting for a place{drivers}"
+    )
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 100:
+        return f"{seconds:.1f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60:02d} min"

@@ -1,0 +1,79 @@
+"""The executor that a spec's ``cluster`` section asks for."""
+
+import signal
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from types import FrameType
+
+from ...cluster.executor import Executor
+from ...cluster.resources import Resources
+from ...cluster.serial_executor import SerialExecutor
+from ...cluster.storage import Storage
+from ...workers.runner import WorkerFactory
+from ..spec.audit import AuditSpec, ClusterSpec
+
+
+@contextmanager
+def open_executor(cluster: ClusterSpec, import_paths: Sequence[Path]) -> Iterator[Executor]:
+    """An executor for as long as the block lasts; a local Ray starts and ends with it.
+
+    Raises:
+        ClusterError: when the Ray cluster cannot be started or joined.
+    """
+    if cluster.executor == "serial":
+        yield SerialExecutor()
+        return
+    from ...cluster.heartbeats import Patience
+    from ...cluster.ray_executor import RayExecutor
+    from ...cluster.ray_session import ray_session
+
+    resources = Resources(
+        workers=cluster.workers,
+        cpus_per_worker=cluster.cpus_per_worker,
+        gpus_per_worker=cluster.gpus_per_worker,
+        memory_per_worker=cluster.memory_per_worker,
+        custom_per_worker=cluster.resources_per_worker,
+        min_workers=cluster.min_workers,
+        max_workers=cluster.max_workers,
+        # A Ray on this machine alone never grows.
+        autoscaling=cluster.address is not None and cluster.max_workers is not None,
+    )
+    patience = Patience(cluster.heartbeat_seconds, cluster.shard_seconds)
+    with (
+        ray_session(cluster.address, resources),
+        closing(RayExecutor(resources, import_paths=import_paths, patience=patience)) as executor,
+    ):
+        yield executor
+
+
+@contextmanager
+def terminate_as_interrupt() -> Iterator[None]:
+    """SIGTERM ends what is in the block as SIGINT does."""
+    previous = signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+
+
+def _interrupt(signum: int, frame: FrameType | None) -> None:
+    del signum, frame
+    raise KeyboardInterrupt
+
+
+def worker_factory(spec: AuditSpec, storage: Storage) -> WorkerFactory:
+    """How workers of this run are made; the same threads under every executor, for equal sums."""
+    threads = max(1, int(spec.cluster.cpus_per_worker))
+    return WorkerFactory(
+        storage,
+        threads,
+        use_gpu=spec.cluster.gpus_per_worker > 0,
+        service=spec.cluster.storage.settings,
+    )
+
+
+def import_paths(spec: AuditSpec) -> list[Path]:
+    """The folders of users' own generator modules."""
+    paths = {generator.import_path for generator in spec.generators if generator.import_path}
+    return [Path(path) for path in sorted(paths)]

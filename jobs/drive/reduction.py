@@ -1,0 +1,27 @@
+"""What the reducers are told of a run, out of its spec and the facts of what that names."""
+
+from ..plan.stage import AuditContext
+from ..record.run_directory import RunDirectory
+from ..reduce.context import GeneratorInfo, GroupInfo, ReduceContext
+from ..spec.audit import AuditSpec
+from ..spec.facts import Facts
+
+
+def reduce_context(run: RunDirectory, spec: AuditSpec, facts: Facts) -> ReduceContext:
+    """The context in which a run is reduced, reported and compared."""
+    audit = AuditContext(spec, facts)
+    return ReduceContext(
+        run_dir=run.storage,
+        groups=tuple(GroupInfo(group.name, group.role, group.conditions) for group in spec.audited),
+        generators=tuple(
+            GeneratorInfo(found.name, found.num_classes, found.image_shape)
+            for found in facts.generators.values()
+        ),
+        seed=spec.seed,
+        resamples=spec.statistics.resamples,
+        sweep_tolerance=None if spec.stages.sweep is None else spec.stages.sweep.tolerance,
+        null=None if spec.null is None else spec.null.name,
+        class_turns=audit.class_turns,
+        levels=audit.levels,
+        distance=None if spec.stages.inversion is None else spec.stages.inversion.distance,
+    )

@@ -1,0 +1,53 @@
+"""The end of a run: summary.parquet and report.html from the parts."""
+
+import io
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ..plan.stage import PlanContext
+from ..record.run_directory import PROVENANCE_FILE, REPORT_FILE, SUMMARY_FILE
+from ..reduce.context import ReduceContext
+from ..reduce.run import reduce_run
+from ..report.page import Report, make_report, render_page
+from ..report.section import ReportContext
+from ..spec.loading import dump_spec
+from .reduction import reduce_context
+from .renderer import Renderer
+
+
+@dataclass(frozen=True)
+class Results:
+    """The summary table, what the report says, and where it lies."""
+
+    context: ReduceContext
+    summary: pa.Table
+    content: Report
+    report: str
+
+
+def write_results(context: PlanContext, *, runs_code: bool) -> Results:
+    """Reduces a complete run and writes its summary and its report.
+
+    Raises:
+        SpecError: without ``runs_code``, when the report needs a picture that has not been drawn
+            yet, of a generator that is a program.
+    """
+    run, spec = context.run, context.spec
+    reduced = reduce_context(run, spec, context.facts)
+    summary = reduce_run(reduced)
+    sink = io.BytesIO()
+    pq.write_table(summary, sink)
+    run.storage.write(SUMMARY_FILE, sink.getvalue())
+    content = make_report(
+        ReportContext(
+            reduce=reduced,
+            summary=summary,
+            spec_yaml=dump_spec(spec),
+            provenance=run.read_json(PROVENANCE_FILE),
+            render=Renderer(context, runs_code=runs_code),
+        )
+    )
+    run.storage.write(REPORT_FILE, render_page(content).encode())
+    return Results(reduced, summary, content, run.storage.locate(REPORT_FILE))

@@ -1,0 +1,1 @@
+"""How stages are planned as shards, from a spec, its facts and finished results."""

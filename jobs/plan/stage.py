@@ -1,0 +1,251 @@
+"""What a stage is: its needs, its plan, and what it will cost."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from ...workers.schema import STATUS_OK
+from ...workers.shard import Item, Shard, item_seed
+from ...workers.variance import DATA
+from ..record.run_directory import RunDirectory
+from ..spec.audit import AuditSpec, GroupSpec
+from ..spec.facts import Facts, GeneratorFacts
+from .places import Places
+from .shards import Shards
+
+
+class StageError(RuntimeError):
+    """A stage cannot be planned, because of the results that it rests on; says why."""
+
+
+@dataclass(frozen=True)
+class ImageRecord:
+    """A materialised image: ``generator`` is the one that made it, None for a dataset's."""
+
+    image_id: str
+    group: str
+    generator: str | None
+    label: int | None
+    part: str
+    row: int
+
+    def item(self, generator: str | None, condition: int | None, seed: int) -> Item:
+        """The image under a generator and a condition, as a row to compute."""
+        return Item(
+            generator=generator,
+            condition=condition,
+            group=self.group,
+            image_id=self.image_id,
+            label=self.label,
+            seed=seed,
+            image_part=self.part,
+            image_row=self.row,
+        )
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a stage will compute: items, shards and generator evaluations (gradients included)."""
+
+    items: int
+    shards: int
+    evaluations: int
+
+
+class AuditContext:
+    """What estimates read: the spec, and the facts of what it names."""
+
+    def __init__(self, spec: AuditSpec, facts: Facts) -> None:
+        self.spec = spec
+        self.facts = facts
+
+    def seed(self, *parts: object) -> int:
+        """The random stream of an item."""
+        return item_seed(self.spec.seed, *parts)
+
+    def chosen(self, group: GroupSpec) -> list[int]:
+        """Which images of its set a group takes, classes as even as they can be."""
+        facts = self.facts.groups[group.name]
+        seed = self.seed("choice", group.name)
+        return balanced_choice(facts.labels, facts.length, self.group_size(group), seed)
+
+    @cached_property
+    def class_turns(self) -> tuple[int, ...]:
+        """The classes that images without one meet in turn: the data's, as often as there.
+
+        So that outliers and the model's own images are compared with the data under the same
+        classes, each class once before any comes again. Empty where the data have none: then all
+        classes take turns.
+        """
+        group = self.inliers
+        labels = None if group is None else self.facts.groups[group.name].labels
+        if group is None or labels is None:
+            return ()
+        chosen = np.array([labels[index] for index in self.chosen(group)], dtype=np.int64)
+        return tuple(chosen[np.argsort(_ranks(chosen), kind="stable")].tolist())
+
+    @property
+    def inliers(self) -> GroupSpec | None:
+        """The data that outliers are held against: the test images, else the training images."""
+        by_role = {group.role: group for group in reversed(self.spec.audited)}
+        return by_role.get("test") or by_role.get("train")
+
+    @property
+    def levels(self) -> int | None:
+        """The grey levels of the data; None where they lie on no grid, or there are no data."""
+        by_role = {group.role: group for group in reversed(self.spec.audited)}
+        group = by_role.get("train") or by_role.get("test")
+        return None if group is None else self.facts.groups[group.name].levels
+
+    def group_size(self, group: GroupSpec) -> int:
+        """How many images the group asks for."""
+        if group.count is not None:
+            return group.count
+        length = self.facts.groups[group.name].length
+        assert length is not None, "validation asks for a count where a dataset has no end"
+        return length
+
+
+class PlanContext(AuditContext):
+    """What planners read besides: the results of the stages that are finished."""
+
+    def __init__(self, spec: AuditSpec, facts: Facts, run: RunDirectory) -> None:
+        super().__init__(spec, facts)
+        self.run = run
+        self.plans: dict[str, Shards] = {}
+
+    def shard_ids(self, stage: str) -> list[str]:
+        """The ids of a stage that has been planned."""
+        return list(self.plans[stage].ids)
+
+    @cached_property
+    def images(self) -> list[ImageRecord]:
+        """The images that were materialised without error."""
+        columns = ["status", "image_id", "group", "generator", "label"]
+        ids = self.shard_ids("images")
+        return [
+            ImageRecord(**row, part=shard, row=index)
+            for shard, part in zip(ids, self.run.each_part("images", ids, columns), strict=True)
+            for index, row in enumerate(part.to_pylist())
+            if row.pop("status") == STATUS_OK
+        ]
+
+    @cached_property
+    def inversions(self) -> Places:
+        """Part and row of every inversion that succeeded: of (generator, condition, image_id)."""
+        columns = ["status", "generator", "condition", "image_id"]
+        ids = self.shard_ids("inversion") if "inversion" in self.plans else []
+        parts = self.run.each_part("inversion", ids, columns)
+        found = (
+            ((row["generator"], row["condition"], row["image_id"]), position, index)
+            for position, part in enumerate(parts)
+            for index, row in enumerate(part.to_pylist())
+            if row["status"] == STATUS_OK
+        )
+        try:
+            return Places(found, ids)
+        except ValueError as error:
+            raise StageError(f"stage inversion: {error}") from error
+
+    def images_under(self, generator: GeneratorFacts, group: GroupSpec) -> list[ImageRecord]:
+        """A group's images as ``generator`` is audited with them: its own generated ones only."""
+        return [
+            image
+            for image in self.images
+            if image.group == group.name and image.generator in (None, generator.name)
+        ]
+
+    def variance(self, generator: str, group: str = DATA, stage: str = "variance") -> float:
+        """The observation variance that a stage found for a group's images.
+
+        Raises:
+            StageError: when it could not be fitted.
+        """
+        columns = ["generator", "group", "variance", "error"]
+        rows = self.run.read(stage, self.shard_ids(stage), columns).to_pylist()
+        row = next(row for row in rows if (row["generator"], row["group"]) == (generator, group))
+        if row["variance"] is None:
+            raise StageError(f"stage {stage}: {row['error']}")
+        return float(row["variance"])
+
+
+def own_condition(
+    context: AuditContext, generator: GeneratorFacts, label: int | None, position: int
+) -> int | None:
+    """An image's own class; images without a label meet the data's classes in turn."""
+    if generator.num_classes == 0:
+        return None
+    if label is not None:
+        return label
+    turns = context.class_turns or range(generator.num_classes)
+    return turns[position % len(turns)]
+
+
+def conditions_of(
+    context: AuditContext,
+    generator: GeneratorFacts,
+    group: GroupSpec,
+    label: int | None,
+    position: int,
+) -> list[int | None]:
+    """The conditions under which an image of the group is evaluated."""
+    if generator.num_classes and group.conditions == "all":
+        return list(range(generator.num_classes))
+    return [own_condition(context, generator, label, position)]
+
+
+def balanced_choice(
+    labels: tuple[int, ...] | None, length: int | None, count: int, seed: int
+) -> list[int]:
+    """``count`` positions without replacement, classes as even as the labels allow, sorted."""
+    if length is None:
+        return list(range(count))
+    order = np.random.default_rng(seed).permutation(length)
+    if labels is not None:
+        order = order[np.argsort(_ranks(np.asarray(labels)[order]), kind="stable")]
+    return sorted(order[:count].tolist())
+
+
+def _ranks(labels: np.ndarray) -> np.ndarray:
+    """How many of each label came before it."""
+    seen: dict[int, int] = {}
+    ranks = np.empty(len(labels), dtype=np.int64)
+    for position, label in enumerate(labels.tolist()):
+        ranks[position] = seen[label] = seen.get(label, -1) + 1
+    return ranks
+
+
+def pairs(context: AuditContext) -> int:
+    """How many (generator, image, condition) a per-image stage has, simulated ones left out."""
+    return sum(
+        group_pairs(context, generator, group)
+        for generator in context.facts.generators.values()
+        for group in context.spec.audited
+        if group.role != "simulated"
+    )
+
+
+def group_pairs(context: AuditContext, generator: GeneratorFacts, group: GroupSpec) -> int:
+    """How many (image, condition) a generator meets in a group."""
+    return context.group_size(group) * len(conditions_of(context, generator, group, 0, 0))
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stage: ``plan`` may read the results of the stages it ``needs``; ``estimate`` may not.
+
+    ``plan`` gives the same shards each time, and those of a large stage one after the other.
+    """
+
+    name: str
+    description: str
+    needs: tuple[str, ...]
+    enabled: Callable[[AuditSpec], bool]
+    plan: Callable[[PlanContext], Iterable[Shard]]
+    estimate: Callable[[AuditContext], Estimate]
+
+    def shards(self, context: PlanContext) -> Shards:
+        """The plan, of which only ids and sizes stay in memory."""
+        return Shards(lambda: self.plan(context))

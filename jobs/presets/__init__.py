@@ -1,1 +1,0 @@
-"""Shipped specs: audits to print and copy, and the training specs of the shipped weights."""

@@ -1,0 +1,1 @@
+"""What a run directory keeps besides its tables."""

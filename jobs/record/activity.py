@@ -1,0 +1,81 @@
+"""What the log of a run says of its present: workers alive, and how fast each stage goes."""
+
+import json
+import time
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from ...cluster.storage import Storage, StorageError
+from .journal import FOLDER, LINES_SUFFIX, WORKERS_SUFFIX
+
+# The driver tells of its workers at least every half minute; two machines' clocks may differ.
+PRESENT_SECONDS = 120.0
+_WINDOW_SECONDS = 900.0
+
+
+@dataclass(frozen=True)
+class Workers:
+    """Workers of all drivers that have told of them in the last two minutes."""
+
+    busy: int
+    idle: int
+    starting: int
+    drivers: int
+
+
+def workers_alive(storage: Storage) -> Workers:
+    """How many workers the run has now, as its drivers say."""
+    counts = {"busy": 0, "idle": 0, "starting": 0}
+    drivers = 0
+    for name in storage.list_names(FOLDER):
+        if not name.endswith(WORKERS_SUFFIX):
+            continue
+        try:
+            state = json.loads(storage.read(f"{FOLDER}/{name}"))
+            if time.time() - state["time"] > PRESENT_SECONDS:
+                continue
+            found = {key: int(state[key]) for key in counts}
+        except (StorageError, ValueError, KeyError, TypeError):
+            # It has just ended, or is no driver's file.
+            continue
+        drivers += 1
+        counts = {key: counts[key] + found[key] for key in counts}
+    return Workers(**counts, drivers=drivers)
+
+
+def recent_rates(storage: Storage) -> dict[str, float]:
+    """Rows a second of all workers together, by stage, over the last quarter of an hour.
+
+    Only of stages that have published something in that time.
+    """
+    cutoff = time.time() - _WINDOW_SECONDS
+    ends: dict[str, list[tuple[float, float, int]]] = {}
+    for line in _recent_lines(storage):
+        try:
+            end = datetime.fromisoformat(line["time"]).timestamp()
+            if line["published"] and end > cutoff:
+                seconds, rows = float(line["seconds"]), int(line["rows"])
+                ends.setdefault(str(line["stage"]), []).append((end, seconds, rows))
+        except (KeyError, ValueError, TypeError):
+            continue
+    rates = {}
+    for stage, shards in ends.items():
+        first = max(cutoff, min(end - seconds for end, seconds, _ in shards))
+        span = max(end for end, _, _ in shards) - first
+        if span > 0:
+            rates[stage] = sum(rows for _, _, rows in shards) / span
+    return rates
+
+
+def _recent_lines(storage: Storage) -> list[dict[str, Any]]:
+    """The lines of the last files, newest driver last; a file has 500 at most."""
+    names = [name for name in storage.list_names(FOLDER) if name.endswith(LINES_SUFFIX)]
+    lines = []
+    for name in names[-4:]:
+        try:
+            text = storage.read(f"{FOLDER}/{name}").decode()
+            lines += [json.loads(line) for line in text.splitlines()]
+        except (StorageError, ValueError):
+            continue
+    return [line for line in lines if isinstance(line, dict)]

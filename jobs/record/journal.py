@@ -1,0 +1,111 @@
+"""The log of a run, in its ``_log`` folder: a JSON line for every attempt at a shard.
+
+Of each driver there are files of lines, and while it works one that says how many workers it has.
+Stores such as S3 append nothing, so that the file of the last lines is written again as a whole;
+it is closed and a new one begun before that costs much.
+"""
+
+import json
+import logging
+import os
+import secrets
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+from ...cluster.observer import Attempt
+from ...cluster.storage import Storage, StorageError
+from ...workers.runner import ShardReport
+
+logger = logging.getLogger(__name__)
+
+FOLDER = "_log"
+LINES_SUFFIX = ".jsonl"
+WORKERS_SUFFIX = ".workers.json"
+_LINES_A_FILE = 500
+_WRITE_SECONDS = 10.0
+
+
+class Journal:
+    """Writes the log; an :class:`~offmanifold.cluster.observer.Observer` of the executor."""
+
+    def __init__(self, storage: Storage, clock: Callable[[], float] = time.monotonic) -> None:
+        self._storage = storage
+        self._clock = clock
+        began = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
+        self._name = f"{FOLDER}/{began}-{socket.gethostname()}-{secrets.token_hex(4)}"
+        self._lines: list[str] = []
+        self._file = 0
+        self._written = -_WRITE_SECONDS
+        self._workers: dict[str, Any] = {}
+
+    def attempted(self, attempt: Attempt) -> None:
+        """Adds the line of an attempt."""
+        self._lines.append(json.dumps(_line(attempt)))
+        self._write_now_and_then()
+
+    def workers(self, busy: int, idle: int, starting: int) -> None:
+        """Notes how many workers there are."""
+        self._workers = {"busy": busy, "idle": idle, "starting": starting}
+        self._write_now_and_then()
+
+    def close(self) -> None:
+        """Writes what is left; no driver is at work any more."""
+        self._write_lines()
+        self._storage.delete(self._name + WORKERS_SUFFIX)
+
+    def _write_now_and_then(self) -> None:
+        if self._clock() - self._written < _WRITE_SECONDS:
+            return
+        self._written = self._clock()
+        try:
+            self._write_lines()
+            state = {"host": socket.gethostname(), "pid": os.getpid(), "time": time.time()}
+            content = json.dumps({**state, **self._workers}).encode()
+            self._storage.write(self._name + WORKERS_SUFFIX, content)
+        except StorageError as error:
+            # A store that refuses parts too ends the run by itself; the log alone must not.
+            logger.warning("the log of the run was not written: %s", error)
+
+    def _write_lines(self) -> None:
+        if not self._lines:
+            return
+        content = "".join(line + "\n" for line in self._lines).encode()
+        self._storage.write(f"{self._name}-{self._file:04d}{LINES_SUFFIX}", content)
+        if len(self._lines) >= _LINES_A_FILE:
+            self._lines, self._file = [], self._file + 1
+
+
+@contextmanager
+def journal(storage: Storage) -> Iterator[Journal]:
+    """The log of this driver, for as long as it works."""
+    log = Journal(storage)
+    try:
+        yield log
+    finally:
+        try:
+            log.close()
+        except StorageError as error:
+            logger.warning("the end of the run's log was not written: %s", error)
+
+
+def _line(attempt: Attempt) -> dict[str, Any]:
+    report = attempt.report
+    return {
+        "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
+        "stage": attempt.kind,
+        "shard": attempt.task_id,
+        "items": attempt.span,
+        "attempt": attempt.number,
+        "worker": attempt.worker,
+        "node": attempt.node,
+        "seconds": round(attempt.seconds, 3),
+        "rows": None if report is None else report.rows,
+        "failed": None if report is None else report.failed,
+        "published": None if report is None else report.published,
+        "device_bytes": report.device_bytes if isinstance(report, ShardReport) else None,
+        "died": attempt.error,
+    }

@@ -1,0 +1,45 @@
+"""What a run's spec names, as its last driver found it: read back without opening any of it.
+
+Whoever looks at a run so needs neither its image sets nor its generators, and imports no code that
+the spec of a run from elsewhere may name.
+"""
+
+from pydantic import TypeAdapter, ValidationError
+
+from ..spec.audit import MODEL_ROLES, AuditSpec
+from ..spec.facts import Facts
+from ..spec.loading import SpecError
+from .run_directory import RunDirectory
+
+FACTS_FILE = "facts.json"
+
+_FACTS = TypeAdapter(Facts)
+
+
+def keep_facts(run: RunDirectory, facts: Facts) -> None:
+    """Writes them into the run directory, in place of those of an earlier driver."""
+    run.storage.write(FACTS_FILE, _FACTS.dump_json(facts))
+
+
+def kept_facts(run: RunDirectory, spec: AuditSpec) -> Facts:
+    """The facts of a run whose spec is ``spec``.
+
+    Raises:
+        SpecError: there are none, or they are not of this spec.
+    """
+    place = run.storage.locate(FACTS_FILE)
+    remedy = f"`offmanifold run {run.location}/audit.yaml --out {run.location}` writes it again"
+    if not run.storage.exists(FACTS_FILE):
+        raise SpecError(f"{place}: does not exist; {remedy}")
+    try:
+        facts = _FACTS.validate_json(run.storage.read(FACTS_FILE), strict=True)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(step) for step in first["loc"])
+        raise SpecError(f"{place}: {key}: {first['msg']}; {remedy}") from error
+    generators = {generator.name for generator in spec.generators}
+    groups = {group.name for group in spec.groups if group.role not in MODEL_ROLES}
+    found = (set(facts.generators), set(facts.groups), set(facts.references))
+    if found != (generators, groups, set(spec.stages.references)):
+        raise SpecError(f"{place}: is not of this run's spec; {remedy}")
+    return facts

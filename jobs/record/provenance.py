@@ -1,0 +1,79 @@
+"""Where a run's numbers come from: versions, hashes, machine, seed."""
+
+import os
+import platform
+import subprocess
+import sys
+from dataclasses import asdict
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from ... import __version__
+from ...workers.revisions import REVISIONS
+from ...workers.schema import SCHEMAS, schema_version
+from ..spec.audit import AuditSpec
+from ..spec.facts import DatasetFacts, Facts
+
+_LIBRARIES = ("torch", "ray", "numpy", "scipy", "pyarrow", "scikit-learn", "lpips")
+
+
+def gather_provenance(spec: AuditSpec, facts: Facts) -> dict[str, Any]:
+    """Versions, commit, hashes of weights and data, the machine, and the seed; JSON values."""
+    datasets = {name: _dataset(group) for name, group in facts.groups.items()}
+    datasets |= {f"({stage})": _dataset(facts.references[stage]) for stage in facts.references}
+    return {
+        "offmanifold": __version__,
+        "commit": _commit(),
+        "schema_versions": {stage: schema_version(stage) for stage in SCHEMAS},
+        "revisions": dict(REVISIONS),
+        "seed": spec.seed,
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
+        "python": platform.python_version(),
+        "libraries": {name: metadata.version(name) for name in _LIBRARIES},
+        "machine": {
+            "platform": platform.platform(),
+            "processor": platform.machine(),
+            "cpus": os.cpu_count(),
+            "devices": _devices(),
+        },
+        "generators": {name: asdict(generator) for name, generator in facts.generators.items()},
+        "datasets": datasets,
+        "perceptual": facts.backbone and {**spec.perceptual.model_dump(), **asdict(facts.backbone)},
+    }
+
+
+def _dataset(facts: DatasetFacts) -> dict[str, Any]:
+    content = asdict(facts)
+    del content["labels"]
+    return content
+
+
+def _devices() -> list[str]:
+    import torch
+
+    count = torch.cuda.device_count()
+    return [torch.cuda.get_device_name(index) for index in range(count)] or ["cpu"]
+
+
+def _commit() -> str | None:
+    """The checkout's commit, ``+`` if it has changes; None for an installed package."""
+    root = Path(__file__).resolve().parents[2]
+    if not (root / ".git").exists():
+        return None
+    commands = (
+        ["git", "rev-parse", "HEAD"],
+        ["git", "--no-optional-locks", "status", "--porcelain"],
+    )
+    try:
+        head, changes = (
+            subprocess.run(
+                command, cwd=root, capture_output=True, text=True, check=True
+            ).stdout.strip()
+            for command in commands
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return head + ("+" if changes else "")

@@ -1,0 +1,200 @@
+"""A run on disk or in a bucket: who owns it, which parts exist, and their rows."""
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import tee
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from ...cluster.locations import Location, is_remote, open_storage
+from ...cluster.s3_settings import BY_ENVIRONMENT, S3Settings
+from ...cluster.storage import Storage
+from ...workers.part_file import PartError, read_columns_of_parts
+from ...workers.runner import SECONDS_KEY
+from ...workers.schema import SCHEMAS, STATUS_OK
+from ...workers.shard import PART_SUFFIX, Shard, part_path, shard_id_of
+from ..spec.audit import AuditSpec
+from ..spec.loading import SpecError, dump_spec, parse_spec, spec_text
+
+SPEC_FILE = "audit.yaml"
+PROVENANCE_FILE = "provenance.json"
+SUMMARY_FILE = "summary.parquet"
+REPORT_FILE = "report.html"
+
+_IDENTITY = ["generator", "condition", "image_id"]
+
+
+@dataclass(frozen=True)
+class PartFacts:
+    """A part's rows, how many of them failed, and the seconds they took one worker."""
+
+    rows: int
+    failed: int
+    seconds: float
+
+
+class RunDirectory:
+    """The tree of one run, through its storage."""
+
+    def __init__(self, storage: Storage) -> None:
+        self.storage = storage
+
+    @classmethod
+    def at(cls, location: Location, settings: S3Settings = BY_ENVIRONMENT) -> "RunDirectory":
+        """The run at a path or an ``s3://`` address, whether or not there is one.
+
+        Raises:
+            LocationError: an address that is not of a bucket.
+        """
+        return cls(open_storage(location, settings))
+
+    @property
+    def location(self) -> str:
+        """Where the run is, for people."""
+        return self.storage.locate()
+
+    def claim(self, spec: AuditSpec, provenance: dict[str, Any], *, allow_changed: bool) -> None:
+        """Makes the directory this spec's own.
+
+        Raises:
+            SpecError: when it belongs to another spec and ``allow_changed`` is false, or holds
+                a spec that no run wrote.
+        """
+        if self.storage.exists(SPEC_FILE) and not self.storage.exists(PROVENANCE_FILE):
+            raise SpecError(
+                f"{self.location}: holds a {SPEC_FILE} that no run wrote; choose another --out"
+            )
+        if self.storage.exists(SPEC_FILE) and not allow_changed:
+            differences = _differences(self.spec(), spec)
+            if differences:
+                raise SpecError(
+                    f"{self.location}: holds the run of another spec ({SPEC_FILE} differs in "
+                    f"{', '.join(differences)}); choose another --out, or pass --changed to "
+                    "recompute the stages that the change touches"
+                )
+        self.write_json(PROVENANCE_FILE, provenance)
+        self.storage.write(SPEC_FILE, dump_spec(spec).encode())
+
+    def spec(self) -> AuditSpec:
+        """The resolved spec that the run belongs to."""
+        for name in (SPEC_FILE, PROVENANCE_FILE):
+            if not self.storage.exists(name):
+                raise SpecError(f"{self.location}: not a run directory: it has no {name}")
+        name = self.storage.locate(SPEC_FILE)
+        text = spec_text(self.storage.read(SPEC_FILE), name)
+        base = Path.cwd() if is_remote(self.location) else Path(self.location)
+        spec = parse_spec(text, base, (), name)
+        self.refuse_own_code(spec)
+        return spec
+
+    def refuse_own_code(self, spec: AuditSpec) -> None:
+        """A run directory is data: nothing that lies in it is ever imported, or run as a program.
+
+        Raises:
+            SpecError: a generator's module, or its network's file, would be.
+        """
+        for generator in spec.generators:
+            trusted = generator.network is not None and generator.network.trust
+            path = generator.weights if trusted else generator.import_path
+            if path is not None and Path(path).resolve().is_relative_to(
+                Path(self.location).resolve()
+            ):
+                raise SpecError(
+                    f"{self.location}: generators.{generator.name} would import code from the run "
+                    f"directory itself ({path}); keep modules and networks outside of it, and if "
+                    "this run is not yours, read them first"
+                )
+
+    def finished(self, stage: str) -> set[str]:
+        """Ids of the stage's shards whose parts exist; one listing."""
+        return {
+            shard_id_of(name)
+            for name in self.storage.list_names(stage)
+            if name.endswith(PART_SUFFIX)
+        }
+
+    def read(self, stage: str, shard_ids: Iterable[str], columns: Sequence[str]) -> pa.Table:
+        """Those shards' rows, in that order, of those columns."""
+        schema = pa.schema([SCHEMAS[stage].field(name) for name in columns])
+        tables = list(self.each_part(stage, shard_ids, columns))
+        return (
+            pa.concat_tables([table.cast(schema) for table in tables])
+            if tables
+            else (schema.empty_table())
+        )
+
+    def each_part(
+        self, stage: str, shard_ids: Iterable[str], columns: Sequence[str]
+    ) -> Iterator[pa.Table]:
+        """Those shards' rows, part by part, in that order, of those columns alone."""
+        return read_columns_of_parts(self.storage, stage, shard_ids, columns)
+
+    def part_facts(self, stage: str, shard_ids: Sequence[str]) -> Iterator[PartFacts]:
+        """Counts of finished shards, and how long the worker of each took, in that order."""
+        tables = self.each_part(stage, shard_ids, ["status"])
+        for shard_id, table in zip(shard_ids, tables, strict=True):
+            yield self._facts_of(stage, shard_id, table)
+
+    def _facts_of(self, stage: str, shard_id: str, table: pa.Table) -> PartFacts:
+        failed = sum(value != STATUS_OK for value in table["status"].to_pylist())
+        try:
+            seconds = float((table.schema.metadata or {})[SECONDS_KEY.encode()])
+        except (KeyError, ValueError) as error:
+            name = self.storage.locate(part_path(stage, shard_id))
+            raise PartError(
+                f"{name} was written by no worker of ours: it has no {SECONDS_KEY}. Move it "
+                "out of the run, then run the same command again"
+            ) from error
+        return PartFacts(table.num_rows, failed, seconds)
+
+    def withdraw(self, stage: str, shard_ids: Iterable[str], into: str) -> None:
+        """Moves parts out of their table, into ``_<into>/<stage>/``: kept, but no longer read."""
+        for shard_id in shard_ids:
+            path = part_path(stage, shard_id)
+            self.storage.write(f"_{into}/{path}", self.storage.read(path))
+            self.storage.delete(path)
+
+    def verify(self, stage: str, shard_ids: Iterable[str], shards: Iterable[Shard]) -> int:
+        """Checks the stage's rows against the plan; how many of them failed.
+
+        ``shard_ids`` are those of ``shards``, in their order.
+
+        Raises:
+            PartError: for a damaged part, or rows that are not exactly the planned items.
+            StorageError: for a missing part.
+        """
+        first, second = tee(shard_ids)
+        tables = self.each_part(stage, first, [*_IDENTITY, "status"])
+        return sum(
+            self._verified(shard_id, shard, table).failed
+            for shard_id, shard, table in zip(second, shards, tables, strict=True)
+        )
+
+    def _verified(self, shard_id: str, shard: Shard, table: pa.Table) -> PartFacts:
+        found = [tuple(row.values()) for row in table.select(_IDENTITY).to_pylist()]
+        planned = [(item.generator, item.condition, item.image_id) for item in shard.items]
+        if found != planned:
+            place = self.storage.locate(part_path(shard.stage, shard_id))
+            raise PartError(
+                f"{place}: its rows are not the planned items ({len(found)} rows, {len(planned)} "
+                "planned); move it out of the run, then run the same command again"
+            )
+        return self._facts_of(shard.stage, shard_id, table)
+
+    def write_json(self, name: str, content: dict[str, Any]) -> None:
+        """Replaces a JSON file of the run."""
+        self.storage.write(name, (json.dumps(content, indent=2, sort_keys=True) + "\n").encode())
+
+    def read_json(self, name: str) -> dict[str, Any]:
+        """A JSON file of the run."""
+        content: dict[str, Any] = json.loads(self.storage.read(name))
+        return content
+
+
+def _differences(old: AuditSpec, new: AuditSpec) -> list[str]:
+    """The top-level keys in which two specs differ; where a run runs is not part of it."""
+    before, after = old.model_dump(mode="json"), new.model_dump(mode="json")
+    return [key for key in after if key != "cluster" and before[key] != after[key]]

@@ -1,0 +1,273 @@
+"""The audit spec: what to audit, with which images, in which stages, on what machines.
+
+Frozen pydantic models; unknown keys are errors. What only this module can know is checked here
+(a stage without what it needs, duplicate names); what needs a generator or an image set opened is
+checked by :mod:`offmanifold.jobs.spec.facts`, before any work.
+"""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import ByteSize, Field, field_validator, model_validator
+
+from ...cluster.s3_settings import Addressing, S3Settings
+from ...core.generators.families.registry import require_family
+from .model import DatasetOptions, SpecModel
+from .network import NetworkSpec
+from .stages import StagesSpec
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=64)]
+Role = Literal["train", "test", "generated", "simulated", "null", "outlier"]
+Conditions = Literal["own", "all"]
+MODEL_ROLES: frozenset[str] = frozenset({"generated", "simulated", "null"})
+
+
+class GeneratorSpec(SpecModel):
+    """A trained generator: a ``source``, or ``weights`` with their ``family`` or ``network``.
+
+    A source is ``shipped:NAME``, a folder with weights, or ``module:function``; folder and weights
+    may be ``s3://`` addresses. ``import_path`` is the folder in which ``module`` is found, by
+    default the spec's own. ``weights`` are a published checkpoint of a ``family``, or a file with a
+    ``network`` of the user's. ``truncation`` is that of the latents, for families that have one.
+    """
+
+    name: Name
+    source: str | None = Field(default=None, min_length=1)
+    import_path: str | None = None
+    family: str | None = None
+    weights: str | None = Field(default=None, min_length=1)
+    truncation: float | None = Field(default=None, gt=0, le=1)
+    network: NetworkSpec | None = None
+
+    @property
+    def is_python(self) -> bool:
+        """Whether the source is a user's ``module:function``."""
+        source = self.source or ""
+        return ":" in source and not source.startswith("shipped:") and "://" not in source
+
+    @property
+    def is_named(self) -> bool:
+        """Whether the source is a name, ``shipped:NAME`` or ``module:function``, and no path."""
+        source = self.source or ""
+        return ":" in source and "://" not in source
+
+    @property
+    def location(self) -> str:
+        """What to open: the source, or the checkpoint file."""
+        return self.source or self.weights or ""
+
+    @model_validator(mode="after")
+    def _one_thing_to_open(self) -> Self:
+        if (self.source is None) == (self.weights is None):
+            raise ValueError(
+                f"generator {self.name!r}: give either source (shipped:NAME, a folder, or "
+                "module:function) or weights (a published checkpoint, or a network of your own)"
+            )
+        if self.source is not None and (self.family or self.truncation or self.network):
+            raise ValueError(
+                f"generator {self.name!r}: family, truncation and network go with weights, not "
+                "with source"
+            )
+        if self.weights is not None and self.family is None and self.network is None:
+            raise ValueError(
+                f"generator {self.name!r}: weights need their family; `offmanifold inspect "
+                f"{self.weights}` says which it is (a TorchScript, torch.export or ONNX file needs "
+                "a network)"
+            )
+        if self.network is not None and (self.family or self.truncation):
+            raise ValueError(
+                f"generator {self.name!r}: a network of your own has no family and no truncation"
+            )
+        if self.family is not None:
+            require_family(self.family)
+        return self
+
+
+class GroupSpec(DatasetOptions):
+    """A group of images and the part it plays in the comparisons.
+
+    ``generated`` images are noise-free G(z); ``simulated`` ones are the model's own samples,
+    G(z) + noise, and exist only where densities are estimated. ``null`` images are the model's own
+    samples in the place of the training images, stored as the data are: every verdict is asked of
+    them too. Every other role names a dataset.
+    ``conditions`` says under which classes each image is evaluated: ``all`` of them, or its
+    ``own`` (outliers are assigned classes in turn, so that every group meets the same mix).
+    """
+
+    name: Name
+    role: Role
+    dataset: str | None = None
+    split: str | None = None
+    path: str | None = None
+    count: int | None = Field(default=None, ge=1)
+    conditions: Conditions = "own"
+
+    @field_validator("name", "role", mode="before")
+    @classmethod
+    def _null_is_a_word(cls, value: object) -> object:
+        # YAML reads the word as no value at all.
+        return "null" if value is None else value
+
+    @model_validator(mode="after")
+    def _images_have_a_source(self) -> Self:
+        if self.role in MODEL_ROLES:
+            named = (self.dataset, self.path, self.split)
+            if any(value is not None for value in named) or self.dataset_options:
+                raise ValueError(
+                    f"group {self.name!r}: role {self.role!r} takes its images from the "
+                    "generator; remove dataset, split, path, resize, crop and attribute"
+                )
+            if self.count is None:
+                raise ValueError(f"group {self.name!r}: say how many images to draw with count")
+            if self.role == "null" and self.conditions != "own":
+                raise ValueError(
+                    f"group {self.name!r}: role 'null' meets its own classes; remove conditions"
+                )
+        elif self.dataset is None:
+            raise ValueError(
+                f"group {self.name!r}: role {self.role!r} needs a dataset "
+                "(`offmanifold list datasets` names them)"
+            )
+        return self
+
+
+class PerceptualSpec(SpecModel):
+    """LPIPS, wherever a stage uses it: the backbone network, and a local file with its weights.
+
+    Without ``weights`` the lpips library downloads them, which needs a network.
+    """
+
+    network: Literal["alex", "vgg", "squeeze"] = "alex"
+    weights: str | None = None
+
+
+class StatisticsSpec(SpecModel):
+    """How many resamples stand behind each interval that is a bootstrap's."""
+
+    resamples: int = Field(default=2000, ge=2000)
+
+
+class StorageSpec(SpecModel):
+    """The S3 service behind every ``s3://`` address of the audit; no keys, which boto3 finds.
+
+    What is left out is as boto3 has it (``AWS_ENDPOINT_URL``, ``AWS_DEFAULT_REGION``,
+    ``~/.aws/config``). ``addressing`` says where the bucket's name goes; ``timeout`` is in seconds
+    without an answer, after which a request is sent again.
+    """
+
+    endpoint: str | None = Field(default=None, pattern=r"^https?://[^/@?#\s]+/?$")
+    region: str | None = Field(default=None, pattern=r"^[A-Za-z0-9-]+$")
+    addressing: Addressing = "auto"
+    timeout: float = Field(default=60, gt=0)
+
+    @property
+    def settings(self) -> S3Settings:
+        """The same for the storage."""
+        return S3Settings(self.endpoint, self.region, self.addressing, self.timeout)
+
+
+class ClusterSpec(SpecModel):
+    """Where the shards run. Never part of a shard's identity.
+
+    ``workers`` is a fixed number; without it the workers fill the cluster. On a joined cluster
+    that autoscales, ``max_workers`` are asked for, whatever its present size, and ``min_workers``
+    stay while a stage has nothing for them to do. ``memory_per_worker`` is bytes, or a size such
+    as ``8GiB``; ``resources_per_worker`` names resources that nodes were started with.
+
+    A worker is replaced, which counts as an attempt at its shard, when its process gives no sign of
+    life for ``heartbeat_seconds``, or a shard takes it more than ``shard_seconds``.
+    """
+
+    executor: Literal["ray", "serial"] = "ray"
+    address: str | None = None
+    workers: int | None = Field(default=None, ge=1)
+    min_workers: int = Field(default=0, ge=0)
+    max_workers: int | None = Field(default=None, ge=1)
+    cpus_per_worker: float = Field(default=1, gt=0)
+    gpus_per_worker: float = Field(default=0, ge=0)
+    memory_per_worker: ByteSize = ByteSize(0)
+    resources_per_worker: dict[str, Annotated[float, Field(gt=0)]] = Field(default_factory=dict)
+    heartbeat_seconds: float = Field(default=600, gt=0)
+    shard_seconds: float = Field(default=86_400, gt=0)
+    storage: StorageSpec = StorageSpec()
+
+    @model_validator(mode="after")
+    def _one_way_to_count(self) -> Self:
+        if self.workers is not None and self.max_workers is not None:
+            raise ValueError("give workers, a fixed number, or max_workers, not both")
+        most = self.workers if self.max_workers is None else self.max_workers
+        if most is not None and self.min_workers > most:
+            raise ValueError(f"min_workers is {self.min_workers}, more than the {most} allowed")
+        if self.gpus_per_worker > 1 and not self.gpus_per_worker.is_integer():
+            raise ValueError(
+                f"gpus_per_worker: a fraction of one device or whole devices, found "
+                f"{self.gpus_per_worker:g}"
+            )
+        known = {"CPU", "GPU", "memory", "object_store_memory"} & self.resources_per_worker.keys()
+        if known:
+            raise ValueError(
+                f"resources_per_worker: {', '.join(sorted(known))} has a key of its own; here "
+                "stand the resources that nodes were given names for"
+            )
+        return self
+
+
+class AuditSpec(SpecModel):
+    """A whole audit: generators x groups of images x stages."""
+
+    name: Name
+    seed: int = Field(default=0, ge=0)
+    generators: tuple[GeneratorSpec, ...] = Field(min_length=1, strict=False)
+    groups: tuple[GroupSpec, ...] = Field(min_length=1, strict=False)
+    stages: StagesSpec
+    perceptual: PerceptualSpec = PerceptualSpec()
+    statistics: StatisticsSpec = StatisticsSpec()
+    cluster: ClusterSpec = ClusterSpec()
+
+    @model_validator(mode="after")
+    def _names_and_roles(self) -> Self:
+        for kind, names in (
+            ("generators", [generator.name for generator in self.generators]),
+            ("groups", [group.name for group in self.groups]),
+        ):
+            twice = sorted({name for name in names if names.count(name) > 1})
+            if twice:
+                raise ValueError(f"{kind}: the name {twice[0]!r} is used twice; names are unique")
+        roles = [group.role for group in self.groups]
+        fitted = self.stages.variance is not None and self.stages.variance.value is None
+        if fitted and "train" not in roles:
+            raise ValueError(
+                "stages.variance is fitted to training images, and no group has role `train`: "
+                "add one, or give `variance: {value: ...}`"
+            )
+        if "simulated" in roles and not self.stages.estimators:
+            raise ValueError(
+                "a group with role `simulated` only exists for the likelihood: "
+                "add `likelihood: {}` or remove the group"
+            )
+        if roles.count("null") > 1:
+            raise ValueError("groups: one group has role `null` at most; remove the others")
+        if "null" in roles and self.stages.inversion is None and self.stages.likelihood is None:
+            raise ValueError(
+                "a group with role `null` is asked what inversion and likelihood say of the "
+                "model's own samples: add `inversion: {}` or `likelihood: {}`, or remove the group"
+            )
+        if self.stages.sweep is not None and "simulated" not in roles:
+            raise ValueError(
+                "stages.sweep recommends by the sandwich gap of simulated images, and no group has "
+                "role `simulated`: add one"
+            )
+        return self
+
+    @property
+    def audited(self) -> tuple[GroupSpec, ...]:
+        """Every group but the null's, which has stages of its own."""
+        return tuple(group for group in self.groups if group.role != "null")
+
+    @property
+    def null(self) -> GroupSpec | None:
+        """The group of the null audit, if there is one."""
+        return next((group for group in self.groups if group.role == "null"), None)
+
+    def group(self, name: str) -> GroupSpec:
+        """The group of that name."""
+        return next(group for group in self.groups if group.name == name)

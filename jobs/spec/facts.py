@@ -1,0 +1,310 @@
+"""What a spec names, opened and checked before any work: generators, image sets, their fit."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ...core.patches import patch_grid
+from ...core.quantisation import detect_levels
+from ...workers.datasets import DatasetError, ImageError, ImageSet, open_dataset
+from ...workers.generators import GeneratorError, describe_generator
+from ...workers.perceptual import Backbone, PerceptualError, describe_backbone
+from ...workers.user_networks import UserNetwork
+from .audit import MODEL_ROLES, AuditSpec, GroupSpec
+from .loading import SpecError
+from .model import ReferenceSpec
+from .stages import SensingSpec
+
+# Enough for a set of several thousand pixels to show all of its levels.
+_LEVEL_IMAGES = 32
+
+
+@dataclass(frozen=True)
+class GeneratorFacts:
+    """What planning needs to know of a generator."""
+
+    name: str
+    source: str
+    import_path: str | None
+    sha256: str
+    latent_dim: int
+    num_classes: int
+    image_shape: tuple[int, int, int]
+    evaluations_per_second: float | None
+    family: str | None = None
+    truncation: float | None = None
+    network: UserNetwork | None = None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class DatasetFacts:
+    """What planning needs to know of an image set; ``length`` is None for an endless one.
+
+    ``levels`` are the grey levels of its first images, None where they lie on no grid that images
+    are stored in. ``options`` are those of `DatasetOptions` that are set. ``sha256`` is the set's
+    hash, which its shards go by, and ``fingerprint`` what a worker recognises it by.
+    """
+
+    dataset: str
+    split: str | None
+    path: str | None
+    options: dict[str, Any]
+    sha256: str
+    fingerprint: str
+    num_classes: int
+    labels: tuple[int, ...] | None
+    length: int | None
+    levels: int | None
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Everything a spec names.
+
+    ``groups`` by group name; ``references`` by the stage that has a reference set; ``backbone`` is
+    LPIPS's, None where no stage uses it.
+    """
+
+    generators: dict[str, GeneratorFacts]
+    groups: dict[str, DatasetFacts]
+    references: dict[str, DatasetFacts]
+    image_shape: tuple[int, int, int]
+    backbone: Backbone | None
+
+    @property
+    def dimensions(self) -> int:
+        """D: how many values an image has."""
+        return math.prod(self.image_shape)
+
+
+def gather_facts(spec: AuditSpec) -> Facts:
+    """Opens all that the spec names and checks that it fits together.
+
+    Raises:
+        SpecError: naming the key, what was found, what was expected and what to do.
+    """
+    generators = _generators(spec)
+    image_shape = _common_shape(generators)
+    groups: dict[str, DatasetFacts] = {}
+    for group in spec.groups:
+        if group.role in MODEL_ROLES or group.dataset is None:
+            continue
+        key = f"groups.{group.name}"
+        facts = _dataset(key, group.dataset, group, image_shape, spec)
+        _check_count(key, group, facts)
+        if group.role in ("train", "test"):
+            _check_classes(key, facts, generators)
+        groups[group.name] = facts
+    references = {
+        stage: _reference(f"stages.{stage}", reference, image_shape, spec)
+        for stage, reference in spec.stages.references.items()
+    }
+    _check_patches(spec, image_shape, generators, references)
+    backbone = _backbone(spec, image_shape)
+    found = Facts(generators, groups, references, image_shape, backbone)
+    if spec.stages.sensing is not None:
+        _check_sensing(spec.stages.sensing, found)
+    return found
+
+
+def _check_sensing(sensing: SensingSpec, facts: Facts) -> None:
+    dimensions = facts.dimensions
+    most = max(sensing.measurements_of(dimensions))
+    if most > dimensions:
+        raise SpecError(
+            f"stages.sensing.measurements: {most} of images with {dimensions} values; "
+            f"give numbers from 1 to {dimensions}"
+        )
+    length = facts.references["sensing"].length
+    components = sensing.components_of(dimensions)
+    limit = min(dimensions, length or 0)
+    if components >= limit:
+        raise SpecError(
+            f"stages.sensing.components: {components} from {length} images of {dimensions} values; "
+            f"give a number from 1 to {limit - 1}"
+        )
+
+
+def patch_models(generator: GeneratorFacts, reference: DatasetFacts) -> list[int | None]:
+    """The classes whose patches a generator's densities are held against, each a model.
+
+    None is one model of all images: for an unconditional generator, or a set without labels.
+    """
+    if generator.num_classes and reference.labels is not None:
+        return list(range(generator.num_classes))
+    return [None]
+
+
+def _check_patches(
+    spec: AuditSpec,
+    image_shape: tuple[int, int, int],
+    generators: dict[str, GeneratorFacts],
+    references: dict[str, DatasetFacts],
+) -> None:
+    """Whether a patch fits the images, and each class's patches hold the model's components."""
+    stages = spec.stages
+    for name in ("patch_gmm", "local_variation"):
+        if getattr(stages, name) is not None:
+            try:
+                grid = patch_grid(*image_shape[1:])
+            except ValueError as error:
+                raise SpecError(f"stages.{name}: {error}; remove this stage") from error
+    if stages.patch_gmm is None:
+        return
+    reference = references["patch_gmm"]
+    for generator in generators.values():
+        for model in patch_models(generator, reference):
+            images = reference.length if model is None else _labelled(reference, model)
+            patches = min((images or 0) * grid.patches, stages.patch_gmm.max_patches)
+            if patches < stages.patch_gmm.components:
+                of_class = "" if model is None else f" of class {model}"
+                raise SpecError(
+                    f"stages.patch_gmm.components: {stages.patch_gmm.components} asked for, "
+                    f"{reference.dataset} gives {patches} patches{of_class} to fit them to; ask "
+                    "for fewer, raise max_patches, or name a reference set with more images of "
+                    f"every class of {generator.name}"
+                )
+
+
+def _labelled(reference: DatasetFacts, label: int) -> int:
+    return 0 if reference.labels is None else reference.labels.count(label)
+
+
+def _reference(
+    key: str, reference: ReferenceSpec, image_shape: tuple[int, int, int], spec: AuditSpec
+) -> DatasetFacts:
+    facts = _dataset(key, reference.dataset, reference, image_shape, spec)
+    if facts.length is None:
+        raise SpecError(f"{key}.dataset: {reference.dataset} has no end; name a set of real images")
+    return facts
+
+
+def _backbone(spec: AuditSpec, image_shape: tuple[int, int, int]) -> Backbone | None:
+    users = spec.stages.lpips_users
+    if not users:
+        return None
+    try:
+        return describe_backbone(
+            spec.perceptual.network,
+            spec.perceptual.weights,
+            image_shape,
+            spec.cluster.storage.settings,
+        )
+    except PerceptualError as error:
+        raise SpecError(f"perceptual ({', '.join(users)} needs LPIPS): {error}") from error
+
+
+def _generators(spec: AuditSpec) -> dict[str, GeneratorFacts]:
+    generators: dict[str, GeneratorFacts] = {}
+    for generator in spec.generators:
+        network = None if generator.network is None else generator.network.facts
+        try:
+            found = describe_generator(
+                generator.location,
+                generator.import_path,
+                generator.family,
+                generator.truncation,
+                spec.cluster.storage.settings,
+                network,
+            )
+        except GeneratorError as error:
+            key = "weights" if generator.source is None else "source"
+            raise SpecError(f"generators.{generator.name}.{key}: {error}") from error
+        generators[generator.name] = GeneratorFacts(
+            generator.name,
+            generator.location,
+            generator.import_path,
+            found.sha256,
+            found.latent_dim,
+            found.num_classes,
+            found.image_shape,
+            found.evaluations_per_second,
+            generator.family,
+            generator.truncation,
+            network,
+            found.notes,
+        )
+    return generators
+
+
+def _common_shape(generators: dict[str, GeneratorFacts]) -> tuple[int, int, int]:
+    shapes = {facts.image_shape for facts in generators.values()}
+    if len(shapes) > 1:
+        found = ", ".join(f"{facts.name} {facts.image_shape}" for facts in generators.values())
+        raise SpecError(f"generators: image shapes differ ({found}); audit them in separate specs")
+    return shapes.pop()
+
+
+def _dataset(
+    key: str,
+    dataset: str,
+    source: GroupSpec | ReferenceSpec,
+    image_shape: tuple[int, int, int],
+    spec: AuditSpec,
+) -> DatasetFacts:
+    try:
+        images = open_dataset(
+            dataset,
+            split=source.split or "",
+            path=source.path,
+            image_shape=image_shape,
+            seed=spec.seed,
+            service=spec.cluster.storage.settings,
+            **source.dataset_options,
+        )
+    except DatasetError as error:
+        raise SpecError(f"{key}: {error}") from error
+    return _dataset_facts(images, dataset, source)
+
+
+def _dataset_facts(
+    images: ImageSet, dataset: str, source: GroupSpec | ReferenceSpec
+) -> DatasetFacts:
+    labels = images.labels()
+    return DatasetFacts(
+        dataset,
+        source.split,
+        source.path,
+        source.dataset_options,
+        images.hash(),
+        images.fingerprint(),
+        images.num_classes,
+        None if labels is None else tuple(labels.tolist()),
+        images.length,
+        _levels(images),
+    )
+
+
+def _levels(images: ImageSet) -> int | None:
+    """The grey levels of images spread over the set; those that cannot be read are left out."""
+    count = _LEVEL_IMAGES if images.length is None else images.length
+    step = max(1, count // _LEVEL_IMAGES)
+    pixels = []
+    for index in range(0, count, step)[:_LEVEL_IMAGES]:
+        try:
+            pixels.append(np.unique(images.image(index)[0]))
+        except ImageError:
+            continue
+    return detect_levels(np.concatenate(pixels)) if pixels else None
+
+
+def _check_count(key: str, group: GroupSpec, facts: DatasetFacts) -> None:
+    if facts.length is None and group.count is None:
+        raise SpecError(f"{key}: {group.dataset} has no end; say how many images with count")
+    if facts.length is not None and group.count is not None and group.count > facts.length:
+        raise SpecError(
+            f"{key}.count: {group.count} images asked for, {group.dataset} has {facts.length}"
+        )
+
+
+def _check_classes(key: str, facts: DatasetFacts, generators: dict[str, GeneratorFacts]) -> None:
+    for generator in generators.values():
+        if 0 < generator.num_classes < facts.num_classes:
+            raise SpecError(
+                f"{key}.dataset: {facts.dataset} has {facts.num_classes} classes, generator "
+                f"{generator.name} has {generator.num_classes}: its class "
+                f"{facts.num_classes - 1} cannot be generated; audit a subset of the classes"
+            )

@@ -1,0 +1,269 @@
+"""Reading a spec: from a file or a shipped preset, with ``KEY=VALUE`` overrides, into a model."""
+
+import difflib
+import reprlib
+from importlib import resources
+from pathlib import Path
+from typing import Any, get_args
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from ...cluster import locations
+from ...cluster.s3_settings import BY_ENVIRONMENT
+from .audit import AuditSpec
+
+# A thousand groups fit; a text that keeps the parser busy for minutes does not.
+_MOST_BYTES = 2**20
+# Aliases let a few lines stand for billions of values: an error shows none of their inside.
+_BRIEF = reprlib.Repr()
+_BRIEF.maxlevel = 2
+_BRIEF.maxstring = _BRIEF.maxother = 80
+
+
+class SpecError(ValueError):
+    """The spec, or something it names, cannot be used; the message names the key and the remedy."""
+
+
+def preset_names() -> list[str]:
+    """The shipped audit specs."""
+    folder = resources.files("offmanifold.jobs.spec") / "presets"
+    files = [entry.name for entry in folder.iterdir() if entry.name.endswith(".yaml")]
+    names = [name.removesuffix(".yaml") for name in files]
+    return sorted(name for name in names if not name.startswith("train-"))
+
+
+def preset_text(name: str) -> str:
+    """The YAML text of a shipped preset, comments and all, ready to be copied."""
+    return (resources.files("offmanifold.jobs.spec") / "presets" / f"{name}.yaml").read_text()
+
+
+def load_spec(source: str, overrides: tuple[str, ...] = ()) -> AuditSpec:
+    """Reads and validates the spec at a path, or the preset of that name.
+
+    Relative paths in a file are taken from the file's folder (of one in a bucket, from the working
+    directory). ``overrides`` are ``KEY=VALUE`` with
+    dotted keys; an element of a list is addressed by its name (``groups.train.count=8``).
+
+    Raises:
+        SpecError: naming the file, the key, what was expected and what to do.
+    """
+    path = Path(source)
+    if locations.is_remote(source):
+        text, base = _read_remote(source), Path.cwd()
+    elif path.is_file():
+        text = read_spec_text(path, source)
+        base = path.resolve().parent
+    elif source in preset_names():
+        text, base = preset_text(source), Path.cwd()
+    else:
+        presets = ", ".join(preset_names())
+        raise SpecError(f"{source}: no such file, nor a preset (presets: {presets})")
+    return parse_spec(text, base, overrides, source)
+
+
+def _read_remote(source: str) -> str:
+    folder, _, name = source.rpartition("/")
+    try:
+        content = locations.open_storage(folder, BY_ENVIRONMENT).read(name)
+    except (locations.LocationError, ValueError) as error:
+        raise SpecError(f"{source}: cannot be read: {error}") from error
+    return spec_text(content, source)
+
+
+def parse_spec(text: str, base: Path, overrides: tuple[str, ...], source: str) -> AuditSpec:
+    """The spec in ``text``; ``base`` resolves relative paths; ``source`` names it in errors."""
+    content = read_yaml(text, source)
+    if not isinstance(content, dict):
+        raise SpecError(f"{source}: expected a mapping of keys, found {type(content).__name__}")
+    for override in overrides:
+        apply_override(content, override)
+    try:
+        spec = AuditSpec.model_validate(content)
+    except ValidationError as error:
+        raise SpecError(f"{source}: {_explain(error)}") from error
+    try:
+        return _with_absolute_paths(spec, base)
+    except locations.LocationError as error:
+        raise SpecError(f"{source}: {error}") from error
+
+
+def read_spec_text(path: Path, source: str) -> str:
+    """The text of a spec's file, which ``source`` names in errors.
+
+    Raises:
+        SpecError: a file that cannot be read, is not UTF-8 or is far too large.
+    """
+    try:
+        with path.open("rb") as file:
+            return spec_text(file.read(_MOST_BYTES + 1), source)
+    except OSError as error:
+        raise SpecError(f"{source}: cannot be read: {error}") from error
+
+
+def spec_text(content: bytes, source: str) -> str:
+    """The text of a spec's bytes.
+
+    Raises:
+        SpecError: not UTF-8, or far too large.
+    """
+    if len(content) > _MOST_BYTES:
+        raise SpecError(f"{source}: has more than the {_MOST_BYTES:,} bytes of a spec")
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise SpecError(f"{source}: cannot be read: {error}") from error
+
+
+def read_yaml(text: str, source: str) -> Any:
+    """Plain values out of YAML: no tag makes an object, or runs anything.
+
+    Raises:
+        SpecError: not YAML, with a tag, or nested too deeply.
+    """
+    try:
+        return yaml.safe_load(text)
+    except yaml.constructor.ConstructorError as error:
+        raise SpecError(
+            f"{source}: a spec holds plain values, and tags such as !!python/name are refused: "
+            f"{error.problem}{error.problem_mark}; remove the tag"
+        ) from error
+    except yaml.YAMLError as error:
+        raise SpecError(f"{source}: not valid YAML: {error}") from error
+    except RecursionError as error:
+        raise SpecError(f"{source}: nested too deeply") from error
+
+
+def dump_spec(spec: AuditSpec) -> str:
+    """The resolved spec as YAML, every default written out."""
+    return yaml.safe_dump(spec.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def apply_override(content: dict[str, Any], override: str) -> None:
+    """Sets one dotted ``KEY=VALUE`` in a spec's mapping, in place; the value is read as YAML.
+
+    Raises:
+        SpecError: for text without ``=``, a bad value, or a key that leads nowhere.
+    """
+    key, equals, text = override.partition("=")
+    if not equals or not key:
+        raise SpecError(f"--set {override}: expected KEY=VALUE, such as cluster.executor=serial")
+    value = read_yaml(text, f"--set {override}")
+    node: Any = content
+    *parents, last = key.split(".")
+    for step in parents:
+        node = _descend(node, step, override)
+    if not isinstance(node, dict):
+        raise SpecError(f"--set {override}: {'.'.join(parents)} is not a mapping")
+    node[last] = value
+
+
+def _descend(node: Any, step: str, override: str) -> Any:
+    if isinstance(node, list):
+        for element in node:
+            if isinstance(element, dict) and element.get("name") == step:
+                return element
+        names = [str(element.get("name")) for element in node if isinstance(element, dict)]
+        raise SpecError(f"--set {override}: nothing there is named {step!r} (there: {names})")
+    if isinstance(node, dict):
+        if node.get(step) is None:
+            node[step] = {}
+        return node[step]
+    raise SpecError(f"--set {override}: {step!r} leads nowhere")
+
+
+def _explain(error: ValidationError) -> str:
+    details = error.errors()
+    inside = {detail["loc"][:depth] for detail in details for depth in range(len(detail["loc"]))}
+    # Entries with mistakes are not counted: a list is then too short for no reason of its own.
+    own = [d for d in details if d["type"] != "too_short" or d["loc"] not in inside]
+    return "; ".join(map(_explain_one, own))
+
+
+def _explain_one(detail: Any) -> str:
+    location = ".".join(str(step) for step in _without_tags(detail["loc"]))
+    if detail["type"] == "extra_forbidden":
+        known = sorted(_model_at(detail["loc"][:-1]).model_fields)
+        close = difflib.get_close_matches(str(detail["loc"][-1]), known, n=1)
+        hint = f"did you mean {close[0]!r}?" if close else f"known keys: {', '.join(known)}"
+        return f"{location}: unknown key; {hint}"
+    if detail["type"] == "missing":
+        return f"{location}: missing; add this key"
+    if detail["type"] == "union_tag_invalid":
+        context = detail["ctx"]
+        return f"{location}.estimator: {context['tag']!r} is none of {context['expected_tags']}"
+    message = detail["msg"].removeprefix("Value error, ")
+    if detail["type"] == "value_error":
+        return f"{location}: {message}" if location else message
+    return f"{location}: {message[0].lower()}{message[1:]}, found {_BRIEF.repr(detail['input'])}"
+
+
+def _without_tags(location: tuple[int | str, ...]) -> list[int | str]:
+    """A location as the spec has it: pydantic adds the name of the estimator that was chosen."""
+    return [
+        step
+        for index, step in enumerate(location)
+        if not (index and len(_models_at(location[:index])) > 1)
+    ]
+
+
+def _model_at(location: tuple[int | str, ...]) -> type[BaseModel]:
+    return _models_at(location)[0]
+
+
+def _models_at(location: tuple[int | str, ...]) -> list[type[BaseModel]]:
+    """The model at a location in the spec; several where an estimator is yet to be chosen."""
+    models: list[type[BaseModel]] = [AuditSpec]
+    for step in location:
+        if isinstance(step, int):
+            continue
+        if len(models) > 1:
+            models = [m for m in models if step in get_args(m.model_fields["estimator"].annotation)]
+        else:
+            field = models[0].model_fields.get(step)
+            models = [] if field is None else _models_in(field.annotation)
+        if not models:
+            break
+    return models
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for inner in get_args(annotation) for model in _models_in(inner)]
+
+
+def _with_absolute_paths(spec: AuditSpec, base: Path) -> AuditSpec:
+    def absolute(path: str | None) -> str | None:
+        return None if path is None else locations.absolute(path, base)
+
+    groups = tuple(group.model_copy(update={"path": absolute(group.path)}) for group in spec.groups)
+    generators = tuple(
+        generator.model_copy(
+            update={
+                "source": generator.source
+                if generator.source is None or generator.is_named
+                else absolute(generator.source),
+                "weights": absolute(generator.weights),
+                "import_path": absolute(generator.import_path or ".")
+                if generator.is_python
+                else None,
+            }
+        )
+        for generator in spec.generators
+    )
+    stages = spec.stages
+    references = {
+        name: reference.model_copy(update={"path": absolute(reference.path)})
+        for name, reference in stages.references.items()
+    }
+    stages = stages.model_copy(update=references)
+    perceptual = spec.perceptual.model_copy(update={"weights": absolute(spec.perceptual.weights)})
+    return spec.model_copy(
+        update={
+            "groups": groups,
+            "generators": generators,
+            "stages": stages,
+            "perceptual": perceptual,
+        }
+    )

@@ -1,0 +1,56 @@
+"""A spec's entry for a user's own network in a TorchScript, torch.export or ONNX file."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from ...workers.user_networks import UserNetwork
+from .model import SpecModel
+
+Size = Annotated[int, Field(ge=1)]
+_BOUNDS = {"normal": 0, "uniform": 2, "truncated_normal": 1}
+
+
+class NetworkSpec(SpecModel):
+    """What the file at ``weights`` does not say of its network.
+
+    ``latent_shape`` is that of one latent as the network takes it, such as [100, 1, 1]. With
+    ``num_classes`` the network's second argument is a class, as an index or ``one_hot``.
+    ``native_range`` is [black, white] of its output. ``prior_bounds`` are [low, high] of a uniform
+    prior, [bound] of a truncated normal one. ``trust`` lets a file that is a program run.
+    """
+
+    format: Literal["torchscript", "torch-export", "onnx"]
+    latent_shape: tuple[Size, ...] = Field(min_length=1, max_length=4, strict=False)
+    image_shape: tuple[Size, Size, Size] = Field(strict=False)
+    num_classes: int = Field(default=0, ge=0)
+    one_hot: bool = False
+    native_range: tuple[float, float] = Field(default=(-1.0, 1.0), strict=False)
+    prior: Literal["normal", "uniform", "truncated_normal"] = "normal"
+    prior_bounds: tuple[float, ...] = Field(default=(), strict=False)
+    trust: bool = False
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.format != "onnx" and not self.trust:
+            raise ValueError(
+                f"a {self.format} file is a program, and opening it runs what is in it; "
+                "add trust: true if you made the file, or trust who did"
+            )
+        if len(self.prior_bounds) != _BOUNDS[self.prior]:
+            raise ValueError(
+                f"the {self.prior} prior has {_BOUNDS[self.prior]} prior_bounds, "
+                f"found {list(self.prior_bounds)}"
+            )
+        if self.native_range[0] >= self.native_range[1]:
+            raise ValueError(
+                f"native_range is [black, white], ascending: {list(self.native_range)}"
+            )
+        if self.one_hot and not self.num_classes:
+            raise ValueError("one_hot goes with num_classes")
+        return self
+
+    @property
+    def facts(self) -> UserNetwork:
+        """The same for the workers."""
+        return UserNetwork(**self.model_dump(exclude={"trust"}))

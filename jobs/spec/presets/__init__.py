@@ -1,0 +1,1 @@
+"""The shipped audit and training specs."""

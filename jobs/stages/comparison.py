@@ -1,5 +1,0 @@
-"""Plans the ``comparison`` stage: the likelihood's images again, by the other estimator."""
-
-from .likelihood import estimating_stage
-
-STAGE = estimating_stage("comparison", "the same densities by the other estimator")
