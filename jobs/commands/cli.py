@@ -125,7 +125,7 @@ def report(
         _check_export(figures, tables, png=png)
         from ...cluster.locations import absolute
         from ..drive.driver import rebuild
-        from ..report.export import export_figures, export_tables
+        from ..results.export import export_figures, export_tables
 
         outcome = rebuild(absolute(directory))
         if figures is not None:
@@ -161,7 +161,7 @@ def converge(
         from ...cluster.locations import absolute
         from ..drive.driver import run_audit
         from ..drive.progress import Progress
-        from ..report.terminal import sweep_summary
+        from ..results.terminal import sweep_summary
         from .converge import is_run, is_sweep, sweep_folder, sweep_request, sweep_spec
 
         request = sweep_request(tolerance, transitions, images)
@@ -278,7 +278,7 @@ def _located(overrides: Sequence[str] | None, address: str | None) -> tuple[str,
 
 
 def _finish(outcome: "Outcome") -> None:
-    from ..report.terminal import terminal_summary
+    from ..results.terminal import terminal_summary
 
     print_rich(terminal_summary(outcome.results.context, outcome.results.summary))
     end(outcome)

@@ -7,11 +7,11 @@ from typing import Any
 import yaml
 
 from ...cluster.locations import Location, absolute, is_remote
+from ..audits.sweep.settings import SweepSpec
 from ..drive.driver import replan, require_complete
 from ..record.run_directory import PROVENANCE_FILE, SPEC_FILE, RunDirectory
 from ..spec.audit import AuditSpec
 from ..spec.loading import SpecError, apply_override, dump_spec, load_spec, parse_spec
-from ..spec.stages import SweepSpec
 
 
 @dataclass(frozen=True)

@@ -53,7 +53,8 @@ def errors(
     with errors_explained():
         from dataclasses import asdict
 
-        from ..drive.quarantine import errors_text, failed_items
+        from ..drive.quarantine import failed_items
+        from .errors_text import errors_text
 
         items = list(failed_items(_run(directory), stage))
         if as_json:

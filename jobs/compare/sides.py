@@ -12,11 +12,11 @@ import pyarrow.parquet as pq
 
 from ...cluster.locations import Location
 from ..audits.likelihood.densities import trusted_estimator
-from ..drive.reduction import reduce_context
 from ..record.kept_facts import kept_facts
 from ..record.run_directory import PROVENANCE_FILE, SUMMARY_FILE, RunDirectory
 from ..reduce.context import GeneratorInfo, ReduceContext
 from ..reduce.schema import SUMMARY
+from ..results.context import reduce_context
 from ..spec.audit import AuditSpec
 from ..spec.loading import SpecError
 

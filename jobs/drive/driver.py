@@ -13,13 +13,13 @@ from ..record.kept_facts import keep_facts, kept_facts
 from ..record.other_drivers import announced
 from ..record.provenance import gather_provenance
 from ..record.run_directory import RunDirectory
+from ..results.write import Results, write_results
 from ..spec.audit import AuditSpec
 from ..spec.facts import gather_facts
 from ..spec.loading import SpecError
 from .execution import import_paths, open_executor, terminate_as_interrupt, worker_factory
 from .pending import PendingTasks
 from .progress import Progress
-from .results import Results, write_results
 
 logger = logging.getLogger(__name__)
 

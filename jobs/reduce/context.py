@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from ...cluster.storage import Storage
 from ...workers.shard import item_seed
+from ..audits.inversion.settings import InversionDistance
 from ..spec.audit import Conditions, Role
-from ..spec.stages import InversionDistance
 
 
 @dataclass(frozen=True)

@@ -104,3 +104,8 @@ def _pair(first: GroupValues, second: GroupValues, names: tuple[str, str]) -> Pa
         first=first.by_class,
         second=second.by_class,
     )
+
+
+def named(group: str, against: str | None) -> str:
+    """A group in words, alone or with the outliers."""
+    return group if against is None else f"{group} {against}"

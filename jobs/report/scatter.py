@@ -4,10 +4,9 @@ import numpy as np
 from matplotlib.figure import Figure as Canvas
 
 from ..reduce.context import ReduceContext
-from .figure import Figure, draw, group_colours, label
-from .histograms import SMALL_PART
+from .figure import WIDTH, Figure, draw, group_colours, label
+from .histogram_rows import SMALL_PART
 
-_WIDTH = 5.4
 _HEIGHT = 4.2
 _MOST_DOTS = 300
 
@@ -41,7 +40,7 @@ def scatter_figure(
                 loc="outside upper left", ncols=3, frameon=False, fontsize=8.5, handletextpad=0.2
             )
 
-    return draw(_WIDTH, _HEIGHT, alt, caption, paint, key=key)
+    return draw(WIDTH, _HEIGHT, alt, caption, paint, key=key)
 
 
 def scatter_figures(

@@ -1,7 +1,7 @@
 """Looks estimates up in the summary table, and writes them as text."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -134,3 +134,14 @@ def _estimate(row: dict[str, object]) -> Estimate:
         int(str(row["n"])),
         None if condition is None else str(condition),
     )
+
+
+def by_estimator(summary: Summary) -> Iterator[tuple[str, Summary]]:
+    """Each estimator's name and the summary with its densities, the trusted one first."""
+    for estimator in summary.estimators:
+        yield estimator or MISSING, summary.under(estimator)
+
+
+def estimator_prefix(summary: Summary) -> str:
+    """The summary's estimator with a space after it; nothing where none is named."""
+    return "" if summary.estimator is None else f"{summary.estimator} "

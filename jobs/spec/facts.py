@@ -12,10 +12,10 @@ from ...workers.datasets import DatasetError, ImageError, ImageSet, open_dataset
 from ...workers.generators import GeneratorError, describe_generator
 from ...workers.perceptual import Backbone, PerceptualError, describe_backbone
 from ...workers.user_networks import UserNetwork
+from ..audits.sensing.settings import SensingSpec
 from .audit import MODEL_ROLES, AuditSpec, GroupSpec
 from .loading import SpecError
 from .model import ReferenceSpec
-from .stages import SensingSpec
 
 # Enough for a set of several thousand pixels to show all of its levels.
 _LEVEL_IMAGES = 32

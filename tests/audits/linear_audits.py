@@ -36,13 +36,13 @@ from offmanifold.jobs.audits.likelihood.reduce import reduce_likelihood
 from offmanifold.jobs.audits.null_audit.reduce import reduce_null_audit
 from offmanifold.jobs.audits.variance.halves import fitted_positions
 from offmanifold.jobs.audits.variance.reduce import reduce_variance
+from offmanifold.jobs.audits.variance.settings import VarianceSpec
 from offmanifold.jobs.reduce.context import GeneratorInfo, GroupInfo, ReduceContext
-from offmanifold.jobs.reduce.run import Reducer
 from offmanifold.jobs.reduce.schema import summary_table
 from offmanifold.jobs.report.summary import Summary
 from offmanifold.jobs.report.verdict import Verdict
-from offmanifold.jobs.report.verdicts import judge
-from offmanifold.jobs.spec.stages import VarianceSpec
+from offmanifold.jobs.results.reduction import Reducer
+from offmanifold.jobs.results.verdicts import judge
 from offmanifold.workers.schema import SCHEMAS, STATUS_OK
 
 SIDE = 28

@@ -19,7 +19,7 @@ from offmanifold.core.likelihood import (
     estimate_log_likelihood,
     simulate,
 )
-from offmanifold.jobs.spec.stages import GuidedSpec
+from offmanifold.jobs.audits.likelihood.settings import GuidedSpec
 from offmanifold.workers.datasets import open_dataset
 from offmanifold.workers.generators import open_generator
 from offmanifold.workers.likelihood import guided_settings

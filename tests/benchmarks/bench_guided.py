@@ -21,7 +21,7 @@ from offmanifold.core.generators.convolutional import ConvolutionalGenerator
 from offmanifold.core.guided import GuidedSettings, estimate_guided
 from offmanifold.core.likelihood import AISSettings, estimate_log_likelihood, simulate
 from offmanifold.core.modes import ModeSettings
-from offmanifold.jobs.spec.stages import GuidedSpec
+from offmanifold.jobs.audits.likelihood.settings import GuidedSpec
 from offmanifold.workers.generators import open_generator
 from offmanifold.workers.likelihood import guided_settings
 

@@ -17,7 +17,7 @@ from offmanifold.core.guided import estimate_guided
 from offmanifold.core.laplace import ProposalSettings
 from offmanifold.core.likelihood import simulate
 from offmanifold.core.modes import ModeSettings, find_modes
-from offmanifold.jobs.spec.stages import GuidedSpec
+from offmanifold.jobs.audits.likelihood.settings import GuidedSpec
 from offmanifold.workers.generators import open_generator
 from offmanifold.workers.likelihood import guided_settings
 from torch import Tensor

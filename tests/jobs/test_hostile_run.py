@@ -16,8 +16,8 @@ import pytest
 import yaml
 from offmanifold.jobs.commands.cli import app
 from offmanifold.jobs.drive.driver import replan
-from offmanifold.jobs.drive.renderer import Renderer
 from offmanifold.jobs.record.run_directory import RunDirectory
+from offmanifold.jobs.results.renderer import Renderer
 from offmanifold.jobs.spec.loading import SpecError, parse_spec
 from offmanifold.workers.schema import SCHEMAS
 from typer.testing import CliRunner

@@ -9,8 +9,8 @@ import pytest
 import torch
 from offmanifold.core.sensing import measure, measurement_matrix
 from offmanifold.core.statistics.ppca import PPCA
+from offmanifold.jobs.audits.sensing.settings import SensingSpec
 from offmanifold.jobs.commands.cli import app
-from offmanifold.jobs.spec.stages import SensingSpec
 from offmanifold.workers.shard import item_seed
 from typer.testing import CliRunner
 

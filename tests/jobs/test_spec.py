@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 import yaml
+from offmanifold.jobs.audits.likelihood.settings import ClassicalSpec
 from offmanifold.jobs.spec.loading import (
     SpecError,
     dump_spec,
@@ -11,7 +12,6 @@ from offmanifold.jobs.spec.loading import (
     parse_spec,
     preset_names,
 )
-from offmanifold.jobs.spec.stages import ClassicalSpec
 
 from .conftest import small_spec
 

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from offmanifold.core.likelihood import AISSettings, simulate, tune_step_sizes
 from offmanifold.jobs.audits.likelihood.tuning_plan import RUNS_PER_PILOT
 from offmanifold.jobs.audits.variance.halves import fitted_positions
+from offmanifold.jobs.audits.variance.settings import VarianceSpec
 from offmanifold.jobs.plan.stage import AuditContext, balanced_choice, own_condition
 from offmanifold.jobs.spec.audit import AuditSpec
 from offmanifold.jobs.spec.facts import DatasetFacts, Facts, GeneratorFacts
-from offmanifold.jobs.spec.stages import VarianceSpec
 from offmanifold.workers.shard import Item, Shard, item_seed
 from torch import Tensor
 

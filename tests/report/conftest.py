@@ -12,11 +12,11 @@ import pyarrow.parquet as pq
 import pytest
 from offmanifold.cluster.local_storage import LocalStorage
 from offmanifold.jobs.audits.variance.halves import fitted_positions
+from offmanifold.jobs.audits.variance.settings import VarianceSpec
 from offmanifold.jobs.reduce.context import GeneratorInfo, GroupInfo, ReduceContext
-from offmanifold.jobs.reduce.run import reduce_run
-from offmanifold.jobs.report.page import Report, make_report
 from offmanifold.jobs.report.section import ReportContext
-from offmanifold.jobs.spec.stages import VarianceSpec
+from offmanifold.jobs.results.page import Report, make_report
+from offmanifold.jobs.results.reduction import reduce_run
 from offmanifold.workers.schema import SCHEMAS, STATUS_OK
 
 Rows = list[dict[str, Any]]

@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 from matplotlib.figure import Figure
-from offmanifold.jobs.reduce.run import reduce_run
+from offmanifold.jobs.results.reduction import reduce_run
 
 SCRIPT = Path(__file__).parents[2] / "docs" / "analysis.py"
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from offmanifold.jobs.reduce.context import GroupInfo
-from offmanifold.jobs.report.page import Report, render_page
+from offmanifold.jobs.results.page import Report, render_page
 
 from .browser import Visit, visit
 from .conftest import report_of

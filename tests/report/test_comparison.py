@@ -20,7 +20,7 @@ from offmanifold.jobs.record.run_directory import (
     SUMMARY_FILE,
     RunDirectory,
 )
-from offmanifold.jobs.reduce.run import reduce_run
+from offmanifold.jobs.results.reduction import reduce_run
 from offmanifold.jobs.spec.audit import MODEL_ROLES, AuditSpec
 from offmanifold.jobs.spec.facts import DatasetFacts, Facts, GeneratorFacts
 from offmanifold.jobs.spec.loading import dump_spec

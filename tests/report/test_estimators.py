@@ -11,25 +11,27 @@ import pandas as pd
 import pytest
 from offmanifold.cluster.local_storage import LocalStorage
 from offmanifold.core.statistics.bootstrap import Interval
+from offmanifold.jobs.audits.comparison.figures import gap_figure
 from offmanifold.jobs.audits.comparison.findings import compared_findings
 from offmanifold.jobs.audits.comparison.section import (
-    estimator_rules,
     estimator_sentences,
     findings_table,
     gap_line,
     gap_table,
 )
+from offmanifold.jobs.audits.convergence.figures import doubling_figures
+from offmanifold.jobs.audits.convergence.tables import doubling_table
 from offmanifold.jobs.audits.likelihood.densities import trusted_estimator
 from offmanifold.jobs.audits.likelihood.health_words import chain_sentences
-from offmanifold.jobs.audits.likelihood.tables import density_table, doubling_table, health_table
+from offmanifold.jobs.audits.likelihood.section import estimator_rules
+from offmanifold.jobs.audits.likelihood.tables import density_table, health_table
 from offmanifold.jobs.reduce.context import GeneratorInfo, GroupInfo, ReduceContext
-from offmanifold.jobs.reduce.run import reduce_run
 from offmanifold.jobs.reduce.schema import SummaryRow, summary_row, summary_table
 from offmanifold.jobs.reduce.tables import RunTableError
-from offmanifold.jobs.report.strips_figure import doubling_figures, gap_figure
 from offmanifold.jobs.report.summary import Summary
-from offmanifold.jobs.report.terminal import terminal_summary
-from offmanifold.jobs.report.verdicts import judge
+from offmanifold.jobs.results.reduction import reduce_run
+from offmanifold.jobs.results.terminal import terminal_summary
+from offmanifold.jobs.results.verdicts import judge
 from rich.console import Console
 from scipy.special import logsumexp
 from sklearn.metrics import roc_auc_score

@@ -11,11 +11,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from offmanifold.jobs.reduce.context import GeneratorInfo
-from offmanifold.jobs.report.export import export_figures, export_tables, file_stem
-from offmanifold.jobs.report.page import GeneratorReport, Report
 from offmanifold.jobs.report.section import Section
 from offmanifold.jobs.report.table_columns import arrow_table
 from offmanifold.jobs.report.tables import Table
+from offmanifold.jobs.results.export import export_figures, export_tables, file_stem
+from offmanifold.jobs.results.page import GeneratorReport, Report
 from PIL import Image
 
 

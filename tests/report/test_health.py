@@ -7,7 +7,7 @@ import pytest
 from offmanifold.cluster.local_storage import LocalStorage
 from offmanifold.core.statistics.bootstrap import Interval
 from offmanifold.jobs.audits.convergence.gates import FEWEST_BOUNDED, doublings, settled_gate
-from offmanifold.jobs.audits.likelihood.health_words import convergence_line, convergence_warnings
+from offmanifold.jobs.audits.convergence.words import convergence_line, convergence_warnings
 from offmanifold.jobs.reduce.context import GeneratorInfo, GroupInfo, ReduceContext
 from offmanifold.jobs.reduce.schema import SummaryRow, exact, summary_row, summary_table
 from offmanifold.jobs.report.summary import NO_BREAK, Estimate, Summary

@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from offmanifold.jobs.audits.inversion.pictures import reconstruction_pictures
 from offmanifold.jobs.reduce.context import GeneratorInfo, GroupInfo, ReduceContext
-from offmanifold.jobs.reduce.run import reduce_run
-from offmanifold.jobs.report.page import Report, render_page
-from offmanifold.jobs.report.pictures import quantile_positions, reconstruction_pictures
-from offmanifold.jobs.report.terminal import terminal_summary
+from offmanifold.jobs.report.pictures import quantile_positions
+from offmanifold.jobs.results.page import Report, render_page
+from offmanifold.jobs.results.reduction import reduce_run
+from offmanifold.jobs.results.terminal import terminal_summary
 from PIL import Image
 from rich.console import Console
 

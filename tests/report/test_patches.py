@@ -25,7 +25,7 @@ from offmanifold.jobs.reduce.schema import SummaryRow, summary_row, summary_tabl
 from offmanifold.jobs.reduce.tables import RunTableError
 from offmanifold.jobs.report.section import ReportContext, Section
 from offmanifold.jobs.report.summary import Summary
-from offmanifold.jobs.report.verdicts import judge
+from offmanifold.jobs.results.verdicts import judge
 from PIL import Image
 from scipy import stats
 

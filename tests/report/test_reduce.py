@@ -12,9 +12,9 @@ from offmanifold.core.statistics.outliers import marginal_auc
 from offmanifold.core.statistics.proportions import mcnemar_mid_p, proportion_interval
 from offmanifold.jobs.audits.neighbours.nearest import distances_by_group, read_neighbours
 from offmanifold.jobs.reduce.context import GeneratorInfo, GroupInfo, ReduceContext
-from offmanifold.jobs.reduce.run import reduce_run
 from offmanifold.jobs.reduce.schema import METRICS, SUMMARY
 from offmanifold.jobs.reduce.tables import RunTableError
+from offmanifold.jobs.results.reduction import reduce_run
 from scipy.special import logsumexp
 from sklearn.metrics import roc_auc_score
 

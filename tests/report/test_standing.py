@@ -16,9 +16,9 @@ from offmanifold.jobs.audits.across.standing.section import (
     bound_warnings,
     likelihood_standing,
 )
-from offmanifold.jobs.reduce.run import reduce_run
 from offmanifold.jobs.reduce.schema import MARGINAL, OWN, SummaryRow, summary_table
 from offmanifold.jobs.report.summary import Summary
+from offmanifold.jobs.results.reduction import reduce_run
 
 VARIANCE = 0.01
 

@@ -14,9 +14,9 @@ from offmanifold.jobs.audits.sweep.section import (
     sweep_figure,
 )
 from offmanifold.jobs.reduce.context import GeneratorInfo, GroupInfo, ReduceContext
-from offmanifold.jobs.reduce.run import reduce_run
 from offmanifold.jobs.reduce.tables import RunTableError
 from offmanifold.jobs.report.summary import Summary
+from offmanifold.jobs.results.reduction import reduce_run
 from offmanifold.workers.schema import SCHEMAS
 
 IMAGES = 32

@@ -16,7 +16,7 @@ from offmanifold.jobs.reduce.context import GeneratorInfo, GroupInfo, ReduceCont
 from offmanifold.jobs.reduce.schema import SummaryRow, exact, summary_row, summary_table
 from offmanifold.jobs.report.summary import NO_BREAK, Estimate, Summary, number
 from offmanifold.jobs.report.verdict import Verdict, log_scale, logit, side_p_value
-from offmanifold.jobs.report.verdicts import judge
+from offmanifold.jobs.results.verdicts import judge
 
 Bounds = tuple[float, float, float]
 

@@ -2,30 +2,11 @@
 
 from ...reduce.context import GeneratorInfo, ReduceContext
 from ...reduce.schema import MARGINAL, OWN
+from ...report.section import ReportContext, Section, present
 from ...report.summary import MISSING, Estimate, Summary, number
 from ...report.tables import Table, text
+from .figures import gap_figure
 from .findings import compared_findings
-
-_ESTIMATORS: dict[str | None, str] = {
-    "guided": (
-        "The guided estimator starts its chains near the latents that explain an image best (the "
-        "modes), which a search from many starts finds, and a few from the prior in case the "
-        "search missed some."
-    ),
-    "classical": "The classical estimator, the papers' own, starts every chain from the prior.",
-}
-
-
-def estimator_rules(summary: Summary) -> list[str]:
-    """How each estimator works, and which one the report rests on."""
-    known = [name for name in summary.estimators if name in _ESTIMATORS]
-    rules = " ".join(_ESTIMATORS[name] for name in known)
-    if summary.estimator is not None and len(summary.estimators) > 1:
-        rules += (
-            f" The verdicts, the figures and the tables without a column for it rest on the "
-            f"{summary.estimator} one."
-        )
-    return [rules] if rules else []
 
 
 def gap_table(context: ReduceContext, generator: GeneratorInfo, summary: Summary) -> Table | None:
@@ -168,3 +149,23 @@ def _changes(context: ReduceContext, generator: GeneratorInfo, summary: Summary)
         for finding in changed
     )
     return [f"{told}: {len(changed)} of {len(found)}. {named}."]
+
+
+def estimators_section(
+    context: ReportContext, summary: Summary, generator: GeneratorInfo
+) -> Section:
+    """The section that holds the two estimators against each other."""
+    return Section(
+        "estimators",
+        "Does the estimator matter?",
+        [
+            "The same images by both estimators. Each gives on average no more than the true "
+            "ln p, so where they differ by more than chance the higher one is nearer to it.",
+            *estimator_sentences(context.reduce, generator, summary),
+        ],
+        present(gap_figure(context.reduce, generator)),
+        [
+            *present(gap_table(context.reduce, generator, summary)),
+            *present(findings_table(context.reduce, generator, summary)),
+        ],
+    )

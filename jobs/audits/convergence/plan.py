@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 from ....workers.shard import Shard
 from ...plan.stage import AuditContext, Estimate, PlanContext, Stage
-from ...spec.stages import ConvergenceSpec
 from ..likelihood.estimators import EstimatorSpec, estimator_settings
 from ..likelihood.sample import estimate_sample, plan_sample
+from .settings import ConvergenceSpec
 
 VARIED = {
     "guided": ("transitions", "chains", "restarts"),

@@ -5,9 +5,9 @@ from typing import Any
 
 from ....workers.shard import Shard, chunk
 from ...plan.stage import AuditContext, Estimate, PlanContext, Stage, conditions_of, pairs
-from ...spec.stages import InversionSpec
 from ..images.plan import generator_settings
 from ..perceptual.plan import backbone_settings
+from .settings import InversionSpec
 
 
 def _settings(context: AuditContext) -> InversionSpec:

@@ -6,8 +6,8 @@ from ....workers.schema import STATUS_OK
 from ...plan.stage import AuditContext, PlanContext, StageError
 from ...spec.audit import GroupSpec
 from ...spec.facts import GeneratorFacts
-from ...spec.stages import ClassicalSpec, GuidedSpec
 from ..images.plan import generator_settings
+from .settings import ClassicalSpec, GuidedSpec
 
 EstimatorSpec = GuidedSpec | ClassicalSpec
 

@@ -3,14 +3,8 @@
 Every function speaks of the estimator of the summary that it is given.
 """
 
-import math
-
 from ...reduce.context import GeneratorInfo, ReduceContext
-from ...report.summary import Estimate, Summary, number
-from ...report.verdict import SETTLED_NATS
-from ..convergence.gates import FEWEST_BOUNDED, Doubling, Gate, doublings
-
-Changes = dict[str, Doubling]
+from ...report.summary import Estimate, Summary, estimator_prefix
 
 
 def sandwich_sentences(summary: Summary, context: ReduceContext, generator: str) -> list[str]:
@@ -26,8 +20,9 @@ def sandwich_sentences(summary: Summary, context: ReduceContext, generator: str)
             sentences.append(
                 f"On {nats.n} images simulated from the model, whose latents are known, an upper "
                 f"bound lies {nats.text()} nats ({bits.text()} bits per dimension) above the "
-                f"{_named(summary)}estimate on average{typical}, with the true ln p between them "
-                "in expectation. This certificate speaks for the model's own images only."
+                f"{estimator_prefix(summary)}estimate on average{typical}, with the true ln p "
+                "between them in expectation. This certificate speaks for the model's own images "
+                "only."
             )
     return sentences
 
@@ -58,7 +53,7 @@ def chain_sentences(
     if shares:
         group = max(shares, key=lambda name: shares[name].value)
         sentences.append(
-            f"The best chain of a {_named(summary)}estimate carries "
+            f"The best chain of a {estimator_prefix(summary)}estimate carries "
             f"{shares[group].fixed(2)} of its weight on {group} images, the most of any group; "
             "where that is near 1, one chain decides and the others do not confirm it."
         )
@@ -66,88 +61,6 @@ def chain_sentences(
         *sentences,
         *_prior_sentences(summary, context, generator),
         *_settled_sentences(summary, context, generator),
-    ]
-
-
-def changes_of(
-    gate: Gate, summary: Summary, context: ReduceContext, generator: GeneratorInfo
-) -> dict[str, Changes]:
-    """The doublings that come out at this gate, by what was doubled and by group."""
-    found: dict[str, Changes] = {}
-    for group in context.groups:
-        for varied, doubling in doublings(summary, generator, group.name).items():
-            if doubling.gate == gate:
-                found.setdefault(varied, {})[group.name] = doubling
-    return found
-
-
-def convergence_line(
-    summary: Summary, context: ReduceContext, generator: GeneratorInfo
-) -> str | None:
-    """The groups that still change when a setting is doubled, in one line."""
-    named = [
-        f"with twice the {varied} "
-        + ", ".join(f"{group} {change.mean.text(2)}" for group, change in changes.items())
-        for varied, changes in changes_of("moving", summary, context, generator).items()
-    ]
-    if not named:
-        return None
-    return (
-        f"not settled: mean change of ln p, nats: {'; '.join(named)}; "
-        "the report says what this does to the verdicts"
-    )
-
-
-def convergence_warnings(
-    summary: Summary, context: ReduceContext, generator: GeneratorInfo
-) -> list[str]:
-    """What the changes mean: for the estimates, and for findings about outliers."""
-    moving = changes_of("moving", summary, context, generator)
-    warnings = []
-    for varied, changes in moving.items():
-        named = "; ".join(f"{group} {_change_words(change)}" for group, change in changes.items())
-        warnings.append(
-            f"With twice the {varied} ln p of the {_named(summary)}estimator changes, in nats, on "
-            f"average by: {named}. The estimates are lower bounds that have not settled for these "
-            "groups; the true densities may be higher by several times the change."
-        )
-    warnings += _unknown_warnings(summary, context, generator)
-    restless = {group for changes in moving.values() for group in changes}
-    outliers = [group.name for group in context.with_role("outlier") if group.name in restless]
-    if outliers:
-        warnings.append(
-            f"This concerns outliers ({', '.join(outliers)}). An outlier's posterior has several "
-            "modes, and chains that all miss the best one agree with each other: neither their "
-            f"spread nor the sandwich gap shows it. A finding of the {_named(summary)}estimator "
-            "that these outliers are denser than the data is thereby conservative; a finding that "
-            "they are less dense is weakened."
-        )
-    return warnings
-
-
-def _change_words(change: Doubling) -> str:
-    bound = ""
-    if not math.isnan(change.high.value):
-        bound = f", all but a tenth of the images at most {number(change.high.value)}"
-    largest = number(change.largest.value)
-    return f"{change.mean.text()}{bound}, the largest {largest} (N = {change.mean.n})"
-
-
-def _unknown_warnings(
-    summary: Summary, context: ReduceContext, generator: GeneratorInfo
-) -> list[str]:
-    unknown = changes_of("unknown", summary, context, generator)
-    named = "; ".join(
-        f"with twice the {varied} "
-        + ", ".join(f"{group} (N = {change.mean.n})" for group, change in changes.items())
-        for varied, changes in unknown.items()
-    )
-    if not named:
-        return []
-    return [
-        f"Too few images were estimated again to say whether the {_named(summary)}estimates have "
-        f"settled: {named}. It takes {FEWEST_BOUNDED} to bound the change of all but a tenth of a "
-        f"group by {number(SETTLED_NATS)} nat."
     ]
 
 
@@ -175,9 +88,11 @@ def _settled_sentences(
         return []
     group = min(shares, key=lambda name: shares[name].value)
     if shares[group].value == 1:
-        return [f"Every {_named(summary)}estimate settled within the tolerance of the spec."]
+        return [
+            f"Every {estimator_prefix(summary)}estimate settled within the tolerance of the spec."
+        ]
     return [
-        f"Of the {_named(summary)}estimates on {group} images "
+        f"Of the {estimator_prefix(summary)}estimates on {group} images "
         f"{shares[group].scaled(100).fixed(0)}% settled within the tolerance of the spec, the "
         "fewest of any group; the others stopped at its cap."
     ]
@@ -191,7 +106,3 @@ def _by_group(
         for group in context.groups
     }
     return {group: estimate for group, estimate in found.items() if estimate is not None}
-
-
-def _named(summary: Summary) -> str:
-    return "" if summary.estimator is None else f"{summary.estimator} "

@@ -1,12 +1,9 @@
 """The tables about densities: how high they are, how typical, and how far to trust them."""
 
-from collections.abc import Iterator
-
 from ...reduce.context import GeneratorInfo, ReduceContext
-from ...reduce.schema import DOUBLED, MARGINAL, OWN
-from ...report.summary import MISSING, Summary, number
+from ...reduce.schema import MARGINAL, OWN
+from ...report.summary import MISSING, Summary, by_estimator, number
 from ...report.tables import Table, text
-from ..across.typicality.question import TYPICAL_WORDS, find_deviation
 
 
 def density_table(
@@ -33,43 +30,6 @@ def density_table(
         ["group", "density", "estimator", "mean ln p, nats", "bits/dim", "N"],
         rows,
         key="density",
-    )
-
-
-def typicality_table(
-    context: ReduceContext, generator: GeneratorInfo, summary: Summary
-) -> Table | None:
-    """How ln p of every group differs from that of each reference; the null audit's beside."""
-    rows = []
-    for reference in context.references:
-        for group in context.groups_and_null:
-            deviation = find_deviation(summary, generator, group.name, reference.name)
-            if deviation is None:
-                continue
-            keys = {"generator": generator.name, "group": group.name}
-            alike = summary.find("typicality_p_null", **keys) if context.null else None
-            strict = reference.role == "simulated"
-            rows.append(
-                [
-                    group.name,
-                    reference.name,
-                    deviation.found.text(),
-                    f"±{number(deviation.margin)}",
-                    number(deviation.p_mean, 2),
-                    number(deviation.p_shape, 2),
-                    MISSING if alike is None or not strict else number(alike.value, 2),
-                    TYPICAL_WORDS[deviation.answer],
-                    str(deviation.found.n),
-                ]
-            )
-    if not rows:
-        return None
-    return Table(
-        "Mean ln p of a group minus that of a reference, nats, each image under its own class; "
-        "p-values of equal means, of equal shapes, and of deviating as the null audit's images do",
-        ["group", "against", "deviation", "margin", "p mean", "p shape", "p null", "so", "N"],
-        rows,
-        key="typicality",
     )
 
 
@@ -126,41 +86,3 @@ def health_table(
         [[row[i] for i in kept] for row in rows],
         key="chains",
     )
-
-
-def doubling_table(
-    context: ReduceContext, generator: GeneratorInfo, summary: Summary
-) -> Table | None:
-    """Mean and largest change of ln p by group, estimator and what was doubled."""
-    rows = []
-    for group in context.groups:
-        for estimator, found in by_estimator(summary):
-            for varied in DOUBLED:
-                keys = {"generator": generator.name, "group": group.name, "against": varied}
-                change = found.find("doubling_change", **keys)
-                largest = found.find("doubling_change_max", **keys)
-                if change is not None and largest is not None:
-                    rows.append(
-                        [
-                            group.name,
-                            estimator,
-                            varied,
-                            change.text(),
-                            number(largest.value),
-                            str(change.n),
-                        ]
-                    )
-    if not rows:
-        return None
-    return Table(
-        "Change of ln p when one setting is doubled, nats",
-        ["group", "estimator", "doubled", "mean change", "largest change", "N"],
-        rows,
-        key="doubling",
-    )
-
-
-def by_estimator(summary: Summary) -> Iterator[tuple[str, Summary]]:
-    """Each estimator's name and the summary with its densities, the trusted one first."""
-    for estimator in summary.estimators:
-        yield estimator or MISSING, summary.under(estimator)

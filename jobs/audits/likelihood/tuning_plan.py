@@ -4,8 +4,8 @@ from ....workers.shard import Shard
 from ...plan.stage import AuditContext, Estimate, ImageRecord, PlanContext, Stage, own_condition
 from ...spec.audit import AuditSpec
 from ...spec.facts import GeneratorFacts
-from ...spec.stages import ClassicalSpec
 from ..images.plan import generator_settings
+from .settings import ClassicalSpec
 
 # The runs of a pilot's chains that core.samplers.tuning makes; a test holds them equal.
 RUNS_PER_PILOT = 11

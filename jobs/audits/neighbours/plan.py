@@ -5,9 +5,9 @@ from typing import Any
 
 from ....workers.shard import Shard, chunk
 from ...plan.stage import AuditContext, Estimate, PlanContext, Stage
-from ...spec.stages import NeighboursSpec
 from ..images.plan import reference_settings
 from ..perceptual.plan import backbone_settings
+from .settings import NeighboursSpec
 
 _FLOAT32_BYTES = 4
 

@@ -14,9 +14,9 @@ from ....workers.shard import Item, Shard, chunk
 from ....workers.variance import DATA
 from ...plan.stage import AuditContext, Estimate, PlanContext, Stage, StageError, own_condition
 from ...spec.facts import GeneratorFacts
-from ...spec.stages import InversionSpec
 from ..images.plan import generator_settings
 from ..inversion.plan import inversion_cost, inversion_settings
+from ..inversion.settings import InversionSpec
 from ..variance.fit_plan import control_groups, curve_cost, fit_grids, variance_settings
 from ..variance.halves import fitted_positions
 

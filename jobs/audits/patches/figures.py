@@ -5,14 +5,15 @@ from matplotlib.figure import Figure as Canvas
 from ....core.statistics.classification import mean
 from ....core.statistics.overlap import top_indices, top_size
 from ...reduce.context import GeneratorInfo, ReduceContext
+from ...reduce.distributions import Distributions, shared_densities
 from ...reduce.tables import stage_table
-from ...report.distributions import Distributions, density_distributions, patch_distributions
 from ...report.figure import Figure, draw, group_colours, mosaic
-from ...report.histograms import histogram_rows, inner_window
-from ...report.image_pairs import patch_scores
+from ...report.histogram_rows import histogram_rows
 from ...report.pictures import originals
 from ...report.scatter import points_by_group, scatter_figures
 from ...report.summary import number
+from ..likelihood.figures import density_distributions, inner_window
+from .reduce import patch_scores
 
 _WIDTH = 7.6
 _ROW_HEIGHT = 0.5
@@ -112,3 +113,8 @@ def top_pictures(context: ReduceContext, generator: GeneratorInfo) -> Figure | N
         f"by the patch model above, by the generator below. {shared} are in both rows.",
         key="patch-top",
     )
+
+
+def patch_distributions(context: ReduceContext, generator: GeneratorInfo) -> Distributions | None:
+    """Ln p of the patch model by group, under the same condition as the generator's."""
+    return shared_densities(context, generator, "patch_gmm", "log_density")

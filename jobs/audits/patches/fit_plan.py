@@ -3,8 +3,8 @@
 from ....workers.shard import Item, Shard
 from ...plan.stage import AuditContext, Estimate, PlanContext, Stage
 from ...spec.facts import patch_models
-from ...spec.stages import PatchGMMSpec
 from ..images.plan import reference_settings
+from .settings import PatchGMMSpec
 
 
 def patch_settings(context: AuditContext) -> PatchGMMSpec:

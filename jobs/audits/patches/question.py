@@ -4,6 +4,7 @@ import math
 from dataclasses import replace
 
 from ...reduce.context import GeneratorInfo, ReduceContext
+from ...reduce.image_scores import named
 from ...reduce.schema import MARGINAL, OWN, PER_CLASS_MEAN, WITH_OUTLIERS
 from ...report.summary import Estimate, Summary, number
 from ...report.verdict import (
@@ -16,7 +17,7 @@ from ...report.verdict import (
     settle_null,
     side_p_value,
 )
-from .section import fits_patches, named, one_patch
+from .section import fits_patches, one_patch
 
 # From here on the patch model accounts for more than half of the variance of ln p over images.
 EXPLAINED = math.sqrt(0.5)

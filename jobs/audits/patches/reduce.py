@@ -8,7 +8,7 @@ from ....core.statistics.means import mean_interval
 from ....core.statistics.overlap import top_overlap, top_size
 from ...reduce.context import GeneratorInfo, ReduceContext
 from ...reduce.groups import group_values, own_density
-from ...reduce.image_scores import PairedScores, pair_scores, with_outliers
+from ...reduce.image_scores import OwnScores, PairedScores, pair_scores, with_outliers
 from ...reduce.schema import (
     PER_CLASS_MEAN,
     SummaryRow,
@@ -18,6 +18,7 @@ from ...reduce.schema import (
 )
 from ...reduce.tables import read_stage
 from ..likelihood.densities import Densities, read_densities
+from ..likelihood.image_pairs import scores_beside_density
 
 
 def reduce_patches(context: ReduceContext) -> list[SummaryRow]:
@@ -151,3 +152,8 @@ def fitted_mixtures(context: ReduceContext) -> pd.DataFrame | None:
         "converged",
     ]
     return read_stage(context.run_dir, "patch_fit", columns)
+
+
+def patch_scores(context: ReduceContext, generator: GeneratorInfo) -> OwnScores | None:
+    """The generator's ln p and the patch model's; None where a run does not have both."""
+    return scores_beside_density(context, generator, "patch_gmm", "log_density", paired_densities)

@@ -4,6 +4,7 @@ import pandas as pd
 
 from ....core.patches import PATCH_SIDE, patch_grid
 from ...reduce.context import GeneratorInfo, ReduceContext
+from ...reduce.image_scores import named
 from ...reduce.schema import (
     MARGINAL,
     OWN,
@@ -123,11 +124,6 @@ def _rows_of(context: ReduceContext) -> list[tuple[str, str | None]]:
     if context.inliers is not None:
         rows.append((context.inliers.name, WITH_OUTLIERS))
     return rows
-
-
-def named(group: str, against: str | None) -> str:
-    """A group in words, alone or with the outliers."""
-    return group if against is None else f"{group} {against}"
 
 
 def _correlation_table(

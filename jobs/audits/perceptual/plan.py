@@ -5,8 +5,8 @@ from typing import Any
 
 from ....workers.shard import Shard, chunk
 from ...plan.stage import AuditContext, Estimate, PlanContext, Stage, conditions_of, pairs
-from ...spec.stages import ReconstructionSpec
 from ..images.plan import generator_settings
+from .settings import ReconstructionSpec
 
 
 def backbone_settings(context: AuditContext) -> dict[str, Any]:

@@ -17,8 +17,8 @@ from ...plan.stage import (
 )
 from ...spec.audit import GroupSpec
 from ...spec.facts import GeneratorFacts
-from ...spec.stages import SensingSpec
 from ..images.plan import generator_settings
+from .settings import SensingSpec
 
 
 def _settings(context: AuditContext) -> SensingSpec:

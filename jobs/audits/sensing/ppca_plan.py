@@ -2,8 +2,8 @@
 
 from ....workers.shard import Item, Shard
 from ...plan.stage import AuditContext, Estimate, PlanContext, Stage
-from ...spec.stages import SensingSpec
 from ..images.plan import reference_settings
+from .settings import SensingSpec
 
 
 def _settings(context: AuditContext) -> SensingSpec:

@@ -4,9 +4,10 @@ from collections.abc import Iterator
 
 from ....workers.shard import Shard
 from ...plan.stage import AuditContext, Estimate, PlanContext, Stage
-from ...spec.stages import GuidedSpec, SweepSpec
 from ..likelihood.estimators import EstimatorSpec, estimator_settings
 from ..likelihood.sample import estimate_sample, plan_sample
+from ..likelihood.settings import GuidedSpec
+from .settings import SweepSpec
 
 
 def _settings(context: AuditContext) -> SweepSpec:

@@ -21,9 +21,9 @@ from ...plan.stage import (
 )
 from ...spec.audit import GroupSpec
 from ...spec.facts import GeneratorFacts
-from ...spec.stages import VarianceSpec
 from ..images.plan import generator_settings
 from .halves import fitted_positions
+from .settings import VarianceSpec
 
 # Data whose mean error is this many times the control's are not the generator's own images.
 _FAR = 16.0

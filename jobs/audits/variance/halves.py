@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from ...spec.stages import VarianceSpec
+from .settings import VarianceSpec
 
 # Halves of fewer images would be one image, or none.
 _FEWEST_HALVED = 4

@@ -2,9 +2,9 @@
 
 from ....workers.shard import Shard, chunk
 from ...plan.stage import AuditContext, Estimate, PlanContext, Stage
-from ...spec.stages import LocalVariationSpec
 from ..likelihood.plan import image_item, subjects
 from ..patches.plan import simulation_settings
+from .settings import LocalVariationSpec
 
 
 def _settings(context: AuditContext) -> LocalVariationSpec:

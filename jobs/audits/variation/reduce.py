@@ -7,10 +7,11 @@ from ....core.statistics.correlation import KINDS, correlation_interval
 from ....core.statistics.means import mean_interval
 from ...reduce.context import GeneratorInfo, ReduceContext
 from ...reduce.groups import GroupValues, group_values, own_density
-from ...reduce.image_scores import PairedScores, pair_scores, with_outliers
+from ...reduce.image_scores import OwnScores, PairedScores, pair_scores, with_outliers
 from ...reduce.schema import SummaryRow, summary_row
 from ...reduce.tables import read_stage, succeeded
 from ..likelihood.densities import Densities, read_densities
+from ..likelihood.image_pairs import scores_beside_density
 
 
 def reduce_variation(context: ReduceContext) -> list[SummaryRow]:
@@ -91,3 +92,10 @@ def _correlations(
                 )
             )
     return rows
+
+
+def variation_scores(context: ReduceContext, generator: GeneratorInfo) -> OwnScores | None:
+    """Local variation and the generator's ln p; None where a run does not have both."""
+    return scores_beside_density(
+        context, generator, "local_variation", "variation", paired_variation
+    )

@@ -4,17 +4,17 @@ import numpy as np
 
 from ...reduce.context import GeneratorInfo, ReduceContext
 from ...reduce.groups import group_values
+from ...reduce.image_scores import named
 from ...reduce.schema import MARGINAL, OWN, WITH_OUTLIERS
 from ...reduce.tables import read_stage, stage_table
 from ...report.figure import Figure, mosaic
-from ...report.image_pairs import variation_scores
 from ...report.pictures import SHOWN, originals
 from ...report.scatter import points_by_group, scatter_figures
 from ...report.section import ReportContext, Section, present
 from ...report.summary import MISSING, Summary, number
 from ...report.tables import Table, text
 from ..likelihood.densities import TRUSTED
-from ..patches.section import named
+from .reduce import variation_scores
 
 
 def variation_section(

@@ -1,10 +1,11 @@
 """The ways to tell outliers and classes apart, as tables and figures set them side by side."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from ....reduce.context import GeneratorInfo
 from ....reduce.schema import MARGINAL, NEAREST_CLASS, PER_CLASS_MEAN
-from ....report.summary import Estimate, Summary
+from ....report.summary import MISSING, Estimate, Summary
 from ...neighbours.nearest import BASELINES
 
 
@@ -60,3 +61,50 @@ METHODS = (
 def any_variant(method: Method) -> tuple[str | None, ...]:
     """The AUC that mixes classes where there is one, else the mean over classes."""
     return (*method.pooled, PER_CLASS_MEAN)
+
+
+# The first cells of a row, and every method's estimate.
+Found = dict[tuple[str, ...], list[Estimate | None]]
+
+
+def side_by_side(
+    found: Found, written: Callable[[Estimate | None], str]
+) -> tuple[list[str], list[list[str]]]:
+    """Headers of the methods that have a number, and the rows in which a generator's method has.
+
+    A row's N is that of the first of these.
+    """
+    mine = {
+        head: estimates
+        for head, estimates in found.items()
+        if any(
+            estimate is not None
+            for method, estimate in zip(METHODS, estimates, strict=True)
+            if not method.baseline
+        )
+    }
+    shown = [
+        column
+        for column in range(len(METHODS))
+        if any(estimates[column] is not None for estimates in mine.values())
+    ]
+    rows = []
+    for head, estimates in mine.items():
+        first = next(estimate for estimate in estimates if estimate is not None)
+        rows.append([*head, *[written(estimates[column]) for column in shown], counted(first)])
+    return [METHODS[column].words for column in shown], rows
+
+
+def share(estimate: Estimate | None) -> str:
+    """A share with three decimals, or a dash."""
+    return MISSING if estimate is None else estimate.fixed(3)
+
+
+def percent(estimate: Estimate | None) -> str:
+    """A share as a percentage, or a dash."""
+    return MISSING if estimate is None else estimate.scaled(100).fixed(1)
+
+
+def counted(estimate: Estimate | None) -> str:
+    """The N of an estimate, or a dash."""
+    return MISSING if estimate is None else str(estimate.n)

@@ -6,9 +6,8 @@ from .....core.image_metrics import psnr
 from ....reduce.context import GeneratorInfo, ReduceContext
 from ....reduce.schema import MARGINAL, OWN
 from ....report.section import ReportContext, Section, present
-from ....report.summary import MISSING, Summary, number
+from ....report.summary import MISSING, Summary, by_estimator, number
 from ....report.tables import Table, text
-from ...likelihood.tables import by_estimator
 from .published import published_likelihoods, published_variances
 
 THIS_RUN = "this run"

@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TypeVar
 
-from .figure import PNG, Figure
+from ..report.figure import PNG, Figure
+from ..report.table_columns import arrow_table
+from ..report.table_files import write_table_files
+from ..report.tables import Table
 from .page import Report
-from .table_columns import arrow_table
-from .table_files import write_table_files
-from .tables import Table
 
 Item = TypeVar("Item", Figure, Table)
+
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9_-]+")
 _LONGEST_PART = 60

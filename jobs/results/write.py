@@ -9,11 +9,11 @@ import pyarrow.parquet as pq
 from ..plan.stage import PlanContext
 from ..record.run_directory import PROVENANCE_FILE, REPORT_FILE, SUMMARY_FILE
 from ..reduce.context import ReduceContext
-from ..reduce.run import reduce_run
-from ..report.page import Report, make_report, render_page
 from ..report.section import ReportContext
 from ..spec.loading import dump_spec
-from .reduction import reduce_context
+from .context import reduce_context
+from .page import Report, make_report, render_page
+from .reduction import reduce_run
 from .renderer import Renderer
 
 

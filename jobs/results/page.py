@@ -6,15 +6,16 @@ from typing import Any
 
 import yaml
 
+from ..audits.across.failures.tables import failure_counts, failure_list, group_table
 from ..audits.likelihood.densities import trusted_estimator
 from ..audits.likelihood.health_words import certificate_line
 from ..reduce.context import GeneratorInfo
-from .section import ReportContext, Section
+from ..report.section import ReportContext, Section
+from ..report.summary import Summary
+from ..report.tables import Table
+from ..report.templates import page_template
+from ..report.verdict import Verdict
 from .sections import sections_of
-from .summary import Summary
-from .tables import Table, failure_counts, failure_list, group_table
-from .templates import page_template
-from .verdict import Verdict
 from .verdicts import judge
 
 

@@ -11,10 +11,11 @@ from ..audits.inversion.question import on_manifold
 from ..audits.patches.question import explained_by_patches
 from ..audits.sensing.question import restores_better
 from ..reduce.context import GeneratorInfo, ReduceContext
-from .summary import Summary
-from .verdict import Verdict, correct_for_many, under_null
+from ..report.summary import Summary
+from ..report.verdict import Verdict, correct_for_many, under_null
 
 Question = Callable[[ReduceContext, Summary, GeneratorInfo], Verdict | None]
+
 
 QUESTIONS: tuple[Question, ...] = (
     on_manifold,

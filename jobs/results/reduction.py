@@ -1,4 +1,4 @@
-"""The reducers of a run, by question; a new one is a line here and its metrics in the schema."""
+"""The summary of a run: every audit's reducer, in order."""
 
 from collections.abc import Callable
 
@@ -23,10 +23,11 @@ from ..audits.sensing.reduce import reduce_sensing
 from ..audits.sweep.reduce import reduce_sweep
 from ..audits.variance.reduce import reduce_variance
 from ..audits.variation.reduce import reduce_variation
-from .context import ReduceContext
-from .schema import SummaryRow, summary_table
+from ..reduce.context import ReduceContext
+from ..reduce.schema import SummaryRow, summary_table
 
 Reducer = Callable[[ReduceContext], list[SummaryRow]]
+
 
 REDUCERS: tuple[Reducer, ...] = (
     reduce_reconstruction,

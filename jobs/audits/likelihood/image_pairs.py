@@ -1,31 +1,19 @@
-"""The scores of single images that the figures about patches and variation show."""
+"""Another score of single images beside their density."""
 
 from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
 
-from ..audits.likelihood.densities import TRUSTED, Densities, read_densities
-from ..audits.patches.reduce import paired_densities
-from ..audits.variation.reduce import paired_variation
-from ..reduce.context import GeneratorInfo, ReduceContext
-from ..reduce.image_scores import OwnScores, PairedScores
-from ..reduce.tables import read_stage
+from ...reduce.context import GeneratorInfo, ReduceContext
+from ...reduce.image_scores import OwnScores, PairedScores
+from ...reduce.tables import read_stage
+from .densities import TRUSTED, Densities, read_densities
 
 Pairing = Callable[[ReduceContext, GeneratorInfo, Densities, pd.DataFrame], list[PairedScores]]
 
 
-def patch_scores(context: ReduceContext, generator: GeneratorInfo) -> OwnScores | None:
-    """The generator's ln p and the patch model's; None where a run does not have both."""
-    return _scores(context, generator, "patch_gmm", "log_density", paired_densities)
-
-
-def variation_scores(context: ReduceContext, generator: GeneratorInfo) -> OwnScores | None:
-    """Local variation and the generator's ln p; None where a run does not have both."""
-    return _scores(context, generator, "local_variation", "variation", paired_variation)
-
-
-def _scores(
+def scores_beside_density(
     context: ReduceContext, generator: GeneratorInfo, stage: str, column: str, pairing: Pairing
 ) -> OwnScores | None:
     """Both scores of every image under its own class, its density by the trusted estimator."""

@@ -1,0 +1,34 @@
+"""The gap between the estimators, image by image."""
+
+from matplotlib.figure import Figure as Canvas
+
+from ...reduce.context import GeneratorInfo, ReduceContext
+from ...report.figure import WIDTH, Figure, draw, group_colours
+from ...report.strips import AXIS_WORDS, in_order, means_in_words, strips
+from .reduce import estimator_gaps
+
+
+def gap_figure(context: ReduceContext, generator: GeneratorInfo) -> Figure | None:
+    """Ln p by the trusted estimator minus ln p by the other, of every image, by group."""
+    gaps = estimator_gaps(context, generator)
+    if gaps is None or not gaps.by_group:
+        return None
+    by_group = in_order(context, gaps.by_group)
+    colours = group_colours(list(context.groups))
+    subtraction = f"{gaps.estimator} minus {gaps.other}"
+
+    def paint(canvas: Canvas) -> None:
+        axes = canvas.subplots()
+        strips(axes, by_group, colours)
+        axes.set_xlabel(f"ln p(x), {subtraction}, nats")
+
+    return draw(
+        WIDTH,
+        0.8 + 0.36 * len(by_group),
+        f"Gap between the estimators' log densities of single images, {subtraction}. "
+        f"Means: {means_in_words(by_group)} nats.",
+        f"Each dot is an image under its own class, the bar its group's mean. Right of 0 the "
+        f"{gaps.estimator} estimate is higher. {AXIS_WORDS}",
+        paint,
+        key="gap",
+    )

@@ -1,0 +1,60 @@
+"""Change of ln p of every sampled image when a setting is doubled."""
+
+import numpy as np
+from matplotlib.figure import Figure as Canvas
+
+from ...reduce.context import GeneratorInfo, ReduceContext
+from ...reduce.schema import DOUBLED
+from ...report.figure import WIDTH, Figure, draw, group_colours
+from ...report.strips import AXIS_WORDS, Values, in_order, means_in_words, strips
+from .reduce import doubling_changes
+
+
+def doubling_figures(context: ReduceContext, generator: GeneratorInfo) -> list[Figure]:
+    """Change of ln p of every sampled image: a figure an estimator, a panel what was doubled."""
+    figures = []
+    for densities, changes in doubling_changes(context):
+        mine = changes[changes["generator"] == generator.name]
+        panels = {
+            varied: in_order(
+                context,
+                {
+                    str(name): rows["change"].to_numpy(np.float64)
+                    for name, rows in mine[mine["varied"] == varied].groupby("group")
+                },
+            )
+            for varied in DOUBLED
+        }
+        panels = {varied: values for varied, values in panels.items() if values}
+        if panels:
+            figures.append(_doubling_figure(context, densities.estimator, panels))
+    return figures
+
+
+def _doubling_figure(
+    context: ReduceContext, estimator: str | None, panels: dict[str, Values]
+) -> Figure:
+    colours = group_colours(list(context.groups))
+
+    def paint(canvas: Canvas) -> None:
+        heights = [len(by_group) for by_group in panels.values()]
+        drawn = canvas.subplots(len(panels), 1, sharex=True, squeeze=False, height_ratios=heights)
+        for axes, (varied, by_group) in zip(drawn[:, 0], panels.items(), strict=True):
+            strips(axes, by_group, colours)
+            axes.set_title(f"twice the {varied}", loc="left", fontsize=10)
+        drawn[-1, 0].set_xlabel("change of ln p(x), nats")
+
+    words = "; ".join(
+        f"twice the {varied}: {means_in_words(by_group)}" for varied, by_group in panels.items()
+    )
+    named = "" if estimator is None else f"{estimator} "
+    return draw(
+        WIDTH,
+        0.6 + sum(0.4 + 0.3 * len(by_group) for by_group in panels.values()),
+        f"Change of the {named}log density of single images when a setting is doubled. "
+        f"Means by group, {words} nats.",
+        f"The {named}estimates again with one setting doubled. Each dot is an image, the bar its "
+        f"group's mean. Right of 0 the estimate is still rising. {AXIS_WORDS}",
+        paint,
+        key="doubling" if estimator is None else f"doubling-{estimator}",
+    )

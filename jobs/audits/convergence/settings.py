@@ -1,0 +1,16 @@
+"""Which images are estimated again."""
+
+from pydantic import Field
+
+from ...spec.model import SpecModel
+
+
+class ConvergenceSpec(SpecModel):
+    """Each estimator again with one setting doubled, on the first images of every group.
+
+    What is doubled in turn: the transitions, the chains, and the restarts of a guided estimator.
+    Fewer than 29 images cannot show that all but a tenth of a group have settled.
+    """
+
+    images_per_group: int = Field(default=32, ge=2)
+    shard_items: int = Field(default=16, ge=1)

@@ -1,0 +1,94 @@
+"""What changes mean: for the estimates, and for findings about outliers."""
+
+import math
+
+from ...reduce.context import GeneratorInfo, ReduceContext
+from ...report.summary import Summary, estimator_prefix, number
+from ...report.verdict import SETTLED_NATS
+from .gates import FEWEST_BOUNDED, Doubling, Gate, doublings
+
+Changes = dict[str, Doubling]
+
+
+def changes_of(
+    gate: Gate, summary: Summary, context: ReduceContext, generator: GeneratorInfo
+) -> dict[str, Changes]:
+    """The doublings that come out at this gate, by what was doubled and by group."""
+    found: dict[str, Changes] = {}
+    for group in context.groups:
+        for varied, doubling in doublings(summary, generator, group.name).items():
+            if doubling.gate == gate:
+                found.setdefault(varied, {})[group.name] = doubling
+    return found
+
+
+def convergence_line(
+    summary: Summary, context: ReduceContext, generator: GeneratorInfo
+) -> str | None:
+    """The groups that still change when a setting is doubled, in one line."""
+    named = [
+        f"with twice the {varied} "
+        + ", ".join(f"{group} {change.mean.text(2)}" for group, change in changes.items())
+        for varied, changes in changes_of("moving", summary, context, generator).items()
+    ]
+    if not named:
+        return None
+    return (
+        f"not settled: mean change of ln p, nats: {'; '.join(named)}; "
+        "the report says what this does to the verdicts"
+    )
+
+
+def convergence_warnings(
+    summary: Summary, context: ReduceContext, generator: GeneratorInfo
+) -> list[str]:
+    """What the changes mean: for the estimates, and for findings about outliers."""
+    moving = changes_of("moving", summary, context, generator)
+    warnings = []
+    for varied, changes in moving.items():
+        named = "; ".join(f"{group} {_change_words(change)}" for group, change in changes.items())
+        warnings.append(
+            f"With twice the {varied} ln p of the {estimator_prefix(summary)}estimator changes, "
+            f"in nats, on average by: {named}. The estimates are lower bounds that "
+            "have not settled for these groups; the true densities may be higher by several times "
+            "the change."
+        )
+    warnings += _unknown_warnings(summary, context, generator)
+    restless = {group for changes in moving.values() for group in changes}
+    outliers = [group.name for group in context.with_role("outlier") if group.name in restless]
+    if outliers:
+        warnings.append(
+            f"This concerns outliers ({', '.join(outliers)}). An outlier's posterior has several "
+            "modes, and chains that all miss the best one agree with each other: neither their "
+            "spread nor the sandwich gap shows it. A finding of the "
+            f"{estimator_prefix(summary)}estimator that these outliers are denser than the data is "
+            "thereby conservative; a finding that they are less dense is weakened."
+        )
+    return warnings
+
+
+def _change_words(change: Doubling) -> str:
+    bound = ""
+    if not math.isnan(change.high.value):
+        bound = f", all but a tenth of the images at most {number(change.high.value)}"
+    largest = number(change.largest.value)
+    return f"{change.mean.text()}{bound}, the largest {largest} (N = {change.mean.n})"
+
+
+def _unknown_warnings(
+    summary: Summary, context: ReduceContext, generator: GeneratorInfo
+) -> list[str]:
+    unknown = changes_of("unknown", summary, context, generator)
+    named = "; ".join(
+        f"with twice the {varied} "
+        + ", ".join(f"{group} (N = {change.mean.n})" for group, change in changes.items())
+        for varied, changes in unknown.items()
+    )
+    if not named:
+        return []
+    return [
+        "Too few images were estimated again to say whether the "
+        f"{estimator_prefix(summary)}estimates have settled: {named}. It takes "
+        f"{FEWEST_BOUNDED} to bound the change of all but a tenth of a group by "
+        f"{number(SETTLED_NATS)} nat."
+    ]

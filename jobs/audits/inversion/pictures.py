@@ -1,0 +1,71 @@
+"""Originals and their reconstructions, side by side, chosen by quantile and not by eye."""
+
+import numpy as np
+import pyarrow.compute as pc
+
+from ...reduce.context import GeneratorInfo, ReduceContext
+from ...reduce.groups import GroupValues, group_values
+from ...reduce.tables import read_stage, stage_table
+from ...report.figure import Figure, mosaic
+from ...report.pictures import SHOWN, Render, group_title, originals, quantile_positions
+from ...report.summary import number
+
+
+def reconstruction_pictures(
+    context: ReduceContext, generator: GeneratorInfo, render: Render
+) -> list[Figure]:
+    """One mosaic a group: originals above, reconstructions under the own class below."""
+    frame = read_stage(context.run_dir, "inversion", ["mse"])
+    if frame is None or stage_table(context.run_dir, "images") is None:
+        return []
+    figures = []
+    for values in group_values(context, frame, "mse", generator).values():
+        errors = values.own
+        succeeded = np.flatnonzero(~np.isnan(errors))
+        if len(succeeded):
+            ordered = succeeded[np.argsort(errors[succeeded], kind="stable")]
+            chosen = ordered[quantile_positions(len(ordered), SHOWN)]
+            figures.append(_picture(context, generator, values, chosen, render))
+    return figures
+
+
+def _picture(
+    context: ReduceContext,
+    generator: GeneratorInfo,
+    values: GroupValues,
+    chosen: np.ndarray,
+    render: Render,
+) -> Figure:
+    image_ids = values.image_id[chosen].tolist()
+    classes = values.own_class[chosen]
+    pixels = originals(context, image_ids, generator.image_shape)
+    latents = _latents(context, generator, image_ids, classes)
+    condition = classes.astype(np.int64) if generator.num_classes else None
+    rendered = np.asarray(render(generator.name, latents, condition))
+    errors = values.own[chosen]
+    span = f"{number(float(errors.min()))} to {number(float(errors.max()))}"
+    return mosaic(
+        [pixels, rendered],
+        f"{len(chosen)} {values.group.name} images above their reconstructions, from the smallest "
+        f"error to the largest; mean squared errors from {span}.",
+        f"{group_title(values.group)}: originals above, reconstructions below; at even quantiles "
+        f"of the error, {span}.",
+        key=values.group.name,
+    )
+
+
+def _latents(
+    context: ReduceContext, generator: GeneratorInfo, image_ids: list[str], classes: np.ndarray
+) -> np.ndarray:
+    stored = stage_table(context.run_dir, "inversion")
+    assert stored is not None
+    table = stored.read(
+        ["image_id", "condition", "latent"],
+        pc.field("image_id").isin(image_ids) & (pc.field("generator") == generator.name),
+    )
+    found = {
+        (row["image_id"], row["condition"] if generator.num_classes else 0): row["latent"]
+        for row in table.to_pylist()
+    }
+    keys = zip(image_ids, classes.tolist(), strict=True)
+    return np.array([found[key] for key in keys], dtype=np.float32)

@@ -1,0 +1,59 @@
+"""The report's section on log densities."""
+
+from ...reduce.context import GeneratorInfo
+from ...report.section import ReportContext, Section, present
+from ...report.summary import Summary
+from ..across.ranking.figures import ranking_figure
+from .figures import density_histograms
+from .tables import density_table
+
+
+def density_section(context: ReportContext, summary: Summary, generator: GeneratorInfo) -> Section:
+    """The section on the groups' log densities."""
+    return Section(
+        "density",
+        "How dense are the groups?",
+        [
+            "ln p(x) of the generator with Gaussian observation noise, by annealed importance "
+            "sampling: a lower bound on average, stochastic, tight as the number of transitions "
+            "grows. " + _density_rule(generator),
+            *estimator_rules(summary),
+        ],
+        [
+            *present(ranking_figure(context.reduce, generator, summary)),
+            *density_histograms(context.reduce, generator, summary),
+        ],
+        present(density_table(context.reduce, generator, summary)),
+    )
+
+
+def _density_rule(generator: GeneratorInfo) -> str:
+    if not generator.num_classes:
+        return "The generator is unconditional."
+    return (
+        "The marginal density takes classes as equally likely and needs every class; the own "
+        "density is that under an image's own class, where outliers take the classes in turn. "
+        "Groups are only compared under the same one."
+    )
+
+
+_ESTIMATORS: dict[str | None, str] = {
+    "guided": (
+        "The guided estimator starts its chains near the latents that explain an image best (the "
+        "modes), which a search from many starts finds, and a few from the prior in case the "
+        "search missed some."
+    ),
+    "classical": "The classical estimator, the papers' own, starts every chain from the prior.",
+}
+
+
+def estimator_rules(summary: Summary) -> list[str]:
+    """How each estimator works, and which one the report rests on."""
+    known = [name for name in summary.estimators if name in _ESTIMATORS]
+    rules = " ".join(_ESTIMATORS[name] for name in known)
+    if summary.estimator is not None and len(summary.estimators) > 1:
+        rules += (
+            f" The verdicts, the figures and the tables without a column for it rest on the "
+            f"{summary.estimator} one."
+        )
+    return [rules] if rules else []

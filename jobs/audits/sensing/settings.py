@@ -1,0 +1,39 @@
+"""How images are measured and restored."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from ...spec.model import ReferenceSpec
+
+
+class SensingSpec(ReferenceSpec):
+    """Compressed sensing [HU 2.2]: restoration from ``measurements`` random projections.
+
+    ``noise`` is the standard deviation of the measurements' noise. ``images_per_group`` images of
+    every stored group are restored, from ``restarts`` draws of the prior. The reference set is what
+    the baseline, probabilistic PCA of so many ``components``, is fitted to. Without a value,
+    ``measurements`` are D/32, D/16, D/8, D/4 and D/2 of an image's D values, and ``components``
+    the smaller of 500 and D/2.
+    """
+
+    measurements: tuple[Annotated[int, Field(ge=1)], ...] | None = Field(
+        default=None, min_length=1, strict=False
+    )
+    components: int | None = Field(default=None, ge=1)
+    noise: float = Field(default=0.01, gt=0)
+    images_per_group: int = Field(default=32, ge=1)
+    iterations: int = Field(default=1000, ge=1)
+    restarts: int = Field(default=4, ge=1)
+    learning_rate: float = Field(default=0.1, gt=0)
+    shard_items: int = Field(default=32, ge=1)
+
+    def measurements_of(self, dimensions: int) -> list[int]:
+        """The numbers of measurements for images of so many values, ascending."""
+        if self.measurements is not None:
+            return sorted(set(self.measurements))
+        return sorted({max(1, dimensions // part) for part in (32, 16, 8, 4, 2)})
+
+    def components_of(self, dimensions: int) -> int:
+        """The baseline's components for images of so many values."""
+        return self.components or max(1, min(500, dimensions // 2))

@@ -1,0 +1,12 @@
+"""How local variation is measured."""
+
+from pydantic import Field
+
+from ...spec.model import SpecModel
+
+
+class LocalVariationSpec(SpecModel):
+    """Standard deviation over mean in 8x8 patches [IP Fig. 7], the mean being at least a floor."""
+
+    mean_floor: float = Field(default=0.05, gt=0)
+    shard_items: int = Field(default=1024, ge=1)

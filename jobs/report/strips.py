@@ -1,0 +1,42 @@
+"""Single images as dots, a row a group."""
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter
+
+from ..reduce.context import ReduceContext
+from .figure import bare, label
+from .summary import number
+
+# Outliers may move a hundred times as far as the data, so the axis turns logarithmic.
+LINEAR_NATS = 1.0
+AXIS_WORDS = f"The axis is linear up to {number(LINEAR_NATS, 1)} nat and logarithmic beyond."
+
+
+Values = dict[str, np.ndarray]
+
+
+def strips(axes: Axes, by_group: Values, colours: dict[str, str]) -> None:
+    """Draws a dot an image, a row a group, with a bar at each group's mean."""
+    axes.set_xscale("symlog", linthresh=LINEAR_NATS)
+    for row, (name, values) in enumerate(by_group.items()):
+        spread = np.linspace(-0.16, 0.16, len(values)) if len(values) > 1 else np.zeros(1)
+        axes.scatter(values, row + spread, s=14, color=colours[name], alpha=0.6, lw=0)
+        axes.plot([values.mean()] * 2, [row - 0.3, row + 0.3], color="#22262c", lw=1.4)
+    axes.axvline(0, color="#8a8f98", lw=1, ls=(0, (4, 3)))
+    axes.set_yticks(range(len(by_group)), [label(name) for name in by_group])
+    axes.invert_yaxis()
+    low, high = axes.get_xlim()
+    axes.set_xlim(min(low, -LINEAR_NATS), max(high, LINEAR_NATS))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda tick, _: number(tick, 1)))
+    bare(axes)
+
+
+def in_order(context: ReduceContext, values: Values) -> Values:
+    """The groups that have values, in the order of the spec."""
+    return {group.name: values[group.name] for group in context.groups if group.name in values}
+
+
+def means_in_words(by_group: Values) -> str:
+    """Each group's mean, for the text that stands in for the figure."""
+    return ", ".join(f"{name} {number(float(values.mean()))}" for name, values in by_group.items())

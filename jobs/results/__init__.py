@@ -1,0 +1,1 @@
+"""What a run leaves: its summary, verdicts and report, from the audits in order."""

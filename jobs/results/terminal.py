@@ -1,0 +1,68 @@
+"""The short tables at the end of a run."""
+
+import pyarrow as pa
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.text import Text
+
+from ..audits.across.classification.tables import accuracy_table
+from ..audits.across.outliers.tables import outlier_table
+from ..audits.comparison.section import gap_line
+from ..audits.convergence.words import convergence_line
+from ..audits.likelihood.densities import trusted_estimator
+from ..audits.sweep.section import gap_table, recommendations, shortfall_table
+from ..reduce.context import ReduceContext
+from ..report.summary import Summary
+from ..report.terminal import rich_table
+from .verdicts import judge
+
+_COLOURS = {"good": "green", "bad": "red", "open": "yellow"}
+
+
+def terminal_summary(context: ReduceContext, table: pa.Table) -> RenderableType:
+    """Verdicts with their numbers, AUC and accuracy tables, and warnings, for each generator."""
+    summary = Summary(table, trusted_estimator(context.run_dir))
+    verdicts = judge(context, summary)
+    parts: list[RenderableType] = []
+    for generator in context.generators:
+        parts.append(Text(f"\n{generator.name}", style="bold"))
+        for verdict in verdicts[generator.name]:
+            answer = Text(f"  {verdict.question} ")
+            answer.append(verdict.headline, style=f"bold {_COLOURS[verdict.tone]}")
+            parts.append(answer)
+            parts += [
+                Padding(Text(finding.sentence, style="dim"), (0, 0, 0, 4))
+                for finding in verdict.findings
+                if finding.primary
+            ]
+        for found in (
+            outlier_table(context, generator, summary),
+            accuracy_table(context, generator, summary),
+        ):
+            if found is not None:
+                parts.append(rich_table(found))
+        gaps = gap_line(summary, context, generator)
+        if gaps is not None:
+            parts.append(Text(f"  {gaps}"))
+        line = convergence_line(summary, context, generator)
+        if line is not None:
+            parts.append(Text(f"! {line}", style="yellow"))
+    return Group(*parts)
+
+
+def sweep_summary(context: ReduceContext, table: pa.Table) -> RenderableType:
+    """The sandwich gap and the shortfall by the number of transitions, and the recommendation."""
+    summary = Summary(table, trusted_estimator(context.run_dir))
+    parts: list[RenderableType] = []
+    for generator in context.generators:
+        parts.append(Text(f"\n{generator.name}", style="bold"))
+        parts += [
+            rich_table(found)
+            for found in (
+                gap_table(context, summary, generator),
+                shortfall_table(context, summary, generator),
+            )
+            if found is not None
+        ]
+        parts += [Text(f"  {line}") for line in recommendations(context, summary, generator)]
+    return Group(*parts)
