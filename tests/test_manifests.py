@@ -12,7 +12,7 @@ import jsonschema
 import kubernetes_validate
 import pytest
 import yaml
-from offmanifold.jobs.spec.loading import parse_spec
+from offmanifold.jobs.audits.specs import parse_spec
 from ray.autoscaler._private.util import prepare_config, validate_config
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -58,6 +58,8 @@ class Listing(StrEnum):
     DATASETS = "datasets"
     STAGES = "stages"
     PRESETS = "presets"
+    METRICS = "metrics"
+    SCHEMA = "schema"
 
 
 @app.command()
@@ -70,7 +72,7 @@ def demo(out: OutOption = None) -> None:
 def plan(spec: SpecArgument, overrides: SetOption = None) -> None:
     """Validate a spec and show its stages, shards, items and cost; computes nothing."""
     with errors_explained():
-        from ..spec.loading import load_spec
+        from ..audits.specs import load_spec
         from .plan_table import plan_table
 
         print_rich(plan_table(load_spec(spec, tuple(overrides or ()))))
@@ -212,12 +214,17 @@ def list_(
         str | None, typer.Option(help="Print this preset's spec instead, ready to copy.")
     ] = None,
 ) -> None:
-    """List the shipped generators, families of checkpoints, datasets, stages or presets."""
+    """List generators, families, datasets, stages, presets or metrics; or print the spec's schema.
+
+    The schema is JSON, for editors: `offmanifold list schema > audit.schema.json`.
+    """
     with errors_explained():
-        from .list_table import listing_table, preset
+        from .list_table import listing_table, preset, schema
 
         if show is not None:
             typer.echo(preset(show), nl=False)
+        elif what is Listing.SCHEMA:
+            typer.echo(schema())
         else:
             print_rich(listing_table(what.value))
 
@@ -246,7 +253,7 @@ def _run(
 ) -> None:
     with errors_explained():
         from ...cluster.locations import absolute
-        from ..spec.loading import load_spec
+        from ..audits.specs import load_spec
 
         folder = absolute(out)
         spec = load_spec(source, _located(overrides, address))

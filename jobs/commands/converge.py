@@ -7,11 +7,16 @@ from typing import Any
 import yaml
 
 from ...cluster.locations import Location, absolute, is_remote
-from ..audits.sweep.settings import SweepSpec
+from ..audits.inversion.settings import INVERSION
+from ..audits.likelihood.estimators import all_estimators, estimates
+from ..audits.likelihood.settings import LIKELIHOOD
+from ..audits.specs import load_spec, parse_spec, spec_of
+from ..audits.sweep.settings import SWEEP, SweepSpec
+from ..audits.variance.settings import VARIANCE
 from ..drive.driver import replan, require_complete
 from ..record.run_directory import PROVENANCE_FILE, SPEC_FILE, RunDirectory
 from ..spec.audit import AuditSpec
-from ..spec.loading import SpecError, apply_override, dump_spec, load_spec, parse_spec
+from ..spec.loading import SpecError, apply_override, dump_spec
 
 
 @dataclass(frozen=True)
@@ -24,7 +29,7 @@ class SweepRequest:
 
     def settings(self, spec: AuditSpec) -> dict[str, Any]:
         """The sweep's settings: the spec's own where it has some, and then these."""
-        own = spec.stages.sweep
+        own = SWEEP.of(spec.stages)
         settings = {} if own is None else own.model_dump(mode="json")
         settings["tolerance"] = self.tolerance
         if self.transitions is not None:
@@ -88,8 +93,8 @@ def is_sweep(folder: Location) -> bool:
     run = RunDirectory.at(folder)
     if not (run.storage.exists(SPEC_FILE) and run.storage.exists(PROVENANCE_FILE)):
         return False
-    stages = run.spec().stages
-    return stages.sweep is not None and stages.sweep.estimators is not None
+    sweep = SWEEP.of(spec_of(run).stages)
+    return sweep is not None and sweep.estimators is not None
 
 
 def sweep_of_spec(source: str, overrides: tuple[str, ...], request: SweepRequest) -> AuditSpec:
@@ -104,14 +109,14 @@ def sweep_of_spec(source: str, overrides: tuple[str, ...], request: SweepRequest
         SpecError: a spec that cannot be used, or estimates no densities.
     """
     spec = load_spec(source, overrides)
-    if not spec.stages.estimators:
+    if not all_estimators(spec.stages):
         raise SpecError(
             f"{source}: stages.likelihood: missing; it names the estimator to be swept, add "
             "`likelihood: {}`"
         )
     settings = request.settings(spec)
-    if spec.stages.likelihood is not None:
-        estimators = spec.stages.estimates.values()
+    if LIKELIHOOD.of(spec.stages) is not None:
+        estimators = estimates(spec.stages).values()
         settings["estimators"] = [each.model_dump(mode="json") for each in estimators]
     content = yaml.safe_load(dump_spec(spec))
     stages = content["stages"]
@@ -129,14 +134,14 @@ def sweep_of_run(folder: Location, overrides: tuple[str, ...], request: SweepReq
             no simulated images, or an override says more than where the sweep runs.
     """
     run = RunDirectory.at(folder)
-    spec = run.spec()
+    spec = spec_of(run)
     strange = [each for each in overrides if not each.startswith("cluster.")]
     if strange:
         raise SpecError(
             f"--set {strange[0]}: {folder} is a run that exists; only keys of cluster can be "
             "set (give a spec instead of a run to sweep other settings)"
         )
-    if not spec.stages.estimators:
+    if not all_estimators(spec.stages):
         raise SpecError(
             f"{folder}: its spec has no likelihood, and so no estimator to be swept; give a spec "
             "that has one"
@@ -152,10 +157,10 @@ def sweep_of_run(folder: Location, overrides: tuple[str, ...], request: SweepReq
 
 def _inverts(spec: AuditSpec) -> bool:
     """Whether a sweep rests on reconstructions: for the variance, or as the modes of guided AIS."""
-    inversion, variance = spec.stages.inversion, spec.stages.variance
+    inversion, variance = INVERSION.of(spec.stages), VARIANCE.of(spec.stages)
     if inversion is None or variance is None:
         return False
-    guided = any(each.estimator == "guided" for each in spec.stages.estimators)
+    guided = any(each.estimator == "guided" for each in all_estimators(spec.stages))
     return variance.value is None or (guided and inversion.distance == "mse")
 
 

@@ -26,13 +26,26 @@ def preset(name: str) -> str:
     return preset_text(name)
 
 
+def schema() -> str:
+    """The JSON schema of a spec, as text."""
+    import json
+
+    from ..audits.specs import Spec
+
+    return json.dumps(Spec.model_json_schema(), indent=2)
+
+
 def _entries(what: str) -> list[tuple[str, str]]:
     if what == "presets":
         return [(name, _first_sentence(preset_text(name))) for name in preset_names()]
     if what == "stages":
-        from ..audits.registry import STAGES
+        from ..audits import STAGES
 
         return [(stage.name, stage.description) for stage in STAGES]
+    if what == "metrics":
+        from ..audits import METRICS
+
+        return [(name, f"{metric.meaning} ({metric.unit})") for name, metric in METRICS.items()]
     if what == "datasets":
         from ...workers.datasets.registry import list_datasets
 

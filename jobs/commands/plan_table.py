@@ -3,10 +3,12 @@
 from rich.table import Table
 
 from ...core.statistics.typicality import images_needed
-from ..audits.registry import stages_of
+from ..audits import stages_of
+from ..audits.likelihood.settings import LIKELIHOOD
+from ..audits.specs import gather_facts
 from ..plan.stage import AuditContext, Estimate
 from ..spec.audit import AuditSpec
-from ..spec.facts import Facts, gather_facts
+from ..spec.facts import Facts
 
 
 def plan_table(spec: AuditSpec) -> Table:
@@ -55,7 +57,7 @@ def _typicality_note(context: AuditContext) -> list[str]:
     groups = context.spec.audited
     simulated = [context.group_size(group) for group in groups if group.role == "simulated"]
     train = sum(context.group_size(group) for group in groups if group.role == "train")
-    if not simulated or not train or context.spec.stages.likelihood is None:
+    if not simulated or not train or LIKELIHOOD.of(context.spec.stages) is None:
         return []
     needed = images_needed(simulated[0])
     if needed is None:

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from ...cluster.locations import Location
 from ..audits.likelihood.densities import trusted_estimator
+from ..audits.specs import spec_of
 from ..record.kept_facts import kept_facts
 from ..record.run_directory import PROVENANCE_FILE, SUMMARY_FILE, RunDirectory
 from ..reduce.context import GeneratorInfo, ReduceContext
@@ -84,7 +85,7 @@ def open_sides(folders: Sequence[Location]) -> list[Side]:
 
 def _generators(folder: Location) -> list[dict[str, Any]]:
     run = RunDirectory.at(folder)
-    spec = run.spec()
+    spec = spec_of(run)
     if not run.storage.exists(SUMMARY_FILE):
         raise SpecError(
             f"{folder}: has no {SUMMARY_FILE} yet; finish it with `offmanifold run "

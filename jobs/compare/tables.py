@@ -4,31 +4,14 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..reduce.schema import EVERY_CLASS, MARGINAL, METRICS, NEAREST_CLASS, OWN, PER_CLASS_MEAN
+from ..audits import AUDITS, METRICS
+from ..reduce.schema import EVERY_CLASS, MARGINAL, NEAREST_CLASS, OWN, PER_CLASS_MEAN
 from ..report.summary import MISSING, Estimate, number
 from ..report.tables import Table
 from .comparison import Comparison
 from .pairing import Difference
 from .sides import Side
 
-# Titles, and how the metrics under them begin; the first that fits has the metric.
-_FAMILIES: tuple[tuple[str, str, tuple[str, ...]], ...] = (
-    (
-        "reconstruction",
-        "Reconstruction",
-        ("reconstruction_", "psnr_", "residual_", "search_beaten"),
-    ),
-    (
-        "density",
-        "Density",
-        ("log_likelihood", "bits_per_dim", "variance", "bound_", "images_above_bound"),
-    ),
-    ("outliers", "Outliers", ("outlier_",)),
-    ("classification", "Classification", ("accuracy_", "ties_")),
-    ("typicality", "Typicality", ("typicality_", "latent_")),
-    ("failures", "What failed", ("failed_rows_", "incomplete_images_")),
-    ("further", "Further metrics, of the estimates' health among others", ("",)),
-)
 # What the terminal shows.
 _HEADLINES = (
     "reconstruction_mse_median",
@@ -89,14 +72,14 @@ def side_table(comparison: Comparison) -> Table:
 
 
 def metric_tables(comparison: Comparison) -> list[Table]:
-    """Every metric of every side, by family."""
-    families: dict[str, list[str]] = {key: [] for key, _, _ in _FAMILIES}
-    for metric in METRICS:
-        family = next(key for key, _, starts in _FAMILIES if metric.startswith(starts))
-        families[family].append(metric)
-    tables = [
-        _metric_table(comparison.sides, families[key], title, key) for key, title, _ in _FAMILIES
+    """Every metric of every side, by audit."""
+    audits = [
+        _metric_table(comparison.sides, list(audit.metrics), audit.title, audit.name)
+        for audit in AUDITS
     ]
+    known = {metric for audit in AUDITS for metric in audit.metrics}
+    failed = [metric for metric in METRICS if metric not in known]
+    tables = [*audits, _metric_table(comparison.sides, failed, "Rows that failed", "rows")]
     return [table for table in tables if table is not None]
 
 

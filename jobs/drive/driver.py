@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from ...cluster.executor import Executor
 from ...cluster.locations import Location, create_storage
 from ...workers.runner import WorkerFactory
-from ..audits.registry import stages_of
+from ..audits import stages_of
+from ..audits.specs import gather_facts, spec_of
 from ..plan.stage import PlanContext, Stage
 from ..record.journal import Journal, journal
 from ..record.kept_facts import keep_facts, kept_facts
@@ -15,7 +16,6 @@ from ..record.provenance import gather_provenance
 from ..record.run_directory import RunDirectory
 from ..results.write import Results, write_results
 from ..spec.audit import AuditSpec
-from ..spec.facts import gather_facts
 from ..spec.loading import SpecError
 from .execution import import_paths, open_executor, terminate_as_interrupt, worker_factory
 from .pending import PendingTasks
@@ -155,7 +155,7 @@ def replan(run: RunDirectory) -> PlanContext:
     Raises:
         SpecError: no run directory, or one without the facts of its spec.
     """
-    spec = run.spec()
+    spec = spec_of(run)
     context = PlanContext(spec, kept_facts(run, spec), run)
     complete: set[str] = set()
     stages = stages_of(spec)

@@ -6,7 +6,8 @@ from typing import Any
 
 from ...workers.runner import tracebacks_of
 from ...workers.schema import STATUS_OK
-from ..audits.registry import stages_of
+from ..audits import stages_of
+from ..audits.specs import spec_of
 from ..record.run_directory import RunDirectory
 from ..spec.loading import SpecError
 
@@ -29,7 +30,7 @@ def failed_items(run: RunDirectory, stage: str | None = None) -> Iterator[Failed
     Raises:
         SpecError: no run directory, or a stage that the run has not.
     """
-    names = [each.name for each in stages_of(run.spec())]
+    names = [each.name for each in stages_of(spec_of(run))]
     if stage is not None and stage not in names:
         raise SpecError(f"--stage {stage}: this run has the stages {', '.join(names)}")
     for name in names if stage is None else [stage]:

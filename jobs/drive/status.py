@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ..audits.registry import stages_of
+from ..audits import stages_of
 from ..record.activity import Workers, recent_rates, workers_alive
 from ..record.run_directory import PartFacts, RunDirectory
 from .driver import replan

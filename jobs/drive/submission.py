@@ -8,10 +8,10 @@ from pathlib import Path
 
 from ...cluster.job_client import Code, JobClient
 from ...workers.own_generator import MODULES_VARIABLE
+from ..audits.specs import gather_facts, load_spec
 from ..record.run_directory import PROVENANCE_FILE
 from ..spec.audit import AuditSpec
-from ..spec.facts import gather_facts
-from ..spec.loading import SpecError, dump_spec, load_spec
+from ..spec.loading import SpecError, dump_spec
 
 JOB_SPEC = "offmanifold-job.yaml"
 RUN_KEY = "offmanifold_run"

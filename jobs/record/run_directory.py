@@ -17,7 +17,7 @@ from ...workers.runner import SECONDS_KEY
 from ...workers.schema import SCHEMAS, STATUS_OK
 from ...workers.shard import PART_SUFFIX, Shard, part_path, shard_id_of
 from ..spec.audit import AuditSpec
-from ..spec.loading import SpecError, dump_spec, parse_spec, spec_text
+from ..spec.loading import Spec, SpecError, dump_spec, parse_spec, spec_text
 
 SPEC_FILE = "audit.yaml"
 PROVENANCE_FILE = "provenance.json"
@@ -68,7 +68,7 @@ class RunDirectory:
                 f"{self.location}: holds a {SPEC_FILE} that no run wrote; choose another --out"
             )
         if self.storage.exists(SPEC_FILE) and not allow_changed:
-            differences = _differences(self.spec(), spec)
+            differences = _differences(self.spec(type(spec)), spec)
             if differences:
                 raise SpecError(
                     f"{self.location}: holds the run of another spec ({SPEC_FILE} differs in "
@@ -78,15 +78,19 @@ class RunDirectory:
         self.write_json(PROVENANCE_FILE, provenance)
         self.storage.write(SPEC_FILE, dump_spec(spec).encode())
 
-    def spec(self) -> AuditSpec:
-        """The resolved spec that the run belongs to."""
+    def spec(self, model: type[Spec]) -> Spec:
+        """The resolved spec that the run belongs to, as a ``model``.
+
+        Raises:
+            SpecError: no run directory, or a spec that cannot be read.
+        """
         for name in (SPEC_FILE, PROVENANCE_FILE):
             if not self.storage.exists(name):
                 raise SpecError(f"{self.location}: not a run directory: it has no {name}")
         name = self.storage.locate(SPEC_FILE)
         text = spec_text(self.storage.read(SPEC_FILE), name)
         base = Path.cwd() if is_remote(self.location) else Path(self.location)
-        spec = parse_spec(text, base, (), name)
+        spec = parse_spec(model, text, base, (), name)
         self.refuse_own_code(spec)
         return spec
 

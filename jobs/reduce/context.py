@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 from ...cluster.storage import Storage
 from ...workers.shard import item_seed
-from ..audits.inversion.settings import InversionDistance
 from ..spec.audit import Conditions, Role
 
 
@@ -51,7 +50,7 @@ class ReduceContext:
     null: str | None = None
     class_turns: tuple[int, ...] = ()
     levels: int | None = None
-    distance: InversionDistance | None = None
+    distance: str | None = None
 
     @property
     def groups_and_null(self) -> list[GroupInfo]:

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 import pyarrow as pa
 
 from ..reduce.context import ReduceContext
+from .conclusion import Concluder
 from .figure import Figure
 from .pictures import Render
 from .tables import Table
@@ -19,6 +20,7 @@ class ReportContext:
     """Everything a report is made of.
 
     ``render(generator, latents [N, d], class indices [N] or None)`` gives images [N, C, H, W].
+    ``concluders`` are those of every audit whose findings rest on densities.
     """
 
     reduce: ReduceContext
@@ -26,6 +28,7 @@ class ReportContext:
     spec_yaml: str
     provenance: Mapping[str, Any]
     render: Render
+    concluders: Sequence[Concluder] = ()
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from typing import Any
 
 import yaml
 
+from ..audits import AUDITS
 from ..audits.across.failures.tables import failure_counts, failure_list, group_table
 from ..audits.likelihood.densities import trusted_estimator
 from ..audits.likelihood.health_words import certificate_line
@@ -15,7 +16,6 @@ from ..report.summary import Summary
 from ..report.tables import Table
 from ..report.templates import page_template
 from ..report.verdict import Verdict
-from .sections import sections_of
 from .verdicts import judge
 
 
@@ -45,6 +45,14 @@ class Report:
     provenance: Sequence[tuple[str, str]]
     spec_yaml: str
     resamples: int
+
+
+def sections_of(
+    context: ReportContext, summary: Summary, generator: GeneratorInfo
+) -> list[Section]:
+    """The sections that the run's stages fill, for one generator."""
+    made = [maker(context, summary, generator) for audit in AUDITS for maker in audit.sections]
+    return [section for section in made if section.figures or section.tables]
 
 
 def make_report(context: ReportContext) -> Report:

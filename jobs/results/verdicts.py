@@ -1,32 +1,11 @@
 """The audit's questions, each answered in words that follow from its numbers and intervals."""
 
-from collections.abc import Callable
 from dataclasses import replace
 
-from ..audits.across.classification.question import classifies_as_well
-from ..audits.across.outliers.questions import denser_outliers, nearer_to_outliers
-from ..audits.across.ranking.question import likeliest_group
-from ..audits.across.typicality.question import typical_data
-from ..audits.inversion.question import on_manifold
-from ..audits.patches.question import explained_by_patches
-from ..audits.sensing.question import restores_better
-from ..reduce.context import GeneratorInfo, ReduceContext
+from ..audits import AUDITS
+from ..reduce.context import ReduceContext
 from ..report.summary import Summary
 from ..report.verdict import Verdict, correct_for_many, under_null
-
-Question = Callable[[ReduceContext, Summary, GeneratorInfo], Verdict | None]
-
-
-QUESTIONS: tuple[Question, ...] = (
-    on_manifold,
-    nearer_to_outliers,
-    likeliest_group,
-    denser_outliers,
-    typical_data,
-    classifies_as_well,
-    restores_better,
-    explained_by_patches,
-)
 
 
 def judge(context: ReduceContext, summary: Summary) -> dict[str, list[Verdict]]:
@@ -46,7 +25,8 @@ def judge(context: ReduceContext, summary: Summary) -> dict[str, list[Verdict]]:
                     for found in verdict.findings
                 ),
             )
-            for question in QUESTIONS
+            for audit in AUDITS
+            for question in audit.questions
             if (verdict := question(context, summary, generator)) is not None
         ]
         for generator in context.generators

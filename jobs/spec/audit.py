@@ -2,12 +2,13 @@
 
 Frozen pydantic models; unknown keys are errors. What only this module can know is checked here
 (a stage without what it needs, duplicate names); what needs a generator or an image set opened is
-checked by :mod:`offmanifold.jobs.spec.facts`, before any work.
+checked by :mod:`offmanifold.jobs.spec.facts`, before any work. What the stages need of each
+other is checked by the audits that bring them.
 """
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, get_args
 
-from pydantic import ByteSize, Field, field_validator, model_validator
+from pydantic import ByteSize, Field, WithJsonSchema, field_validator, model_validator
 
 from ...cluster.s3_settings import Addressing, S3Settings
 from ...core.generators.families.registry import require_family
@@ -18,6 +19,9 @@ from .stages import StagesSpec
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=64)]
 Role = Literal["train", "test", "generated", "simulated", "null", "outlier"]
 Conditions = Literal["own", "all"]
+# YAML reads the bare word `null` as no value, and both say the same here.
+_RoleInYaml = Annotated[Role, WithJsonSchema({"enum": [*get_args(Role), None]})]
+_NameInYaml = Annotated[Name, WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "null"}]})]
 MODEL_ROLES: frozenset[str] = frozenset({"generated", "simulated", "null"})
 
 
@@ -93,8 +97,8 @@ class GroupSpec(DatasetOptions):
     ``own`` (outliers are assigned classes in turn, so that every group meets the same mix).
     """
 
-    name: Name
-    role: Role
+    name: _NameInYaml
+    role: _RoleInYaml
     dataset: str | None = None
     split: str | None = None
     path: str | None = None
@@ -104,7 +108,6 @@ class GroupSpec(DatasetOptions):
     @field_validator("name", "role", mode="before")
     @classmethod
     def _null_is_a_word(cls, value: object) -> object:
-        # YAML reads the word as no value at all.
         return "null" if value is None else value
 
     @model_validator(mode="after")
@@ -224,7 +227,7 @@ class AuditSpec(SpecModel):
     cluster: ClusterSpec = ClusterSpec()
 
     @model_validator(mode="after")
-    def _names_and_roles(self) -> Self:
+    def _names_are_unique(self) -> Self:
         for kind, names in (
             ("generators", [generator.name for generator in self.generators]),
             ("groups", [group.name for group in self.groups]),
@@ -232,30 +235,6 @@ class AuditSpec(SpecModel):
             twice = sorted({name for name in names if names.count(name) > 1})
             if twice:
                 raise ValueError(f"{kind}: the name {twice[0]!r} is used twice; names are unique")
-        roles = [group.role for group in self.groups]
-        fitted = self.stages.variance is not None and self.stages.variance.value is None
-        if fitted and "train" not in roles:
-            raise ValueError(
-                "stages.variance is fitted to training images, and no group has role `train`: "
-                "add one, or give `variance: {value: ...}`"
-            )
-        if "simulated" in roles and not self.stages.estimators:
-            raise ValueError(
-                "a group with role `simulated` only exists for the likelihood: "
-                "add `likelihood: {}` or remove the group"
-            )
-        if roles.count("null") > 1:
-            raise ValueError("groups: one group has role `null` at most; remove the others")
-        if "null" in roles and self.stages.inversion is None and self.stages.likelihood is None:
-            raise ValueError(
-                "a group with role `null` is asked what inversion and likelihood say of the "
-                "model's own samples: add `inversion: {}` or `likelihood: {}`, or remove the group"
-            )
-        if self.stages.sweep is not None and "simulated" not in roles:
-            raise ValueError(
-                "stages.sweep recommends by the sandwich gap of simulated images, and no group has "
-                "role `simulated`: add one"
-            )
         return self
 
     @property

@@ -1,18 +1,17 @@
 """What a spec names, opened and checked before any work: generators, image sets, their fit."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from ...core.patches import patch_grid
 from ...core.quantisation import detect_levels
 from ...workers.datasets import DatasetError, ImageError, ImageSet, open_dataset
 from ...workers.generators import GeneratorError, describe_generator
 from ...workers.perceptual import Backbone, PerceptualError, describe_backbone
 from ...workers.user_networks import UserNetwork
-from ..audits.sensing.settings import SensingSpec
 from .audit import MODEL_ROLES, AuditSpec, GroupSpec
 from .loading import SpecError
 from .model import ReferenceSpec
@@ -80,8 +79,10 @@ class Facts:
         return math.prod(self.image_shape)
 
 
-def gather_facts(spec: AuditSpec) -> Facts:
+def gather_facts(spec: AuditSpec, lpips_users: Sequence[str] = ()) -> Facts:
     """Opens all that the spec names and checks that it fits together.
+
+    ``lpips_users`` are the spec's keys that ask for LPIPS, and so for its backbone.
 
     Raises:
         SpecError: naming the key, what was found, what was expected and what to do.
@@ -102,75 +103,8 @@ def gather_facts(spec: AuditSpec) -> Facts:
         stage: _reference(f"stages.{stage}", reference, image_shape, spec)
         for stage, reference in spec.stages.references.items()
     }
-    _check_patches(spec, image_shape, generators, references)
-    backbone = _backbone(spec, image_shape)
-    found = Facts(generators, groups, references, image_shape, backbone)
-    if spec.stages.sensing is not None:
-        _check_sensing(spec.stages.sensing, found)
-    return found
-
-
-def _check_sensing(sensing: SensingSpec, facts: Facts) -> None:
-    dimensions = facts.dimensions
-    most = max(sensing.measurements_of(dimensions))
-    if most > dimensions:
-        raise SpecError(
-            f"stages.sensing.measurements: {most} of images with {dimensions} values; "
-            f"give numbers from 1 to {dimensions}"
-        )
-    length = facts.references["sensing"].length
-    components = sensing.components_of(dimensions)
-    limit = min(dimensions, length or 0)
-    if components >= limit:
-        raise SpecError(
-            f"stages.sensing.components: {components} from {length} images of {dimensions} values; "
-            f"give a number from 1 to {limit - 1}"
-        )
-
-
-def patch_models(generator: GeneratorFacts, reference: DatasetFacts) -> list[int | None]:
-    """The classes whose patches a generator's densities are held against, each a model.
-
-    None is one model of all images: for an unconditional generator, or a set without labels.
-    """
-    if generator.num_classes and reference.labels is not None:
-        return list(range(generator.num_classes))
-    return [None]
-
-
-def _check_patches(
-    spec: AuditSpec,
-    image_shape: tuple[int, int, int],
-    generators: dict[str, GeneratorFacts],
-    references: dict[str, DatasetFacts],
-) -> None:
-    """Whether a patch fits the images, and each class's patches hold the model's components."""
-    stages = spec.stages
-    for name in ("patch_gmm", "local_variation"):
-        if getattr(stages, name) is not None:
-            try:
-                grid = patch_grid(*image_shape[1:])
-            except ValueError as error:
-                raise SpecError(f"stages.{name}: {error}; remove this stage") from error
-    if stages.patch_gmm is None:
-        return
-    reference = references["patch_gmm"]
-    for generator in generators.values():
-        for model in patch_models(generator, reference):
-            images = reference.length if model is None else _labelled(reference, model)
-            patches = min((images or 0) * grid.patches, stages.patch_gmm.max_patches)
-            if patches < stages.patch_gmm.components:
-                of_class = "" if model is None else f" of class {model}"
-                raise SpecError(
-                    f"stages.patch_gmm.components: {stages.patch_gmm.components} asked for, "
-                    f"{reference.dataset} gives {patches} patches{of_class} to fit them to; ask "
-                    "for fewer, raise max_patches, or name a reference set with more images of "
-                    f"every class of {generator.name}"
-                )
-
-
-def _labelled(reference: DatasetFacts, label: int) -> int:
-    return 0 if reference.labels is None else reference.labels.count(label)
+    backbone = _backbone(spec, image_shape, lpips_users)
+    return Facts(generators, groups, references, image_shape, backbone)
 
 
 def _reference(
@@ -182,8 +116,9 @@ def _reference(
     return facts
 
 
-def _backbone(spec: AuditSpec, image_shape: tuple[int, int, int]) -> Backbone | None:
-    users = spec.stages.lpips_users
+def _backbone(
+    spec: AuditSpec, image_shape: tuple[int, int, int], users: Sequence[str]
+) -> Backbone | None:
     if not users:
         return None
     try:

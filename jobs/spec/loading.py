@@ -4,7 +4,7 @@ import difflib
 import reprlib
 from importlib import resources
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -12,6 +12,8 @@ from pydantic import BaseModel, ValidationError
 from ...cluster import locations
 from ...cluster.s3_settings import BY_ENVIRONMENT
 from .audit import AuditSpec
+
+Spec = TypeVar("Spec", bound=AuditSpec)
 
 # A thousand groups fit; a text that keeps the parser busy for minutes does not.
 _MOST_BYTES = 2**20
@@ -38,8 +40,8 @@ def preset_text(name: str) -> str:
     return (resources.files("offmanifold.jobs.spec") / "presets" / f"{name}.yaml").read_text()
 
 
-def load_spec(source: str, overrides: tuple[str, ...] = ()) -> AuditSpec:
-    """Reads and validates the spec at a path, or the preset of that name.
+def load_spec(model: type[Spec], source: str, overrides: tuple[str, ...] = ()) -> Spec:
+    """Reads and validates the spec at a path, or the preset of that name, as a ``model``.
 
     Relative paths in a file are taken from the file's folder (of one in a bucket, from the working
     directory). ``overrides`` are ``KEY=VALUE`` with
@@ -59,7 +61,7 @@ def load_spec(source: str, overrides: tuple[str, ...] = ()) -> AuditSpec:
     else:
         presets = ", ".join(preset_names())
         raise SpecError(f"{source}: no such file, nor a preset (presets: {presets})")
-    return parse_spec(text, base, overrides, source)
+    return parse_spec(model, text, base, overrides, source)
 
 
 def _read_remote(source: str) -> str:
@@ -71,7 +73,9 @@ def _read_remote(source: str) -> str:
     return spec_text(content, source)
 
 
-def parse_spec(text: str, base: Path, overrides: tuple[str, ...], source: str) -> AuditSpec:
+def parse_spec(
+    model: type[Spec], text: str, base: Path, overrides: tuple[str, ...], source: str
+) -> Spec:
     """The spec in ``text``; ``base`` resolves relative paths; ``source`` names it in errors."""
     content = read_yaml(text, source)
     if not isinstance(content, dict):
@@ -79,9 +83,9 @@ def parse_spec(text: str, base: Path, overrides: tuple[str, ...], source: str) -
     for override in overrides:
         apply_override(content, override)
     try:
-        spec = AuditSpec.model_validate(content)
+        spec = model.model_validate(content)
     except ValidationError as error:
-        raise SpecError(f"{source}: {_explain(error)}") from error
+        raise SpecError(f"{source}: {_explain(error, model)}") from error
     try:
         return _with_absolute_paths(spec, base)
     except locations.LocationError as error:
@@ -172,18 +176,18 @@ def _descend(node: Any, step: str, override: str) -> Any:
     raise SpecError(f"--set {override}: {step!r} leads nowhere")
 
 
-def _explain(error: ValidationError) -> str:
+def _explain(error: ValidationError, model: type[BaseModel]) -> str:
     details = error.errors()
     inside = {detail["loc"][:depth] for detail in details for depth in range(len(detail["loc"]))}
     # Entries with mistakes are not counted: a list is then too short for no reason of its own.
     own = [d for d in details if d["type"] != "too_short" or d["loc"] not in inside]
-    return "; ".join(map(_explain_one, own))
+    return "; ".join(_explain_one(each, model) for each in own)
 
 
-def _explain_one(detail: Any) -> str:
-    location = ".".join(str(step) for step in _without_tags(detail["loc"]))
+def _explain_one(detail: Any, model: type[BaseModel]) -> str:
+    location = ".".join(str(step) for step in _without_tags(detail["loc"], model))
     if detail["type"] == "extra_forbidden":
-        known = sorted(_model_at(detail["loc"][:-1]).model_fields)
+        known = sorted(_models_at(detail["loc"][:-1], model)[0].model_fields)
         close = difflib.get_close_matches(str(detail["loc"][-1]), known, n=1)
         hint = f"did you mean {close[0]!r}?" if close else f"known keys: {', '.join(known)}"
         return f"{location}: unknown key; {hint}"
@@ -198,22 +202,18 @@ def _explain_one(detail: Any) -> str:
     return f"{location}: {message[0].lower()}{message[1:]}, found {_BRIEF.repr(detail['input'])}"
 
 
-def _without_tags(location: tuple[int | str, ...]) -> list[int | str]:
+def _without_tags(location: tuple[int | str, ...], model: type[BaseModel]) -> list[int | str]:
     """A location as the spec has it: pydantic adds the name of the estimator that was chosen."""
     return [
         step
         for index, step in enumerate(location)
-        if not (index and len(_models_at(location[:index])) > 1)
+        if not (index and len(_models_at(location[:index], model)) > 1)
     ]
 
 
-def _model_at(location: tuple[int | str, ...]) -> type[BaseModel]:
-    return _models_at(location)[0]
-
-
-def _models_at(location: tuple[int | str, ...]) -> list[type[BaseModel]]:
+def _models_at(location: tuple[int | str, ...], model: type[BaseModel]) -> list[type[BaseModel]]:
     """The model at a location in the spec; several where an estimator is yet to be chosen."""
-    models: list[type[BaseModel]] = [AuditSpec]
+    models = [model]
     for step in location:
         if isinstance(step, int):
             continue
@@ -233,7 +233,7 @@ def _models_in(annotation: Any) -> list[type[BaseModel]]:
     return [model for inner in get_args(annotation) for model in _models_in(inner)]
 
 
-def _with_absolute_paths(spec: AuditSpec, base: Path) -> AuditSpec:
+def _with_absolute_paths(spec: Spec, base: Path) -> Spec:
     def absolute(path: str | None) -> str | None:
         return None if path is None else locations.absolute(path, base)
 

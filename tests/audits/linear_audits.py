@@ -27,10 +27,12 @@ from offmanifold.core.observation_variance import (
     profile_variance,
     variance_grid,
 )
+from offmanifold.jobs.audits import METRICS
 from offmanifold.jobs.audits.across.outliers.reduce import reduce_outliers
 from offmanifold.jobs.audits.across.ranking.reduce import reduce_ranking
 from offmanifold.jobs.audits.across.typicality.question import find_deviation
 from offmanifold.jobs.audits.across.typicality.reduce import reduce_typicality
+from offmanifold.jobs.audits.audit import Reducer
 from offmanifold.jobs.audits.inversion.reduce import reduce_reconstruction
 from offmanifold.jobs.audits.likelihood.reduce import reduce_likelihood
 from offmanifold.jobs.audits.null_audit.reduce import reduce_null_audit
@@ -41,7 +43,6 @@ from offmanifold.jobs.reduce.context import GeneratorInfo, GroupInfo, ReduceCont
 from offmanifold.jobs.reduce.schema import summary_table
 from offmanifold.jobs.report.summary import Summary
 from offmanifold.jobs.report.verdict import Verdict
-from offmanifold.jobs.results.reduction import Reducer
 from offmanifold.jobs.results.verdicts import judge
 from offmanifold.workers.schema import SCHEMAS, STATUS_OK
 
@@ -285,7 +286,7 @@ def audit(
             levels=recipe.levels,
             distance="mse",
         )
-        table = summary_table(row for reducer in reducers for row in reducer(context))
+        table = summary_table([row for reducer in reducers for row in reducer(context)], METRICS)
         summary = Summary(table, "guided")
         return Audited(judge(context, summary)[NAME], summary)
 

@@ -45,10 +45,10 @@ except RuntimeError:
         operators.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
 from offmanifold.jobs.drive.execution import worker_factory
 from offmanifold.jobs.record.run_directory import RunDirectory
-from offmanifold.jobs.spec.loading import load_spec
-from offmanifold.jobs.audits.registry import stages_of
+from offmanifold.jobs.audits.specs import load_spec
+from offmanifold.jobs.audits import stages_of
 from offmanifold.jobs.plan.stage import PlanContext
-from offmanifold.jobs.spec.facts import gather_facts
+from offmanifold.jobs.audits.specs import gather_facts
 
 def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

@@ -19,12 +19,12 @@ import pytest
 import yaml
 from offmanifold.cluster.locations import open_storage
 from offmanifold.cluster.s3_settings import S3Settings
-from offmanifold.jobs.audits.registry import stages_of
+from offmanifold.jobs.audits import stages_of
+from offmanifold.jobs.audits.specs import load_spec
 from offmanifold.jobs.drive.driver import run_audit
 from offmanifold.jobs.drive.progress import Progress
 from offmanifold.jobs.record.run_directory import RunDirectory
 from offmanifold.jobs.reduce.tables import read_stage
-from offmanifold.jobs.spec.loading import load_spec
 from offmanifold.workers.schema import SCHEMAS, STATUS_OK
 
 from ..faulty_proxy import Request, faulty_proxy

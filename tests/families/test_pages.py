@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from offmanifold.core.generators.families.registry import family_names
-from offmanifold.jobs.spec.loading import parse_spec
+from offmanifold.jobs.audits.specs import parse_spec
 
 PAGES = Path(__file__).parents[2] / "docs" / "families"
 

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-from offmanifold.jobs.audits.registry import STAGES
+from offmanifold.jobs.audits import STAGES
 from offmanifold.jobs.plan.stage import PlanContext
 from offmanifold.workers.revisions import computation_of
 from offmanifold.workers.schema import KEY_COLUMNS, SCHEMAS

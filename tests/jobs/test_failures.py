@@ -16,12 +16,11 @@ import torch
 from offmanifold.cluster.broken_worker import BrokenWorkerError
 from offmanifold.cluster.local_storage import LocalStorage
 from offmanifold.jobs.audits.images.plan import generator_settings, plan
+from offmanifold.jobs.audits.specs import gather_facts, load_spec
 from offmanifold.jobs.commands.cli import app
 from offmanifold.jobs.plan.stage import PlanContext
 from offmanifold.jobs.record.other_drivers import announced
 from offmanifold.jobs.record.run_directory import RunDirectory
-from offmanifold.jobs.spec.facts import gather_facts
-from offmanifold.jobs.spec.loading import load_spec
 from offmanifold.workers.images import compute_dataset
 from offmanifold.workers.resources import ChangedInputError, Resources
 from typer.testing import CliRunner

@@ -14,11 +14,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
+from offmanifold.jobs.audits.specs import parse_spec
 from offmanifold.jobs.commands.cli import app
 from offmanifold.jobs.drive.driver import replan
 from offmanifold.jobs.record.run_directory import RunDirectory
 from offmanifold.jobs.results.renderer import Renderer
-from offmanifold.jobs.spec.loading import SpecError, parse_spec
+from offmanifold.jobs.spec.loading import SpecError
 from offmanifold.workers.schema import SCHEMAS
 from typer.testing import CliRunner
 

@@ -10,11 +10,12 @@ import torch
 import yaml
 from offmanifold.core.likelihood import simulate
 from offmanifold.core.quantisation import quantise
+from offmanifold.jobs.audits.specs import parse_spec
 from offmanifold.jobs.drive.driver import run_audit
 from offmanifold.jobs.drive.progress import Progress
 from offmanifold.jobs.report.summary import Summary
 from offmanifold.jobs.results.verdicts import judge
-from offmanifold.jobs.spec.loading import SpecError, parse_spec
+from offmanifold.jobs.spec.loading import SpecError
 from offmanifold.workers.generators import open_generator
 from rich.console import Console
 

@@ -5,13 +5,8 @@ from typing import Any
 import pytest
 import yaml
 from offmanifold.jobs.audits.likelihood.settings import ClassicalSpec
-from offmanifold.jobs.spec.loading import (
-    SpecError,
-    dump_spec,
-    load_spec,
-    parse_spec,
-    preset_names,
-)
+from offmanifold.jobs.audits.specs import load_spec, parse_spec
+from offmanifold.jobs.spec.loading import SpecError, dump_spec, preset_names
 
 from .conftest import small_spec
 

@@ -12,8 +12,8 @@ import pandas as pd
 import pytest
 import yaml
 from offmanifold.cluster.locations import Location
-from offmanifold.jobs.audits.registry import stages_of
-from offmanifold.jobs.spec.loading import parse_spec
+from offmanifold.jobs.audits import stages_of
+from offmanifold.jobs.audits.specs import parse_spec
 
 from ..object_store import BUCKET, ObjectStore
 from ..stored_demo import demo_at, upload, write_inputs

@@ -14,8 +14,9 @@ from typing import Any, NamedTuple
 
 import pytest
 import yaml
+from offmanifold.jobs.audits.specs import load_spec
 from offmanifold.jobs.drive.submission import absent_paths, copy_package, submit, submitted_spec
-from offmanifold.jobs.spec.loading import SpecError, load_spec
+from offmanifold.jobs.spec.loading import SpecError
 from ray._private.ray_constants import DEFAULT_DASHBOARD_AGENT_LISTEN_PORT
 
 from ..ray_head import clean_environment, free_port, head_with_dashboard, make_token

@@ -7,13 +7,12 @@ from typing import Any
 import torch
 import yaml
 from offmanifold.cluster.local_storage import LocalStorage
-from offmanifold.jobs.audits.registry import stages_of
+from offmanifold.jobs.audits import stages_of
+from offmanifold.jobs.audits.specs import gather_facts, load_spec
 from offmanifold.jobs.drive.execution import worker_factory
 from offmanifold.jobs.plan.stage import PlanContext
 from offmanifold.jobs.record.provenance import gather_provenance
 from offmanifold.jobs.record.run_directory import RunDirectory
-from offmanifold.jobs.spec.facts import gather_facts
-from offmanifold.jobs.spec.loading import load_spec
 from torchvision.models import squeezenet1_1
 
 from ..families.rule import by_rule

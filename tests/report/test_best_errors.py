@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from offmanifold.cluster.local_storage import LocalStorage
+from offmanifold.jobs.audits import METRICS
 from offmanifold.jobs.audits.inversion.beaten import beaten_sentence
 from offmanifold.jobs.audits.inversion.best_errors import (
     MATERIAL_ERROR,
@@ -88,7 +89,9 @@ def test_a_bound_takes_any_error_but_those_of_lpips(
 def test_images_whose_inversion_was_beaten_are_counted_and_told(context: ReduceContext) -> None:
     (row,) = reduce_search_beaten(context)
     assert (row.metric, row.condition, row.value, row.n) == ("search_beaten", None, 2, 4)
-    summary = Summary(summary_table([row, replace(row, group="noise", value=1.0, n=9)]), "guided")
+    summary = Summary(
+        summary_table([row, replace(row, group="noise", value=1.0, n=9)], METRICS), "guided"
+    )
     assert beaten_sentence(summary, GENERATOR, ["mnist", "noise"]) == (
         "On 2 of 4 mnist and 1 of 9 noise images another stage's search found a nearer image than "
         "the inversion; the nearest known is used."

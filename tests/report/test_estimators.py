@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from offmanifold.cluster.local_storage import LocalStorage
 from offmanifold.core.statistics.bootstrap import Interval
+from offmanifold.jobs.audits import CONCLUDERS, METRICS
 from offmanifold.jobs.audits.comparison.figures import gap_figure
 from offmanifold.jobs.audits.comparison.findings import compared_findings
 from offmanifold.jobs.audits.comparison.section import (
@@ -240,8 +241,8 @@ def test_one_estimator_alone(run: Any, only: str) -> None:
     assert summary.estimators == [only]
     assert gap_table(context, generator, summary) is None
     assert gap_figure(context, generator) is None
-    assert findings_table(context, generator, summary) is None
-    assert estimator_sentences(context, generator, summary) == []
+    assert findings_table(context, generator, summary, CONCLUDERS) is None
+    assert estimator_sentences(context, generator, summary, CONCLUDERS) == []
     assert gap_line(summary, context, generator) is None
     assert doubling_table(context, generator, summary) is None
     assert doubling_figures(context, generator) == []
@@ -308,13 +309,15 @@ def test_the_section_names_what_moves_and_what_changes(whole: WholeRun) -> None:
     context = whole.context
     generator = context.generators[0]
     summary = Summary(whole.table, "guided")
-    moved, changed = estimator_sentences(context, generator, summary)
+    moved, changed = estimator_sentences(context, generator, summary, CONCLUDERS)
     assert "matters most for single_colour images" in moved
     assert "60.0 [" in moved
     assert "matters least for generated images: 0.100 [" in moved
     assert "took 0.207 times the generator calls" in moved
     assert "AUC of single_colour against test, marginal: denser by guided, less dense by" in changed
-    findings = {found.name: found for found in compared_findings(context, summary, generator)}
+    findings = {
+        found.name: found for found in compared_findings(context, summary, generator, CONCLUDERS)
+    }
     assert findings["AUC of single_colour against test, marginal"].changes
     assert not findings["AUC of natural_patches against test, marginal"].changes
     assert "accuracy on test, %" in findings
@@ -375,9 +378,10 @@ def test_an_auc_changes_with_its_side_of_one_half(
         [
             by("guided", "outlier_auc_likelihood", 0.2, 0.1, 0.3, **keys),
             by("classical", "outlier_auc_likelihood", *classical, **keys),
-        ]
+        ],
+        METRICS,
     )
-    (found,) = compared_findings(CONTEXT, Summary(table, "guided"), GENERATOR)
+    (found,) = compared_findings(CONTEXT, Summary(table, "guided"), GENERATOR, CONCLUDERS)
     assert found.trusted.words == "denser"
     assert found.other.words == words
     assert found.changes == changes
@@ -402,9 +406,10 @@ def test_an_accuracy_is_held_against_the_neighbours(
             by("guided", "accuracy_difference_likelihood", 0.1, 0.05, 0.2, **keys),
             by("classical", "accuracy_difference_likelihood", *classical, **keys),
             summary_row("accuracy_neighbours", Interval(0.7, 0.6, 0.8, 64), group="test"),
-        ]
+        ],
+        METRICS,
     )
-    (found,) = compared_findings(CONTEXT, Summary(table, "guided"), GENERATOR)
+    (found,) = compared_findings(CONTEXT, Summary(table, "guided"), GENERATOR, CONCLUDERS)
     assert found.trusted.value.startswith("80.0 [")
     assert found.trusted.words == "at least 1-NN's"
     assert found.other.words == words
@@ -423,7 +428,9 @@ def test_typicality_is_by_each_estimators_own_test(
         rows.append(by(estimator, "typicality_deviation", 3.0, 2.0, 4.0, **keys))
         for name, value in {"margin": allowed, "p_mean": p_mean, "p_shape": 0.6}.items():
             rows.append(by(estimator, f"typicality_{name}", value, math.nan, math.nan, **keys))
-    (found,) = compared_findings(CONTEXT, Summary(summary_table(rows), "guided"), GENERATOR)
+    (found,) = compared_findings(
+        CONTEXT, Summary(summary_table(rows, METRICS), "guided"), GENERATOR, CONCLUDERS
+    )
     assert (found.trusted.words, found.other.words) == ("typical", words)
 
 
@@ -435,10 +442,11 @@ def test_unchanged_findings_are_said_to_stand() -> None:
             by("guided", "outlier_auc_likelihood", 0.2, 0.1, 0.3, **keys),
             by("classical", "outlier_auc_likelihood", 0.3, 0.2, 0.4, **keys),
             by("guided", "estimator_gap", 12.5, 11, 14, **gap),
-        ]
+        ],
+        METRICS,
     )
     summary = Summary(table, "guided")
-    moved, stands = estimator_sentences(CONTEXT, GENERATOR, summary)
+    moved, stands = estimator_sentences(CONTEXT, GENERATOR, summary, CONCLUDERS)
     assert "12.5 [11.0" in moved
     assert "least" not in moved
     assert stands == "Findings that change with the estimator: none of 1."

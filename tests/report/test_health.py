@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from offmanifold.cluster.local_storage import LocalStorage
 from offmanifold.core.statistics.bootstrap import Interval
+from offmanifold.jobs.audits import METRICS
 from offmanifold.jobs.audits.convergence.gates import FEWEST_BOUNDED, doublings, settled_gate
 from offmanifold.jobs.audits.convergence.words import convergence_line, convergence_warnings
 from offmanifold.jobs.reduce.context import GeneratorInfo, GroupInfo, ReduceContext
@@ -69,7 +70,7 @@ def test_warnings_name_the_groups_and_what_it_means_for_outliers() -> None:
         *doubled("train", (3, 2, 4), 4.5, 5),
         *doubled("test", (0.2, 0.1, 0.3), 0.35, 0.4),
     ]
-    summary = Summary(summary_table(rows))
+    summary = Summary(summary_table(rows, METRICS))
     changes, modes = convergence_warnings(summary, CONTEXT, GENERATOR)
     assert "train 3.00" in changes
     assert (
@@ -91,7 +92,7 @@ def test_each_doubled_setting_has_its_own_warning() -> None:
         for varied, value in {"transitions": 2.0, "chains": 0.5, "restarts": 4.0}.items()
         for each in doubled("train", (value, value, value), value, value, varied)
     ]
-    summary = Summary(summary_table(rows))
+    summary = Summary(summary_table(rows, METRICS))
     transitions, restarts = convergence_warnings(summary, CONTEXT, GENERATOR)
     assert transitions.startswith("With twice the transitions")
     assert restarts.startswith("With twice the restarts")
@@ -103,14 +104,14 @@ def test_each_doubled_setting_has_its_own_warning() -> None:
 
 def test_a_tenth_of_the_images_that_moves_is_seen_behind_a_small_mean() -> None:
     rows = doubled("MNIST", (0.6, 0.3, 0.9), 20, 20)
-    warnings = convergence_warnings(Summary(summary_table(rows)), CONTEXT, GENERATOR)
+    warnings = convergence_warnings(Summary(summary_table(rows, METRICS)), CONTEXT, GENERATOR)
     assert "all but a tenth of the images at most 20.0" in warnings[0]
     assert "(MNIST)" in warnings[1]
 
 
 def test_too_few_images_are_not_called_settled() -> None:
     rows = doubled("MNIST", (0.2, math.nan, math.nan), math.nan, 0.4, n=8)
-    summary = Summary(summary_table(rows))
+    summary = Summary(summary_table(rows, METRICS))
     (warning,) = convergence_warnings(summary, CONTEXT, GENERATOR)
     assert "with twice the transitions MNIST (N = 8)" in warning
     assert f"It takes {FEWEST_BOUNDED}" in warning
@@ -118,6 +119,6 @@ def test_too_few_images_are_not_called_settled() -> None:
 
 
 def test_nothing_is_said_where_all_has_settled() -> None:
-    summary = Summary(summary_table(doubled("test", (0.2, 0.1, 0.3), 0.35, 0.4)))
+    summary = Summary(summary_table(doubled("test", (0.2, 0.1, 0.3), 0.35, 0.4), METRICS))
     assert convergence_warnings(summary, CONTEXT, GENERATOR) == []
     assert convergence_line(summary, CONTEXT, GENERATOR) is None

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from offmanifold.cluster.local_storage import LocalStorage
 from offmanifold.core.statistics.bootstrap import Interval
+from offmanifold.jobs.audits import CONCLUDERS, METRICS
 from offmanifold.jobs.audits.across.class_densities.reduce import reduce_class_densities
 from offmanifold.jobs.audits.across.class_densities.section import class_section
 from offmanifold.jobs.audits.comparison.findings import compared_findings
@@ -58,7 +59,7 @@ def summary(rows: list[SummaryRow]) -> pd.DataFrame:
 
 
 def frame(rows: list[SummaryRow]) -> pd.DataFrame:
-    return summary_table(rows).to_pandas()
+    return summary_table(rows, METRICS).to_pandas()
 
 
 def pick(summary: pd.DataFrame, metric: str, **keys: str | None) -> pd.Series:
@@ -244,7 +245,7 @@ def test_whether_patches_explain_the_density(
     bounds: tuple[float, float, float], answer: str, tone: str
 ) -> None:
     rows = [correlation(*bounds), correlation(0.3, 0.1, 0.5, group="simulated")]
-    (verdict,) = judge(CONTEXT, Summary(summary_table(rows), "guided"))["g"]
+    (verdict,) = judge(CONTEXT, Summary(summary_table(rows, METRICS), "guided"))["g"]
     assert verdict.key == "patches"
     assert (verdict.headline, verdict.tone) == (answer, tone)
     assert "N = 64" in verdict.findings[0].sentence
@@ -261,13 +262,13 @@ def test_patches_that_explain_the_models_own_samples_decide_nothing(
     null: list[SummaryRow], words: str
 ) -> None:
     rows = [correlation(0.94, 0.91, 0.96), *null]
-    (verdict,) = judge(CONTEXT, Summary(summary_table(rows), "guided"))["g"]
+    (verdict,) = judge(CONTEXT, Summary(summary_table(rows, METRICS), "guided"))["g"]
     assert verdict.tone == "open"
     assert words in verdict.findings[0].sentence
 
 
 def test_one_patch_that_is_the_whole_image_answers_nothing() -> None:
-    summary = Summary(summary_table([correlation(0.94, 0.91, 0.96)]), "guided")
+    summary = Summary(summary_table([correlation(0.94, 0.91, 0.96)], METRICS), "guided")
     for shape in ((1, 8, 8), (1, 4, 4)):
         generators = [replace(WIDE, image_shape=shape)]
         assert judge(replace(CONTEXT, generators=generators), summary) == {"g": []}
@@ -275,7 +276,9 @@ def test_one_patch_that_is_the_whole_image_answers_nothing() -> None:
 
 def test_the_estimator_can_change_the_conclusion() -> None:
     rows = [correlation(0.94, 0.91, 0.96), correlation(0.5, 0.3, 0.6, "classical")]
-    (finding,) = compared_findings(CONTEXT, Summary(summary_table(rows), "guided"), WIDE)
+    (finding,) = compared_findings(
+        CONTEXT, Summary(summary_table(rows, METRICS), "guided"), WIDE, CONCLUDERS
+    )
     assert (finding.trusted.words, finding.other.words) == ("above half", "below half")
     assert finding.changes
 
@@ -283,7 +286,7 @@ def test_the_estimator_can_change_the_conclusion() -> None:
 def section(
     context: ReduceContext, maker: Callable[..., Section], rows: list[SummaryRow]
 ) -> Section:
-    table = summary_table(rows)
+    table = summary_table(rows, METRICS)
     report = ReportContext(context, table, "", {}, lambda *_: np.zeros(0))
     return maker(report, Summary(table, "guided"), context.generators[0])
 

@@ -10,9 +10,10 @@ import pytest
 from offmanifold.cluster.local_storage import LocalStorage
 from offmanifold.core.statistics.outliers import marginal_auc
 from offmanifold.core.statistics.proportions import mcnemar_mid_p, proportion_interval
+from offmanifold.jobs.audits import METRICS
 from offmanifold.jobs.audits.neighbours.nearest import distances_by_group, read_neighbours
 from offmanifold.jobs.reduce.context import GeneratorInfo, GroupInfo, ReduceContext
-from offmanifold.jobs.reduce.schema import METRICS, SUMMARY
+from offmanifold.jobs.reduce.schema import SUMMARY
 from offmanifold.jobs.reduce.tables import RunTableError
 from offmanifold.jobs.results.reduction import reduce_run
 from scipy.special import logsumexp

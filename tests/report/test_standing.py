@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 from offmanifold.core.image_metrics import bits_per_dim, bits_per_dim_bound, psnr
+from offmanifold.jobs.audits import METRICS
 from offmanifold.jobs.audits.across.standing.published import (
     published_likelihoods,
     published_variances,
@@ -96,7 +97,7 @@ def test_an_impossible_group_is_flagged_and_only_that(synthetic_run: Callable[..
     rows = reduce_density_bound(run.write())
     violated = {row.group for row in rows if row.metric == "bound_violated" and row.value}
     assert violated == {"train"}
-    summary, generator = Summary(summary_table(rows), "guided"), run.context.generators[0]
+    summary, generator = Summary(summary_table(rows, METRICS), "guided"), run.context.generators[0]
     (warning,) = bound_warnings(run.context, generator, summary)
     assert "train (marginal density, guided)" in warning
     assert "inversion missed" in warning

@@ -11,6 +11,7 @@ import pytest
 from offmanifold.cluster.local_storage import LocalStorage
 from offmanifold.core.quantisation import quantisation_variance
 from offmanifold.core.statistics.bootstrap import Interval
+from offmanifold.jobs.audits import METRICS
 from offmanifold.jobs.audits.likelihood.health_words import sandwich_sentences
 from offmanifold.jobs.reduce.context import GeneratorInfo, GroupInfo, ReduceContext
 from offmanifold.jobs.reduce.schema import SummaryRow, exact, summary_row, summary_table
@@ -54,7 +55,7 @@ def row(
 
 
 def verdict(key: str, *rows: SummaryRow, context: ReduceContext = CONTEXT) -> Verdict:
-    found = judge(context, Summary(summary_table(rows)))["g"]
+    found = judge(context, Summary(summary_table(rows, METRICS)))["g"]
     assert [each.key for each in found] == [key]
     return found[0]
 
@@ -724,7 +725,7 @@ def test_the_generators_of_a_report_share_it_too() -> None:
     weak = (0.70, 0.525, 0.83)
     context = replace(CONTEXT, generators=[GENERATOR, replace(GENERATOR, name="h")])
     rows = [auc(weak), auc(weak, generator="h")]
-    both = judge(context, Summary(summary_table(rows)))
+    both = judge(context, Summary(summary_table(rows, METRICS)))
     assert {name: each[0].headline for name, each in both.items()} == {
         "g": "Not decided",
         "h": "Not decided",
@@ -782,7 +783,7 @@ def test_mixed_findings_keep_the_names_of_their_groups() -> None:
 
 
 def test_no_stages_no_verdicts() -> None:
-    assert judge(CONTEXT, Summary(summary_table([]))) == {"g": []}
+    assert judge(CONTEXT, Summary(summary_table([], METRICS))) == {"g": []}
 
 
 def test_sandwich_speaks_for_the_models_own_images() -> None:
@@ -792,7 +793,8 @@ def test_sandwich_speaks_for_the_models_own_images() -> None:
             [
                 row("sandwich_gap", 0.4, 0.3, 0.5, **keys),
                 row("sandwich_gap_bits_per_dim", 0.009, 0.007, 0.011, **keys),
-            ]
+            ],
+            METRICS,
         )
     )
     (sentence,) = sandwich_sentences(summary, CONTEXT, "g")

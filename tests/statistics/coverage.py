@@ -10,7 +10,7 @@ import argparse
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from offmanifold.jobs.reduce.schema import METRICS
+from offmanifold.jobs.audits import METRICS
 
 from .interval_cases import cases
 

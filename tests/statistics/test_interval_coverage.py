@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from offmanifold.jobs.reduce.schema import METRICS
+from offmanifold.jobs.audits import METRICS
 
 from .coverage import INTERVALS, interval_of
 from .interval_cases import Case, cases

@@ -1,15 +1,11 @@
 """Which findings rest on the choice of the estimator: each one's conclusion under both."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ...reduce.context import GeneratorInfo, ReduceContext
 from ...report.conclusion import Concluder, Conclusion
 from ...report.summary import Summary
-from ..across.classification.conclusions import conclude_accuracies
-from ..across.outliers.conclusions import conclude_outliers
-from ..across.ranking.conclusions import conclude_likeliest
-from ..across.typicality.conclusions import conclude_typicality
-from ..patches.conclusions import conclude_patches
 
 
 @dataclass(frozen=True)
@@ -27,25 +23,21 @@ class ComparedFinding:
 
 
 def compared_findings(
-    context: ReduceContext, summary: Summary, generator: GeneratorInfo
+    context: ReduceContext,
+    summary: Summary,
+    generator: GeneratorInfo,
+    concluders: Sequence[Concluder],
 ) -> list[ComparedFinding]:
-    """Every finding that both estimators reach; none where there is only one of them."""
+    """Every finding that both estimators reach; none where there is only one of them.
+
+    ``concluders`` are those of every audit whose findings rest on densities.
+    """
     found = []
     for other in summary.estimators[1:]:
-        for concluder in CONCLUDERS:
+        for concluder in concluders:
             mine = concluder(context, summary, generator)
             theirs = concluder(context, summary.under(other), generator)
             found += [
                 ComparedFinding(name, mine[name], theirs[name]) for name in mine if name in theirs
             ]
     return found
-
-
-# A further finding that rests on densities is a function above and a line here.
-CONCLUDERS: tuple[Concluder, ...] = (
-    conclude_likeliest,
-    conclude_outliers,
-    conclude_accuracies,
-    conclude_typicality,
-    conclude_patches,
-)

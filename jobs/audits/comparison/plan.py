@@ -1,5 +1,6 @@
 """Plans the ``comparison`` stage: the likelihood's images again, by the other estimator."""
 
 from ..likelihood.plan import estimating_stage
+from .settings import COMPARISON
 
-STAGE = estimating_stage("comparison", "the same densities by the other estimator")
+STAGE = estimating_stage(COMPARISON, "the same densities by the other estimator")

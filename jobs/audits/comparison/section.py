@@ -1,7 +1,10 @@
 """Does the estimator matter? The gap between the two, and what follows from it."""
 
+from collections.abc import Sequence
+
 from ...reduce.context import GeneratorInfo, ReduceContext
 from ...reduce.schema import MARGINAL, OWN
+from ...report.conclusion import Concluder
 from ...report.section import ReportContext, Section, present
 from ...report.summary import MISSING, Estimate, Summary, number
 from ...report.tables import Table, text
@@ -52,10 +55,13 @@ def gap_table(context: ReduceContext, generator: GeneratorInfo, summary: Summary
 
 
 def findings_table(
-    context: ReduceContext, generator: GeneratorInfo, summary: Summary
+    context: ReduceContext,
+    generator: GeneratorInfo,
+    summary: Summary,
+    concluders: Sequence[Concluder],
 ) -> Table | None:
     """Every finding that rests on densities, with its conclusion under both estimators."""
-    found = compared_findings(context, summary, generator)
+    found = compared_findings(context, summary, generator, concluders)
     if not found:
         return None
     mine, other = summary.estimators[:2]
@@ -78,7 +84,10 @@ def findings_table(
 
 
 def estimator_sentences(
-    context: ReduceContext, generator: GeneratorInfo, summary: Summary
+    context: ReduceContext,
+    generator: GeneratorInfo,
+    summary: Summary,
+    concluders: Sequence[Concluder],
 ) -> list[str]:
     """Which group the estimator moves most, what it costs, and which findings change with it."""
     gaps = _gaps(summary, context, generator)
@@ -95,7 +104,7 @@ def estimator_sentences(
     if least != most:
         sentence += f". It matters least for {least} images: {gaps[least].text()} nats"
     costs = _costs(summary, generator, list(gaps))
-    return [f"{sentence}.{costs}", *_changes(context, generator, summary)]
+    return [f"{sentence}.{costs}", *_changes(context, generator, summary, concluders)]
 
 
 def gap_line(summary: Summary, context: ReduceContext, generator: GeneratorInfo) -> str | None:
@@ -135,8 +144,13 @@ def _costs(summary: Summary, generator: GeneratorInfo, groups: list[str]) -> str
     return f" The {mine} estimates took {span} times the generator calls of the {other} ones."
 
 
-def _changes(context: ReduceContext, generator: GeneratorInfo, summary: Summary) -> list[str]:
-    found = compared_findings(context, summary, generator)
+def _changes(
+    context: ReduceContext,
+    generator: GeneratorInfo,
+    summary: Summary,
+    concluders: Sequence[Concluder],
+) -> list[str]:
+    found = compared_findings(context, summary, generator, concluders)
     if not found:
         return []
     mine, other = summary.estimators[:2]
@@ -161,11 +175,11 @@ def estimators_section(
         [
             "The same images by both estimators. Each gives on average no more than the true "
             "ln p, so where they differ by more than chance the higher one is nearer to it.",
-            *estimator_sentences(context.reduce, generator, summary),
+            *estimator_sentences(context.reduce, generator, summary, context.concluders),
         ],
         present(gap_figure(context.reduce, generator)),
         [
             *present(gap_table(context.reduce, generator, summary)),
-            *present(findings_table(context.reduce, generator, summary)),
+            *present(findings_table(context.reduce, generator, summary, context.concluders)),
         ],
     )

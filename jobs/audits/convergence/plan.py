@@ -4,9 +4,10 @@ from collections.abc import Iterator
 
 from ....workers.shard import Shard
 from ...plan.stage import AuditContext, Estimate, PlanContext, Stage
-from ..likelihood.estimators import EstimatorSpec, estimator_settings
+from ..likelihood.estimators import estimates, estimator_settings
 from ..likelihood.sample import estimate_sample, plan_sample
-from .settings import ConvergenceSpec
+from ..likelihood.settings import EstimatorSpec
+from .settings import CONVERGENCE, ConvergenceSpec
 
 VARIED = {
     "guided": ("transitions", "chains", "restarts"),
@@ -15,12 +16,11 @@ VARIED = {
 
 
 def _settings(context: AuditContext) -> ConvergenceSpec:
-    assert context.spec.stages.convergence is not None
-    return context.spec.stages.convergence
+    return CONVERGENCE.required(context.spec.stages)
 
 
 def _variations(context: AuditContext) -> Iterator[tuple[str, EstimatorSpec]]:
-    for spec in context.spec.stages.estimates.values():
+    for spec in estimates(context.spec.stages).values():
         for varied in VARIED[spec.estimator]:
             yield varied, spec.model_copy(update={varied: 2 * getattr(spec, varied)})
 
@@ -58,7 +58,7 @@ STAGE = Stage(
     name="convergence",
     description="how much each estimate changes when one of its settings is doubled",
     needs=("images", "inversion", "variance", "tuning", "likelihood", "comparison"),
-    enabled=lambda spec: spec.stages.convergence is not None,
+    enabled=lambda spec: CONVERGENCE.of(spec.stages) is not None,
     plan=plan,
     estimate=_estimate,
 )

@@ -3,6 +3,7 @@
 from pydantic import Field
 
 from ...spec.model import SpecModel
+from ...spec.stages import StageKey
 
 
 class ConvergenceSpec(SpecModel):
@@ -14,3 +15,6 @@ class ConvergenceSpec(SpecModel):
 
     images_per_group: int = Field(default=32, ge=2)
     shard_items: int = Field(default=16, ge=1)
+
+
+CONVERGENCE: StageKey[ConvergenceSpec] = StageKey("convergence", ConvergenceSpec)

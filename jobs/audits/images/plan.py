@@ -6,6 +6,7 @@ from ....workers.shard import Item, Shard, chunk
 from ...plan.stage import AuditContext, Estimate, PlanContext, Stage, own_condition
 from ...spec.audit import GroupSpec
 from ...spec.facts import DatasetFacts, GeneratorFacts
+from .settings import IMAGES
 
 
 def plan(context: PlanContext) -> list[Shard]:
@@ -39,7 +40,7 @@ def _from_dataset(context: PlanContext, group: GroupSpec, facts: DatasetFacts) -
         for index in context.chosen(group)
     ]
     compute = "offmanifold.workers.images:compute_dataset"
-    size = context.spec.stages.images.shard_items
+    size = IMAGES.required(context.spec.stages).shard_items
     return list(chunk("images", compute, settings, items, size))
 
 
@@ -60,7 +61,7 @@ def _generated(context: PlanContext, group: GroupSpec, generator: GeneratorFacts
         )
     settings = {**generator_settings(generator), "levels": context.levels}
     compute = "offmanifold.workers.images:compute_generated"
-    size = context.spec.stages.images.shard_items
+    size = IMAGES.required(context.spec.stages).shard_items
     return list(chunk("images", compute, settings, items, size))
 
 
@@ -97,7 +98,7 @@ def generator_settings(generator: GeneratorFacts) -> dict[str, Any]:
 
 def _estimate(context: AuditContext) -> Estimate:
     items = shards = evaluations = 0
-    size = context.spec.stages.images.shard_items
+    size = IMAGES.required(context.spec.stages).shard_items
     for group in context.spec.audited:
         if group.role == "simulated":
             continue

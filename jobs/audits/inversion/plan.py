@@ -7,12 +7,11 @@ from ....workers.shard import Shard, chunk
 from ...plan.stage import AuditContext, Estimate, PlanContext, Stage, conditions_of, pairs
 from ..images.plan import generator_settings
 from ..perceptual.plan import backbone_settings
-from .settings import InversionSpec
+from .settings import INVERSION, InversionSpec
 
 
 def _settings(context: AuditContext) -> InversionSpec:
-    assert context.spec.stages.inversion is not None
-    return context.spec.stages.inversion
+    return INVERSION.required(context.spec.stages)
 
 
 def inversion_settings(context: AuditContext) -> dict[str, Any]:
@@ -61,7 +60,7 @@ STAGE = Stage(
     name="inversion",
     description="each image's nearest point on the manifold, from several restarts",
     needs=("images",),
-    enabled=lambda spec: spec.stages.inversion is not None,
+    enabled=lambda spec: INVERSION.of(spec.stages) is not None,
     plan=plan,
     estimate=_estimate,
 )

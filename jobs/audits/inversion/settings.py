@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from ...spec.model import SpecModel
+from ...spec.stages import StageKey
 
 InversionDistance = Literal["mse", "lpips"]
 
@@ -18,3 +19,6 @@ class InversionSpec(SpecModel):
     learning_rate: float = Field(default=0.2, gt=0)
     distance: InversionDistance = "mse"
     shard_items: int = Field(default=32, ge=1)
+
+
+INVERSION: StageKey[InversionSpec] = StageKey("inversion", InversionSpec)

@@ -6,10 +6,30 @@ from ....workers.schema import STATUS_OK
 from ...plan.stage import AuditContext, PlanContext, StageError
 from ...spec.audit import GroupSpec
 from ...spec.facts import GeneratorFacts
+from ...spec.stages import StagesSpec
+from ..comparison.settings import COMPARISON
 from ..images.plan import generator_settings
-from .settings import ClassicalSpec, GuidedSpec
+from ..inversion.settings import INVERSION
+from ..sweep.settings import SWEEP
+from .settings import LIKELIHOOD, ClassicalSpec, EstimatorSpec, GuidedSpec
 
-EstimatorSpec = GuidedSpec | ClassicalSpec
+
+def estimates(stages: StagesSpec) -> dict[str, EstimatorSpec]:
+    """The stages that estimate every image's density, by name: likelihood, then comparison."""
+    named = {key.name: key.of(stages) for key in (LIKELIHOOD, COMPARISON)}
+    return {name: spec for name, spec in named.items() if spec is not None}
+
+
+def swept(stages: StagesSpec) -> tuple[EstimatorSpec, ...]:
+    """The estimators that the sweep runs: its own, else those of likelihood and comparison."""
+    sweep = SWEEP.of(stages)
+    own = None if sweep is None else sweep.estimators
+    return tuple(estimates(stages).values()) if own is None else own
+
+
+def all_estimators(stages: StagesSpec) -> tuple[EstimatorSpec, ...]:
+    """The estimators that any stage runs."""
+    return tuple(estimates(stages).values()) or swept(stages)
 
 
 def estimator_settings(
@@ -87,7 +107,7 @@ def _frozen_schedule(
 
 def reuses_inversion(context: AuditContext, spec: EstimatorSpec) -> bool:
     """Whether the inversion's restarts serve as modes: they must have minimised squared error."""
-    inversion = context.spec.stages.inversion
+    inversion = INVERSION.of(context.spec.stages)
     return spec.estimator == "guided" and inversion is not None and inversion.distance == "mse"
 
 
@@ -101,7 +121,7 @@ def evaluations_per_item(
     from ....core.modes import ModeSettings
 
     search = ModeSettings(**_search_settings(spec))
-    inversion = context.spec.stages.inversion
+    inversion = INVERSION.of(context.spec.stages)
     known = 0
     if inversion is not None and group.role != "simulated" and reuses_inversion(context, spec):
         known = inversion.restarts

@@ -16,13 +16,14 @@ from ...plan.stage import (
 )
 from ...spec.audit import GroupSpec
 from ...spec.facts import GeneratorFacts
+from ...spec.stages import StageKey
 from .estimators import (
-    EstimatorSpec,
     estimator_settings,
     evaluations_per_item,
     reuses_inversion,
     reverse_evaluations,
 )
+from .settings import LIKELIHOOD, EstimatorSpec
 
 COMPUTE = "offmanifold.workers.likelihood:compute"
 
@@ -120,20 +121,20 @@ def estimate_cost(context: AuditContext, spec: EstimatorSpec) -> Estimate:
     return Estimate(items, -(-items // spec.shard_items), evaluations)
 
 
-def estimating_stage(name: str, description: str) -> Stage:
-    """The stage that computes the estimates of that name in the spec."""
+def estimating_stage(key: StageKey[EstimatorSpec], description: str) -> Stage:
+    """The stage that computes the estimates of a key of the spec, and bears its name."""
 
     def spec_of(context: AuditContext) -> EstimatorSpec:
-        return context.spec.stages.estimates[name]
+        return key.required(context.spec.stages)
 
     return Stage(
-        name=name,
+        name=key.name,
         description=description,
         needs=("images", "inversion", "variance", "tuning"),
-        enabled=lambda spec: name in spec.stages.estimates,
-        plan=lambda context: plan_estimates(context, name, spec_of(context)),
+        enabled=lambda spec: key.of(spec.stages) is not None,
+        plan=lambda context: plan_estimates(context, key.name, spec_of(context)),
         estimate=lambda context: estimate_cost(context, spec_of(context)),
     )
 
 
-STAGE = estimating_stage("likelihood", "ln p(x) by annealed importance sampling, guided by default")
+STAGE = estimating_stage(LIKELIHOOD, "ln p(x) by annealed importance sampling, guided by default")

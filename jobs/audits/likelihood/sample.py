@@ -6,8 +6,9 @@ from typing import Any
 from ....workers.shard import Shard, chunk
 from ...plan.stage import AuditContext, Estimate, PlanContext, own_condition
 from ...spec.facts import GeneratorFacts
-from .estimators import EstimatorSpec, evaluations_per_item, reverse_evaluations
+from .estimators import evaluations_per_item, reverse_evaluations
 from .plan import COMPUTE, item, subjects
+from .settings import EstimatorSpec
 
 
 def plan_sample(

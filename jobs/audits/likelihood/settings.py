@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Discriminator, Field, Tag
 
 from ...spec.model import SpecModel
+from ...spec.stages import StageKey
 
 
 class GuidedSpec(SpecModel):
@@ -62,3 +63,8 @@ LikelihoodSpec = Annotated[
     Annotated[GuidedSpec, Tag("guided")] | Annotated[ClassicalSpec, Tag("classical")],
     Discriminator(_estimator),
 ]
+
+
+EstimatorSpec = GuidedSpec | ClassicalSpec
+
+LIKELIHOOD: StageKey[EstimatorSpec] = StageKey("likelihood", LikelihoodSpec)

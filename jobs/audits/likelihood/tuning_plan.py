@@ -5,6 +5,7 @@ from ...plan.stage import AuditContext, Estimate, ImageRecord, PlanContext, Stag
 from ...spec.audit import AuditSpec
 from ...spec.facts import GeneratorFacts
 from ..images.plan import generator_settings
+from .estimators import all_estimators
 from .settings import ClassicalSpec
 
 # The runs of a pilot's chains that core.samplers.tuning makes; a test holds them equal.
@@ -13,7 +14,7 @@ RUNS_PER_PILOT = 11
 
 def tuned_spec(spec: AuditSpec) -> ClassicalSpec | None:
     """The classical estimator whose step sizes are to be tuned, if the spec has one."""
-    for estimator in spec.stages.estimators:
+    for estimator in all_estimators(spec.stages):
         if isinstance(estimator, ClassicalSpec) and estimator.step_size == "tuned":
             return estimator
     return None

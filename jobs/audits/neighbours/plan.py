@@ -7,14 +7,13 @@ from ....workers.shard import Shard, chunk
 from ...plan.stage import AuditContext, Estimate, PlanContext, Stage
 from ..images.plan import reference_settings
 from ..perceptual.plan import backbone_settings
-from .settings import NeighboursSpec
+from .settings import NEIGHBOURS, NeighboursSpec
 
 _FLOAT32_BYTES = 4
 
 
 def _settings(context: AuditContext) -> NeighboursSpec:
-    assert context.spec.stages.neighbours is not None
-    return context.spec.stages.neighbours
+    return NEIGHBOURS.required(context.spec.stages)
 
 
 def plan(context: PlanContext) -> list[Shard]:
@@ -84,7 +83,7 @@ STAGE = Stage(
     name="neighbours",
     description="nearest image of a reference set, in pixels or LPIPS: the baseline",
     needs=("images",),
-    enabled=lambda spec: spec.stages.neighbours is not None,
+    enabled=lambda spec: NEIGHBOURS.of(spec.stages) is not None,
     plan=plan,
     estimate=_estimate,
 )

@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from ...spec.model import ReferenceSpec
+from ...spec.stages import StageKey
 
 
 class NeighboursSpec(ReferenceSpec):
@@ -18,3 +19,6 @@ class NeighboursSpec(ReferenceSpec):
     spaces: tuple[Literal["pixels", "lpips"], ...] = Field(("pixels",), min_length=1, strict=False)
     block_mib: float = Field(default=256, gt=0)
     shard_items: int = Field(default=1024, ge=1)
+
+
+NEIGHBOURS: StageKey[NeighboursSpec] = StageKey("neighbours", NeighboursSpec)

@@ -16,9 +16,10 @@ from ...plan.stage import AuditContext, Estimate, PlanContext, Stage, StageError
 from ...spec.facts import GeneratorFacts
 from ..images.plan import generator_settings
 from ..inversion.plan import inversion_cost, inversion_settings
-from ..inversion.settings import InversionSpec
+from ..inversion.settings import INVERSION, InversionSpec
 from ..variance.fit_plan import control_groups, curve_cost, fit_grids, variance_settings
 from ..variance.halves import fitted_positions
+from ..variance.settings import VARIANCE
 
 
 def null_noise(context: PlanContext, generator: GeneratorFacts) -> float:
@@ -27,7 +28,7 @@ def null_noise(context: PlanContext, generator: GeneratorFacts) -> float:
     Raises:
         StageError: when the data's variance could not be fitted.
     """
-    if context.spec.stages.variance is None:
+    if VARIANCE.of(context.spec.stages) is None:
         return 0.0
     noise = context.variance(generator.name)
     if variance_settings(context).value is not None:
@@ -81,8 +82,7 @@ def drawing_settings(context: PlanContext, generator: GeneratorFacts) -> dict[st
 
 
 def _inversion(context: AuditContext) -> InversionSpec:
-    assert context.spec.stages.inversion is not None
-    return context.spec.stages.inversion
+    return INVERSION.required(context.spec.stages)
 
 
 def plan(context: PlanContext) -> Iterator[Shard]:
@@ -106,7 +106,7 @@ def plan(context: PlanContext) -> Iterator[Shard]:
 
 
 def _fits(context: AuditContext) -> bool:
-    variance = context.spec.stages.variance
+    variance = VARIANCE.of(context.spec.stages)
     return variance is not None and variance.fits_curves
 
 
@@ -145,7 +145,7 @@ STAGE = Stage(
     name="null_fit",
     description="the null audit: the model's own samples, inverted in the place of the data",
     needs=("variance",),
-    enabled=lambda spec: spec.null is not None and spec.stages.inversion is not None,
+    enabled=lambda spec: spec.null is not None and INVERSION.of(spec.stages) is not None,
     plan=plan,
     estimate=_estimate,
 )

@@ -13,13 +13,14 @@ from ....workers.shard import Item, Shard, chunk
 from ...plan.stage import AuditContext, Estimate, PlanContext, Stage, own_condition
 from ...spec.facts import GeneratorFacts
 from ..likelihood.estimators import (
-    EstimatorSpec,
     estimator_settings,
     evaluations_per_item,
     reuses_inversion,
     reverse_evaluations,
 )
 from ..likelihood.plan import COMPUTE, image_item, subjects
+from ..likelihood.settings import LIKELIHOOD, EstimatorSpec
+from ..variance.settings import VARIANCE
 from .fit_plan import drawing_settings, split_items
 from .variance_plan import fits_null
 
@@ -27,8 +28,7 @@ STAGE_NAME = "null_likelihood"
 
 
 def _spec(context: AuditContext) -> EstimatorSpec:
-    assert context.spec.stages.likelihood is not None
-    return context.spec.stages.likelihood
+    return LIKELIHOOD.required(context.spec.stages)
 
 
 def null_variance(context: PlanContext, generator: GeneratorFacts) -> float:
@@ -95,7 +95,7 @@ def _seed(context: PlanContext, spec: EstimatorSpec, generator: GeneratorFacts, 
 
 def _estimate(context: AuditContext) -> Estimate:
     spec, null = _spec(context), context.spec.null
-    variance = context.spec.stages.variance
+    variance = VARIANCE.of(context.spec.stages)
     assert null is not None
     assert variance is not None
     halved = variance.value is None and variance.fit == "half"
@@ -115,7 +115,7 @@ STAGE = Stage(
     name=STAGE_NAME,
     description="the null audit: densities of the model's own samples, as the data's are",
     needs=("images", "null_fit", "null_variance", "variance", "tuning"),
-    enabled=lambda spec: spec.null is not None and spec.stages.likelihood is not None,
+    enabled=lambda spec: spec.null is not None and LIKELIHOOD.of(spec.stages) is not None,
     plan=plan,
     estimate=_estimate,
 )

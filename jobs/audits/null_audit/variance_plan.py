@@ -4,6 +4,7 @@ from ....workers.shard import Shard
 from ...plan.stage import AuditContext, Estimate, PlanContext, Stage
 from ...spec.audit import AuditSpec
 from ..variance.plan import fit_settings, variance_shard
+from ..variance.settings import VARIANCE
 from .fit_plan import split_items
 
 
@@ -23,7 +24,7 @@ def plan(context: PlanContext) -> list[Shard]:
 
 def fits_null(spec: AuditSpec) -> bool:
     """Whether the null's variance is fitted, as the data's is."""
-    variance = spec.stages.variance
+    variance = VARIANCE.of(spec.stages)
     return spec.null is not None and variance is not None and variance.value is None
 
 

@@ -2,15 +2,14 @@
 
 from ....workers.shard import Item, Shard
 from ...plan.stage import AuditContext, Estimate, PlanContext, Stage
-from ...spec.facts import patch_models
 from ..images.plan import reference_settings
-from .settings import PatchGMMSpec
+from .checks import patch_models
+from .settings import PATCH_GMM, PatchGMMSpec
 
 
 def patch_settings(context: AuditContext) -> PatchGMMSpec:
     """The settings of the patch model in the spec."""
-    assert context.spec.stages.patch_gmm is not None
-    return context.spec.stages.patch_gmm
+    return PATCH_GMM.required(context.spec.stages)
 
 
 def model_classes(context: AuditContext) -> list[int | None]:
@@ -63,7 +62,7 @@ STAGE = Stage(
     name="patch_fit",
     description="a mixture of Gaussians of the 8x8 patches of each reference class",
     needs=(),
-    enabled=lambda spec: spec.stages.patch_gmm is not None,
+    enabled=lambda spec: PATCH_GMM.of(spec.stages) is not None,
     plan=plan,
     estimate=_estimate,
 )

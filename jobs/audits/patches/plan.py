@@ -4,10 +4,12 @@ from typing import Any
 
 from ....workers.shard import Shard, chunk
 from ...plan.stage import AuditContext, Estimate, PlanContext, Stage, conditions_of, group_pairs
-from ...spec.facts import GeneratorFacts, patch_models
+from ...spec.facts import GeneratorFacts
 from ..images.plan import generator_settings
 from ..likelihood.plan import image_item, subjects
+from .checks import patch_models
 from .fit_plan import model_classes, patch_settings
+from .settings import PATCH_GMM
 
 
 def plan(context: PlanContext) -> list[Shard]:
@@ -52,7 +54,7 @@ STAGE = Stage(
     name="patch_gmm",
     description="ln p(x) of a model of small patches: does it rank images as the generator does?",
     needs=("images", "variance", "patch_fit"),
-    enabled=lambda spec: spec.stages.patch_gmm is not None,
+    enabled=lambda spec: PATCH_GMM.of(spec.stages) is not None,
     plan=plan,
     estimate=_estimate,
 )

@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from ...spec.model import ReferenceSpec
+from ...spec.stages import StageKey
 
 
 class PatchGMMSpec(ReferenceSpec):
@@ -22,3 +23,6 @@ class PatchGMMSpec(ReferenceSpec):
     max_patches: int = Field(default=10_000, ge=1)
     iterations: int = Field(default=100, ge=1)
     shard_items: int = Field(default=1024, ge=1)
+
+
+PATCH_GMM: StageKey[PatchGMMSpec] = StageKey("patch_gmm", PatchGMMSpec)

@@ -6,7 +6,7 @@ from typing import Any
 from ....workers.shard import Shard, chunk
 from ...plan.stage import AuditContext, Estimate, PlanContext, Stage, conditions_of, pairs
 from ..images.plan import generator_settings
-from .settings import ReconstructionSpec
+from .settings import PERCEPTUAL, ReconstructionSpec
 
 
 def backbone_settings(context: AuditContext) -> dict[str, Any]:
@@ -21,8 +21,7 @@ def backbone_settings(context: AuditContext) -> dict[str, Any]:
 
 
 def _settings(context: AuditContext) -> ReconstructionSpec:
-    assert context.spec.stages.perceptual is not None
-    return context.spec.stages.perceptual
+    return PERCEPTUAL.required(context.spec.stages)
 
 
 def plan(context: PlanContext) -> list[Shard]:
@@ -52,7 +51,7 @@ STAGE = Stage(
     name="perceptual",
     description="LPIPS between each image and its reconstruction",
     needs=("images", "inversion"),
-    enabled=lambda spec: spec.stages.perceptual is not None,
+    enabled=lambda spec: PERCEPTUAL.of(spec.stages) is not None,
     plan=plan,
     estimate=_estimate,
 )

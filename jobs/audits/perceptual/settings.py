@@ -3,9 +3,13 @@
 from pydantic import Field
 
 from ...spec.model import SpecModel
+from ...spec.stages import StageKey
 
 
 class ReconstructionSpec(SpecModel):
     """LPIPS of the inversion's reconstructions, whatever distance they minimise."""
 
     shard_items: int = Field(default=256, ge=1)
+
+
+PERCEPTUAL: StageKey[ReconstructionSpec] = StageKey("perceptual", ReconstructionSpec)

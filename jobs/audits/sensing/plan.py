@@ -18,12 +18,11 @@ from ...plan.stage import (
 from ...spec.audit import GroupSpec
 from ...spec.facts import GeneratorFacts
 from ..images.plan import generator_settings
-from .settings import SensingSpec
+from .settings import SENSING, SensingSpec
 
 
 def _settings(context: AuditContext) -> SensingSpec:
-    assert context.spec.stages.sensing is not None
-    return context.spec.stages.sensing
+    return SENSING.required(context.spec.stages)
 
 
 def plan(context: PlanContext) -> list[Shard]:
@@ -98,7 +97,7 @@ STAGE = Stage(
     name="sensing",
     description="images restored from a few random measurements, against a Gaussian prior",
     needs=("images", "ppca"),
-    enabled=lambda spec: spec.stages.sensing is not None,
+    enabled=lambda spec: SENSING.of(spec.stages) is not None,
     plan=plan,
     estimate=_estimate,
 )

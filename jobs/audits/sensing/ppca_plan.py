@@ -3,12 +3,11 @@
 from ....workers.shard import Item, Shard
 from ...plan.stage import AuditContext, Estimate, PlanContext, Stage
 from ..images.plan import reference_settings
-from .settings import SensingSpec
+from .settings import SENSING, SensingSpec
 
 
 def _settings(context: AuditContext) -> SensingSpec:
-    assert context.spec.stages.sensing is not None
-    return context.spec.stages.sensing
+    return SENSING.required(context.spec.stages)
 
 
 def plan(context: PlanContext) -> list[Shard]:
@@ -26,7 +25,7 @@ STAGE = Stage(
     name="ppca",
     description="a Gaussian prior over a reference set, the baseline of sensing",
     needs=(),
-    enabled=lambda spec: spec.stages.sensing is not None,
+    enabled=lambda spec: SENSING.of(spec.stages) is not None,
     plan=plan,
     estimate=lambda _: Estimate(1, 1, 0),
 )

@@ -9,9 +9,10 @@ import pandas as pd
 from ....core.image_metrics import psnr
 from ....core.statistics.means import mean_interval
 from ...reduce.context import GeneratorInfo, GroupInfo, ReduceContext
-from ...reduce.schema import OWN, SENSING_RESTORERS, SummaryRow, summary_row
+from ...reduce.schema import OWN, SummaryRow, summary_row
 from ...reduce.tables import read_stage, succeeded
 from ..inversion.reduce import mean_psnr, psnr_of_mean
+from .metrics import SENSING_RESTORERS
 
 _KEY = "m = "
 

@@ -5,6 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from ...spec.model import ReferenceSpec
+from ...spec.stages import StageKey
 
 
 class SensingSpec(ReferenceSpec):
@@ -37,3 +38,6 @@ class SensingSpec(ReferenceSpec):
     def components_of(self, dimensions: int) -> int:
         """The baseline's components for images of so many values."""
         return self.components or max(1, min(500, dimensions // 2))
+
+
+SENSING: StageKey[SensingSpec] = StageKey("sensing", SensingSpec)

@@ -4,20 +4,19 @@ from collections.abc import Iterator
 
 from ....workers.shard import Shard
 from ...plan.stage import AuditContext, Estimate, PlanContext, Stage
-from ..likelihood.estimators import EstimatorSpec, estimator_settings
+from ..likelihood.estimators import estimator_settings, swept
 from ..likelihood.sample import estimate_sample, plan_sample
-from ..likelihood.settings import GuidedSpec
-from .settings import SweepSpec
+from ..likelihood.settings import EstimatorSpec, GuidedSpec
+from .settings import SWEEP, SweepSpec
 
 
 def _settings(context: AuditContext) -> SweepSpec:
-    assert context.spec.stages.sweep is not None
-    return context.spec.stages.sweep
+    return SWEEP.required(context.spec.stages)
 
 
 def _variations(context: AuditContext) -> Iterator[EstimatorSpec]:
     """Each estimator at each number of transitions, which no tolerance may raise."""
-    for spec in context.spec.stages.swept:
+    for spec in swept(context.spec.stages):
         for transitions in _settings(context).transitions:
             if isinstance(spec, GuidedSpec):
                 yield spec.model_copy(update={"transitions": transitions, "tolerance": None})
@@ -58,7 +57,7 @@ STAGE = Stage(
     name="sweep",
     description="a sample's densities by the number of transitions, and how many are enough",
     needs=("images", "inversion", "variance", "tuning"),
-    enabled=lambda spec: spec.stages.sweep is not None,
+    enabled=lambda spec: SWEEP.of(spec.stages) is not None,
     plan=plan,
     estimate=_estimate,
 )

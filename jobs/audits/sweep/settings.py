@@ -5,6 +5,7 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from ...spec.model import SpecModel
+from ...spec.stages import StageKey
 from ..likelihood.settings import LikelihoodSpec
 
 
@@ -35,3 +36,6 @@ class SweepSpec(SpecModel):
         if len(names) > len(set(names)):
             raise ValueError(f"stages.sweep.estimators: {names}; expected each one once")
         return self
+
+
+SWEEP: StageKey[SweepSpec] = StageKey("sweep", SweepSpec)

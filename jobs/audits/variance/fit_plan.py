@@ -19,11 +19,12 @@ from ...plan.stage import (
     StageError,
     own_condition,
 )
-from ...spec.audit import GroupSpec
+from ...spec.audit import AuditSpec, GroupSpec
 from ...spec.facts import GeneratorFacts
 from ..images.plan import generator_settings
+from ..inversion.settings import INVERSION
 from .halves import fitted_positions
-from .settings import VarianceSpec
+from .settings import VARIANCE, VarianceSpec
 
 # Data whose mean error is this many times the control's are not the generator's own images.
 _FAR = 16.0
@@ -54,8 +55,7 @@ class FittedImages:
 
 def variance_settings(context: AuditContext) -> VarianceSpec:
     """The spec's settings of the variance."""
-    assert context.spec.stages.variance is not None
-    return context.spec.stages.variance
+    return VARIANCE.required(context.spec.stages)
 
 
 def fitted_images(context: PlanContext, generator: GeneratorFacts) -> list[FittedImages]:
@@ -174,7 +174,7 @@ def _inversion_errors(
 
 
 def _estimate(context: AuditContext) -> Estimate:
-    spec, inversion = variance_settings(context), context.spec.stages.inversion
+    spec, inversion = variance_settings(context), INVERSION.of(context.spec.stages)
     assert inversion is not None, "the spec refuses a fitted variance without an inversion"
     share = 2 if spec.fit == "half" else 1
     items = shards = evaluations = 0
@@ -196,11 +196,16 @@ def curve_cost(context: AuditContext, generator: GeneratorFacts, points: int) ->
     return curve_evaluations(generator.latent_dim, points, len(grid))
 
 
+def _is_enabled(spec: AuditSpec) -> bool:
+    variance = VARIANCE.of(spec.stages)
+    return variance is not None and variance.fits_curves
+
+
 STAGE = Stage(
     name="variance_fit",
     description="what each training image says of the observation variance",
     needs=("images", "inversion"),
-    enabled=lambda spec: spec.stages.variance is not None and spec.stages.variance.fits_curves,
+    enabled=_is_enabled,
     plan=plan,
     estimate=_estimate,
 )

@@ -7,6 +7,7 @@ from ....workers.shard import Item, Shard
 from ....workers.variance import DATA
 from ...plan.stage import AuditContext, Estimate, PlanContext, Stage
 from .fit_plan import control_groups, fitted_images, variance_settings
+from .settings import VARIANCE
 
 COMPUTE = "offmanifold.workers.variance:compute"
 
@@ -64,7 +65,7 @@ STAGE = Stage(
     name="variance",
     description="the observation variance, from one half of the training images or given",
     needs=("inversion", "variance_fit"),
-    enabled=lambda spec: spec.stages.variance is not None,
+    enabled=lambda spec: VARIANCE.of(spec.stages) is not None,
     plan=plan,
     estimate=_estimate,
 )

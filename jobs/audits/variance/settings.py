@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from ...spec.model import SpecModel
+from ...spec.stages import StageKey
 
 
 class VarianceSpec(SpecModel):
@@ -25,3 +26,6 @@ class VarianceSpec(SpecModel):
     def fits_curves(self) -> bool:
         """Whether it needs each image's reconstructions along a grid of variances."""
         return self.value is None and self.estimator == "marginal"
+
+
+VARIANCE: StageKey[VarianceSpec] = StageKey("variance", VarianceSpec)

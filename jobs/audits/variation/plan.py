@@ -4,12 +4,11 @@ from ....workers.shard import Shard, chunk
 from ...plan.stage import AuditContext, Estimate, PlanContext, Stage
 from ..likelihood.plan import image_item, subjects
 from ..patches.plan import simulation_settings
-from .settings import LocalVariationSpec
+from .settings import LOCAL_VARIATION, LocalVariationSpec
 
 
 def _settings(context: AuditContext) -> LocalVariationSpec:
-    assert context.spec.stages.local_variation is not None
-    return context.spec.stages.local_variation
+    return LOCAL_VARIATION.required(context.spec.stages)
 
 
 def plan(context: PlanContext) -> list[Shard]:
@@ -51,7 +50,7 @@ STAGE = Stage(
     name="local_variation",
     description="standard deviation over mean in 8x8 patches, to hold against the density",
     needs=("images", "variance"),
-    enabled=lambda spec: spec.stages.local_variation is not None,
+    enabled=lambda spec: LOCAL_VARIATION.of(spec.stages) is not None,
     plan=plan,
     estimate=_estimate,
 )

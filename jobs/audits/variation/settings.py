@@ -3,6 +3,7 @@
 from pydantic import Field
 
 from ...spec.model import SpecModel
+from ...spec.stages import StageKey
 
 
 class LocalVariationSpec(SpecModel):
@@ -10,3 +11,6 @@ class LocalVariationSpec(SpecModel):
 
     mean_floor: float = Field(default=0.05, gt=0)
     shard_items: int = Field(default=1024, ge=1)
+
+
+LOCAL_VARIATION: StageKey[LocalVariationSpec] = StageKey("local_variation", LocalVariationSpec)

@@ -1,0 +1,40 @@
+"""The summary's metrics of this audit."""
+
+from ....reduce.schema import Metric
+from ..outliers.scores import SCORES
+
+METRICS: dict[str, Metric] = {
+    "accuracy_likelihood": Metric("accuracy of argmax_c ln p(x|c)", "higher", "share"),
+    "accuracy_reconstruction": Metric(
+        "accuracy of argmin_c of the least error known", "higher", "share"
+    ),
+    "accuracy_reconstruction_lpips": Metric(
+        "accuracy of argmin_c of the reconstruction's LPIPS", "higher", "share"
+    ),
+    "accuracy_neighbours": Metric(
+        "accuracy of the nearest reference image's class, in pixels", "higher", "share"
+    ),
+    "accuracy_neighbours_lpips": Metric("the same, nearest in LPIPS", "higher", "share"),
+    **{
+        f"accuracy_difference_{method}": Metric(
+            f"accuracy_{method} - that of the 1-NN `against` names, on the same images",
+            "higher",
+            "share",
+        )
+        for method in SCORES
+    },
+    **{
+        f"accuracy_mcnemar_p_{method}": Metric(
+            "p-value (McNemar, mid-p) that both accuracies of that difference are equal",
+            "none",
+            "p-value",
+        )
+        for method in SCORES
+    },
+    **{
+        f"ties_{method}": Metric(
+            "images with a tie between classes (lower class taken)", "none", "count"
+        )
+        for method in SCORES
+    },
+}

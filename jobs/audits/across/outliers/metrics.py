@@ -1,0 +1,28 @@
+"""The summary's metrics of this audit."""
+
+from ....reduce.schema import Metric
+from .scores import SCORES
+
+METRICS: dict[str, Metric] = {
+    "outlier_auc_likelihood": Metric("AUC of -ln p(x), outlier positive", "higher", "share"),
+    "outlier_auc_reconstruction": Metric(
+        "AUC of the least error known, outlier positive", "higher", "share"
+    ),
+    "outlier_auc_reconstruction_lpips": Metric(
+        "AUC of the reconstruction's LPIPS, outlier positive", "higher", "share"
+    ),
+    "outlier_auc_neighbours": Metric(
+        "AUC of the 1-NN distance in pixels, outlier positive", "higher", "share"
+    ),
+    "outlier_auc_neighbours_lpips": Metric(
+        "AUC of the 1-NN distance in LPIPS, outlier positive", "higher", "share"
+    ),
+    **{
+        f"outlier_pairs_{method}": Metric(
+            "pairs of an inlier and an outlier under one class, on which the mean AUC rests",
+            "none",
+            "count",
+        )
+        for method in SCORES
+    },
+}

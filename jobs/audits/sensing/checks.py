@@ -1,0 +1,32 @@
+"""Whether a reference set and images are large enough for compressed sensing."""
+
+from ...spec.audit import AuditSpec
+from ...spec.facts import Facts
+from ...spec.loading import SpecError
+from .settings import SENSING
+
+
+def check_sensing(spec: AuditSpec, facts: Facts) -> None:
+    """No more measurements than values, and fewer components than images and values.
+
+    Raises:
+        SpecError: naming the key and what to do.
+    """
+    sensing = SENSING.of(spec.stages)
+    if sensing is None:
+        return
+    dimensions = facts.dimensions
+    most = max(sensing.measurements_of(dimensions))
+    if most > dimensions:
+        raise SpecError(
+            f"stages.sensing.measurements: {most} of images with {dimensions} values; "
+            f"give numbers from 1 to {dimensions}"
+        )
+    length = facts.references["sensing"].length
+    components = sensing.components_of(dimensions)
+    limit = min(dimensions, length or 0)
+    if components >= limit:
+        raise SpecError(
+            f"stages.sensing.components: {components} from {length} images of {dimensions} values; "
+            f"give a number from 1 to {limit - 1}"
+        )

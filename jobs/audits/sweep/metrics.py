@@ -1,0 +1,32 @@
+"""The summary's metrics of this audit."""
+
+from ...reduce.schema import Metric
+
+METRICS: dict[str, Metric] = {
+    "sweep_log_likelihood": Metric(
+        "mean ln p(x) of a sample at the number of transitions that `against` names, nats",
+        "higher",
+        "nats",
+    ),
+    "sweep_shortfall": Metric(
+        "mean ln p(x) at the most transitions tried minus that at those of `against`, nats",
+        "lower",
+        "nats",
+    ),
+    "sweep_sandwich_gap": Metric(
+        "upper - lower bound on simulated images at the transitions of `against`, nats",
+        "lower",
+        "nats",
+    ),
+    "sweep_sandwich_gap_high": Metric(
+        "upper 95% bound of the 90% quantile of that gap's size, nats; null under 29 images",
+        "lower",
+        "nats",
+    ),
+    "recommended_transitions": Metric(
+        "fewest transitions at and above which, of those tried, the gap's interval and the bound "
+        "of its high quantile are under `against` nats; null where none are, or under 32 images",
+        "none",
+        "count",
+    ),
+}
