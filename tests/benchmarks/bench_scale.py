@@ -30,11 +30,11 @@ from offmanifold.cluster.ray_executor import RayExecutor
 from offmanifold.cluster.ray_session import ray_session
 from offmanifold.cluster.resources import Resources
 from offmanifold.jobs.audits.inversion import plan as inversion
+from offmanifold.jobs.audits.specs import Spec
 from offmanifold.jobs.drive.pending import PendingTasks
 from offmanifold.jobs.plan.places import Places
 from offmanifold.jobs.plan.stage import ImageRecord, PlanContext
 from offmanifold.jobs.record.run_directory import RunDirectory
-from offmanifold.jobs.spec.audit import AuditSpec
 from offmanifold.jobs.spec.facts import Facts, GeneratorFacts
 from PIL import Image
 
@@ -170,7 +170,7 @@ def measure_shards(classes: int, images: int) -> None:
     generator = GeneratorFacts("large", "large:Generator", "/x", "0" * 64, 3, classes, shape, None)
     groups = [{"name": "train", "role": "train", "dataset": "folder", "path": "/x"}]
     groups[0]["conditions"] = "all"
-    spec = AuditSpec.model_validate(
+    spec = Spec.model_validate(
         {
             "name": "large",
             "generators": [{"name": "large", "source": "large:Generator"}],

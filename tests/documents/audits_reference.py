@@ -20,7 +20,8 @@ In the order of the report. `better` is the direction that speaks for the genera
 also has a metric `failed_rows_<stage>`: its rows with a `status` other than `ok`. How each interval
 is made is in [intervals.md](intervals.md), the keys of each stage are in [spec.md](spec.md) and the
 columns of each table in [tables.md](tables.md). [IP] is Friedman and Weiss, *Intriguing
-Properties of Modern GANs*; [HU] is Friedman and Weiss, *How Useful is the Density Learned by GANs for Computer Vision?*
+Properties of Modern GANs*; [HU] is Friedman and Weiss, *How Useful is the Density Learned by GANs
+for Computer Vision?*
 
 This page is made from the code (`{command}`).
 """

@@ -19,8 +19,8 @@ _HEAD = """\
 # The keys of a spec
 
 What an audit's YAML file may say. Keys that are not listed here are refused.
-`offmanifold plan SPEC` shows what was understood, and `--set KEY=VALUE` on the command line overrides a key
-(`--set groups.train.count=8`). For completion and checks in an editor, write
+`offmanifold plan SPEC` shows what was understood, and `--set KEY=VALUE` on the command
+line overrides a key (`--set groups.train.count=8`). For completion and checks in an editor, write
 `offmanifold list schema > audit.schema.json` and begin the spec with
 `# yaml-language-server: $schema=audit.schema.json`.
 

@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from offmanifold.core.likelihood import AISSettings, simulate, tune_step_sizes
 from offmanifold.jobs.audits.likelihood.tuning_plan import RUNS_PER_PILOT
+from offmanifold.jobs.audits.specs import Spec
 from offmanifold.jobs.audits.variance.halves import fitted_positions
 from offmanifold.jobs.audits.variance.settings import VarianceSpec
 from offmanifold.jobs.plan.stage import AuditContext, balanced_choice, own_condition
-from offmanifold.jobs.spec.audit import AuditSpec
 from offmanifold.jobs.spec.facts import DatasetFacts, Facts, GeneratorFacts
 from offmanifold.workers.shard import Item, Shard, item_seed
 from torch import Tensor
@@ -32,7 +32,7 @@ def test_a_choice_is_balanced_without_repeats(labels: list[int], data: st.DataOb
 
 def _context(labels: tuple[int, ...] | None) -> AuditContext:
     test = {"name": "test", "role": "test", "dataset": "digits", "split": "test", "count": 4}
-    spec = AuditSpec.model_validate(
+    spec = Spec.model_validate(
         {
             "name": "turns",
             "generators": [{"name": "g", "source": "shipped:digits"}],

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from offmanifold.cluster.local_storage import LocalStorage
+from offmanifold.jobs.audits.specs import Spec
 from offmanifold.jobs.compare.comparison import Comparison, compare_runs
 from offmanifold.jobs.compare.pairing import Difference
 from offmanifold.jobs.compare.tables import difference_table, headline_table
@@ -21,7 +22,7 @@ from offmanifold.jobs.record.run_directory import (
     RunDirectory,
 )
 from offmanifold.jobs.results.reduction import reduce_run
-from offmanifold.jobs.spec.audit import MODEL_ROLES, AuditSpec
+from offmanifold.jobs.spec.audit import MODEL_ROLES
 from offmanifold.jobs.spec.facts import DatasetFacts, Facts, GeneratorFacts
 from offmanifold.jobs.spec.loading import dump_spec
 
@@ -32,7 +33,7 @@ STAGES: dict[str, Any] = {"inversion": {}, "variance": {}, "likelihood": {}}
 
 def finish(folder: Path, groups: list[Any]) -> None:
     """Writes what a run has besides its parts."""
-    spec = AuditSpec.model_validate(
+    spec = Spec.model_validate(
         {
             "name": "synthetic",
             "generators": [{"name": "small", "source": "shipped:digits"}],
