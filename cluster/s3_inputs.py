@@ -44,7 +44,7 @@ class RemoteFile:
 
 
 @dataclass(frozen=True)
-class Listing:
+class FolderListing:
     """What lies directly in a folder of a bucket; files by name."""
 
     folders: list[str]
@@ -69,7 +69,7 @@ class S3Folder:
         """Where a file, or the folder itself, is."""
         return f"s3://{self._bucket}/{self._key(name)}".rstrip("/")
 
-    def listing(self, folder: str = "") -> Listing:
+    def listing(self, folder: str = "") -> FolderListing:
         """The files and folders directly in ``folder``, sorted; nothing where it does not exist.
 
         Raises:
@@ -90,7 +90,7 @@ class S3Folder:
                     files[entry["Key"].removeprefix(start)] = file
         # An object that ends in a slash stands for the folder itself.
         files.pop("", None)
-        return Listing(sorted(folders), dict(sorted(files.items())))
+        return FolderListing(sorted(folders), dict(sorted(files.items())))
 
     def fetch(self, name: str, file: RemoteFile) -> Path:
         """This machine's copy of a file of a listing, made if need be by one process alone.

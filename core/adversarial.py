@@ -34,13 +34,12 @@ class AdversarialSettings:
 
 
 @dataclass(frozen=True)
-class Progress:
-    """Losses of one step; ``penalty`` is the mean squared gradient norm when last taken."""
+class Losses:
+    """The losses of one step, counted from 1."""
 
     step: int
     generator_loss: float
     discriminator_loss: float
-    penalty: float
 
 
 class AdversarialTraining:
@@ -71,25 +70,24 @@ class AdversarialTraining:
 
     def run(
         self, images: Float[Tensor, "n channels height width"], labels: Int[Tensor, " n"]
-    ) -> Iterator[Progress]:
+    ) -> Iterator[Losses]:
         """Trains for the planned steps, yielding the losses after each one."""
         schedules = [
             torch.optim.lr_scheduler.LambdaLR(optimizer, self._learning_rate_factor)
             for optimizer in (self._generator_optimizer, self._discriminator_optimizer)
         ]
-        penalty = 0.0
         for step in range(1, self._settings.steps + 1):
             rows = torch.randint(len(images), (self._settings.batch_size,), generator=self._random)
             rows = rows[labels[rows].argsort(stable=True)]
             real, condition = images[rows], labels[rows]
             if (step - 1) % self._settings.r1_interval == 0:
-                penalty = self._penalise(real, condition)
+                self._penalise(real, condition)
             discriminator_loss = self._improve_discriminator(real, condition)
             generator_loss = self._improve_generator(condition)
             self._update_average(step)
             for schedule in schedules:
                 schedule.step()
-            yield Progress(step, generator_loss, discriminator_loss, penalty)
+            yield Losses(step, generator_loss, discriminator_loss)
 
     def _learning_rate_factor(self, step: int) -> float:
         return min(1.0, 2.0 * (1.0 - step / self._settings.steps))
@@ -104,7 +102,7 @@ class AdversarialTraining:
         score: Tensor = self._discriminator(shifted, condition)
         return score
 
-    def _penalise(self, real: Tensor, condition: Int[Tensor, " batch"]) -> float:
+    def _penalise(self, real: Tensor, condition: Int[Tensor, " batch"]) -> None:
         """One discriminator step on R1 alone, scaled for the steps that go without it."""
         real = real.clone().requires_grad_(True)
         score = self._score(real, condition).sum()
@@ -114,7 +112,6 @@ class AdversarialTraining:
         self._discriminator_optimizer.zero_grad(set_to_none=True)
         (scale * penalty).backward()
         self._discriminator_optimizer.step()
-        return float(penalty.detach())
 
     def _improve_discriminator(self, real: Tensor, condition: Int[Tensor, " batch"]) -> float:
         with torch.no_grad():

@@ -48,7 +48,7 @@ class Network:
         self.state = state
 
 
-class Storage:
+class PickledStorage:
     """A tensor's numbers, flat."""
 
     __slots__ = ("numbers",)

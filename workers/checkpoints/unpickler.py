@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .pickled_objects import Array, Inert, Network, NumberType, PickleError, Storage
+from .pickled_objects import Array, Inert, Network, NumberType, PickledStorage, PickleError
 
 _MOST_OPERATIONS = 20_000_000
 # A type takes a kilobyte, its name a few bytes of the file.
@@ -157,7 +157,7 @@ def _constructors(budget: int) -> dict[str, Any]:
     """What a pickle may build, by the name that it gives it; storages share ``budget`` bytes."""
     remaining = [budget]
 
-    def storage(content: Any) -> Storage:
+    def storage(content: Any) -> PickledStorage:
         if not isinstance(content, bytes) or len(content) > remaining[0]:
             raise PickleError("its storages are larger than the file")
         remaining[0] -= len(content)
@@ -191,7 +191,7 @@ def _dill_array(_: Any, __: Any, state: Any, *___: Any) -> Array:
     return array
 
 
-def _storage(content: bytes) -> Storage:
+def _storage(content: bytes) -> PickledStorage:
     """A storage in torch's format before version 1.6, which holds five pickles and the numbers."""
     stream = io.BytesIO(content)
     number = _load(stream, {}).value
@@ -208,15 +208,15 @@ def _storage(content: bytes) -> Storage:
     if len(numbers) != length * dtype.itemsize:
         raise PickleError(f"a storage in it has {len(numbers)} bytes for {length} numbers")
     if not length:
-        return Storage(torch.empty(0, dtype=dtype))
-    return Storage(torch.frombuffer(bytearray(numbers), dtype=dtype))
+        return PickledStorage(torch.empty(0, dtype=dtype))
+    return PickledStorage(torch.frombuffer(bytearray(numbers), dtype=dtype))
 
 
 def _tensor(storage: Any, offset: Any, shape: Any, strides: Any, *_: Any) -> Tensor:
     """A view of a storage, checked to lie inside it and to be no larger than it."""
     sizes = [offset, *shape, *strides] if isinstance(shape, tuple | Inert) else [None]
     whole = all(type(size) is int and size >= 0 for size in sizes)
-    if not isinstance(storage, Storage) or not whole or len(shape) != len(strides):
+    if not isinstance(storage, PickledStorage) or not whole or len(shape) != len(strides):
         raise PickleError("a tensor in it has no storage or no shape")
     last = offset + sum((size - 1) * stride for size, stride in zip(shape, strides, strict=True))
     if prod(shape) and (last >= len(storage.numbers) or prod(shape) > len(storage.numbers)):
