@@ -8,7 +8,8 @@ from offmanifold.cluster.locations import Location, open_storage
 from offmanifold.cluster.s3_settings import BY_ENVIRONMENT
 from offmanifold.cluster.storage import Storage
 from offmanifold.jobs.record.run_directory import SUMMARY_FILE
-from offmanifold.jobs.reduce.tables import REPEATED_BY
+
+from .registered import TABLES
 
 _NAMES_OF_FILES = ("source", "nearest_source")
 
@@ -19,7 +20,7 @@ def table_of(storage: Storage, stage: str) -> pd.DataFrame:
         names = storage.list_names(stage)
         parts = [pq.read_table(f"{folder}/{stage}/{name}", filesystem=files) for name in names]
     frame = pd.concat([part.to_pandas() for part in parts])
-    keys = ["generator", "group", "image_id", "condition", *REPEATED_BY.get(stage, ())]
+    keys = ["generator", "group", "image_id", "condition", *TABLES[stage].repeated_by]
     return frame.sort_values(keys).reset_index(drop=True)
 
 

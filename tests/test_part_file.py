@@ -13,26 +13,26 @@ from offmanifold.cluster.locations import open_storage
 from offmanifold.cluster.s3_settings import S3Settings
 from offmanifold.cluster.storage import CredentialsError, StorageError
 from offmanifold.workers.part_file import PartError, read_columns, read_columns_of_parts, read_part
-from offmanifold.workers.schema import SCHEMAS
 from offmanifold.workers.shard import part_path
+from offmanifold.workers.stored_images import IMAGES_TABLE
 
 from .faulty_proxy import Fault, Request, faulty_proxy
 from .object_store import BUCKET, ObjectStore
 
 SHARDS = [f"{number:016x}" for number in range(2)]
 COLUMNS = ["image_id", "status"]
-IMAGES = 8
+ROWS = 8
 
 
 def part(shard: str) -> bytes:
     """Images of noise, which no codec makes smaller."""
-    noise = np.random.default_rng(3).random((IMAGES, 3 * 64 * 64), dtype=np.float32)
+    noise = np.random.default_rng(3).random((ROWS, 3 * 64 * 64), dtype=np.float32)
     rows = [
         {"image_id": f"{shard}-{row}", "status": "ok", "pixels": pixels.tolist()}
         for row, pixels in enumerate(noise)
     ]
     sink = io.BytesIO()
-    pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMAS["images"]), sink, compression="zstd")
+    pq.write_table(pa.Table.from_pylist(rows, schema=IMAGES_TABLE.arrow), sink, compression="zstd")
     return sink.getvalue()
 
 
@@ -43,7 +43,7 @@ def address(store: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> str:
     found = f"s3://{BUCKET}/parts"
     storage = open_storage(found, S3Settings())
     for shard in SHARDS:
-        storage.publish(part_path("images", shard), part(shard))
+        storage.publish(part_path(IMAGES_TABLE.name, shard), part(shard))
     return found
 
 
@@ -52,9 +52,9 @@ def test_columns_come_without_the_pixels_beside_them(store: ObjectStore, address
     assert whole > 300_000
     with faulty_proxy(store.endpoint, lambda _: None) as proxy:
         storage = open_storage(address, S3Settings(proxy.endpoint))
-        found = read_columns(storage, "images", SHARDS[0], COLUMNS)
+        found = read_columns(storage, IMAGES_TABLE, SHARDS[0], COLUMNS)
         assert proxy.sent < whole / 4
-        assert found.equals(read_part(storage, "images", SHARDS[0], COLUMNS))
+        assert found.equals(read_part(storage, IMAGES_TABLE, SHARDS[0], COLUMNS))
 
 
 @pytest.mark.parametrize("fault", ["500", "503", "reset", "stall"])
@@ -72,10 +72,10 @@ def test_columns_are_read_again_where_a_request_fails(
 
     with faulty_proxy(store.endpoint, once_an_object) as proxy:
         storage = open_storage(address, S3Settings(proxy.endpoint, timeout=1))
-        tables = list(read_columns_of_parts(storage, "images", SHARDS, COLUMNS))
+        tables = list(read_columns_of_parts(storage, IMAGES_TABLE, SHARDS, COLUMNS))
         assert proxy.met[fault] == len(SHARDS)
     ids = [table["image_id"].to_pylist() for table in tables]
-    assert ids == [[f"{shard}-{row}" for row in range(IMAGES)] for shard in SHARDS]
+    assert ids == [[f"{shard}-{row}" for row in range(ROWS)] for shard in SHARDS]
 
 
 def test_a_refusal_is_not_a_damaged_part(store: ObjectStore, address: str) -> None:
@@ -86,21 +86,21 @@ def test_a_refusal_is_not_a_damaged_part(store: ObjectStore, address: str) -> No
     with faulty_proxy(store.endpoint, late) as proxy:
         storage = open_storage(address, S3Settings(proxy.endpoint))
         with pytest.raises(CredentialsError, match=f"{address}/images/part-.* expired"):
-            read_columns(storage, "images", SHARDS[0], COLUMNS)
+            read_columns(storage, IMAGES_TABLE, SHARDS[0], COLUMNS)
 
 
 def test_a_part_that_is_gone_is_named(address: str, tmp_path: Path) -> None:
     storage = LocalStorage.create(tmp_path)
     place = f"{tmp_path}/images/part-{SHARDS[0]}.parquet"
     with pytest.raises(StorageError, match=f"cannot read {place}: .*{place} does not exist"):
-        read_columns(storage, "images", SHARDS[0], COLUMNS)
+        read_columns(storage, IMAGES_TABLE, SHARDS[0], COLUMNS)
     with pytest.raises(StorageError, match=f"{address}/images/part-{'f' * 16}"):
-        read_columns(open_storage(address, S3Settings()), "images", "f" * 16, COLUMNS)
+        read_columns(open_storage(address, S3Settings()), IMAGES_TABLE, "f" * 16, COLUMNS)
 
 
 @pytest.mark.parametrize("content", [part("cut")[:-20], b"PAR1", b""])
 def test_a_damaged_part_is_called_so(tmp_path: Path, content: bytes) -> None:
     storage = LocalStorage.create(tmp_path)
-    storage.publish(part_path("images", SHARDS[0]), content)
+    storage.publish(part_path(IMAGES_TABLE.name, SHARDS[0]), content)
     with pytest.raises(PartError, match="is no whole Parquet file"):
-        read_columns(storage, "images", SHARDS[0], COLUMNS)
+        read_columns(storage, IMAGES_TABLE, SHARDS[0], COLUMNS)

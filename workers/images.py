@@ -12,7 +12,11 @@ from .conditions import condition_tensor
 from .datasets import ImageError, ImageSet
 from .outcome import Failure, Outcome
 from .resources import Resources
+from .revisions import Computation
 from .shard import Item
+
+FROM_DATASET = Computation("offmanifold.workers.images:compute_dataset", "images.dataset", 1)
+GENERATED = Computation("offmanifold.workers.images:compute_generated", "images.generated", 1)
 
 
 def compute_dataset(

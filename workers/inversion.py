@@ -4,15 +4,44 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
 from ..core.image_metrics import psnr
 from ..core.inversion import Distance, InversionSettings, invert, mean_squared_error
 from ..core.residuals import sketch_residuals
 from .conditions import condition_tensor
 from .outcome import Failure, Outcome, Row
+from .part_file import read_columns
 from .resources import Resources
+from .revisions import Computation
+from .schema import TableSchema
 from .shard import Item
+from .stored_images import stored_images
+
+COMPUTATION = Computation("offmanifold.workers.inversion:compute", "inversion", 1)
+
+# mse is per pixel on [0, 1]; distance is what was minimised; restart_distance has one per restart;
+# latent is the best restart's, restart_latent those of all restarts, one after the other; residual
+# is x - G(latent), averaged over blocks where it has more than 1024 values.
+INVERSION_TABLE = TableSchema(
+    "inversion",
+    3,
+    (
+        ("mse", pa.float64()),
+        ("psnr", pa.float64()),
+        ("distance", pa.float64()),
+        ("restart_distance", pa.list_(pa.float64())),
+        ("latent", pa.list_(pa.float32())),
+        ("restart_latent", pa.list_(pa.float32())),
+        ("residual", pa.list_(pa.float32())),
+        ("iterations", pa.int32()),
+    ),
+)
 
 NO_RECONSTRUCTION = "no finite reconstruction error was found; is the generator's output finite?"
+_PARTS_KEPT = 8
 
 
 def compute(
@@ -21,7 +50,7 @@ def compute(
     """Rows of the ``inversion`` table; an inversion without a finite error is a failure."""
     inversion = invert(
         resources.generator(settings),
-        resources.images(items),
+        stored_images(items, resources),
         condition_tensor(items, resources.device),
         inversion_settings(settings),
         [item.seed for item in items],
@@ -65,3 +94,33 @@ def inversion_distance(settings: Mapping[str, Any], resources: Resources) -> Dis
     if settings["distance"] == "mse":
         return mean_squared_error
     return resources.perceptual(settings["perceptual_network"], settings["perceptual_weights"])
+
+
+def restart_latents(
+    item: Item, resources: Resources, table: TableSchema = INVERSION_TABLE
+) -> npt.NDArray[np.float32]:
+    """The latents of all restarts of the item's inversion, flat; empty where it has none."""
+    if item.inversion_part is None:
+        return np.empty(0, np.float32)
+    return inverted(item, "restart_latent", resources, table)
+
+
+def inverted(
+    item: Item, column: str, resources: Resources, table: TableSchema = INVERSION_TABLE
+) -> npt.NDArray[np.float32]:
+    """A list of the item's row in the table of its inversion.
+
+    Raises:
+        ValueError: the item names no inversion.
+    """
+    part = item.inversion_part
+    if part is None or item.inversion_row is None:
+        raise ValueError(f"item {item.image_id} names no inversion")
+
+    def read() -> list[list[float]]:
+        rows = read_columns(resources.storage, table, part, [column]).to_pylist()
+        return [row[column] for row in rows]
+
+    key = (table.name, part, column)
+    rows = resources.kept(INVERSION_TABLE.name, key, read, most=_PARTS_KEPT)
+    return np.asarray(rows[item.inversion_row], np.float32)

@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
 import torch
 from torch import Tensor
 
@@ -20,10 +22,66 @@ from ..core.likelihood import (
 )
 from ..core.modes import ModeSettings
 from .conditions import condition_tensor
+from .inversion import INVERSION_TABLE, restart_latents
 from .outcome import Failure, Outcome
 from .resources import Resources
+from .revisions import Computation
+from .schema import Columns, TableSchema
 from .shard import Item
 from .subjects import subject_images
+from .variance_fit import NULL_FIT_TABLE
+
+GUIDED = Computation("offmanifold.workers.likelihood:compute", "likelihood.guided", 1)
+CLASSICAL = Computation("offmanifold.workers.likelihood:compute", "likelihood.classical", 1)
+# The estimators as settings name them.
+ESTIMATORS: Mapping[str, Computation] = {"guided": GUIDED, "classical": CLASSICAL}
+
+_COLUMNS: Columns = (
+    ("estimator", pa.string()),
+    ("variance", pa.float64()),
+    ("transitions", pa.int32()),
+    ("restarts", pa.int32()),
+    ("evaluations", pa.int64()),
+    ("settled", pa.bool_()),
+    ("log_likelihood", pa.float64()),
+    ("bits_per_dim", pa.float64()),
+    ("chain_log_weights", pa.list_(pa.float64())),
+    ("acceptance", pa.list_(pa.float64())),
+    ("step_size", pa.list_(pa.float64())),
+    ("effective_sample_size", pa.float64()),
+    ("best_chain_share", pa.float64()),
+    ("modes", pa.int32()),
+    ("chain_component", pa.list_(pa.int32())),
+    ("curvature", pa.string()),
+    ("mode_mse", pa.float64()),
+    ("upper_bound", pa.float64()),
+)
+
+# Log densities are natural logs on [0, 1]; per-chain lists have one entry a chain (acceptance is
+# the mean over transitions, step_size the last); upper_bound only for images simulated from the
+# model, under the condition that made them. estimator is guided or classical; of guided rows only:
+# restarts of the search for modes, the distinct modes it left, the least mean squared error on
+# [0, 1] of all points that it found or was given (mode_mse), the component that each chain started
+# from (-1 is the prior) and whether the curvature was dense or of low rank. transitions, restarts
+# and settled are those the row ended with; settled is null without a tolerance. With one, the
+# chains are fresh ones, not those that settled. evaluations counts generator calls of the row:
+# gradients, candidates and products with the Jacobian alike.
+LIKELIHOOD_TABLE = TableSchema("likelihood", 3, _COLUMNS)
+
+# The other half of the null's images, and the simulated ones, under the null's variance.
+NULL_LIKELIHOOD_TABLE = TableSchema("null_likelihood", 1, _COLUMNS)
+
+# The same images by the other estimator.
+COMPARISON_TABLE = TableSchema("comparison", 3, _COLUMNS)
+
+# Each estimator again on a sample of every group, with one setting doubled: varied is transitions,
+# chains or restarts.
+CONVERGENCE_TABLE = TableSchema(
+    "convergence", 3, (*_COLUMNS, ("varied", pa.string())), repeated_by=("estimator", "varied")
+)
+
+# A sample of every group by each estimator at every number of transitions.
+SWEEP_TABLE = TableSchema("sweep", 2, _COLUMNS, repeated_by=("estimator", "transitions"))
 
 
 def classical_settings(settings: Mapping[str, Any]) -> AISSettings:
@@ -92,7 +150,7 @@ def _guided(
     """The guided columns; items with an inversion and an exact latent are batches of their own."""
     rows: list[dict[str, Any]] = [{}] * len(items)
     batches: dict[tuple[bool, int], list[int]] = {}
-    known = [resources.restart_latents(item) for item in items]
+    known = [_known_latents(item, resources) for item in items]
     for index, (item, found) in enumerate(zip(items, known, strict=True)):
         exact = latent is not None and item.condition in (None, item.label)
         batches.setdefault((exact, len(found)), []).append(index)
@@ -116,6 +174,11 @@ def _guided(
         for index, row in zip(batch, _guided_rows(estimate, generator, tolerant), strict=True):
             rows[index] = row
     return rows
+
+
+def _known_latents(item: Item, resources: Resources) -> npt.NDArray[np.float32]:
+    of_null = item.inversion_table == NULL_FIT_TABLE.name
+    return restart_latents(item, resources, NULL_FIT_TABLE if of_null else INVERSION_TABLE)
 
 
 def _guided_rows(

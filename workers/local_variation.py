@@ -3,11 +3,29 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import pyarrow as pa
+
 from ..core.patches import local_variation, patch_grid
 from .outcome import Outcome
 from .resources import Resources
+from .revisions import Computation
+from .schema import TableSchema
 from .shard import Item
 from .subjects import subject_images
+
+COMPUTATION = Computation("offmanifold.workers.local_variation:compute", "local_variation", 1)
+
+# Mean over 8x8 patches of standard deviation / mean, the mean being at least mean_floor.
+LOCAL_VARIATION_TABLE = TableSchema(
+    "local_variation",
+    1,
+    (
+        ("mean_floor", pa.float64()),
+        ("patches", pa.int32()),
+        ("covered", pa.float64()),
+        ("variation", pa.float64()),
+    ),
+)
 
 
 def compute(

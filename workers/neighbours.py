@@ -5,13 +5,39 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 import torch
 
 from ..core.statistics.neighbours import nearest
 from .outcome import Outcome
 from .reference_block import Describe, ReferenceBlock, Vectors, flat, read_block
 from .resources import Resources
+from .revisions import Computation
+from .schema import TableSchema
 from .shard import Item
+from .stored_images import source_of, stored_images
+
+COMPUTATION = Computation("offmanifold.workers.neighbours:compute", "neighbours", 1)
+
+# The nearest image in a block of the reference set, the query itself left out, over all and within
+# each class (index = class); all null where the block has none. space is pixels (distance is l2) or
+# lpips (distance is LPIPS). A query has a row for each of the blocks 0 to blocks - 1; its nearest
+# image is that of the row with the least (distance, block). nearest_index counts in the whole set.
+NEIGHBOURS_TABLE = TableSchema(
+    "neighbours",
+    3,
+    (
+        ("space", pa.string()),
+        ("block", pa.int32()),
+        ("blocks", pa.int32()),
+        ("nearest_index", pa.int64()),
+        ("nearest_source", pa.string()),
+        ("nearest_label", pa.int32()),
+        ("distance", pa.float64()),
+        ("class_distance", pa.list_(pa.float64())),
+    ),
+    repeated_by=("space", "block"),
+)
 
 # Batches of one size go through one kernel, so that equal images have equal features wherever
 # they stand.
@@ -26,12 +52,15 @@ def compute(
     Distances are l2 in pixels, or LPIPS, which is the square of l2 between features.
     """
     describe = _description(settings, resources)
-    queries = describe(resources.images(items).cpu().numpy())
-    block = resources.latest(
-        _block_key(settings), lambda: _read(settings, resources, describe, queries.shape[1])
+    queries = describe(stored_images(items, resources).cpu().numpy())
+    block = resources.kept(
+        "block",
+        _block_key(settings),
+        lambda: _read(settings, resources, describe, queries.shape[1]),
+        most=1,
     )
     positions = {source: position for position, source in enumerate(block.sources)}
-    exclude = [positions.get(resources.source(item) or "", -1) for item in items]
+    exclude = [positions.get(source_of(item, resources) or "", -1) for item in items]
     found = nearest(
         queries,
         block.vectors,

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ..cluster.storage import Storage, StorageError
-from .schema import SCHEMAS
+from .schema import TableSchema
 from .shard import part_path
 
 # Repetition costs a Parquet file nothing: a few kilobytes may stand for billions of values. A part
@@ -26,48 +26,53 @@ class PartError(StorageError):
 
 
 def read_part(
-    storage: Storage, stage: str, shard_id: str, columns: Sequence[str] | None = None
+    storage: Storage, table: TableSchema, shard_id: str, columns: Sequence[str] | None = None
 ) -> pa.Table:
     """A part's rows, of those columns (all by default), with the part's own metadata.
 
     Fetches the part as a whole: for those who want most of it.
 
     Raises:
-        PartError: no whole Parquet file, another table than ``stage``'s, or far too much of it.
+        PartError: no whole Parquet file, another table than ``table``, or far too much of it.
         StorageError: it cannot be read.
     """
-    name = part_path(stage, shard_id)
-    return parse_part(storage.read(name), stage, storage.locate(name), columns)
+    name = part_path(table.name, shard_id)
+    return parse_part(storage.read(name), table, storage.locate(name), columns)
 
 
-def read_columns(storage: Storage, stage: str, shard_id: str, columns: Sequence[str]) -> pa.Table:
+def read_columns(
+    storage: Storage, table: TableSchema, shard_id: str, columns: Sequence[str]
+) -> pa.Table:
     """As :func:`read_part`, but fetches nothing else than those columns: a part may have pixels."""
-    name = part_path(stage, shard_id)
+    name = part_path(table.name, shard_id)
     with storage.columns(name) as (files, path), files.open_input_file(path) as source:
-        return _parse(source, stage, storage.locate(name), columns)
+        return _parse(source, table, storage.locate(name), columns)
 
 
 def read_columns_of_parts(
-    storage: Storage, stage: str, shard_ids: Iterable[str], columns: Sequence[str]
+    storage: Storage, table: TableSchema, shard_ids: Iterable[str], columns: Sequence[str]
 ) -> Iterator[pa.Table]:
     """:func:`read_columns` of one part after the other, in that order; several are read at once."""
     left = iter(shard_ids)
     with ThreadPoolExecutor(_PARTS_AT_ONCE) as pool:
         while some := list(islice(left, _PARTS_AHEAD)):
             yield from pool.map(
-                lambda shard_id: read_columns(storage, stage, shard_id, columns), some
+                lambda shard_id: read_columns(storage, table, shard_id, columns), some
             )
 
 
 def parse_part(
-    content: bytes, stage: str, name: str, columns: Sequence[str] | None = None
+    content: bytes, table: TableSchema, name: str, columns: Sequence[str] | None = None
 ) -> pa.Table:
     """As :func:`read_part`, of bytes that ``name`` names in errors."""
-    return _parse(io.BytesIO(content), stage, name, columns)
+    return _parse(io.BytesIO(content), table, name, columns)
 
 
 def _parse(
-    source: io.BytesIO | pa.NativeFile, stage: str, name: str, columns: Sequence[str] | None
+    source: io.BytesIO | pa.NativeFile,
+    table: TableSchema,
+    name: str,
+    columns: Sequence[str] | None,
 ) -> pa.Table:
     try:
         file = pq.ParquetFile(source)
@@ -75,9 +80,9 @@ def _parse(
     except (pa.ArrowException, OSError) as error:
         _raise_the_stores_own(error)
         raise PartError(_refusal(name, f"is no whole Parquet file ({error})")) from error
-    if not found.equals(SCHEMAS[stage]):
+    if not found.equals(table.arrow):
         raise PartError(
-            _refusal(name, f"is not a table of stage {stage}: {_differences(found, stage)}")
+            _refusal(name, f"is not a table of stage {table.name}: {_differences(found, table)}")
         )
     _refuse_excess(file.metadata, name)
     try:
@@ -112,9 +117,8 @@ def _refuse_excess(metadata: pq.FileMetaData, name: str) -> None:
         )
 
 
-def _differences(found: pa.Schema, stage: str) -> str:
-    expected = SCHEMAS[stage]
-    for field in expected:
+def _differences(found: pa.Schema, table: TableSchema) -> str:
+    for field in table.arrow:
         if field.name not in found.names:
             return f"it has no column {field.name}"
         if found.field(field.name).type != field.type:

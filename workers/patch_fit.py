@@ -5,13 +5,44 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
-from ..core.patch_mixture import MixtureSettings, fit_patch_mixture
+from ..core.patch_mixture import MixtureSettings, PatchMixture, fit_patch_mixture
 from ..core.patches import extract_patches, patch_grid
 from .datasets import ImageError, ImageSet
-from .outcome import Failure, Outcome
+from .outcome import Failure, Outcome, Row
+from .part_file import read_part
 from .resources import Resources
+from .revisions import Computation
+from .schema import TableSchema
 from .shard import Item
+
+COMPUTATION = Computation("offmanifold.workers.patch_fit:compute", "patch_fit", 1)
+
+# One row a class of the reference set, condition being the class, or one for all: a mixture of
+# Gaussians of its 8x8 patches. means are [components, dimensions], precision_cholesky [components,
+# dimensions, dimensions] with inverse covariance P P', row-major; patch_mean is kept or removed,
+# and covariance_floor what was added to the covariances' diagonals. mean_log_density is per patch
+# of the fit, nats.
+PATCH_FIT_TABLE = TableSchema(
+    "patch_fit",
+    1,
+    (
+        ("components", pa.int32()),
+        ("covariance_floor", pa.float64()),
+        ("patch_mean", pa.string()),
+        ("images", pa.int32()),
+        ("patches", pa.int32()),
+        ("iterations", pa.int32()),
+        ("converged", pa.bool_()),
+        ("mean_log_density", pa.float64()),
+        ("weights", pa.list_(pa.float64())),
+        ("means", pa.list_(pa.float64())),
+        ("precision_cholesky", pa.list_(pa.float64())),
+    ),
+)
+
+_MIXTURES_KEPT = 64
 
 logger = logging.getLogger(__name__)
 
@@ -74,3 +105,22 @@ def _chosen_images(item: Item, images: ImageSet, max_patches: int) -> np.ndarray
         except ImageError as error:
             logger.warning("left out of the patch model: %s", error)
     return np.stack(chosen) if chosen else None
+
+
+def patch_mixture(part: str, resources: Resources) -> PatchMixture | Failure:
+    """The mixture in a part of the ``patch_fit`` table, or why it could not be fitted."""
+
+    def read() -> PatchMixture | Failure:
+        return _mixture(read_part(resources.storage, PATCH_FIT_TABLE, part).to_pylist()[0])
+
+    return resources.kept(PATCH_FIT_TABLE.name, part, read, most=_MIXTURES_KEPT)
+
+
+def _mixture(row: Row) -> PatchMixture | Failure:
+    if row["weights"] is None:
+        return Failure(f"the patch model of class {row['condition']} failed: {row['error']}")
+    weights = np.asarray(row["weights"])
+    means = np.asarray(row["means"]).reshape(len(weights), -1)
+    dimensions = means.shape[1]
+    cholesky = np.asarray(row["precision_cholesky"]).reshape(-1, dimensions, dimensions)
+    return PatchMixture(weights, means, cholesky, row["patch_mean"])

@@ -4,13 +4,33 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from ..core.patch_mixture import PatchMixture
 from ..core.patches import patch_grid
 from .outcome import Failure, Outcome
+from .patch_fit import patch_mixture
 from .resources import Resources
+from .revisions import Computation
+from .schema import TableSchema
 from .shard import Item
 from .subjects import subject_images
+
+COMPUTATION = Computation("offmanifold.workers.patch_gmm:compute", "patch_gmm", 1)
+
+# log_density is the sum over an image's patches of their log densities, nats on [0, 1], under the
+# mixture of model_class (null: one mixture for all). covered is the share of its pixels inside
+# the patches; the rest is cropped.
+PATCH_GMM_TABLE = TableSchema(
+    "patch_gmm",
+    1,
+    (
+        ("model_class", pa.int32()),
+        ("patches", pa.int32()),
+        ("covered", pa.float64()),
+        ("log_density", pa.float64()),
+    ),
+)
 
 
 def compute(
@@ -27,7 +47,7 @@ def compute(
     outcomes: list[Outcome] = [Failure("not computed")] * len(items)
     for model_class in dict.fromkeys(None if shared else item.condition for item in items):
         members = [i for i, item in enumerate(items) if shared or item.condition == model_class]
-        mixture = resources.patch_mixture(parts[model_class])
+        mixture = patch_mixture(parts[model_class], resources)
         for index, outcome in zip(
             members, _densities(images[members], mixture, len(members)), strict=True
         ):

@@ -13,7 +13,25 @@ from .outcome import Outcome
 from .part_file import read_part
 from .reference_block import flat, read_block
 from .resources import Resources
+from .revisions import Computation
+from .schema import TableSchema
 from .shard import Item
+
+COMPUTATION = Computation("offmanifold.workers.ppca:compute", "ppca", 1)
+
+# One row: a Gaussian N(mean, W W^T + noise_variance I) fitted to n reference images. components are
+# q orthonormal rows, one after the other; eigenvalue is the covariance along each.
+PPCA_TABLE = TableSchema(
+    "ppca",
+    1,
+    (
+        ("n", pa.int32()),
+        ("mean", pa.list_(pa.float64())),
+        ("components", pa.list_(pa.float64())),
+        ("eigenvalue", pa.list_(pa.float64())),
+        ("noise_variance", pa.float64()),
+    ),
+)
 
 
 def compute(
@@ -35,7 +53,7 @@ def compute(
 
 def read_ppca(storage: Storage, part: str) -> PPCA:
     """The fit that a part of the ``ppca`` table holds."""
-    table = read_part(storage, "ppca", part)
+    table = read_part(storage, PPCA_TABLE, part)
     mean, components, eigenvalue = (
         _list(table, name) for name in ("mean", "components", "eigenvalue")
     )

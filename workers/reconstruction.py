@@ -4,12 +4,22 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import torch
 
 from .conditions import condition_tensor
+from .inversion import inverted
 from .outcome import Failure, Outcome
 from .resources import Resources
+from .revisions import Computation
+from .schema import TableSchema
 from .shard import Item
+from .stored_images import stored_images
+
+COMPUTATION = Computation("offmanifold.workers.reconstruction:compute", "perceptual", 1)
+
+# LPIPS between an image and its reconstruction at the inversion's best latent.
+PERCEPTUAL_TABLE = TableSchema("perceptual", 1, (("lpips", pa.float64()),))
 
 # LPIPS holds all layers' activations of a batch at once.
 _BATCH = 32
@@ -19,11 +29,11 @@ def compute(
     items: Sequence[Item], settings: Mapping[str, Any], resources: Resources
 ) -> list[Outcome]:
     """Rows of the ``perceptual`` table; an image without a reconstruction is a failure."""
-    inverted = [item for item in items if item.inversion_part is not None]
+    found = [item for item in items if item.inversion_part is not None]
     values = iter(
         value
-        for start in range(0, len(inverted), _BATCH)
-        for value in _distances(inverted[start : start + _BATCH], settings, resources)
+        for start in range(0, len(found), _BATCH)
+        for value in _distances(found[start : start + _BATCH], settings, resources)
     )
     return [
         {"lpips": next(values)}
@@ -38,8 +48,8 @@ def _distances(
 ) -> list[float]:
     distance = resources.perceptual(settings["perceptual_network"], settings["perceptual_weights"])
     generator = resources.generator(settings)
-    latent = torch.from_numpy(np.stack([resources.inverted(item, "latent") for item in items]))
+    latent = torch.from_numpy(np.stack([inverted(item, "latent", resources) for item in items]))
     with torch.no_grad():
         images = generator(latent.to(resources.device), condition_tensor(items, resources.device))
-        found: list[float] = distance(images, resources.images(items)).double().tolist()
+        found: list[float] = distance(images, stored_images(items, resources)).double().tolist()
     return found

@@ -1,4 +1,4 @@
-"""The revision of every computation: what makes numbers of two algorithms two sets of parts.
+"""The revision of a computation: what makes numbers of two algorithms two sets of parts.
 
 A shard's id hashes its settings, items and table version. None of these changes when the algorithm
 does, and old parts would be taken for new ones. So the revision is part of the id as well: a run
@@ -12,61 +12,21 @@ messages. A new optional setting whose absence means what was always done is no 
 leaves the hash. Recorded numbers in ``tests/jobs/recorded`` notice what was forgotten.
 """
 
-from collections.abc import Mapping
-from typing import Any
-
-REVISIONS: dict[str, int] = {
-    "images.dataset": 1,
-    "images.generated": 1,
-    "inversion": 1,
-    "likelihood.classical": 1,
-    "likelihood.guided": 1,
-    "local_variation": 1,
-    "neighbours": 1,
-    "patch_fit": 1,
-    "patch_gmm": 1,
-    "perceptual": 1,
-    "ppca": 1,
-    "sensing": 1,
-    "tuning": 1,
-    "variance": 1,
-    "variance.marginal": 1,
-    "variance.profile": 1,
-    "variance_fit": 1,
-    "variance_fit.null": 1,
-}
-
-_WORKERS = "offmanifold.workers."
-# Computations that bear their table's name, and not their module's.
-_OTHER_NAMES = {"reconstruction": "perceptual"}
+from dataclasses import dataclass
 
 
-def computation_of(compute: str, settings: Mapping[str, Any]) -> str:
-    """The computation that a shard's rows come from, by its name in :data:`REVISIONS`.
+@dataclass(frozen=True)
+class Computation:
+    """A function that turns items into rows, or one of the algorithms that it chooses from.
 
-    That is the module's name; with the function's where it says more than ``compute``
-    (``images.generated``) and with the estimator where the settings name one
-    (``likelihood.guided``), whichever the stage.
+    Its value stands beside the function, and a shard's plan chooses it.
 
     Args:
-        compute: the shard's ``module:function``.
-        settings: the shard's settings.
-
-    Raises:
-        ValueError: it has no revision.
+        entry: The function, as ``module:function``.
+        name: What people know it by, and its recorded numbers.
+        revision: Begins at 1; raised when its numbers change.
     """
-    module, _, function = compute.partition(":")
-    own = module.removeprefix(_WORKERS)
-    variant = settings.get("estimator") or function.removeprefix("compute").removeprefix("_")
-    name = ".".join(part for part in (_OTHER_NAMES.get(own, own), variant) if part)
-    if name not in REVISIONS:
-        raise ValueError(
-            f"computation {name} (of {compute}) has no revision: "
-            "add it to REVISIONS in workers/revisions.py, beginning at 1"
-        )
-    return name
 
-
-def revision_of(compute: str, settings: Mapping[str, Any]) -> int:
-    """The revision of a shard's computation; arguments and errors as :func:`computation_of`."""
-    return REVISIONS[computation_of(compute, settings)]
+    entry: str
+    name: str
+    revision: int

@@ -19,7 +19,7 @@ from ..cluster.storage import Storage, StorageError
 from .outcome import Failure, Outcome, Row
 from .part_file import parse_part
 from .resources import Resources
-from .schema import SCHEMAS, STATUS_FAILED, STATUS_KILLED_WORKER, STATUS_OK
+from .schema import STATUS_FAILED, STATUS_KILLED_WORKER, STATUS_OK, TableSchema
 from .shard import Item, Shard
 
 SECONDS_KEY = "offmanifold.seconds"
@@ -94,7 +94,7 @@ class ShardWorker:
         rows = [_row(item, outcome) for item, outcome in zip(items, outcomes, strict=True)]
         tracebacks = _tracebacks(outcomes)
         if stop - start < len(payload.items):
-            content = _serialise(payload.stage, rows, time.perf_counter() - began, tracebacks)
+            content = _serialise(payload.table, rows, time.perf_counter() - began, tracebacks)
             self._storage.write(_scratch_path(payload.id, start, stop), content)
             return self._report(payload, rows, began, published=False)
         return self._publish(payload, rows, began, tracebacks)
@@ -111,7 +111,7 @@ class ShardWorker:
         tracebacks: dict[int, str] = {}
         for start, stop in spans:
             name = _scratch_path(payload.id, start, stop)
-            piece = parse_part(self._storage.read(name), payload.stage, name)
+            piece = parse_part(self._storage.read(name), payload.table, name)
             rows.update(zip(range(start, stop), piece.to_pylist(), strict=True))
             found = tracebacks_of(piece)
             tracebacks.update({start + position: text for position, text in found.items()})
@@ -124,7 +124,7 @@ class ShardWorker:
     def _publish(
         self, shard: Shard, rows: list[Row], began: float, tracebacks: Mapping[int, str]
     ) -> ShardReport:
-        content = _serialise(shard.stage, rows, time.perf_counter() - began, tracebacks)
+        content = _serialise(shard.table, rows, time.perf_counter() - began, tracebacks)
         published = self._storage.publish(shard.part, content)
         return self._report(shard, rows, began, published=published)
 
@@ -146,7 +146,7 @@ class ShardWorker:
         return self._resources.device.type == "cuda"
 
     def _outcomes(self, shard: Shard, items: Sequence[Item]) -> list[Outcome]:
-        module, _, function = shard.compute.partition(":")
+        module, _, function = shard.computation.entry.partition(":")
         compute: Compute = getattr(importlib.import_module(module), function)
         size = self._batch_limit or len(items)
         return [
@@ -220,15 +220,17 @@ def _keys(item: Item) -> Row:
     }
 
 
-def _serialise(stage: str, rows: list[Row], seconds: float, tracebacks: Mapping[int, str]) -> bytes:
-    schema = SCHEMAS[stage]
+def _serialise(
+    table: TableSchema, rows: list[Row], seconds: float, tracebacks: Mapping[int, str]
+) -> bytes:
+    schema = table.arrow
     metadata: dict[str | bytes, str | bytes] = {SECONDS_KEY: f"{seconds:.3f}"}
     if tracebacks:
         metadata[TRACEBACKS_KEY] = json.dumps(tracebacks)
     metadata.update((schema.metadata or {}).items())
-    table = pa.Table.from_pylist(rows, schema=schema.with_metadata(metadata))
+    content = pa.Table.from_pylist(rows, schema=schema.with_metadata(metadata))
     sink = io.BytesIO()
-    pq.write_table(table, sink, compression="zstd")
+    pq.write_table(content, sink, compression="zstd")
     return sink.getvalue()
 
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import torch
 from torch import Tensor
 
@@ -20,7 +21,32 @@ from .conditions import condition_tensor
 from .outcome import Failure, Outcome
 from .ppca import read_ppca
 from .resources import Resources
+from .revisions import Computation
+from .schema import TableSchema
 from .shard import Item
+from .stored_images import stored_images
+
+COMPUTATION = Computation("offmanifold.workers.sensing:compute", "sensing", 1)
+
+# A row for every number of measurements. objective, mse, psnr and latent are of the restart with
+# the smallest objective; oracle_psnr is the best restart's, which only the truth can tell.
+SENSING_TABLE = TableSchema(
+    "sensing",
+    1,
+    (
+        ("measurements", pa.int32()),
+        ("objective", pa.float64()),
+        ("mse", pa.float64()),
+        ("psnr", pa.float64()),
+        ("oracle_psnr", pa.float64()),
+        ("restart_objective", pa.list_(pa.float64())),
+        ("restart_psnr", pa.list_(pa.float64())),
+        ("ppca_mse", pa.float64()),
+        ("ppca_psnr", pa.float64()),
+        ("latent", pa.list_(pa.float32())),
+    ),
+    repeated_by=("measurements",),
+)
 
 
 def compute(
@@ -30,7 +56,7 @@ def compute(
 
     The matrix is drawn again from its seed: it is nowhere stored.
     """
-    generator, images = resources.generator(settings), resources.images(items)
+    generator, images = resources.generator(settings), stored_images(items, resources)
     seeds, noise = [item.seed for item in items], settings["noise"]
     matrix = measurement_matrix(
         settings["matrix_seed"], settings["measurements"], math.prod(images.shape[1:])

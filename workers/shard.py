@@ -13,8 +13,8 @@ from functools import cached_property
 from itertools import islice
 from typing import Any
 
-from .revisions import revision_of
-from .schema import schema_version
+from .revisions import Computation
+from .schema import TableSchema
 
 PART_SUFFIX = ".parquet"
 
@@ -49,27 +49,28 @@ class Item:
 class Shard:
     """A fixed list of items of one stage, with the settings that all of them share.
 
-    ``compute`` is the ``module:function`` that turns items into rows. ``settings`` holds plain
-    JSON values only: it is part of the id. Where a setting or an item's field is None it leaves no
-    trace there, so that a new optional one changes no id.
+    ``table`` is what the rows that ``computation`` makes of the items are written to. ``settings``
+    holds plain JSON values only: it is part of the id. Where a setting or an item's field is None
+    it leaves no trace there, so that a new optional one changes no id.
     """
 
-    stage: str
-    compute: str
+    table: TableSchema
+    computation: Computation
     settings: Mapping[str, Any]
     items: tuple[Item, ...]
 
+    @property
+    def stage(self) -> str:
+        """The name of its stage, which is its table's."""
+        return self.table.name
+
     @cached_property
     def id(self) -> str:
-        """The first 16 hex digits of the SHA-256 of all that the rows depend on.
-
-        Raises:
-            ValueError: the computation has no revision.
-        """
+        """The first 16 hex digits of the SHA-256 of all that the rows depend on."""
         return content_id(
             {
-                "revision": revision_of(self.compute, self.settings),
-                "schema_version": schema_version(self.stage),
+                "revision": self.computation.revision,
+                "schema_version": self.table.version,
                 "stage": self.stage,
                 "settings": _given(self.settings),
                 "items": [_given(vars(item)) for item in self.items],
@@ -113,8 +114,8 @@ def item_seed(run_seed: int, *parts: object) -> int:
 
 
 def chunk(
-    stage: str,
-    compute: str,
+    table: TableSchema,
+    computation: Computation,
     settings: Mapping[str, Any],
     items: Iterable[Item],
     shard_items: int,
@@ -122,4 +123,4 @@ def chunk(
     """Cuts ``items`` into shards of at most ``shard_items``, in order, as they come."""
     left = iter(items)
     while some := tuple(islice(left, shard_items)):
-        yield Shard(stage, compute, settings, some)
+        yield Shard(table, computation, settings, some)

@@ -10,6 +10,7 @@ from ..core.likelihood import simulate
 from ..core.quantisation import quantise
 from .resources import Resources
 from .shard import Item
+from .stored_images import stored_images
 
 
 def subject_images(
@@ -24,7 +25,7 @@ def subject_images(
     kind.
     """
     if items[0].image_seed is None:
-        return resources.images(items), None
+        return stored_images(items, resources), None
     generator = resources.generator(settings)
     own = None
     if generator.num_classes:

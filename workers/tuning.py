@@ -3,12 +3,31 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import pyarrow as pa
+
 from ..core.likelihood import tune_step_sizes
 from .conditions import condition_tensor
 from .likelihood import classical_settings
 from .outcome import Outcome
 from .resources import Resources
+from .revisions import Computation
+from .schema import TableSchema
 from .shard import Item
+from .stored_images import stored_images
+
+COMPUTATION = Computation("offmanifold.workers.tuning:compute", "tuning", 1)
+
+# One row a pilot image: the step size and acceptance it settled on at each transition's beta.
+TUNING_TABLE = TableSchema(
+    "tuning",
+    2,
+    (
+        ("variance", pa.float64()),
+        ("beta", pa.list_(pa.float64())),
+        ("step_size", pa.list_(pa.float64())),
+        ("acceptance", pa.list_(pa.float64())),
+    ),
+)
 
 
 def compute(
@@ -17,7 +36,7 @@ def compute(
     """Rows of the ``tuning`` table: each pilot's step size and acceptance at every transition."""
     trace = tune_step_sizes(
         resources.generator(settings),
-        resources.images(items),
+        stored_images(items, resources),
         condition_tensor(items, resources.device),
         settings["variance"],
         classical_settings(settings),

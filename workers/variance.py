@@ -4,13 +4,42 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from ..core.observation_variance import FittedVariance, fit_variance, profile_variance
+from .inversion import INVERSION_TABLE
 from .outcome import Failure, Outcome
 from .part_file import read_columns_of_parts
 from .resources import Resources
-from .schema import STATUS_OK
+from .revisions import Computation
+from .schema import STATUS_OK, Columns, TableSchema
 from .shard import Item
+from .variance_fit import NULL_FIT_TABLE, VARIANCE_FIT_TABLE
+
+GIVEN = Computation("offmanifold.workers.variance:compute", "variance", 1)
+MARGINAL = Computation("offmanifold.workers.variance:compute", "variance.marginal", 1)
+PROFILE = Computation("offmanifold.workers.variance:compute", "variance.profile", 1)
+# The estimators as settings name them.
+ESTIMATORS: Mapping[str, Computation] = {"marginal": MARGINAL, "profile": PROFILE}
+
+# One row a generator and group (train: the data): variance is sigma^2 on [0, 1] from the n images
+# whose ids are fitted, by the marginal or the profile estimator, or as given; low and high are its
+# 95% interval over images, log_standard_error is that of its logarithm, degrees the mean effective
+# degrees of freedom at it.
+_COLUMNS: Columns = (
+    ("estimator", pa.string()),
+    ("variance", pa.float64()),
+    ("low", pa.float64()),
+    ("high", pa.float64()),
+    ("log_standard_error", pa.float64()),
+    ("degrees", pa.float64()),
+    ("n", pa.int32()),
+    ("fitted", pa.list_(pa.string())),
+)
+VARIANCE_TABLE = TableSchema("variance", 3, _COLUMNS)
+NULL_VARIANCE_TABLE = TableSchema("null_variance", 1, _COLUMNS)
+
+_SOURCES = {table.name: table for table in (INVERSION_TABLE, VARIANCE_FIT_TABLE, NULL_FIT_TABLE)}
 
 # The group that the rows of the data's variance bear, whatever the spec's groups are called.
 DATA = "train"
@@ -58,7 +87,7 @@ def _rows(
     keys = ["generator", "image_id", "condition", "status"]
     found = {}
     for part in read_columns_of_parts(
-        resources.storage, settings["source"], settings["parts"], [*keys, *columns]
+        resources.storage, _SOURCES[settings["source"]], settings["parts"], [*keys, *columns]
     ):
         for row in part.to_pylist():
             position = wanted.get((row["image_id"], row["condition"]))

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import torch
 from torch import Tensor
 
@@ -15,11 +16,48 @@ from ..core.inversion import invert
 from ..core.observation_variance import variance_curves
 from ..core.residuals import sketch_residuals
 from .conditions import condition_tensor
-from .inversion import NO_RECONSTRUCTION, inversion_distance, inversion_settings
+from .inversion import (
+    NO_RECONSTRUCTION,
+    inversion_distance,
+    inversion_settings,
+    restart_latents,
+)
 from .outcome import Failure, Outcome, Row
 from .resources import Resources
+from .revisions import Computation
+from .schema import Columns, TableSchema
 from .shard import Item
+from .stored_images import stored_images
 from .subjects import subject_images
+
+COMPUTATION = Computation("offmanifold.workers.variance_fit:compute", "variance_fit", 1)
+NULL_COMPUTATION = Computation(
+    "offmanifold.workers.variance_fit:compute_null", "variance_fit.null", 1
+)
+
+# An image's reconstructions at the maximum of its posterior under each of variances:
+# squared_residual is |x - G(z)|^2, degrees the effective degrees of freedom of the latent there.
+_CURVE_COLUMNS: Columns = (
+    ("variances", pa.list_(pa.float64())),
+    ("squared_residual", pa.list_(pa.float64())),
+    ("degrees", pa.list_(pa.float64())),
+)
+VARIANCE_FIT_TABLE = TableSchema("variance_fit", 1, _CURVE_COLUMNS)
+
+# The model's own samples in the place of the data, drawn with noise_variance and stored as the
+# data are, inverted like them: mse, residual and latents are as in inversion. The curves are those
+# of the half that the null's variance is fitted to.
+NULL_FIT_TABLE = TableSchema(
+    "null_fit",
+    1,
+    (
+        ("mse", pa.float64()),
+        ("residual", pa.list_(pa.float32())),
+        ("latent", pa.list_(pa.float32())),
+        ("restart_latent", pa.list_(pa.float32())),
+        *_CURVE_COLUMNS,
+    ),
+)
 
 
 def compute(
@@ -77,9 +115,9 @@ def _curves_of_inverted(
     if not items:
         return []
     generator = resources.generator(settings)
-    flat = torch.from_numpy(np.stack([resources.restart_latents(item) for item in items]))
+    flat = torch.from_numpy(np.stack([restart_latents(item, resources) for item in items]))
     start = flat.to(resources.device).unflatten(1, (-1, generator.latent_dim))
-    return _curves(items, resources.images(items), start, settings, resources)
+    return _curves(items, stored_images(items, resources), start, settings, resources)
 
 
 def _curves(

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Float64
-from sklearn.decomposition import PCA
 
 
 @dataclass(frozen=True)
@@ -56,6 +55,9 @@ def fit_ppca(images: Float[np.ndarray, "images dimensions"], components: int) ->
             f"{components} components from {number} images of {dimensions} values: take at least 1 "
             f"and fewer than {min(number, dimensions)}"
         )
+    # Half a second, which not every command that knows the audit has to wait for.
+    from sklearn.decomposition import PCA
+
     fitted = PCA(components, random_state=0).fit(images.astype(np.float64))
     share = (min(number, dimensions) - components) / (dimensions - components)
     return PPCA(

@@ -2,11 +2,12 @@
 
 import logging
 from dataclasses import dataclass
+from typing import Any
 
 from ...cluster.executor import Executor
 from ...cluster.locations import Location, create_storage
 from ...workers.runner import WorkerFactory
-from ..audits import stages_of
+from ..audits import STAGES, stages_of
 from ..audits.specs import gather_facts, spec_of
 from ..plan.stage import PlanContext, Stage
 from ..record.journal import Journal, journal
@@ -16,6 +17,7 @@ from ..record.provenance import gather_provenance
 from ..record.run_directory import RunDirectory
 from ..results.write import Results, write_results
 from ..spec.audit import AuditSpec
+from ..spec.facts import Facts
 from ..spec.loading import SpecError
 from .execution import import_paths, open_executor, terminate_as_interrupt, worker_factory
 from .pending import PendingTasks
@@ -67,7 +69,7 @@ def run_audit(
     run.refuse_own_code(spec)
     facts = gather_facts(spec)
     create_storage(out, settings)
-    run.claim(spec, gather_provenance(spec, facts), allow_changed=allow_changed)
+    run.claim(spec, provenance_of(spec, facts), allow_changed=allow_changed)
     keep_facts(run, facts)
     context = PlanContext(spec, facts, run)
     factory = worker_factory(spec, run.storage)
@@ -80,6 +82,12 @@ def run_audit(
             context.plans[stage.name] = stage.shards(context)
             _run_stage(stage, context, executor, factory, progress, log, retry_failed=retry_failed)
     return _reduce(context, runs_code=True)
+
+
+def provenance_of(spec: AuditSpec, facts: Facts) -> dict[str, Any]:
+    """What a run says of itself; arguments and result as `gather_provenance`."""
+    computations = [each for stage in STAGES for each in stage.computations]
+    return gather_provenance(spec, facts, [stage.table for stage in STAGES], computations)
 
 
 def _run_stage(
@@ -101,7 +109,7 @@ def _run_stage(
         run.withdraw(stage.name, stale, into="superseded")
     if retry_failed:
         done = sorted(finished.intersection(shards.ids))
-        facts = zip(done, run.part_facts(stage.name, done), strict=True)
+        facts = zip(done, run.part_facts(stage.table, done), strict=True)
         failed = [part for part, found in facts if found.failed]
         run.withdraw(stage.name, failed, into="retried")
         finished -= set(failed)
@@ -112,7 +120,9 @@ def _run_stage(
 
 def _reduce(context: PlanContext, *, runs_code: bool) -> Outcome:
     quarantined = {
-        name: context.run.verify(name, shards.ids, shards) for name, shards in context.plans.items()
+        stage.name: context.run.verify(stage.table, shards.ids, shards)
+        for stage in stages_of(context.spec)
+        if (shards := context.plans.get(stage.name)) is not None
     }
     return Outcome(write_results(context, runs_code=runs_code), quarantined)
 

@@ -30,12 +30,12 @@ def failed_items(run: RunDirectory, stage: str | None = None) -> Iterator[Failed
     Raises:
         SpecError: no run directory, or a stage that the run has not.
     """
-    names = [each.name for each in stages_of(spec_of(run))]
-    if stage is not None and stage not in names:
-        raise SpecError(f"--stage {stage}: this run has the stages {', '.join(names)}")
-    for name in names if stage is None else [stage]:
+    tables = {each.name: each.table for each in stages_of(spec_of(run))}
+    if stage is not None and stage not in tables:
+        raise SpecError(f"--stage {stage}: this run has the stages {', '.join(tables)}")
+    for name in tables if stage is None else [stage]:
         shards = sorted(run.finished(name))
-        for shard, part in zip(shards, run.each_part(name, shards, _KEYS), strict=True):
+        for shard, part in zip(shards, run.each_part(tables[name], shards, _KEYS), strict=True):
             tracebacks = tracebacks_of(part)
             for position, row in enumerate(part.to_pylist()):
                 if row["status"] != STATUS_OK:

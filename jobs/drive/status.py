@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from ...workers.schema import TableSchema
 from ..audits import stages_of
 from ..record.activity import Workers, recent_rates, workers_alive
 from ..record.run_directory import PartFacts, RunDirectory
@@ -73,17 +74,20 @@ class StatusReader:
         for stage in stages_of(context.spec):
             planned = context.plans.get(stage.name)
             sizes = {} if planned is None else dict(planned.sizes)
-            stages.append(self._stage(stage.name, sizes, rates.get(stage.name)))
+            stages.append(self._stage(stage.table, sizes, rates.get(stage.name)))
         return RunStatus(stages, workers_alive(self._run.storage))
 
-    def _stage(self, stage: str, planned: dict[str, int], rate: float | None) -> StageStatus:
+    def _stage(
+        self, table: TableSchema, planned: dict[str, int], rate: float | None
+    ) -> StageStatus:
+        stage = table.name
         finished = self._run.finished(stage)
         # A part that was withdrawn is another one when it comes back.
         for key in [key for key in self._parts if key[0] == stage and key[1] not in finished]:
             del self._parts[key]
         done = [shard for shard in planned if shard in finished]
         unread = [shard for shard in done if (stage, shard) not in self._parts]
-        for shard, facts in zip(unread, self._run.part_facts(stage, unread), strict=True):
+        for shard, facts in zip(unread, self._run.part_facts(table, unread), strict=True):
             self._parts[stage, shard] = facts
         parts = {shard: self._parts[stage, shard] for shard in done}
         rows = sum(part.rows for part in parts.values())

@@ -6,9 +6,12 @@ from functools import cached_property
 
 import numpy as np
 
-from ...workers.schema import STATUS_OK
+from ...workers.inversion import INVERSION_TABLE
+from ...workers.revisions import Computation
+from ...workers.schema import STATUS_OK, TableSchema
 from ...workers.shard import Item, Shard, item_seed
-from ...workers.variance import DATA
+from ...workers.stored_images import IMAGES_TABLE
+from ...workers.variance import DATA, VARIANCE_TABLE
 from ..record.run_directory import RunDirectory
 from ..spec.audit import AuditSpec, GroupSpec
 from ..spec.facts import Facts, GeneratorFacts
@@ -124,10 +127,10 @@ class PlanContext(AuditContext):
     def images(self) -> list[ImageRecord]:
         """The images that were materialised without error."""
         columns = ["status", "image_id", "group", "generator", "label"]
-        ids = self.shard_ids("images")
+        ids = self.shard_ids(IMAGES_TABLE.name)
         return [
             ImageRecord(**row, part=shard, row=index)
-            for shard, part in zip(ids, self.run.each_part("images", ids, columns), strict=True)
+            for shard, part in zip(ids, self.run.each_part(IMAGES_TABLE, ids, columns), strict=True)
             for index, row in enumerate(part.to_pylist())
             if row.pop("status") == STATUS_OK
         ]
@@ -136,8 +139,8 @@ class PlanContext(AuditContext):
     def inversions(self) -> Places:
         """Part and row of every inversion that succeeded: of (generator, condition, image_id)."""
         columns = ["status", "generator", "condition", "image_id"]
-        ids = self.shard_ids("inversion") if "inversion" in self.plans else []
-        parts = self.run.each_part("inversion", ids, columns)
+        ids = self.shard_ids(INVERSION_TABLE.name) if INVERSION_TABLE.name in self.plans else []
+        parts = self.run.each_part(INVERSION_TABLE, ids, columns)
         found = (
             ((row["generator"], row["condition"], row["image_id"]), position, index)
             for position, part in enumerate(parts)
@@ -147,7 +150,7 @@ class PlanContext(AuditContext):
         try:
             return Places(found, ids)
         except ValueError as error:
-            raise StageError(f"stage inversion: {error}") from error
+            raise StageError(f"stage {INVERSION_TABLE.name}: {error}") from error
 
     def images_under(self, generator: GeneratorFacts, group: GroupSpec) -> list[ImageRecord]:
         """A group's images as ``generator`` is audited with them: its own generated ones only."""
@@ -157,17 +160,19 @@ class PlanContext(AuditContext):
             if image.group == group.name and image.generator in (None, generator.name)
         ]
 
-    def variance(self, generator: str, group: str = DATA, stage: str = "variance") -> float:
+    def variance(
+        self, generator: str, group: str = DATA, table: TableSchema = VARIANCE_TABLE
+    ) -> float:
         """The observation variance that a stage found for a group's images.
 
         Raises:
             StageError: when it could not be fitted.
         """
         columns = ["generator", "group", "variance", "error"]
-        rows = self.run.read(stage, self.shard_ids(stage), columns).to_pylist()
+        rows = self.run.read(table, self.shard_ids(table.name), columns).to_pylist()
         row = next(row for row in rows if (row["generator"], row["group"]) == (generator, group))
         if row["variance"] is None:
-            raise StageError(f"stage {stage}: {row['error']}")
+            raise StageError(f"stage {table.name}: {row['error']}")
         return float(row["variance"])
 
 
@@ -236,15 +241,22 @@ def group_pairs(context: AuditContext, generator: GeneratorFacts, group: GroupSp
 class Stage:
     """A stage: ``plan`` may read the results of the stages it ``needs``; ``estimate`` may not.
 
-    ``plan`` gives the same shards each time, and those of a large stage one after the other.
+    Its shards fill ``table`` by one of ``computations``. ``plan`` gives the same shards each time,
+    and those of a large stage one after the other.
     """
 
-    name: str
+    table: TableSchema
+    computations: tuple[Computation, ...]
     description: str
     needs: tuple[str, ...]
     enabled: Callable[[AuditSpec], bool]
     plan: Callable[[PlanContext], Iterable[Shard]]
     estimate: Callable[[AuditContext], Estimate]
+
+    @property
+    def name(self) -> str:
+        """The name of its table."""
+        return self.table.name
 
     def shards(self, context: PlanContext) -> Shards:
         """The plan, of which only ids and sizes stay in memory."""

@@ -4,6 +4,7 @@ import os
 import platform
 import subprocess
 import sys
+from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib import metadata
@@ -11,23 +12,31 @@ from pathlib import Path
 from typing import Any
 
 from ... import __version__
-from ...workers.revisions import REVISIONS
-from ...workers.schema import SCHEMAS, schema_version
+from ...workers.revisions import Computation
+from ...workers.schema import TableSchema
 from ..spec.audit import AuditSpec
 from ..spec.facts import DatasetFacts, Facts
 
 _LIBRARIES = ("torch", "ray", "numpy", "scipy", "pyarrow", "scikit-learn", "lpips")
 
 
-def gather_provenance(spec: AuditSpec, facts: Facts) -> dict[str, Any]:
-    """Versions, commit, hashes of weights and data, the machine, and the seed; JSON values."""
+def gather_provenance(
+    spec: AuditSpec,
+    facts: Facts,
+    tables: Iterable[TableSchema],
+    computations: Iterable[Computation],
+) -> dict[str, Any]:
+    """Versions, commit, hashes of weights and data, the machine, and the seed; JSON values.
+
+    ``tables`` and ``computations`` are all that this version of the package has.
+    """
     datasets = {name: _dataset(group) for name, group in facts.groups.items()}
     datasets |= {f"({stage})": _dataset(facts.references[stage]) for stage in facts.references}
     return {
         "offmanifold": __version__,
         "commit": _commit(),
-        "schema_versions": {stage: schema_version(stage) for stage in SCHEMAS},
-        "revisions": dict(REVISIONS),
+        "schema_versions": {table.name: table.version for table in tables},
+        "revisions": {each.name: each.revision for each in computations},
         "seed": spec.seed,
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": [Path(sys.argv[0]).name, *sys.argv[1:]],

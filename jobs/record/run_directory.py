@@ -14,7 +14,7 @@ from ...cluster.s3_settings import BY_ENVIRONMENT, S3Settings
 from ...cluster.storage import Storage
 from ...workers.part_file import PartError, read_columns_of_parts
 from ...workers.runner import SECONDS_KEY
-from ...workers.schema import SCHEMAS, STATUS_OK
+from ...workers.schema import STATUS_OK, TableSchema
 from ...workers.shard import PART_SUFFIX, Shard, part_path, shard_id_of
 from ..spec.audit import AuditSpec
 from ..spec.loading import Spec, SpecError, dump_spec, parse_spec, spec_text
@@ -120,39 +120,39 @@ class RunDirectory:
             if name.endswith(PART_SUFFIX)
         }
 
-    def read(self, stage: str, shard_ids: Iterable[str], columns: Sequence[str]) -> pa.Table:
+    def read(
+        self, table: TableSchema, shard_ids: Iterable[str], columns: Sequence[str]
+    ) -> pa.Table:
         """Those shards' rows, in that order, of those columns."""
-        schema = pa.schema([SCHEMAS[stage].field(name) for name in columns])
-        tables = list(self.each_part(stage, shard_ids, columns))
-        return (
-            pa.concat_tables([table.cast(schema) for table in tables])
-            if tables
-            else (schema.empty_table())
-        )
+        schema = pa.schema([table.arrow.field(name) for name in columns])
+        parts = list(self.each_part(table, shard_ids, columns))
+        if not parts:
+            return schema.empty_table()
+        return pa.concat_tables([part.cast(schema) for part in parts])
 
     def each_part(
-        self, stage: str, shard_ids: Iterable[str], columns: Sequence[str]
+        self, table: TableSchema, shard_ids: Iterable[str], columns: Sequence[str]
     ) -> Iterator[pa.Table]:
         """Those shards' rows, part by part, in that order, of those columns alone."""
-        return read_columns_of_parts(self.storage, stage, shard_ids, columns)
+        return read_columns_of_parts(self.storage, table, shard_ids, columns)
 
-    def part_facts(self, stage: str, shard_ids: Sequence[str]) -> Iterator[PartFacts]:
+    def part_facts(self, table: TableSchema, shard_ids: Sequence[str]) -> Iterator[PartFacts]:
         """Counts of finished shards, and how long the worker of each took, in that order."""
-        tables = self.each_part(stage, shard_ids, ["status"])
-        for shard_id, table in zip(shard_ids, tables, strict=True):
-            yield self._facts_of(stage, shard_id, table)
+        parts = self.each_part(table, shard_ids, ["status"])
+        for shard_id, part in zip(shard_ids, parts, strict=True):
+            yield self._facts_of(table.name, shard_id, part)
 
-    def _facts_of(self, stage: str, shard_id: str, table: pa.Table) -> PartFacts:
-        failed = sum(value != STATUS_OK for value in table["status"].to_pylist())
+    def _facts_of(self, stage: str, shard_id: str, part: pa.Table) -> PartFacts:
+        failed = sum(value != STATUS_OK for value in part["status"].to_pylist())
         try:
-            seconds = float((table.schema.metadata or {})[SECONDS_KEY.encode()])
+            seconds = float((part.schema.metadata or {})[SECONDS_KEY.encode()])
         except (KeyError, ValueError) as error:
             name = self.storage.locate(part_path(stage, shard_id))
             raise PartError(
                 f"{name} was written by no worker of ours: it has no {SECONDS_KEY}. Move it "
                 "out of the run, then run the same command again"
             ) from error
-        return PartFacts(table.num_rows, failed, seconds)
+        return PartFacts(part.num_rows, failed, seconds)
 
     def withdraw(self, stage: str, shard_ids: Iterable[str], into: str) -> None:
         """Moves parts out of their table, into ``_<into>/<stage>/``: kept, but no longer read."""
@@ -161,8 +161,8 @@ class RunDirectory:
             self.storage.write(f"_{into}/{path}", self.storage.read(path))
             self.storage.delete(path)
 
-    def verify(self, stage: str, shard_ids: Iterable[str], shards: Iterable[Shard]) -> int:
-        """Checks the stage's rows against the plan; how many of them failed.
+    def verify(self, table: TableSchema, shard_ids: Iterable[str], shards: Iterable[Shard]) -> int:
+        """Checks the table's rows against the plan; how many of them failed.
 
         ``shard_ids`` are those of ``shards``, in their order.
 
@@ -171,14 +171,14 @@ class RunDirectory:
             StorageError: for a missing part.
         """
         first, second = tee(shard_ids)
-        tables = self.each_part(stage, first, [*_IDENTITY, "status"])
+        parts = self.each_part(table, first, [*_IDENTITY, "status"])
         return sum(
-            self._verified(shard_id, shard, table).failed
-            for shard_id, shard, table in zip(second, shards, tables, strict=True)
+            self._verified(shard_id, shard, part).failed
+            for shard_id, shard, part in zip(second, shards, parts, strict=True)
         )
 
-    def _verified(self, shard_id: str, shard: Shard, table: pa.Table) -> PartFacts:
-        found = [tuple(row.values()) for row in table.select(_IDENTITY).to_pylist()]
+    def _verified(self, shard_id: str, shard: Shard, part: pa.Table) -> PartFacts:
+        found = [tuple(row.values()) for row in part.select(_IDENTITY).to_pylist()]
         planned = [(item.generator, item.condition, item.image_id) for item in shard.items]
         if found != planned:
             place = self.storage.locate(part_path(shard.stage, shard_id))
@@ -186,7 +186,7 @@ class RunDirectory:
                 f"{place}: its rows are not the planned items ({len(found)} rows, {len(planned)} "
                 "planned); move it out of the run, then run the same command again"
             )
-        return self._facts_of(shard.stage, shard_id, table)
+        return self._facts_of(shard.stage, shard_id, part)
 
     def write_json(self, name: str, content: dict[str, Any]) -> None:
         """Replaces a JSON file of the run."""

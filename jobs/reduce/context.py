@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ...cluster.storage import Storage
+from ...workers.schema import TableSchema
 from ...workers.shard import item_seed
 from ..spec.audit import Conditions, Role
 
@@ -39,6 +40,7 @@ class ReduceContext:
     ``null`` is the name of the null audit's group, which is none of ``groups``. ``class_turns`` are
     the classes that images without one met in turn; empty for all of them. ``levels`` are the grey
     levels that data and controls are stored in. ``distance`` is what the inversion minimised.
+    ``schemas`` are those of every table that a run may have, in the order of the stages.
     """
 
     run_dir: Storage
@@ -51,6 +53,7 @@ class ReduceContext:
     class_turns: tuple[int, ...] = ()
     levels: int | None = None
     distance: str | None = None
+    schemas: tuple[TableSchema, ...] = ()
 
     @property
     def groups_and_null(self) -> list[GroupInfo]:

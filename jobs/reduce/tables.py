@@ -12,22 +12,16 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
 from ...cluster.storage import Storage
-from ...workers.schema import KEY_COLUMNS, SCHEMAS, STATUS_OK, schema_version
+from ...workers.schema import KEY_COLUMNS, STAGE_KEY, STATUS_OK, VERSION_KEY, TableSchema
 from ...workers.shard import PART_SUFFIX
+from .table_schemas import SCHEMAS
 
 NO_CLASS = -1
 
 # A bucket answers after tens of milliseconds; a part of large images is some ten megabytes.
 _PARTS_AT_ONCE = 16
 
-# An item is an image under a condition, and in these tables, what was done to it.
 _ITEM = ("generator", "condition", "image_id")
-REPEATED_BY: dict[str, tuple[str, ...]] = {
-    "convergence": ("estimator", "varied"),
-    "sweep": ("estimator", "transitions"),
-    "sensing": ("measurements",),
-    "neighbours": ("space", "block"),
-}
 
 
 class RunTableError(ValueError):
@@ -64,17 +58,16 @@ class StageTable:
 
     @contextmanager
     def _dataset(self) -> Iterator[ds.Dataset]:
+        table = SCHEMAS[self.stage]
         with self.storage.columns() as (files, folder):
             paths = [f"{folder}/{self.stage}/{part}" for part in self.parts]
-            dataset = ds.dataset(
-                paths, schema=SCHEMAS[self.stage], format="parquet", filesystem=files
-            )
+            dataset = ds.dataset(paths, schema=table.arrow, format="parquet", filesystem=files)
             # The fragments keep the footers that this reads for the reading of their columns.
             fragments = list(dataset.get_fragments())
             with ThreadPoolExecutor(_PARTS_AT_ONCE) as pool:
                 schemas = pool.map(lambda fragment: fragment.physical_schema, fragments)
                 for part, schema in zip(self.parts, schemas, strict=True):
-                    _check_part(schema, self.stage, self.storage.locate(f"{self.stage}/{part}"))
+                    _check_part(schema, table, self.storage.locate(f"{self.stage}/{part}"))
             yield dataset
 
 
@@ -90,10 +83,8 @@ def read_stage(run_dir: Storage, stage: str, columns: Sequence[str] = ()) -> pd.
 
     Rows are sorted by item, so that no sum and no resampling of them depends on how the parts are
     named, and so on where a run and its inputs lie.
-    A missing ``condition`` or ``label`` is -1; a column of lists holds arrays. ``convergence``,
-    ``sweep``, ``neighbours`` and ``sensing`` have several rows an item and bring the columns that
-    tell them apart: ``estimator`` with ``varied`` or ``transitions``, ``space`` with ``block``, and
-    ``measurements``.
+    A missing ``condition`` or ``label`` is -1; a column of lists holds arrays. Where a table has
+    several rows an item, the columns that tell them apart come with them.
 
     Raises:
         RunTableError: parts that do not belong, or an item that is there twice.
@@ -101,7 +92,7 @@ def read_stage(run_dir: Storage, stage: str, columns: Sequence[str] = ()) -> pd.
     stored = stage_table(run_dir, stage)
     if stored is None:
         return None
-    repeated_by = REPEATED_BY.get(stage, ())
+    repeated_by = SCHEMAS[stage].repeated_by
     wanted = dict.fromkeys([*KEY_COLUMNS, "status", *repeated_by, *columns])
     frame: pd.DataFrame = stored.read(list(wanted)).to_pandas()
     for key in ("condition", "label"):
@@ -120,18 +111,17 @@ def list_means(lists: "pd.Series[float]") -> np.ndarray:
     return np.array([np.mean(entries) for entries in lists], dtype=np.float64)
 
 
-def _check_part(schema: pa.Schema, stage: str, part: str) -> None:
+def _check_part(schema: pa.Schema, table: TableSchema, part: str) -> None:
     metadata = schema.metadata or {}
-    version = metadata.get(b"offmanifold.schema_version", b"none").decode()
-    expected = str(schema_version(stage))
-    if version != expected:
+    version = metadata.get(VERSION_KEY.encode(), b"none").decode()
+    if version != str(table.version):
         raise RunTableError(
             f"{part} has schema version {version}, this version of offmanifold reads "
-            f"{expected}: run the stage again or use the version that wrote it"
+            f"{table.version}: run the stage again or use the version that wrote it"
         )
-    owner = metadata.get(b"offmanifold.stage", b"none").decode()
-    if owner != stage:
-        raise RunTableError(f"{part} holds rows of stage {owner}, expected {stage}")
+    owner = metadata.get(STAGE_KEY.encode(), b"none").decode()
+    if owner != table.name:
+        raise RunTableError(f"{part} holds rows of stage {owner}, expected {table.name}")
 
 
 def _refuse_duplicates(frame: pd.DataFrame, repeated_by: tuple[str, ...], folder: str) -> None:

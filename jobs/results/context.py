@@ -1,5 +1,6 @@
 """What the reducers are told of a run, out of its spec and the facts of what that names."""
 
+from ..audits import STAGES
 from ..audits.inversion.settings import INVERSION
 from ..audits.sweep.settings import SWEEP
 from ..plan.stage import AuditContext
@@ -27,4 +28,5 @@ def reduce_context(run: RunDirectory, spec: AuditSpec, facts: Facts) -> ReduceCo
         class_turns=audit.class_turns,
         levels=audit.levels,
         distance=None if inversion is None else inversion.distance,
+        schemas=tuple(stage.table for stage in STAGES),
     )

@@ -44,7 +44,9 @@ from offmanifold.jobs.reduce.schema import summary_table
 from offmanifold.jobs.report.summary import Summary
 from offmanifold.jobs.report.verdict import Verdict
 from offmanifold.jobs.results.verdicts import judge
-from offmanifold.workers.schema import SCHEMAS, STATUS_OK
+from offmanifold.workers.schema import STATUS_OK
+
+from ..registered import TABLES
 
 SIDE = 28
 DIMENSIONS = SIDE * SIDE
@@ -161,7 +163,7 @@ class Tables:
         """One part a stage."""
         for stage, rows in self.rows.items():
             (folder / stage).mkdir()
-            table = pa.Table.from_pylist(rows, schema=SCHEMAS[stage])
+            table = pa.Table.from_pylist(rows, schema=TABLES[stage].arrow)
             pq.write_table(table, folder / stage / "part-0.parquet")
 
 

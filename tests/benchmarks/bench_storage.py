@@ -25,7 +25,8 @@ from offmanifold.jobs.drive.driver import run_audit
 from offmanifold.jobs.drive.progress import Progress
 from offmanifold.jobs.record.run_directory import RunDirectory
 from offmanifold.jobs.reduce.tables import read_stage
-from offmanifold.workers.schema import SCHEMAS, STATUS_OK
+from offmanifold.workers.inversion import INVERSION_TABLE
+from offmanifold.workers.schema import STATUS_OK
 
 from ..faulty_proxy import Request, faulty_proxy
 from ..object_store import BUCKET, ObjectStore
@@ -122,7 +123,7 @@ def part_of(index: int) -> bytes:
         for condition in range(32)
     ]
     sink = io.BytesIO()
-    table = pa.Table.from_pylist(rows, schema=SCHEMAS["inversion"])
+    table = pa.Table.from_pylist(rows, schema=INVERSION_TABLE.arrow)
     pq.write_table(table, sink, compression="zstd")
     return sink.getvalue()
 
@@ -134,7 +135,7 @@ def by_reducer(run: RunDirectory) -> int:
 
 
 def by_part(run: RunDirectory) -> int:
-    return run.read("inversion", run.finished("inversion"), ["status"]).num_rows
+    return run.read(INVERSION_TABLE, run.finished(INVERSION_TABLE.name), ["status"]).num_rows
 
 
 def test_reading_a_stage_from_a_service_that_answers_late(

@@ -9,9 +9,8 @@ it is recorded with them.
 import tempfile
 from pathlib import Path
 
-from offmanifold.workers.revisions import REVISIONS
-
 from .. import torchvision_operators  # noqa: F401
+from ..registered import COMPUTATIONS
 from .recorded_revisions import RECORDED, complaints, computations_of, read, write
 from .tiny_run import tiny_runs
 
@@ -19,9 +18,9 @@ from .tiny_run import tiny_runs
 def main() -> None:
     """Runs, compares, writes."""
     with tempfile.TemporaryDirectory() as folder:
-        found = computations_of(tiny_runs(Path(folder)), REVISIONS)
+        found = computations_of(tiny_runs(Path(folder)))
     before = read() if RECORDED.exists() else {}
-    for complaint in complaints(before, found, REVISIONS):
+    for complaint in complaints(before, found, COMPUTATIONS):
         print(complaint)
     write(found)
     print(f"{len(found)} computations recorded in {RECORDED}")

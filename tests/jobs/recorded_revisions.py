@@ -12,8 +12,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from offmanifold.jobs.audits import STAGES
 from offmanifold.jobs.plan.stage import PlanContext
-from offmanifold.workers.revisions import computation_of
-from offmanifold.workers.schema import KEY_COLUMNS, SCHEMAS
+from offmanifold.workers.revisions import Computation
+from offmanifold.workers.schema import KEY_COLUMNS
+
+from ..registered import TABLES
 
 RECORDED = Path(__file__).parent / "recorded" / "revisions.json"
 COMMAND = "python -m tests.jobs.record_revisions"
@@ -29,7 +31,7 @@ _SIGNLESS = {"ppca.components"}
 
 
 @dataclass(frozen=True)
-class Computation:
+class Recorded:
     """A computation's revision, and numbers of its rows by table and column.
 
     Of each column: how many numbers it has over all rows, their root mean square, their mean, and
@@ -42,24 +44,24 @@ class Computation:
     rests_on: frozenset[str] = frozenset()
 
 
-def computations_of(
-    runs: Iterable[PlanContext], revisions: Mapping[str, int]
-) -> dict[str, Computation]:
+def computations_of(runs: Iterable[PlanContext]) -> dict[str, Recorded]:
     """What finished runs computed, by the computations' names; of each, the first that has it."""
-    found: dict[str, Computation] = {}
+    found: dict[str, Recorded] = {}
     for context in runs:
         parts = _parts(context)
-        numbers: dict[str, dict[str, list[float]]] = {}
-        first: dict[str, str] = {}
-        for (name, stage), ids in parts.items():
-            if name not in found:
-                table = context.run.read(stage, ids, SCHEMAS[stage].names)
-                numbers.setdefault(name, {}).update(_numbers(stage, table))
-                first.setdefault(name, stage)
-        for name, own in numbers.items():
-            needed = _needed(first[name])
-            rests_on = frozenset(other for other, stage in parts if stage in needed) - {name}
-            found[name] = Computation(revisions[name], own, rests_on)
+        numbers: dict[Computation, dict[str, list[float]]] = {}
+        first: dict[Computation, str] = {}
+        for (computation, stage), ids in parts.items():
+            if computation.name not in found:
+                table = context.run.read(TABLES[stage], ids, TABLES[stage].arrow.names)
+                numbers.setdefault(computation, {}).update(_numbers(stage, table))
+                first.setdefault(computation, stage)
+        for computation, own in numbers.items():
+            needed = _needed(first[computation])
+            rests_on = {other.name for other, stage in parts if stage in needed}
+            found[computation.name] = Recorded(
+                computation.revision, own, frozenset(rests_on - {computation.name})
+            )
     return found
 
 
@@ -70,13 +72,12 @@ def _needed(stage: str) -> set[str]:
     return direct.union(*(_needed(name) for name in direct))
 
 
-def _parts(context: PlanContext) -> dict[tuple[str, str], list[str]]:
+def _parts(context: PlanContext) -> dict[tuple[Computation, str], list[str]]:
     """The ids of the shards of each computation and stage."""
-    parts: dict[tuple[str, str], list[str]] = {}
+    parts: dict[tuple[Computation, str], list[str]] = {}
     for stage, shards in context.plans.items():
         for shard_id, shard in shards.with_ids():
-            name = computation_of(shard.compute, shard.settings)
-            parts.setdefault((name, stage), []).append(shard_id)
+            parts.setdefault((shard.computation, stage), []).append(shard_id)
     return parts
 
 
@@ -107,13 +108,13 @@ def _summary(values: npt.NDArray[np.float64]) -> list[float]:
     return [float(f"{number:.9g}") for number in of]
 
 
-def read() -> dict[str, Computation]:
+def read() -> dict[str, Recorded]:
     """What was recorded."""
     content = json.loads(RECORDED.read_text())
-    return {name: Computation(**found) for name, found in content.items()}
+    return {name: Recorded(**found) for name, found in content.items()}
 
 
-def write(found: Mapping[str, Computation]) -> None:
+def write(found: Mapping[str, Recorded]) -> None:
     """Records what was found; the file differs where the numbers do, a line a column."""
     entries = []
     for name, computation in sorted(found.items()):
@@ -131,14 +132,14 @@ def write(found: Mapping[str, Computation]) -> None:
 
 
 def complaints(
-    recorded: Mapping[str, Computation], found: Mapping[str, Computation], known: Iterable[str]
+    recorded: Mapping[str, Recorded], found: Mapping[str, Recorded], known: Iterable[str]
 ) -> list[str]:
     """What is to be done about every computation that is not as recorded; nothing if all are.
 
     Args:
         recorded: by name.
         found: by name.
-        known: the computations that have a revision.
+        known: the computations that the stages name.
     """
     changed = {
         name: columns
@@ -149,19 +150,22 @@ def complaints(
         complaint
         for name in sorted({*recorded, *found, *known})
         if (complaint := _complaint(name, recorded.get(name), found.get(name), changed))
+    ] + [
+        f"{name} is computed for a stage that does not name it: add it to the stage's computations"
+        for name in sorted(found.keys() - set(known))
     ]
 
 
 def _complaint(
     name: str,
-    recorded: Computation | None,
-    found: Computation | None,
+    recorded: Recorded | None,
+    found: Recorded | None,
     changed: Mapping[str, list[str]],
 ) -> str | None:
     if found is None:
         return (
             f"{name} is not computed by the tiny run: give it a stage in tests/jobs/tiny_run.py, "
-            f"or remove it from workers/revisions.py, and record with `{COMMAND}`"
+            f"or remove it from its stage's computations, and record with `{COMMAND}`"
         )
     if recorded is None:
         return f"{name} was never recorded: record it with `{COMMAND}`"
@@ -176,7 +180,7 @@ def _complaint(
             return None
         return (
             f"{name} has other columns: {', '.join(others)}: raise the version of their table in "
-            f"workers/schema.py and record them with `{COMMAND}`"
+            f"workers/ and record them with `{COMMAND}`"
         )
     columns = "; ".join(changed[name])
     if before := sorted(found.rests_on & changed.keys()):
@@ -186,7 +190,7 @@ def _complaint(
             f"them anew with `{COMMAND}` ({columns})"
         )
     return (
-        f"the numbers of {name} changed: raise the revision of {name} in workers/revisions.py "
+        f"the numbers of {name} changed: raise the revision of {name} in workers/ "
         f"and record them anew with `{COMMAND}` ({columns})"
     )
 

@@ -20,7 +20,7 @@ from offmanifold.jobs.drive.driver import replan
 from offmanifold.jobs.record.run_directory import RunDirectory
 from offmanifold.jobs.results.renderer import Renderer
 from offmanifold.jobs.spec.loading import SpecError
-from offmanifold.workers.schema import SCHEMAS
+from offmanifold.workers.stored_images import IMAGES_TABLE
 from typer.testing import CliRunner
 
 from .conftest import fill_audit_folder, forget_decoder, write_spec
@@ -110,9 +110,11 @@ def other_items(content: bytes) -> bytes:
 def repeated(_content: bytes) -> bytes:
     """Half a billion values, all null, in a few kilobytes."""
     rows = 2**22
-    nulls = pa.table([pa.nulls(rows, f.type) for f in SCHEMAS["images"]], schema=SCHEMAS["images"])
+    nulls = pa.table(
+        [pa.nulls(rows, f.type) for f in IMAGES_TABLE.arrow], schema=IMAGES_TABLE.arrow
+    )
     sink = io.BytesIO()
-    with pq.ParquetWriter(sink, SCHEMAS["images"]) as writer:
+    with pq.ParquetWriter(sink, IMAGES_TABLE.arrow) as writer:
         for _ in range(10):
             writer.write_table(nulls, row_group_size=rows)
     return sink.getvalue()

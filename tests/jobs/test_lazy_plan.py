@@ -8,6 +8,7 @@ from offmanifold.cluster.serial_executor import SerialExecutor
 from offmanifold.jobs.drive.pending import PendingTasks
 from offmanifold.jobs.plan.places import Places
 from offmanifold.jobs.plan.shards import Shards
+from offmanifold.workers.inversion import COMPUTATION, INVERSION_TABLE
 from offmanifold.workers.shard import Item, Shard, chunk
 
 
@@ -22,9 +23,7 @@ class Maker:
             Item("g", None, "train", f"train-{index:06d}", None, seed=self.seed)
             for index in range(self.items)
         )
-        for shard in chunk(
-            "inversion", "offmanifold.workers.inversion:compute", {"a": 1}, items, 4
-        ):
+        for shard in chunk(INVERSION_TABLE, COMPUTATION, {"a": 1}, items, 4):
             self.made += 1
             yield shard
 

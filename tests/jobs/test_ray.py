@@ -12,9 +12,9 @@ from typing import Any
 import pandas as pd
 import psutil
 import pytest
-from offmanifold.jobs.reduce.tables import REPEATED_BY
 
 from ..cluster.processes import wait_for
+from ..registered import TABLES
 from .conftest import STAGES, lean_spec, small_spec, write_spec
 
 # Each starts a Ray, and two cores are too few for two at once.
@@ -46,7 +46,7 @@ def lasting(transitions: int) -> dict[str, Any]:
 def tables(run: Path) -> dict[str, pd.DataFrame]:
     return {
         stage: pd.read_parquet(run / stage)
-        .sort_values(["image_id", "condition", *REPEATED_BY.get(stage, ())])
+        .sort_values(["image_id", "condition", *TABLES[stage].repeated_by])
         .reset_index(drop=True)
         for stage in STAGES
         if (run / stage).exists()
@@ -58,7 +58,7 @@ def assert_same_tables(run: Path, reference: Path) -> None:
     expected, found = tables(reference), tables(run)
     assert found.keys() == expected.keys() >= {"images", "inversion", "likelihood"}
     for stage, table in found.items():
-        keys = ["generator", "condition", "image_id", *REPEATED_BY.get(stage, ())]
+        keys = ["generator", "condition", "image_id", *TABLES[stage].repeated_by]
         assert not table.duplicated(keys).any()
         pd.testing.assert_frame_equal(table, expected[stage], check_exact=True)
 

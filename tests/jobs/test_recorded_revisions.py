@@ -5,25 +5,23 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from offmanifold.workers.revisions import REVISIONS
 
-from .recorded_revisions import TOLERANCE, Computation, complaints, computations_of, read
+from ..registered import COMPUTATIONS
+from .recorded_revisions import TOLERANCE, Recorded, complaints, computations_of, read
 from .tiny_run import tiny_runs
 
 
 @pytest.mark.slow
 @pytest.mark.ci
 def test_every_computation_has_its_recorded_numbers(tmp_path: Path) -> None:
-    found = computations_of(tiny_runs(tmp_path), REVISIONS)
+    found = computations_of(tiny_runs(tmp_path))
     assert {"tuning", "inversion"} <= found["likelihood.classical"].rests_on
     assert not {"likelihood.classical", "likelihood.guided"} & found["likelihood.guided"].rests_on
-    problems = complaints(read(), found, REVISIONS)
+    problems = complaints(read(), found, COMPUTATIONS)
     assert not problems, "\n".join(problems)
 
 
-def moved(
-    computations: Mapping[str, Computation], name: str, share: float
-) -> dict[str, Computation]:
+def moved(computations: Mapping[str, Recorded], name: str, share: float) -> dict[str, Recorded]:
     """The last number of each of a computation's columns moved by a share of the column's size."""
     numbers = {
         column: [*values[:-1], values[-1] + share * values[1]]
@@ -32,14 +30,14 @@ def moved(
     return {**computations, name: replace(computations[name], numbers=numbers)}
 
 
-@pytest.mark.parametrize("name", sorted(REVISIONS))
+@pytest.mark.parametrize("name", sorted(COMPUTATIONS))
 def test_changed_numbers_ask_for_a_raised_revision(name: str) -> None:
     recorded = read()
-    assert not complaints(recorded, recorded, REVISIONS)
-    assert not complaints(recorded, moved(recorded, name, 0.9 * TOLERANCE), REVISIONS)
-    (found,) = complaints(recorded, moved(recorded, name, 1.1 * TOLERANCE), REVISIONS)
+    assert not complaints(recorded, recorded, COMPUTATIONS)
+    assert not complaints(recorded, moved(recorded, name, 0.9 * TOLERANCE), COMPUTATIONS)
+    (found,) = complaints(recorded, moved(recorded, name, 1.1 * TOLERANCE), COMPUTATIONS)
     assert found.startswith(
-        f"the numbers of {name} changed: raise the revision of {name} in workers/revisions.py and "
+        f"the numbers of {name} changed: raise the revision of {name} in workers/ and "
         "record them anew with `python -m tests.jobs.record_revisions`"
     )
 
@@ -49,21 +47,21 @@ def test_a_change_that_may_come_from_another_computation_says_so() -> None:
     now = moved(moved(recorded, "tuning", 1.0), "likelihood.classical", 1.0)
     rests_on = frozenset({"tuning", "inversion"})
     now["likelihood.classical"] = replace(now["likelihood.classical"], rests_on=rests_on)
-    classical, tuning = complaints(recorded, now, REVISIONS)
+    classical, tuning = complaints(recorded, now, COMPUTATIONS)
     assert "as did those of tuning, which it rests on" in classical
     assert tuning.startswith("the numbers of tuning changed: raise the revision of tuning")
     now["tuning"] = recorded["tuning"]
-    (classical,) = complaints(recorded, now, REVISIONS)
+    (classical,) = complaints(recorded, now, COMPUTATIONS)
     assert "changed: raise the revision of likelihood.classical" in classical
 
 
 def test_a_number_that_is_none_any_more_is_a_change() -> None:
     recorded = read()
-    (found,) = complaints(recorded, moved(recorded, "inversion", float("nan")), REVISIONS)
+    (found,) = complaints(recorded, moved(recorded, "inversion", float("nan")), COMPUTATIONS)
     assert "the numbers of inversion changed" in found
 
 
-def with_numbers(name: str, numbers: dict[str, list[float]]) -> dict[str, Computation]:
+def with_numbers(name: str, numbers: dict[str, list[float]]) -> dict[str, Recorded]:
     recorded = read()
     return {**recorded, name: replace(recorded[name], numbers=numbers)}
 
@@ -72,7 +70,7 @@ def test_more_or_fewer_numbers_are_a_change() -> None:
     numbers = dict(read()["inversion"].numbers)
     count, *rest = numbers["inversion.mse"]
     longer = with_numbers("inversion", {**numbers, "inversion.mse": [count + 1, *rest]})
-    (found,) = complaints(read(), longer, REVISIONS)
+    (found,) = complaints(read(), longer, COMPUTATIONS)
     assert "the numbers of inversion changed" in found
     assert f"inversion.mse has {count + 1:.0f} numbers, not {count:.0f}" in found
 
@@ -81,9 +79,9 @@ def test_other_columns_ask_for_the_version_of_their_table() -> None:
     numbers = dict(read()["inversion"].numbers)
     moved_column = {**numbers, "inversion.other": numbers.pop("inversion.mse")}
     del moved_column["inversion.mse"]
-    (found,) = complaints(read(), with_numbers("inversion", moved_column), REVISIONS)
+    (found,) = complaints(read(), with_numbers("inversion", moved_column), COMPUTATIONS)
     assert found.startswith("inversion has other columns: inversion.mse, inversion.other: raise")
-    assert "workers/schema.py" in found
+    assert "raise the version of their table" in found
 
 
 def test_a_raised_revision_asks_to_be_recorded_whatever_the_numbers() -> None:
@@ -91,16 +89,18 @@ def test_a_raised_revision_asks_to_be_recorded_whatever_the_numbers() -> None:
     for share in (0.0, 1.0):
         now = moved(recorded, "sensing", share)
         now["sensing"] = replace(now["sensing"], revision=now["sensing"].revision + 1)
-        (found,) = complaints(recorded, now, REVISIONS)
+        (found,) = complaints(recorded, now, COMPUTATIONS)
         assert "record its numbers anew with `python -m tests.jobs.record_revisions`" in found
 
 
 def test_missing_and_extra_computations_are_complaints() -> None:
     recorded = read()
     without = {name: found for name, found in recorded.items() if name != "ppca"}
-    (missing,) = complaints(recorded, without, REVISIONS)
+    (missing,) = complaints(recorded, without, COMPUTATIONS)
     assert "ppca is not computed by the tiny run" in missing
-    (extra,) = complaints(without, recorded, REVISIONS)
+    (extra,) = complaints(without, recorded, COMPUTATIONS)
     assert "ppca was never recorded" in extra
-    (registered,) = complaints(recorded, recorded, [*REVISIONS, "astrology"])
+    (registered,) = complaints(recorded, recorded, [*COMPUTATIONS, "astrology"])
     assert "astrology is not computed by the tiny run" in registered
+    (unnamed,) = complaints(recorded, recorded, COMPUTATIONS.keys() - {"ppca"})
+    assert "ppca is computed for a stage that does not name it" in unnamed

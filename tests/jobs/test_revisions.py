@@ -1,59 +1,73 @@
 """A revision is part of its shards' ids: raised, it computes them again, and nothing else."""
 
+import importlib
+import pickle
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
+from offmanifold.jobs.audits import STAGES
 from offmanifold.jobs.commands.cli import app
-from offmanifold.workers.revisions import REVISIONS, computation_of
+from offmanifold.workers.inversion import COMPUTATION as INVERTING
+from offmanifold.workers.inversion import INVERSION_TABLE
+from offmanifold.workers.likelihood import (
+    COMPARISON_TABLE,
+    CONVERGENCE_TABLE,
+    ESTIMATORS,
+    LIKELIHOOD_TABLE,
+    SWEEP_TABLE,
+)
+from offmanifold.workers.revisions import Computation
+from offmanifold.workers.schema import TableSchema
 from offmanifold.workers.shard import Item, Shard
 from typer.testing import CliRunner
 
+from ..registered import COMPUTATIONS, TABLES
 from .conftest import lean_spec, write_spec
 
-INVERSION, LIKELIHOOD = (
-    f"offmanifold.workers.{module}:compute" for module in ("inversion", "likelihood")
-)
 ITEM = Item("g", 1, "train", "train-000001", 1, seed=5, image_part="a", image_row=0)
-STAGES = ("images", "inversion", "variance", "tuning", "likelihood", "comparison")
+RUN_STAGES = ("images", "inversion", "variance", "tuning", "likelihood", "comparison")
 
 
-def shard(stage: str, compute: str, item: Item = ITEM, **settings: Any) -> Shard:
-    return Shard(stage, compute, settings, (item,))
+def shard(
+    item: Item = ITEM,
+    table: TableSchema = INVERSION_TABLE,
+    computation: Computation = INVERTING,
+    **settings: Any,
+) -> Shard:
+    return Shard(table, computation, settings, (item,))
 
 
-@pytest.mark.parametrize(
-    ("compute", "settings", "computation"),
-    [
-        ("images:compute_dataset", {}, "images.dataset"),
-        ("images:compute_generated", {}, "images.generated"),
-        ("inversion:compute", {}, "inversion"),
-        ("likelihood:compute", {"estimator": "guided"}, "likelihood.guided"),
-        ("likelihood:compute", {"estimator": "classical"}, "likelihood.classical"),
-        ("reconstruction:compute", {}, "perceptual"),
-    ],
-)
-def test_a_shards_computation_is_found(
-    compute: str, settings: dict[str, str], computation: str
-) -> None:
-    assert computation_of(f"offmanifold.workers.{compute}", settings) == computation
+def raise_revision(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """As an edit of the number does, for every shard that is planned from now on."""
+    computation = COMPUTATIONS[name]
+    monkeypatch.setitem(vars(computation), "revision", computation.revision + 1)
 
 
-@pytest.mark.parametrize(
-    ("compute", "estimator", "name"),
-    [
-        ("offmanifold.workers.astrology:compute", None, "astrology"),
-        (LIKELIHOOD, "sideways", "likelihood.sideways"),
-        (LIKELIHOOD, None, "likelihood"),
-    ],
-)
-def test_a_computation_without_a_revision_is_an_error(
-    compute: str, estimator: str | None, name: str
-) -> None:
-    with pytest.raises(ValueError, match=rf"computation {name} .*workers/revisions\.py"):
-        _ = shard("likelihood", compute, estimator=estimator).id
+def test_a_computation_has_one_name_and_a_function() -> None:
+    every = {each for stage in STAGES for each in stage.computations}
+    assert sorted(each.name for each in every) == sorted(COMPUTATIONS)
+    for computation in every:
+        module, _, function = computation.entry.partition(":")
+        assert callable(getattr(importlib.import_module(module), function))
+
+
+def test_a_table_has_one_name_and_its_own_columns() -> None:
+    assert len(TABLES) == len(STAGES)
+    for table in TABLES.values():
+        assert len(set(table.arrow.names)) == len(table.arrow.names)
+        assert set(table.repeated_by) <= {name for name, _ in table.columns}
+
+
+def test_a_shard_takes_little_on_its_way_to_a_worker() -> None:
+    whole = shard(iterations=5)
+    assert whole.table.arrow.names
+    sent = pickle.dumps(whole)
+    assert len(sent) < 2000
+    assert pickle.loads(sent) == whole
+    assert pickle.loads(sent).table.arrow.equals(INVERSION_TABLE.arrow, check_metadata=True)
 
 
 def test_a_revision_changes_the_ids_of_its_computation_alone(
@@ -61,15 +75,17 @@ def test_a_revision_changes_the_ids_of_its_computation_alone(
 ) -> None:
     def ids() -> dict[str, str]:
         estimates = {
-            f"{stage} {estimator}": shard(stage, LIKELIHOOD, estimator=estimator).id
-            for stage in ("likelihood", "comparison", "convergence", "sweep")
-            for estimator in ("guided", "classical")
+            f"{table.name} {estimator}": shard(
+                table=table, computation=computation, estimator=estimator
+            ).id
+            for table in (LIKELIHOOD_TABLE, COMPARISON_TABLE, CONVERGENCE_TABLE, SWEEP_TABLE)
+            for estimator, computation in ESTIMATORS.items()
         }
-        return {"inversion": shard("inversion", INVERSION).id, **estimates}
+        return {"inversion": shard().id, **estimates}
 
     before = ids()
     assert len(set(before.values())) == len(before)
-    monkeypatch.setitem(REVISIONS, "likelihood.guided", 2)
+    raise_revision(monkeypatch, "likelihood.guided")
     after = ids()
     changed = {name for name in before if after[name] != before[name]}
     assert changed == {name for name in before if name.endswith("guided")}
@@ -83,15 +99,15 @@ class WiderItem(Item):
 
 
 def test_an_optional_field_or_setting_that_is_none_changes_no_id() -> None:
-    base = shard("inversion", INVERSION, iterations=5)
+    base = shard(iterations=5)
     wider = WiderItem(**vars(ITEM))
-    assert shard("inversion", INVERSION, wider, iterations=5).id == base.id
-    assert shard("inversion", INVERSION, iterations=5, polish=None).id == base.id
+    assert shard(wider, iterations=5).id == base.id
+    assert shard(iterations=5, polish=None).id == base.id
     given = [
-        shard("inversion", INVERSION, replace(wider, wavelength=0.0), iterations=5),
-        shard("inversion", INVERSION, iterations=5, polish=0),
-        shard("inversion", INVERSION, iterations=5, polish={"steps": None}),
-        shard("inversion", INVERSION, iterations=5, polish={}),
+        shard(replace(wider, wavelength=0.0), iterations=5),
+        shard(iterations=5, polish=0),
+        shard(iterations=5, polish={"steps": None}),
+        shard(iterations=5, polish={}),
     ]
     assert len({base.id, *(each.id for each in given)}) == 5
 
@@ -135,7 +151,7 @@ def test_a_resumed_run_computes_what_a_raised_revision_touches(
 ) -> None:
     write_spec(audit_folder, estimates_spec())
     out = run(audit_folder)
-    tables = {stage: rows(out, stage) for stage in STAGES}
+    tables = {stage: rows(out, stage) for stage in RUN_STAGES}
     steps: list[tuple[set[str], set[str]]] = [
         (set(), set()),
         # The likelihood's settings hold the variance itself, which is the same as before.
@@ -146,12 +162,12 @@ def test_a_resumed_run_computes_what_a_raised_revision_touches(
         ({"inversion"}, {"inversion", "variance", "likelihood"}),
     ]
     for raised, computed in steps:
-        before = {stage: parts(out, stage) for stage in STAGES}
-        aside = {stage: parts(out / "_superseded", stage) for stage in STAGES}
+        before = {stage: parts(out, stage) for stage in RUN_STAGES}
+        aside = {stage: parts(out / "_superseded", stage) for stage in RUN_STAGES}
         for computation in raised:
-            monkeypatch.setitem(REVISIONS, computation, REVISIONS[computation] + 1)
+            raise_revision(monkeypatch, computation)
         run(audit_folder)
-        for stage in STAGES:
+        for stage in RUN_STAGES:
             after = parts(out, stage)
             moved = parts(out / "_superseded", stage).keys() - aside[stage].keys()
             kept = before[stage].items() & after.items()

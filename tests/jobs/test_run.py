@@ -14,10 +14,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from offmanifold.jobs.commands.cli import app
-from offmanifold.workers.schema import KEY_COLUMNS, SCHEMAS
+from offmanifold.workers.schema import KEY_COLUMNS
 from PIL import Image
 from typer.testing import CliRunner
 
+from ..registered import TABLES
 from .conftest import (
     STAGES,
     fill_audit_folder,
@@ -91,7 +92,7 @@ def test_a_run_leaves_a_row_for_every_item_and_a_report(finished: Finished) -> N
     assert found.keys() == set(STAGES)
     for stage, table in found.items():
         assert tuple(table.columns[: len(KEY_COLUMNS)]) == KEY_COLUMNS
-        assert list(table.columns) == SCHEMAS[stage].names
+        assert list(table.columns) == TABLES[stage].arrow.names
         assert (table.status == "ok").all(), table.error.dropna().tolist()
         keys = ["generator", "condition", "image_id"]
         keys += ["estimator", "varied"] if stage == "convergence" else []

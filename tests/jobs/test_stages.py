@@ -13,6 +13,7 @@ from offmanifold.jobs.audits.variance.halves import fitted_positions
 from offmanifold.jobs.audits.variance.settings import VarianceSpec
 from offmanifold.jobs.plan.stage import AuditContext, balanced_choice, own_condition
 from offmanifold.jobs.spec.facts import DatasetFacts, Facts, GeneratorFacts
+from offmanifold.workers.inversion import COMPUTATION, INVERSION_TABLE
 from offmanifold.workers.shard import Item, Shard, item_seed
 from torch import Tensor
 
@@ -76,21 +77,22 @@ def test_the_fit_takes_all_images_or_none_where_the_spec_says_so() -> None:
 
 def shard() -> Shard:
     item = Item("g", 1, "train", "train-000001", 1, seed=5, image_part="a", image_row=0)
-    compute = "offmanifold.workers.inversion:compute"
-    return Shard("inversion", compute, {"iterations": 5}, (item,))
+    return Shard(INVERSION_TABLE, COMPUTATION, {"iterations": 5}, (item,))
 
 
 def test_an_id_follows_everything_the_rows_depend_on() -> None:
     base = shard()
     assert base.id == shard().id
     changed = [
-        replace(base, stage="likelihood"),
+        replace(base, table=replace(INVERSION_TABLE, name="likelihood")),
+        replace(base, table=replace(INVERSION_TABLE, version=INVERSION_TABLE.version + 1)),
+        replace(base, computation=replace(COMPUTATION, revision=COMPUTATION.revision + 1)),
         replace(base, settings={"iterations": 6}),
         replace(base, items=(replace(base.items[0], seed=6),)),
         replace(base, items=(replace(base.items[0], image_part="b"),)),
         replace(base, items=base.items * 2),
     ]
-    assert len({base.id, *(each.id for each in changed)}) == 6
+    assert len({base.id, *(each.id for each in changed)}) == 8
     assert base.part == f"inversion/part-{base.id}.parquet"
 
 

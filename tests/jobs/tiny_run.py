@@ -9,9 +9,9 @@ import yaml
 from offmanifold.cluster.local_storage import LocalStorage
 from offmanifold.jobs.audits import stages_of
 from offmanifold.jobs.audits.specs import gather_facts, load_spec
+from offmanifold.jobs.drive.driver import provenance_of
 from offmanifold.jobs.drive.execution import worker_factory
 from offmanifold.jobs.plan.stage import PlanContext
-from offmanifold.jobs.record.provenance import gather_provenance
 from offmanifold.jobs.record.run_directory import RunDirectory
 from torchvision.models import squeezenet1_1
 
@@ -52,14 +52,14 @@ def _run(folder: Path, name: str, content: dict[str, Any]) -> PlanContext:
     file.write_text(yaml.safe_dump(content))
     spec = load_spec(str(file))
     facts, run = gather_facts(spec), RunDirectory(LocalStorage.create(folder / name))
-    run.claim(spec, gather_provenance(spec, facts), allow_changed=False)
+    run.claim(spec, provenance_of(spec, facts), allow_changed=False)
     context = PlanContext(spec, facts, run)
     worker = worker_factory(spec, run.storage)()
     for stage in stages_of(spec):
         context.plans[stage.name] = stage.shards(context)
         for shard in context.plans[stage.name]:
             worker.compute(shard, 0, len(shard.items))
-            errors = run.read(stage.name, [shard.id], ["error"])["error"].drop_null()
+            errors = run.read(stage.table, [shard.id], ["error"])["error"].drop_null()
             if len(errors):
                 raise RuntimeError(f"stage {stage.name} of {name}: {errors[0]}")
     return context

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from offmanifold.workers.revisions import REVISIONS
+
+from ..registered import COMPUTATIONS
 
 ROOT = Path(__file__).parents[2]
 SETUP = """
@@ -61,7 +62,7 @@ def test_no_row_fails_on_a_device() -> None:
     result = python("-m", "tests.pretended_device.work")
     assert result.returncode == 0, result.stderr
     work: list[dict[str, Any]] = [json.loads(line) for line in result.stdout.splitlines()]
-    assert {each["computation"] for each in work} == set(REVISIONS)
+    assert {each["computation"] for each in work} == set(COMPUTATIONS)
     kinds = {(each["computation"], each["simulated"], each["space"]) for each in work}
     for computation in ("likelihood.guided", "likelihood.classical", "local_variation"):
         assert {(computation, False, None), (computation, True, None)} <= kinds

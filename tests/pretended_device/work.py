@@ -19,7 +19,6 @@ import torch
 from offmanifold.cluster.storage import Storage
 from offmanifold.jobs.plan.stage import PlanContext
 from offmanifold.workers.part_file import read_part
-from offmanifold.workers.revisions import computation_of
 from offmanifold.workers.runner import ShardWorker, tracebacks_of
 from offmanifold.workers.shard import Shard
 
@@ -74,8 +73,11 @@ def _kinds(runs: Iterable[PlanContext]) -> list[tuple[Storage, Shard]]:
 
 
 def _kind(shard: Shard) -> tuple[str, bool, str | None]:
-    computation = computation_of(shard.compute, shard.settings)
-    return computation, shard.items[0].image_seed is not None, shard.settings.get("space")
+    return (
+        shard.computation.name,
+        shard.items[0].image_seed is not None,
+        shard.settings.get("space"),
+    )
 
 
 def _work(storage: Storage, shard: Shard, device: torch.device) -> Work:
@@ -86,7 +88,7 @@ def _work(storage: Storage, shard: Shard, device: torch.device) -> Work:
         settings["variances"] = settings["variances"][:2]
     again = replace(shard, settings=settings)
     report = ShardWorker(storage, device).compute(again, 0, len(again.items))
-    part = read_part(storage, again.stage, again.id)
+    part = read_part(storage, again.table, again.id)
     errors = part["error"].to_pylist()
     first = next((row for row, error in enumerate(errors) if error is not None), None)
     return Work(

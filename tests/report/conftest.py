@@ -17,7 +17,9 @@ from offmanifold.jobs.reduce.context import GeneratorInfo, GroupInfo, ReduceCont
 from offmanifold.jobs.report.section import ReportContext
 from offmanifold.jobs.results.page import Report, make_report
 from offmanifold.jobs.results.reduction import reduce_run
-from offmanifold.workers.schema import SCHEMAS, STATUS_OK
+from offmanifold.workers.schema import STATUS_OK
+
+from ..registered import TABLES
 
 Rows = list[dict[str, Any]]
 CLASSES = 4
@@ -73,7 +75,7 @@ def write_part(run_dir: Path, stage: str, rows: Rows, part: str = "0") -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     whole = [{"status": STATUS_OK, **row} for row in rows]
     path = folder / f"part-{part}.parquet"
-    pq.write_table(pa.Table.from_pylist(whole, schema=SCHEMAS[stage]), path)
+    pq.write_table(pa.Table.from_pylist(whole, schema=TABLES[stage].arrow), path)
     return path
 
 
@@ -200,8 +202,9 @@ def synthetic_run(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Syn
             null=NULL,
             levels=256,
             distance="mse",
+            schemas=tuple(TABLES.values()),
         )
-        run = SyntheticRun(run_dir, context, {stage: [] for stage in SCHEMAS})
+        run = SyntheticRun(run_dir, context, {stage: [] for stage in TABLES})
         for group, (density, mse) in LEVELS.items():
             images = _image_rows(group, generator, rng)
             run.rows["local_variation"] += [

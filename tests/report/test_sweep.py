@@ -17,7 +17,7 @@ from offmanifold.jobs.reduce.context import GeneratorInfo, GroupInfo, ReduceCont
 from offmanifold.jobs.reduce.tables import RunTableError
 from offmanifold.jobs.report.summary import Summary
 from offmanifold.jobs.results.reduction import reduce_run
-from offmanifold.workers.schema import SCHEMAS
+from offmanifold.workers.likelihood import SWEEP_TABLE
 
 IMAGES = 32
 GENERATOR = GeneratorInfo("small", 0, (1, 8, 8))
@@ -55,7 +55,7 @@ def sweep_rows() -> list[dict[str, Any]]:
 
 def context_of(folder: Path, rows: list[dict[str, Any]], tolerance: float) -> ReduceContext:
     (folder / "sweep").mkdir(exist_ok=True)
-    table = pa.Table.from_pylist(rows, schema=SCHEMAS["sweep"])
+    table = pa.Table.from_pylist(rows, schema=SWEEP_TABLE.arrow)
     pq.write_table(table, folder / "sweep" / "part-0.parquet")
     groups = [GroupInfo("test", "test", "own"), GroupInfo("simulated", "simulated", "own")]
     return ReduceContext(LocalStorage(folder), groups, [GENERATOR], 3, sweep_tolerance=tolerance)

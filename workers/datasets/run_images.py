@@ -7,6 +7,7 @@ import numpy as np
 
 from ..part_file import PartError, parse_part
 from ..schema import STATUS_OK
+from ..stored_images import IMAGES_TABLE
 from .image_set import ArrayImageSet, DatasetError, Shape, require_shape
 
 _COLUMNS = ("group", "status", "label", "image_id", "channels", "height", "width", "pixels")
@@ -28,7 +29,7 @@ def open_run(split: str, path: Path | None, image_shape: Shape | None, seed: int
     groups = set()
     for part in parts:
         try:
-            table = parse_part(part.read_bytes(), "images", str(part), _COLUMNS)
+            table = parse_part(part.read_bytes(), IMAGES_TABLE, str(part), _COLUMNS)
         except PartError as error:
             raise DatasetError(str(error)) from error
         for row in table.to_pylist():

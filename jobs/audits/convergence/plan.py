@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from ....workers.likelihood import CONVERGENCE_TABLE, ESTIMATORS
 from ....workers.shard import Shard
 from ...plan.stage import AuditContext, Estimate, PlanContext, Stage
 from ..likelihood.estimators import estimates, estimator_settings
@@ -34,7 +35,7 @@ def plan(context: PlanContext) -> list[Shard]:
         for varied, spec in _variations(context)
         for shard in plan_sample(
             context,
-            "convergence",
+            CONVERGENCE_TABLE,
             generator,
             spec,
             {**estimator_settings(context, generator, spec), "varied": varied},
@@ -55,7 +56,8 @@ def _estimate(context: AuditContext) -> Estimate:
 
 
 STAGE = Stage(
-    name="convergence",
+    table=CONVERGENCE_TABLE,
+    computations=tuple(ESTIMATORS.values()),
     description="how much each estimate changes when one of its settings is doubled",
     needs=("images", "inversion", "variance", "tuning", "likelihood", "comparison"),
     enabled=lambda spec: CONVERGENCE.of(spec.stages) is not None,

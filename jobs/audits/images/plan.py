@@ -2,7 +2,9 @@
 
 from typing import Any
 
+from ....workers.images import FROM_DATASET, GENERATED
 from ....workers.shard import Item, Shard, chunk
+from ....workers.stored_images import IMAGES_TABLE
 from ...plan.stage import AuditContext, Estimate, PlanContext, Stage, own_condition
 from ...spec.audit import GroupSpec
 from ...spec.facts import DatasetFacts, GeneratorFacts
@@ -39,9 +41,8 @@ def _from_dataset(context: PlanContext, group: GroupSpec, facts: DatasetFacts) -
         )
         for index in context.chosen(group)
     ]
-    compute = "offmanifold.workers.images:compute_dataset"
     size = IMAGES.required(context.spec.stages).shard_items
-    return list(chunk("images", compute, settings, items, size))
+    return list(chunk(IMAGES_TABLE, FROM_DATASET, settings, items, size))
 
 
 def _generated(context: PlanContext, group: GroupSpec, generator: GeneratorFacts) -> list[Shard]:
@@ -60,9 +61,8 @@ def _generated(context: PlanContext, group: GroupSpec, generator: GeneratorFacts
             )
         )
     settings = {**generator_settings(generator), "levels": context.levels}
-    compute = "offmanifold.workers.images:compute_generated"
     size = IMAGES.required(context.spec.stages).shard_items
-    return list(chunk("images", compute, settings, items, size))
+    return list(chunk(IMAGES_TABLE, GENERATED, settings, items, size))
 
 
 def reference_settings(context: AuditContext, stage: str) -> dict[str, Any]:
@@ -111,7 +111,8 @@ def _estimate(context: AuditContext) -> Estimate:
 
 
 STAGE = Stage(
-    name="images",
+    table=IMAGES_TABLE,
+    computations=(FROM_DATASET, GENERATED),
     description="materialise every group's images once, generated ones included",
     needs=(),
     enabled=lambda _: True,

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+from ....workers.inversion import COMPUTATION, INVERSION_TABLE
 from ....workers.shard import Shard, chunk
 from ...plan.stage import AuditContext, Estimate, PlanContext, Stage, conditions_of, pairs
 from ..images.plan import generator_settings
@@ -47,8 +48,7 @@ def plan(context: PlanContext) -> Iterator[Shard]:
             for position, image in enumerate(context.images_under(generator, group))
             for condition in conditions_of(context, generator, group, image.label, position)
         )
-        compute = "offmanifold.workers.inversion:compute"
-        yield from chunk("inversion", compute, settings, items, spec.shard_items)
+        yield from chunk(INVERSION_TABLE, COMPUTATION, settings, items, spec.shard_items)
 
 
 def _estimate(context: AuditContext) -> Estimate:
@@ -57,7 +57,8 @@ def _estimate(context: AuditContext) -> Estimate:
 
 
 STAGE = Stage(
-    name="inversion",
+    table=INVERSION_TABLE,
+    computations=(COMPUTATION,),
     description="each image's nearest point on the manifold, from several restarts",
     needs=("images",),
     enabled=lambda spec: INVERSION.of(spec.stages) is not None,

@@ -3,6 +3,7 @@
 from typing import Any
 
 from ....workers.schema import STATUS_OK
+from ....workers.tuning import TUNING_TABLE
 from ...plan.stage import AuditContext, PlanContext, StageError
 from ...spec.audit import GroupSpec
 from ...spec.facts import GeneratorFacts
@@ -92,7 +93,7 @@ def _frozen_schedule(
     from ....core.samplers.schedule import sigmoid_schedule
 
     columns = ["generator", "status", "error", "beta", "step_size"]
-    rows = context.run.read("tuning", context.shard_ids("tuning"), columns).to_pylist()
+    rows = context.run.read(TUNING_TABLE, context.shard_ids(TUNING_TABLE.name), columns).to_pylist()
     mine = [row for row in rows if row["generator"] == generator.name]
     good = [row for row in mine if row["status"] == STATUS_OK]
     if not good:

@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from ....workers.likelihood import ESTIMATORS, LIKELIHOOD_TABLE
+from ....workers.schema import TableSchema
 from ....workers.shard import Item, Shard, chunk
 from ...plan.stage import (
     AuditContext,
@@ -24,8 +26,6 @@ from .estimators import (
     reverse_evaluations,
 )
 from .settings import LIKELIHOOD, EstimatorSpec
-
-COMPUTE = "offmanifold.workers.likelihood:compute"
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,9 @@ def item(
     )
 
 
-def plan_estimates(context: PlanContext, stage: str, spec: EstimatorSpec) -> Iterator[Shard]:
+def plan_estimates(
+    context: PlanContext, table: TableSchema, spec: EstimatorSpec
+) -> Iterator[Shard]:
     """Shards of (generator, image, condition); simulated images apart from stored ones."""
     for generator in context.facts.generators.values():
         settings = estimator_settings(context, generator, spec)
@@ -105,7 +107,8 @@ def plan_estimates(context: PlanContext, stage: str, spec: EstimatorSpec) -> Ite
                     context, generator, subject.group, subject.label, subject.position
                 )
             )
-            yield from chunk(stage, COMPUTE, settings, items, spec.shard_items)
+            computation = ESTIMATORS[spec.estimator]
+            yield from chunk(table, computation, settings, items, spec.shard_items)
 
 
 def estimate_cost(context: AuditContext, spec: EstimatorSpec) -> Estimate:
@@ -121,20 +124,23 @@ def estimate_cost(context: AuditContext, spec: EstimatorSpec) -> Estimate:
     return Estimate(items, -(-items // spec.shard_items), evaluations)
 
 
-def estimating_stage(key: StageKey[EstimatorSpec], description: str) -> Stage:
-    """The stage that computes the estimates of a key of the spec, and bears its name."""
+def estimating_stage(key: StageKey[EstimatorSpec], table: TableSchema, description: str) -> Stage:
+    """The stage that computes the estimates of a key of the spec, into the table of its name."""
 
     def spec_of(context: AuditContext) -> EstimatorSpec:
         return key.required(context.spec.stages)
 
     return Stage(
-        name=key.name,
+        table=table,
+        computations=tuple(ESTIMATORS.values()),
         description=description,
         needs=("images", "inversion", "variance", "tuning"),
         enabled=lambda spec: key.of(spec.stages) is not None,
-        plan=lambda context: plan_estimates(context, key.name, spec_of(context)),
+        plan=lambda context: plan_estimates(context, table, spec_of(context)),
         estimate=lambda context: estimate_cost(context, spec_of(context)),
     )
 
 
-STAGE = estimating_stage(LIKELIHOOD, "ln p(x) by annealed importance sampling, guided by default")
+STAGE = estimating_stage(
+    LIKELIHOOD, LIKELIHOOD_TABLE, "ln p(x) by annealed importance sampling, guided by default"
+)

@@ -3,17 +3,19 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ....workers.likelihood import ESTIMATORS
+from ....workers.schema import TableSchema
 from ....workers.shard import Shard, chunk
 from ...plan.stage import AuditContext, Estimate, PlanContext, own_condition
 from ...spec.facts import GeneratorFacts
 from .estimators import evaluations_per_item, reverse_evaluations
-from .plan import COMPUTE, item, subjects
+from .plan import item, subjects
 from .settings import EstimatorSpec
 
 
 def plan_sample(
     context: PlanContext,
-    stage: str,
+    table: TableSchema,
     generator: GeneratorFacts,
     spec: EstimatorSpec,
     settings: Mapping[str, Any],
@@ -35,7 +37,7 @@ def plan_sample(
             for subject in subjects(context, generator, simulated=simulated)
             if subject.position < images_per_group
         ]
-        shards += chunk(stage, COMPUTE, settings, items, shard_items)
+        shards += chunk(table, ESTIMATORS[spec.estimator], settings, items, shard_items)
     return shards
 
 

@@ -1,6 +1,7 @@
 """Plans the ``tuning`` stage: pilot images on which step sizes are tuned, then frozen."""
 
 from ....workers.shard import Shard
+from ....workers.tuning import COMPUTATION, TUNING_TABLE
 from ...plan.stage import AuditContext, Estimate, ImageRecord, PlanContext, Stage, own_condition
 from ...spec.audit import AuditSpec
 from ...spec.facts import GeneratorFacts
@@ -47,7 +48,7 @@ def plan(context: PlanContext) -> list[Shard]:
             )
             for position, image in enumerate(_pilots(context, generator, spec.pilots))
         )
-        shards.append(Shard("tuning", "offmanifold.workers.tuning:compute", settings, items))
+        shards.append(Shard(TUNING_TABLE, COMPUTATION, settings, items))
     return shards
 
 
@@ -68,7 +69,8 @@ def _estimate(context: AuditContext) -> Estimate:
 
 
 STAGE = Stage(
-    name="tuning",
+    table=TUNING_TABLE,
+    computations=(COMPUTATION,),
     description="step sizes as a function of beta, tuned on pilot images and frozen",
     needs=("images", "variance"),
     enabled=lambda spec: tuned_spec(spec) is not None,

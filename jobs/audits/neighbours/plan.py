@@ -3,6 +3,7 @@
 import math
 from typing import Any
 
+from ....workers.neighbours import COMPUTATION, NEIGHBOURS_TABLE
 from ....workers.shard import Shard, chunk
 from ...plan.stage import AuditContext, Estimate, PlanContext, Stage
 from ..images.plan import reference_settings
@@ -23,7 +24,6 @@ def plan(context: PlanContext) -> list[Shard]:
     """
     spec = _settings(context)
     items = [image.item(image.generator, None, seed=0) for image in context.images]
-    compute = "offmanifold.workers.neighbours:compute"
     shards: list[Shard] = []
     for space in dict.fromkeys(spec.spaces):
         settings = {**reference_settings(context, "neighbours"), "space": space}
@@ -31,7 +31,7 @@ def plan(context: PlanContext) -> list[Shard]:
             settings |= backbone_settings(context)
         size = min(spec.shard_items, _rows_in_memory(context, space))
         for block in _blocks(context, space):
-            shards += chunk("neighbours", compute, {**settings, **block}, items, size)
+            shards += chunk(NEIGHBOURS_TABLE, COMPUTATION, {**settings, **block}, items, size)
     return shards
 
 
@@ -80,7 +80,8 @@ def _estimate(context: AuditContext) -> Estimate:
 
 
 STAGE = Stage(
-    name="neighbours",
+    table=NEIGHBOURS_TABLE,
+    computations=(COMPUTATION,),
     description="nearest image of a reference set, in pixels or LPIPS: the baseline",
     needs=("images",),
     enabled=lambda spec: NEIGHBOURS.of(spec.stages) is not None,

@@ -12,6 +12,7 @@ from typing import Any
 
 from ....workers.shard import Item, Shard, chunk
 from ....workers.variance import DATA
+from ....workers.variance_fit import NULL_COMPUTATION, NULL_FIT_TABLE
 from ...plan.stage import AuditContext, Estimate, PlanContext, Stage, StageError, own_condition
 from ...spec.facts import GeneratorFacts
 from ..images.plan import generator_settings
@@ -99,10 +100,10 @@ def plan(context: PlanContext) -> Iterator[Shard]:
             fitted, _ = split_items(context, generator)
         chosen = {item.image_id for item in fitted}
         others = [it for it in null_items(context, generator) if it.image_id not in chosen]
-        compute = "offmanifold.workers.variance_fit:compute_null"
         curves = {**settings, "variances": _grid(context, generator)} if fitted else settings
-        yield from chunk("null_fit", compute, curves, fitted, size)
-        yield from chunk("null_fit", compute, {**settings, "variances": []}, others, size)
+        yield from chunk(NULL_FIT_TABLE, NULL_COMPUTATION, curves, fitted, size)
+        plain = {**settings, "variances": []}
+        yield from chunk(NULL_FIT_TABLE, NULL_COMPUTATION, plain, others, size)
 
 
 def _fits(context: AuditContext) -> bool:
@@ -142,7 +143,8 @@ def _estimate(context: AuditContext) -> Estimate:
 
 
 STAGE = Stage(
-    name="null_fit",
+    table=NULL_FIT_TABLE,
+    computations=(NULL_COMPUTATION,),
     description="the null audit: the model's own samples, inverted in the place of the data",
     needs=("variance",),
     enabled=lambda spec: spec.null is not None and INVERSION.of(spec.stages) is not None,

@@ -8,8 +8,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+from ....workers.likelihood import ESTIMATORS, NULL_LIKELIHOOD_TABLE
 from ....workers.schema import STATUS_OK
 from ....workers.shard import Item, Shard, chunk
+from ....workers.variance import NULL_VARIANCE_TABLE
+from ....workers.variance_fit import NULL_FIT_TABLE
 from ...plan.stage import AuditContext, Estimate, PlanContext, Stage, own_condition
 from ...spec.facts import GeneratorFacts
 from ..likelihood.estimators import (
@@ -18,13 +21,11 @@ from ..likelihood.estimators import (
     reuses_inversion,
     reverse_evaluations,
 )
-from ..likelihood.plan import COMPUTE, image_item, subjects
+from ..likelihood.plan import image_item, subjects
 from ..likelihood.settings import LIKELIHOOD, EstimatorSpec
 from ..variance.settings import VARIANCE
 from .fit_plan import drawing_settings, split_items
 from .variance_plan import fits_null
-
-STAGE_NAME = "null_likelihood"
 
 
 def _spec(context: AuditContext) -> EstimatorSpec:
@@ -40,12 +41,13 @@ def null_variance(context: PlanContext, generator: GeneratorFacts) -> float:
     assert context.spec.null is not None
     if not fits_null(context.spec):
         return context.variance(generator.name)
-    return context.variance(generator.name, context.spec.null.name, "null_variance")
+    return context.variance(generator.name, context.spec.null.name, NULL_VARIANCE_TABLE)
 
 
 def plan(context: PlanContext) -> Iterator[Shard]:
     """Shards of the null's images, then of the simulated ones."""
     spec = _spec(context)
+    computation = ESTIMATORS[spec.estimator]
     for generator in context.facts.generators.values():
         settings = estimator_settings(context, generator, spec, null_variance(context, generator))
         _, judged = split_items(context, generator)
@@ -59,7 +61,7 @@ def plan(context: PlanContext) -> Iterator[Shard]:
             for item in judged
         ]
         own = {**settings, **drawing_settings(context, generator)}
-        yield from chunk(STAGE_NAME, COMPUTE, own, items, spec.shard_items)
+        yield from chunk(NULL_LIKELIHOOD_TABLE, computation, own, items, spec.shard_items)
         reference = [
             image_item(
                 context,
@@ -70,20 +72,22 @@ def plan(context: PlanContext) -> Iterator[Shard]:
             for subject in subjects(context, generator, simulated=True)
         ]
         seeded = [replace(item, seed=_seed(context, spec, generator, item)) for item in reference]
-        yield from chunk(STAGE_NAME, COMPUTE, settings, seeded, spec.shard_items)
+        yield from chunk(NULL_LIKELIHOOD_TABLE, computation, settings, seeded, spec.shard_items)
 
 
 def _inversions(context: PlanContext) -> dict[tuple[str | None, str], dict[str, Any]]:
     """Where the null's inversions are, which start the search as the data's do, by image."""
-    ids = context.shard_ids("null_fit")
+    ids = context.shard_ids(NULL_FIT_TABLE.name)
     columns = ["status", "generator", "image_id"]
     return {
         (row["generator"], row["image_id"]): {
-            "inversion_table": "null_fit",
+            "inversion_table": NULL_FIT_TABLE.name,
             "inversion_part": shard,
             "inversion_row": index,
         }
-        for shard, part in zip(ids, context.run.each_part("null_fit", ids, columns), strict=True)
+        for shard, part in zip(
+            ids, context.run.each_part(NULL_FIT_TABLE, ids, columns), strict=True
+        )
         for index, row in enumerate(part.to_pylist())
         if row["status"] == STATUS_OK
     }
@@ -112,7 +116,8 @@ def _estimate(context: AuditContext) -> Estimate:
 
 
 STAGE = Stage(
-    name=STAGE_NAME,
+    table=NULL_LIKELIHOOD_TABLE,
+    computations=tuple(ESTIMATORS.values()),
     description="the null audit: densities of the model's own samples, as the data's are",
     needs=("images", "null_fit", "null_variance", "variance", "tuning"),
     enabled=lambda spec: spec.null is not None and LIKELIHOOD.of(spec.stages) is not None,

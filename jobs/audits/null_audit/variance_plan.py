@@ -1,6 +1,8 @@
 """Plans the ``null_variance`` stage: the variance of the null's images, fitted as the data's is."""
 
 from ....workers.shard import Shard
+from ....workers.variance import ESTIMATORS, NULL_VARIANCE_TABLE
+from ....workers.variance_fit import NULL_FIT_TABLE
 from ...plan.stage import AuditContext, Estimate, PlanContext, Stage
 from ...spec.audit import AuditSpec
 from ..variance.plan import fit_settings, variance_shard
@@ -15,9 +17,9 @@ def plan(context: PlanContext) -> list[Shard]:
     for generator in context.facts.generators.values():
         fitted, _ = split_items(context, generator)
         images = [(item.image_id, item.condition) for item in fitted]
-        settings = fit_settings(context, "null_fit", images)
+        settings = fit_settings(context, NULL_FIT_TABLE, images)
         shards.append(
-            variance_shard("null_variance", generator.name, context.spec.null.name, settings)
+            variance_shard(NULL_VARIANCE_TABLE, generator.name, context.spec.null.name, settings)
         )
     return shards
 
@@ -34,7 +36,8 @@ def _estimate(context: AuditContext) -> Estimate:
 
 
 STAGE = Stage(
-    name="null_variance",
+    table=NULL_VARIANCE_TABLE,
+    computations=tuple(ESTIMATORS.values()),
     description="the null audit: the variance of the model's own samples, fitted as the data's is",
     needs=("null_fit",),
     enabled=fits_null,

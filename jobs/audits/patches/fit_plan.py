@@ -1,5 +1,6 @@
 """Plans the ``patch_fit`` stage: one mixture of patches a class of the reference set."""
 
+from ....workers.patch_fit import COMPUTATION, PATCH_FIT_TABLE
 from ....workers.shard import Item, Shard
 from ...plan.stage import AuditContext, Estimate, PlanContext, Stage
 from ..images.plan import reference_settings
@@ -34,9 +35,8 @@ def plan(context: PlanContext) -> list[Shard]:
         "max_patches": spec.max_patches,
         "iterations": spec.iterations,
     }
-    compute = "offmanifold.workers.patch_fit:compute"
     return [
-        Shard("patch_fit", compute, settings, (_item(context, spec, model),))
+        Shard(PATCH_FIT_TABLE, COMPUTATION, settings, (_item(context, spec, model),))
         for model in model_classes(context)
     ]
 
@@ -59,7 +59,8 @@ def _estimate(context: AuditContext) -> Estimate:
 
 
 STAGE = Stage(
-    name="patch_fit",
+    table=PATCH_FIT_TABLE,
+    computations=(COMPUTATION,),
     description="a mixture of Gaussians of the 8x8 patches of each reference class",
     needs=(),
     enabled=lambda spec: PATCH_GMM.of(spec.stages) is not None,

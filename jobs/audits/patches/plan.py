@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from ....workers.patch_gmm import COMPUTATION, PATCH_GMM_TABLE
 from ....workers.shard import Shard, chunk
 from ...plan.stage import AuditContext, Estimate, PlanContext, Stage, conditions_of, group_pairs
 from ...spec.facts import GeneratorFacts
@@ -14,7 +15,7 @@ from .settings import PATCH_GMM
 
 def plan(context: PlanContext) -> list[Shard]:
     """Shards of (generator, image, condition) as the likelihood has them, simulated ones apart."""
-    compute, size = "offmanifold.workers.patch_gmm:compute", patch_settings(context).shard_items
+    size = patch_settings(context).shard_items
     parts = dict(zip(model_classes(context), context.shard_ids("patch_fit"), strict=True))
     shards: list[Shard] = []
     for generator in context.facts.generators.values():
@@ -31,7 +32,7 @@ def plan(context: PlanContext) -> list[Shard]:
             settings: dict[str, Any] = {"models": models}
             if simulated and items:
                 settings |= simulation_settings(context, generator)
-            shards += chunk("patch_gmm", compute, settings, items, size)
+            shards += chunk(PATCH_GMM_TABLE, COMPUTATION, settings, items, size)
     return shards
 
 
@@ -51,7 +52,8 @@ def _estimate(context: AuditContext) -> Estimate:
 
 
 STAGE = Stage(
-    name="patch_gmm",
+    table=PATCH_GMM_TABLE,
+    computations=(COMPUTATION,),
     description="ln p(x) of a model of small patches: does it rank images as the generator does?",
     needs=("images", "variance", "patch_fit"),
     enabled=lambda spec: PATCH_GMM.of(spec.stages) is not None,

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
+from ....workers.reconstruction import COMPUTATION, PERCEPTUAL_TABLE
 from ....workers.shard import Shard, chunk
 from ...plan.stage import AuditContext, Estimate, PlanContext, Stage, conditions_of, pairs
 from ..images.plan import generator_settings
@@ -37,8 +38,8 @@ def plan(context: PlanContext) -> list[Shard]:
                     found = image.item(generator.name, condition, seed=0)
                     items.append(replace(found, inversion_part=part, inversion_row=row))
         settings = {**generator_settings(generator), **backbone_settings(context)}
-        compute = "offmanifold.workers.reconstruction:compute"
-        shards += chunk("perceptual", compute, settings, items, _settings(context).shard_items)
+        size = _settings(context).shard_items
+        shards += chunk(PERCEPTUAL_TABLE, COMPUTATION, settings, items, size)
     return shards
 
 
@@ -48,7 +49,8 @@ def _estimate(context: AuditContext) -> Estimate:
 
 
 STAGE = Stage(
-    name="perceptual",
+    table=PERCEPTUAL_TABLE,
+    computations=(COMPUTATION,),
     description="LPIPS between each image and its reconstruction",
     needs=("images", "inversion"),
     enabled=lambda spec: PERCEPTUAL.of(spec.stages) is not None,

@@ -3,7 +3,9 @@
 from collections.abc import Iterator
 
 from ....core.sensing import SensingSettings
+from ....workers.ppca import PPCA_TABLE
 from ....workers.schema import STATUS_OK
+from ....workers.sensing import COMPUTATION, SENSING_TABLE
 from ....workers.shard import Item, Shard, chunk
 from ...plan.stage import (
     AuditContext,
@@ -43,8 +45,7 @@ def plan(context: PlanContext) -> list[Shard]:
                 "ppca_part": ppca_part,
             }
             items = list(_items(context, spec, generator))
-            compute = "offmanifold.workers.sensing:compute"
-            shards += chunk("sensing", compute, settings, items, spec.shard_items)
+            shards += chunk(SENSING_TABLE, COMPUTATION, settings, items, spec.shard_items)
     return shards
 
 
@@ -73,8 +74,8 @@ def _sample(
 
 
 def _fitted_baseline(context: PlanContext) -> str:
-    (part,) = context.shard_ids("ppca")
-    (row,) = context.run.read("ppca", [part], ["status", "error"]).to_pylist()
+    (part,) = context.shard_ids(PPCA_TABLE.name)
+    (row,) = context.run.read(PPCA_TABLE, [part], ["status", "error"]).to_pylist()
     if row["status"] != STATUS_OK:
         raise StageError(f"stage ppca: {row['error']}")
     return part
@@ -94,7 +95,8 @@ def _estimate(context: AuditContext) -> Estimate:
 
 
 STAGE = Stage(
-    name="sensing",
+    table=SENSING_TABLE,
+    computations=(COMPUTATION,),
     description="images restored from a few random measurements, against a Gaussian prior",
     needs=("images", "ppca"),
     enabled=lambda spec: SENSING.of(spec.stages) is not None,

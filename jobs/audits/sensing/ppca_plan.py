@@ -1,5 +1,6 @@
 """Plans the ``ppca`` stage: the Gaussian prior that ``sensing`` is held against, fitted once."""
 
+from ....workers.ppca import COMPUTATION, PPCA_TABLE
 from ....workers.shard import Item, Shard
 from ...plan.stage import AuditContext, Estimate, PlanContext, Stage
 from ..images.plan import reference_settings
@@ -18,11 +19,12 @@ def plan(context: PlanContext) -> list[Shard]:
         "components": spec.components_of(dimensions),
     }
     item = Item(None, None, "reference", f"{spec.dataset}:{spec.split or 'all'}", None, seed=0)
-    return [Shard("ppca", "offmanifold.workers.ppca:compute", settings, (item,))]
+    return [Shard(PPCA_TABLE, COMPUTATION, settings, (item,))]
 
 
 STAGE = Stage(
-    name="ppca",
+    table=PPCA_TABLE,
+    computations=(COMPUTATION,),
     description="a Gaussian prior over a reference set, the baseline of sensing",
     needs=(),
     enabled=lambda spec: SENSING.of(spec.stages) is not None,

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from ....workers.likelihood import ESTIMATORS, SWEEP_TABLE
 from ....workers.shard import Shard
 from ...plan.stage import AuditContext, Estimate, PlanContext, Stage
 from ..likelihood.estimators import estimator_settings, swept
@@ -33,7 +34,7 @@ def plan(context: PlanContext) -> list[Shard]:
         for spec in _variations(context)
         for shard in plan_sample(
             context,
-            "sweep",
+            SWEEP_TABLE,
             generator,
             spec,
             estimator_settings(context, generator, spec),
@@ -54,7 +55,8 @@ def _estimate(context: AuditContext) -> Estimate:
 
 
 STAGE = Stage(
-    name="sweep",
+    table=SWEEP_TABLE,
+    computations=tuple(ESTIMATORS.values()),
     description="a sample's densities by the number of transitions, and how many are enough",
     needs=("images", "inversion", "variance", "tuning"),
     enabled=lambda spec: SWEEP.of(spec.stages) is not None,

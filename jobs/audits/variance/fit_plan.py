@@ -7,9 +7,11 @@ import numpy as np
 
 from ....core.observation_variance import curve_evaluations, variance_grid
 from ....core.quantisation import quantisation_variance
+from ....workers.inversion import INVERSION_TABLE
 from ....workers.schema import STATUS_OK
 from ....workers.shard import Item, Shard, chunk
 from ....workers.variance import DATA
+from ....workers.variance_fit import COMPUTATION, VARIANCE_FIT_TABLE
 from ...plan.stage import (
     AuditContext,
     Estimate,
@@ -112,9 +114,8 @@ def plan(context: PlanContext) -> Iterator[Shard]:
         for fitted in fitted_images(context, generator):
             if fitted.group in grids:
                 settings = {**generator_settings(generator), "variances": grids[fitted.group]}
-                compute = "offmanifold.workers.variance_fit:compute"
                 items = _items(context, generator, fitted)
-                yield from chunk("variance_fit", compute, settings, items, spec.shard_items)
+                yield from chunk(VARIANCE_FIT_TABLE, COMPUTATION, settings, items, spec.shard_items)
 
 
 def fit_grids(context: PlanContext, generator: GeneratorFacts) -> dict[str, list[float]]:
@@ -164,7 +165,7 @@ def _inversion_errors(
 ) -> dict[tuple[str, int | None], float]:
     """The squared error of every image under every condition that was inverted without error."""
     columns = ["status", "generator", "condition", "image_id", "mse"]
-    parts = context.run.each_part("inversion", context.shard_ids("inversion"), columns)
+    parts = context.run.each_part(INVERSION_TABLE, context.shard_ids(INVERSION_TABLE.name), columns)
     return {
         (row["image_id"], row["condition"]): row["mse"]
         for part in parts
@@ -202,7 +203,8 @@ def _is_enabled(spec: AuditSpec) -> bool:
 
 
 STAGE = Stage(
-    name="variance_fit",
+    table=VARIANCE_FIT_TABLE,
+    computations=(COMPUTATION,),
     description="what each training image says of the observation variance",
     needs=("images", "inversion"),
     enabled=_is_enabled,

@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from typing import Any
 
+from ....workers.inversion import INVERSION_TABLE
+from ....workers.schema import TableSchema
 from ....workers.shard import Item, Shard
-from ....workers.variance import DATA
+from ....workers.variance import DATA, ESTIMATORS, GIVEN, VARIANCE_TABLE
+from ....workers.variance_fit import VARIANCE_FIT_TABLE
 from ...plan.stage import AuditContext, Estimate, PlanContext, Stage
 from .fit_plan import control_groups, fitted_images, variance_settings
 from .settings import VARIANCE
-
-COMPUTE = "offmanifold.workers.variance:compute"
 
 
 def plan(context: PlanContext) -> list[Shard]:
@@ -17,13 +18,13 @@ def plan(context: PlanContext) -> list[Shard]:
     spec = variance_settings(context)
     if spec.value is not None:
         return [
-            variance_shard("variance", generator.name, DATA, {"value": spec.value})
+            variance_shard(VARIANCE_TABLE, generator.name, DATA, {"value": spec.value})
             for generator in context.facts.generators.values()
         ]
-    source = "variance_fit" if spec.fits_curves else "inversion"
+    source = VARIANCE_FIT_TABLE if spec.fits_curves else INVERSION_TABLE
     return [
         variance_shard(
-            "variance",
+            VARIANCE_TABLE,
             generator.name,
             fitted.group,
             fit_settings(context, source, fitted.keys),
@@ -34,23 +35,26 @@ def plan(context: PlanContext) -> list[Shard]:
 
 
 def fit_settings(
-    context: PlanContext, source: str, images: Sequence[tuple[str, int | None]]
+    context: PlanContext, source: TableSchema, images: Sequence[tuple[str, int | None]]
 ) -> dict[str, Any]:
     """How a variance is fitted to images, each under a condition, out of the table ``source``."""
     return {
         "value": None,
         "estimator": variance_settings(context).estimator,
         "dimensions": context.facts.dimensions,
-        "source": source,
-        "parts": context.shard_ids(source),
+        "source": source.name,
+        "parts": context.shard_ids(source.name),
         "images": [list(key) for key in images],
     }
 
 
-def variance_shard(stage: str, generator: str, group: str, settings: dict[str, Any]) -> Shard:
+def variance_shard(
+    table: TableSchema, generator: str, group: str, settings: dict[str, Any]
+) -> Shard:
     """The shard of one fit: a row for a generator and a group."""
     item = Item(generator, None, group, f"{generator}-{group}", None, seed=0)
-    return Shard(stage, COMPUTE, settings, (item,))
+    computation = GIVEN if settings["value"] is not None else ESTIMATORS[settings["estimator"]]
+    return Shard(table, computation, settings, (item,))
 
 
 def _estimate(context: AuditContext) -> Estimate:
@@ -62,7 +66,8 @@ def _estimate(context: AuditContext) -> Estimate:
 
 
 STAGE = Stage(
-    name="variance",
+    table=VARIANCE_TABLE,
+    computations=(GIVEN, *ESTIMATORS.values()),
     description="the observation variance, from one half of the training images or given",
     needs=("inversion", "variance_fit"),
     enabled=lambda spec: VARIANCE.of(spec.stages) is not None,

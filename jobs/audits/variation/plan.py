@@ -1,5 +1,6 @@
 """Plans the ``local_variation`` stage: every image once, simulated ones too."""
 
+from ....workers.local_variation import COMPUTATION, LOCAL_VARIATION_TABLE
 from ....workers.shard import Shard, chunk
 from ...plan.stage import AuditContext, Estimate, PlanContext, Stage
 from ..likelihood.plan import image_item, subjects
@@ -13,7 +14,7 @@ def _settings(context: AuditContext) -> LocalVariationSpec:
 
 def plan(context: PlanContext) -> list[Shard]:
     """Shards of stored images, then each generator's simulated ones; no class is involved."""
-    spec, compute = _settings(context), "offmanifold.workers.local_variation:compute"
+    spec = _settings(context)
     settings = {"mean_floor": spec.mean_floor}
     stored = {}
     shards: list[Shard] = []
@@ -22,7 +23,7 @@ def plan(context: PlanContext) -> list[Shard]:
             assert subject.stored is not None
             maker = subject.stored.generator
             stored[subject.image_id] = image_item(context, maker, subject, None)
-    shards += chunk("local_variation", compute, settings, list(stored.values()), spec.shard_items)
+    shards += chunk(LOCAL_VARIATION_TABLE, COMPUTATION, settings, stored.values(), spec.shard_items)
     for generator in context.facts.generators.values():
         items = [
             image_item(context, generator.name, subject, None)
@@ -30,7 +31,7 @@ def plan(context: PlanContext) -> list[Shard]:
         ]
         if items:
             own = {**settings, **simulation_settings(context, generator)}
-            shards += chunk("local_variation", compute, own, items, spec.shard_items)
+            shards += chunk(LOCAL_VARIATION_TABLE, COMPUTATION, own, items, spec.shard_items)
     return shards
 
 
@@ -47,7 +48,8 @@ def _estimate(context: AuditContext) -> Estimate:
 
 
 STAGE = Stage(
-    name="local_variation",
+    table=LOCAL_VARIATION_TABLE,
+    computations=(COMPUTATION,),
     description="standard deviation over mean in 8x8 patches, to hold against the density",
     needs=("images", "variance"),
     enabled=lambda spec: LOCAL_VARIATION.of(spec.stages) is not None,

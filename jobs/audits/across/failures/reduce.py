@@ -4,7 +4,7 @@ from collections import Counter
 
 import pandas as pd
 
-from .....workers.schema import SCHEMAS, STATUS_OK
+from .....workers.schema import STATUS_OK
 from ....reduce.context import ReduceContext
 from ....reduce.groups import group_values
 from ....reduce.schema import SummaryRow, exact, summary_row
@@ -21,10 +21,10 @@ _INCOMPLETE = {
 def reduce_quarantine(context: ReduceContext) -> list[SummaryRow]:
     """Failed rows by stage, generator and group, ``n`` being all rows, and incomplete images."""
     rows = []
-    for stage in SCHEMAS:
-        frame = read_stage(context.run_dir, stage)
+    for table in context.schemas:
+        frame = read_stage(context.run_dir, table.name)
         if frame is not None:
-            rows += _failed(stage, frame)
+            rows += _failed(table.name, frame)
     for scores in read_scores(context.run_dir):
         for generator in context.generators:
             for values in group_values(context, scores.frame, scores.column, generator).values():

@@ -1,6 +1,6 @@
 """What there is and what failed, as tables."""
 
-from .....workers.schema import SCHEMAS, STATUS_OK
+from .....workers.schema import STATUS_OK
 from ....reduce.context import ReduceContext
 from ....reduce.tables import read_stage
 from ....report.summary import MISSING, Summary
@@ -40,8 +40,8 @@ def failure_list(context: ReduceContext) -> Table | None:
     """The first failed rows with their errors."""
     rows: list[list[str]] = []
     total = 0
-    for stage in SCHEMAS:
-        frame = read_stage(context.run_dir, stage, ["error"])
+    for table in context.schemas:
+        frame = read_stage(context.run_dir, table.name, ["error"])
         if frame is None:
             continue
         failed = frame[frame["status"] != STATUS_OK]
@@ -55,7 +55,7 @@ def failure_list(context: ReduceContext) -> Table | None:
             texts = [
                 value if isinstance(value, str) else MISSING for value in (image, status, error)
             ]
-            rows.append([texts[0], stage, named, *texts[1:]])
+            rows.append([texts[0], table.name, named, *texts[1:]])
     if not rows:
         return None
     return Table(

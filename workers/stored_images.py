@@ -1,0 +1,87 @@
+"""The table ``images``, and its reading: what every other stage is computed from."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import torch
+from torch import Tensor
+
+from .part_file import read_part
+from .resources import Resources
+from .schema import TableSchema
+from .shard import Item
+
+# Pixels are row-major (channels, height, width) in [0, 1]; latent is a generated image's own.
+IMAGES_TABLE = TableSchema(
+    "images",
+    2,
+    (
+        ("source", pa.string()),
+        ("height", pa.int32()),
+        ("width", pa.int32()),
+        ("channels", pa.int32()),
+        ("pixels", pa.list_(pa.float32())),
+        ("latent", pa.list_(pa.float32())),
+    ),
+)
+
+_PIXEL_COLUMNS = ("pixels", "channels", "height", "width")
+_PARTS_KEPT = 8
+
+
+@dataclass(frozen=True)
+class StoredImage:
+    """A row of the ``images`` table: where it came from, and its pixels unless it failed."""
+
+    source: str | None
+    pixels: npt.NDArray[np.float32] | None
+
+
+def stored_images(items: Sequence[Item], resources: Resources) -> Tensor:
+    """The items' images from the run's ``images`` table, float32 [items, C, H, W] in [0, 1].
+
+    Raises:
+        ValueError: an image failed there, or an item names none.
+    """
+    images = np.stack([_pixels(item, resources) for item in items])
+    return torch.from_numpy(images).to(resources.device)
+
+
+def source_of(item: Item, resources: Resources) -> str | None:
+    """Where the item's image came from, as its dataset names it.
+
+    Raises:
+        ValueError: the item names no image.
+    """
+    return _stored(item, resources).source
+
+
+def _pixels(item: Item, resources: Resources) -> npt.NDArray[np.float32]:
+    pixels = _stored(item, resources).pixels
+    if pixels is None:
+        raise ValueError(f"image {item.image_id} failed in the images stage")
+    return pixels
+
+
+def _stored(item: Item, resources: Resources) -> StoredImage:
+    part = item.image_part
+    if part is None or item.image_row is None:
+        raise ValueError(f"item {item.image_id} names no stored image")
+
+    def read() -> list[StoredImage]:
+        table = read_part(resources.storage, IMAGES_TABLE, part, ["source", *_PIXEL_COLUMNS])
+        return [_stored_image(table, row) for row in range(len(table))]
+
+    return resources.kept(IMAGES_TABLE.name, part, read, most=_PARTS_KEPT)[item.image_row]
+
+
+def _stored_image(table: pa.Table, row: int) -> StoredImage:
+    source, pixels, *shape = (table[name][row] for name in ("source", *_PIXEL_COLUMNS))
+    if not pixels.is_valid:
+        return StoredImage(source.as_py(), None)
+    # Straight from Arrow: a list of Python numbers would take eight times the memory.
+    values = pixels.values.to_numpy().reshape([size.as_py() for size in shape])
+    return StoredImage(source.as_py(), values)
