@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..core.likelihood import tune_step_sizes
+from ..core.settings.classical import ClassicalSettings
+from ..core.settings.definition import build_settings
 from .conditions import condition_tensor
-from .likelihood import classical_settings
 from .outcome import Outcome
 from .resources import Resources
 from .shard import Item
@@ -20,7 +21,7 @@ def compute(
         resources.images(items),
         condition_tensor(items, resources.device),
         settings["variance"],
-        classical_settings(settings),
+        build_settings(ClassicalSettings, settings),
         [item.seed for item in items],
     )
     beta = trace.beta.tolist()
