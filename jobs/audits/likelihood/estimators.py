@@ -15,7 +15,7 @@ from ..comparison.settings import COMPARISON
 from ..images.plan import generator_settings
 from ..inversion.settings import INVERSION
 from ..sweep.settings import SWEEP
-from .settings import LIKELIHOOD, ClassicalSpec, EstimatorSpec, GuidedSpec
+from .settings import LIKELIHOOD, ClassicalSpec, EstimatorSpec
 
 
 def estimates(stages: StagesSpec) -> dict[str, EstimatorSpec]:
