@@ -15,11 +15,12 @@ from ray.exceptions import GetTimeoutError
 
 from .actor_pool import DEATHS, ActorPool
 from .executor import Report, Schedule, Tasks, WorkerFactory
-from .heartbeats import Patience, Watch
+from .heartbeats import Watch
 from .idle_actors import IdleActors, Running
 from .memory_pressure import MemoryPressure
 from .metrics import RayMetrics
 from .observer import Observer, Observers
+from .patience import Patience
 from .ray_session import ClusterError
 from .resources import Resources
 from .worker_process import HEARTBEAT_GROUP, WorkerProcess

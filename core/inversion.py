@@ -12,6 +12,7 @@ from .batch import check_batch
 from .descent import descend
 from .generators.protocol import Generator
 from .samplers.noise import Stream, item_normals
+from .settings.inversion import InversionSettings
 
 _SMALLEST_CHUNK = 256
 
@@ -34,20 +35,6 @@ def mean_squared_error(
 ) -> Float[Tensor, " batch"]:
     """Mean over an image's values of the squared difference."""
     return (a - b).square().flatten(1).mean(1)
-
-
-@dataclass(frozen=True)
-class InversionSettings:
-    """Settings of an inversion: Adam, its rate falling from ``learning_rate`` to 0 as a cosine.
-
-    Each of ``restarts`` begins at the nearest in l2 of ``candidates`` images sampled from G. The
-    default rate recovered generated images best on the shipped fashion generator.
-    """
-
-    iterations: int = 750
-    restarts: int = 4
-    candidates: int = 1000
-    learning_rate: float = 0.2
 
 
 @dataclass(frozen=True)

@@ -1,51 +1,30 @@
 """A proposal out of posterior modes: Laplace approximations, widened, and a defensive prior."""
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import torch
 from jaxtyping import Float64, Int64
 from torch import Tensor
 
-from .modes import Modes, ModeSettings, distinct
+from .modes import Modes, distinct
 from .samplers.proposal import MixtureProposal
-
-PRIOR = -1
-
-
-@dataclass(frozen=True)
-class ProposalSettings:
-    """How modes become components.
-
-    ``inflation`` widens a component's standard deviations where the likelihood determines them;
-    where it says nothing the posterior is the prior and is left alone. ``temperature`` divides the
-    log evidences that the weights come from, since Laplace's approximation errs by nats.
-
-    ``wide_weight`` is the weight, over all modes, of second components with ``wide_inflation``: a
-    posterior that bends away from its mode has mass where a narrow Gaussian has none, and chains
-    that reach it from the prior have far to go. ``defensive_weight`` is the weight of the prior.
-    """
-
-    inflation: float = 1.5
-    temperature: float = 2.0
-    wide_inflation: float = 10.0
-    wide_weight: float = 0.1
-    defensive_weight: float = 0.05
+from .settings.guided import PRIOR_COMPONENT, GuidedMethod, GuidedSettings
 
 
-def distinct_modes(modes: Modes, settings: ModeSettings) -> Modes:
+def distinct_modes(modes: Modes, method: GuidedMethod) -> Modes:
     """The best of the modes in descending order of evidence, without near-duplicates.
 
-    Where an image has fewer than ``settings.modes``, the last ones have an evidence of -inf.
+    Where an image has fewer than ``method.modes``, the last ones have an evidence of -inf.
     """
     modes = modes.order(modes.log_evidence.argsort(dim=1, descending=True, stable=True))
     offset = modes.latent[:, None] - modes.latent[:, :, None]
     along = (offset @ modes.directions).double().square()
     # Entry [better, other]: the other's distance from the better one, in the better one's metric.
     inside = (along @ modes.eigenvalue[..., None])[..., 0]
-    near = offset.double().square().sum(-1) + inside < settings.separation**2
+    near = offset.double().square().sum(-1) + inside < method.separation**2
     kept = distinct(near)
-    first = (~kept).int().argsort(dim=1, stable=True)[:, : settings.modes]
+    first = (~kept).int().argsort(dim=1, stable=True)[:, : method.modes]
     found = modes.order(first)
     dropped = ~torch.take_along_dim(kept, first, 1)
     return replace(
@@ -53,7 +32,7 @@ def distinct_modes(modes: Modes, settings: ModeSettings) -> Modes:
     )
 
 
-def laplace_proposal(modes: Modes, settings: ProposalSettings) -> MixtureProposal:
+def laplace_proposal(modes: Modes, settings: GuidedSettings) -> MixtureProposal:
     """Gaussians at the modes, a wide one at each, and the prior as the last component.
 
     A component's precision is I + J^T J / (variance inflation^2): Gauss-Newton's, with the
@@ -62,15 +41,15 @@ def laplace_proposal(modes: Modes, settings: ProposalSettings) -> MixtureProposa
 
     Args:
         modes: of p(z) p(x|z); those without a finite evidence are left out.
-        settings: of the proposal.
+        settings: of the proposal, what `GuidedMethod` says of it included.
     """
     evidence = modes.log_evidence
     present = torch.isfinite(evidence)
-    widths = torch.tensor([settings.inflation, settings.wide_inflation]).to(evidence)
+    widths = torch.tensor([settings.inflation, settings.method.wide_inflation]).to(evidence)
     scale = torch.rsqrt(1 + modes.eigenvalue[:, None] / widths[:, None, None].square())
     scale = torch.where(present[:, None, :, None], scale, 1.0).flatten(1, 2)
     return MixtureProposal(
-        log_weight=_log_weights(evidence, present, settings),
+        log_weight=_log_weights(evidence, present, settings.method),
         mean=_components(torch.where(present[..., None], modes.latent, 0.0), 0.0),
         directions=_components(torch.where(present[..., None, None], modes.directions, 0.0), 0.0),
         scale=_append(scale.to(modes.latent), 1.0),
@@ -83,7 +62,7 @@ def mode_of(
 ) -> Int64[Tensor, "images chains"]:
     """The modes that components of a `laplace_proposal` stand at, -1 for the prior."""
     prior = proposal.log_weight.shape[1] - 1
-    return component.remainder(prior // 2).masked_fill(component == prior, PRIOR)
+    return component.remainder(prior // 2).masked_fill(component == prior, PRIOR_COMPONENT)
 
 
 def _stiffness(modes: Modes, present: Tensor, widths: Tensor) -> Tensor:
@@ -99,15 +78,15 @@ def _stiffness(modes: Modes, present: Tensor, widths: Tensor) -> Tensor:
 
 
 def _log_weights(
-    evidence: Tensor, present: Tensor, settings: ProposalSettings
+    evidence: Tensor, present: Tensor, method: GuidedMethod
 ) -> Float64[Tensor, "images components"]:
-    tempered = torch.where(present, evidence / settings.temperature, -math.inf)
+    tempered = torch.where(present, evidence / method.temperature, -math.inf)
     found = present.any(1, keepdim=True)
     share = torch.where(found, tempered.log_softmax(1), -math.inf)
-    narrow_weight = 1 - settings.wide_weight - settings.defensive_weight
+    narrow_weight = 1 - method.wide_weight - method.defensive_weight
     narrow = share + math.log(narrow_weight)
-    wide = share + math.log(settings.wide_weight)
-    defensive = torch.where(found, math.log(settings.defensive_weight), 0.0).to(share)
+    wide = share + math.log(method.wide_weight)
+    defensive = torch.where(found, math.log(method.defensive_weight), 0.0).to(share)
     return torch.cat([narrow, wide, defensive], 1)
 
 

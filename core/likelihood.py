@@ -22,9 +22,9 @@ from .samplers.step_size import (
     StepSizePolicy,
 )
 from .samplers.tuning import StepSizeTrace, combine_step_sizes, resample_schedule, tune
+from .settings.classical import ClassicalSettings
 
 __all__ = [
-    "AISSettings",
     "LikelihoodEstimate",
     "StepSizeTrace",
     "bound_log_likelihood_above",
@@ -35,24 +35,12 @@ __all__ = [
     "tune_step_sizes",
 ]
 
-
-@dataclass(frozen=True)
-class AISSettings:
-    """Settings of annealed importance sampling; the defaults are Friedman & Weiss's.
-
-    ``transitions`` is T, the number of increments of the weight, with a transition between each
-    two. ``initial_step_size`` and ``target_acceptance`` steer the classic adaptation; ``jitter`` is
-    the relative half-width of a frozen schedule's step sizes (on linear-Gaussian decoders the error
-    of tuned chains is flat from 0.2 to 0.5 and grows beyond).
-    """
-
-    transitions: int = 500
-    chains: int = 4
-    leapfrog_steps: int = 10
-    sigmoid_radius: float = 4.0
-    initial_step_size: float = 0.1
-    target_acceptance: float = 0.65
-    jitter: float = 0.3
+# Where the classic adaptation begins, and what it steers to.
+_INITIAL_STEP_SIZE = 0.1
+_TARGET_ACCEPTANCE = 0.65
+# The relative half-width of a frozen schedule's step sizes: on linear-Gaussian decoders the error
+# of tuned chains is flat from 0.2 to 0.5 and grows beyond.
+_JITTER = 0.3
 
 
 @dataclass(frozen=True)
@@ -77,7 +65,7 @@ def estimate_log_likelihood(
     images: Float[Tensor, "images channels height width"],
     condition: Int[Tensor, " images"] | None,
     variance: float,
-    settings: AISSettings,
+    settings: ClassicalSettings,
     seeds: Sequence[int],
     step_size_schedule: Float64[Tensor, " transitions"] | None = None,
 ) -> LikelihoodEstimate:
@@ -118,7 +106,7 @@ def bound_log_likelihood_above(
     latent: Float[Tensor, "images latent"],
     condition: Int[Tensor, " images"] | None,
     variance: float,
-    settings: AISSettings,
+    settings: ClassicalSettings,
     seeds: Sequence[int],
     step_size_schedule: Float64[Tensor, " transitions"] | None = None,
 ) -> Float64[Tensor, " images"]:
@@ -163,7 +151,7 @@ def tune_step_sizes(
     images: Float[Tensor, "images channels height width"],
     condition: Int[Tensor, " images"] | None,
     variance: float,
-    settings: AISSettings,
+    settings: ClassicalSettings,
     seeds: Sequence[int],
 ) -> StepSizeTrace:
     """Tunes step sizes along the path on pilot images, each by itself; see `samplers.tuning`.
@@ -191,8 +179,8 @@ def tune_step_sizes(
         sigmoid_schedule(settings.transitions, settings.sigmoid_radius),
         settings.leapfrog_steps,
         settings.chains,
-        settings.initial_step_size,
-        settings.jitter,
+        _INITIAL_STEP_SIZE,
+        _JITTER,
     )
 
 
@@ -232,7 +220,7 @@ def simulate(
 def _forward(
     pair: ProposalToPosterior,
     position: Tensor,
-    settings: AISSettings,
+    settings: ClassicalSettings,
     seeds: Sequence[int],
     policy: StepSizePolicy,
 ) -> AnnealedChains:
@@ -241,15 +229,17 @@ def _forward(
     return anneal(pair, position, beta, settings.leapfrog_steps, policy, noise)
 
 
-def _policy(settings: AISSettings, schedule: Tensor | None, position: Tensor) -> StepSizePolicy:
+def _policy(
+    settings: ClassicalSettings, schedule: Tensor | None, position: Tensor
+) -> StepSizePolicy:
     if schedule is None:
-        return AdaptiveStepSize(settings.initial_step_size, settings.target_acceptance, position)
+        return AdaptiveStepSize(_INITIAL_STEP_SIZE, _TARGET_ACCEPTANCE, position)
     if schedule.shape != (settings.transitions - 1,):
         raise ValueError(
             f"step_size_schedule has shape {tuple(schedule.shape)}, but {settings.transitions} "
             f"transitions need ({settings.transitions - 1},): see resample_schedule"
         )
-    return ScheduledStepSize(schedule[:, None, None], settings.jitter, position)
+    return ScheduledStepSize(schedule[:, None, None], _JITTER, position)
 
 
 def _pair(

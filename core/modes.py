@@ -14,57 +14,11 @@ from .generators.protocol import Generator
 from .polish import polish, polish_evaluations
 from .posterior import Posterior
 from .samplers.noise import Stream, item_normals
+from .settings.guided import GuidedMethod, GuidedSettings
 
 _HEATED_PART = 0.6
 # Calls that tell whether the generator normalises its latent.
 _PROBES = 2
-
-
-@dataclass(frozen=True)
-class ModeSettings:
-    """Settings of the search for modes.
-
-    Each of ``restarts`` begins at the best of ``candidates`` latents drawn from N(0, s^2 I) and
-    descends for ``iterations`` steps of Adam, its rate falling to 0 as a cosine. From the first
-    restart to the last, s grows from 1 to ``widest`` and the first rate from ``learning_rate`` to
-    ``fastest``: the model's own images want careful descents from the prior, while an outlier's
-    modes lie far out. The variance begins at a third of ``heat`` to ``heat`` times its value, which
-    smooths the objective, and falls to it as a power over the first 60% of the iterations.
-
-    The best ``finalists`` that are ``separation`` posterior standard deviations apart descend for
-    ``final_iterations`` more, without heat, the best of them at the lowest rate; with 0 there is no
-    such round. The best ``modes`` are kept and polished: ``polish`` times the curvature is
-    computed, for four Levenberg-Marquardt steps each. Adam alone stops tens of nats short in a
-    narrow valley. Derivatives take up to ``jacobian_bytes``.
-    """
-
-    restarts: int = 24
-    candidates: int = 32
-    iterations: int = 66
-    finalists: int = 8
-    final_iterations: int = 0
-    learning_rate: float = 0.1
-    fastest: float = 0.4
-    widest: float = 3.5
-    heat: float = 30.0
-    modes: int = 8
-    separation: float = 2.0
-    polish: int = 2
-    jacobian_bytes: int = 2**28
-
-    def evaluations(self, known: int, products: int) -> int:
-        """Calls of the generator for an image whose search also judges ``known`` points.
-
-        A candidate's and each of the ``products`` with J of a point count as much as a gradient's.
-        """
-        descent = self.restarts * (self.candidates + self.iterations + 1)
-        ends = self.restarts
-        if self.final_iterations:
-            ends = min(self.finalists, self.restarts)
-            descent += self.restarts + ends * (self.final_iterations + 1)
-        found = ends + known
-        polished = min(self.modes, found) * polish_evaluations(self.polish, products)
-        return _PROBES + descent + found + polished
 
 
 @dataclass(frozen=True)
@@ -123,7 +77,7 @@ def find_modes(
     images: Float[Tensor, "images channels height width"],
     condition: Int[Tensor, " images"] | None,
     variance: float,
-    settings: ModeSettings,
+    settings: GuidedSettings,
     seeds: Sequence[int],
     number: int = 0,
     known: Float[Tensor, "images known latent"] | None = None,
@@ -139,7 +93,7 @@ def find_modes(
         images: x, on [0, 1].
         condition: the class G is given for each image; None for an unconditional generator.
         variance: sigma^2 on [0, 1].
-        settings: of the search.
+        settings: of the search, what `GuidedMethod` says of it included.
         seeds: one per image; an image's numbers depend on its own seed and ``number`` alone.
         number: of the search, where an image is searched repeatedly.
         known: points to polish along with those found, such as an inversion's latents.
@@ -147,8 +101,8 @@ def find_modes(
     Returns:
         The best of the restarts' ends and of the known points, polished.
     """
-    restarts = settings.restarts
-    scale = torch.linspace(1.0, settings.widest, restarts)
+    restarts, method = settings.restarts, settings.method
+    scale = torch.linspace(1.0, method.widest, restarts)
     pool_shape = (restarts, settings.candidates, generator.latent_dim)
     pool = scale.to(images)[:, None, None] * item_normals(
         seeds, (Stream.MODES, number), pool_shape, images
@@ -159,13 +113,13 @@ def find_modes(
     if known is not None:
         found = torch.cat([found, known.to(found)], 1)
     found = posterior.place(found)
-    ranked, values = _best_distinct(posterior, found, found.shape[1], settings.separation)
+    ranked, values = _best_distinct(posterior, found, found.shape[1], method.separation)
     latent, value, curvature = polish(
         posterior,
-        ranked[:, : settings.modes],
-        values[:, : settings.modes],
+        ranked[:, : method.modes],
+        values[:, : method.modes],
         settings.polish,
-        settings.jacobian_bytes,
+        method.jacobian_bytes,
     )
     shape = latent.shape[:2]
     modes = Modes(
@@ -177,7 +131,23 @@ def find_modes(
     points = 0 if known is None else known.shape[1]
     misfit = torch.minimum(_least_misfit(ranked, values), _least_misfit(latent, value))
     least_error = misfit * (2 * variance / images[0].numel())
-    return Search(modes, settings.evaluations(points, curvature.products), least_error)
+    evaluations = search_evaluations(settings, points, curvature.products)
+    return Search(modes, evaluations, least_error)
+
+
+def search_evaluations(settings: GuidedSettings, known: int, products: int) -> int:
+    """Calls of the generator for an image whose search also judges ``known`` points.
+
+    A candidate's and each of the ``products`` with J of a point count as much as a gradient's.
+    """
+    descent = settings.restarts * (settings.candidates + settings.iterations + 1)
+    ends = settings.restarts
+    if settings.final_iterations:
+        ends = min(settings.finalists, settings.restarts)
+        descent += settings.restarts + ends * (settings.final_iterations + 1)
+    found = ends + known
+    polished = min(settings.method.modes, found) * polish_evaluations(settings.polish, products)
+    return _PROBES + descent + found + polished
 
 
 def distinct(near: Bool[Tensor, "images points points"]) -> Bool[Tensor, "images points"]:
@@ -220,13 +190,14 @@ def _best_distinct(
     )
 
 
-def _ends(posterior: Posterior, start: Tensor, settings: ModeSettings) -> Tensor:
+def _ends(posterior: Posterior, start: Tensor, settings: GuidedSettings) -> Tensor:
     """Where the restarts' descents end, or the finalists' of them where there is such a round."""
-    found = posterior.place(_descend(posterior, start, settings))
+    method = settings.method
+    found = posterior.place(_descend(posterior, start, settings.iterations, method))
     if settings.final_iterations:
-        finalists, _ = _best_distinct(posterior, found, settings.finalists, settings.separation)
-        final = replace(settings, iterations=settings.final_iterations, heat=1.0)
-        found = _descend(posterior, finalists, final)
+        finalists, _ = _best_distinct(posterior, found, settings.finalists, method.separation)
+        unheated = replace(method, heat=1.0)
+        found = _descend(posterior, finalists, settings.final_iterations, unheated)
     return found
 
 
@@ -236,12 +207,12 @@ def _least_misfit(latent: Tensor, value: Tensor) -> Tensor:
     return misfit.nan_to_num(nan=math.inf).amin(1).clamp(min=0)
 
 
-def _descend(posterior: Posterior, start: Tensor, settings: ModeSettings) -> Tensor:
+def _descend(posterior: Posterior, start: Tensor, iterations: int, method: GuidedMethod) -> Tensor:
     images, restarts = start.shape[:2]
     rates = torch.logspace(
-        math.log10(settings.learning_rate), math.log10(settings.fastest), restarts
+        math.log10(method.learning_rate), math.log10(method.fastest), restarts
     ).repeat(images)
-    heats = math.log(max(settings.heat / 3, 1.0)), math.log(settings.heat)
+    heats = math.log(max(method.heat / 3, 1.0)), math.log(method.heat)
     log_heat = torch.linspace(*heats, restarts).to(start)
 
     def objective(rows: Tensor, progress: float) -> tuple[Tensor, Tensor]:
@@ -249,5 +220,5 @@ def _descend(posterior: Posterior, start: Tensor, settings: ModeSettings) -> Ten
         heat = torch.exp(log_heat * max(0.0, 1 - progress / _HEATED_PART))
         return (misfit / heat + prior).flatten(), (misfit + prior).flatten()
 
-    rows, _ = descend(objective, start.flatten(0, 1), settings.iterations, rates)
+    rows, _ = descend(objective, start.flatten(0, 1), iterations, rates)
     return rows.view_as(start)

@@ -25,8 +25,8 @@ from torch import Tensor
 from .generators.protocol import Generator
 from .polish import polish, polish_evaluations
 from .posterior import Posterior
+from .settings.guided import JACOBIAN_BYTES
 
-_JACOBIAN_BYTES = 2**28
 # Rounds of Levenberg-Marquardt at each variance, from the solution at the next larger one.
 _ROUNDS = 2
 # Of neighbouring variances in a grid; the curves between are smooth.
@@ -119,7 +119,7 @@ def variance_curves(
         best = value.argmin(1, keepdim=True)
         latent = torch.take_along_dim(placed, best[..., None], 1)
         latent, _, curvature = polish(
-            posterior, latent, value.gather(1, best), _ROUNDS, _JACOBIAN_BYTES
+            posterior, latent, value.gather(1, best), _ROUNDS, JACOBIAN_BYTES
         )
         with torch.no_grad():
             misfit, _ = posterior.terms(latent)

@@ -6,33 +6,17 @@ full covariances. An image's density is that of its patches, taken as independen
 
 import warnings
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Float, Float64
 from scipy.linalg import helmert
 
 from .patches import extract_patches
+from .settings.patch_mixture import MixtureSettings, PatchMean
 
 if TYPE_CHECKING:
     from sklearn.mixture import GaussianMixture
-
-PatchMean = Literal["kept", "removed"]
-
-
-@dataclass(frozen=True)
-class MixtureSettings:
-    """How a mixture is fitted.
-
-    ``covariance_floor`` is added to the diagonal of every covariance. ``patch_mean`` kept: the
-    density is one of the patch's pixels; removed: one of the patch minus its mean over pixels and
-    channels, in the space of one dimension less in which these lie.
-    """
-
-    components: int
-    covariance_floor: float
-    patch_mean: PatchMean
-    iterations: int
 
 
 @dataclass(frozen=True)

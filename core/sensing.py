@@ -20,26 +20,9 @@ from .descent import descend
 from .generators.protocol import Generator
 from .posterior import is_scale_invariant
 from .samplers.noise import Stream, item_normals
+from .settings.sensing import SensingSettings
 
 _DOUBLE = torch.empty(0, dtype=torch.float64)
-
-
-@dataclass(frozen=True)
-class SensingSettings:
-    """Settings of a restoration: Adam, its rate falling from ``learning_rate`` to 0 as a cosine.
-
-    Each of ``restarts`` begins at a latent drawn from the prior. ``noise`` is the standard
-    deviation of the measurements' noise, lambda, on the scale of images in [0, 1].
-    """
-
-    iterations: int = 500
-    restarts: int = 4
-    learning_rate: float = 0.1
-    noise: float = 0.01
-
-    def evaluations(self) -> int:
-        """Calls of the generator for an image."""
-        return self.restarts * (self.iterations + 2) + 2
 
 
 @dataclass(frozen=True)

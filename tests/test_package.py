@@ -1,5 +1,6 @@
 """The package as it is installed: its list of folders, its wheel, its start-up time."""
 
+import re
 import subprocess
 import sys
 import sysconfig
@@ -7,6 +8,8 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from offmanifold.core.guided_run import GuidedEstimate
+from offmanifold.core.settings.guided import GuidedSettings
 
 # Each starts a Ray, and two cores are too few for two at once.
 pytestmark = pytest.mark.xdist_group("ray")
@@ -42,6 +45,24 @@ def test_the_command_imports_nothing_heavy_to_start() -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     assert found.stdout.strip() == "[]"
+
+
+@pytest.mark.slow
+@pytest.mark.ci
+def test_the_example_on_tensors_runs_as_the_readme_has_it() -> None:
+    (program,) = re.findall(
+        r"### AIS and inversion as functions on tensors.*?```python\n(.*?)```",
+        (ROOT / "README.md").read_text(),
+        re.DOTALL,
+    )
+    names: dict[str, object] = {}
+    exec(program, names)
+    found = names["found"]
+    assert isinstance(found, GuidedEstimate)
+    audit = GuidedSettings()
+    assert set(found.transitions.tolist()) == {audit.transitions}
+    assert set(found.restarts.tolist()) == {audit.restarts}
+    assert (found.upper_bound - found.log_likelihood).mean() < 5
 
 
 @pytest.mark.slow

@@ -9,8 +9,10 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from ..core.image_metrics import psnr
-from ..core.inversion import Distance, InversionSettings, invert, mean_squared_error
+from ..core.inversion import Distance, invert, mean_squared_error
 from ..core.residuals import sketch_residuals
+from ..core.settings.definition import build_settings
+from ..core.settings.inversion import InversionSettings
 from .conditions import condition_tensor
 from .outcome import Failure, Outcome, Row
 from .part_file import read_columns
@@ -52,7 +54,7 @@ def compute(
         resources.generator(settings),
         stored_images(items, resources),
         condition_tensor(items, resources.device),
-        inversion_settings(settings),
+        build_settings(InversionSettings, settings),
         [item.seed for item in items],
         inversion_distance(settings, resources),
     )
@@ -77,16 +79,6 @@ def _row(item: Item, values: Row, iterations: int) -> Outcome:
     # Only under an image's own class are residuals compared; all classes would make many rows.
     kept = {} if item.condition in (None, item.label) else {"residual": None}
     return {**values, **kept, "iterations": iterations}
-
-
-def inversion_settings(settings: Mapping[str, Any]) -> InversionSettings:
-    """The inversion's settings out of a shard's."""
-    return InversionSettings(
-        iterations=settings["iterations"],
-        restarts=settings["restarts"],
-        candidates=settings["candidates"],
-        learning_rate=settings["learning_rate"],
-    )
 
 
 def inversion_distance(settings: Mapping[str, Any], resources: Resources) -> Distance:

@@ -11,16 +11,18 @@ import torch
 from torch import Tensor
 
 from ..core.generators.protocol import Generator
-from ..core.guided import GuidedEstimate, GuidedSettings, estimate_guided
+from ..core.guided import estimate_guided
+from ..core.guided_run import GuidedEstimate
 from ..core.image_metrics import bits_per_dim
-from ..core.laplace import ProposalSettings
 from ..core.likelihood import (
-    AISSettings,
     LikelihoodEstimate,
     bound_log_likelihood_above,
     estimate_log_likelihood,
 )
-from ..core.modes import ModeSettings
+from ..core.settings.chains import chain_evaluations
+from ..core.settings.classical import ClassicalSettings
+from ..core.settings.definition import build_settings
+from ..core.settings.guided import GuidedSettings
 from .conditions import condition_tensor
 from .inversion import INVERSION_TABLE, restart_latents
 from .outcome import Failure, Outcome
@@ -84,36 +86,6 @@ CONVERGENCE_TABLE = TableSchema(
 SWEEP_TABLE = TableSchema("sweep", 2, _COLUMNS, repeated_by=("estimator", "transitions"))
 
 
-def classical_settings(settings: Mapping[str, Any]) -> AISSettings:
-    """The classical sampler's settings out of a shard's."""
-    return AISSettings(
-        transitions=settings["transitions"],
-        chains=settings["chains"],
-        leapfrog_steps=settings["leapfrog_steps"],
-        sigmoid_radius=settings["sigmoid_radius"],
-    )
-
-
-def guided_settings(settings: Mapping[str, Any]) -> GuidedSettings:
-    """The guided sampler's settings out of a shard's."""
-    return GuidedSettings(
-        transitions=settings["transitions"],
-        chains=settings["chains"],
-        leapfrog_steps=settings["leapfrog_steps"],
-        tolerance=settings["tolerance"],
-        doublings=settings["doublings"],
-        search=ModeSettings(
-            restarts=settings["restarts"],
-            candidates=settings["candidates"],
-            iterations=settings["iterations"],
-            finalists=settings["finalists"],
-            final_iterations=settings["final_iterations"],
-            polish=settings["polish"],
-        ),
-        proposal=ProposalSettings(inflation=settings["inflation"]),
-    )
-
-
 def compute(
     items: Sequence[Item], settings: Mapping[str, Any], resources: Resources
 ) -> list[Outcome]:
@@ -165,7 +137,7 @@ def _guided(
             images[batch],
             condition_tensor(own, resources.device),
             settings["variance"],
-            guided_settings(settings),
+            build_settings(GuidedSettings, settings),
             [item.seed for item in own],
             latent[batch] if exact and latent is not None else None,
             starts,
@@ -217,7 +189,7 @@ def _classical(
     settings: Mapping[str, Any],
     resources: Resources,
 ) -> list[dict[str, Any]]:
-    sampler, schedule = classical_settings(settings), _schedule(settings)
+    sampler, schedule = build_settings(ClassicalSettings, settings), _schedule(settings)
     estimate: LikelihoodEstimate = estimate_log_likelihood(
         generator,
         images,
@@ -252,10 +224,10 @@ def _classical(
             "upper_bound": upper,
         }
     )
-    steps = settings["leapfrog_steps"] * (settings["transitions"] - 1) + 1
+    calls = chain_evaluations(sampler.chains, sampler.leapfrog_steps, sampler.transitions)
     for row in rows:
-        row["transitions"] = settings["transitions"]
-        row["evaluations"] = settings["chains"] * steps
+        row["transitions"] = sampler.transitions
+        row["evaluations"] = calls
     return rows
 
 

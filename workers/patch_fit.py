@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from ..core.patch_mixture import MixtureSettings, PatchMixture, fit_patch_mixture
+from ..core.patch_mixture import PatchMixture, fit_patch_mixture
 from ..core.patches import extract_patches, patch_grid
+from ..core.settings.definition import build_settings
+from ..core.settings.patch_mixture import MixtureSettings
 from .datasets import ImageError, ImageSet
 from .outcome import Failure, Outcome, Row
 from .part_file import read_part
@@ -59,20 +61,12 @@ def _fit(item: Item, settings: Mapping[str, Any], images: ImageSet) -> Outcome:
     if patch_images is None:
         return Failure(f"no image of class {item.condition} in {images.name} could be used")
     patches = extract_patches(patch_images)
-    fit = fit_patch_mixture(
-        patches,
-        MixtureSettings(
-            components=settings["components"],
-            covariance_floor=settings["covariance_floor"],
-            patch_mean=settings["patch_mean"],
-            iterations=settings["iterations"],
-        ),
-        item.seed,
-    )
+    mixture = build_settings(MixtureSettings, settings)
+    fit = fit_patch_mixture(patches, mixture, item.seed)
     return {
-        "components": settings["components"],
-        "covariance_floor": settings["covariance_floor"],
-        "patch_mean": settings["patch_mean"],
+        "components": mixture.components,
+        "covariance_floor": mixture.covariance_floor,
+        "patch_mean": mixture.patch_mean,
         "images": len(patch_images),
         "patches": fit.patches,
         "iterations": fit.iterations,

@@ -12,11 +12,12 @@ from torch import Tensor
 from ..core.image_metrics import psnr
 from ..core.sensing import (
     Restoration,
-    SensingSettings,
     measure,
     measurement_matrix,
     restore,
 )
+from ..core.settings.definition import build_settings
+from ..core.settings.sensing import SensingSettings
 from .conditions import condition_tensor
 from .outcome import Failure, Outcome
 from .ppca import read_ppca
@@ -57,7 +58,8 @@ def compute(
     The matrix is drawn again from its seed: it is nowhere stored.
     """
     generator, images = resources.generator(settings), stored_images(items, resources)
-    seeds, noise = [item.seed for item in items], settings["noise"]
+    seeds = [item.seed for item in items]
+    restoring = build_settings(SensingSettings, settings)
     matrix = measurement_matrix(
         settings["matrix_seed"], settings["measurements"], math.prod(images.shape[1:])
     )
@@ -66,19 +68,14 @@ def compute(
         images,
         condition_tensor(items, resources.device),
         matrix,
-        SensingSettings(
-            iterations=settings["iterations"],
-            restarts=settings["restarts"],
-            learning_rate=settings["learning_rate"],
-            noise=noise,
-        ),
+        restoring,
         seeds,
     )
     # On the CPU, whatever the device: the measurements that the generator was given.
     stored = images.cpu()
-    observed = measure(stored, matrix, noise, seeds).numpy()
+    observed = measure(stored, matrix, restoring.noise, seeds).numpy()
     baseline = read_ppca(resources.storage, settings["ppca_part"])
-    gaussian = baseline.restore(observed, matrix.numpy(), noise)
+    gaussian = baseline.restore(observed, matrix.numpy(), restoring.noise)
     errors = np.square(gaussian - stored.flatten(1).double().numpy()).mean(axis=1)
     return [
         {"measurements": settings["measurements"], **row, **_baseline(float(error))}

@@ -6,8 +6,9 @@ from typing import Any
 import pyarrow as pa
 
 from ..core.likelihood import tune_step_sizes
+from ..core.settings.classical import ClassicalSettings
+from ..core.settings.definition import build_settings
 from .conditions import condition_tensor
-from .likelihood import classical_settings
 from .outcome import Outcome
 from .resources import Resources
 from .revisions import Computation
@@ -39,7 +40,7 @@ def compute(
         stored_images(items, resources),
         condition_tensor(items, resources.device),
         settings["variance"],
-        classical_settings(settings),
+        build_settings(ClassicalSettings, settings),
         [item.seed for item in items],
     )
     beta = trace.beta.tolist()

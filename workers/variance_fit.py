@@ -15,11 +15,12 @@ from torch import Tensor
 from ..core.inversion import invert
 from ..core.observation_variance import variance_curves
 from ..core.residuals import sketch_residuals
+from ..core.settings.definition import build_settings
+from ..core.settings.inversion import InversionSettings
 from .conditions import condition_tensor
 from .inversion import (
     NO_RECONSTRUCTION,
     inversion_distance,
-    inversion_settings,
     restart_latents,
 )
 from .outcome import Failure, Outcome, Row
@@ -84,7 +85,7 @@ def compute_null(
         generator,
         images,
         condition_tensor(items, resources.device),
-        inversion_settings(settings),
+        build_settings(InversionSettings, settings),
         [item.seed for item in items],
         inversion_distance(settings, resources),
     )

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float, Float64
 from torch import Tensor
 
-from ..densities import DensityPair
+from .density_pair import DensityPair
 from .hmc import initial_state, transition
 from .noise import TransitionNoise
 from .step_size import StepSizePolicy

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Bool, Float, Float64
 from torch import Tensor
 
-from ..densities import DensityPair, PairEvaluation
+from .density_pair import DensityPair, PairEvaluation
 
 
 class ChainState(NamedTuple):

@@ -15,8 +15,8 @@ import torch
 from jaxtyping import Float, Float64
 from torch import Tensor
 
-from ..densities import DensityPair
 from .ais import anneal
+from .density_pair import DensityPair
 from .noise import TransitionNoise
 from .step_size import AdaptiveStepSize, RecordedStepSize, ScheduledStepSize
 

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
+from .bootstrap import CONFIDENCE
+
 # So many degrees of freedom speak for the binomial variance before any image does.
 _PRIOR_FREEDOM = 3.0
 
@@ -29,7 +31,7 @@ class Influences:
         return min(float(w.sum() ** 2 / np.sum(w**2)) for w in self.weights)
 
 
-def auc_bounds(influences: Influences, confidence: float = 0.95) -> tuple[float, float]:
+def auc_bounds(influences: Influences, confidence: float = CONFIDENCE) -> tuple[float, float]:
     """Bounds on an AUC, or on a mean of AUCs over classes.
 
     The variance is DeLong's (1988): that of the inliers' influences plus that of the outliers',

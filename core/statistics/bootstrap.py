@@ -6,7 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Int64, Shaped
 
-MINIMUM_RESAMPLES = 2000
+from ..settings.statistics import MINIMUM_RESAMPLES
+
+# The confidence level of an interval unless another is asked for.
+CONFIDENCE = 0.95
 _BLOCK_ELEMENTS = 4_000_000
 
 
@@ -52,7 +55,7 @@ def check_resamples(resamples: int) -> None:
     """Refuse so few resamples that the quantiles of an interval are left to chance.
 
     Raises:
-        ValueError: fewer than :data:`MINIMUM_RESAMPLES`.
+        ValueError: fewer than `MINIMUM_RESAMPLES`.
     """
     if resamples < MINIMUM_RESAMPLES:
         raise ValueError(

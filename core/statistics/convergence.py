@@ -8,10 +8,12 @@ import numpy as np
 from jaxtyping import Float64
 from scipy import stats
 
-from .bootstrap import Interval, check_sample
+from .bootstrap import CONFIDENCE, Interval, check_sample
 
 # Of how many images a statement about all is made: all but a tenth.
 HIGH_QUANTILE = 0.9
+# The fewest images whose largest value bounds that quantile (`quantile_bound`).
+FEWEST_BOUNDED = math.ceil(math.log(1 - CONFIDENCE) / math.log(HIGH_QUANTILE))
 # The fewest simulated images that recommend anything.
 MINIMUM_GAPS = 32
 
@@ -48,14 +50,14 @@ def quantile_bound(
     values: Float64[np.ndarray, " images"],
     *,
     quantile: float = HIGH_QUANTILE,
-    confidence: float = 0.95,
+    confidence: float = CONFIDENCE,
 ) -> float:
     """The upper confidence bound of a quantile, for any law of the values.
 
     Of n values the k-th smallest is at least the q-quantile with probability P(Bin(n, q) < k) or
     more (David and Nagaraja 2003, 7.1): the bound is that of the smallest k for which this reaches
-    ``confidence``. It is nan where the largest of n values is not enough, which takes 29 for the
-    90% quantile.
+    ``confidence``. It is nan where the largest of n values is not enough, which takes
+    `FEWEST_BOUNDED` at the defaults.
 
     Raises:
         ValueError: no values, or a value that is nan.

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float64
 from scipy import stats
 
-from .bootstrap import Interval, check_confidence
+from .bootstrap import CONFIDENCE, Interval, check_confidence
 
 Kind = Literal["pearson", "spearman"]
 KINDS: tuple[Kind, ...] = ("pearson", "spearman")
@@ -37,7 +37,7 @@ def correlation_interval(
     second: Float64[np.ndarray, " images"],
     kind: Kind,
     *,
-    confidence: float = 0.95,
+    confidence: float = CONFIDENCE,
 ) -> Interval | None:
     """Correlation of two scores of the images that have both.
 
@@ -68,7 +68,7 @@ def class_correlations(
     second: Float64[np.ndarray, "images classes"],
     kind: Kind,
     *,
-    confidence: float = 0.95,
+    confidence: float = CONFIDENCE,
 ) -> ClassCorrelations | None:
     """Correlation under each class of all images that have both scores under it, and the mean.
 
@@ -109,7 +109,7 @@ class PairCorrelations:
 
 
 def pair_correlations(
-    scores: Float64[np.ndarray, "images classes"], kind: Kind, *, confidence: float = 0.95
+    scores: Float64[np.ndarray, "images classes"], kind: Kind, *, confidence: float = CONFIDENCE
 ) -> PairCorrelations:
     """Correlation of each class's scores with each other class's, over the same images.
 

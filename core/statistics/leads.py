@@ -7,7 +7,8 @@ from itertools import combinations
 import numpy as np
 from jaxtyping import Float64
 
-from .bootstrap import MINIMUM_RESAMPLES, Interval, check_confidence, check_resamples, check_sample
+from ..settings.statistics import MINIMUM_RESAMPLES
+from .bootstrap import CONFIDENCE, Interval, check_confidence, check_resamples, check_sample
 from .means import MINIMUM_IMAGES_OF_A_MEAN, Moments, moments, resampled_moments, studentised
 
 # The share of an interval's error that may go into telling which groups could lead.
@@ -27,7 +28,7 @@ def simultaneous_leads(
     seed: int,
     *,
     resamples: int = MINIMUM_RESAMPLES,
-    confidence: float = 0.95,
+    confidence: float = CONFIDENCE,
 ) -> Leads:
     """Leads of the group with the highest mean; with ``confidence`` all intervals hold at once.
 

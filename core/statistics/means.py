@@ -6,8 +6,9 @@ import numpy as np
 from jaxtyping import Float64
 from scipy import stats
 
+from ..settings.statistics import MINIMUM_RESAMPLES
 from .bootstrap import (
-    MINIMUM_RESAMPLES,
+    CONFIDENCE,
     Interval,
     check_confidence,
     check_resamples,
@@ -48,7 +49,7 @@ def mean_interval(
     seed: int,
     *,
     resamples: int = MINIMUM_RESAMPLES,
-    confidence: float = 0.95,
+    confidence: float = CONFIDENCE,
 ) -> Interval:
     """Mean with the union of three intervals: bootstrap-t, Hall's and Student's.
 
@@ -86,7 +87,7 @@ def mean_difference_interval(
     seed: int,
     *,
     resamples: int = MINIMUM_RESAMPLES,
-    confidence: float = 0.95,
+    confidence: float = CONFIDENCE,
 ) -> Interval:
     """Mean of ``first`` minus that of ``second``, groups of different images.
 

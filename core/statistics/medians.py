@@ -4,11 +4,11 @@ import numpy as np
 from jaxtyping import Float64
 from scipy import stats
 
-from .bootstrap import Interval, check_confidence, check_sample
+from .bootstrap import CONFIDENCE, Interval, check_confidence, check_sample
 
 
 def median_interval(
-    values: Float64[np.ndarray, " images"], *, failed: int = 0, confidence: float = 0.95
+    values: Float64[np.ndarray, " images"], *, failed: int = 0, confidence: float = CONFIDENCE
 ) -> Interval:
     """Median with the interpolated order-statistic interval of Hettmansperger and Sheather (1986).
 
@@ -38,7 +38,7 @@ def median_ratio_interval(
     *,
     failed_first: int = 0,
     failed_second: int = 0,
-    confidence: float = 0.95,
+    confidence: float = CONFIDENCE,
 ) -> Interval:
     """Median of ``first`` over that of ``second``, both of values that are not negative.
 

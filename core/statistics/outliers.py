@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Bool, Float64, Int64
 
 from .auc_bounds import Influences, auc_bounds
-from .bootstrap import Interval, check_confidence
+from .bootstrap import CONFIDENCE, Interval, check_confidence
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def marginal_auc(
     *,
     failed_inliers: int = 0,
     failed_outliers: int = 0,
-    confidence: float = 0.95,
+    confidence: float = CONFIDENCE,
 ) -> OutlierAUC:
     """AUC of one score an image, with the interval of :func:`.auc_bounds.auc_bounds`.
 
@@ -76,7 +76,7 @@ def per_class_auc(
     *,
     failed_inlier_class: Int64[np.ndarray, " failed_inliers"] | None = None,
     failed_outliers: Bool[np.ndarray, "failed_outliers classes"] | None = None,
-    confidence: float = 0.95,
+    confidence: float = CONFIDENCE,
 ) -> OutlierAUC:
     """Mean over classes of the AUC of a class's images against the outliers under that class.
 

@@ -3,11 +3,11 @@
 import numpy as np
 from scipy import optimize, special, stats
 
-from .bootstrap import Interval, check_confidence
+from .bootstrap import CONFIDENCE, Interval, check_confidence
 
 
 def proportion_interval(
-    successes: int, n: int, *, failed: int = 0, confidence: float = 0.95
+    successes: int, n: int, *, failed: int = 0, confidence: float = CONFIDENCE
 ) -> Interval:
     """Share of ``n`` images with its mid-p interval (Lancaster 1961; Berry and Armitage 1995).
 
@@ -31,7 +31,7 @@ def proportion_interval(
 
 
 def paired_difference_interval(
-    first_only: int, second_only: int, n: int, *, failed: int = 0, confidence: float = 0.95
+    first_only: int, second_only: int, n: int, *, failed: int = 0, confidence: float = CONFIDENCE
 ) -> Interval:
     """Difference of two proportions of the same ``n`` images, by Tango's score interval (1998).
 

@@ -3,7 +3,7 @@
 import numpy as np
 from jaxtyping import Float64
 
-from .bootstrap import MINIMUM_RESAMPLES
+from ..settings.statistics import MINIMUM_RESAMPLES
 
 
 def common_structure(residuals: Float64[np.ndarray, "images values"]) -> float:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float64
 
-from .bootstrap import MINIMUM_RESAMPLES
+from ..settings.statistics import MINIMUM_RESAMPLES
 
 _BLOCK_ELEMENTS = 2_000_000
 

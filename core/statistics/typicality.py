@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Float64
 from scipy import stats
 
+from ..settings.statistics import MINIMUM_RESAMPLES
 from .bootstrap import Interval
 from .means import mean_difference_interval
 from .two_sample import NO_SHIFT, Shift, TwoSampleTest, compare_samples
@@ -47,7 +48,7 @@ def assess_typicality(
     *,
     shift: Shift = NO_SHIFT,
     failed: int = 0,
-    resamples: int = 2000,
+    resamples: int = MINIMUM_RESAMPLES,
 ) -> Typicality:
     """Holds a group's log densities against those of the model's own samples.
 

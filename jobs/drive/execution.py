@@ -24,7 +24,7 @@ def open_executor(cluster: ClusterSpec, import_paths: Sequence[Path]) -> Iterato
     if cluster.executor == "serial":
         yield SerialExecutor()
         return
-    from ...cluster.heartbeats import Patience
+    from ...cluster.patience import Patience
     from ...cluster.ray_executor import RayExecutor
     from ...cluster.ray_session import ray_session
 

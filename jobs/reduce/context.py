@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ...cluster.storage import Storage
+from ...core.settings.statistics import MINIMUM_RESAMPLES
 from ...workers.schema import TableSchema
 from ...workers.shard import item_seed
 from ..spec.audit import Conditions, Role
@@ -47,7 +48,7 @@ class ReduceContext:
     groups: Sequence[GroupInfo]
     generators: Sequence[GeneratorInfo]
     seed: int
-    resamples: int = 2000
+    resamples: int = MINIMUM_RESAMPLES
     sweep_tolerance: float | None = None
     null: str | None = None
     class_turns: tuple[int, ...] = ()

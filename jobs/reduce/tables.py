@@ -12,15 +12,14 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
 from ...cluster.storage import Storage
+from ...workers.part_file import PARTS_AT_ONCE
 from ...workers.schema import KEY_COLUMNS, STAGE_KEY, STATUS_OK, VERSION_KEY, TableSchema
 from ...workers.shard import PART_SUFFIX
 from .table_schemas import SCHEMAS
 
 NO_CLASS = -1
 
-# A bucket answers after tens of milliseconds; a part of large images is some ten megabytes.
-_PARTS_AT_ONCE = 16
-
+# An item is an image under a condition, and in these tables, what was done to it.
 _ITEM = ("generator", "condition", "image_id")
 
 
@@ -44,7 +43,7 @@ class StageTable:
         """
         with self._dataset() as dataset:
             return dataset.to_table(
-                columns=list(columns), filter=where, fragment_readahead=_PARTS_AT_ONCE
+                columns=list(columns), filter=where, fragment_readahead=PARTS_AT_ONCE
             )
 
     def batches(self, columns: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
@@ -64,7 +63,7 @@ class StageTable:
             dataset = ds.dataset(paths, schema=table.arrow, format="parquet", filesystem=files)
             # The fragments keep the footers that this reads for the reading of their columns.
             fragments = list(dataset.get_fragments())
-            with ThreadPoolExecutor(_PARTS_AT_ONCE) as pool:
+            with ThreadPoolExecutor(PARTS_AT_ONCE) as pool:
                 schemas = pool.map(lambda fragment: fragment.physical_schema, fragments)
                 for part, schema in zip(self.parts, schemas, strict=True):
                     _check_part(schema, table, self.storage.locate(f"{self.stage}/{part}"))

@@ -10,9 +10,11 @@ from typing import Annotated, Literal, Self, get_args
 
 from pydantic import ByteSize, Field, WithJsonSchema, field_validator, model_validator
 
+from ...cluster.patience import Patience
 from ...cluster.s3_settings import Addressing, S3Settings
 from ...core.generators.families.registry import require_family
-from .model import DatasetOptions, SpecModel
+from ...core.settings.statistics import StatisticsSettings
+from .model import DatasetOptions, SpecModel, setting
 from .network import NetworkSpec
 from .stages import StagesSpec
 
@@ -146,7 +148,7 @@ class PerceptualSpec(SpecModel):
 class StatisticsSpec(SpecModel):
     """How many resamples stand behind each interval that is a bootstrap's."""
 
-    resamples: int = Field(default=2000, ge=2000)
+    resamples: int = setting(StatisticsSettings, "resamples")
 
 
 class StorageSpec(SpecModel):
@@ -159,8 +161,8 @@ class StorageSpec(SpecModel):
 
     endpoint: str | None = Field(default=None, pattern=r"^https?://[^/@?#\s]+/?$")
     region: str | None = Field(default=None, pattern=r"^[A-Za-z0-9-]+$")
-    addressing: Addressing = "auto"
-    timeout: float = Field(default=60, gt=0)
+    addressing: Addressing = S3Settings.addressing
+    timeout: float = Field(default=S3Settings.timeout, gt=0)
 
     @property
     def settings(self) -> S3Settings:
@@ -189,8 +191,8 @@ class ClusterSpec(SpecModel):
     gpus_per_worker: float = Field(default=0, ge=0)
     memory_per_worker: ByteSize = ByteSize(0)
     resources_per_worker: dict[str, Annotated[float, Field(gt=0)]] = Field(default_factory=dict)
-    heartbeat_seconds: float = Field(default=600, gt=0)
-    shard_seconds: float = Field(default=86_400, gt=0)
+    heartbeat_seconds: float = Field(default=Patience.heartbeat_seconds, gt=0)
+    shard_seconds: float = Field(default=Patience.shard_seconds, gt=0)
     storage: StorageSpec = StorageSpec()
 
     @model_validator(mode="after")

@@ -4,11 +4,22 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from ...core.settings.definition import settings_in
+
 
 class SpecModel(BaseModel):
     """A frozen part of a spec; unknown keys are errors."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+def setting(definition: type, name: str) -> Any:
+    """The key of a spec for a setting of `core.settings`, with its default, bounds and description.
+
+    The key's type is written beside it, for type checkers; a test holds it equal.
+    """
+    found = settings_in(definition)[name]
+    return Field(default=found.default, description=found.description, **found.bounds)
 
 
 class DatasetOptions(SpecModel):

@@ -23,11 +23,11 @@ class NetworkSpec(SpecModel):
     format: Literal["torchscript", "torch-export", "onnx"]
     latent_shape: tuple[Size, ...] = Field(min_length=1, max_length=4, strict=False)
     image_shape: tuple[Size, Size, Size] = Field(strict=False)
-    num_classes: int = Field(default=0, ge=0)
-    one_hot: bool = False
-    native_range: tuple[float, float] = Field(default=(-1.0, 1.0), strict=False)
+    num_classes: int = Field(default=UserNetwork.num_classes, ge=0)
+    one_hot: bool = UserNetwork.one_hot
+    native_range: tuple[float, float] = Field(default=UserNetwork.native_range, strict=False)
     prior: Literal["normal", "uniform", "truncated_normal"] = "normal"
-    prior_bounds: tuple[float, ...] = Field(default=(), strict=False)
+    prior_bounds: tuple[float, ...] = Field(default=UserNetwork.prior_bounds, strict=False)
     trust: bool = False
 
     @model_validator(mode="after")

@@ -14,20 +14,19 @@ import torch
 from offmanifold.core.generators.protocol import Generator
 from offmanifold.core.guided import estimate_guided
 from offmanifold.core.likelihood import (
-    AISSettings,
     bound_log_likelihood_above,
     estimate_log_likelihood,
     simulate,
 )
-from offmanifold.jobs.audits.likelihood.settings import GuidedSpec
+from offmanifold.core.settings.classical import ClassicalSettings
+from offmanifold.core.settings.guided import GuidedSettings
 from offmanifold.workers.datasets import open_dataset
 from offmanifold.workers.generators import open_generator
-from offmanifold.workers.likelihood import guided_settings
 from torch import Tensor
 
 COUNT = 8
-GUIDED = guided_settings(GuidedSpec().model_dump())
-CLASSICAL = AISSettings(transitions=5000)
+GUIDED = GuidedSettings()
+CLASSICAL = ClassicalSettings(transitions=5000)
 VARIANCES = {"fashion": 0.0089, "digits": 0.00296}
 GROUPS = {
     "fashion": {

@@ -18,14 +18,13 @@ from dataclasses import replace
 import pytest
 import torch
 from offmanifold.core.generators.convolutional import ConvolutionalGenerator
-from offmanifold.core.guided import GuidedSettings, estimate_guided
-from offmanifold.core.likelihood import AISSettings, estimate_log_likelihood, simulate
-from offmanifold.core.modes import ModeSettings
-from offmanifold.jobs.audits.likelihood.settings import GuidedSpec
+from offmanifold.core.guided import estimate_guided
+from offmanifold.core.likelihood import estimate_log_likelihood, simulate
+from offmanifold.core.settings.classical import ClassicalSettings
+from offmanifold.core.settings.guided import GuidedMethod, GuidedSettings
 from offmanifold.workers.generators import open_generator
-from offmanifold.workers.likelihood import guided_settings
 
-PRESET = guided_settings(GuidedSpec().model_dump())
+AUDIT = GuidedSettings()
 
 
 @pytest.mark.parametrize(("name", "variance"), [("fashion", 0.0089), ("digits", 0.003)])
@@ -34,9 +33,9 @@ def test_seconds_per_image_beside_the_classical_estimator(name: str, variance: f
     condition, seeds = torch.arange(20) % 10, range(20)
     images, _ = simulate(generator, condition, variance, seeds)
     began = time.perf_counter()
-    guided = estimate_guided(generator, images, condition, variance, PRESET, seeds)
+    guided = estimate_guided(generator, images, condition, variance, AUDIT, seeds)
     between = time.perf_counter()
-    estimate_log_likelihood(generator, images, condition, variance, AISSettings(), seeds)
+    estimate_log_likelihood(generator, images, condition, variance, ClassicalSettings(), seeds)
     ended = time.perf_counter()
     print(
         f"\n{name}: guided {(between - began) / 20:.2f} s and {guided.evaluations[0]} evaluations "
@@ -52,8 +51,8 @@ def test_sandwich_gap_by_rank_of_the_curvature(rank: int) -> None:
     images, latent = simulate(generator, condition, 0.0089, seeds)
     # Memory for so many derivatives: a proposal of low rank takes eight beyond its own.
     vectors = rank if rank == generator.latent_dim else rank + 8
-    search = replace(PRESET.search, jacobian_bytes=4 * images[0].numel() * vectors)
-    settings = replace(PRESET, search=search)
+    method = GuidedMethod(jacobian_bytes=4 * images[0].numel() * vectors)
+    settings = replace(AUDIT, method=method)
     found = estimate_guided(generator, images, condition, 0.0089, settings, seeds, latent)
     assert found.curvature_rank == rank
     gap = found.upper_bound - found.log_likelihood
@@ -68,10 +67,15 @@ def large_model(jacobian_bytes: int) -> None:
     ).requires_grad_(False)
     images, _ = simulate(generator, None, 0.01, [0])
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    search = ModeSettings(
-        restarts=4, candidates=4, iterations=20, modes=2, polish=1, jacobian_bytes=jacobian_bytes
+    settings = GuidedSettings(
+        transitions=10,
+        restarts=4,
+        candidates=4,
+        iterations=20,
+        final_iterations=0,
+        polish=1,
+        method=GuidedMethod(modes=2, jacobian_bytes=jacobian_bytes),
     )
-    settings = GuidedSettings(transitions=10, search=search)
     began = time.perf_counter()
     estimate = estimate_guided(generator, images, None, 0.01, settings, [0])
     print(

@@ -18,8 +18,9 @@ import torch
 from offmanifold.core.generators.convolutional import ConvolutionalGenerator
 from offmanifold.core.generators.dense import DenseGenerator
 from offmanifold.core.generators.protocol import Generator
-from offmanifold.core.likelihood import AISSettings, estimate_log_likelihood, simulate
+from offmanifold.core.likelihood import estimate_log_likelihood, simulate
 from offmanifold.core.samplers.noise import Stream, transition_noise
+from offmanifold.core.settings.classical import ClassicalSettings
 from pytest_benchmark.fixture import BenchmarkFixture
 
 VARIANCE = 0.01
@@ -45,7 +46,7 @@ def annealing(case: str) -> Callable[[], object]:
     count, transitions = CASES[case]
     generator, condition = generator_of(case), torch.arange(count) % 10
     images, _ = simulate(generator, condition, VARIANCE, range(count))
-    settings = AISSettings(transitions=transitions)
+    settings = ClassicalSettings(transitions=transitions)
     schedule = torch.full((transitions - 1,), 0.05, dtype=torch.float64)
     return lambda: estimate_log_likelihood(
         generator, images, condition, VARIANCE, settings, range(count), schedule

@@ -14,37 +14,34 @@ from dataclasses import replace
 
 import torch
 from offmanifold.core.guided import estimate_guided
-from offmanifold.core.laplace import ProposalSettings
 from offmanifold.core.likelihood import simulate
-from offmanifold.core.modes import ModeSettings, find_modes
-from offmanifold.jobs.audits.likelihood.settings import GuidedSpec
+from offmanifold.core.modes import find_modes
+from offmanifold.core.settings.guided import GuidedMethod, GuidedSettings
 from offmanifold.workers.generators import open_generator
-from offmanifold.workers.likelihood import guided_settings
 from torch import Tensor
 
 COUNT, VARIANCE = 32, 0.0089
 FIRST_SEED = {"search": 2000, "chains": 3000}
-PRESET = guided_settings(GuidedSpec().model_dump())
-SEARCH = PRESET.search
+AUDIT = GuidedSettings()
 SEARCHES = {
-    "no heat": replace(SEARCH, heat=1.0),
-    "rate 0.4 throughout": replace(SEARCH, learning_rate=0.4),
-    "starts from the prior alone": replace(SEARCH, widest=1.0),
-    "one round, hardly polished": ModeSettings(24, 64, 450, polish=1),
-    "as in an audit": SEARCH,
-}
-AUDIT = replace(PRESET, search=replace(SEARCH, restarts=12))
-CHAINS = {
-    "10 leapfrogs": replace(AUDIT, transitions=151, leapfrog_steps=10),
-    "5 leapfrogs": replace(AUDIT, transitions=301, leapfrog_steps=5),
-    "a jitter of 30%": replace(AUDIT, jitter=0.3),
-    "equal increments": replace(AUDIT, growth=1.001),
-    "increments growing ninefold": replace(AUDIT, growth=9.0),
-    "no wide components": replace(
-        AUDIT, proposal=ProposalSettings(inflation=3.0, wide_weight=1e-9)
+    "no heat": replace(AUDIT, method=GuidedMethod(heat=1.0)),
+    "rate 0.4 throughout": replace(AUDIT, method=GuidedMethod(learning_rate=0.4)),
+    "starts from the prior alone": replace(AUDIT, method=GuidedMethod(widest=1.0)),
+    "one round, hardly polished": replace(
+        AUDIT, restarts=24, candidates=64, iterations=450, final_iterations=0, polish=1
     ),
-    "inflation 1.5": replace(AUDIT, proposal=ProposalSettings(inflation=1.5)),
     "as in an audit": AUDIT,
+}
+FEWER = replace(AUDIT, restarts=12)
+CHAINS = {
+    "10 leapfrogs": replace(FEWER, transitions=151, leapfrog_steps=10),
+    "5 leapfrogs": replace(FEWER, transitions=301, leapfrog_steps=5),
+    "a jitter of 30%": replace(FEWER, method=GuidedMethod(jitter=0.3)),
+    "equal increments": replace(FEWER, method=GuidedMethod(growth=1.001)),
+    "increments growing ninefold": replace(FEWER, method=GuidedMethod(growth=9.0)),
+    "no wide components": replace(FEWER, method=GuidedMethod(wide_weight=1e-9)),
+    "inflation 1.5": replace(FEWER, inflation=1.5),
+    "as in an audit": FEWER,
 }
 
 
@@ -55,7 +52,7 @@ def search(images: Tensor, latent: Tensor, classes: Tensor, seeds: range) -> Non
     for name, settings in SEARCHES.items():
         modes = find_modes(generator, images, classes, VARIANCE, settings, seeds).modes
         best[name] = modes.negative_log_joint.amin(1)
-    exact = replace(SEARCH, restarts=1, polish=20)
+    exact = replace(AUDIT, restarts=1, polish=20)
     exact_modes = find_modes(
         generator, images, classes, VARIANCE, exact, seeds, known=latent[:, None]
     ).modes

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import ray
 from offmanifold.cluster.executor import WorkerDiedError
-from offmanifold.cluster.heartbeats import Patience
 from offmanifold.cluster.local_storage import LocalStorage
+from offmanifold.cluster.patience import Patience
 from offmanifold.cluster.ray_executor import RayExecutor
 from offmanifold.cluster.ray_session import ClusterError
 from offmanifold.cluster.resources import Resources

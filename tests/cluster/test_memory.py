@@ -8,9 +8,9 @@ from typing import Any
 
 import psutil
 import pytest
-from offmanifold.cluster.heartbeats import Patience
 from offmanifold.cluster.local_storage import LocalStorage
 from offmanifold.cluster.observer import Attempt
+from offmanifold.cluster.patience import Patience
 from offmanifold.cluster.ray_executor import RayExecutor
 from offmanifold.cluster.ray_session import ray_session
 from offmanifold.cluster.resources import Resources

@@ -9,7 +9,6 @@ import pytest
 import torch
 from offmanifold.core.densities import ProposalToPosterior
 from offmanifold.core.likelihood import (
-    AISSettings,
     bound_log_likelihood_above,
     estimate_log_likelihood,
     simulate,
@@ -20,6 +19,7 @@ from offmanifold.core.samplers.charts import StandardChart
 from offmanifold.core.samplers.noise import Stream, TransitionNoise, transition_noise
 from offmanifold.core.samplers.schedule import sigmoid_schedule
 from offmanifold.core.samplers.step_size import AdaptiveStepSize, ScheduledStepSize
+from offmanifold.core.settings.classical import ClassicalSettings
 from torch import Tensor
 
 VARIANCE = 0.1
@@ -37,7 +37,7 @@ def z_score(weights: Tensor) -> float:
 def test_mean_weight_is_exact(linear_decoder: Callable[..., Any], transitions: int) -> None:
     decoder = linear_decoder(2, 4)
     images, _ = simulate(decoder, None, VARIANCE, [1], like=DOUBLE)
-    settings = AISSettings(transitions=transitions, chains=100_000, leapfrog_steps=3)
+    settings = ClassicalSettings(transitions=transitions, chains=100_000, leapfrog_steps=3)
     schedule = torch.full((transitions - 1,), 0.5).double()
     estimate = estimate_log_likelihood(decoder, images, None, VARIANCE, settings, [2], schedule)
     exact = decoder.log_density(images, VARIANCE)
@@ -74,7 +74,7 @@ def test_curved_decoder_agrees_with_quadrature(
     decoder = curved_decoder(latent_dim, 5)
     images, _ = simulate(decoder, None, VARIANCE, range(4), like=DOUBLE)
     images[3] = 0.9
-    settings = AISSettings(transitions=40, chains=4000, leapfrog_steps=3)
+    settings = ClassicalSettings(transitions=40, chains=4000, leapfrog_steps=3)
     schedule = torch.full((39,), 0.3).double()
     estimate = estimate_log_likelihood(
         decoder, images, None, VARIANCE, settings, range(4), schedule
@@ -94,7 +94,7 @@ def test_forward_and_reverse_chains_enclose_the_exact_value(
     decoder = linear_decoder(8, 32)
     seeds = range(48)
     images, latent = simulate(decoder, None, 0.01, seeds, like=DOUBLE)
-    settings = AISSettings(transitions=60, leapfrog_steps=5)
+    settings = ClassicalSettings(transitions=60, leapfrog_steps=5)
     beta = sigmoid_schedule(60, 4.0)[1:-1]
     schedule = 0.3 / torch.sqrt(1 + 40 * beta) if mode == "tuned" else None
     arguments = (None, 0.01, settings, seeds, schedule)
@@ -116,7 +116,7 @@ def test_error_shrinks_with_the_number_of_transitions(linear_decoder: Callable[.
     for transitions in (500, 5000):
         beta = sigmoid_schedule(transitions, 4.0)[1:-1]
         schedule = 0.5 / torch.sqrt(1 + 80 * beta)
-        settings = AISSettings(transitions=transitions, leapfrog_steps=3)
+        settings = ClassicalSettings(transitions=transitions, leapfrog_steps=3)
         estimate = estimate_log_likelihood(decoder, images, None, 0.01, settings, seeds, schedule)
         exact = decoder.log_density(images, 0.01)
         errors.append((estimate.chain_log_weights - exact[:, None]).square().mean().sqrt())
@@ -127,7 +127,7 @@ def test_generator_is_called_once_per_leapfrog_step(linear_decoder: Callable[...
     decoder = linear_decoder(3, 5)
     images, _ = simulate(decoder, None, VARIANCE, range(2), like=DOUBLE)
     decoder.calls = 0
-    settings = AISSettings(transitions=7, leapfrog_steps=4)
+    settings = ClassicalSettings(transitions=7, leapfrog_steps=4)
     estimate_log_likelihood(decoder, images, None, VARIANCE, settings, range(2))
     assert decoder.calls == 4 * 6 + 1
 
@@ -243,7 +243,7 @@ def test_an_image_does_not_depend_on_its_batch(
     condition = torch.tensor([0, 3, 1, 2, 2])
     seeds = [11, 5, 2**62, 0, 77]
     images, latent = simulate(decoder, condition, VARIANCE, seeds, like=DOUBLE)
-    settings = AISSettings(transitions=20, leapfrog_steps=3)
+    settings = ClassicalSettings(transitions=20, leapfrog_steps=3)
     schedule = None if classic else torch.full((19,), 0.4).double()
 
     def both(rows: list[int]) -> tuple[Tensor, Tensor]:
@@ -281,7 +281,7 @@ def test_noise_does_not_depend_on_where_blocks_end(monkeypatch: pytest.MonkeyPat
 def test_a_non_finite_image_spoils_only_itself(linear_decoder: Callable[..., Any]) -> None:
     decoder = linear_decoder(3, 6)
     images, _ = simulate(decoder, None, VARIANCE, range(3), like=DOUBLE)
-    settings = AISSettings(transitions=15, leapfrog_steps=3)
+    settings = ClassicalSettings(transitions=15, leapfrog_steps=3)
     clean = estimate_log_likelihood(decoder, images, None, VARIANCE, settings, range(3))
     images[1, 0, 0, 2] = math.nan
     spoiled = estimate_log_likelihood(decoder, images, None, VARIANCE, settings, range(3))

@@ -8,27 +8,31 @@ from typing import Any
 
 import pytest
 import torch
-from offmanifold.core.densities import PairEvaluation, ProposalToPosterior
-from offmanifold.core.guided import GuidedSettings, estimate_guided
-from offmanifold.core.laplace import ProposalSettings, laplace_proposal
-from offmanifold.core.likelihood import AISSettings, estimate_log_likelihood, simulate
-from offmanifold.core.modes import ModeSettings, find_modes
+from offmanifold.core.densities import ProposalToPosterior
+from offmanifold.core.guided import estimate_guided
+from offmanifold.core.laplace import laplace_proposal
+from offmanifold.core.likelihood import estimate_log_likelihood, simulate
+from offmanifold.core.modes import find_modes, search_evaluations
 from offmanifold.core.samplers.ais import anneal
+from offmanifold.core.samplers.density_pair import PairEvaluation
 from offmanifold.core.samplers.noise import Stream, item_normals, transition_noise
 from offmanifold.core.samplers.proposal import MixtureChart
 from offmanifold.core.samplers.schedule import sigmoid_schedule
 from offmanifold.core.samplers.step_size import ScheduledStepSize
+from offmanifold.core.settings.classical import ClassicalSettings
+from offmanifold.core.settings.guided import GuidedMethod, GuidedSettings
+
+from tests.core.lean import LEAN
 
 DOUBLE = torch.empty(0).double()
 WEIGHTS = 100_000
-SEARCH = ModeSettings(restarts=4, candidates=16, iterations=60)
+SEARCH = replace(LEAN, restarts=4, candidates=16, iterations=60)
 # What the classical estimator costs at T = 500, 4 chains, 10 leapfrogs.
 CLASSICAL = 4 * (10 * 499 + 1)
 
 
 def settings_of(transitions: int, chains: int = 4, **changes: Any) -> GuidedSettings:
-    base = GuidedSettings(transitions=transitions, chains=chains, search=SEARCH)
-    return replace(base, **changes)
+    return replace(SEARCH, transitions=transitions, chains=chains, **changes)
 
 
 def mean_weight(decoder: Any, image: torch.Tensor, variance: float, exact: float, **arguments: Any):
@@ -69,7 +73,7 @@ def test_a_proposal_that_knows_one_of_two_modes_is_unbiased(
     image, _ = simulate(decoder, None, 0.1, [3], like=DOUBLE)
     exact = decoder.log_density(image, 0.1).item()
     mean, error = mean_weight(
-        decoder, image, 0.1, exact, transitions=transitions, search=replace(SEARCH, modes=1)
+        decoder, image, 0.1, exact, transitions=transitions, method=GuidedMethod(modes=1)
     )
     assert error < 0.05
     assert abs(mean - 1) < 4 * error
@@ -112,8 +116,9 @@ def test_chains_in_coordinates_of_their_own_must_not_start_from_the_whole_propos
     # are depends on where the chain started: the mean weight is off by a percent.
     decoder, count, transitions = linear_decoder(2, 4), 400_000, 10
     image, _ = simulate(decoder, None, 0.1, [3], like=DOUBLE)
-    modes = find_modes(decoder, image, None, 0.1, replace(SEARCH, modes=1), [7]).modes
-    proposal = laplace_proposal(modes, ProposalSettings(defensive_weight=0.5))
+    single = replace(SEARCH, method=GuidedMethod(modes=1))
+    modes = find_modes(decoder, image, None, 0.1, single, [7]).modes
+    proposal = laplace_proposal(modes, replace(LEAN, method=GuidedMethod(defensive_weight=0.5)))
     component = proposal.draw(torch.tensor([0.37]).double(), count)
     exact = decoder.log_density(image, 0.1)
     mean = {}
@@ -159,7 +164,7 @@ def test_reversed_chains_are_unbiased_too(
         image.expand(count, -1, -1, -1),
         None,
         variance,
-        settings_of(transitions, search=replace(SEARCH, restarts=1, candidates=2, iterations=20)),
+        settings_of(transitions, restarts=1, candidates=2, iterations=20),
         range(count),
         latent=latent,
     )
@@ -182,7 +187,7 @@ def test_linear_decoders_are_exact_at_a_quarter_of_the_cost(
     if group == "single colour":
         images = torch.linspace(0, 1, 32).view(-1, 1, 1, 1).expand_as(images).contiguous()
         known = None
-    estimate = estimate_guided(decoder, images, None, 0.01, GuidedSettings(), range(32), known)
+    estimate = estimate_guided(decoder, images, None, 0.01, LEAN, range(32), known)
     exact = decoder.log_density(images, 0.01)
     error = estimate.log_likelihood - exact
     upper = (estimate.upper_bound - exact).mean()
@@ -215,9 +220,9 @@ def test_outliers_of_curved_decoders_are_exact_at_a_quarter_of_the_cost(
     decoder = {"saturating": saturating_decoder, "wavy": curved_decoder}[kind](2, 20, seed)
     images = single_colours(24)
     exact = decoder.log_density(images, 0.01, half_width=14.0)
-    settings = GuidedSettings(search=ModeSettings(widest=5.0))
+    settings = replace(LEAN, method=GuidedMethod(widest=5.0))
     estimate = estimate_guided(decoder, images, None, 0.01, settings, range(24))
-    classical = estimate_log_likelihood(decoder, images, None, 0.01, AISSettings(), range(24))
+    classical = estimate_log_likelihood(decoder, images, None, 0.01, ClassicalSettings(), range(24))
     error, classical_error = estimate.log_likelihood - exact, classical.log_likelihood - exact
     print(f"\n{kind} {seed}: {report(error, estimate)}", end="; classical ")
     print(f"mean {classical_error.mean():+.2f}, worst {classical_error.abs().max():.2f}")
@@ -236,7 +241,7 @@ def test_modes_that_the_search_misses_come_with_more_restarts(
     exact = decoder.log_density(images, 0.01, half_width=14.0)
     error = {}
     for restarts in (24, 192):
-        settings = GuidedSettings(search=ModeSettings(restarts=restarts, widest=5.0))
+        settings = replace(LEAN, restarts=restarts, method=GuidedMethod(widest=5.0))
         estimate = estimate_guided(decoder, images, None, 0.01, settings, range(24))
         error[restarts] = estimate.log_likelihood - exact
         print(f"\nwavy {seed}, {restarts} restarts: {report(error[restarts], estimate)}", end="")
@@ -283,8 +288,8 @@ def test_chains_that_decide_are_not_the_ones_reported(linear_decoder: Callable[.
     image, _ = simulate(decoder, None, variance, [3], like=DOUBLE)
     images = image.expand(count, -1, -1, -1)
     exact = decoder.log_density(image, variance)
-    search = ModeSettings(restarts=1, candidates=1, iterations=5, polish=1)
-    settings = settings_of(1, 2, search=search, doublings=doublings)
+    search = {"restarts": 1, "candidates": 1, "iterations": 5, "polish": 1}
+    settings = settings_of(1, 2, **search, doublings=doublings)
 
     def off(log_likelihood: torch.Tensor) -> tuple[float, float]:
         weight = (log_likelihood - exact).exp()
@@ -322,7 +327,7 @@ def test_what_is_reported_costs_its_own_chains(linear_decoder: Callable[..., Any
     settings = settings_of(4, tolerance=50.0)
     estimate = estimate_guided(decoder, images, None, 0.05, settings, range(3), latent)
     assert estimate.settled.all()
-    searches = 2 * SEARCH.evaluations(0, decoder.latent_dim)
+    searches = 2 * search_evaluations(SEARCH, 0, decoder.latent_dim)
     gradients = [4 * (3 * (transitions - 1) + 1) for transitions in (4, 8, 8)]
     assert (estimate.evaluations == searches + sum(gradients)).all()
     assert torch.isfinite(estimate.upper_bound).all()
@@ -340,7 +345,7 @@ def test_the_least_error_of_the_search_is_kept(linear_decoder: Callable[..., Any
     def error(latent: torch.Tensor) -> torch.Tensor:
         return (decoder(latent, None) - images).square().flatten(1).mean(1)
 
-    settings = settings_of(2, search=ModeSettings(restarts=1, candidates=1))
+    settings = settings_of(2, restarts=1, candidates=1, iterations=LEAN.iterations)
     blind = estimate_guided(decoder, images, None, variance, settings, range(3))
     known = projection[:, None]
     told = estimate_guided(decoder, images, None, variance, settings, range(3), known=known)
@@ -370,7 +375,7 @@ def test_points_that_are_known_count_among_the_modes(curved_decoder: Callable[..
     grid = torch.cartesian_prod(axis, axis)
     misfit = torch.cdist(images.flatten(1), decoder(grid, None).flatten(1)).square() / 0.02
     best = grid[(misfit + grid.square().sum(1) / 2).argmin(1)]
-    lost = settings_of(20, search=ModeSettings(restarts=1, candidates=1, iterations=1))
+    lost = settings_of(20, restarts=1, candidates=1, iterations=1)
     blind = estimate_guided(decoder, images, None, 0.01, lost, range(6))
     told = estimate_guided(decoder, images, None, 0.01, lost, range(6), known=best[:, None])
     exact = decoder.log_density(images, 0.01, half_width=14.0)
@@ -428,7 +433,7 @@ def test_the_share_of_the_prior_is_the_defensive_weight(
 ) -> None:
     decoder = linear_decoder(2, 4)
     images, _ = simulate(decoder, None, 0.1, [0], like=DOUBLE)
-    settings = settings_of(1, 1000, proposal=ProposalSettings(defensive_weight=0.3))
+    settings = settings_of(1, 1000, method=GuidedMethod(defensive_weight=0.3))
     estimate = estimate_guided(decoder, images, None, 0.1, settings, [0])
     # Systematic sampling leaves less than one chain to chance.
     assert abs((estimate.component == -1).sum() - 300) <= 1
@@ -441,8 +446,7 @@ def test_wide_components_reach_along_a_bent_valley(valley_decoder: Callable[...,
     exact = decoder.log_density(images, 1e-4)
     loose = {}
     for name, wide_weight in (("wide", 0.1), ("narrow", 1e-300)):
-        proposal = ProposalSettings(inflation=1.5, wide_weight=wide_weight)
-        settings = settings_of(100, proposal=proposal)
+        settings = settings_of(100, method=GuidedMethod(wide_weight=wide_weight))
         found = estimate_guided(decoder, images, None, 1e-4, settings, range(count), latent)
         loose[name] = found.upper_bound - exact
     assert loose["wide"].mean() < loose["narrow"].mean() / 2

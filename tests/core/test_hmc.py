@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 import torch
-from offmanifold.core.densities import PairEvaluation, ProposalToPosterior
+from offmanifold.core.densities import ProposalToPosterior
 from offmanifold.core.likelihood import simulate
 from offmanifold.core.samplers.charts import StandardChart
+from offmanifold.core.samplers.density_pair import PairEvaluation
 from offmanifold.core.samplers.hmc import energy, initial_state, leapfrog, transition
 from torch import Tensor
 

@@ -7,9 +7,10 @@ from typing import Any
 import lpips
 import pytest
 import torch
-from offmanifold.core.inversion import InversionSettings, invert, mean_squared_error
+from offmanifold.core.inversion import invert, mean_squared_error
 from offmanifold.core.likelihood import simulate
 from offmanifold.core.perceptual import LpipsDistance
+from offmanifold.core.settings.inversion import InversionSettings
 from torch import Tensor
 
 DOUBLE = torch.empty(0).double()

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 import torch
 from offmanifold.core.likelihood import (
-    AISSettings,
     bound_log_likelihood_above,
     combine_step_sizes,
     estimate_log_likelihood,
@@ -17,6 +16,7 @@ from offmanifold.core.likelihood import (
 )
 from offmanifold.core.samplers.noise import Stream, item_normals
 from offmanifold.core.samplers.schedule import sigmoid_schedule
+from offmanifold.core.settings.classical import ClassicalSettings
 
 VARIANCE = 0.01
 DOUBLE = torch.empty(0).double()
@@ -35,7 +35,7 @@ def test_tuned_estimates_are_tight(
     linear_decoder: Callable[..., Any], latent_dim: int, dimensions: int, target: float
 ) -> None:
     decoder = linear_decoder(latent_dim, dimensions, dtype=torch.float32)
-    settings, pilot_seeds, seeds = AISSettings(), range(100, 108), range(32)
+    settings, pilot_seeds, seeds = ClassicalSettings(), range(100, 108), range(32)
     pilots, _ = simulate(decoder, None, VARIANCE, pilot_seeds)
     trace = tune_step_sizes(decoder, pilots, None, VARIANCE, settings, pilot_seeds)
     schedule = combine_step_sizes(trace.step_size)
@@ -60,7 +60,7 @@ def test_tuning_finds_a_quarter_oscillation(linear_decoder: Callable[..., Any]) 
     # All frequencies are near w = sqrt(1 + 49 beta): ten steps of a quarter period are ideal, and
     # the pilots must come near it without being told.
     decoder = linear_decoder(8, 392, dtype=torch.float32, pixel_variance=0.01)
-    settings = AISSettings(transitions=100)
+    settings = ClassicalSettings(transitions=100)
     pilots, _ = simulate(decoder, None, VARIANCE, range(8))
     trace = tune_step_sizes(decoder, pilots, None, VARIANCE, settings, range(8))
     torch.testing.assert_close(trace.beta, sigmoid_schedule(100, 4.0)[1:-1])
@@ -74,7 +74,7 @@ def test_tuning_finds_a_quarter_oscillation(linear_decoder: Callable[..., Any]) 
 def test_a_pilot_does_not_depend_on_its_batch(linear_decoder: Callable[..., Any]) -> None:
     decoder = linear_decoder(3, 6)
     images, _ = simulate(decoder, None, VARIANCE, range(3), like=DOUBLE)
-    settings = AISSettings(transitions=30, leapfrog_steps=3)
+    settings = ClassicalSettings(transitions=30, leapfrog_steps=3)
     together = tune_step_sizes(decoder, images, None, VARIANCE, settings, range(3))
     alone = tune_step_sizes(decoder, images[1:2], None, VARIANCE, settings, [1])
     torch.testing.assert_close(alone.step_size[0], together.step_size[1], rtol=1e-9, atol=0)
@@ -121,7 +121,7 @@ def test_chains_do_not_start_at_the_latent_that_made_the_image() -> None:
 def test_estimate_fields(linear_decoder: Callable[..., Any]) -> None:
     decoder = linear_decoder(3, 6)
     images, _ = simulate(decoder, None, VARIANCE, range(2), like=DOUBLE)
-    settings = AISSettings(transitions=20, chains=5, leapfrog_steps=3)
+    settings = ClassicalSettings(transitions=20, chains=5, leapfrog_steps=3)
     estimate = estimate_log_likelihood(decoder, images, None, VARIANCE, settings, range(2))
     weights = estimate.chain_log_weights.exp()
     torch.testing.assert_close(estimate.log_likelihood, weights.mean(1).log())
@@ -137,7 +137,7 @@ def test_float32_generators_agree_with_float64(linear_decoder: Callable[..., Any
     # The streams of the two precisions differ, so only the exact value is common to them.
     decoder = linear_decoder(4, 8, dtype=torch.float32)
     images, _ = simulate(decoder, None, 0.1, [0])
-    settings = AISSettings(transitions=30, chains=4000, leapfrog_steps=3)
+    settings = ClassicalSettings(transitions=30, chains=4000, leapfrog_steps=3)
     schedule = torch.full((29,), 0.4).double()
     estimate = estimate_log_likelihood(decoder, images, None, 0.1, settings, [0], schedule)
     exact = decoder.log_density(images, 0.1)
@@ -164,7 +164,7 @@ def test_bad_arguments_are_refused(
         "images": torch.zeros(2, 1, 1, 6),
         "condition": None,
         "variance": VARIANCE,
-        "settings": AISSettings(transitions=4),
+        "settings": ClassicalSettings(transitions=4),
         "seeds": range(2),
     }
     with pytest.raises(ValueError, match=message):

@@ -10,13 +10,16 @@ import torch
 from offmanifold.core.curvature import gauss_newton
 from offmanifold.core.generators.adapter import ModuleGenerator
 from offmanifold.core.generators.latent_prior import truncated_normal, uniform
-from offmanifold.core.guided import GuidedSettings, estimate_guided
+from offmanifold.core.guided import estimate_guided
 from offmanifold.core.likelihood import simulate
-from offmanifold.core.modes import ModeSettings, find_modes
+from offmanifold.core.modes import find_modes
 from offmanifold.core.posterior import is_scale_invariant
+from offmanifold.core.settings.guided import GuidedMethod
 from scipy.integrate import quad
 from scipy.stats import truncnorm
 from torch import Tensor, nn
+
+from tests.core.lean import LEAN
 
 DOUBLE = torch.empty(0).double()
 
@@ -67,8 +70,9 @@ def test_a_proposal_of_low_rank_is_unbiased(linear_decoder: Callable[..., Any]) 
     # 48 bytes hold three derivatives of four pixels: with oversampling, one eigenpair of eight.
     decoder = linear_decoder(12, 4)
     image, _ = simulate(decoder, None, 0.1, [0], like=DOUBLE)
-    search = ModeSettings(restarts=2, candidates=4, iterations=60, jacobian_bytes=4 * 4 * 10)
-    settings = GuidedSettings(transitions=20, chains=50_000, search=search)
+    search = {"restarts": 2, "candidates": 4, "iterations": 60}
+    method = GuidedMethod(jacobian_bytes=4 * 4 * 10)
+    settings = replace(LEAN, transitions=20, chains=50_000, **search, method=method)
     estimate = estimate_guided(decoder, image, None, 0.1, settings, [0])
     assert estimate.curvature_rank == 2
     weight = (estimate.chain_log_weights[0] - decoder.log_density(image, 0.1)).exp()
@@ -80,7 +84,7 @@ def test_modes_of_a_linear_decoder_are_the_posterior_mean(
 ) -> None:
     decoder = linear_decoder(4, 12)
     images, _ = simulate(decoder, None, 0.05, range(3), like=DOUBLE)
-    settings = ModeSettings(restarts=3, candidates=4, iterations=5)
+    settings = replace(LEAN, restarts=3, candidates=4, iterations=5)
     modes, evaluations, _ = find_modes(decoder, images, None, 0.05, settings, range(3))
     twice = replace(settings, finalists=2, final_iterations=7)
     final, final_evaluations, _ = find_modes(decoder, images, None, 0.05, twice, range(3))
@@ -102,7 +106,7 @@ def test_outliers_modes_are_found_far_out(curved_decoder: Callable[..., Any]) ->
     images = torch.linspace(0, 1, 12).double().view(-1, 1, 1, 1).expand(-1, 1, 1, 20)
     best = {}
     for widest in (1.0, 5.0):
-        settings = ModeSettings(widest=widest)
+        settings = replace(LEAN, method=GuidedMethod(widest=widest))
         modes = find_modes(decoder, images, None, 0.01, settings, range(12)).modes
         best[widest] = modes.negative_log_joint.amin(1)
     assert (best[5.0] < best[1.0] + 0.1).all()
@@ -141,7 +145,7 @@ def test_a_bounded_prior_has_the_density_of_its_integral(prior: str) -> None:
     )
     images = torch.tensor([[0.2, 0.0], [0.97, 0.5], [1.6, 0.7]]).double().view(3, 1, 1, 2)
     variance = 0.02
-    settings = GuidedSettings(transitions=40, chains=4000)
+    settings = replace(LEAN, transitions=40, chains=4000)
     estimate = estimate_guided(generator, images, None, variance, settings, range(3))
     for index, (first, second) in enumerate(images.flatten(1).tolist()):
 

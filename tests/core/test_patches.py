@@ -3,13 +3,12 @@
 import numpy as np
 import pytest
 from offmanifold.core.patch_mixture import (
-    MixtureSettings,
-    PatchMean,
     PatchMixture,
     fit_patch_mixture,
     patch_vectors,
 )
 from offmanifold.core.patches import extract_patches, local_variation, patch_grid
+from offmanifold.core.settings.patch_mixture import MixtureSettings, PatchMean
 from scipy.special import logsumexp
 from scipy.stats import multivariate_normal
 

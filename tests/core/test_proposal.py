@@ -4,9 +4,10 @@ import math
 
 import pytest
 import torch
-from offmanifold.core.laplace import ProposalSettings, laplace_proposal, mode_of
+from offmanifold.core.laplace import laplace_proposal, mode_of
 from offmanifold.core.modes import Modes
 from offmanifold.core.samplers.proposal import MixtureChart, MixtureProposal
+from offmanifold.core.settings.guided import GuidedMethod, GuidedSettings
 
 
 def proposal_of(latent_dim: int, rank: int, images: int = 2) -> MixtureProposal:
@@ -109,7 +110,9 @@ def test_each_mode_has_a_narrow_and_a_wide_component() -> None:
     eigenvalue = torch.tensor([400.0, 25.0, 4.0, 0.0]).double().expand(1, 3, -1)
     energy = torch.tensor([[1.0, 3.0, math.inf]]).double()
     modes = Modes(latent, energy, torch.eye(4).double().expand(1, 3, -1, -1), eigenvalue)
-    settings = ProposalSettings(inflation=2.0, wide_inflation=5.0, wide_weight=0.2)
+    settings = GuidedSettings(
+        inflation=2.0, method=GuidedMethod(wide_inflation=5.0, wide_weight=0.2)
+    )
     proposal = laplace_proposal(modes, settings)
     for component, inflation in ((0, 2.0), (1, 2.0), (3, 5.0), (4, 5.0)):
         variance = 1 / (1 + eigenvalue[0, 0] / inflation**2)

@@ -10,12 +10,12 @@ import torch
 from offmanifold.core.likelihood import simulate
 from offmanifold.core.sensing import (
     Restoration,
-    SensingSettings,
     measure,
     measurement_matrix,
     restore,
     sensing_objective,
 )
+from offmanifold.core.settings.sensing import SensingSettings
 from torch import Tensor
 
 DOUBLE = torch.empty(0).double()

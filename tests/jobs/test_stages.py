@@ -6,7 +6,8 @@ import numpy as np
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from offmanifold.core.likelihood import AISSettings, simulate, tune_step_sizes
+from offmanifold.core.likelihood import simulate, tune_step_sizes
+from offmanifold.core.settings.classical import ClassicalSettings
 from offmanifold.jobs.audits.likelihood.tuning_plan import RUNS_PER_PILOT
 from offmanifold.jobs.audits.specs import Spec
 from offmanifold.jobs.audits.variance.halves import fitted_positions
@@ -121,7 +122,7 @@ class CountingDecoder:
 
 def test_the_cost_of_tuning_is_what_the_plan_says() -> None:
     decoder = CountingDecoder()
-    settings = AISSettings(transitions=9, chains=3, leapfrog_steps=4)
+    settings = ClassicalSettings(transitions=9, chains=3, leapfrog_steps=4)
     images, _ = simulate(decoder, None, 0.1, [1, 2])
     decoder.latents = 0
     tune_step_sizes(decoder, images, None, 0.1, settings, [1, 2])

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 from offmanifold.cluster.local_storage import LocalStorage
 from offmanifold.core.statistics.bootstrap import Interval
+from offmanifold.core.statistics.convergence import FEWEST_BOUNDED
 from offmanifold.jobs.audits import METRICS
-from offmanifold.jobs.audits.convergence.gates import FEWEST_BOUNDED, doublings, settled_gate
+from offmanifold.jobs.audits.convergence.gates import doublings, settled_gate
 from offmanifold.jobs.audits.convergence.words import convergence_line, convergence_warnings
 from offmanifold.jobs.reduce.context import GeneratorInfo, GroupInfo, ReduceContext
 from offmanifold.jobs.reduce.schema import SummaryRow, exact, summary_row, summary_table

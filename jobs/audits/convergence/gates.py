@@ -11,9 +11,6 @@ from ...report.verdict import SETTLED_NATS
 
 Gate = Literal["settled", "moving", "unknown"]
 
-# So many images are needed for the largest of them to bound a 90% quantile (`quantile_bound`).
-FEWEST_BOUNDED = 29
-
 
 @dataclass(frozen=True)
 class Doubling:

@@ -2,17 +2,20 @@
 
 from collections.abc import Iterator
 
+from ....core.settings.classical import ClassicalSettings
+from ....core.settings.definition import settings_in
 from ....workers.likelihood import CONVERGENCE_TABLE, ESTIMATORS
 from ....workers.shard import Shard
 from ...plan.stage import AuditContext, Estimate, PlanContext, Stage
+from ...reduce.schema import DOUBLED
 from ..likelihood.estimators import estimates, estimator_settings
 from ..likelihood.sample import estimate_sample, plan_sample
 from ..likelihood.settings import EstimatorSpec
 from .settings import CONVERGENCE, ConvergenceSpec
 
 VARIED = {
-    "guided": ("transitions", "chains", "restarts"),
-    "classical": ("transitions", "chains"),
+    "guided": DOUBLED,
+    "classical": tuple(name for name in DOUBLED if name in settings_in(ClassicalSettings)),
 }
 
 

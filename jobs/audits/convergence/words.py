@@ -2,10 +2,11 @@
 
 import math
 
+from ....core.statistics.convergence import FEWEST_BOUNDED
 from ...reduce.context import GeneratorInfo, ReduceContext
 from ...report.summary import Summary, estimator_prefix, number
 from ...report.verdict import SETTLED_NATS
-from .gates import FEWEST_BOUNDED, Doubling, Gate, doublings
+from .gates import Doubling, Gate, doublings
 
 Changes = dict[str, Doubling]
 

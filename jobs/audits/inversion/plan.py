@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
+from ....core.settings.definition import setting_values
+from ....core.settings.inversion import InversionSettings
 from ....workers.inversion import COMPUTATION, INVERSION_TABLE
 from ....workers.shard import Shard, chunk
 from ...plan.stage import AuditContext, Estimate, PlanContext, Stage, conditions_of, pairs
@@ -18,13 +20,7 @@ def _settings(context: AuditContext) -> InversionSpec:
 def inversion_settings(context: AuditContext) -> dict[str, Any]:
     """How images are inverted, whichever they are."""
     spec = _settings(context)
-    settings = {
-        "iterations": spec.iterations,
-        "restarts": spec.restarts,
-        "candidates": spec.candidates,
-        "learning_rate": spec.learning_rate,
-        "distance": spec.distance,
-    }
+    settings = {**setting_values(InversionSettings, spec), "distance": spec.distance}
     return settings | (backbone_settings(context) if spec.distance == "lpips" else {})
 
 

@@ -4,7 +4,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from ...spec.model import SpecModel
+from ....core.settings.inversion import InversionSettings
+from ...spec.model import SpecModel, setting
 from ...spec.stages import StageKey
 
 InversionDistance = Literal["mse", "lpips"]
@@ -13,10 +14,10 @@ InversionDistance = Literal["mse", "lpips"]
 class InversionSpec(SpecModel):
     """Multi-restart inversion [IP B.2]: Adam, cosine rate, nearest-of-N starts."""
 
-    iterations: int = Field(default=750, ge=1)
-    restarts: int = Field(default=4, ge=1)
-    candidates: int = Field(default=1000, ge=1)
-    learning_rate: float = Field(default=0.2, gt=0)
+    iterations: int = setting(InversionSettings, "iterations")
+    restarts: int = setting(InversionSettings, "restarts")
+    candidates: int = setting(InversionSettings, "candidates")
+    learning_rate: float = setting(InversionSettings, "learning_rate")
     distance: InversionDistance = "mse"
     shard_items: int = Field(default=32, ge=1)
 

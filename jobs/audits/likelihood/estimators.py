@@ -2,6 +2,10 @@
 
 from typing import Any
 
+from ....core.settings.chains import chain_evaluations
+from ....core.settings.classical import ClassicalSettings
+from ....core.settings.definition import setting_values
+from ....core.settings.guided import GuidedSettings
 from ....workers.schema import STATUS_OK
 from ....workers.tuning import TUNING_TABLE
 from ...plan.stage import AuditContext, PlanContext, StageError
@@ -12,7 +16,7 @@ from ..comparison.settings import COMPARISON
 from ..images.plan import generator_settings
 from ..inversion.settings import INVERSION
 from ..sweep.settings import SWEEP
-from .settings import LIKELIHOOD, ClassicalSpec, EstimatorSpec, GuidedSpec
+from .settings import LIKELIHOOD, ClassicalSpec, EstimatorSpec
 
 
 def estimates(stages: StagesSpec) -> dict[str, EstimatorSpec]:
@@ -50,35 +54,14 @@ def estimator_settings(
         **generator_settings(generator),
         "variance": context.variance(generator.name) if variance is None else variance,
         "estimator": spec.estimator,
-        "transitions": spec.transitions,
-        "chains": spec.chains,
-        "leapfrog_steps": spec.leapfrog_steps,
     }
     if isinstance(spec, ClassicalSpec):
         return {
             **settings,
-            "sigmoid_radius": spec.sigmoid_radius,
+            **setting_values(ClassicalSettings, spec),
             "step_size_schedule": _frozen_schedule(context, generator, spec),
         }
-    return {
-        **settings,
-        **_search_settings(spec),
-        "inflation": spec.inflation,
-        "tolerance": spec.tolerance,
-        "doublings": spec.doublings,
-    }
-
-
-def _search_settings(spec: GuidedSpec) -> dict[str, int]:
-    """The search for modes, by the names that `ModeSettings` has too."""
-    return {
-        "restarts": spec.restarts,
-        "candidates": spec.candidates,
-        "iterations": spec.iterations,
-        "finalists": spec.finalists,
-        "final_iterations": spec.final_iterations,
-        "polish": spec.polish,
-    }
+    return {**settings, **setting_values(GuidedSettings, spec)}
 
 
 def _frozen_schedule(
@@ -119,19 +102,19 @@ def evaluations_per_item(
     gradients = _gradients(spec)
     if isinstance(spec, ClassicalSpec):
         return gradients
-    from ....core.modes import ModeSettings
+    from ....core.modes import search_evaluations
 
-    search = ModeSettings(**_search_settings(spec))
+    settings = GuidedSettings(**setting_values(GuidedSettings, spec))
     inversion = INVERSION.of(context.spec.stages)
     known = 0
     if inversion is not None and group.role != "simulated" and reuses_inversion(context, spec):
         known = inversion.restarts
-    once = gradients + search.evaluations(known, generator.latent_dim)
+    once = gradients + search_evaluations(settings, known, generator.latent_dim)
     if spec.tolerance is None:
         return once
     # One doubling, then fresh chains at its settings: those that decided are not reported.
     doubled = _gradients(spec.model_copy(update={"transitions": 2 * spec.transitions}))
-    return once + 2 * doubled + search.evaluations(0, generator.latent_dim)
+    return once + 2 * doubled + search_evaluations(settings, 0, generator.latent_dim)
 
 
 def reverse_evaluations(spec: EstimatorSpec) -> int:
@@ -144,4 +127,4 @@ def reverse_evaluations(spec: EstimatorSpec) -> int:
 
 
 def _gradients(spec: EstimatorSpec) -> int:
-    return spec.chains * (spec.leapfrog_steps * (spec.transitions - 1) + 1)
+    return chain_evaluations(spec.chains, spec.leapfrog_steps, spec.transitions)

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pandas as pd
 
+from ....core.settings.guided import PRIOR_COMPONENT
 from ....core.statistics.bootstrap import Interval
 from ....core.statistics.means import mean_interval
 from ....core.statistics.medians import median_interval
@@ -13,8 +14,6 @@ from ...reduce.context import GeneratorInfo, ReduceContext
 from ...reduce.schema import OWN, SummaryRow, summary_row
 from ...reduce.tables import list_means, succeeded
 from .densities import Densities, read_densities
-
-PRIOR_COMPONENT = -1
 
 _COLUMNS = (
     "log_likelihood",

@@ -4,35 +4,31 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag
 
-from ...spec.model import SpecModel
+from ....core.settings.classical import ClassicalSettings
+from ....core.settings.guided import GuidedSettings
+from ...spec.model import SpecModel, setting
 from ...spec.stages import StageKey
 
 
 class GuidedSpec(SpecModel):
     """Guided annealed importance sampling, from Gaussians at the modes of each image's posterior.
 
-    ``restarts`` searches for modes, each from the best of ``candidates`` starts, descend for
-    ``iterations`` of Adam, the best ``finalists`` of them for ``final_iterations`` more; the
-    inversion stage's restarts join those where it minimised the squared error. The best of all are
-    polished, with ``polish`` Jacobians each. ``inflation`` widens the Gaussians' standard
-    deviations: the more the generator curves, the more the posterior spreads around its modes, and
-    the wider they must be. With a ``tolerance`` in nats, an image's transitions and restarts are
-    doubled, at most ``doublings`` times, until its estimate settles.
+    The inversion stage's restarts join the searches for modes where it minimised the squared error.
     """
 
     estimator: Literal["guided"] = "guided"
-    transitions: int = Field(default=500, ge=1)
-    chains: int = Field(default=4, ge=1)
-    leapfrog_steps: int = Field(default=3, ge=1)
-    restarts: int = Field(default=75, ge=1)
-    candidates: int = Field(default=8, ge=1)
-    iterations: int = Field(default=100, ge=1)
-    finalists: int = Field(default=10, ge=1)
-    final_iterations: int = Field(default=200, ge=0)
-    polish: int = Field(default=8, ge=0)
-    inflation: float = Field(default=3.0, ge=1)
-    tolerance: float | None = Field(default=None, gt=0)
-    doublings: int = Field(default=3, ge=1)
+    transitions: int = setting(GuidedSettings, "transitions")
+    chains: int = setting(GuidedSettings, "chains")
+    leapfrog_steps: int = setting(GuidedSettings, "leapfrog_steps")
+    restarts: int = setting(GuidedSettings, "restarts")
+    candidates: int = setting(GuidedSettings, "candidates")
+    iterations: int = setting(GuidedSettings, "iterations")
+    finalists: int = setting(GuidedSettings, "finalists")
+    final_iterations: int = setting(GuidedSettings, "final_iterations")
+    polish: int = setting(GuidedSettings, "polish")
+    inflation: float = setting(GuidedSettings, "inflation")
+    tolerance: float | None = setting(GuidedSettings, "tolerance")
+    doublings: int = setting(GuidedSettings, "doublings")
     shard_items: int = Field(default=32, ge=1)
 
 
@@ -44,10 +40,10 @@ class ClassicalSpec(SpecModel):
     """
 
     estimator: Literal["classical"]
-    transitions: int = Field(default=500, ge=2)
-    chains: int = Field(default=4, ge=1)
-    leapfrog_steps: int = Field(default=10, ge=1)
-    sigmoid_radius: float = Field(default=4.0, gt=0)
+    transitions: int = setting(ClassicalSettings, "transitions")
+    chains: int = setting(ClassicalSettings, "chains")
+    leapfrog_steps: int = setting(ClassicalSettings, "leapfrog_steps")
+    sigmoid_radius: float = setting(ClassicalSettings, "sigmoid_radius")
     step_size: Literal["tuned", "adaptive"] = "tuned"
     pilots: int = Field(default=16, ge=1)
     shard_items: int = Field(default=32, ge=1)

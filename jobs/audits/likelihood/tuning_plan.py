@@ -1,5 +1,8 @@
 """Plans the ``tuning`` stage: pilot images on which step sizes are tuned, then frozen."""
 
+from ....core.settings.chains import chain_evaluations
+from ....core.settings.classical import ClassicalSettings
+from ....core.settings.definition import setting_values
 from ....workers.shard import Shard
 from ....workers.tuning import COMPUTATION, TUNING_TABLE
 from ...plan.stage import AuditContext, Estimate, ImageRecord, PlanContext, Stage, own_condition
@@ -35,10 +38,7 @@ def plan(context: PlanContext) -> list[Shard]:
         settings = {
             **generator_settings(generator),
             "variance": context.variance(generator.name),
-            "transitions": spec.transitions,
-            "chains": spec.chains,
-            "leapfrog_steps": spec.leapfrog_steps,
-            "sigmoid_radius": spec.sigmoid_radius,
+            **setting_values(ClassicalSettings, spec),
         }
         items = tuple(
             image.item(
@@ -64,7 +64,7 @@ def _pilots(context: PlanContext, generator: GeneratorFacts, count: int) -> list
 
 def _estimate(context: AuditContext) -> Estimate:
     spec, count = _settings(context), len(context.facts.generators)
-    per_run = spec.chains * (spec.leapfrog_steps * (spec.transitions - 1) + 1)
+    per_run = chain_evaluations(spec.chains, spec.leapfrog_steps, spec.transitions)
     return Estimate(spec.pilots * count, count, spec.pilots * count * RUNS_PER_PILOT * per_run)
 
 

@@ -1,5 +1,7 @@
 """Plans the ``patch_fit`` stage: one mixture of patches a class of the reference set."""
 
+from ....core.settings.definition import setting_values
+from ....core.settings.patch_mixture import MixtureSettings
 from ....workers.patch_fit import COMPUTATION, PATCH_FIT_TABLE
 from ....workers.shard import Item, Shard
 from ...plan.stage import AuditContext, Estimate, PlanContext, Stage
@@ -29,11 +31,8 @@ def plan(context: PlanContext) -> list[Shard]:
     spec = patch_settings(context)
     settings = {
         **reference_settings(context, "patch_gmm"),
-        "components": spec.components,
-        "covariance_floor": spec.covariance_floor,
-        "patch_mean": spec.patch_mean,
+        **setting_values(MixtureSettings, spec),
         "max_patches": spec.max_patches,
-        "iterations": spec.iterations,
     }
     return [
         Shard(PATCH_FIT_TABLE, COMPUTATION, settings, (_item(context, spec, model),))

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from ....core.sensing import SensingSettings
+from ....core.settings.definition import setting_values
+from ....core.settings.sensing import SensingSettings
 from ....workers.ppca import PPCA_TABLE
 from ....workers.schema import STATUS_OK
 from ....workers.sensing import COMPUTATION, SENSING_TABLE
@@ -38,10 +39,7 @@ def plan(context: PlanContext) -> list[Shard]:
                 **generator_settings(generator),
                 "measurements": measurements,
                 "matrix_seed": context.seed("sensing", "matrix"),
-                "noise": spec.noise,
-                "iterations": spec.iterations,
-                "restarts": spec.restarts,
-                "learning_rate": spec.learning_rate,
+                **setting_values(SensingSettings, spec),
                 "ppca_part": ppca_part,
             }
             items = list(_items(context, spec, generator))
@@ -89,7 +87,7 @@ def _estimate(context: AuditContext) -> Estimate:
         if group.role != "simulated"
     ]
     repeats = len(context.facts.generators) * len(spec.measurements_of(context.facts.dimensions))
-    calls = SensingSettings(iterations=spec.iterations, restarts=spec.restarts).evaluations()
+    calls = SensingSettings(**setting_values(SensingSettings, spec)).evaluations()
     items = repeats * sum(sizes)
     return Estimate(items, repeats * -(-sum(sizes) // spec.shard_items), items * calls)
 

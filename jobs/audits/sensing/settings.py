@@ -4,16 +4,16 @@ from typing import Annotated
 
 from pydantic import Field
 
-from ...spec.model import ReferenceSpec
+from ....core.settings.sensing import SensingSettings
+from ...spec.model import ReferenceSpec, setting
 from ...spec.stages import StageKey
 
 
 class SensingSpec(ReferenceSpec):
     """Compressed sensing [HU 2.2]: restoration from ``measurements`` random projections.
 
-    ``noise`` is the standard deviation of the measurements' noise. ``images_per_group`` images of
-    every stored group are restored, from ``restarts`` draws of the prior. The reference set is what
-    the baseline, probabilistic PCA of so many ``components``, is fitted to. Without a value,
+    ``images_per_group`` images of every stored group are restored. The reference set is what the
+    baseline, probabilistic PCA of so many ``components``, is fitted to. Without a value,
     ``measurements`` are D/32, D/16, D/8, D/4 and D/2 of an image's D values, and ``components``
     the smaller of 500 and D/2.
     """
@@ -22,11 +22,11 @@ class SensingSpec(ReferenceSpec):
         default=None, min_length=1, strict=False
     )
     components: int | None = Field(default=None, ge=1)
-    noise: float = Field(default=0.01, gt=0)
+    noise: float = setting(SensingSettings, "noise")
     images_per_group: int = Field(default=32, ge=1)
-    iterations: int = Field(default=1000, ge=1)
-    restarts: int = Field(default=4, ge=1)
-    learning_rate: float = Field(default=0.1, gt=0)
+    iterations: int = setting(SensingSettings, "iterations")
+    restarts: int = setting(SensingSettings, "restarts")
+    learning_rate: float = setting(SensingSettings, "learning_rate")
     shard_items: int = Field(default=32, ge=1)
 
     def measurements_of(self, dimensions: int) -> list[int]:

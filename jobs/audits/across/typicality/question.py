@@ -4,14 +4,21 @@ from dataclasses import dataclass
 
 from ....reduce.context import GeneratorInfo, GroupInfo, ReduceContext
 from ....report.summary import Estimate, Summary, number
-from ....report.verdict import Answer, Finding, Null, Verdict, own_group_decides, side_p_value
+from ....report.verdict import (
+    ERROR_RATE,
+    Answer,
+    Finding,
+    Null,
+    Verdict,
+    own_group_decides,
+    side_p_value,
+)
 
 TYPICAL_WORDS: dict[Answer, str] = {
     "yes": "typical",
     "no": "atypical",
     "undecided": "not decided",
 }
-_LEVEL = 0.05
 
 
 @dataclass(frozen=True)
@@ -34,7 +41,7 @@ class Deviation:
     @property
     def answer(self) -> Answer:
         """Atypical by the tests, typical with the whole interval within the margin, else open."""
-        if self.p_value < _LEVEL:
+        if self.p_value < ERROR_RATE:
             return "no"
         inside = -self.margin < self.found.low < self.found.high < self.margin
         return "yes" if inside else "undecided"
@@ -124,7 +131,7 @@ def _finding(
         )
     null, against = _null(context, summary, generator, group, reference, deviation)
     answer, p_value = deviation.answer, deviation.equivalence_p_value
-    if against is not None and against < _LEVEL:
+    if against is not None and against < ERROR_RATE:
         answer, p_value = "no", against
     elif answer == "no":
         p_value = deviation.p_value
@@ -187,7 +194,7 @@ def _null(
     )
     if latents is not None:
         sentence += f", and need latents as long as theirs with p = {number(latents.value, 2)}"
-    return Null("yes" if against < _LEVEL else "no", sentence + "."), against
+    return Null("yes" if against < ERROR_RATE else "no", sentence + "."), against
 
 
 def _size(summary: Summary, generator: GeneratorInfo, reference: GroupInfo) -> int | None:

@@ -1,0 +1,99 @@
+"""Settings of guided annealed importance sampling."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from annotated_types import Ge, Gt, doc
+
+# What a chain that started from the prior has in the place of its mode.
+PRIOR_COMPONENT = -1
+# Memory for derivatives.
+JACOBIAN_BYTES = 2**28
+
+
+@dataclass(frozen=True)
+class GuidedMethod:
+    """What no audit sets: found once (`tests/benchmarks/bench_search.py`) and the same for all.
+
+    Of the chains, ``step_size`` is a leapfrog step's where a chain starts, in its whitened
+    coordinates; from there it shrinks as the path's highest frequency grows. Half an oscillation
+    would leave the energy unmixed. At a given cost, short transitions in number gained more than
+    long ones, and small steps of wide ``jitter`` (their relative half-width) more than large ones,
+    where the posterior is not Gaussian. ``growth`` is the schedule's, see `geometric_schedule`.
+
+    Of the search, each restart begins at the best of its candidates, latents drawn from
+    N(0, s^2 I), and descends by Adam, its rate falling to 0 as a cosine. From the first restart to
+    the last, s grows from 1 to ``widest`` and the first rate from ``learning_rate`` to
+    ``fastest``: the model's own images want careful descents from the prior, while an outlier's
+    modes lie far out. The variance begins at a third of ``heat`` to ``heat`` times its value, which
+    smooths the objective, and falls to it as a power over the first 60% of the iterations. Points
+    ``separation`` posterior standard deviations apart are distinct; the best ``modes`` of them are
+    kept and polished: Adam alone stops tens of nats short in a narrow valley. Derivatives take up
+    to ``jacobian_bytes``.
+
+    Of the proposal, ``temperature`` divides the log evidences that the weights come from, since
+    Laplace's approximation errs by nats. ``wide_weight`` is the weight, over all modes, of second
+    components with an inflation of ``wide_inflation``: a posterior that bends away from its mode
+    has mass where a narrow Gaussian has none, and chains that reach it from the prior have far to
+    go. ``defensive_weight`` is the weight of the prior.
+    """
+
+    growth: float = 20.0
+    step_size: float = 0.5
+    jitter: float = 0.6
+    learning_rate: float = 0.1
+    fastest: float = 0.4
+    widest: float = 3.5
+    heat: float = 30.0
+    modes: int = 8
+    separation: float = 2.0
+    jacobian_bytes: int = JACOBIAN_BYTES
+    temperature: float = 2.0
+    wide_inflation: float = 10.0
+    wide_weight: float = 0.1
+    defensive_weight: float = 0.05
+
+
+@dataclass(frozen=True)
+class GuidedSettings:
+    """Settings of guided annealed importance sampling: of its chains, search and proposal.
+
+    With a ``tolerance``, the chains that decide are those that agree, by selection, and their mean
+    weight is no longer p(x): they are thrown away, and fresh ones at the same settings and modes
+    are reported.
+    """
+
+    transitions: Annotated[int, Ge(1), doc("T, the number of increments of a chain's weight")] = 500
+    chains: Annotated[int, Ge(1), doc("chains of each image")] = 4
+    leapfrog_steps: Annotated[int, Ge(1), doc("leapfrog steps of each transition")] = 3
+    restarts: Annotated[int, Ge(1), doc("searches for modes of each image")] = 75
+    candidates: Annotated[int, Ge(1), doc("starts of which a search takes the best")] = 8
+    iterations: Annotated[int, Ge(1), doc("steps of Adam of each search")] = 100
+    finalists: Annotated[int, Ge(1), doc("the best searches, which descend further")] = 10
+    final_iterations: Annotated[
+        int, Ge(0), doc("further steps of Adam of each finalist; with 0 there is no such round")
+    ] = 200
+    polish: Annotated[
+        int,
+        Ge(0),
+        doc("Jacobians that each of the best modes is polished with, four steps of each"),
+    ] = 8
+    inflation: Annotated[
+        float,
+        Ge(1),
+        doc(
+            "widens the Gaussians' standard deviations where the likelihood determines them: the "
+            "more the generator curves, the more the posterior spreads around its modes, and the "
+            "wider they must be"
+        ),
+    ] = 3.0
+    tolerance: Annotated[
+        float | None,
+        Gt(0),
+        doc(
+            "nats: an image's transitions and restarts are doubled until its estimate changes by "
+            "no more, and the chains' own standard error is no larger; none are without it"
+        ),
+    ] = None
+    doublings: Annotated[int, Ge(1), doc("the most doublings that a tolerance asks for")] = 3
+    method: GuidedMethod = GuidedMethod()
