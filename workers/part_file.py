@@ -66,25 +66,58 @@ def parse_part(
     return _parse(io.BytesIO(content), stage, name, columns)
 
 
-def _parse(
-    source: io.BytesIO | pa.NativeFile, stage: str, name: str, columns: Sequence[str] | None
-) -> pa.Table:
+def open_part(
+    source: io.BytesIO | pa.NativeFile, name: str, footer: pq.FileMetaData | None = None
+) -> pq.ParquetFile:
+    """A Parquet file of which no column is read yet; a ``footer`` that is known is not fetched.
+
+    Raises:
+        PartError: no whole Parquet file.
+    """
     try:
-        file = pq.ParquetFile(source)
-        found = file.schema_arrow
+        # The columns that are asked for come in few requests, not in one for each.
+        file = pq.ParquetFile(source, metadata=footer, pre_buffer=True)
+        _ = file.schema_arrow
     except (pa.ArrowException, OSError) as error:
         _raise_the_stores_own(error)
         raise PartError(_refusal(name, f"is no whole Parquet file ({error})")) from error
-    if not found.equals(SCHEMAS[stage]):
+    return file
+
+
+def check_part(file: pq.ParquetFile, stage: str, name: str) -> None:
+    """Refuses an opened part by what its footer says.
+
+    Raises:
+        PartError: another table than ``stage``'s, or far too much of it.
+    """
+    if not file.schema_arrow.equals(SCHEMAS[stage]):
         raise PartError(
-            _refusal(name, f"is not a table of stage {stage}: {_differences(found, stage)}")
+            _refusal(
+                name, f"is not a table of stage {stage}: {_differences(file.schema_arrow, stage)}"
+            )
         )
     _refuse_excess(file.metadata, name)
+
+
+def part_rows(file: pq.ParquetFile, name: str, columns: Sequence[str] | None) -> pa.Table:
+    """An opened part's rows, of those columns (None for all).
+
+    Raises:
+        PartError: it is damaged.
+    """
     try:
         return file.read(columns=None if columns is None else list(columns))
     except (pa.ArrowException, OSError) as error:
         _raise_the_stores_own(error)
         raise PartError(_refusal(name, f"is damaged ({error})")) from error
+
+
+def _parse(
+    source: io.BytesIO | pa.NativeFile, stage: str, name: str, columns: Sequence[str] | None
+) -> pa.Table:
+    file = open_part(source, name)
+    check_part(file, stage, name)
+    return part_rows(file, name, columns)
 
 
 def _raise_the_stores_own(error: Exception) -> None:

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ...cluster.storage import Storage
 from ...workers.shard import item_seed
 from ..spec.audit import Conditions, Role
+from .tables import RunTables
 
 
 @dataclass(frozen=True)
@@ -34,14 +34,14 @@ class GeneratorInfo:
 
 @dataclass(frozen=True)
 class ReduceContext:
-    """A run directory and its resolved settings; ``sweep_tolerance`` in nats.
+    """A run's tables and its resolved settings; ``sweep_tolerance`` in nats.
 
     ``null`` is the name of the null audit's group, which is none of ``groups``. ``class_turns`` are
     the classes that images without one met in turn; empty for all of them. ``levels`` are the grey
     levels that data and controls are stored in. ``distance`` is what the inversion minimised.
     """
 
-    run_dir: Storage
+    tables: RunTables
     groups: Sequence[GroupInfo]
     generators: Sequence[GeneratorInfo]
     seed: int

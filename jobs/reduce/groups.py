@@ -9,8 +9,9 @@ import pandas as pd
 from ...core.statistics.marginal import marginal_log_density, uniform_log_prior
 from ...workers.schema import STATUS_OK
 from .context import GeneratorInfo, GroupInfo, ReduceContext
+from .parts import RunTableError
 from .schema import MARGINAL, OWN
-from .tables import NO_CLASS, RunTableError
+from .tables import NO_CLASS
 
 Reduction = Callable[[np.ndarray], np.ndarray]
 

@@ -7,8 +7,8 @@ import numpy as np
 
 from .context import ReduceContext
 from .groups import GroupValues
+from .parts import RunTableError
 from .schema import WITH_OUTLIERS
-from .tables import RunTableError
 
 
 @dataclass(frozen=True)

@@ -1,27 +1,26 @@
-"""Reads a stage's parts, only the columns that are needed, and checks them against each other."""
+"""A run's tables: each listed once, each column read once, and checked against each other."""
 
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections import OrderedDict
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.dataset as ds
 
 from ...cluster.storage import Storage
-from ...workers.schema import KEY_COLUMNS, SCHEMAS, STATUS_OK, schema_version
-from ...workers.shard import PART_SUFFIX
+from ...workers.schema import KEY_COLUMNS, SCHEMAS, STATUS_OK
+from .parts import RunTableError, StageParts, list_columns, scalar_columns, stage_parts
 
 NO_CLASS = -1
 
-# A bucket answers after tens of milliseconds; a part of large images is some ten megabytes.
-_PARTS_AT_ONCE = 16
+# Of lists that are kept: latents, residuals, chains.
+LIST_BYTES = 2**30
 
 # An item is an image under a condition, and in these tables, what was done to it.
-_ITEM = ("generator", "condition", "image_id")
+ITEM = ["generator", "condition", "image_id"]
 REPEATED_BY: dict[str, tuple[str, ...]] = {
     "convergence": ("estimator", "varied"),
     "sweep": ("estimator", "transitions"),
@@ -30,84 +29,152 @@ REPEATED_BY: dict[str, tuple[str, ...]] = {
 }
 
 
-class RunTableError(ValueError):
-    """A run's tables contradict themselves, the spec or this version's schema."""
+class RunTables:
+    """The tables of a run, for all who read them: reducers, report and comparison.
+
+    A table is listed once; at its first use every column that is no list is read, in one scan, and
+    stays. Columns of lists are read when they are asked for, and kept up to a number of bytes:
+    those that were not asked for longest go first.
+
+    Args:
+        storage: the run directory.
+        list_bytes: of the columns of lists that are kept. A longer one is read every time.
+    """
+
+    def __init__(self, storage: Storage, list_bytes: int = LIST_BYTES) -> None:
+        self._storage = storage
+        self._list_bytes = list_bytes
+        self._parts: dict[str, StageParts | None] = {}
+        self._tables: dict[str, _Table] = {}
+        self._lists: OrderedDict[tuple[str, str], pa.ChunkedArray[Any]] = OrderedDict()
+
+    def locate(self, stage: str = "") -> str:
+        """Where the run, or a table of it, is: a path or an address, for people."""
+        return self._storage.locate(stage)
+
+    def has(self, stage: str) -> bool:
+        """Whether the stage has any part."""
+        return self._parts_of(stage) is not None
+
+    def read(self, stage: str, columns: Sequence[str] = ()) -> pd.DataFrame | None:
+        """Key columns, ``status`` and ``columns`` of a stage, one row an item; None if it has none.
+
+        Rows are sorted by item, so that no sum and no resampling of them depends on how the parts
+        are named, and so on where a run and its inputs lie.
+        A missing ``condition`` or ``label`` is -1; a column of lists holds arrays. ``convergence``,
+        ``sweep``, ``neighbours`` and ``sensing`` have several rows an item and bring the columns
+        that tell them apart: ``estimator`` with ``varied`` or ``transitions``, ``space`` with
+        ``block``, and ``measurements``. The frame is a copy: what is done to it, or to its arrays,
+        reaches no other reader.
+
+        Raises:
+            RunTableError: parts that do not belong, or an item that is there twice.
+            PartError: a part that is damaged.
+        """
+        found = self._load(stage, _lists_among(stage, columns))
+        if found is None:
+            return None
+        frame = found.table.frame[_wanted(stage, columns, found.lists)].copy()
+        for name, values in found.lists.items():
+            frame[name] = values.to_pandas().to_numpy()[found.table.order]
+        return frame
+
+    def read_images(
+        self, stage: str, image_ids: Collection[str], columns: Sequence[str]
+    ) -> pd.DataFrame:
+        """As :meth:`read`, of a few images, and out of the parts that hold them alone.
+
+        Raises:
+            RunTableError: also where the stage has no part.
+        """
+        found = self._load(stage, [])
+        if found is None:
+            raise RunTableError(f"{self.locate(stage)} has no part: the run is not complete")
+        table, lists = found.table, _lists_among(stage, columns)
+        chosen = np.flatnonzero(table.frame["image_id"].isin(list(image_ids)))
+        frame = table.frame[_wanted(stage, columns, lists)].iloc[chosen].reset_index(drop=True)
+        if all((stage, name) in self._lists for name in lists):
+            kept = {name: self._lists[stage, name].take(table.order[chosen]) for name in lists}
+        else:
+            values = table.rows(chosen, lists)
+            kept = {name: values[name] for name in lists}
+        return frame.assign(**{name: kept[name].to_pandas().to_numpy() for name in lists})
+
+    def read_parts(self, stage: str, columns: Sequence[str]) -> Iterator[pa.Table]:
+        """Those columns of a stage part by part, of which none is kept; nothing if it has none.
+
+        Raises:
+            RunTableError: a part that does not belong.
+            PartError: a part that is damaged.
+        """
+        parts = self._parts_of(stage)
+        return iter(()) if parts is None else parts.read(columns)
+
+    def _parts_of(self, stage: str) -> StageParts | None:
+        if stage not in self._parts:
+            self._parts[stage] = stage_parts(self._storage, stage)
+        return self._parts[stage]
+
+    def _load(self, stage: str, lists: Sequence[str]) -> "_Read | None":
+        """The table and those of its columns of lists: in one scan, what is not in memory."""
+        parts = self._parts_of(stage)
+        if parts is None:
+            return None
+        missing = [name for name in lists if (stage, name) not in self._lists]
+        scalars = [] if stage in self._tables else scalar_columns(stage)
+        found = {name: self._lists[stage, name] for name in lists if name not in missing}
+        if scalars or missing:
+            scanned = list(parts.read([*scalars, *missing]))
+            rows = pa.concat_tables(scanned)
+            if scalars:
+                counts = np.array([part.num_rows for part in scanned])
+                self._tables[stage] = _sorted_table(parts, rows.select(scalars), counts)
+            found |= {name: rows[name] for name in missing}
+        for name in lists:
+            self._keep(stage, name, found[name])
+        return _Read(self._tables[stage], found)
+
+    def _keep(self, stage: str, name: str, values: "pa.ChunkedArray[Any]") -> None:
+        if values.nbytes <= self._list_bytes:
+            self._lists[stage, name] = values
+            self._lists.move_to_end((stage, name))
+        while sum(kept.nbytes for kept in self._lists.values()) > self._list_bytes:
+            self._lists.popitem(last=False)
 
 
 @dataclass(frozen=True)
-class StageTable:
-    """All parts of a stage as one table, of which only the columns asked for are read."""
+class _Table:
+    """A stage's columns that are no lists, sorted by item, and where their rows lie.
 
-    storage: Storage
-    stage: str
-    parts: Sequence[str]
-
-    def read(self, columns: Sequence[str], where: pc.Expression | None = None) -> pa.Table:
-        """Those columns, of the rows for which ``where`` holds.
-
-        Raises:
-            RunTableError: a part of another schema version or of another stage.
-        """
-        with self._dataset() as dataset:
-            return dataset.to_table(
-                columns=list(columns), filter=where, fragment_readahead=_PARTS_AT_ONCE
-            )
-
-    def batches(self, columns: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
-        """Those columns, at most so many rows at a time.
-
-        Raises:
-            RunTableError: as :meth:`read`.
-        """
-        with self._dataset() as dataset:
-            yield from dataset.to_batches(columns=list(columns), batch_size=rows)
-
-    @contextmanager
-    def _dataset(self) -> Iterator[ds.Dataset]:
-        with self.storage.columns() as (files, folder):
-            paths = [f"{folder}/{self.stage}/{part}" for part in self.parts]
-            dataset = ds.dataset(
-                paths, schema=SCHEMAS[self.stage], format="parquet", filesystem=files
-            )
-            # The fragments keep the footers that this reads for the reading of their columns.
-            fragments = list(dataset.get_fragments())
-            with ThreadPoolExecutor(_PARTS_AT_ONCE) as pool:
-                schemas = pool.map(lambda fragment: fragment.physical_schema, fragments)
-                for part, schema in zip(self.parts, schemas, strict=True):
-                    _check_part(schema, self.stage, self.storage.locate(f"{self.stage}/{part}"))
-            yield dataset
-
-
-def stage_table(run_dir: Storage, stage: str) -> StageTable | None:
-    """The stage's parts as one table; None where the stage has none."""
-    names = run_dir.list_names(stage)
-    parts = [name for name in names if name.startswith("part-") and name.endswith(PART_SUFFIX)]
-    return StageTable(run_dir, stage, parts) if parts else None
-
-
-def read_stage(run_dir: Storage, stage: str, columns: Sequence[str] = ()) -> pd.DataFrame | None:
-    """Key columns, ``status`` and ``columns`` of a stage, one row an item; None if it has none.
-
-    Rows are sorted by item, so that no sum and no resampling of them depends on how the parts are
-    named, and so on where a run and its inputs lie.
-    A missing ``condition`` or ``label`` is -1; a column of lists holds arrays. ``convergence``,
-    ``sweep``, ``neighbours`` and ``sensing`` have several rows an item and bring the columns that
-    tell them apart: ``estimator`` with ``varied`` or ``transitions``, ``space`` with ``block``, and
-    ``measurements``.
-
-    Raises:
-        RunTableError: parts that do not belong, or an item that is there twice.
+    Row i of ``frame`` is row ``order[i]`` of the parts one after the other, of which each has
+    ``counts`` rows.
     """
-    stored = stage_table(run_dir, stage)
-    if stored is None:
-        return None
-    repeated_by = REPEATED_BY.get(stage, ())
-    wanted = dict.fromkeys([*KEY_COLUMNS, "status", *repeated_by, *columns])
-    frame: pd.DataFrame = stored.read(list(wanted)).to_pandas()
-    for key in ("condition", "label"):
-        frame[key] = frame[key].fillna(NO_CLASS).astype(np.int64)
-    _refuse_duplicates(frame, repeated_by, run_dir.locate(stage))
-    return frame.sort_values([*_ITEM, *repeated_by], ignore_index=True)
+
+    parts: StageParts
+    frame: pd.DataFrame
+    order: npt.NDArray[np.int64]
+    counts: npt.NDArray[np.int64]
+
+    def rows(self, chosen: npt.NDArray[np.int64], columns: Sequence[str]) -> pa.Table:
+        """Columns of these rows of the frame, read from the parts that hold them."""
+        stored = self.order[chosen]
+        ends = np.cumsum(self.counts)
+        part_of = np.searchsorted(ends, stored, side="right")
+        held_by = np.unique(part_of)
+        pieces = [
+            part.take(np.sort(stored[part_of == at]) - (ends - self.counts)[at])
+            for at, part in zip(held_by, self.parts.read(columns, held_by.tolist()), strict=True)
+        ]
+        none = pa.schema([SCHEMAS[self.parts.stage].field(name) for name in columns]).empty_table()
+        return pa.concat_tables([none, *pieces]).take(np.argsort(np.argsort(stored)))
+
+
+@dataclass(frozen=True)
+class _Read:
+    """A table and those of its columns of lists that were asked for, in the order of the parts."""
+
+    table: _Table
+    lists: "dict[str, pa.ChunkedArray[Any]]"
 
 
 def succeeded(frame: pd.DataFrame) -> pd.DataFrame:
@@ -120,24 +187,32 @@ def list_means(lists: "pd.Series[float]") -> np.ndarray:
     return np.array([np.mean(entries) for entries in lists], dtype=np.float64)
 
 
-def _check_part(schema: pa.Schema, stage: str, part: str) -> None:
-    metadata = schema.metadata or {}
-    version = metadata.get(b"offmanifold.schema_version", b"none").decode()
-    expected = str(schema_version(stage))
-    if version != expected:
-        raise RunTableError(
-            f"{part} has schema version {version}, this version of offmanifold reads "
-            f"{expected}: run the stage again or use the version that wrote it"
-        )
-    owner = metadata.get(b"offmanifold.stage", b"none").decode()
-    if owner != stage:
-        raise RunTableError(f"{part} holds rows of stage {owner}, expected {stage}")
+def _lists_among(stage: str, columns: Sequence[str]) -> list[str]:
+    lists = list_columns(stage)
+    return [name for name in columns if name in lists]
+
+
+def _wanted(stage: str, columns: Sequence[str], lists: Collection[str]) -> list[str]:
+    """The columns of a frame but for its lists."""
+    wanted = dict.fromkeys([*KEY_COLUMNS, "status", *REPEATED_BY.get(stage, ()), *columns])
+    return [name for name in wanted if name not in lists]
+
+
+def _sorted_table(parts: StageParts, rows: pa.Table, counts: npt.NDArray[np.int64]) -> _Table:
+    repeated_by = REPEATED_BY.get(parts.stage, ())
+    frame: pd.DataFrame = rows.to_pandas()
+    for key in ("condition", "label"):
+        frame[key] = frame[key].fillna(NO_CLASS).astype(np.int64)
+    _refuse_duplicates(frame, repeated_by, parts.storage.locate(parts.stage))
+    frame = frame.sort_values([*ITEM, *repeated_by])
+    order = frame.index.to_numpy(np.int64)
+    return _Table(parts, frame.reset_index(drop=True), order, counts)
 
 
 def _refuse_duplicates(frame: pd.DataFrame, repeated_by: tuple[str, ...], folder: str) -> None:
     # A row that failed does not say which of an item's repetitions it is.
     told_apart = frame.dropna(subset=list(repeated_by)) if repeated_by else frame
-    twice = told_apart[told_apart.duplicated([*_ITEM, *repeated_by])]
+    twice = told_apart[told_apart.duplicated([*ITEM, *repeated_by])]
     if len(twice):
         first = twice.iloc[0]
         raise RunTableError(

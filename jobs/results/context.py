@@ -5,6 +5,7 @@ from ..audits.sweep.settings import SWEEP
 from ..plan.stage import AuditContext
 from ..record.run_directory import RunDirectory
 from ..reduce.context import GeneratorInfo, GroupInfo, ReduceContext
+from ..reduce.tables import RunTables
 from ..spec.audit import AuditSpec
 from ..spec.facts import Facts
 
@@ -14,7 +15,7 @@ def reduce_context(run: RunDirectory, spec: AuditSpec, facts: Facts) -> ReduceCo
     audit = AuditContext(spec, facts)
     sweep, inversion = SWEEP.of(spec.stages), INVERSION.of(spec.stages)
     return ReduceContext(
-        run_dir=run.storage,
+        tables=RunTables(run.storage),
         groups=tuple(GroupInfo(group.name, group.role, group.conditions) for group in spec.audited),
         generators=tuple(
             GeneratorInfo(found.name, found.num_classes, found.image_shape)

@@ -24,7 +24,7 @@ from offmanifold.jobs.audits.specs import load_spec
 from offmanifold.jobs.drive.driver import run_audit
 from offmanifold.jobs.drive.progress import Progress
 from offmanifold.jobs.record.run_directory import RunDirectory
-from offmanifold.jobs.reduce.tables import read_stage
+from offmanifold.jobs.reduce.tables import RunTables
 from offmanifold.workers.schema import SCHEMAS, STATUS_OK
 
 from ..faulty_proxy import Request, faulty_proxy
@@ -128,7 +128,7 @@ def part_of(index: int) -> bytes:
 
 
 def by_reducer(run: RunDirectory) -> int:
-    frame = read_stage(run.storage, "inversion", ["mse"])
+    frame = RunTables(run.storage).read("inversion", ["mse"])
     assert frame is not None
     return len(frame)
 

@@ -8,8 +8,8 @@ from ....core.statistics.means import mean_interval
 from ....core.statistics.medians import median_interval
 from ...reduce.context import GeneratorInfo, ReduceContext
 from ...reduce.groups import GroupValues, group_values, own_density
+from ...reduce.parts import RunTableError
 from ...reduce.schema import SummaryRow, summary_row
-from ...reduce.tables import RunTableError
 from ..likelihood.densities import OTHER, TRUSTED, read_densities
 
 
@@ -31,7 +31,7 @@ def estimator_gaps(context: ReduceContext, generator: GeneratorInfo) -> Estimato
     Raises:
         RunTableError: tables that do not hold the same images.
     """
-    found = read_densities(context.run_dir, ["log_likelihood"])
+    found = read_densities(context.tables, ["log_likelihood"])
     if len(found) < 2:
         return None
     trusted, other = (

@@ -7,8 +7,9 @@ from ....core.statistics.convergence import quantile_bound
 from ....core.statistics.means import mean_interval
 from ....workers.schema import STATUS_OK
 from ...reduce.context import GeneratorInfo, ReduceContext
+from ...reduce.parts import RunTableError
 from ...reduce.schema import DOUBLED, OWN, SummaryRow, exact, summary_row
-from ...reduce.tables import RunTableError, read_stage, succeeded
+from ...reduce.tables import ITEM, succeeded
 from ..likelihood.densities import Densities, read_densities
 
 
@@ -38,20 +39,19 @@ def doubling_changes(context: ReduceContext) -> list[tuple[Densities, pd.DataFra
     Raises:
         RunTableError: a row of ``convergence`` without one in its estimator's table.
     """
-    doubled = read_stage(context.run_dir, "convergence", ["log_likelihood"])
+    doubled = context.tables.read("convergence", ["log_likelihood"])
     if doubled is None:
         return []
     doubled = succeeded(doubled)
     return [
         (densities, _changes(densities, doubled[doubled["estimator"] == densities.estimator]))
-        for densities in read_densities(context.run_dir, ["log_likelihood"])
+        for densities in read_densities(context.tables, ["log_likelihood"])
     ]
 
 
 def _changes(densities: Densities, doubled: pd.DataFrame) -> pd.DataFrame:
-    key = ["generator", "condition", "image_id"]
-    base = densities.frame[[*key, "status", "log_likelihood"]]
-    pairs = doubled.merge(base, on=key, how="left", suffixes=("", "_base"))
+    base = densities.frame[[*ITEM, "status", "log_likelihood"]]
+    pairs = doubled.merge(base, on=ITEM, how="left", suffixes=("", "_base"))
     alone = pairs[pairs["status_base"].isna()]
     if len(alone):
         first = alone.iloc[0]

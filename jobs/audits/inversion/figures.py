@@ -7,7 +7,6 @@ from ...reduce.context import GeneratorInfo, ReduceContext
 from ...reduce.distributions import Distributions
 from ...reduce.groups import group_values
 from ...reduce.schema import NEAREST_CLASS, OWN
-from ...reduce.tables import read_stage
 from ...report.figure import WIDTH, Figure, draw, group_colours
 from ...report.histogram_rows import ROW_HEIGHT, histogram_rows
 from ...report.summary import number
@@ -16,7 +15,7 @@ from .reduce import median, reconstruction_errors
 
 def error_distributions(context: ReduceContext, generator: GeneratorInfo) -> Distributions | None:
     """Mean squared errors by group; the nearest class's where all groups have every class."""
-    frame = read_stage(context.run_dir, "inversion", ["mse"])
+    frame = context.tables.read("inversion", ["mse"])
     if frame is None:
         return None
     groups = group_values(context, frame, "mse", generator)

@@ -11,7 +11,6 @@ from ....core.statistics.medians import median_interval, median_ratio_interval
 from ...reduce.context import GeneratorInfo, ReduceContext
 from ...reduce.groups import GroupValues, group_values
 from ...reduce.schema import NEAREST_CLASS, OWN, SummaryRow, summary_row
-from ...reduce.tables import read_stage
 from .best_errors import read_best_errors, reduce_search_beaten
 
 GroupRows = Callable[
@@ -34,9 +33,9 @@ def reduce_errors(
     does not have it.
     """
     if stage == "inversion":
-        frame = read_best_errors(context.run_dir)
+        frame = read_best_errors(context.tables)
     else:
-        frame = read_stage(context.run_dir, stage, [column])
+        frame = context.tables.read(stage, [column])
     if frame is None:
         return []
     rows = []

@@ -36,7 +36,7 @@ _SHARES = ("settled_share", "prior_won_share")
 def reduce_health(context: ReduceContext) -> list[SummaryRow]:
     """How the chains of each estimator fared, what they cost, and the sandwich gap."""
     rows = []
-    for densities in read_densities(context.run_dir, _COLUMNS):
+    for densities in read_densities(context.tables, _COLUMNS):
         chains = succeeded(densities.frame)
         for generator in context.generators:
             mine = chains[chains["generator"] == generator.name]

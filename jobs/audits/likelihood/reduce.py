@@ -24,8 +24,8 @@ def reduce_likelihood(context: ReduceContext) -> list[SummaryRow]:
     fitted to are left out.
     """
     rows = []
-    frame = read_best_errors(context.run_dir)
-    for densities in read_densities(context.run_dir, ["log_likelihood"]):
+    frame = read_best_errors(context.tables)
+    for densities in read_densities(context.tables, ["log_likelihood"]):
         for generator in context.generators:
             variance = read_variance(context, generator)
             errors = {} if frame is None else group_values(context, frame, "mse", generator)

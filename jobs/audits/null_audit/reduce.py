@@ -14,7 +14,7 @@ from ....core.statistics.two_sample import NO_SHIFT, compare_samples
 from ...reduce.context import GeneratorInfo, ReduceContext
 from ...reduce.groups import GroupValues, group_values, null_values
 from ...reduce.schema import OWN, SummaryRow, exact, summary_row
-from ...reduce.tables import read_stage, succeeded
+from ...reduce.tables import succeeded
 from ..across.outliers.reduce import pair_rows
 from ..inversion.best_errors import read_best_errors
 from ..inversion.reduce import group_rows, ratio_rows
@@ -24,10 +24,10 @@ from ..variance.reduce import read_variance
 
 def null_errors(context: ReduceContext, generator: GeneratorInfo) -> GroupValues | None:
     """The least squared errors of the null's images; None without a null audit."""
-    frame = read_stage(context.run_dir, "null_fit", ["mse"])
+    frame = context.tables.read("null_fit", ["mse"])
     if frame is None:
         return None
-    searched = read_stage(context.run_dir, "null_likelihood", ["mode_mse"])
+    searched = context.tables.read("null_likelihood", ["mode_mse"])
     if searched is not None:
         key = ["generator", "image_id"]
         mine = searched[searched["group"] == context.null].set_index(key)["mode_mse"]
@@ -39,7 +39,7 @@ def null_errors(context: ReduceContext, generator: GeneratorInfo) -> GroupValues
 
 def reduce_null_audit(context: ReduceContext) -> list[SummaryRow]:
     """Errors of the null's images, their ratio to the control's, and how the data's differ."""
-    errors = read_best_errors(context.run_dir)
+    errors = read_best_errors(context.tables)
     if errors is None:
         return []
     rows: list[SummaryRow] = []
@@ -152,8 +152,8 @@ def _against_null(
     column: str,
 ) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
     """Each data group's lists of a column beside the null's, and the null's beside themselves."""
-    data = read_stage(context.run_dir, "inversion", [column])
-    own = read_stage(context.run_dir, "null_fit", [column])
+    data = context.tables.read("inversion", [column])
+    own = context.tables.read("null_fit", [column])
     if data is None or own is None or context.null is None:
         return
     null = _lists(own, column, generator, context.null)

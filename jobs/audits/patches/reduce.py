@@ -16,7 +16,6 @@ from ...reduce.schema import (
     exact,
     summary_row,
 )
-from ...reduce.tables import read_stage
 from ..likelihood.densities import Densities, read_densities
 from ..likelihood.image_pairs import scores_beside_density
 
@@ -28,11 +27,11 @@ def reduce_patches(context: ReduceContext) -> list[SummaryRow]:
     together with the outliers, also class by class (all images that were evaluated under a class,
     where there are at least 10) and averaged over classes, and with its highest images.
     """
-    patches = read_stage(context.run_dir, "patch_gmm", ["log_density"])
+    patches = context.tables.read("patch_gmm", ["log_density"])
     if patches is None:
         return []
     rows = [row for generator in context.generators for row in _means(context, generator, patches)]
-    for densities in read_densities(context.run_dir, ["log_likelihood"]):
+    for densities in read_densities(context.tables, ["log_likelihood"]):
         for generator in context.generators:
             pairs = paired_densities(context, generator, densities, patches)
             pooled = with_outliers(context, pairs)
@@ -151,7 +150,7 @@ def fitted_mixtures(context: ReduceContext) -> pd.DataFrame | None:
         "iterations",
         "converged",
     ]
-    return read_stage(context.run_dir, "patch_fit", columns)
+    return context.tables.read("patch_fit", columns)
 
 
 def patch_scores(context: ReduceContext, generator: GeneratorInfo) -> OwnScores | None:

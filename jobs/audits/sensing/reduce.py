@@ -10,7 +10,7 @@ from ....core.image_metrics import psnr
 from ....core.statistics.means import mean_interval
 from ...reduce.context import GeneratorInfo, GroupInfo, ReduceContext
 from ...reduce.schema import OWN, SummaryRow, summary_row
-from ...reduce.tables import read_stage, succeeded
+from ...reduce.tables import succeeded
 from ..inversion.reduce import mean_psnr, psnr_of_mean
 from .metrics import SENSING_RESTORERS
 
@@ -54,7 +54,7 @@ def sensed_groups(
 ) -> list[SensedGroup]:
     """The groups in the order of the spec, each at every number of measurements, ascending."""
     wanted = ["mse", "oracle_psnr", "ppca_mse", *columns]
-    frame = read_stage(context.run_dir, "sensing", wanted)
+    frame = context.tables.read("sensing", wanted)
     if frame is None:
         return []
     # Rows that failed have no number of measurements, which makes the column one of floats.

@@ -10,7 +10,7 @@ from ....core.statistics.convergence import SandwichGap, quantile_bound, recomme
 from ....core.statistics.means import mean_interval
 from ...reduce.context import GeneratorInfo, ReduceContext
 from ...reduce.schema import OWN, SummaryRow, exact, summary_row
-from ...reduce.tables import read_stage, succeeded
+from ...reduce.tables import succeeded
 
 
 def reduce_sweep(context: ReduceContext) -> list[SummaryRow]:
@@ -19,7 +19,7 @@ def reduce_sweep(context: ReduceContext) -> list[SummaryRow]:
     Of the gap the mean, and the upper 95% bound of the 90% quantile of its size; and where it is
     known, the recommended T. ``against`` holds T, or the tolerance.
     """
-    frame = read_stage(context.run_dir, "sweep", ["log_likelihood", "upper_bound"])
+    frame = context.tables.read("sweep", ["log_likelihood", "upper_bound"])
     if frame is None:
         return []
     rows = []

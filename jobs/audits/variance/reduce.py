@@ -14,7 +14,7 @@ from ....workers.variance import DATA
 from ...reduce.context import GeneratorInfo, ReduceContext
 from ...reduce.groups import GroupValues, group_values
 from ...reduce.schema import SummaryRow, summary_row
-from ...reduce.tables import read_stage, succeeded
+from ...reduce.tables import succeeded
 
 _COLUMNS = ("variance", "low", "high", "log_standard_error", "degrees", "n", "fitted")
 
@@ -38,7 +38,7 @@ def read_variance(
     context: ReduceContext, generator: GeneratorInfo, stage: str = "variance", group: str = DATA
 ) -> ObservationVariance | None:
     """The variance that a stage found for a group's images; None where it found none."""
-    frame = read_stage(context.run_dir, stage, _COLUMNS)
+    frame = context.tables.read(stage, _COLUMNS)
     if frame is None:
         return None
     good = succeeded(frame)

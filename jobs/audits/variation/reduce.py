@@ -9,7 +9,7 @@ from ...reduce.context import GeneratorInfo, ReduceContext
 from ...reduce.groups import GroupValues, group_values, own_density
 from ...reduce.image_scores import OwnScores, PairedScores, pair_scores, with_outliers
 from ...reduce.schema import SummaryRow, summary_row
-from ...reduce.tables import read_stage, succeeded
+from ...reduce.tables import succeeded
 from ..likelihood.densities import Densities, read_densities
 from ..likelihood.image_pairs import scores_beside_density
 
@@ -19,11 +19,11 @@ def reduce_variation(context: ReduceContext) -> list[SummaryRow]:
 
     The group that outliers are held against is also taken together with them.
     """
-    variation = read_stage(context.run_dir, "local_variation", ["variation"])
+    variation = context.tables.read("local_variation", ["variation"])
     if variation is None:
         return []
     rows = _means(context, variation)
-    for densities in read_densities(context.run_dir, ["log_likelihood"]):
+    for densities in read_densities(context.tables, ["log_likelihood"]):
         for generator in context.generators:
             pairs = paired_variation(context, generator, densities, variation)
             pooled = with_outliers(context, pairs)

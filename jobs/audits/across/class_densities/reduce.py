@@ -19,7 +19,7 @@ def reduce_class_densities(context: ReduceContext) -> list[SummaryRow]:
     Of groups evaluated under every class, with at least 10 images under all of them.
     """
     rows = []
-    for densities in read_densities(context.run_dir, ["log_likelihood"]):
+    for densities in read_densities(context.tables, ["log_likelihood"]):
         for generator in context.generators:
             groups = group_values(context, densities.frame, "log_likelihood", generator)
             for values in groups.values():

@@ -29,10 +29,10 @@ def reduce_classification(context: ReduceContext) -> list[SummaryRow]:
     Groups evaluated under every class whose images all have a label. Classes are taken as equally
     likely.
     """
-    known = read_neighbours(context.run_dir)
+    known = read_neighbours(context.tables)
     baselines = [(baseline, hits(nearest)) for baseline, nearest in known]
     rows = _neighbour_rows(context, known)
-    for scores in read_scores(context.run_dir):
+    for scores in read_scores(context.tables):
         for generator in context.generators:
             for values in group_values(context, scores.frame, scores.column, generator).values():
                 if can_be_classified(values):
@@ -98,7 +98,7 @@ def _differences(mine: np.ndarray, other: np.ndarray, failed: int) -> list[tuple
 def _neighbour_rows(context: ReduceContext, known: Baselines) -> list[SummaryRow]:
     rows = []
     for baseline, nearest in known:
-        found, failed = hits(nearest), failed_by_group(context.run_dir, nearest)
+        found, failed = hits(nearest), failed_by_group(context.tables, nearest)
         for group in context.with_role(*_CLASSIFIED):
             mine = found.loc[found["group"] == group.name, "hit"].to_numpy()
             if len(mine):

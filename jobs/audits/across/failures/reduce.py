@@ -8,7 +8,6 @@ from .....workers.schema import SCHEMAS, STATUS_OK
 from ....reduce.context import ReduceContext
 from ....reduce.groups import group_values
 from ....reduce.schema import SummaryRow, exact, summary_row
-from ....reduce.tables import read_stage
 from ...likelihood.densities import read_scores
 
 _INCOMPLETE = {
@@ -22,10 +21,10 @@ def reduce_quarantine(context: ReduceContext) -> list[SummaryRow]:
     """Failed rows by stage, generator and group, ``n`` being all rows, and incomplete images."""
     rows = []
     for stage in SCHEMAS:
-        frame = read_stage(context.run_dir, stage)
+        frame = context.tables.read(stage)
         if frame is not None:
             rows += _failed(stage, frame)
-    for scores in read_scores(context.run_dir):
+    for scores in read_scores(context.tables):
         for generator in context.generators:
             for values in group_values(context, scores.frame, scores.column, generator).values():
                 if values.conditional and values.has_every_class:

@@ -2,7 +2,6 @@
 
 from .....workers.schema import SCHEMAS, STATUS_OK
 from ....reduce.context import ReduceContext
-from ....reduce.tables import read_stage
 from ....report.summary import MISSING, Summary
 from ....report.tables import Table
 
@@ -41,7 +40,7 @@ def failure_list(context: ReduceContext) -> Table | None:
     rows: list[list[str]] = []
     total = 0
     for stage in SCHEMAS:
-        frame = read_stage(context.run_dir, stage, ["error"])
+        frame = context.tables.read(stage, ["error"])
         if frame is None:
             continue
         failed = frame[frame["status"] != STATUS_OK]

@@ -29,7 +29,7 @@ def reduce_outliers(context: ReduceContext) -> list[SummaryRow]:
     if inliers is None:
         return []
     rows = []
-    for scores in read_scores(context.run_dir):
+    for scores in read_scores(context.tables):
         for generator in context.generators:
             values_of = judged_groups if scores.method == "likelihood" else group_values
             groups = values_of(context, scores.frame, scores.column, generator)
@@ -142,9 +142,9 @@ def _failed_under(outliers: GroupValues) -> np.ndarray:
 
 def _neighbours(context: ReduceContext, inliers: GroupInfo) -> list[SummaryRow]:
     rows = []
-    for baseline, nearest in read_neighbours(context.run_dir):
+    for baseline, nearest in read_neighbours(context.tables):
         distances = distances_by_group(nearest)
-        failed = failed_by_group(context.run_dir, nearest)
+        failed = failed_by_group(context.tables, nearest)
         for outliers in context.with_role("outlier"):
             if inliers.name in distances and outliers.name in distances:
                 result = marginal_auc(

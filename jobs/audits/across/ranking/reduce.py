@@ -18,7 +18,7 @@ def reduce_ranking(context: ReduceContext) -> list[SummaryRow]:
     """
     return [
         row
-        for densities in read_densities(context.run_dir, ["log_likelihood"])
+        for densities in read_densities(context.tables, ["log_likelihood"])
         for generator in context.generators
         for row in _leads(context, generator, densities)
     ]

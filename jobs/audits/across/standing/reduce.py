@@ -7,7 +7,7 @@ from .....core.statistics.means import mean_interval
 from ....reduce.context import GeneratorInfo, ReduceContext
 from ....reduce.groups import GroupValues, density_conditions, group_values
 from ....reduce.schema import MARGINAL, SummaryRow, exact, summary_row
-from ....reduce.tables import read_stage, succeeded
+from ....reduce.tables import succeeded
 from ...inversion.best_errors import read_bounding_errors
 from ...likelihood.densities import read_densities
 
@@ -19,13 +19,13 @@ def reduce_density_bound(context: ReduceContext) -> list[SummaryRow]:
     marginal under any: the marginal is at most the largest class density. What lies above it is an
     error of the estimate, or of every search. Estimate and bound are of the same images.
     """
-    variances = read_stage(context.run_dir, "variance", ["variance"])
+    variances = context.tables.read("variance", ["variance"])
     if variances is None:
         return []
     fitted = succeeded(variances)
     variance = dict(zip(fitted["generator"], fitted["variance"], strict=True))
     rows = []
-    for densities in read_densities(context.run_dir, ["log_likelihood"]):
+    for densities in read_densities(context.tables, ["log_likelihood"]):
         bounding = read_bounding_errors(context, densities.frame)
         for generator in context.generators:
             if generator.name not in variance:

@@ -17,7 +17,6 @@ from .....core.statistics.typicality import MINIMUM_REFERENCE, Typicality, asses
 from ....reduce.context import GeneratorInfo, ReduceContext
 from ....reduce.groups import GroupValues, group_values, null_values, own_density
 from ....reduce.schema import SummaryRow, exact, summary_row
-from ....reduce.tables import read_stage
 from ...likelihood.densities import TRUSTED, Densities, read_densities
 from ...variance.reduce import ObservationVariance, judged_groups, read_variance
 
@@ -36,7 +35,7 @@ def reduce_typicality(context: ReduceContext) -> list[SummaryRow]:
     """Every group against each reference, the null's against the simulated, and both together."""
     return [
         replace(row, estimator=densities.estimator)
-        for densities in read_densities(context.run_dir, ["log_likelihood"])
+        for densities in read_densities(context.tables, ["log_likelihood"])
         for generator in context.generators
         for row in _generator_rows(context, generator, densities)
     ]
@@ -79,7 +78,7 @@ def _null_sets(context: ReduceContext, generator: GeneratorInfo) -> tuple[_Set, 
     """The null's own images, and the simulated ones under its variance."""
     if context.null is None or not context.with_role("simulated"):
         return None
-    frame = read_stage(context.run_dir, "null_likelihood", ["log_likelihood"])
+    frame = context.tables.read("null_likelihood", ["log_likelihood"])
     if frame is None:
         return None
     variance = read_variance(context, generator, "null_variance", context.null)
