@@ -16,9 +16,9 @@ from .shard import part_path
 # of 64 images of 3 x 1024 x 1024 pixels has 0.2 billion.
 _MOST_VALUES = 2**29
 _MOST_BYTES = 2**32
-# A bucket answers after tens of milliseconds.
-_PARTS_AT_ONCE = 16
-_PARTS_AHEAD = 16 * _PARTS_AT_ONCE
+# A bucket answers after tens of milliseconds; a part of large images is some ten megabytes.
+PARTS_AT_ONCE = 16
+_PARTS_AHEAD = 16 * PARTS_AT_ONCE
 
 
 class PartError(StorageError):
@@ -52,7 +52,7 @@ def read_columns_of_parts(
 ) -> Iterator[pa.Table]:
     """:func:`read_columns` of one part after the other, in that order; several are read at once."""
     left = iter(shard_ids)
-    with ThreadPoolExecutor(_PARTS_AT_ONCE) as pool:
+    with ThreadPoolExecutor(PARTS_AT_ONCE) as pool:
         while some := list(islice(left, _PARTS_AHEAD)):
             yield from pool.map(
                 lambda shard_id: read_columns(storage, stage, shard_id, columns), some

@@ -16,7 +16,7 @@ from ...workers.shard import item_seed
 from ..audits.across.classification.reduce import can_be_classified
 from ..audits.inversion.reduce import reconstruction_conditions
 from ..audits.likelihood.densities import Scores, read_scores
-from ..reduce.groups import GroupValues, density_conditions, group_values
+from ..reduce.groups import GroupValues, density_conditions
 from ..reduce.schema import EVERY_CLASS, MARGINAL, NEAREST_CLASS
 from ..reduce.tables import RunTables
 from .sides import Side
@@ -185,7 +185,7 @@ def _images(side: Side, contents: Sequence[_Content]) -> dict[str, dict[str, tup
 
 def _values(side: Side) -> "Iterator[tuple[Key, pd.Series[float]]]":
     for scores in read_scores(side.context.tables):
-        groups = group_values(side.context, scores.frame, scores.column, side.generator)
+        groups = scores.groups(side.context, side.generator)
         for values in groups.values():
             name, estimator = values.group.name, scores.estimator
             for condition, column in _columns(scores, values):

@@ -97,6 +97,11 @@ def density_conditions(values: GroupValues) -> list[str]:
     return [OWN, MARGINAL] if values.has_every_class else [OWN]
 
 
+def own_condition(generator: GeneratorInfo) -> str | None:
+    """What says that images are under their own class; None where there are no classes."""
+    return OWN if generator.num_classes else None
+
+
 def own_density(generator: GeneratorInfo) -> str:
     """The density of an image under its own class; the marginal where there are no classes."""
     return OWN if generator.num_classes else MARGINAL

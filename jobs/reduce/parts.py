@@ -10,12 +10,9 @@ import pyarrow.parquet as pq
 from pyarrow.fs import FileSystem
 
 from ...cluster.storage import Storage
-from ...workers.part_file import check_part, open_part, part_rows
+from ...workers.part_file import PARTS_AT_ONCE, check_part, open_part, part_rows
 from ...workers.schema import SCHEMAS, schema_version
 from ...workers.shard import PART_SUFFIX
-
-# A bucket answers after tens of milliseconds; a part of large images is some ten megabytes.
-_PARTS_AT_ONCE = 16
 
 
 class RunTableError(ValueError):
@@ -45,10 +42,10 @@ class StageParts:
             PartError: a part that is damaged.
         """
         names = self.names if positions is None else [self.names[at] for at in positions]
-        with self.storage.columns() as (files, folder), ThreadPoolExecutor(_PARTS_AT_ONCE) as pool:
+        with self.storage.columns() as (files, folder), ThreadPoolExecutor(PARTS_AT_ONCE) as pool:
             read = self._reader(files, f"{folder}/{self.stage}", columns)
-            for start in range(0, len(names), _PARTS_AT_ONCE):
-                yield from pool.map(read, names[start : start + _PARTS_AT_ONCE])
+            for start in range(0, len(names), PARTS_AT_ONCE):
+                yield from pool.map(read, names[start : start + PARTS_AT_ONCE])
 
     def _reader(
         self, files: FileSystem, folder: str, columns: Sequence[str]

@@ -9,8 +9,9 @@ import pandas as pd
 
 from ....workers.schema import STATUS_FAILED, STATUS_OK
 from ...reduce.context import ReduceContext
+from ...reduce.emitter import emitter
 from ...reduce.groups import GroupValues, group_values
-from ...reduce.schema import NEAREST_CLASS, OWN, SummaryRow, exact, summary_row
+from ...reduce.schema import NEAREST_CLASS, OWN, SummaryRow
 from ...reduce.tables import ITEM, RunTables
 
 # The stages whose estimates search for modes.
@@ -67,26 +68,19 @@ def read_bounding_errors(context: ReduceContext, densities: pd.DataFrame) -> pd.
     return densities.assign(mse=least, status=status)
 
 
-def reduce_search_beaten(context: ReduceContext) -> list[SummaryRow]:
+def search_beaten_rows(context: ReduceContext, errors: pd.DataFrame) -> list[SummaryRow]:
     """Of how many images another stage found a nearer reconstruction than the inversion."""
-    frame = read_best_errors(context.tables)
-    if frame is None:
-        return []
-    return [
-        summary_row(
-            "search_beaten",
-            exact(int(np.sum(is_beaten(inverted, best))), len(best)),
-            generator=generator.name,
-            condition=condition,
-            group=name,
-        )
-        for generator in context.generators
-        for name, values in group_values(context, frame, "mse", generator).items()
-        for condition, best, inverted in _both_errors(
-            values, group_values(context, frame, "inverted_mse", generator)[name]
-        )
-        if len(best)
-    ]
+    rows = []
+    for generator in context.generators:
+        emit = emitter(context, generator=generator.name)
+        inverted = group_values(context, errors, "inverted_mse", generator)
+        for name, values in group_values(context, errors, "mse", generator).items():
+            for condition, best, first in _both_errors(values, inverted[name]):
+                if len(best):
+                    keyed = emit.at(condition=condition, group=name)
+                    beaten = int(np.sum(is_beaten(first, best)))
+                    rows.append(keyed.exact("search_beaten", beaten, len(best)))
+    return rows
 
 
 def is_beaten(inverted: np.ndarray, best: np.ndarray) -> np.ndarray:

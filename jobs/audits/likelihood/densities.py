@@ -1,11 +1,14 @@
 """The tables of log densities: those to trust, and the same images by the other estimator."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import pandas as pd
 
+from ...reduce.context import GeneratorInfo, ReduceContext
+from ...reduce.emitter import Emitter, emitter
+from ...reduce.groups import GroupValues, group_values
 from ...reduce.parts import RunTableError
 from ...reduce.tables import RunTables, succeeded
 from ..inversion.best_errors import read_best_errors
@@ -22,6 +25,10 @@ class Densities:
     estimator: str | None
     frame: pd.DataFrame
 
+    def groups(self, context: ReduceContext, generator: GeneratorInfo) -> dict[str, GroupValues]:
+        """A generator's ln p by group, as `group_values`."""
+        return group_values(context, self.frame, "log_likelihood", generator)
+
 
 @dataclass(frozen=True)
 class Scores:
@@ -35,6 +42,10 @@ class Scores:
     sign: float
     estimator: str | None
     frame: pd.DataFrame
+
+    def groups(self, context: ReduceContext, generator: GeneratorInfo) -> dict[str, GroupValues]:
+        """A generator's scores by group, as `group_values`."""
+        return group_values(context, self.frame, self.column, generator)
 
 
 def read_densities(tables: RunTables, columns: Sequence[str]) -> list[Densities]:
@@ -58,6 +69,32 @@ def read_densities(tables: RunTables, columns: Sequence[str]) -> list[Densities]
             f"{found[0].estimator}: a comparison needs two"
         )
     return found
+
+
+def each_density(
+    context: ReduceContext, columns: Sequence[str] = ("log_likelihood",)
+) -> Iterator[tuple[Emitter, Densities, GeneratorInfo]]:
+    """Every generator in every table of densities, and what makes the rows of both.
+
+    Raises:
+        RunTableError: as :func:`read_densities`.
+    """
+    for densities in read_densities(context.tables, columns):
+        for generator in context.generators:
+            keys = {"generator": generator.name, "estimator": densities.estimator}
+            yield emitter(context, **keys), densities, generator
+
+
+def each_score(context: ReduceContext) -> Iterator[tuple[Emitter, Scores, GeneratorInfo]]:
+    """Every generator in every table of scores, and what makes the rows of both.
+
+    Raises:
+        RunTableError: as :func:`read_densities`.
+    """
+    for scores in read_scores(context.tables):
+        for generator in context.generators:
+            keys = {"generator": generator.name, "estimator": scores.estimator}
+            yield emitter(context, **keys), scores, generator
 
 
 def trusted_estimator(tables: RunTables) -> str | None:
