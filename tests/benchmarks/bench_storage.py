@@ -133,6 +133,16 @@ def by_reducer(run: RunDirectory) -> int:
     return len(frame)
 
 
+def by_reducers(run: RunDirectory) -> int:
+    tables = RunTables(run.storage)
+    rows = 0
+    for columns in [["mse"], ["psnr"], ["latent"], ["mse", "latent"]]:
+        frame = tables.read("inversion", columns)
+        assert frame is not None
+        rows = len(frame)
+    return rows
+
+
 def by_part(run: RunDirectory) -> int:
     return run.read("inversion", run.finished("inversion"), ["status"]).num_rows
 
@@ -151,7 +161,11 @@ def test_reading_a_stage_from_a_service_that_answers_late(
 
     with faulty_proxy(store.endpoint, late) as proxy:
         run = RunDirectory.at(address, S3Settings(proxy.endpoint))
-        for name, read in (("the reducer's table", by_reducer), ("part by part", by_part)):
+        for name, read in (
+            ("the reducer's table", by_reducer),
+            ("four reducers' tables, two with latents", by_reducers),
+            ("part by part", by_part),
+        ):
             proxy.met.clear()
             began = time.perf_counter()
             assert read(run) == 32 * PARTS

@@ -31,5 +31,5 @@ def test_a_row_has_its_keys_and_an_interval_of_the_seed_that_they_make() -> None
 def test_no_interval_is_made_of_a_seed_that_nobody_gave() -> None:
     emit = emitter(context_of([], []), generator="g", group="test")
     assert emit.exact("patch_top_size", 2, 20).n == 20
-    with pytest.raises(ValueError, match="no seed for an interval of .*'group': 'test'"):
+    with pytest.raises(ValueError, match=r"no seed for an interval of .*'group': 'test'"):
         emit.mean(VALUES)

@@ -91,9 +91,8 @@ def _differences(
         if group.name not in groups:
             continue
         values = groups[group.name]
-        mine, theirs = (
-            np.log(np.fmax(each.own_values(), SMALLEST_ERROR)) for each in (values, null)
-        )
+        own = (each.own_values() for each in (values, null))
+        mine, theirs = (np.log(np.fmax(errors, SMALLEST_ERROR)) for errors in own)
         if min(len(mine), len(theirs)) < 2:
             continue
         keyed = emit.at(group=group.name, against=null.group.name).seeded("null errors")
