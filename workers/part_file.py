@@ -74,17 +74,49 @@ def _parse(
     name: str,
     columns: Sequence[str] | None,
 ) -> pa.Table:
+    file = open_part(source, name)
+    check_part(file, table, name)
+    return part_rows(file, name, columns)
+
+
+def open_part(
+    source: io.BytesIO | pa.NativeFile, name: str, footer: pq.FileMetaData | None = None
+) -> pq.ParquetFile:
+    """A Parquet file of which no column is read yet; a ``footer`` that is known is not fetched.
+
+    Raises:
+        PartError: no whole Parquet file.
+    """
     try:
-        file = pq.ParquetFile(source)
-        found = file.schema_arrow
+        # The columns that are asked for come in few requests, not in one for each.
+        file = pq.ParquetFile(source, metadata=footer, pre_buffer=True)
+        _ = file.schema_arrow
     except (pa.ArrowException, OSError) as error:
         _raise_the_stores_own(error)
         raise PartError(_refusal(name, f"is no whole Parquet file ({error})")) from error
+    return file
+
+
+def check_part(file: pq.ParquetFile, table: TableSchema, name: str) -> None:
+    """Refuses an opened part by what its footer says.
+
+    Raises:
+        PartError: not a part of the table, or far too much of it.
+    """
+    found = file.schema_arrow
     if not found.equals(table.arrow):
         raise PartError(
             _refusal(name, f"is not a table of stage {table.name}: {_differences(found, table)}")
         )
     _refuse_excess(file.metadata, name)
+
+
+def part_rows(file: pq.ParquetFile, name: str, columns: Sequence[str] | None) -> pa.Table:
+    """An opened part's rows, of those columns (None for all).
+
+    Raises:
+        PartError: it is damaged.
+    """
     try:
         return file.read(columns=None if columns is None else list(columns))
     except (pa.ArrowException, OSError) as error:

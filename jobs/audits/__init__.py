@@ -3,6 +3,7 @@
 A further audit is a folder here and a line in :data:`AUDITS`; docs/add-an-audit.md shows how.
 """
 
+from ...workers.schema import TableSchema
 from ..plan.stage import Stage
 from ..reduce.schema import Metric
 from ..report.conclusion import Concluder
@@ -54,6 +55,9 @@ AUDITS: tuple[Audit, ...] = (
 
 STAGES: tuple[Stage, ...] = tuple(stage for audit in AUDITS for stage in audit.stages)
 """Every stage, in an order in which each finds what it needs complete."""
+
+TABLES: tuple[TableSchema, ...] = tuple(stage.table for stage in STAGES)
+"""Every table that a run may have, in the order of the stages."""
 
 METRICS: dict[str, Metric] = {
     **{name: metric for audit in AUDITS for name, metric in audit.metrics.items()},

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...cluster.locations import Location
-from ..reduce.tables import RunTableError
+from ..reduce.parts import RunTableError
 from ..report.summary import number
 from ..spec.audit import AuditSpec
 from ..spec.loading import SpecError
@@ -40,7 +40,7 @@ def compare_runs(folders: Sequence[Location]) -> Comparison:
     """
     try:
         sides = open_sides(folders)
-        first, *others = [side_values(side) for side in sides]
+        first, *others = side_values(sides)
     except RunTableError as error:
         raise SpecError(f"compare: {error}") from error
     return Comparison(

@@ -1,7 +1,7 @@
 """Differences between two sides on the images that they share, paired image by image."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,9 +16,9 @@ from ...workers.shard import item_seed
 from ..audits.across.classification.reduce import can_be_classified
 from ..audits.inversion.reduce import reconstruction_conditions
 from ..audits.likelihood.densities import Scores, read_scores
-from ..reduce.groups import GroupValues, density_conditions, group_values
+from ..reduce.groups import GroupValues, density_conditions
 from ..reduce.schema import EVERY_CLASS, MARGINAL, NEAREST_CLASS
-from ..reduce.tables import stage_table
+from ..reduce.tables import RunTables
 from .sides import Side
 
 # What a score's values are of an image, as a metric.
@@ -74,13 +74,29 @@ class SideValues:
     by_key: "dict[Key, pd.Series[float]]"
 
 
-def side_values(side: Side) -> SideValues:
-    """Reads what can be paired of a side.
+@dataclass(frozen=True)
+class _Content:
+    """An image of a run: where it came from, and a hash of its ``pixels``."""
+
+    generator: str | None
+    group: str
+    image_id: str
+    source: str
+    pixels: str
+
+
+def side_values(sides: Sequence[Side]) -> list[SideValues]:
+    """Reads what can be paired of each side, the images of a run once for all its generators.
 
     Raises:
         RunTableError: tables that contradict themselves.
     """
-    return SideValues(side, _images(side), dict(_values(side)))
+    runs = dict.fromkeys(side.context.tables for side in sides)
+    contents = {tables: _contents(tables) for tables in runs}
+    return [
+        SideValues(side, _images(side, contents[side.context.tables]), dict(_values(side)))
+        for side in sides
+    ]
 
 
 def overlaps(first: SideValues, second: SideValues) -> list[Overlap]:
@@ -141,24 +157,35 @@ def _difference_interval(
     return mean_interval(difference, item_seed(0, "compare", *key), resamples=resamples)
 
 
-def _images(side: Side) -> dict[str, dict[str, tuple[str, str]]]:
-    stored = stage_table(side.context.run_dir, "images")
-    found: dict[str, dict[str, tuple[str, str]]] = {}
-    if stored is None:
-        return found
+def _contents(tables: RunTables) -> list[_Content]:
+    """Every image that a run has the pixels of."""
     columns = ["status", "generator", "group", "image_id", "source", "pixels"]
-    for batch in stored.batches(columns, 256):
-        for row in batch.to_pylist():
-            if row["status"] == STATUS_OK and row["generator"] in (None, side.generator.name):
-                content = np.asarray(row["pixels"], np.float32).tobytes()
-                digest = hashlib.sha256(content).hexdigest()
-                found.setdefault(row["group"], {})[row["image_id"]] = (row["source"], digest)
+    return [
+        _Content(generator, group, image_id, source, _digest(pixels))
+        for part in tables.read_parts("images", columns)
+        for status, generator, group, image_id, source, pixels in zip(
+            *(part[name].to_pandas() for name in columns), strict=True
+        )
+        if status == STATUS_OK
+    ]
+
+
+def _digest(pixels: np.ndarray) -> str:
+    return hashlib.sha256(np.asarray(pixels, np.float32).tobytes()).hexdigest()
+
+
+def _images(side: Side, contents: Sequence[_Content]) -> dict[str, dict[str, tuple[str, str]]]:
+    found: dict[str, dict[str, tuple[str, str]]] = {}
+    for content in contents:
+        if pd.isna(content.generator) or content.generator == side.generator.name:
+            of_group = found.setdefault(content.group, {})
+            of_group[content.image_id] = (content.source, content.pixels)
     return found
 
 
 def _values(side: Side) -> "Iterator[tuple[Key, pd.Series[float]]]":
-    for scores in read_scores(side.context.run_dir):
-        groups = group_values(side.context, scores.frame, scores.column, side.generator)
+    for scores in read_scores(side.context.tables):
+        groups = scores.groups(side.context, side.generator)
         for values in groups.values():
             name, estimator = values.group.name, scores.estimator
             for condition, column in _columns(scores, values):

@@ -44,7 +44,7 @@ class Side:
     @property
     def run(self) -> str:
         """The run's folder, as it was given."""
-        return self.context.run_dir.locate()
+        return self.context.tables.locate()
 
     @property
     def variance(self) -> float | None:
@@ -105,7 +105,7 @@ def _generators(folder: Location) -> list[dict[str, Any]]:
             "spec": spec,
             "generator": generator,
             "weights": provenance["generators"][generator.name]["sha256"],
-            "trusted": trusted_estimator(run.storage),
+            "trusted": trusted_estimator(context.tables),
             "datasets": provenance["datasets"],
             "rows": _rows_of(summary, generator.name),
         }

@@ -3,11 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ...cluster.storage import Storage
 from ...core.settings.statistics import MINIMUM_RESAMPLES
-from ...workers.schema import TableSchema
 from ...workers.shard import item_seed
 from ..spec.audit import Conditions, Role
+from .tables import RunTables
 
 
 @dataclass(frozen=True)
@@ -36,15 +35,14 @@ class GeneratorInfo:
 
 @dataclass(frozen=True)
 class ReduceContext:
-    """A run directory and its resolved settings; ``sweep_tolerance`` in nats.
+    """A run's tables and its resolved settings; ``sweep_tolerance`` in nats.
 
     ``null`` is the name of the null audit's group, which is none of ``groups``. ``class_turns`` are
     the classes that images without one met in turn; empty for all of them. ``levels`` are the grey
     levels that data and controls are stored in. ``distance`` is what the inversion minimised.
-    ``schemas`` are those of every table that a run may have, in the order of the stages.
     """
 
-    run_dir: Storage
+    tables: RunTables
     groups: Sequence[GroupInfo]
     generators: Sequence[GeneratorInfo]
     seed: int
@@ -54,7 +52,6 @@ class ReduceContext:
     class_turns: tuple[int, ...] = ()
     levels: int | None = None
     distance: str | None = None
-    schemas: tuple[TableSchema, ...] = ()
 
     @property
     def groups_and_null(self) -> list[GroupInfo]:

@@ -6,7 +6,6 @@ import numpy as np
 
 from .context import GeneratorInfo, ReduceContext
 from .groups import common_density, group_values
-from .tables import read_stage
 
 
 @dataclass(frozen=True)
@@ -21,7 +20,7 @@ def shared_densities(
     context: ReduceContext, generator: GeneratorInfo, stage: str, column: str
 ) -> Distributions | None:
     """Log densities of a stage's column by group: marginal where all groups have every class."""
-    frame = read_stage(context.run_dir, stage, [column])
+    frame = context.tables.read(stage, [column])
     if frame is None:
         return None
     groups = group_values(context, frame, column, generator)

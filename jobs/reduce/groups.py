@@ -9,8 +9,9 @@ import pandas as pd
 from ...core.statistics.marginal import marginal_log_density, uniform_log_prior
 from ...workers.schema import STATUS_OK
 from .context import GeneratorInfo, GroupInfo, ReduceContext
+from .parts import RunTableError
 from .schema import MARGINAL, OWN
-from .tables import NO_CLASS, RunTableError
+from .tables import NO_CLASS
 
 Reduction = Callable[[np.ndarray], np.ndarray]
 
@@ -94,6 +95,11 @@ def density_conditions(values: GroupValues) -> list[str]:
     if not values.conditional:
         return [MARGINAL]
     return [OWN, MARGINAL] if values.has_every_class else [OWN]
+
+
+def own_condition(generator: GeneratorInfo) -> str | None:
+    """What says that images are under their own class; None where there are no classes."""
+    return OWN if generator.num_classes else None
 
 
 def own_density(generator: GeneratorInfo) -> str:

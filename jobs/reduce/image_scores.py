@@ -5,10 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ...core.statistics.correlation import KINDS, correlation_interval
 from .context import ReduceContext
+from .emitter import Emitter
 from .groups import GroupValues
-from .schema import WITH_OUTLIERS
-from .tables import RunTableError
+from .parts import RunTableError
+from .schema import WITH_OUTLIERS, SummaryRow
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,23 @@ def with_outliers(context: ReduceContext, pairs: Sequence[PairedScores]) -> Pair
         first=np.concatenate([pair.first for pair in pooled]),
         second=np.concatenate([pair.second for pair in pooled]),
     )
+
+
+def and_with_outliers(context: ReduceContext, pairs: list[PairedScores]) -> list[PairedScores]:
+    """Every group's pair, and :func:`with_outliers` last where there is one."""
+    pooled = with_outliers(context, pairs)
+    return [*pairs, *([] if pooled is None else [pooled])]
+
+
+def own_correlations(emit: Emitter, metric: str, pair: PairedScores) -> list[SummaryRow]:
+    """``metric`` by each kind of correlation, over the images under their own classes."""
+    keyed, scores = emit.at(group=pair.group, against=pair.against), pair.own
+    found = {kind: correlation_interval(scores.first, scores.second, kind) for kind in KINDS}
+    return [
+        keyed.row(f"{metric}_{kind}", interval)
+        for kind, interval in found.items()
+        if interval is not None
+    ]
 
 
 def _pair(first: GroupValues, second: GroupValues, names: tuple[str, str]) -> PairedScores:

@@ -1,103 +1,185 @@
-"""Reads a stage's parts, only the columns that are needed, and checks them against each other."""
+"""A run's tables: each listed once, each column read once, and checked against each other."""
 
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections import OrderedDict
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.dataset as ds
 
 from ...cluster.storage import Storage
-from ...workers.part_file import PARTS_AT_ONCE
-from ...workers.schema import KEY_COLUMNS, STAGE_KEY, STATUS_OK, VERSION_KEY, TableSchema
-from ...workers.shard import PART_SUFFIX
-from .table_schemas import SCHEMAS
+from ...workers.schema import KEY_COLUMNS, STATUS_OK, TableSchema
+from .parts import RunTableError, StageParts, list_columns, scalar_columns, stage_parts
 
 NO_CLASS = -1
 
+# Of lists that are kept: latents, residuals, chains.
+LIST_BYTES = 2**30
+
 # An item is an image under a condition, and in these tables, what was done to it.
-_ITEM = ("generator", "condition", "image_id")
+ITEM = ["generator", "condition", "image_id"]
 
 
-class RunTableError(ValueError):
-    """A run's tables contradict themselves, the spec or this version's schema."""
+class RunTables:
+    """The tables of a run, for all who read them: reducers, report and comparison.
+
+    A table is listed once; at its first use every column that is no list is read, in one scan, and
+    stays. Columns of lists are read when they are asked for, and kept up to a number of bytes:
+    those that were not asked for longest go first.
+
+    Args:
+        storage: the run directory.
+        schemas: of every table that a run may have, in the order of the stages.
+        list_bytes: of the columns of lists that are kept. A longer one is read every time.
+    """
+
+    def __init__(
+        self, storage: Storage, schemas: Iterable[TableSchema], list_bytes: int = LIST_BYTES
+    ) -> None:
+        self._storage = storage
+        self._schemas = {table.name: table for table in schemas}
+        self._list_bytes = list_bytes
+        self._parts: dict[str, StageParts | None] = {}
+        self._tables: dict[str, _Table] = {}
+        self._lists: OrderedDict[tuple[str, str], pa.ChunkedArray[Any]] = OrderedDict()
+
+    def locate(self, stage: str = "") -> str:
+        """Where the run, or a table of it, is: a path or an address, for people."""
+        return self._storage.locate(stage)
+
+    @property
+    def names(self) -> list[str]:
+        """Every table that a run may have, in the order of the stages."""
+        return list(self._schemas)
+
+    def has(self, stage: str) -> bool:
+        """Whether the stage has any part."""
+        return self._parts_of(stage) is not None
+
+    def read(self, stage: str, columns: Sequence[str] = ()) -> pd.DataFrame | None:
+        """Key columns, ``status`` and ``columns`` of a stage, one row an item; None if it has none.
+
+        Rows are sorted by item, so that no sum and no resampling of them depends on how the parts
+        are named, and so on where a run and its inputs lie.
+        A missing ``condition`` or ``label`` is -1; a column of lists holds arrays. Where an item
+        has several rows, the columns that tell them apart come too. The frame is a copy: what is
+        done to it, or to its arrays, reaches no other reader.
+
+        Raises:
+            RunTableError: parts that do not belong, or an item that is there twice.
+            PartError: a part that is damaged.
+        """
+        found = self._load(stage, columns)
+        if found is None:
+            return None
+        frame = found.table.frame[_wanted(found.table.parts.table, columns, found.lists)].copy()
+        for name, values in found.lists.items():
+            frame[name] = values.to_pandas().to_numpy()[found.table.order]
+        return frame
+
+    def read_images(
+        self, stage: str, image_ids: Collection[str], columns: Sequence[str]
+    ) -> pd.DataFrame:
+        """As :meth:`read`, of a few images, and out of the parts that hold them alone.
+
+        Raises:
+            RunTableError: also where the stage has no part.
+        """
+        found = self._load(stage, [])
+        if found is None:
+            raise RunTableError(f"{self.locate(stage)} has no part: the run is not complete")
+        table = found.table
+        schema = table.parts.table
+        lists = _lists_among(schema, columns)
+        chosen = np.flatnonzero(table.frame["image_id"].isin(list(image_ids)))
+        frame = table.frame[_wanted(schema, columns, lists)].iloc[chosen].reset_index(drop=True)
+        if all((stage, name) in self._lists for name in lists):
+            kept = {name: self._lists[stage, name].take(table.order[chosen]) for name in lists}
+        else:
+            values = table.rows(chosen, lists)
+            kept = {name: values[name] for name in lists}
+        return frame.assign(**{name: kept[name].to_pandas().to_numpy() for name in lists})
+
+    def read_parts(self, stage: str, columns: Sequence[str]) -> Iterator[pa.Table]:
+        """Those columns of a stage part by part, of which none is kept; nothing if it has none.
+
+        Raises:
+            RunTableError: a part that does not belong.
+            PartError: a part that is damaged.
+        """
+        parts = self._parts_of(stage)
+        return iter(()) if parts is None else parts.read(columns)
+
+    def _parts_of(self, stage: str) -> StageParts | None:
+        if stage not in self._parts:
+            self._parts[stage] = stage_parts(self._storage, self._schemas[stage])
+        return self._parts[stage]
+
+    def _load(self, stage: str, columns: Sequence[str]) -> "_Read | None":
+        """The table, and those of the columns that are lists: in one scan what is not in memory."""
+        parts = self._parts_of(stage)
+        if parts is None:
+            return None
+        lists = _lists_among(parts.table, columns)
+        missing = [name for name in lists if (stage, name) not in self._lists]
+        scalars = [] if stage in self._tables else scalar_columns(parts.table)
+        found = {name: self._lists[stage, name] for name in lists if name not in missing}
+        if scalars or missing:
+            scanned = list(parts.read([*scalars, *missing]))
+            rows = pa.concat_tables(scanned)
+            if scalars:
+                counts = np.array([part.num_rows for part in scanned])
+                self._tables[stage] = _sorted_table(parts, rows.select(scalars), counts)
+            found |= {name: rows[name] for name in missing}
+        for name in lists:
+            self._keep(stage, name, found[name])
+        return _Read(self._tables[stage], found)
+
+    def _keep(self, stage: str, name: str, values: "pa.ChunkedArray[Any]") -> None:
+        if values.nbytes <= self._list_bytes:
+            self._lists[stage, name] = values
+            self._lists.move_to_end((stage, name))
+        while sum(kept.nbytes for kept in self._lists.values()) > self._list_bytes:
+            self._lists.popitem(last=False)
 
 
 @dataclass(frozen=True)
-class StageTable:
-    """All parts of a stage as one table, of which only the columns asked for are read."""
+class _Table:
+    """A stage's columns that are no lists, sorted by item, and where their rows lie.
 
-    storage: Storage
-    stage: str
-    parts: Sequence[str]
-
-    def read(self, columns: Sequence[str], where: pc.Expression | None = None) -> pa.Table:
-        """Those columns, of the rows for which ``where`` holds.
-
-        Raises:
-            RunTableError: a part of another schema version or of another stage.
-        """
-        with self._dataset() as dataset:
-            return dataset.to_table(
-                columns=list(columns), filter=where, fragment_readahead=PARTS_AT_ONCE
-            )
-
-    def batches(self, columns: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
-        """Those columns, at most so many rows at a time.
-
-        Raises:
-            RunTableError: as :meth:`read`.
-        """
-        with self._dataset() as dataset:
-            yield from dataset.to_batches(columns=list(columns), batch_size=rows)
-
-    @contextmanager
-    def _dataset(self) -> Iterator[ds.Dataset]:
-        table = SCHEMAS[self.stage]
-        with self.storage.columns() as (files, folder):
-            paths = [f"{folder}/{self.stage}/{part}" for part in self.parts]
-            dataset = ds.dataset(paths, schema=table.arrow, format="parquet", filesystem=files)
-            # The fragments keep the footers that this reads for the reading of their columns.
-            fragments = list(dataset.get_fragments())
-            with ThreadPoolExecutor(PARTS_AT_ONCE) as pool:
-                schemas = pool.map(lambda fragment: fragment.physical_schema, fragments)
-                for part, schema in zip(self.parts, schemas, strict=True):
-                    _check_part(schema, table, self.storage.locate(f"{self.stage}/{part}"))
-            yield dataset
-
-
-def stage_table(run_dir: Storage, stage: str) -> StageTable | None:
-    """The stage's parts as one table; None where the stage has none."""
-    names = run_dir.list_names(stage)
-    parts = [name for name in names if name.startswith("part-") and name.endswith(PART_SUFFIX)]
-    return StageTable(run_dir, stage, parts) if parts else None
-
-
-def read_stage(run_dir: Storage, stage: str, columns: Sequence[str] = ()) -> pd.DataFrame | None:
-    """Key columns, ``status`` and ``columns`` of a stage, one row an item; None if it has none.
-
-    Rows are sorted by item, so that no sum and no resampling of them depends on how the parts are
-    named, and so on where a run and its inputs lie.
-    A missing ``condition`` or ``label`` is -1; a column of lists holds arrays. Where a table has
-    several rows an item, the columns that tell them apart come with them.
-
-    Raises:
-        RunTableError: parts that do not belong, or an item that is there twice.
+    Row i of ``frame`` is row ``order[i]`` of the parts one after the other, of which each has
+    ``counts`` rows.
     """
-    stored = stage_table(run_dir, stage)
-    if stored is None:
-        return None
-    repeated_by = SCHEMAS[stage].repeated_by
-    wanted = dict.fromkeys([*KEY_COLUMNS, "status", *repeated_by, *columns])
-    frame: pd.DataFrame = stored.read(list(wanted)).to_pandas()
-    for key in ("condition", "label"):
-        frame[key] = frame[key].fillna(NO_CLASS).astype(np.int64)
-    _refuse_duplicates(frame, repeated_by, run_dir.locate(stage))
-    return frame.sort_values([*_ITEM, *repeated_by], ignore_index=True)
+
+    parts: StageParts
+    frame: pd.DataFrame
+    order: npt.NDArray[np.int64]
+    counts: npt.NDArray[np.int64]
+
+    def rows(self, chosen: npt.NDArray[np.int64], columns: Sequence[str]) -> pa.Table:
+        """Columns of these rows of the frame, read from the parts that hold them."""
+        stored = self.order[chosen]
+        ends = np.cumsum(self.counts)
+        part_of = np.searchsorted(ends, stored, side="right")
+        held_by = np.unique(part_of)
+        pieces = [
+            part.take(np.sort(stored[part_of == at]) - (ends - self.counts)[at])
+            for at, part in zip(held_by, self.parts.read(columns, held_by.tolist()), strict=True)
+        ]
+        schema = self.parts.table.arrow
+        none = pa.schema([schema.field(name) for name in columns]).empty_table()
+        return pa.concat_tables([none, *pieces]).take(np.argsort(np.argsort(stored)))
+
+
+@dataclass(frozen=True)
+class _Read:
+    """A table and those of its columns of lists that were asked for, in the order of the parts."""
+
+    table: _Table
+    lists: "dict[str, pa.ChunkedArray[Any]]"
 
 
 def succeeded(frame: pd.DataFrame) -> pd.DataFrame:
@@ -110,23 +192,32 @@ def list_means(lists: "pd.Series[float]") -> np.ndarray:
     return np.array([np.mean(entries) for entries in lists], dtype=np.float64)
 
 
-def _check_part(schema: pa.Schema, table: TableSchema, part: str) -> None:
-    metadata = schema.metadata or {}
-    version = metadata.get(VERSION_KEY.encode(), b"none").decode()
-    if version != str(table.version):
-        raise RunTableError(
-            f"{part} has schema version {version}, this version of offmanifold reads "
-            f"{table.version}: run the stage again or use the version that wrote it"
-        )
-    owner = metadata.get(STAGE_KEY.encode(), b"none").decode()
-    if owner != table.name:
-        raise RunTableError(f"{part} holds rows of stage {owner}, expected {table.name}")
+def _lists_among(table: TableSchema, columns: Sequence[str]) -> list[str]:
+    lists = list_columns(table)
+    return [name for name in columns if name in lists]
+
+
+def _wanted(table: TableSchema, columns: Sequence[str], lists: Collection[str]) -> list[str]:
+    """The columns of a frame but for its lists."""
+    wanted = dict.fromkeys([*KEY_COLUMNS, "status", *table.repeated_by, *columns])
+    return [name for name in wanted if name not in lists]
+
+
+def _sorted_table(parts: StageParts, rows: pa.Table, counts: npt.NDArray[np.int64]) -> _Table:
+    repeated_by = parts.table.repeated_by
+    frame: pd.DataFrame = rows.to_pandas()
+    for key in ("condition", "label"):
+        frame[key] = frame[key].fillna(NO_CLASS).astype(np.int64)
+    _refuse_duplicates(frame, repeated_by, parts.storage.locate(parts.table.name))
+    frame = frame.sort_values([*ITEM, *repeated_by])
+    order = frame.index.to_numpy(np.int64)
+    return _Table(parts, frame.reset_index(drop=True), order, counts)
 
 
 def _refuse_duplicates(frame: pd.DataFrame, repeated_by: tuple[str, ...], folder: str) -> None:
     # A row that failed does not say which of an item's repetitions it is.
     told_apart = frame.dropna(subset=list(repeated_by)) if repeated_by else frame
-    twice = told_apart[told_apart.duplicated([*_ITEM, *repeated_by])]
+    twice = told_apart[told_apart.duplicated([*ITEM, *repeated_by])]
     if len(twice):
         first = twice.iloc[0]
         raise RunTableError(

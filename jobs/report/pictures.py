@@ -3,10 +3,9 @@
 from collections.abc import Callable
 
 import numpy as np
-import pyarrow.compute as pc
 
 from ..reduce.context import GroupInfo, ReduceContext
-from ..reduce.tables import RunTableError, stage_table
+from ..reduce.parts import RunTableError
 
 # render(generator name, latents [N, d], class indices [N] or None) -> images [N, C, H, W]
 Render = Callable[[str, np.ndarray, np.ndarray | None], np.ndarray]
@@ -34,10 +33,8 @@ def originals(
     Raises:
         RunTableError: an image of which the run has no pixels.
     """
-    stored = stage_table(context.run_dir, "images")
-    assert stored is not None
-    table = stored.read(["image_id", "pixels"], pc.field("image_id").isin(image_ids))
-    pixels = dict(zip(table["image_id"].to_pylist(), table["pixels"].to_pylist(), strict=True))
+    found = context.tables.read_images("images", image_ids, ["pixels"])
+    pixels = dict(zip(found["image_id"], found["pixels"], strict=True))
     absent = [image_id for image_id in image_ids if pixels.get(image_id) is None]
     if absent:
         raise RunTableError(

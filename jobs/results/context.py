@@ -1,11 +1,12 @@
 """What the reducers are told of a run, out of its spec and the facts of what that names."""
 
-from ..audits import STAGES
+from ..audits import TABLES
 from ..audits.inversion.settings import INVERSION
 from ..audits.sweep.settings import SWEEP
 from ..plan.stage import AuditContext
 from ..record.run_directory import RunDirectory
 from ..reduce.context import GeneratorInfo, GroupInfo, ReduceContext
+from ..reduce.tables import RunTables
 from ..spec.audit import AuditSpec
 from ..spec.facts import Facts
 
@@ -15,7 +16,7 @@ def reduce_context(run: RunDirectory, spec: AuditSpec, facts: Facts) -> ReduceCo
     audit = AuditContext(spec, facts)
     sweep, inversion = SWEEP.of(spec.stages), INVERSION.of(spec.stages)
     return ReduceContext(
-        run_dir=run.storage,
+        tables=RunTables(run.storage, TABLES),
         groups=tuple(GroupInfo(group.name, group.role, group.conditions) for group in spec.audited),
         generators=tuple(
             GeneratorInfo(found.name, found.num_classes, found.image_shape)
@@ -28,5 +29,4 @@ def reduce_context(run: RunDirectory, spec: AuditSpec, facts: Facts) -> ReduceCo
         class_turns=audit.class_turns,
         levels=audit.levels,
         distance=None if inversion is None else inversion.distance,
-        schemas=tuple(stage.table for stage in STAGES),
     )

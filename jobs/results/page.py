@@ -57,12 +57,12 @@ def sections_of(
 
 def make_report(context: ReportContext) -> Report:
     """Verdicts, sections, figures and tables of a run."""
-    summary = Summary(context.summary, trusted_estimator(context.reduce.run_dir))
+    summary = Summary(context.summary, trusted_estimator(context.reduce.tables))
     verdicts = judge(context.reduce, summary)
     spec = yaml.safe_load(context.spec_yaml)
     name = spec.get("name") if isinstance(spec, dict) else None
     return Report(
-        name=str(name or context.reduce.run_dir.locate().rpartition("/")[-1]),
+        name=str(name or context.reduce.tables.locate().rpartition("/")[-1]),
         reports=[
             GeneratorReport(
                 generator,

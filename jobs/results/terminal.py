@@ -21,7 +21,7 @@ _COLOURS = {"good": "green", "bad": "red", "open": "yellow"}
 
 def terminal_summary(context: ReduceContext, table: pa.Table) -> RenderableType:
     """Verdicts with their numbers, AUC and accuracy tables, and warnings, for each generator."""
-    summary = Summary(table, trusted_estimator(context.run_dir))
+    summary = Summary(table, trusted_estimator(context.tables))
     verdicts = judge(context, summary)
     parts: list[RenderableType] = []
     for generator in context.generators:
@@ -52,7 +52,7 @@ def terminal_summary(context: ReduceContext, table: pa.Table) -> RenderableType:
 
 def sweep_summary(context: ReduceContext, table: pa.Table) -> RenderableType:
     """The sandwich gap and the shortfall by the number of transitions, and the recommendation."""
-    summary = Summary(table, trusted_estimator(context.run_dir))
+    summary = Summary(table, trusted_estimator(context.tables))
     parts: list[RenderableType] = []
     for generator in context.generators:
         parts.append(Text(f"\n{generator.name}", style="bold"))

@@ -20,7 +20,6 @@ from typing import Any, Literal
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from offmanifold.cluster.local_storage import LocalStorage
 from offmanifold.core.observation_variance import (
     FittedVariance,
     fit_variance,
@@ -39,12 +38,14 @@ from offmanifold.jobs.audits.null_audit.reduce import reduce_null_audit
 from offmanifold.jobs.audits.variance.halves import fitted_positions
 from offmanifold.jobs.audits.variance.reduce import reduce_variance
 from offmanifold.jobs.audits.variance.settings import VarianceSpec
-from offmanifold.jobs.reduce.context import GeneratorInfo, GroupInfo, ReduceContext
+from offmanifold.jobs.reduce.context import GeneratorInfo, GroupInfo
 from offmanifold.jobs.reduce.schema import summary_table
 from offmanifold.jobs.report.summary import Summary
 from offmanifold.jobs.report.verdict import Verdict
 from offmanifold.jobs.results.verdicts import judge
 from offmanifold.workers.schema import STATUS_OK
+
+from tests.run_contexts import context_of
 
 from ..registered import TABLES
 
@@ -279,10 +280,10 @@ def audit(
     with tempfile.TemporaryDirectory() as folder:
         tables.write(Path(folder))
         roles = {"outlier": "outlier", "simulated": "simulated"}
-        context = ReduceContext(
-            LocalStorage(Path(folder)),
+        context = context_of(
             [GroupInfo(name, roles.get(name, name), "own") for name in (*groups, "simulated")],  # type: ignore[arg-type]
             [GeneratorInfo(NAME, 0, (1, SIDE, SIDE))],
+            Path(folder),
             seed=int(rng.integers(2**31)),
             null="null",
             levels=recipe.levels,

@@ -19,12 +19,12 @@ import pytest
 import yaml
 from offmanifold.cluster.locations import open_storage
 from offmanifold.cluster.s3_settings import S3Settings
-from offmanifold.jobs.audits import stages_of
+from offmanifold.jobs.audits import TABLES, stages_of
 from offmanifold.jobs.audits.specs import load_spec
 from offmanifold.jobs.drive.driver import run_audit
 from offmanifold.jobs.drive.progress import Progress
 from offmanifold.jobs.record.run_directory import RunDirectory
-from offmanifold.jobs.reduce.tables import read_stage
+from offmanifold.jobs.reduce.tables import RunTables
 from offmanifold.workers.inversion import INVERSION_TABLE
 from offmanifold.workers.schema import STATUS_OK
 
@@ -129,9 +129,19 @@ def part_of(index: int) -> bytes:
 
 
 def by_reducer(run: RunDirectory) -> int:
-    frame = read_stage(run.storage, "inversion", ["mse"])
+    frame = RunTables(run.storage, TABLES).read("inversion", ["mse"])
     assert frame is not None
     return len(frame)
+
+
+def by_reducers(run: RunDirectory) -> int:
+    tables = RunTables(run.storage, TABLES)
+    rows = 0
+    for columns in [["mse"], ["psnr"], ["latent"], ["mse", "latent"]]:
+        frame = tables.read("inversion", columns)
+        assert frame is not None
+        rows = len(frame)
+    return rows
 
 
 def by_part(run: RunDirectory) -> int:
@@ -152,7 +162,11 @@ def test_reading_a_stage_from_a_service_that_answers_late(
 
     with faulty_proxy(store.endpoint, late) as proxy:
         run = RunDirectory.at(address, S3Settings(proxy.endpoint))
-        for name, read in (("the reducer's table", by_reducer), ("part by part", by_part)):
+        for name, read in (
+            ("the reducer's table", by_reducer),
+            ("four reducers' tables, two with latents", by_reducers),
+            ("part by part", by_part),
+        ):
             proxy.met.clear()
             began = time.perf_counter()
             assert read(run) == 32 * PARTS

@@ -12,12 +12,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from offmanifold.cluster.local_storage import LocalStorage
 from offmanifold.jobs.audits.neighbours.nearest import nearest_over_blocks, read_neighbours
 from offmanifold.jobs.commands.cli import app
 from offmanifold.workers.perceptual import open_perceptual
 from torchvision.models import squeezenet1_1
 from typer.testing import CliRunner
+
+from tests.run_contexts import tables_in
 
 from .conftest import small_spec, write_spec
 
@@ -74,8 +75,8 @@ def test_blocks_of_the_reference_set_change_nothing(audit_folder: Path) -> None:
     assert all(
         len(pd.read_parquet(part)) <= 4 for part in (audit_folder / "blocks/neighbours").iterdir()
     )
-    ((_, whole),) = read_neighbours(LocalStorage(audit_folder / "whole"))
-    ((_, blocks),) = read_neighbours(LocalStorage(audit_folder / "blocks"))
+    ((_, whole),) = read_neighbours(tables_in(audit_folder / "whole"))
+    ((_, blocks),) = read_neighbours(tables_in(audit_folder / "blocks"))
     kept = ["image_id", "group", "label", "nearest_index", "nearest_label", "distance"]
     pd.testing.assert_frame_equal(whole[kept], blocks[kept], check_exact=True)
     triplets = blocks[(blocks.group == "train") & (blocks.distance == 0)]

@@ -10,7 +10,6 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from offmanifold.cluster.local_storage import LocalStorage
 from offmanifold.jobs.audits.variance.halves import fitted_positions
 from offmanifold.jobs.audits.variance.settings import VarianceSpec
 from offmanifold.jobs.reduce.context import GeneratorInfo, GroupInfo, ReduceContext
@@ -18,6 +17,8 @@ from offmanifold.jobs.report.section import ReportContext
 from offmanifold.jobs.results.page import Report, make_report
 from offmanifold.jobs.results.reduction import reduce_run
 from offmanifold.workers.schema import STATUS_OK
+
+from tests.run_contexts import context_of, tables_in
 
 from ..registered import TABLES
 
@@ -88,12 +89,12 @@ class SyntheticRun:
     rows: dict[str, Rows] = field(default_factory=dict)
 
     def write(self) -> ReduceContext:
-        """Writes every stage in two parts."""
+        """Writes every stage in two parts, and gives a context that has read none of them."""
         for stage, rows in self.rows.items():
             middle = len(rows) // 2
             write_part(self.run_dir, stage, rows[:middle], "a")
             write_part(self.run_dir, stage, rows[middle:], "b")
-        return self.context
+        return replace(self.context, tables=tables_in(self.run_dir))
 
     def with_context(self, **changes: Any) -> None:
         self.context = replace(self.context, **changes)
@@ -194,15 +195,14 @@ def synthetic_run(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Syn
             GroupInfo(name, ROLES.get(name, name), conditions)  # type: ignore[arg-type]
             for name in COUNTS
         ]
-        context = ReduceContext(
-            LocalStorage(run_dir),
+        context = context_of(
             groups,
             [GeneratorInfo(generator, CLASSES, SHAPE)],
+            run_dir,
             7,
             null=NULL,
             levels=256,
             distance="mse",
-            schemas=tuple(TABLES.values()),
         )
         run = SyntheticRun(run_dir, context, {stage: [] for stage in TABLES})
         for group, (density, mse) in LEVELS.items():

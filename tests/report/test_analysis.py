@@ -41,25 +41,25 @@ def test_it_redraws_the_reports_figures(synthetic_run: Callable[..., Any], analy
     failed = next(row for row in run.rows["inversion"] if row["group"] == "single_colour")
     failed |= {"status": "failed", "error": "no", "mse": None}
     context = run.write()
-    pq.write_table(reduce_run(context), context.run_dir.locate("summary.parquet"))
-    drawn = analysis.figures(Path(context.run_dir.locate()))
+    pq.write_table(reduce_run(context), context.tables.locate("summary.parquet"))
+    drawn = analysis.figures(Path(context.tables.locate()))
     assert set(drawn) == {f"small.{name}" for name in ("errors", "densities", "auc")}
     errors, densities, auc = (drawn[f"small.{name}"] for name in ("errors", "densities", "auc"))
 
-    summary = pd.read_parquet(context.run_dir.locate("summary.parquet"))
+    summary = pd.read_parquet(context.tables.locate("summary.parquet"))
     own = summary[(summary.condition == "own") & summary.estimator.isin([None, "guided"])]
     # The null audit's images are in tables of their own.
     medians = own[(own.metric == "reconstruction_mse_median") & (own.group != "null")]
     medians = medians.set_index("group")
-    inversion = analysis.own_class(pd.read_parquet(context.run_dir.locate("inversion")))
+    inversion = analysis.own_class(pd.read_parquet(context.tables.locate("inversion")))
     pd.testing.assert_series_equal(
         analysis.medians(inversion), medians.value.sort_index(), check_names=False
     )
     assert (inversion.groupby("group").size() == medians.n.sort_index()).all()
-    likelihood = analysis.own_class(pd.read_parquet(context.run_dir.locate("likelihood")))
+    likelihood = analysis.own_class(pd.read_parquet(context.tables.locate("likelihood")))
     means = own[own.metric == "log_likelihood_mean"].set_index("group").value
     # What the variance was fitted to is shown, and left out of the mean.
-    variance = pd.read_parquet(context.run_dir.locate("variance"))
+    variance = pd.read_parquet(context.tables.locate("variance"))
     fitted = set(variance[variance.group == "train"].fitted.iloc[0])
     judged = likelihood[~likelihood.image_id.isin(fitted)]
     pd.testing.assert_series_equal(

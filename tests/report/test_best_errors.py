@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from offmanifold.cluster.local_storage import LocalStorage
 from offmanifold.jobs.audits import METRICS
 from offmanifold.jobs.audits.inversion.beaten import beaten_sentence
 from offmanifold.jobs.audits.inversion.best_errors import (
@@ -15,13 +14,15 @@ from offmanifold.jobs.audits.inversion.best_errors import (
     is_beaten,
     read_best_errors,
     read_bounding_errors,
-    reduce_search_beaten,
+    search_beaten_rows,
 )
 from offmanifold.jobs.audits.inversion.reduce import reduce_reconstruction
 from offmanifold.jobs.audits.likelihood.densities import read_densities, read_scores
 from offmanifold.jobs.reduce.context import GeneratorInfo, GroupInfo, ReduceContext
-from offmanifold.jobs.reduce.schema import NEAREST_CLASS, OWN, summary_table
+from offmanifold.jobs.reduce.schema import NEAREST_CLASS, OWN, SummaryRow, summary_table
 from offmanifold.jobs.report.summary import Summary
+
+from tests.run_contexts import context_of
 
 GENERATOR = GeneratorInfo("g", 0, (1, 2, 2))
 INVERTED = [0.10, 0.10, 0.10, 0.10]
@@ -56,15 +57,21 @@ def context(tmp_path: Path, part_writer: Callable[..., Path]) -> ReduceContext:
         [{**key, "mode_mse": mse, "estimator": "guided", "transitions": 5} for key, mse in swept],
     )
     groups = [GroupInfo("mnist", "outlier", "own")]
-    return ReduceContext(LocalStorage(tmp_path), groups, [GENERATOR], 0)
+    return context_of(groups, [GENERATOR], tmp_path)
+
+
+def beaten_rows(context: ReduceContext) -> list[SummaryRow]:
+    errors = read_best_errors(context.tables)
+    assert errors is not None
+    return search_beaten_rows(context, errors)
 
 
 def test_groups_are_compared_by_searches_that_all_images_had(context: ReduceContext) -> None:
-    best = read_best_errors(context.run_dir)
+    best = read_best_errors(context.tables)
     assert best is not None
     assert best["mse"].tolist() == [0.05, 0.08, 0.10, 0.0995]
     assert best["inverted_mse"].tolist() == INVERTED
-    scores = {score.method: score for score in read_scores(context.run_dir)}
+    scores = {score.method: score for score in read_scores(context.tables)}
     assert scores["reconstruction"].frame["mse"].tolist() == best["mse"].tolist()
     (mean,) = (
         row for row in reduce_reconstruction(context) if row.metric == "reconstruction_mse_mean"
@@ -80,14 +87,14 @@ def test_a_bound_takes_any_error_but_those_of_lpips(
     context: ReduceContext, distance: Any, expected: list[float]
 ) -> None:
     context = replace(context, distance=distance)
-    (densities,) = read_densities(context.run_dir, ["log_likelihood"])
+    (densities,) = read_densities(context.tables, ["log_likelihood"])
     bounding = read_bounding_errors(context, densities.frame)
     np.testing.assert_array_equal(bounding["mse"], expected)
     assert (bounding["status"] == "ok").tolist() == np.isfinite(expected).tolist()
 
 
 def test_images_whose_inversion_was_beaten_are_counted_and_told(context: ReduceContext) -> None:
-    (row,) = reduce_search_beaten(context)
+    (row,) = beaten_rows(context)
     assert (row.metric, row.condition, row.value, row.n) == ("search_beaten", None, 2, 4)
     summary = Summary(
         summary_table([row, replace(row, group="noise", value=1.0, n=9)], METRICS), "guided"
@@ -113,6 +120,6 @@ def test_classes_have_their_own_counts(synthetic_run: Callable[..., Any]) -> Non
         # Every class but an image's own is found nearer, some nearer than its own.
         nearer = row["condition"] != row["label"] and row["group"] == "test"
         row["mode_mse"] = None if error is None else error * (0.5 if nearer else 1.0)
-    rows = {row.condition: row for row in reduce_search_beaten(run.write()) if row.group == "test"}
+    rows = {row.condition: row for row in beaten_rows(run.write()) if row.group == "test"}
     assert rows[OWN].value == 0
     assert 0 < rows[NEAREST_CLASS].value <= rows[NEAREST_CLASS].n == 60

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +67,6 @@ def pair(synthetic_run: Callable[..., Any], tmp_path: Path) -> list[Path]:
         folder = tmp_path / name
         folder.mkdir()
         run.run_dir = folder
-        run.context = replace(run.context, run_dir=LocalStorage(folder))
         if name == "second":
             for row in run.rows["likelihood"]:
                 rise = 2.5 + int(row["image_id"][-6:]) % 2

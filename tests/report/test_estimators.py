@@ -3,13 +3,11 @@
 import io
 import math
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-from offmanifold.cluster.local_storage import LocalStorage
 from offmanifold.core.statistics.bootstrap import Interval
 from offmanifold.jobs.audits import CONCLUDERS, METRICS
 from offmanifold.jobs.audits.comparison.figures import gap_figure
@@ -26,9 +24,9 @@ from offmanifold.jobs.audits.likelihood.densities import trusted_estimator
 from offmanifold.jobs.audits.likelihood.health_words import chain_sentences
 from offmanifold.jobs.audits.likelihood.section import estimator_rules
 from offmanifold.jobs.audits.likelihood.tables import density_table, health_table
-from offmanifold.jobs.reduce.context import GeneratorInfo, GroupInfo, ReduceContext
+from offmanifold.jobs.reduce.context import GeneratorInfo, GroupInfo
+from offmanifold.jobs.reduce.parts import RunTableError
 from offmanifold.jobs.reduce.schema import SummaryRow, summary_row, summary_table
-from offmanifold.jobs.reduce.tables import RunTableError
 from offmanifold.jobs.report.summary import Summary
 from offmanifold.jobs.results.reduction import reduce_run
 from offmanifold.jobs.results.terminal import terminal_summary
@@ -37,11 +35,12 @@ from rich.console import Console
 from scipy.special import logsumexp
 from sklearn.metrics import roc_auc_score
 
+from tests.run_contexts import context_of
+
 from .conftest import WholeRun
 
 GENERATOR = GeneratorInfo("g", 10, (1, 8, 8))
-CONTEXT = ReduceContext(
-    LocalStorage(Path("unused")),
+CONTEXT = context_of(
     [
         GroupInfo("train", "train", "all"),
         GroupInfo("test", "test", "all"),
@@ -49,7 +48,6 @@ CONTEXT = ReduceContext(
         GroupInfo("MNIST", "outlier", "all"),
     ],
     [GENERATOR],
-    seed=0,
 )
 
 
@@ -224,7 +222,7 @@ def test_a_comparison_that_failed_whole_is_no_comparison(run: Any) -> None:
     context = run.write()
     table = reduce_run(context)
     assert set(table["estimator"].to_pylist()) == {None, "guided"}
-    summary = Summary(table, trusted_estimator(context.run_dir))
+    summary = Summary(table, trusted_estimator(context.tables))
     assert gap_table(context, context.generators[0], summary) is None
 
 
@@ -235,7 +233,7 @@ def test_one_estimator_alone(run: Any, only: str) -> None:
     del run.rows["comparison"], run.rows["convergence"]
     context = run.write()
     table = reduce_run(context)
-    assert trusted_estimator(context.run_dir) == only
+    assert trusted_estimator(context.tables) == only
     assert set(table["estimator"].to_pylist()) == {None, only}
     summary, generator = Summary(table, only), context.generators[0]
     assert summary.estimators == [only]
@@ -268,7 +266,7 @@ def test_verdicts_rest_on_the_trusted_estimator(whole: WholeRun) -> None:
         verdicts = judge(context, summary)["small"]
         return next(verdict for verdict in verdicts if verdict.key == "denser").headline
 
-    summary = Summary(table, trusted_estimator(context.run_dir))
+    summary = Summary(table, trusted_estimator(context.tables))
     assert "yes for single_colour" in denser(summary).lower()
     assert "yes" not in denser(summary.under("classical")).lower()
 

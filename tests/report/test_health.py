@@ -1,29 +1,27 @@
 """Whether estimates have settled, and what the report says where they have not."""
 
 import math
-from pathlib import Path
 
 import pytest
-from offmanifold.cluster.local_storage import LocalStorage
 from offmanifold.core.statistics.bootstrap import Interval
 from offmanifold.core.statistics.convergence import FEWEST_BOUNDED
 from offmanifold.jobs.audits import METRICS
 from offmanifold.jobs.audits.convergence.gates import doublings, settled_gate
 from offmanifold.jobs.audits.convergence.words import convergence_line, convergence_warnings
-from offmanifold.jobs.reduce.context import GeneratorInfo, GroupInfo, ReduceContext
+from offmanifold.jobs.reduce.context import GeneratorInfo, GroupInfo
 from offmanifold.jobs.reduce.schema import SummaryRow, exact, summary_row, summary_table
 from offmanifold.jobs.report.summary import NO_BREAK, Estimate, Summary
 
+from tests.run_contexts import context_of
+
 GENERATOR = GeneratorInfo("g", 10, (1, 8, 8))
-CONTEXT = ReduceContext(
-    LocalStorage(Path("unused")),
+CONTEXT = context_of(
     [
         GroupInfo("train", "train", "all"),
         GroupInfo("test", "test", "all"),
         GroupInfo("MNIST", "outlier", "all"),
     ],
     [GENERATOR],
-    seed=0,
 )
 
 

@@ -269,7 +269,7 @@ def test_two_generators_and_one_unconditional(
         for row in run.rows["inversion"]
         if row["condition"] == row["label"] and row["group"] in ("train", "test")
     ]
-    part_writer(Path(context.run_dir.locate()), "inversion", rows, "plain")
+    part_writer(Path(context.tables.locate()), "inversion", rows, "plain")
     run.with_context(generators=[*context.generators, GeneratorInfo("plain", 0, (1, 8, 8))])
     page = Page(page_of(run.context))
     assert "small: the verdict" in page.text

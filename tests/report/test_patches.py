@@ -4,13 +4,11 @@ import io
 import math
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-from offmanifold.cluster.local_storage import LocalStorage
 from offmanifold.core.statistics.bootstrap import Interval
 from offmanifold.jobs.audits import CONCLUDERS, METRICS
 from offmanifold.jobs.audits.across.class_densities.reduce import reduce_class_densities
@@ -22,13 +20,15 @@ from offmanifold.jobs.audits.patches.section import patch_section
 from offmanifold.jobs.audits.variation.reduce import reduce_variation
 from offmanifold.jobs.audits.variation.section import extreme_pictures, variation_section
 from offmanifold.jobs.reduce.context import GeneratorInfo, GroupInfo, ReduceContext
+from offmanifold.jobs.reduce.parts import RunTableError
 from offmanifold.jobs.reduce.schema import SummaryRow, summary_row, summary_table
-from offmanifold.jobs.reduce.tables import RunTableError
 from offmanifold.jobs.report.section import ReportContext, Section
 from offmanifold.jobs.report.summary import Summary
 from offmanifold.jobs.results.verdicts import judge
 from PIL import Image
 from scipy import stats
+
+from tests.run_contexts import context_of
 
 CLASSES = 4
 
@@ -206,15 +206,13 @@ def test_groups_under_their_own_class_have_no_pairs(synthetic_run: Callable[...,
 
 
 WIDE = GeneratorInfo("g", 10, (1, 16, 16))
-CONTEXT = ReduceContext(
-    LocalStorage(Path("unused")),
+CONTEXT = context_of(
     [
         GroupInfo("test", "test", "all"),
         GroupInfo("simulated", "simulated", "all"),
         GroupInfo("MNIST", "outlier", "all"),
     ],
     [WIDE],
-    seed=0,
 )
 
 

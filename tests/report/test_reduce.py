@@ -7,17 +7,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from offmanifold.cluster.local_storage import LocalStorage
 from offmanifold.core.statistics.outliers import marginal_auc
 from offmanifold.core.statistics.proportions import mcnemar_mid_p, proportion_interval
 from offmanifold.jobs.audits import METRICS
 from offmanifold.jobs.audits.neighbours.nearest import distances_by_group, read_neighbours
-from offmanifold.jobs.reduce.context import GeneratorInfo, GroupInfo, ReduceContext
+from offmanifold.jobs.reduce.context import GeneratorInfo, GroupInfo
+from offmanifold.jobs.reduce.parts import RunTableError
 from offmanifold.jobs.reduce.schema import SUMMARY
-from offmanifold.jobs.reduce.tables import RunTableError
 from offmanifold.jobs.results.reduction import reduce_run
 from scipy.special import logsumexp
 from sklearn.metrics import roc_auc_score
+
+from tests.run_contexts import context_of
 
 from .conftest import WholeRun
 
@@ -173,7 +174,7 @@ def test_an_image_that_a_block_failed_for_has_no_nearest_neighbour(run: Any) -> 
     )
     assert (lost["n"], whole["n"]) == (39, 40)
     # The outlier that failed may be the nearest of all.
-    (pixels, nearest), _ = read_neighbours(run.context.run_dir)
+    (pixels, nearest), _ = read_neighbours(run.context.tables)
     assert pixels.method == "neighbours"
     distances = distances_by_group(nearest)
     expected = marginal_auc(distances["test"], distances["single_colour"], failed_outliers=1)
@@ -373,12 +374,8 @@ def test_unconditional_generator(tmp_path: Path, part_writer: Callable[..., Path
         ],
     )
     part_writer(tmp_path, "inversion", [{**key, "mse": rng.uniform(0.01, 0.02)} for key in keys])
-    context = ReduceContext(
-        LocalStorage(tmp_path),
-        [GroupInfo(name, role, "own") for name, role in names.items()],  # type: ignore[arg-type]
-        [GeneratorInfo("g", 0, (1, 2, 2))],
-        seed=0,
-    )
+    groups = [GroupInfo(name, role, "own") for name, role in names.items()]  # type: ignore[arg-type]
+    context = context_of(groups, [GeneratorInfo("g", 0, (1, 2, 2))], tmp_path)
     summary = reduce_run(context).to_pandas()
     auc = pick(summary, "outlier_auc_likelihood", condition="marginal", against="train")
     assert auc["value"] == 0.0
@@ -457,7 +454,7 @@ def test_a_part_of_another_version_is_loud(run: Any) -> None:
     import pyarrow.parquet as pq
 
     context = run.write()
-    path = Path(context.run_dir.locate("inversion/part-a.parquet"))
+    path = Path(context.tables.locate("inversion/part-a.parquet"))
     table = pq.read_table(path)
     metadata = {**table.schema.metadata, b"offmanifold.schema_version": b"0"}
     pq.write_table(table.replace_schema_metadata(metadata), path)

@@ -6,7 +6,6 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from offmanifold.cluster.local_storage import LocalStorage
 from offmanifold.jobs.audits.sweep.section import (
     gap_table,
     recommendations,
@@ -14,10 +13,12 @@ from offmanifold.jobs.audits.sweep.section import (
     sweep_figure,
 )
 from offmanifold.jobs.reduce.context import GeneratorInfo, GroupInfo, ReduceContext
-from offmanifold.jobs.reduce.tables import RunTableError
+from offmanifold.jobs.reduce.parts import RunTableError
 from offmanifold.jobs.report.summary import Summary
 from offmanifold.jobs.results.reduction import reduce_run
 from offmanifold.workers.likelihood import SWEEP_TABLE
+
+from tests.run_contexts import context_of
 
 IMAGES = 32
 GENERATOR = GeneratorInfo("small", 0, (1, 8, 8))
@@ -53,16 +54,16 @@ def sweep_rows() -> list[dict[str, Any]]:
     return rows
 
 
-def context_of(folder: Path, rows: list[dict[str, Any]], tolerance: float) -> ReduceContext:
+def swept_context(folder: Path, rows: list[dict[str, Any]], tolerance: float) -> ReduceContext:
     (folder / "sweep").mkdir(exist_ok=True)
     table = pa.Table.from_pylist(rows, schema=SWEEP_TABLE.arrow)
     pq.write_table(table, folder / "sweep" / "part-0.parquet")
     groups = [GroupInfo("test", "test", "own"), GroupInfo("simulated", "simulated", "own")]
-    return ReduceContext(LocalStorage(folder), groups, [GENERATOR], 3, sweep_tolerance=tolerance)
+    return context_of(groups, [GENERATOR], folder, 3, sweep_tolerance=tolerance)
 
 
 def test_means_gaps_and_shortfalls_by_transitions(tmp_path: Path) -> None:
-    context = context_of(tmp_path, sweep_rows(), 1.0)
+    context = swept_context(tmp_path, sweep_rows(), 1.0)
     summary = Summary(reduce_run(context), "guided")
     keys = {"generator": "small", "group": "test"}
     for transitions, shortfall in SHORTFALL.items():
@@ -104,7 +105,7 @@ def test_means_gaps_and_shortfalls_by_transitions(tmp_path: Path) -> None:
 def test_the_recommendation_names_the_smallest_number(
     tmp_path: Path, tolerance: float, guided: int
 ) -> None:
-    context = context_of(tmp_path, sweep_rows(), tolerance)
+    context = swept_context(tmp_path, sweep_rows(), tolerance)
     table = reduce_run(context)
     summary = Summary(table, "guided")
     first, second = recommendations(context, summary, GENERATOR)
@@ -127,7 +128,7 @@ def test_the_recommendation_names_the_smallest_number(
 
 
 def test_tables_and_figure_hold_every_number_of_transitions(tmp_path: Path) -> None:
-    context = context_of(tmp_path, sweep_rows(), 0.6)
+    context = swept_context(tmp_path, sweep_rows(), 0.6)
     summary = Summary(reduce_run(context), "guided")
     gaps = gap_table(context, summary, GENERATOR)
     assert gaps is not None
@@ -153,14 +154,14 @@ def test_failed_rows_leave_the_statistics_and_repeated_ones_are_refused(tmp_path
         else row
         for row in rows
     ]
-    summary = Summary(reduce_run(context_of(tmp_path, spoilt, 1.0)), "guided")
+    summary = Summary(reduce_run(swept_context(tmp_path, spoilt, 1.0)), "guided")
     keys = {"generator": "small", "group": "simulated", "against": "100"}
     for estimator, n in (("guided", IMAGES - 1), ("classical", IMAGES)):
         found = summary.under(estimator).find("sweep_sandwich_gap", **keys)
         assert found is not None
         assert found.n == n
     with pytest.raises(RunTableError, match="twice"):
-        reduce_run(context_of(tmp_path, [*rows, rows[0]], 1.0))
+        reduce_run(swept_context(tmp_path, [*rows, rows[0]], 1.0))
 
 
 def test_a_tenth_of_the_images_far_off_forbid_a_recommendation(tmp_path: Path) -> None:
@@ -168,7 +169,7 @@ def test_a_tenth_of_the_images_far_off_forbid_a_recommendation(tmp_path: Path) -
     for row in rows:
         far = row["image_id"] == "simulated-3" and row["transitions"] == 100
         row["upper_bound"] = row["log_likelihood"] + 15.0 if far else row["upper_bound"]
-    context = context_of(tmp_path, rows, 1.0)
+    context = swept_context(tmp_path, rows, 1.0)
     found = recommendations(context, Summary(reduce_run(context), "guided"), GENERATOR)[0]
     # The mean gap at T = 100 is 0.87 nats; that of 50, which passes by itself, is luck.
     assert "T = 200, the smallest of 50, 100, 200" in found
@@ -176,7 +177,7 @@ def test_a_tenth_of_the_images_far_off_forbid_a_recommendation(tmp_path: Path) -
 
 def test_few_images_recommend_nothing(tmp_path: Path) -> None:
     rows = [row for row in sweep_rows() if not row["image_id"].endswith("-0")]
-    context = context_of(tmp_path, rows, 100.0)
+    context = swept_context(tmp_path, rows, 100.0)
     table = reduce_run(context)
     for sentence in recommendations(context, Summary(table, "guided"), GENERATOR):
         assert "No T of" in sentence

@@ -3,12 +3,10 @@
 import math
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from offmanifold.cluster.local_storage import LocalStorage
 from offmanifold.core.quantisation import quantisation_variance
 from offmanifold.core.statistics.bootstrap import Interval
 from offmanifold.jobs.audits import METRICS
@@ -19,11 +17,12 @@ from offmanifold.jobs.report.summary import NO_BREAK, Estimate, Summary, number
 from offmanifold.jobs.report.verdict import Verdict, log_scale, logit, side_p_value
 from offmanifold.jobs.results.verdicts import judge
 
+from tests.run_contexts import context_of
+
 Bounds = tuple[float, float, float]
 
 GENERATOR = GeneratorInfo("g", 10, (1, 8, 8))
-CONTEXT = ReduceContext(
-    LocalStorage(Path("unused")),
+CONTEXT = context_of(
     [
         GroupInfo("train", "train", "own"),
         GroupInfo("test", "test", "all"),
@@ -32,7 +31,6 @@ CONTEXT = ReduceContext(
         GroupInfo("MNIST", "outlier", "all"),
     ],
     [GENERATOR],
-    seed=0,
     null="null",
     levels=256,
     distance="mse",

@@ -4,12 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ....core.statistics.means import mean_interval
-from ....core.statistics.medians import median_interval
 from ...reduce.context import GeneratorInfo, ReduceContext
-from ...reduce.groups import GroupValues, group_values, own_density
-from ...reduce.schema import SummaryRow, summary_row
-from ...reduce.tables import RunTableError
+from ...reduce.emitter import emitter
+from ...reduce.groups import GroupValues, own_density
+from ...reduce.parts import RunTableError
+from ...reduce.schema import SummaryRow
 from ..likelihood.densities import OTHER, TRUSTED, read_densities
 
 
@@ -31,12 +30,10 @@ def estimator_gaps(context: ReduceContext, generator: GeneratorInfo) -> Estimato
     Raises:
         RunTableError: tables that do not hold the same images.
     """
-    found = read_densities(context.run_dir, ["log_likelihood"])
+    found = read_densities(context.tables, ["log_likelihood"])
     if len(found) < 2:
         return None
-    trusted, other = (
-        group_values(context, densities.frame, "log_likelihood", generator) for densities in found
-    )
+    trusted, other = (densities.groups(context, generator) for densities in found)
     gaps = {}
     for name in trusted | other:
         gap = _paired(name, trusted.get(name), other.get(name))
@@ -67,24 +64,10 @@ def reduce_estimator_gap(context: ReduceContext) -> list[SummaryRow]:
         gaps = estimator_gaps(context, generator)
         if gaps is None:
             continue
+        keys = {"condition": own_density(generator), "estimator": gaps.estimator}
         for group, values in gaps.by_group.items():
-            seed = context.seed_of("estimator gap", generator.name, group)
-            rows += [
-                summary_row(
-                    metric,
-                    interval,
-                    generator=generator.name,
-                    condition=own_density(generator),
-                    group=group,
-                    against=gaps.other,
-                    estimator=gaps.estimator,
-                )
-                for metric, interval in (
-                    (
-                        "estimator_gap",
-                        mean_interval(values, seed, resamples=context.resamples),
-                    ),
-                    ("estimator_gap_median", median_interval(values)),
-                )
-            ]
+            emit = emitter(context, generator=generator.name, group=group, against=gaps.other)
+            emit = emit.at(**keys).seeded("estimator gap")
+            rows.append(emit.mean_row("estimator_gap", values))
+            rows.append(emit.median_row("estimator_gap_median", values))
     return rows

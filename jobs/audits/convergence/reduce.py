@@ -4,11 +4,13 @@ import numpy as np
 import pandas as pd
 
 from ....core.statistics.convergence import quantile_bound
-from ....core.statistics.means import mean_interval
 from ....workers.schema import STATUS_OK
-from ...reduce.context import GeneratorInfo, ReduceContext
-from ...reduce.schema import DOUBLED, OWN, SummaryRow, exact, summary_row
-from ...reduce.tables import RunTableError, read_stage, succeeded
+from ...reduce.context import ReduceContext
+from ...reduce.emitter import Emitter, emitter
+from ...reduce.groups import own_condition
+from ...reduce.parts import RunTableError
+from ...reduce.schema import DOUBLED, SummaryRow
+from ...reduce.tables import ITEM, succeeded
 from ..likelihood.densities import Densities, read_densities
 
 
@@ -21,14 +23,15 @@ def reduce_convergence(context: ReduceContext) -> list[SummaryRow]:
     rows = []
     for densities, changes in doubling_changes(context):
         for generator in context.generators:
+            keys = {"generator": generator.name, "condition": own_condition(generator)}
+            emit = emitter(context, estimator=densities.estimator, **keys)
             mine = changes[changes["generator"] == generator.name]
             for group in context.groups:
+                of_group = emit.at(group=group.name).seeded("doubling")
                 for varied in DOUBLED:
                     members = mine[(mine["group"] == group.name) & (mine["varied"] == varied)]
                     if len(members):
-                        rows += _group_rows(
-                            context, generator, group.name, varied, densities, members
-                        )
+                        rows += _change_rows(of_group.at(against=varied), members)
     return rows
 
 
@@ -38,20 +41,19 @@ def doubling_changes(context: ReduceContext) -> list[tuple[Densities, pd.DataFra
     Raises:
         RunTableError: a row of ``convergence`` without one in its estimator's table.
     """
-    doubled = read_stage(context.run_dir, "convergence", ["log_likelihood"])
+    doubled = context.tables.read("convergence", ["log_likelihood"])
     if doubled is None:
         return []
     doubled = succeeded(doubled)
     return [
         (densities, _changes(densities, doubled[doubled["estimator"] == densities.estimator]))
-        for densities in read_densities(context.run_dir, ["log_likelihood"])
+        for densities in read_densities(context.tables, ["log_likelihood"])
     ]
 
 
 def _changes(densities: Densities, doubled: pd.DataFrame) -> pd.DataFrame:
-    key = ["generator", "condition", "image_id"]
-    base = densities.frame[[*key, "status", "log_likelihood"]]
-    pairs = doubled.merge(base, on=key, how="left", suffixes=("", "_base"))
+    base = densities.frame[[*ITEM, "status", "log_likelihood"]]
+    pairs = doubled.merge(base, on=ITEM, how="left", suffixes=("", "_base"))
     alone = pairs[pairs["status_base"].isna()]
     if len(alone):
         first = alone.iloc[0]
@@ -63,30 +65,11 @@ def _changes(densities: Densities, doubled: pd.DataFrame) -> pd.DataFrame:
     return both.assign(change=both["log_likelihood"] - both["log_likelihood_base"])
 
 
-def _group_rows(
-    context: ReduceContext,
-    generator: GeneratorInfo,
-    group: str,
-    varied: str,
-    densities: Densities,
-    members: pd.DataFrame,
-) -> list[SummaryRow]:
+def _change_rows(emit: Emitter, members: pd.DataFrame) -> list[SummaryRow]:
     by_image = members.groupby("image_id")["change"].mean().to_numpy(np.float64)
-    seed = context.seed_of("doubling", generator.name, group)
     sizes = np.abs(by_image)
     return [
-        summary_row(
-            metric,
-            interval,
-            generator=generator.name,
-            condition=OWN if generator.num_classes else None,
-            group=group,
-            against=varied,
-            estimator=densities.estimator,
-        )
-        for metric, interval in (
-            ("doubling_change", mean_interval(by_image, seed, resamples=context.resamples)),
-            ("doubling_change_high", exact(quantile_bound(sizes), len(sizes))),
-            ("doubling_change_max", exact(float(sizes.max()), len(sizes))),
-        )
+        emit.mean_row("doubling_change", by_image),
+        emit.exact("doubling_change_high", quantile_bound(sizes), len(sizes)),
+        emit.exact("doubling_change_max", float(sizes.max()), len(sizes)),
     ]

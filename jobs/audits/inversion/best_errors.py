@@ -7,12 +7,12 @@ inversion did, and reconstructions are only worth as much as the search behind t
 import numpy as np
 import pandas as pd
 
-from ....cluster.storage import Storage
 from ....workers.schema import STATUS_FAILED, STATUS_OK
 from ...reduce.context import ReduceContext
+from ...reduce.emitter import emitter
 from ...reduce.groups import GroupValues, group_values
-from ...reduce.schema import NEAREST_CLASS, OWN, SummaryRow, exact, summary_row
-from ...reduce.tables import read_stage
+from ...reduce.schema import NEAREST_CLASS, OWN, SummaryRow
+from ...reduce.tables import ITEM, RunTables
 
 # The stages whose estimates search for modes.
 SEARCHES = ("likelihood", "comparison", "convergence", "sweep")
@@ -21,10 +21,8 @@ SEARCHES = ("likelihood", "comparison", "convergence", "sweep")
 MATERIAL_SHARE = 0.01
 MATERIAL_ERROR = 1 / (12 * 255**2)
 
-_KEY = ["generator", "condition", "image_id"]
 
-
-def read_best_errors(run_dir: Storage) -> pd.DataFrame | None:
+def read_best_errors(tables: RunTables) -> pd.DataFrame | None:
     """The rows of ``inversion`` with the least ``mse`` known, and the inversion's own beside it.
 
     Groups are compared by these errors, so that all images must have been searched alike: a stage
@@ -34,13 +32,13 @@ def read_best_errors(run_dir: Storage) -> pd.DataFrame | None:
     Raises:
         RunTableError: parts that do not belong, or an item that is there twice.
     """
-    inversion = read_stage(run_dir, "inversion", ["mse"])
+    inversion = tables.read("inversion", ["mse"])
     if inversion is None:
         return None
-    items = pd.MultiIndex.from_frame(inversion[_KEY])
+    items = pd.MultiIndex.from_frame(inversion[ITEM])
     best = inversion["mse"].to_numpy(np.float64)
     for stage in SEARCHES:
-        found = _least_found(run_dir, stage)
+        found = _least_found(tables, stage)
         if found is not None:
             searched = pd.Series(items.isin(found.index))
             whole = searched.groupby(inversion["generator"]).transform("all").to_numpy(bool)
@@ -57,39 +55,32 @@ def read_bounding_errors(context: ReduceContext, densities: pd.DataFrame) -> pd.
     Raises:
         RunTableError: parts that do not belong, or an item that is there twice.
     """
-    items = pd.MultiIndex.from_frame(densities[_KEY])
+    items = pd.MultiIndex.from_frame(densities[ITEM])
     least = np.full(len(items), np.nan)
     columns = dict.fromkeys(SEARCHES, "mode_mse")
     if context.distance != "lpips":
         columns["inversion"] = "mse"
     for stage, column in columns.items():
-        found = _least_found(context.run_dir, stage, column)
+        found = _least_found(context.tables, stage, column)
         if found is not None:
             least = np.fmin(least, found.reindex(items).to_numpy(np.float64))
     status = np.where(np.isnan(least), STATUS_FAILED, STATUS_OK)
     return densities.assign(mse=least, status=status)
 
 
-def reduce_search_beaten(context: ReduceContext) -> list[SummaryRow]:
+def search_beaten_rows(context: ReduceContext, errors: pd.DataFrame) -> list[SummaryRow]:
     """Of how many images another stage found a nearer reconstruction than the inversion."""
-    frame = read_best_errors(context.run_dir)
-    if frame is None:
-        return []
-    return [
-        summary_row(
-            "search_beaten",
-            exact(int(np.sum(is_beaten(inverted, best))), len(best)),
-            generator=generator.name,
-            condition=condition,
-            group=name,
-        )
-        for generator in context.generators
-        for name, values in group_values(context, frame, "mse", generator).items()
-        for condition, best, inverted in _both_errors(
-            values, group_values(context, frame, "inverted_mse", generator)[name]
-        )
-        if len(best)
-    ]
+    rows = []
+    for generator in context.generators:
+        emit = emitter(context, generator=generator.name)
+        inverted = group_values(context, errors, "inverted_mse", generator)
+        for name, values in group_values(context, errors, "mse", generator).items():
+            for condition, best, first in _both_errors(values, inverted[name]):
+                if len(best):
+                    keyed = emit.at(condition=condition, group=name)
+                    beaten = int(np.sum(is_beaten(first, best)))
+                    rows.append(keyed.exact("search_beaten", beaten, len(best)))
+    return rows
 
 
 def is_beaten(inverted: np.ndarray, best: np.ndarray) -> np.ndarray:
@@ -115,10 +106,10 @@ def _both_errors(
     return pairs
 
 
-def _least_found(run_dir: Storage, stage: str, column: str = "mode_mse") -> pd.Series | None:
+def _least_found(tables: RunTables, stage: str, column: str = "mode_mse") -> pd.Series | None:
     """The least error by item of a stage, nan where it found none; None without the stage."""
-    frame = read_stage(run_dir, stage, [column])
+    frame = tables.read(stage, [column])
     if frame is None:
         return None
-    least: pd.Series = frame.groupby(_KEY)[column].min()
+    least: pd.Series = frame.groupby(ITEM)[column].min()
     return least

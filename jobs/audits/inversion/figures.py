@@ -7,16 +7,15 @@ from ...reduce.context import GeneratorInfo, ReduceContext
 from ...reduce.distributions import Distributions
 from ...reduce.groups import group_values
 from ...reduce.schema import NEAREST_CLASS, OWN
-from ...reduce.tables import read_stage
 from ...report.figure import WIDTH, Figure, draw, group_colours
 from ...report.histogram_rows import ROW_HEIGHT, histogram_rows
 from ...report.summary import number
-from .reduce import median, reconstruction_errors
+from .reduce import SMALLEST_ERROR, median, reconstruction_errors
 
 
 def error_distributions(context: ReduceContext, generator: GeneratorInfo) -> Distributions | None:
     """Mean squared errors by group; the nearest class's where all groups have every class."""
-    frame = read_stage(context.run_dir, "inversion", ["mse"])
+    frame = context.tables.read("inversion", ["mse"])
     if frame is None:
         return None
     groups = group_values(context, frame, "mse", generator)
@@ -32,17 +31,13 @@ def error_distributions(context: ReduceContext, generator: GeneratorInfo) -> Dis
     return Distributions(shared, values) if values else None
 
 
-# An error of exactly 0 has no logarithm; nothing that is measured in float32 is below this.
-_SMALLEST_ERROR = 1e-12
-
-
 def error_histogram(context: ReduceContext, generator: GeneratorInfo) -> Figure | None:
     """Histogram of the reconstruction error by group, on a logarithmic axis."""
     found = error_distributions(context, generator)
     if found is None:
         return None
     logs = {
-        name: np.log10(np.maximum(errors, _SMALLEST_ERROR)) for name, errors in found.values.items()
+        name: np.log10(np.maximum(errors, SMALLEST_ERROR)) for name, errors in found.values.items()
     }
     under = "" if found.condition is None else f" ({found.condition})"
     colours = group_colours(list(context.groups))

@@ -1,11 +1,9 @@
 """Originals and their reconstructions, side by side, chosen by quantile and not by eye."""
 
 import numpy as np
-import pyarrow.compute as pc
 
 from ...reduce.context import GeneratorInfo, ReduceContext
 from ...reduce.groups import GroupValues, group_values
-from ...reduce.tables import read_stage, stage_table
 from ...report.figure import Figure, mosaic
 from ...report.pictures import SHOWN, Render, group_title, originals, quantile_positions
 from ...report.summary import number
@@ -15,8 +13,8 @@ def reconstruction_pictures(
     context: ReduceContext, generator: GeneratorInfo, render: Render
 ) -> list[Figure]:
     """One mosaic a group: originals above, reconstructions under the own class below."""
-    frame = read_stage(context.run_dir, "inversion", ["mse"])
-    if frame is None or stage_table(context.run_dir, "images") is None:
+    frame = context.tables.read("inversion", ["mse"])
+    if frame is None or not context.tables.has("images"):
         return []
     figures = []
     for values in group_values(context, frame, "mse", generator).values():
@@ -57,15 +55,9 @@ def _picture(
 def _latents(
     context: ReduceContext, generator: GeneratorInfo, image_ids: list[str], classes: np.ndarray
 ) -> np.ndarray:
-    stored = stage_table(context.run_dir, "inversion")
-    assert stored is not None
-    table = stored.read(
-        ["image_id", "condition", "latent"],
-        pc.field("image_id").isin(image_ids) & (pc.field("generator") == generator.name),
-    )
-    found = {
-        (row["image_id"], row["condition"] if generator.num_classes else 0): row["latent"]
-        for row in table.to_pylist()
-    }
+    rows = context.tables.read_images("inversion", image_ids, ["latent"])
+    mine = rows[rows["generator"] == generator.name]
+    conditions = mine["condition"] if generator.num_classes else np.zeros(len(mine), np.int64)
+    found = dict(zip(zip(mine["image_id"], conditions, strict=True), mine["latent"], strict=True))
     keys = zip(image_ids, classes.tolist(), strict=True)
     return np.array([found[key] for key in keys], dtype=np.float32)

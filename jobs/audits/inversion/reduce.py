@@ -3,52 +3,51 @@
 from collections.abc import Callable
 
 import numpy as np
+import pandas as pd
 
 from ....core.image_metrics import psnr
 from ....core.statistics.bootstrap import Interval
-from ....core.statistics.means import mean_interval
-from ....core.statistics.medians import median_interval, median_ratio_interval
-from ...reduce.context import GeneratorInfo, ReduceContext
+from ....core.statistics.medians import median_ratio_interval
+from ...reduce.context import ReduceContext
+from ...reduce.emitter import Emitter, emitter
 from ...reduce.groups import GroupValues, group_values
-from ...reduce.schema import NEAREST_CLASS, OWN, SummaryRow, summary_row
-from ...reduce.tables import read_stage
-from .best_errors import read_best_errors, reduce_search_beaten
+from ...reduce.schema import NEAREST_CLASS, OWN, SummaryRow
+from .best_errors import read_best_errors, search_beaten_rows
 
-GroupRows = Callable[
-    [ReduceContext, GeneratorInfo, GroupValues, str | None, np.ndarray], list[SummaryRow]
-]
+# An error of exactly 0 has no logarithm; nothing that is measured in float32 is below this.
+SMALLEST_ERROR = 1e-12
+
+# Rows of a group's values, of which these are the errors that succeeded under a condition.
+GroupRows = Callable[[Emitter, GroupValues, np.ndarray], list[SummaryRow]]
 
 
 def reduce_reconstruction(context: ReduceContext) -> list[SummaryRow]:
     """Errors and PSNR of every group, and each group's ratio to the generated images."""
-    rows = reduce_errors(context, "inversion", "mse", group_rows, "reconstruction_ratio")
-    return rows + reduce_search_beaten(context)
+    frame = read_best_errors(context.tables)
+    if frame is None:
+        return []
+    rows = reduce_errors(context, frame, "mse", group_rows, "reconstruction_ratio")
+    return rows + search_beaten_rows(context, frame)
 
 
 def reduce_errors(
-    context: ReduceContext, stage: str, column: str, rows_of: GroupRows, ratio_metric: str
+    context: ReduceContext, frame: pd.DataFrame, column: str, rows_of: GroupRows, ratio_metric: str
 ) -> list[SummaryRow]:
     """``rows_of`` every group's errors by condition, and its ratio to the generated images.
 
-    The errors are a ``column`` of ``stage``, the inversion's the least known; none where the run
-    does not have it.
+    The errors are a ``column`` of ``frame``.
     """
-    if stage == "inversion":
-        frame = read_best_errors(context.run_dir)
-    else:
-        frame = read_stage(context.run_dir, stage, [column])
-    if frame is None:
-        return []
     rows = []
     for generator in context.generators:
+        emit = emitter(context, generator=generator.name)
         groups = group_values(context, frame, column, generator)
-        for values in groups.values():
+        for name, values in groups.items():
             for condition, errors in reconstruction_errors(values).items():
                 if len(errors):
-                    rows += rows_of(context, generator, values, condition, errors)
+                    rows += rows_of(emit.at(condition=condition, group=name), values, errors)
         for reference in context.with_role("generated"):
             if reference.name in groups:
-                rows += ratio_rows(generator, groups, groups[reference.name], ratio_metric)
+                rows += ratio_rows(emit, groups, groups[reference.name], ratio_metric)
     return rows
 
 
@@ -79,78 +78,51 @@ def failed_images(values: GroupValues, errors: np.ndarray) -> int:
     return len(values.image_id) - len(errors)
 
 
-def psnr_of_mean(errors: np.ndarray, seed: int, resamples: int) -> Interval:
+def psnr_of_mean(emit: Emitter, errors: np.ndarray) -> Interval:
     """PSNR of the mean of the mean squared errors, dB."""
-    average = mean_interval(errors, seed, resamples=resamples)
+    average = emit.mean(errors)
     value, high, low = psnr(np.array([average.value, average.low, average.high])).tolist()
     return Interval(value, low, high, average.n)
 
 
-def mean_psnr(errors: np.ndarray, seed: int, resamples: int) -> Interval:
+def mean_psnr(emit: Emitter, errors: np.ndarray) -> Interval:
     """Mean of the PSNRs, dB; infinite, without an interval, where an error is 0."""
     ratios = psnr(errors)
     if not np.isfinite(ratios).all():
         return Interval(np.inf, np.nan, np.nan, len(errors))
-    return mean_interval(ratios, seed, resamples=resamples)
+    return emit.mean(ratios)
 
 
-def group_rows(
-    context: ReduceContext,
-    generator: GeneratorInfo,
-    values: GroupValues,
-    condition: str | None,
-    errors: np.ndarray,
-) -> list[SummaryRow]:
+def group_rows(emit: Emitter, values: GroupValues, errors: np.ndarray) -> list[SummaryRow]:
     """Mean and median squared error of a group under a condition, and both PSNRs."""
-    seed = context.seed_of("reconstruction", generator.name, values.group.name, condition)
-    average = mean_interval(errors, seed, resamples=context.resamples)
-    middle = median_interval(errors, failed=failed_images(values, errors))
+    emit = emit.seeded("reconstruction", emit.keys["condition"])
     return [
-        summary_row(
-            metric,
-            interval,
-            generator=generator.name,
-            condition=condition,
-            group=values.group.name,
-        )
-        for metric, interval in (
-            ("reconstruction_mse_mean", average),
-            ("reconstruction_mse_median", middle),
-            ("psnr_of_mean_mse", psnr_of_mean(errors, seed, context.resamples)),
-            ("psnr_mean", mean_psnr(errors, seed, context.resamples)),
-        )
+        emit.mean_row("reconstruction_mse_mean", errors),
+        emit.median_row("reconstruction_mse_median", errors, failed_images(values, errors)),
+        emit.row("psnr_of_mean_mse", psnr_of_mean(emit, errors)),
+        emit.row("psnr_mean", mean_psnr(emit, errors)),
     ]
 
 
 def ratio_rows(
-    generator: GeneratorInfo,
-    groups: dict[str, GroupValues],
-    reference: GroupValues,
-    metric: str,
+    emit: Emitter, groups: dict[str, GroupValues], reference: GroupValues, metric: str
 ) -> list[SummaryRow]:
     """Each group's median error over that of the reference group, under each condition."""
     rows = []
     control = reconstruction_errors(reference)
-    for values in groups.values():
-        if values.group.name == reference.group.name:
+    for name, values in groups.items():
+        if name == reference.group.name:
             continue
         for condition, errors in reconstruction_errors(values).items():
             against = control.get(condition)
             if against is None or min(len(errors), len(against)) == 0:
                 continue
-            rows.append(
-                summary_row(
-                    metric,
-                    median_ratio_interval(
-                        errors,
-                        against,
-                        failed_first=failed_images(values, errors),
-                        failed_second=failed_images(reference, against),
-                    ),
-                    generator=generator.name,
-                    condition=condition,
-                    group=values.group.name,
-                    against=reference.group.name,
-                )
+            ratio = median_ratio_interval(
+                errors,
+                against,
+                failed_first=failed_images(values, errors),
+                failed_second=failed_images(reference, against),
             )
+            keyed = emit.at(condition=condition, group=name, against=reference.group.name)
+            rows.append(keyed.row(metric, ratio))
     return rows

@@ -6,7 +6,7 @@ from matplotlib.figure import Figure as Canvas
 from ....core.statistics.classification import mean
 from ...reduce.context import GeneratorInfo, ReduceContext
 from ...reduce.distributions import Distributions, shared_densities
-from ...reduce.tables import list_means, read_stage, succeeded
+from ...reduce.tables import list_means, succeeded
 from ...report.figure import WIDTH, Figure, draw, group_colours
 from ...report.histogram_rows import ROW_HEIGHT, SMALL_PART, histogram_rows
 from ...report.summary import Summary, number
@@ -14,7 +14,7 @@ from ...report.summary import Summary, number
 
 def tuning_figure(context: ReduceContext, generator: GeneratorInfo) -> Figure | None:
     """Step size and acceptance of the pilot images along the annealing path."""
-    frame = read_stage(context.run_dir, "tuning", ["beta", "step_size", "acceptance"])
+    frame = context.tables.read("tuning", ["beta", "step_size", "acceptance"])
     if frame is None:
         return None
     pilots = succeeded(frame)

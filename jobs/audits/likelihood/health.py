@@ -7,13 +7,13 @@ import pandas as pd
 
 from ....core.settings.guided import PRIOR_COMPONENT
 from ....core.statistics.bootstrap import Interval
-from ....core.statistics.means import mean_interval
 from ....core.statistics.medians import median_interval
 from ....core.statistics.proportions import proportion_interval
 from ...reduce.context import GeneratorInfo, ReduceContext
-from ...reduce.schema import OWN, SummaryRow, summary_row
+from ...reduce.emitter import Emitter
+from ...reduce.schema import OWN, SummaryRow
 from ...reduce.tables import list_means, succeeded
-from .densities import Densities, read_densities
+from .densities import each_density
 
 _COLUMNS = (
     "log_likelihood",
@@ -35,42 +35,27 @@ _SHARES = ("settled_share", "prior_won_share")
 def reduce_health(context: ReduceContext) -> list[SummaryRow]:
     """How the chains of each estimator fared, what they cost, and the sandwich gap."""
     rows = []
-    for densities in read_densities(context.run_dir, _COLUMNS):
+    for emit, densities, generator in each_density(context, _COLUMNS):
         chains = succeeded(densities.frame)
-        for generator in context.generators:
-            mine = chains[chains["generator"] == generator.name]
-            for group in context.groups:
-                members = mine[mine["group"] == group.name]
-                if len(members):
-                    rows += _chain_rows(context, generator, group.name, densities, members)
-            rows += _sandwich_rows(context, generator, densities, mine)
+        mine = chains[chains["generator"] == generator.name]
+        by_group = dict(list(mine.groupby("group")))
+        for group in context.groups:
+            if group.name in by_group:
+                rows += _chain_rows(emit.at(group=group.name), by_group[group.name])
+        for name, bounded in mine[mine["upper_bound"].notna()].groupby("group"):
+            rows += _sandwich_rows(emit.at(group=str(name), condition=OWN), generator, bounded)
     return rows
 
 
-def _chain_rows(
-    context: ReduceContext,
-    generator: GeneratorInfo,
-    group: str,
-    densities: Densities,
-    members: pd.DataFrame,
-) -> list[SummaryRow]:
-    rows = []
+def _chain_rows(emit: Emitter, members: pd.DataFrame) -> list[SummaryRow]:
     by_image = _chain_values(members).groupby(members["image_id"]).mean()
-    seed = context.seed_of("health", generator.name, group)
-    for name in by_image.columns:
-        values = by_image[name].dropna().to_numpy(np.float64)
-        if not len(values):
-            continue
-        rows.append(
-            summary_row(
-                name,
-                _interval(name, values, seed, context.resamples),
-                generator=generator.name,
-                group=group,
-                estimator=densities.estimator,
-            )
-        )
-    return rows
+    known = {name: by_image[name].dropna().to_numpy(np.float64) for name in by_image.columns}
+    emit = emit.seeded("health")
+    return [
+        emit.row(name, _interval(emit, name, values))
+        for name, values in known.items()
+        if len(values)
+    ]
 
 
 def _chain_values(members: pd.DataFrame) -> pd.DataFrame:
@@ -91,43 +76,28 @@ def _chain_values(members: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _interval(name: str, by_image: np.ndarray, seed: int, resamples: int) -> Interval:
+def _interval(emit: Emitter, name: str, by_image: np.ndarray) -> Interval:
     if name in _MEDIANS:
         return median_interval(by_image)
     if name not in _SHARES:
-        return mean_interval(by_image, seed, resamples=resamples)
+        return emit.mean(by_image)
     if np.isin(by_image, (0.0, 1.0)).all():
         return proportion_interval(int(by_image.sum()), len(by_image))
     # An image under several classes has a share of its own: a mean, and no share is beyond 0 or 1.
-    mean = mean_interval(by_image, seed, resamples=resamples)
+    mean = emit.mean(by_image)
     low, high = np.clip([mean.low, mean.high], 0, 1).tolist()
     return Interval(mean.value, low, high, mean.n)
 
 
 def _sandwich_rows(
-    context: ReduceContext, generator: GeneratorInfo, densities: Densities, mine: pd.DataFrame
+    emit: Emitter, generator: GeneratorInfo, bounded: pd.DataFrame
 ) -> list[SummaryRow]:
-    rows = []
-    for name, bounded in mine[mine["upper_bound"].notna()].groupby("group"):
-        gap = (bounded["upper_bound"] - bounded["log_likelihood"]).to_numpy(np.float64)
-        seed = context.seed_of("sandwich", generator.name, str(name))
-        nats = mean_interval(gap, seed, resamples=context.resamples)
-        middle = median_interval(gap)
-        per_nat = 1 / (generator.dimensions * np.log(2))
-        bits = Interval(nats.value * per_nat, nats.low * per_nat, nats.high * per_nat, nats.n)
-        rows += [
-            summary_row(
-                metric,
-                interval,
-                generator=generator.name,
-                condition=OWN,
-                group=str(name),
-                estimator=densities.estimator,
-            )
-            for metric, interval in (
-                ("sandwich_gap", nats),
-                ("sandwich_gap_median", middle),
-                ("sandwich_gap_bits_per_dim", bits),
-            )
-        ]
-    return rows
+    gap = (bounded["upper_bound"] - bounded["log_likelihood"]).to_numpy(np.float64)
+    nats = emit.seeded("sandwich").mean(gap)
+    per_nat = 1 / (generator.dimensions * np.log(2))
+    bits = Interval(nats.value * per_nat, nats.low * per_nat, nats.high * per_nat, nats.n)
+    return [
+        emit.row("sandwich_gap", nats),
+        emit.median_row("sandwich_gap_median", gap),
+        emit.row("sandwich_gap_bits_per_dim", bits),
+    ]

@@ -7,7 +7,6 @@ import pandas as pd
 
 from ...reduce.context import GeneratorInfo, ReduceContext
 from ...reduce.image_scores import OwnScores, PairedScores
-from ...reduce.tables import read_stage
 from .densities import TRUSTED, Densities, read_densities
 
 Pairing = Callable[[ReduceContext, GeneratorInfo, Densities, pd.DataFrame], list[PairedScores]]
@@ -17,9 +16,9 @@ def scores_beside_density(
     context: ReduceContext, generator: GeneratorInfo, stage: str, column: str, pairing: Pairing
 ) -> OwnScores | None:
     """Both scores of every image under its own class, its density by the trusted estimator."""
-    table = read_stage(context.run_dir, stage, [column])
+    table = context.tables.read(stage, [column])
     densities = [
-        d for d in read_densities(context.run_dir, ["log_likelihood"]) if d.stage == TRUSTED
+        d for d in read_densities(context.tables, ["log_likelihood"]) if d.stage == TRUSTED
     ]
     if table is None or not densities:
         return None

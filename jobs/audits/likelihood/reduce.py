@@ -6,15 +6,15 @@ import numpy as np
 
 from ....core.image_metrics import bits_per_dim
 from ....core.statistics.bootstrap import Interval
-from ....core.statistics.means import mean_interval
 from ....core.statistics.two_sample import NO_SHIFT, Shift
 from ....core.statistics.typicality import widened
 from ...reduce.context import GeneratorInfo, GroupInfo, ReduceContext
+from ...reduce.emitter import Emitter
 from ...reduce.groups import GroupValues, density_conditions, group_values
-from ...reduce.schema import SummaryRow, summary_row
+from ...reduce.schema import SummaryRow
 from ..inversion.best_errors import read_best_errors
 from ..variance.reduce import ObservationVariance, judged_groups, read_variance
-from .densities import read_densities
+from .densities import each_density
 
 
 def reduce_likelihood(context: ReduceContext) -> list[SummaryRow]:
@@ -24,49 +24,31 @@ def reduce_likelihood(context: ReduceContext) -> list[SummaryRow]:
     fitted to are left out.
     """
     rows = []
-    frame = read_best_errors(context.run_dir)
-    for densities in read_densities(context.run_dir, ["log_likelihood"]):
-        for generator in context.generators:
-            variance = read_variance(context, generator)
-            errors = {} if frame is None else group_values(context, frame, "mse", generator)
-            groups = judged_groups(context, densities.frame, "log_likelihood", generator)
-            for name, values in groups.items():
-                shift = _variance_error(generator, variance, errors.get(name), values.group)
-                for condition in density_conditions(values):
-                    rows += [
-                        replace(row, estimator=densities.estimator)
-                        for row in _group_rows(context, generator, values, condition, shift)
-                    ]
+    frame = read_best_errors(context.tables)
+    for emit, densities, generator in each_density(context):
+        variance = read_variance(context, generator)
+        errors = {} if frame is None else group_values(context, frame, "mse", generator)
+        groups = judged_groups(context, densities.frame, "log_likelihood", generator)
+        for name, values in groups.items():
+            shift = _variance_error(generator, variance, errors.get(name), values.group)
+            for condition in density_conditions(values):
+                density = values.log_density(condition)
+                if len(density):
+                    of_group = emit.at(group=name, condition=condition)
+                    rows += _density_rows(of_group, generator, density, shift)
     return rows
 
 
-def _group_rows(
-    context: ReduceContext,
-    generator: GeneratorInfo,
-    values: GroupValues,
-    condition: str,
-    shift: Shift,
+def _density_rows(
+    emit: Emitter, generator: GeneratorInfo, density: np.ndarray, shift: Shift
 ) -> list[SummaryRow]:
-    density = values.log_density(condition)
-    if len(density) == 0:
-        return []
-    seed = context.seed_of("likelihood", generator.name, values.group.name, condition)
-    nats = widened(mean_interval(density, seed, resamples=context.resamples), shift)
+    emit = emit.seeded("likelihood", emit.keys["condition"])
+    nats = widened(emit.mean(density), shift)
     bounds = np.array([nats.value, nats.low, nats.high])
     value, low, high = bits_per_dim(bounds, generator.dimensions).tolist()
-    return [
-        summary_row(
-            metric,
-            interval,
-            generator=generator.name,
-            condition=condition,
-            group=values.group.name,
-        )
-        for metric, interval in (
-            ("log_likelihood_mean", nats),
-            ("bits_per_dim", Interval(value, low, high, nats.n)),
-        )
-    ]
+    return emit.rows(
+        [("log_likelihood_mean", nats), ("bits_per_dim", Interval(value, low, high, nats.n))]
+    )
 
 
 def _variance_error(

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from ....cluster.storage import Storage
-from ...reduce.tables import NO_CLASS, read_stage, succeeded
+from ...reduce.tables import NO_CLASS, RunTables, succeeded
 
 
 @dataclass(frozen=True)
@@ -24,7 +23,7 @@ BASELINES = {
 }
 
 
-def read_neighbours(run_dir: Storage) -> list[tuple[Baseline, pd.DataFrame]]:
+def read_neighbours(tables: RunTables) -> list[tuple[Baseline, pd.DataFrame]]:
     """Each baseline of the run with one row an image: its group, label and nearest image.
 
     Columns: ``image_id, group, label, nearest_index, nearest_label`` (-1 for none) and
@@ -32,10 +31,10 @@ def read_neighbours(run_dir: Storage) -> list[tuple[Baseline, pd.DataFrame]]:
     may lie there.
 
     Raises:
-        RunTableError: as :func:`~offmanifold.jobs.reduce.tables.read_stage`.
+        RunTableError: as :func:`~offmanifold.jobs.reduce.tables.RunTables.read`.
     """
     columns = ["space", "block", "blocks", "nearest_index", "nearest_label", "distance"]
-    frame = read_stage(run_dir, "neighbours", columns)
+    frame = tables.read("neighbours", columns)
     if frame is None:
         return []
     frame["nearest_label"] = frame["nearest_label"].fillna(NO_CLASS).astype(np.int64)
@@ -65,9 +64,9 @@ def distances_by_group(nearest: pd.DataFrame) -> dict[str, np.ndarray]:
     }
 
 
-def failed_by_group(run_dir: Storage, nearest: pd.DataFrame) -> dict[str, int]:
+def failed_by_group(tables: RunTables, nearest: pd.DataFrame) -> dict[str, int]:
     """How many images of each group lack their nearest one, of those that it was searched for."""
-    frame = read_stage(run_dir, "neighbours")
+    frame = tables.read("neighbours")
     if frame is None:
         return {}
     lost = frame[~frame["image_id"].isin(nearest["image_id"])]

@@ -6,7 +6,6 @@ from ....core.statistics.classification import mean
 from ....core.statistics.overlap import top_indices, top_size
 from ...reduce.context import GeneratorInfo, ReduceContext
 from ...reduce.distributions import Distributions, shared_densities
-from ...reduce.tables import stage_table
 from ...report.figure import Figure, draw, group_colours, mosaic
 from ...report.histogram_rows import histogram_rows
 from ...report.pictures import originals
@@ -94,8 +93,7 @@ def _histograms(
 def top_pictures(context: ReduceContext, generator: GeneratorInfo) -> Figure | None:
     """The images that each model finds densest, among those that outliers are held against."""
     scores = patch_scores(context, generator)
-    stored = stage_table(context.run_dir, "images")
-    if scores is None or stored is None or context.inliers is None:
+    if scores is None or not context.tables.has("images") or context.inliers is None:
         return None
     mine = scores.only([context.inliers.name])
     if len(mine.first) < 2:

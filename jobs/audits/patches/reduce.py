@@ -1,24 +1,26 @@
 """Is the density that of small patches? Both models' densities of the same images [HU 3]."""
 
+from collections.abc import Iterator
+
 import pandas as pd
 
-from ....core.statistics.bootstrap import Interval
-from ....core.statistics.correlation import KINDS, Kind, class_correlations, correlation_interval
-from ....core.statistics.means import mean_interval
+from ....core.statistics.correlation import KINDS, class_correlations
 from ....core.statistics.overlap import top_overlap, top_size
 from ...reduce.context import GeneratorInfo, ReduceContext
+from ...reduce.emitter import Emitter, emitter
 from ...reduce.groups import group_values, own_density
-from ...reduce.image_scores import OwnScores, PairedScores, pair_scores, with_outliers
-from ...reduce.schema import (
-    PER_CLASS_MEAN,
-    SummaryRow,
-    class_condition,
-    exact,
-    summary_row,
+from ...reduce.image_scores import (
+    OwnScores,
+    PairedScores,
+    and_with_outliers,
+    own_correlations,
+    pair_scores,
 )
-from ...reduce.tables import read_stage
-from ..likelihood.densities import Densities, read_densities
+from ...reduce.schema import PER_CLASS_MEAN, SummaryRow, class_condition
+from ..likelihood.densities import Densities, each_density
 from ..likelihood.image_pairs import scores_beside_density
+
+_CORRELATION = "patch_correlation"
 
 
 def reduce_patches(context: ReduceContext) -> list[SummaryRow]:
@@ -28,20 +30,21 @@ def reduce_patches(context: ReduceContext) -> list[SummaryRow]:
     together with the outliers, also class by class (all images that were evaluated under a class,
     where there are at least 10) and averaged over classes, and with its highest images.
     """
-    patches = read_stage(context.run_dir, "patch_gmm", ["log_density"])
+    patches = context.tables.read("patch_gmm", ["log_density"])
     if patches is None:
         return []
     rows = [row for generator in context.generators for row in _means(context, generator, patches)]
-    for densities in read_densities(context.run_dir, ["log_likelihood"]):
-        for generator in context.generators:
-            pairs = paired_densities(context, generator, densities, patches)
-            pooled = with_outliers(context, pairs)
-            inliers = None if context.inliers is None else context.inliers.name
-            for pair in [*pairs, *([] if pooled is None else [pooled])]:
-                reducer = _PairRows(generator, densities.estimator, pair)
-                rows += reducer.own()
-                if pair.group == inliers:
-                    rows += reducer.by_class() + reducer.tops()
+    inliers = None if context.inliers is None else context.inliers.name
+    for emit, densities, generator in each_density(context):
+        own = emit.at(condition=own_density(generator))
+        pairs = paired_densities(context, generator, densities, patches)
+        for pair in and_with_outliers(context, pairs):
+            rows += own_correlations(own, _CORRELATION, pair)
+            if pair.group == inliers:
+                keys = {"group": pair.group, "against": pair.against}
+                if generator.num_classes:
+                    rows += _by_class(emit.at(**keys), pair)
+                rows += _tops(own.at(**keys), pair.own)
     return rows
 
 
@@ -54,7 +57,7 @@ def paired_densities(
         RunTableError: tables that do not hold the same images.
     """
     return pair_scores(
-        group_values(context, densities.frame, "log_likelihood", generator),
+        densities.groups(context, generator),
         group_values(context, patches, "log_density", generator),
         (densities.stage, "patch_gmm"),
     )
@@ -63,81 +66,35 @@ def paired_densities(
 def _means(
     context: ReduceContext, generator: GeneratorInfo, patches: pd.DataFrame
 ) -> list[SummaryRow]:
-    rows = []
-    for values in group_values(context, patches, "log_density", generator).values():
-        own = values.own_values()
-        if len(own):
-            seed = context.seed_of("patch mean", generator.name, values.group.name)
-            rows.append(
-                summary_row(
-                    "patch_log_density_mean",
-                    mean_interval(own, seed, resamples=context.resamples),
-                    generator=generator.name,
-                    condition=own_density(generator),
-                    group=values.group.name,
-                )
-            )
-    return rows
+    emit = emitter(context, generator=generator.name, condition=own_density(generator))
+    own = {
+        name: values.own_values()
+        for name, values in group_values(context, patches, "log_density", generator).items()
+    }
+    return [
+        emit.at(group=name).seeded("patch mean").mean_row("patch_log_density_mean", densities)
+        for name, densities in own.items()
+        if len(densities)
+    ]
 
 
-class _PairRows:
-    """The summary's rows of one group's pair of densities."""
+def _by_class(emit: Emitter, pair: PairedScores) -> Iterator[SummaryRow]:
+    """Correlations under each class, and their mean over classes."""
+    for kind in KINDS:
+        found = class_correlations(pair.first, pair.second, kind)
+        if found is not None:
+            metric = f"{_CORRELATION}_{kind}"
+            yield emit.at(condition=PER_CLASS_MEAN).row(metric, found.mean)
+            for index, interval in found.by_class.items():
+                yield emit.at(condition=class_condition(index)).row(metric, interval)
 
-    def __init__(self, generator: GeneratorInfo, estimator: str | None, pair: PairedScores) -> None:
-        self._generator = generator
-        self._estimator = estimator
-        self._pair = pair
 
-    def own(self) -> list[SummaryRow]:
-        """Correlations over the images, each under its own class."""
-        scores = self._pair.own
-        rows = []
-        for kind in KINDS:
-            interval = correlation_interval(scores.first, scores.second, kind)
-            if interval is not None:
-                rows.append(self._correlation(kind, interval, own_density(self._generator)))
-        return rows
-
-    def by_class(self) -> list[SummaryRow]:
-        """Correlations under each class, and their mean over classes."""
-        if not self._generator.num_classes:
-            return []
-        rows = []
-        for kind in KINDS:
-            found = class_correlations(self._pair.first, self._pair.second, kind)
-            if found is not None:
-                rows.append(self._correlation(kind, found.mean, PER_CLASS_MEAN))
-                rows += [
-                    self._correlation(kind, interval, class_condition(c))
-                    for c, interval in found.by_class.items()
-                ]
-        return rows
-
-    def tops(self) -> list[SummaryRow]:
-        """Overlap of the images with the highest densities, each under its own class."""
-        scores = self._pair.own
-        n = len(scores.first)
-        if n < 2:
-            return []
-        overlap = exact(top_overlap(scores.first, scores.second), n)
-        return [
-            self._row("patch_top_overlap", overlap, own_density(self._generator)),
-            self._row("patch_top_size", exact(top_size(n), n), own_density(self._generator)),
-        ]
-
-    def _correlation(self, kind: Kind, interval: Interval, condition: str) -> SummaryRow:
-        return self._row(f"patch_correlation_{kind}", interval, condition)
-
-    def _row(self, metric: str, interval: Interval, condition: str) -> SummaryRow:
-        return summary_row(
-            metric,
-            interval,
-            generator=self._generator.name,
-            condition=condition,
-            group=self._pair.group,
-            against=self._pair.against,
-            estimator=self._estimator,
-        )
+def _tops(emit: Emitter, scores: OwnScores) -> Iterator[SummaryRow]:
+    """Overlap of the images with the highest densities, each under its own class."""
+    n = len(scores.first)
+    if n > 1:
+        yield emit.exact("patch_top_overlap", top_overlap(scores.first, scores.second), n)
+        yield emit.exact("patch_top_size", top_size(n), n)
 
 
 def fitted_mixtures(context: ReduceContext) -> pd.DataFrame | None:
@@ -151,7 +108,7 @@ def fitted_mixtures(context: ReduceContext) -> pd.DataFrame | None:
         "iterations",
         "converged",
     ]
-    return read_stage(context.run_dir, "patch_fit", columns)
+    return context.tables.read("patch_fit", columns)
 
 
 def patch_scores(context: ReduceContext, generator: GeneratorInfo) -> OwnScores | None:

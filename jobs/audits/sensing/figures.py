@@ -7,7 +7,6 @@ from matplotlib.ticker import NullLocator
 
 from ...reduce.context import GeneratorInfo, ReduceContext
 from ...reduce.schema import OWN
-from ...reduce.tables import stage_table
 from ...report.figure import Figure, draw, group_colours, label, mosaic
 from ...report.pictures import SHOWN, Render, group_title, originals, quantile_positions
 from ...report.summary import Estimate, Summary, number
@@ -59,7 +58,7 @@ def restored_pictures(
     context: ReduceContext, generator: GeneratorInfo, render: Render
 ) -> list[Figure]:
     """Training and generated images above their restorations, more measurements lower down."""
-    if stage_table(context.run_dir, "images") is None:
+    if not context.tables.has("images"):
         return []
     pictures = [
         _picture(context, generator, sensed, render)

@@ -7,10 +7,11 @@ import numpy as np
 import pandas as pd
 
 from ....core.image_metrics import psnr
-from ....core.statistics.means import mean_interval
 from ...reduce.context import GeneratorInfo, GroupInfo, ReduceContext
-from ...reduce.schema import OWN, SummaryRow, summary_row
-from ...reduce.tables import read_stage, succeeded
+from ...reduce.emitter import Emitter, emitter
+from ...reduce.groups import own_condition
+from ...reduce.schema import SummaryRow
+from ...reduce.tables import succeeded
 from ..inversion.reduce import mean_psnr, psnr_of_mean
 from .metrics import SENSING_RESTORERS
 
@@ -54,7 +55,7 @@ def sensed_groups(
 ) -> list[SensedGroup]:
     """The groups in the order of the spec, each at every number of measurements, ascending."""
     wanted = ["mse", "oracle_psnr", "ppca_mse", *columns]
-    frame = read_stage(context.run_dir, "sensing", wanted)
+    frame = context.tables.read("sensing", wanted)
     if frame is None:
         return []
     # Rows that failed have no number of measurements, which makes the column one of floats.
@@ -72,32 +73,20 @@ def reduce_sensing(context: ReduceContext) -> list[SummaryRow]:
 
     ``against`` says the number of measurements, ``m = 64``.
     """
-    return [
-        row
-        for generator in context.generators
-        for sensed in sensed_groups(context, generator)
-        for row in _rows(context, generator, sensed)
-    ]
+    rows: list[SummaryRow] = []
+    for generator in context.generators:
+        emit = emitter(context, generator=generator.name, condition=own_condition(generator))
+        for sensed in sensed_groups(context, generator):
+            keyed = emit.at(group=sensed.group.name, against=sensed.against)
+            rows += _rows(keyed.seeded("sensing", sensed.measurements), sensed)
+    return rows
 
 
-def _rows(
-    context: ReduceContext, generator: GeneratorInfo, sensed: SensedGroup
-) -> Iterator[SummaryRow]:
-    seed = context.seed_of("sensing", generator.name, sensed.group.name, sensed.measurements)
-    keys = {
-        "generator": generator.name,
-        "condition": OWN if generator.num_classes else None,
-        "group": sensed.group.name,
-        "against": sensed.against,
-    }
+def _rows(emit: Emitter, sensed: SensedGroup) -> Iterator[SummaryRow]:
     for restorer in SENSING_RESTORERS:
         errors = sensed.errors(restorer)
-        for name, interval in (
-            ("psnr_mean", mean_psnr(errors, seed, context.resamples)),
-            ("psnr_of_mean_mse", psnr_of_mean(errors, seed, context.resamples)),
-        ):
-            yield summary_row(f"sensing_{restorer}{name}", interval, **keys)
+        yield emit.row(f"sensing_{restorer}psnr_mean", mean_psnr(emit, errors))
+        yield emit.row(f"sensing_{restorer}psnr_of_mean_mse", psnr_of_mean(emit, errors))
     difference = psnr(sensed.errors("")) - psnr(sensed.errors("ppca_"))
     if np.isfinite(difference).all():
-        interval = mean_interval(difference, seed, resamples=context.resamples)
-        yield summary_row("sensing_psnr_difference", interval, **keys)
+        yield emit.mean_row("sensing_psnr_difference", difference)

@@ -12,9 +12,10 @@ from ....core.statistics.two_sample import NO_SHIFT, Shift
 from ....core.statistics.typicality import variance_shift
 from ....workers.variance import DATA
 from ...reduce.context import GeneratorInfo, ReduceContext
+from ...reduce.emitter import emitter
 from ...reduce.groups import GroupValues, group_values
-from ...reduce.schema import SummaryRow, summary_row
-from ...reduce.tables import read_stage, succeeded
+from ...reduce.schema import SummaryRow
+from ...reduce.tables import succeeded
 
 _COLUMNS = ("variance", "low", "high", "log_standard_error", "degrees", "n", "fitted")
 
@@ -38,7 +39,7 @@ def read_variance(
     context: ReduceContext, generator: GeneratorInfo, stage: str = "variance", group: str = DATA
 ) -> ObservationVariance | None:
     """The variance that a stage found for a group's images; None where it found none."""
-    frame = read_stage(context.run_dir, stage, _COLUMNS)
+    frame = context.tables.read(stage, _COLUMNS)
     if frame is None:
         return None
     good = succeeded(frame)
@@ -97,7 +98,7 @@ def reduce_variance(context: ReduceContext) -> list[SummaryRow]:
             null = read_variance(context, generator, "null_variance", context.null)
             found.append(("variance_null", context.null, null))
         rows += [
-            summary_row(metric, variance.interval, generator=generator.name, group=group)
+            emitter(context, generator=generator.name, group=group).row(metric, variance.interval)
             for metric, group, variance in found
             if variance is not None
         ]

@@ -3,14 +3,19 @@
 import numpy as np
 import pandas as pd
 
-from ....core.statistics.correlation import KINDS, correlation_interval
-from ....core.statistics.means import mean_interval
 from ...reduce.context import GeneratorInfo, ReduceContext
-from ...reduce.groups import GroupValues, group_values, own_density
-from ...reduce.image_scores import OwnScores, PairedScores, pair_scores, with_outliers
-from ...reduce.schema import SummaryRow, summary_row
-from ...reduce.tables import read_stage, succeeded
-from ..likelihood.densities import Densities, read_densities
+from ...reduce.emitter import Emitter, Keys
+from ...reduce.groups import GroupValues, own_density
+from ...reduce.image_scores import (
+    OwnScores,
+    PairedScores,
+    and_with_outliers,
+    own_correlations,
+    pair_scores,
+)
+from ...reduce.schema import SummaryRow
+from ...reduce.tables import succeeded
+from ..likelihood.densities import Densities, each_density
 from ..likelihood.image_pairs import scores_beside_density
 
 
@@ -19,16 +24,15 @@ def reduce_variation(context: ReduceContext) -> list[SummaryRow]:
 
     The group that outliers are held against is also taken together with them.
     """
-    variation = read_stage(context.run_dir, "local_variation", ["variation"])
+    variation = context.tables.read("local_variation", ["variation"])
     if variation is None:
         return []
     rows = _means(context, variation)
-    for densities in read_densities(context.run_dir, ["log_likelihood"]):
-        for generator in context.generators:
-            pairs = paired_variation(context, generator, densities, variation)
-            pooled = with_outliers(context, pairs)
-            for pair in [*pairs, *([] if pooled is None else [pooled])]:
-                rows += _correlations(generator, densities.estimator, pair)
+    for emit, densities, generator in each_density(context):
+        pairs = paired_variation(context, generator, densities, variation)
+        for pair in and_with_outliers(context, pairs):
+            keyed = emit.at(condition=own_density(generator))
+            rows += own_correlations(keyed, "variation_correlation", pair)
     return rows
 
 
@@ -38,7 +42,7 @@ def paired_variation(
     """Local variation (first) and the generator's ln p (second) by group."""
     known = succeeded(variation)
     by_image = pd.Series(known["variation"].to_numpy(np.float64), index=known["image_id"])
-    groups = group_values(context, densities.frame, "log_likelihood", generator)
+    groups = densities.groups(context, generator)
     spread = {name: _as_values(values, by_image) for name, values in groups.items()}
     return pair_scores(spread, groups, ("local_variation", densities.stage))
 
@@ -63,34 +67,8 @@ def _means(context: ReduceContext, variation: pd.DataFrame) -> list[SummaryRow]:
     for (group, maker), members in known.groupby(["group", makers]):
         seed = context.seed_of("variation", group, maker)
         values = members.sort_values("image_id")["variation"].to_numpy(np.float64)
-        interval = mean_interval(values, seed, resamples=context.resamples)
-        rows.append(
-            summary_row(
-                "local_variation_mean", interval, generator=str(maker) or None, group=str(group)
-            )
-        )
-    return rows
-
-
-def _correlations(
-    generator: GeneratorInfo, estimator: str | None, pair: PairedScores
-) -> list[SummaryRow]:
-    scores = pair.own
-    rows = []
-    for kind in KINDS:
-        interval = correlation_interval(scores.first, scores.second, kind)
-        if interval is not None:
-            rows.append(
-                summary_row(
-                    f"variation_correlation_{kind}",
-                    interval,
-                    generator=generator.name,
-                    condition=own_density(generator),
-                    group=pair.group,
-                    against=pair.against,
-                    estimator=estimator,
-                )
-            )
+        keys: Keys = {"generator": str(maker) or None, "group": str(group)}
+        rows.append(Emitter(context, keys, seed).mean_row("local_variation_mean", values))
     return rows
 
 

@@ -6,7 +6,6 @@ from ...reduce.context import GeneratorInfo, ReduceContext
 from ...reduce.groups import group_values
 from ...reduce.image_scores import named
 from ...reduce.schema import MARGINAL, OWN, WITH_OUTLIERS
-from ...reduce.tables import read_stage, stage_table
 from ...report.figure import Figure, mosaic
 from ...report.pictures import SHOWN, originals
 from ...report.scatter import points_by_group, scatter_figures
@@ -46,8 +45,8 @@ def variation_section(
 
 def extreme_pictures(context: ReduceContext, generator: GeneratorInfo) -> list[Figure]:
     """The densest images above the least dense: those outliers are held against, then with them."""
-    frame = read_stage(context.run_dir, TRUSTED, ["log_likelihood"])
-    if frame is None or context.inliers is None or stage_table(context.run_dir, "images") is None:
+    frame = context.tables.read(TRUSTED, ["log_likelihood"])
+    if frame is None or context.inliers is None or not context.tables.has("images"):
         return []
     groups = group_values(context, frame, "log_likelihood", generator)
     outliers = [group.name for group in context.with_role("outlier")]

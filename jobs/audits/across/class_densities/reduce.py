@@ -8,9 +8,9 @@ from .....core.statistics.correlation import (
     pair_correlations,
 )
 from ....reduce.context import GeneratorInfo, ReduceContext
-from ....reduce.groups import GroupValues, group_values
-from ....reduce.schema import EVERY_CLASS, SummaryRow, summary_row
-from ...likelihood.densities import read_densities
+from ....reduce.groups import GroupValues
+from ....reduce.schema import EVERY_CLASS, SummaryRow
+from ...likelihood.densities import each_density
 
 
 def reduce_class_densities(context: ReduceContext) -> list[SummaryRow]:
@@ -19,23 +19,13 @@ def reduce_class_densities(context: ReduceContext) -> list[SummaryRow]:
     Of groups evaluated under every class, with at least 10 images under all of them.
     """
     rows = []
-    for densities in read_densities(context.run_dir, ["log_likelihood"]):
-        for generator in context.generators:
-            groups = group_values(context, densities.frame, "log_likelihood", generator)
-            for values in groups.values():
-                for kind in KINDS:
-                    found = correlated_classes(generator, values, kind)
-                    if found is not None:
-                        rows.append(
-                            summary_row(
-                                f"class_correlation_{kind}",
-                                found.mean,
-                                generator=generator.name,
-                                condition=EVERY_CLASS,
-                                group=values.group.name,
-                                estimator=densities.estimator,
-                            )
-                        )
+    for emit, densities, generator in each_density(context):
+        for name, values in densities.groups(context, generator).items():
+            keyed = emit.at(condition=EVERY_CLASS, group=name)
+            for kind in KINDS:
+                found = correlated_classes(generator, values, kind)
+                if found is not None:
+                    rows.append(keyed.row(f"class_correlation_{kind}", found.mean))
     return rows
 
 

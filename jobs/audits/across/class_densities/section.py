@@ -8,7 +8,6 @@ from matplotlib.figure import Figure as Canvas
 from ....reduce.context import GeneratorInfo, ReduceContext
 from ....reduce.groups import GroupValues, group_values
 from ....reduce.schema import EVERY_CLASS
-from ....reduce.tables import read_stage
 from ....report.figure import Figure, draw
 from ....report.scatter import Points, scatter_figure
 from ....report.section import ReportContext, Section, present
@@ -57,7 +56,7 @@ def class_section(context: ReportContext, summary: Summary, generator: Generator
 
 def _shown(context: ReduceContext, generator: GeneratorInfo) -> _Classes | None:
     """The group that outliers are held against if it has every class, else the first that has."""
-    frame = read_stage(context.run_dir, TRUSTED, ["log_likelihood"])
+    frame = context.tables.read(TRUSTED, ["log_likelihood"])
     if frame is None:
         return None
     groups = group_values(context, frame, "log_likelihood", generator)

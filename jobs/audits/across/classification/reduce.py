@@ -1,5 +1,7 @@
 """Generative classification, beside the nearest neighbour's."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import pandas as pd
 
@@ -10,11 +12,12 @@ from .....core.statistics.proportions import (
     paired_difference_interval,
     proportion_interval,
 )
-from ....reduce.context import GeneratorInfo, ReduceContext
-from ....reduce.groups import GroupValues, group_values
-from ....reduce.schema import EVERY_CLASS, SummaryRow, exact, summary_row
+from ....reduce.context import ReduceContext
+from ....reduce.emitter import Emitter, emitter
+from ....reduce.groups import GroupValues
+from ....reduce.schema import EVERY_CLASS, SummaryRow, exact
 from ....spec.audit import Role
-from ...likelihood.densities import Scores, read_scores
+from ...likelihood.densities import Scores, each_score
 from ...neighbours.nearest import Baseline, failed_by_group, hits, read_neighbours
 
 Baselines = list[tuple[Baseline, pd.DataFrame]]
@@ -29,14 +32,14 @@ def reduce_classification(context: ReduceContext) -> list[SummaryRow]:
     Groups evaluated under every class whose images all have a label. Classes are taken as equally
     likely.
     """
-    known = read_neighbours(context.run_dir)
+    known = read_neighbours(context.tables)
     baselines = [(baseline, hits(nearest)) for baseline, nearest in known]
     rows = _neighbour_rows(context, known)
-    for scores in read_scores(context.run_dir):
-        for generator in context.generators:
-            for values in group_values(context, scores.frame, scores.column, generator).values():
-                if can_be_classified(values):
-                    rows += _group_rows(generator, scores, values, baselines)
+    for emit, scores, generator in each_score(context):
+        for name, values in scores.groups(context, generator).items():
+            if can_be_classified(values):
+                keyed = emit.at(condition=EVERY_CLASS, group=name)
+                rows += _group_rows(keyed, scores, values, baselines)
     return rows
 
 
@@ -53,36 +56,22 @@ def can_be_classified(values: GroupValues) -> bool:
 
 
 def _group_rows(
-    generator: GeneratorInfo,
-    scores: Scores,
-    values: GroupValues,
-    baselines: Baselines,
-) -> list[SummaryRow]:
+    emit: Emitter, scores: Scores, values: GroupValues, baselines: Baselines
+) -> Iterator[SummaryRow]:
     whole = values.complete
     result = classify(scores.sign * values.by_class[whole])
     correct = result.predicted == values.label[whole]
-    keys = {
-        "generator": generator.name,
-        "condition": EVERY_CLASS,
-        "group": values.group.name,
-        "estimator": scores.estimator,
-    }
     accuracy = proportion_interval(int(correct.sum()), len(correct), failed=int(np.sum(~whole)))
-    rows = [
-        summary_row(f"accuracy_{scores.method}", accuracy, **keys),
-        summary_row(f"ties_{scores.method}", exact(result.ties, len(correct)), **keys),
-    ]
+    yield emit.row(f"accuracy_{scores.method}", accuracy)
+    yield emit.exact(f"ties_{scores.method}", result.ties, len(correct))
     for baseline, found in baselines:
         theirs = found["hit"].reindex(pd.Index(values.image_id[whole])).to_numpy(np.float64)
         paired = ~np.isnan(theirs)
         if paired.any():
             mine, other = correct[paired], theirs[paired] == 1.0
             failed = len(values.image_id) - len(mine)
-            rows += [
-                summary_row(f"{metric}_{scores.method}", interval, **keys, against=baseline.words)
-                for metric, interval in _differences(mine, other, failed)
-            ]
-    return rows
+            for metric, interval in _differences(mine, other, failed):
+                yield emit.at(against=baseline.words).row(f"{metric}_{scores.method}", interval)
 
 
 def _differences(mine: np.ndarray, other: np.ndarray, failed: int) -> list[tuple[str, Interval]]:
@@ -98,12 +87,13 @@ def _differences(mine: np.ndarray, other: np.ndarray, failed: int) -> list[tuple
 def _neighbour_rows(context: ReduceContext, known: Baselines) -> list[SummaryRow]:
     rows = []
     for baseline, nearest in known:
-        found, failed = hits(nearest), failed_by_group(context.run_dir, nearest)
+        found, failed = hits(nearest), failed_by_group(context.tables, nearest)
         for group in context.with_role(*_CLASSIFIED):
             mine = found.loc[found["group"] == group.name, "hit"].to_numpy()
             if len(mine):
                 interval = proportion_interval(
                     int(mine.sum()), len(mine), failed=failed.get(group.name, 0)
                 )
-                rows.append(summary_row(f"accuracy_{baseline.method}", interval, group=group.name))
+                emit = emitter(context, group=group.name)
+                rows.append(emit.row(f"accuracy_{baseline.method}", interval))
     return rows

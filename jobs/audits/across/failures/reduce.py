@@ -6,10 +6,9 @@ import pandas as pd
 
 from .....workers.schema import STATUS_OK
 from ....reduce.context import ReduceContext
-from ....reduce.groups import group_values
-from ....reduce.schema import SummaryRow, exact, summary_row
-from ....reduce.tables import read_stage
-from ...likelihood.densities import read_scores
+from ....reduce.emitter import emitter
+from ....reduce.schema import SummaryRow
+from ...likelihood.densities import each_score
 
 _INCOMPLETE = {
     "likelihood": "incomplete_images_likelihood",
@@ -21,40 +20,29 @@ _INCOMPLETE = {
 def reduce_quarantine(context: ReduceContext) -> list[SummaryRow]:
     """Failed rows by stage, generator and group, ``n`` being all rows, and incomplete images."""
     rows = []
-    for table in context.schemas:
-        frame = read_stage(context.run_dir, table.name)
+    for stage in context.tables.names:
+        frame = context.tables.read(stage)
         if frame is not None:
-            rows += _failed(table.name, frame)
-    for scores in read_scores(context.run_dir):
-        for generator in context.generators:
-            for values in group_values(context, scores.frame, scores.column, generator).values():
-                if values.conditional and values.has_every_class:
-                    rows.append(
-                        summary_row(
-                            _INCOMPLETE[scores.method],
-                            exact(values.incomplete, len(values.image_id)),
-                            generator=generator.name,
-                            group=values.group.name,
-                            estimator=scores.estimator,
-                        )
-                    )
+            rows += _failed(context, stage, frame)
+    for emit, scores, generator in each_score(context):
+        for name, values in scores.groups(context, generator).items():
+            if values.conditional and values.has_every_class:
+                metric, n = _INCOMPLETE[scores.method], len(values.image_id)
+                rows.append(emit.at(group=name).exact(metric, values.incomplete, n))
     return rows
 
 
-def _failed(stage: str, frame: pd.DataFrame) -> list[SummaryRow]:
+def _failed(context: ReduceContext, stage: str, frame: pd.DataFrame) -> list[SummaryRow]:
     keys = list(zip(_names(frame["generator"]), _names(frame["group"]), strict=True))
     planned = Counter(keys)
     failed = Counter(
         key for key, status in zip(keys, frame["status"], strict=True) if status != STATUS_OK
     )
     return [
-        summary_row(
-            f"failed_rows_{stage}",
-            exact(failed[key], planned[key]),
-            generator=key[0],
-            group=key[1],
+        emitter(context, generator=generator, group=group).exact(
+            f"failed_rows_{stage}", failed[generator, group], n
         )
-        for key in planned
+        for (generator, group), n in planned.items()
     ]
 
 

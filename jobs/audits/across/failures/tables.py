@@ -2,7 +2,6 @@
 
 from .....workers.schema import STATUS_OK
 from ....reduce.context import ReduceContext
-from ....reduce.tables import read_stage
 from ....report.summary import MISSING, Summary
 from ....report.tables import Table
 
@@ -40,8 +39,8 @@ def failure_list(context: ReduceContext) -> Table | None:
     """The first failed rows with their errors."""
     rows: list[list[str]] = []
     total = 0
-    for table in context.schemas:
-        frame = read_stage(context.run_dir, table.name, ["error"])
+    for stage in context.tables.names:
+        frame = context.tables.read(stage, ["error"])
         if frame is None:
             continue
         failed = frame[frame["status"] != STATUS_OK]
@@ -55,7 +54,7 @@ def failure_list(context: ReduceContext) -> Table | None:
             texts = [
                 value if isinstance(value, str) else MISSING for value in (image, status, error)
             ]
-            rows.append([texts[0], table.name, named, *texts[1:]])
+            rows.append([texts[0], stage, named, *texts[1:]])
     if not rows:
         return None
     return Table(

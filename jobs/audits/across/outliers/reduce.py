@@ -1,20 +1,16 @@
 """Outlier detection: can the generator tell its own domain's images from others?"""
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from .....core.statistics.outliers import marginal_auc, per_class_auc
-from ....reduce.context import GeneratorInfo, GroupInfo, ReduceContext
+from ....reduce.context import GroupInfo, ReduceContext
+from ....reduce.emitter import Emitter, emitter
 from ....reduce.groups import GroupValues, group_values
-from ....reduce.schema import (
-    MARGINAL,
-    NEAREST_CLASS,
-    PER_CLASS_MEAN,
-    SummaryRow,
-    exact,
-    summary_row,
-)
-from ...inversion.reduce import reconstruction_errors
-from ...likelihood.densities import Scores, read_scores
+from ....reduce.schema import MARGINAL, NEAREST_CLASS, PER_CLASS_MEAN, SummaryRow
+from ...inversion.reduce import failed_images, reconstruction_errors
+from ...likelihood.densities import Scores, each_score
 from ...neighbours.nearest import distances_by_group, failed_by_group, read_neighbours
 from ...variance.reduce import judged_groups
 
@@ -29,15 +25,13 @@ def reduce_outliers(context: ReduceContext) -> list[SummaryRow]:
     if inliers is None:
         return []
     rows = []
-    for scores in read_scores(context.run_dir):
-        for generator in context.generators:
-            values_of = judged_groups if scores.method == "likelihood" else group_values
-            groups = values_of(context, scores.frame, scores.column, generator)
-            for outliers in context.with_role("outlier"):
-                for other in [inliers, *_own_samples(context, scores)]:
-                    if other.name in groups and outliers.name in groups:
-                        pair = groups[other.name], groups[outliers.name]
-                        rows += pair_rows(generator, scores, *pair)
+    for emit, scores, generator in each_score(context):
+        values_of = judged_groups if scores.method == "likelihood" else group_values
+        groups = values_of(context, scores.frame, scores.column, generator)
+        for outliers in context.with_role("outlier"):
+            for other in [inliers, *_own_samples(context, scores)]:
+                if other.name in groups and outliers.name in groups:
+                    rows += pair_rows(emit, scores, groups[other.name], groups[outliers.name])
     return rows + _neighbours(context, inliers)
 
 
@@ -47,26 +41,21 @@ def _own_samples(context: ReduceContext, scores: Scores) -> list[GroupInfo]:
 
 
 def pair_rows(
-    generator: GeneratorInfo,
-    scores: Scores,
-    inliers: GroupValues,
-    outliers: GroupValues,
+    emit: Emitter, scores: Scores, inliers: GroupValues, outliers: GroupValues
 ) -> list[SummaryRow]:
     """The AUCs of two groups' scores, by each way to treat classes that both allow."""
+    emit = emit.at(group=outliers.group.name, against=inliers.group.name)
     return [
-        *_pooled(generator, scores, inliers, outliers),
-        *_per_class(generator, scores, inliers, outliers),
+        *_pooled(emit, scores, inliers, outliers),
+        *_per_class(emit.at(condition=PER_CLASS_MEAN), scores, inliers, outliers),
     ]
 
 
 def _pooled(
-    generator: GeneratorInfo,
-    scores: Scores,
-    inliers: GroupValues,
-    outliers: GroupValues,
-) -> list[SummaryRow]:
+    emit: Emitter, scores: Scores, inliers: GroupValues, outliers: GroupValues
+) -> Iterator[SummaryRow]:
     if not (inliers.has_every_class and outliers.has_every_class):
-        return []
+        return
     if scores.method == "likelihood":
         condition: str | None = MARGINAL
         pair = [-values.log_density(MARGINAL) for values in (inliers, outliers)]
@@ -74,39 +63,26 @@ def _pooled(
         condition = NEAREST_CLASS if inliers.conditional else None
         pair = [reconstruction_errors(values)[condition] for values in (inliers, outliers)]
     if min(len(group) for group in pair) == 0:
-        return []
+        return
     failed = [
-        len(values.image_id) - len(group)
+        failed_images(values, group)
         for values, group in zip((inliers, outliers), pair, strict=True)
     ]
     result = marginal_auc(pair[0], pair[1], failed_inliers=failed[0], failed_outliers=failed[1])
-    return [
-        summary_row(
-            f"outlier_auc_{scores.method}",
-            result.interval,
-            generator=generator.name,
-            condition=condition,
-            group=outliers.group.name,
-            against=inliers.group.name,
-            estimator=scores.estimator,
-        )
-    ]
+    yield emit.at(condition=condition).row(f"outlier_auc_{scores.method}", result.interval)
 
 
 def _per_class(
-    generator: GeneratorInfo,
-    scores: Scores,
-    inliers: GroupValues,
-    outliers: GroupValues,
-) -> list[SummaryRow]:
+    emit: Emitter, scores: Scores, inliers: GroupValues, outliers: GroupValues
+) -> Iterator[SummaryRow]:
     if not inliers.conditional:
-        return []
+        return
     kept = ~np.isnan(inliers.own)
     evaluated = ~np.isnan(outliers.by_class).all(axis=1)
     classes_in = np.unique(inliers.own_class[kept])
     classes_out = np.flatnonzero(~np.isnan(outliers.by_class).all(axis=0))
     if len(np.intersect1d(classes_in, classes_out)) == 0:
-        return []
+        return
     result = per_class_auc(
         -scores.sign * inliers.own[kept],
         inliers.own_class[kept],
@@ -114,21 +90,8 @@ def _per_class(
         failed_inlier_class=inliers.own_class[~kept],
         failed_outliers=_failed_under(outliers),
     )
-    return [
-        summary_row(
-            metric,
-            interval,
-            generator=generator.name,
-            condition=PER_CLASS_MEAN,
-            group=outliers.group.name,
-            against=inliers.group.name,
-            estimator=scores.estimator,
-        )
-        for metric, interval in (
-            (f"outlier_auc_{scores.method}", result.interval),
-            (f"outlier_pairs_{scores.method}", exact(result.pairs, result.interval.n)),
-        )
-    ]
+    yield emit.row(f"outlier_auc_{scores.method}", result.interval)
+    yield emit.exact(f"outlier_pairs_{scores.method}", result.pairs, result.interval.n)
 
 
 def _failed_under(outliers: GroupValues) -> np.ndarray:
@@ -142,9 +105,9 @@ def _failed_under(outliers: GroupValues) -> np.ndarray:
 
 def _neighbours(context: ReduceContext, inliers: GroupInfo) -> list[SummaryRow]:
     rows = []
-    for baseline, nearest in read_neighbours(context.run_dir):
+    for baseline, nearest in read_neighbours(context.tables):
         distances = distances_by_group(nearest)
-        failed = failed_by_group(context.run_dir, nearest)
+        failed = failed_by_group(context.tables, nearest)
         for outliers in context.with_role("outlier"):
             if inliers.name in distances and outliers.name in distances:
                 result = marginal_auc(
@@ -153,12 +116,6 @@ def _neighbours(context: ReduceContext, inliers: GroupInfo) -> list[SummaryRow]:
                     failed_inliers=failed.get(inliers.name, 0),
                     failed_outliers=failed.get(outliers.name, 0),
                 )
-                rows.append(
-                    summary_row(
-                        f"outlier_auc_{baseline.method}",
-                        result.interval,
-                        group=outliers.name,
-                        against=inliers.name,
-                    )
-                )
+                emit = emitter(context, group=outliers.name, against=inliers.name)
+                rows.append(emit.row(f"outlier_auc_{baseline.method}", result.interval))
     return rows

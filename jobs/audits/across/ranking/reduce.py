@@ -1,10 +1,13 @@
 """Ranking: the group whose images are likeliest on average, and by how much it leads each other."""
 
+from collections.abc import Iterator
+
 from .....core.statistics.leads import simultaneous_leads
 from ....reduce.context import GeneratorInfo, ReduceContext
+from ....reduce.emitter import Emitter
 from ....reduce.groups import common_density
-from ....reduce.schema import SummaryRow, summary_row
-from ...likelihood.densities import Densities, read_densities
+from ....reduce.schema import SummaryRow
+from ...likelihood.densities import Densities, each_density
 from ...variance.reduce import judged_groups
 
 
@@ -18,39 +21,26 @@ def reduce_ranking(context: ReduceContext) -> list[SummaryRow]:
     """
     return [
         row
-        for densities in read_densities(context.run_dir, ["log_likelihood"])
-        for generator in context.generators
-        for row in _leads(context, generator, densities)
+        for emit, densities, generator in each_density(context)
+        for row in _leads(context, emit, densities, generator)
     ]
 
 
 def _leads(
-    context: ReduceContext, generator: GeneratorInfo, densities: Densities
-) -> list[SummaryRow]:
+    context: ReduceContext, emit: Emitter, densities: Densities, generator: GeneratorInfo
+) -> Iterator[SummaryRow]:
     groups = judged_groups(context, densities.frame, "log_likelihood", generator)
     if not groups:
-        return []
+        return
     condition = common_density(*groups.values())
     found = {name: values.log_density(condition) for name, values in groups.items()}
     ranked = {name: density for name, density in found.items() if len(density)}
     own = {group.name for group in context.with_role("generated", "simulated")}
     given = {name: density for name, density in ranked.items() if name not in own}
-    rows = []
+    seed = context.seed_of("lead", generator.name)
     for metric, pool in (("density_lead", ranked), ("density_lead_given", given)):
-        if not pool:
-            continue
-        seed = context.seed_of("lead", generator.name)
-        leads = simultaneous_leads(pool, seed, resamples=context.resamples)
-        for other, interval in leads.over.items():
-            rows.append(
-                summary_row(
-                    metric,
-                    interval,
-                    generator=generator.name,
-                    condition=condition,
-                    group=leads.leader,
-                    against=other,
-                    estimator=densities.estimator,
-                )
-            )
-    return rows
+        if pool:
+            leads = simultaneous_leads(pool, seed, resamples=context.resamples)
+            keyed = emit.at(condition=condition, group=leads.leader)
+            for other, interval in leads.over.items():
+                yield keyed.at(against=other).row(metric, interval)

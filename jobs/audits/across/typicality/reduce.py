@@ -11,14 +11,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .....core.statistics.bootstrap import Interval
 from .....core.statistics.two_sample import NO_SHIFT, Shift, compare_samples
-from .....core.statistics.typicality import MINIMUM_REFERENCE, Typicality, assess_typicality
+from .....core.statistics.typicality import MINIMUM_REFERENCE, assess_typicality
 from ....reduce.context import GeneratorInfo, ReduceContext
+from ....reduce.emitter import Emitter
 from ....reduce.groups import GroupValues, group_values, null_values, own_density
-from ....reduce.schema import SummaryRow, exact, summary_row
-from ....reduce.tables import read_stage
-from ...likelihood.densities import TRUSTED, Densities, read_densities
+from ....reduce.schema import SummaryRow
+from ...likelihood.densities import TRUSTED, Densities, each_density
 from ...variance.reduce import ObservationVariance, judged_groups, read_variance
 
 
@@ -35,15 +34,16 @@ class _Set:
 def reduce_typicality(context: ReduceContext) -> list[SummaryRow]:
     """Every group against each reference, the null's against the simulated, and both together."""
     return [
-        replace(row, estimator=densities.estimator)
-        for densities in read_densities(context.run_dir, ["log_likelihood"])
-        for generator in context.generators
-        for row in _generator_rows(context, generator, densities)
+        row
+        for emit, densities, generator in each_density(context)
+        for row in _generator_rows(
+            context, emit.at(condition=own_density(generator)), densities, generator
+        )
     ]
 
 
 def _generator_rows(
-    context: ReduceContext, generator: GeneratorInfo, densities: Densities
+    context: ReduceContext, emit: Emitter, densities: Densities, generator: GeneratorInfo
 ) -> Iterator[SummaryRow]:
     variance = read_variance(context, generator)
     groups = judged_groups(context, densities.frame, "log_likelihood", generator)
@@ -52,7 +52,7 @@ def _generator_rows(
     if densities.stage == TRUSTED:
         null = _null_sets(context, generator)
     if null is not None and len(null[0].log_density) > 1 and _is_reference(null[1]):
-        yield from _assessed(context, generator, null[0], null[1])
+        yield from _assessed(emit, null[0], null[1])
     for reference in context.references:
         against = sets.get(reference.name)
         if against is None or not _is_reference(against):
@@ -60,9 +60,9 @@ def _generator_rows(
         for name, mine in sets.items():
             if name == reference.name or len(mine.log_density) < 2:
                 continue
-            yield from _assessed(context, generator, mine, against)
+            yield from _assessed(emit, mine, against)
             if null is not None and reference.role == "simulated":
-                yield from _beside_null(context, generator, mine, against, null)
+                yield from _beside_null(emit, mine, against, null)
 
 
 def _set(values: GroupValues, variance: ObservationVariance | None) -> _Set:
@@ -79,7 +79,7 @@ def _null_sets(context: ReduceContext, generator: GeneratorInfo) -> tuple[_Set, 
     """The null's own images, and the simulated ones under its variance."""
     if context.null is None or not context.with_role("simulated"):
         return None
-    frame = read_stage(context.run_dir, "null_likelihood", ["log_likelihood"])
+    frame = context.tables.read("null_likelihood", ["log_likelihood"])
     if frame is None:
         return None
     variance = read_variance(context, generator, "null_variance", context.null)
@@ -98,35 +98,25 @@ def _null_sets(context: ReduceContext, generator: GeneratorInfo) -> tuple[_Set, 
     return _set(mine, variance), _set(reference, variance)
 
 
-def _assessed(
-    context: ReduceContext, generator: GeneratorInfo, mine: _Set, reference: _Set
-) -> Iterator[SummaryRow]:
-    names = (generator.name, mine.name, reference.name)
+def _assessed(emit: Emitter, mine: _Set, reference: _Set) -> Iterator[SummaryRow]:
+    emit = emit.at(group=mine.name, against=reference.name).seeded("typicality", reference.name)
+    n = len(mine.log_density)
     result = assess_typicality(
         mine.log_density,
         reference.log_density,
-        context.seed_of("typicality", *names),
+        emit.seed,
         shift=mine.shift,
         failed=mine.failed,
-        resamples=context.resamples,
+        resamples=emit.context.resamples,
     )
-    for metric, interval in _values(result, len(mine.log_density)):
-        yield _row(generator, metric, interval, mine.name, reference.name)
-
-
-def _values(result: Typicality, n: int) -> Iterator[tuple[str, Interval]]:
-    yield "typicality_deviation", result.deviation
-    yield "typicality_margin", exact(result.margin, n)
-    yield "typicality_p_mean", exact(result.test.p_mean, n)
-    yield "typicality_p_shape", exact(result.test.p_shape, n)
+    yield emit.row("typicality_deviation", result.deviation)
+    yield emit.exact("typicality_margin", result.margin, n)
+    yield emit.exact("typicality_p_mean", result.test.p_mean, n)
+    yield emit.exact("typicality_p_shape", result.test.p_shape, n)
 
 
 def _beside_null(
-    context: ReduceContext,
-    generator: GeneratorInfo,
-    mine: _Set,
-    reference: _Set,
-    null: tuple[_Set, _Set],
+    emit: Emitter, mine: _Set, reference: _Set, null: tuple[_Set, _Set]
 ) -> Iterator[SummaryRow]:
     """Does a group deviate from its reference as the null does from its own?
 
@@ -139,22 +129,9 @@ def _beside_null(
     test = compare_samples(
         mine.log_density - reference.log_density.mean(),
         own.log_density - own_reference.log_density.mean(),
-        context.seed_of("typicality", "null", generator.name, mine.name),
+        emit.context.seed_of("typicality", "null", emit.keys["generator"], mine.name),
         shift=Shift(float(both), min(mine.shift.freedom, own.shift.freedom)),
         failed=mine.failed,
     )
-    p_value = exact(test.p_value, len(mine.log_density))
-    yield _row(generator, "typicality_p_null", p_value, mine.name, own.name)
-
-
-def _row(
-    generator: GeneratorInfo, metric: str, interval: Interval, group: str, against: str
-) -> SummaryRow:
-    return summary_row(
-        metric,
-        interval,
-        generator=generator.name,
-        condition=own_density(generator),
-        group=group,
-        against=against,
-    )
+    keyed = emit.at(group=mine.name, against=own.name)
+    yield keyed.exact("typicality_p_null", test.p_value, len(mine.log_density))
