@@ -34,7 +34,7 @@ class GeneratorReport:
 
 
 @dataclass(frozen=True)
-class Report:
+class AuditReport:
     """All that the page says, before it is a page."""
 
     name: str
@@ -55,13 +55,13 @@ def sections_of(
     return [section for section in made if section.figures or section.tables]
 
 
-def make_report(context: ReportContext) -> Report:
+def make_report(context: ReportContext) -> AuditReport:
     """Verdicts, sections, figures and tables of a run."""
     summary = Summary(context.summary, trusted_estimator(context.reduce.run_dir))
     verdicts = judge(context.reduce, summary)
     spec = yaml.safe_load(context.spec_yaml)
     name = spec.get("name") if isinstance(spec, dict) else None
-    return Report(
+    return AuditReport(
         name=str(name or context.reduce.run_dir.locate().rpartition("/")[-1]),
         reports=[
             GeneratorReport(
@@ -81,7 +81,7 @@ def make_report(context: ReportContext) -> Report:
     )
 
 
-def render_page(report: Report) -> str:
+def render_page(report: AuditReport) -> str:
     """The report as one self-contained HTML page."""
     return page_template("report.html").render(
         {field.name: getattr(report, field.name) for field in fields(report)}

@@ -13,7 +13,7 @@ from ..reduce.context import ReduceContext
 from ..report.section import ReportContext
 from ..spec.loading import dump_spec
 from .context import reduce_context
-from .page import Report, make_report, render_page
+from .page import AuditReport, make_report, render_page
 from .reduction import reduce_run
 from .renderer import Renderer
 
@@ -24,7 +24,7 @@ class Results:
 
     context: ReduceContext
     summary: pa.Table
-    content: Report
+    content: AuditReport
     report: str
 
 

@@ -15,7 +15,7 @@ from offmanifold.jobs.audits.variance.halves import fitted_positions
 from offmanifold.jobs.audits.variance.settings import VarianceSpec
 from offmanifold.jobs.reduce.context import GeneratorInfo, GroupInfo, ReduceContext
 from offmanifold.jobs.report.section import ReportContext
-from offmanifold.jobs.results.page import Report, make_report
+from offmanifold.jobs.results.page import AuditReport, make_report
 from offmanifold.jobs.results.reduction import reduce_run
 from offmanifold.workers.schema import STATUS_OK
 
@@ -494,7 +494,7 @@ def render(_generator: str, latents: np.ndarray, conditions: np.ndarray | None) 
     return np.broadcast_to(grey[:, None, None, None], (len(latents), 1, 8, 8))
 
 
-def report_of(context: ReduceContext, **changes: Any) -> Report:
+def report_of(context: ReduceContext, **changes: Any) -> AuditReport:
     """The report of a run, its context with ``changes``."""
     content = {
         "spec_yaml": SPEC,
@@ -508,6 +508,6 @@ def report_of(context: ReduceContext, **changes: Any) -> Report:
 
 
 @pytest.fixture(scope="session")
-def standard_report(whole: WholeRun) -> Report:
+def standard_report(whole: WholeRun) -> AuditReport:
     """The report of the whole run, made once."""
     return report_of(whole.context, summary=whole.table)

@@ -15,11 +15,11 @@ from offmanifold.jobs.report.section import Section
 from offmanifold.jobs.report.table_columns import arrow_table
 from offmanifold.jobs.report.tables import Table
 from offmanifold.jobs.results.export import export_figures, export_tables, file_stem
-from offmanifold.jobs.results.page import GeneratorReport, Report
+from offmanifold.jobs.results.page import AuditReport, GeneratorReport
 from PIL import Image
 
 
-def test_figures_are_those_of_the_page(standard_report: Report, tmp_path: Path) -> None:
+def test_figures_are_those_of_the_page(standard_report: AuditReport, tmp_path: Path) -> None:
     files = export_figures(standard_report, tmp_path / "new" / "figures")
     shown = [figure for part in standard_report.reports[0].sections for figure in part.figures]
     assert [path.read_bytes() for path in files] == [figure.content for figure in shown]
@@ -33,7 +33,7 @@ def test_figures_are_those_of_the_page(standard_report: Report, tmp_path: Path) 
             assert title.text == figure.alt
 
 
-def test_figures_as_png(standard_report: Report, tmp_path: Path) -> None:
+def test_figures_as_png(standard_report: AuditReport, tmp_path: Path) -> None:
     report = standard_report.reports[0]
     few = [part for part in report.sections if part.key in ("pictures", "classification")]
     asked = replace(standard_report, reports=[replace(report, sections=few)])
@@ -46,7 +46,7 @@ def test_figures_as_png(standard_report: Report, tmp_path: Path) -> None:
             assert picture.width > (1000 if not figure.pixelated else 50)
 
 
-def test_tables_are_those_of_the_page(standard_report: Report, tmp_path: Path) -> None:
+def test_tables_are_those_of_the_page(standard_report: AuditReport, tmp_path: Path) -> None:
     files = export_tables(standard_report, tmp_path)
     shown = [table for part in standard_report.reports[0].sections for table in part.tables]
     shown += [standard_report.groups, standard_report.failures]
@@ -119,9 +119,9 @@ def test_unsafe_names_are_escaped(name: str) -> None:
 def test_names_that_would_meet_are_told_apart(tmp_path: Path) -> None:
     table = Table("c", ["group"], [["a"]], key="t")
     part = Section("s", "S", [], [], [table])
-    report = Report("n", [], table, replace(table, key="rows"), None, [], "", 2000)
+    report = AuditReport("n", [], table, replace(table, key="rows"), None, [], "", 2000)
 
-    def of(*names: str) -> Report:
+    def of(*names: str) -> AuditReport:
         reports = [
             GeneratorReport(GeneratorInfo(name, 0, (1, 8, 8)), [], [part], None) for name in names
         ]

@@ -14,7 +14,7 @@ import pytest
 from offmanifold.jobs.audits.inversion.pictures import reconstruction_pictures
 from offmanifold.jobs.reduce.context import GeneratorInfo, GroupInfo, ReduceContext
 from offmanifold.jobs.report.pictures import quantile_positions
-from offmanifold.jobs.results.page import Report, render_page
+from offmanifold.jobs.results.page import AuditReport, render_page
 from offmanifold.jobs.results.reduction import reduce_run
 from offmanifold.jobs.results.terminal import terminal_summary
 from PIL import Image
@@ -57,7 +57,7 @@ def page_of(context: ReduceContext, **changes: Any) -> str:
 
 
 @pytest.fixture(scope="module")
-def standard_page(standard_report: Report) -> str:
+def standard_page(standard_report: AuditReport) -> str:
     return render_page(standard_report)
 
 
@@ -92,7 +92,7 @@ def test_page_is_self_contained_and_complete(standard_page: str) -> None:
 
 
 def test_the_top_of_the_page_answers_with_numbers_and_counts(
-    standard_report: Report, standard_page: str
+    standard_report: AuditReport, standard_page: str
 ) -> None:
     top = standard_page[: standard_page.index("<nav")]
     answers = top.split('class="verdict short')[1:]
@@ -119,7 +119,7 @@ def test_the_top_of_the_page_is_short_and_says_how_verdicts_are_decided(
 
 
 def test_outliers_are_tabled_against_the_data_and_the_models_own_samples(
-    standard_report: Report,
+    standard_report: AuditReport,
 ) -> None:
     tables = [table for part in standard_report.reports[0].sections for table in part.tables]
     auc = next(table for table in tables if table.key == "auc")
