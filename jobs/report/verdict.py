@@ -183,6 +183,11 @@ def _separated_p_value(estimate: Estimate, threshold: float) -> float:
     return min(1.0, 2 * math.pow(at, images))
 
 
+def bonferroni(p_values: Sequence[float]) -> float:
+    """The p-value of several tests together."""
+    return min(1.0, len(p_values) * min(p_values))
+
+
 def fisher(correlation: float) -> float:
     """The scale of correlations; infinite at -1 and 1."""
     return (

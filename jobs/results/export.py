@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from ..report.figure import PNG, Figure
-from ..report.table_columns import arrow_table
-from ..report.table_files import write_table_files
-from ..report.tables import Table
+from ..report.table import Table
+from ..report.table_files import arrow_table, write_table_files
 from .page import AuditReport
 
 Item = TypeVar("Item", Figure, Table)
@@ -38,8 +37,8 @@ def export_figures(report: AuditReport, folder: Path, *, as_png: bool = False) -
 def export_tables(report: AuditReport, folder: Path) -> list[Path]:
     """Writes every table as ``<generator>.<section>.<table>.csv`` and ``.parquet``.
 
-    Numbers are those that the page shows; ``summary.parquet`` has them unrounded. The folder is
-    made; files of these names are replaced.
+    Numbers are those of ``summary.parquet`` at full precision, in the units that the headers name.
+    The folder is made; files of these names are replaced.
     """
     folder.mkdir(parents=True, exist_ok=True)
     files = []

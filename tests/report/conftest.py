@@ -11,10 +11,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from offmanifold.cluster.local_storage import LocalStorage
+from offmanifold.jobs.audits import CONCLUDERS
 from offmanifold.jobs.audits.variance.halves import fitted_positions
 from offmanifold.jobs.audits.variance.settings import VarianceSpec
 from offmanifold.jobs.reduce.context import GeneratorInfo, GroupInfo, ReduceContext
-from offmanifold.jobs.report.section import ReportContext
+from offmanifold.jobs.report.pictures import Render
+from offmanifold.jobs.report.section import PageView, ReportContext
+from offmanifold.jobs.report.summary import Summary
+from offmanifold.jobs.report.table import Table
 from offmanifold.jobs.results.page import AuditReport, make_report
 from offmanifold.jobs.results.reduction import reduce_run
 from offmanifold.workers.schema import STATUS_OK
@@ -485,6 +489,16 @@ def part_writer() -> Callable[..., Path]:
     return write_part
 
 
+def headers(table: Table) -> list[str]:
+    """The headers of a table's columns."""
+    return [column.header for column in table.columns]
+
+
+def texts(table: Table) -> list[list[str]]:
+    """A table's rows as readers see them."""
+    return [[cell.text for cell in row] for row in table.written]
+
+
 SPEC = "name: small-audit\nseed: 7\n"
 
 
@@ -492,6 +506,13 @@ def render(_generator: str, latents: np.ndarray, conditions: np.ndarray | None) 
     """Flat images whose grey is the class's, so that a picture shows what it was made from."""
     grey = np.zeros(len(latents)) if conditions is None else conditions / CLASSES
     return np.broadcast_to(grey[:, None, None, None], (len(latents), 1, 8, 8))
+
+
+def page_view(
+    context: ReduceContext, summary: Summary, generator: GeneratorInfo, render: Render = render
+) -> PageView:
+    """What a section of the report is made from."""
+    return PageView(context, summary, generator, render, SPEC, CONCLUDERS)
 
 
 def report_of(context: ReduceContext, **changes: Any) -> AuditReport:
