@@ -55,6 +55,6 @@ class Section:
     alarm: str = "Not settled."
 
 
-def present(part: Part | None) -> list[Part]:
-    """A figure or table as a list, empty where there is none."""
-    return [] if part is None else [part]
+def present(*parts: Part | None) -> list[Part]:
+    """The figures or tables that there are."""
+    return [part for part in parts if part is not None]

@@ -117,6 +117,12 @@ def decide(estimate: Estimate, threshold: float) -> Literal["above", "below", "u
     return "undecided"
 
 
+def answer_of(estimate: Estimate, threshold: float, yes: Literal["above", "below"]) -> Answer:
+    """``yes`` with the whole interval on that side of the threshold, ``no`` on the other."""
+    side = decide(estimate, threshold)
+    return "undecided" if side == "undecided" else "yes" if side == yes else "no"
+
+
 def difference(first: Estimate, second: Estimate) -> Estimate:
     """Of two groups' estimates, by the squares of either side's errors (Zou and Donner 2008).
 

@@ -153,5 +153,5 @@ def estimators_section(view: PageView) -> Section:
             *estimator_sentences(view),
         ],
         present(gap_figure(view)),
-        [*present(gap_table(view)), *present(findings_table(view))],
+        present(gap_table(view), findings_table(view)),
     )

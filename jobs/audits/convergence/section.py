@@ -25,7 +25,7 @@ def health_section(view: View) -> Section:
             "one setting doubled (transitions, chains, restarts of the search for modes) and see "
             "what changes.",
         ],
-        [*doubling_figures(view), *present(tuning_figure(view))],
-        [*present(health_table(view)), *present(doubling_table(view))],
+        present(*doubling_figures(view), tuning_figure(view)),
+        present(health_table(view), doubling_table(view)),
         [warning for each in view.by_estimator() for warning in convergence_warnings(each)],
     )

@@ -19,7 +19,7 @@ def density_section(view: View) -> Section:
             "grows. " + _density_rule(view.generator),
             *estimator_rules(view),
         ],
-        [*present(ranking_figure(view)), *density_histograms(view)],
+        present(ranking_figure(view), *density_histograms(view)),
         present(density_table(view)),
     )
 

@@ -11,7 +11,7 @@ from ...report.verdict import (
     Finding,
     Null,
     Verdict,
-    decide,
+    answer_of,
     fisher,
     settle_null,
     side_p_value,
@@ -52,8 +52,7 @@ def patch_correlation(view: View, group: str, against: str | None) -> Estimate |
 
 def is_explained(correlation: Estimate) -> Answer:
     """By the place of the interval: more than half of the variance, less, or open."""
-    side = decide(correlation, EXPLAINED)
-    return "yes" if side == "above" else "no" if side == "below" else "undecided"
+    return answer_of(correlation, EXPLAINED, yes="above")
 
 
 def _finding(view: View, group: str, against: str | None, found: Estimate) -> Finding:

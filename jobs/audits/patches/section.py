@@ -43,12 +43,8 @@ def patch_section(view: View) -> Section:
             *_coverage(generator),
             _rule(view.context, generator),
         ],
-        [*patch_scatter(view), *patch_histograms(view), *present(top_pictures(view))],
-        [
-            *present(_correlation_table(view)),
-            *present(_class_table(view)),
-            *present(_overlap_table(view)),
-        ],
+        present(*patch_scatter(view), *patch_histograms(view), top_pictures(view)),
+        present(_correlation_table(view), _class_table(view), _overlap_table(view)),
     )
 
 

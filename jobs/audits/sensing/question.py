@@ -4,11 +4,10 @@ from itertools import groupby
 
 from ...reduce.schema import OWN
 from ...report.summary import Estimate
-from ...report.verdict import Answer, Finding, Null, Verdict, decide, settle_null, side_p_value
+from ...report.verdict import Answer, Finding, Null, Verdict, answer_of, settle_null, side_p_value
 from ...report.view import View
 from .reduce import measurements_key, measurements_of
 
-_ANSWERS: dict[str, Answer] = {"above": "yes", "below": "no", "undecided": "undecided"}
 _METRIC = "sensing_psnr_difference"
 
 Differences = list[tuple[int, Estimate]]
@@ -86,7 +85,7 @@ def _null(controls: list[tuple[str, Differences]], several: Differences) -> Null
 
 
 def _answer(difference: tuple[int, Estimate]) -> Answer:
-    return _ANSWERS[decide(difference[1], 0.0)]
+    return answer_of(difference[1], 0.0, yes="above")
 
 
 def _values(differences: Differences) -> str:

@@ -25,7 +25,7 @@ def sensing_section(view: PageView) -> Section:
             "well, the search is not what fails on the others.",
             "Intervals are over images; one random matrix serves them all.",
         ],
-        [*present(sensing_curve(view)), *restored_pictures(view)],
+        present(sensing_curve(view), *restored_pictures(view)),
         present(_table(view)),
     )
 

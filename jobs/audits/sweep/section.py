@@ -30,11 +30,7 @@ def sweep_section(view: View) -> Section:
             *recommendations(view),
         ],
         present(sweep_figure(view)),
-        [
-            *present(gap_table(view)),
-            *present(density_table(view)),
-            *present(shortfall_table(view)),
-        ],
+        present(gap_table(view), density_table(view), shortfall_table(view)),
     )
 
 

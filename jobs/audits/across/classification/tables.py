@@ -3,7 +3,7 @@
 from ....report.summary import number
 from ....report.table import Column, Table, counts
 from ....report.view import View
-from ..outliers.methods import METHODS, Found, side_by_side
+from ..outliers.methods import METHODS, Found, methods_table
 
 
 def accuracy_table(view: View) -> Table | None:
@@ -15,7 +15,7 @@ def accuracy_table(view: View) -> Table | None:
         ties = [view.find(f"ties_{method.key}", group.name) for method in METHODS]
         counted = sum(int(tie.value) for tie in ties if tie is not None)
         found[group.name, counted] = [method.accuracy(view, group.name) for method in METHODS]
-    return side_by_side(
+    return methods_table(
         f"Images given their own class, %; chance is {number(100 / view.generator.num_classes)}",
         [Column("group"), counts("ties")],
         found,

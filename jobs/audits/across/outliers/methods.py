@@ -60,7 +60,7 @@ def any_variant(method: Method) -> tuple[str | None, ...]:
 Found = dict[tuple[Cell, ...], list[Estimate | None]]
 
 
-def side_by_side(
+def methods_table(
     caption: str,
     heads: Sequence[Column],
     found: Found,

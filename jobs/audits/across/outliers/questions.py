@@ -9,6 +9,7 @@ from ....report.verdict import (
     Finding,
     Null,
     Verdict,
+    answer_of,
     decide,
     logit,
     settle_null,
@@ -42,7 +43,7 @@ class _Separation:
         """
         if self.null_auc is None:
             return None
-        answer = _below_is_yes(self.null_auc)
+        answer = answer_of(self.null_auc, CHANCE, yes="below")
         opening = {"yes": found, "no": "It is not so of", "undecided": "It is open for"}[answer]
         sentence = (
             f"{opening} the model's own samples ({self.own_samples}): AUC "
@@ -73,7 +74,7 @@ def nearer_to_outliers(view: View) -> Verdict | None:
         findings.append(
             Finding(
                 outliers,
-                _below_is_yes(auc),
+                answer_of(auc, CHANCE, yes="below"),
                 f"{sentence} {beaten}".rstrip(),
                 measured=f"{outliers}: AUC of the reconstruction error {auc.fixed(3)}; "
                 f"below {CHANCE} they are nearer",
@@ -93,7 +94,7 @@ def denser_outliers(view: View) -> Verdict | None:
     conditions = (MARGINAL, PER_CLASS_MEAN)
     for found in _separations(view, "likelihood", conditions, samples):
         outliers, inliers, auc = found.outliers, found.inliers, found.auc
-        answer = _below_is_yes(auc)
+        answer = answer_of(auc, CHANCE, yes="below")
         relation = {
             "yes": f"{outliers} images are denser than {inliers} images",
             "no": f"{inliers} images are denser than {outliers} images",
@@ -238,8 +239,3 @@ def _auc_words(view: View, auc: Estimate, outliers: str, inliers: str) -> str:
         if found is not None:
             words += f"; {baseline.words} {found.fixed(3)}"
     return words
-
-
-def _below_is_yes(auc: Estimate) -> Answer:
-    side = decide(auc, CHANCE)
-    return "yes" if side == "below" else "no" if side == "above" else "undecided"

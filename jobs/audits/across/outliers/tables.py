@@ -3,7 +3,7 @@
 from ....reduce.schema import MARGINAL, NEAREST_CLASS, PER_CLASS_MEAN
 from ....report.table import Column, Table
 from ....report.view import View
-from .methods import METHODS, Found, side_by_side
+from .methods import METHODS, Found, methods_table
 
 
 def outlier_table(view: View) -> Table | None:
@@ -34,7 +34,7 @@ def outlier_table(view: View) -> Table | None:
                     for method in METHODS
                 ]
     beside = f", and against the model's own samples ({', '.join(own_samples)})"
-    return side_by_side(
+    return methods_table(
         f"AUC of outliers against {context.inliers.name} images{beside if own_samples else ''}; "
         "the outlier is positive, 0.5 is chance",
         [Column("outliers"), Column("against"), Column("scores")],

@@ -4,7 +4,16 @@ from dataclasses import dataclass, replace
 
 from ....reduce.schema import MARGINAL, OWN
 from ....report.summary import Estimate
-from ....report.verdict import Answer, Finding, Null, Verdict, decide, difference, side_p_value
+from ....report.verdict import (
+    Answer,
+    Finding,
+    Null,
+    Verdict,
+    answer_of,
+    decide,
+    difference,
+    side_p_value,
+)
 from ....report.view import View
 from ..outliers.questions import (
     REMAINING_ERROR_FACTOR,
@@ -14,8 +23,6 @@ from ..outliers.questions import (
 
 EVERY_GROUP = "density_lead"
 GIVEN_GROUPS = "density_lead_given"
-# Where outliers lead the model's own samples, the data need not lead outliers either.
-_ANSWERS: dict[str, Answer] = {"above": "no", "below": "yes", "undecided": "undecided"}
 
 
 @dataclass(frozen=True)
@@ -149,7 +156,8 @@ def _null(view: View, lead: Lead, outliers: set[str]) -> Null | None:
     if means[0] is None or means[1] is None:
         return None
     ahead = difference(means[0], means[1])
-    answer = _ANSWERS[decide(ahead, 0.0)]
+    # Where outliers lead the model's own samples, the data need not lead outliers either.
+    answer = answer_of(ahead, 0.0, yes="below")
     sentence = (
         f"The mean ln p of {likeliest} minus that of the model's own samples ({samples}) is "
         f"{ahead.text()} nats"

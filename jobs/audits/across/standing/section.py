@@ -42,7 +42,7 @@ def standing_section(view: PageView) -> Section:
             _BOUND_RULE,
         ],
         [],
-        [*present(ours), *present(variance_standing(view, datasets)), *present(bound_table(view))]
+        present(ours, variance_standing(view, datasets), bound_table(view))
         if ours is not None
         else [],
         bound_warnings(view),

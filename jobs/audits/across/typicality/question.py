@@ -111,21 +111,15 @@ def _finding(view: View, group: GroupInfo, reference: GroupInfo, deviation: Devi
         f"{'the model’s samples' if strict else 'noise-free images of the generator'}; "
         f"up to ±{number(deviation.margin)} is typical"
     )
+    answer, p_value, null = deviation.answer, deviation.equivalence_p_value, None
     if not strict:
-        return Finding(
-            f"{group.name} against {reference.name}",
-            "undecided",
-            _sentence(group, reference, deviation, counted),
-            measured=measured,
-            counted=counted,
-            p_value=deviation.p_value,
-        )
-    null, against = _null(view, group, reference, deviation)
-    answer, p_value = deviation.answer, deviation.equivalence_p_value
-    if against is not None and against < ERROR_RATE:
-        answer, p_value = "no", against
-    elif answer == "no":
-        p_value = deviation.p_value
+        answer, p_value = "undecided", deviation.p_value
+    else:
+        null, against = _null(view, group, reference, deviation)
+        if against is not None and against < ERROR_RATE:
+            answer, p_value = "no", against
+        elif answer == "no":
+            p_value = deviation.p_value
     return Finding(
         f"{group.name} against {reference.name}",
         answer,
