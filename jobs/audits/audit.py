@@ -5,19 +5,19 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..plan.stage import Stage
-from ..reduce.context import GeneratorInfo, ReduceContext
+from ..reduce.context import ReduceContext
 from ..reduce.schema import Metric, SummaryRow
 from ..report.conclusion import Concluder
-from ..report.section import ReportContext, Section
-from ..report.summary import Summary
+from ..report.section import PageView, Section
 from ..report.verdict import Verdict
+from ..report.view import View
 from ..spec.audit import AuditSpec
 from ..spec.facts import Facts
 from ..spec.stages import StageKey
 
 Reducer = Callable[[ReduceContext], list[SummaryRow]]
-Maker = Callable[[ReportContext, Summary, GeneratorInfo], Section]
-Question = Callable[[ReduceContext, Summary, GeneratorInfo], Verdict | None]
+Maker = Callable[[PageView], Section]
+Question = Callable[[View], Verdict | None]
 
 
 def _no_keys(spec: AuditSpec) -> Sequence[str]:

@@ -6,7 +6,7 @@ from ...core.statistics.typicality import images_needed
 from ..audits import stages_of
 from ..audits.likelihood.settings import LIKELIHOOD
 from ..audits.specs import gather_facts
-from ..plan.stage import AuditContext, Estimate
+from ..plan.stage import AuditContext, Cost
 from ..spec.audit import AuditSpec
 from ..spec.facts import Facts
 
@@ -22,14 +22,14 @@ def plan_table(spec: AuditSpec) -> Table:
     table = Table("stage", box=None, header_style="bold", title=f"plan of {spec.name}")
     for heading in ("shards", "items", "generator evaluations", "time on one worker"):
         table.add_column(heading, justify="right")
-    total = Estimate(0, 0, 0)
+    total = Cost(0, 0, 0)
     for stage in stages_of(spec):
-        estimate = stage.estimate(context)
-        table.add_row(stage.name, *_cells(estimate, facts))
-        total = Estimate(
-            total.items + estimate.items,
-            total.shards + estimate.shards,
-            total.evaluations + estimate.evaluations,
+        cost = stage.estimate(context)
+        table.add_row(stage.name, *_cells(cost, facts))
+        total = Cost(
+            total.items + cost.items,
+            total.shards + cost.shards,
+            total.evaluations + cost.evaluations,
         )
     table.add_row("total", *_cells(total, facts), style="bold")
     table.caption = "\n".join(plan_notes(context))
@@ -73,12 +73,12 @@ def _typicality_note(context: AuditContext) -> list[str]:
     ]
 
 
-def _cells(estimate: Estimate, facts: Facts) -> tuple[str, str, str, str]:
+def _cells(cost: Cost, facts: Facts) -> tuple[str, str, str, str]:
     return (
-        f"{estimate.shards:,}",
-        f"{estimate.items:,}",
-        f"{estimate.evaluations:,}",
-        _time(estimate.evaluations, facts),
+        f"{cost.shards:,}",
+        f"{cost.items:,}",
+        f"{cost.evaluations:,}",
+        _time(cost.evaluations, facts),
     )
 
 

@@ -10,7 +10,7 @@ from ..report.table_files import write_table_files
 from ..report.templates import page_template
 from ..spec.loading import SpecError
 from .comparison import Comparison
-from .tables import (
+from .side_by_side import (
     difference_table,
     meaning_table,
     metric_tables,

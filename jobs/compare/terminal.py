@@ -5,7 +5,7 @@ from rich.text import Text
 
 from ..report.terminal import rich_table
 from .comparison import Comparison
-from .tables import difference_table, headline_table, overlap_table, side_table
+from .side_by_side import difference_table, headline_table, overlap_table, side_table
 
 
 def compare_summary(comparison: Comparison) -> RenderableType:

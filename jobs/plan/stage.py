@@ -49,7 +49,7 @@ class ImageRecord:
 
 
 @dataclass(frozen=True)
-class Estimate:
+class Cost:
     """What a stage will compute: items, shards and generator evaluations (gradients included)."""
 
     items: int
@@ -251,7 +251,7 @@ class Stage:
     needs: tuple[str, ...]
     enabled: Callable[[AuditSpec], bool]
     plan: Callable[[PlanContext], Iterable[Shard]]
-    estimate: Callable[[AuditContext], Estimate]
+    estimate: Callable[[AuditContext], Cost]
 
     @property
     def name(self) -> str:

@@ -3,19 +3,21 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ..reduce.context import GeneratorInfo, ReduceContext
-from .summary import Summary
+from .summary import Estimate
+from .table import THREE_DIGITS, Format
+from .view import View
 
 
 @dataclass(frozen=True)
 class Conclusion:
-    """A number with its interval, and what it says."""
+    """A number with its interval and how it is written, and what it says."""
 
-    value: str
+    value: Estimate
     words: str
+    format: Format = THREE_DIGITS
 
 
 Conclusions = dict[str, Conclusion]
 
 
-Concluder = Callable[[ReduceContext, Summary, GeneratorInfo], Conclusions]
+Concluder = Callable[[View], Conclusions]

@@ -1,34 +1,88 @@
-"""Estimates with their intervals, as dots with whiskers."""
+"""Estimates with their intervals, as dots or bars with whiskers."""
 
 import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure as Canvas
 
-from .figure import bare, label
+from .figure import WIDTH, Figure, bare, draw, guide, label
 from .summary import Estimate, number
 
-
-def rows_under_groups(axes: Axes, entries: list[tuple[str, str, Estimate, str]]) -> list[int]:
-    """A row for every entry, named by its method, under a row with the name of its group."""
-    rows: list[int] = []
-    names: list[str] = []
-    groups: list[int] = []
-    for index, (group, manner, _, _) in enumerate(entries):
-        if index == 0 or group != entries[index - 1][0]:
-            groups.append(len(names))
-            names.append(label(group))
-        rows.append(len(names))
-        names.append(manner)
-    axes.set_yticks(range(len(names)), names)
-    for row in groups:
-        axes.get_yticklabels()[row].set_fontweight("bold")
-    axes.set_ylim(len(names) - 0.5, -0.5)
-    return rows
+ROW_HEIGHT = 0.36
 
 
-def height_in_rows(entries: list[tuple[str, str, Estimate, str]]) -> int:
-    """How many rows the entries and the names of their groups take."""
-    return len(entries) + len({group for group, _, _, _ in entries})
+@dataclass(frozen=True)
+class Entry:
+    """An estimate of a group by one of several methods, and the method's colour."""
+
+    group: str
+    method: str
+    found: Estimate
+    colour: str
+
+
+def methods_figure(
+    entries: Sequence[Entry],
+    mark: Callable[[Axes, int, Entry], None],
+    finish: Callable[[Axes], None],
+    words: tuple[str, str],
+    *,
+    chance: float,
+    decimals: int,
+    key: str,
+) -> Figure:
+    """Every group's methods one below the other, the numbers at the right, and a line at chance.
+
+    ``mark`` draws an entry in its row, ``finish`` what belongs to the axes. ``words`` are the
+    alternative text, in which ``{}`` stands for all the numbers, and the caption.
+    """
+
+    def paint(canvas: Canvas) -> None:
+        axes = canvas.subplots()
+        for row, entry in zip(_rows_under_groups(axes, entries), entries, strict=True):
+            mark(axes, row, entry)
+            _write_value(axes, row, entry.found.fixed(decimals))
+        guide(axes, chance)
+        finish(axes)
+        bare(axes)
+
+    alt, caption = words
+    every = "; ".join(
+        f"{each.group} by {each.method} {each.found.fixed(decimals)}" for each in entries
+    )
+    rows = len(entries) + len({entry.group for entry in entries})
+    return draw(WIDTH, 0.8 + 0.3 * rows, alt.format(every), caption, paint, key=key)
+
+
+def symlog_dots(
+    axes: Axes,
+    found: dict[str, Estimate],
+    colours: dict[str, str],
+    texts: dict[str, str],
+    linear: float,
+) -> None:
+    """Estimates with whiskers about a line at 0, one row a group, the number written at the right.
+
+    The axis is linear up to so many units and logarithmic beyond.
+    """
+    guide(axes, 0, zorder=0)
+    axes.set_xscale("symlog", linthresh=linear, linscale=1.2)
+    for row, (name, estimate) in enumerate(found.items()):
+        axes.errorbar(
+            estimate.value,
+            row,
+            xerr=whiskers(estimate),
+            fmt="o",
+            color=colours[name],
+            ms=6,
+            capsize=3,
+        )
+        _write_value(axes, row, texts[name])
+    axes.set_yticks(range(len(found)), [label(name) for name in found])
+    axes.set_ylim(len(found) - 0.5, -0.5)
+    bare(axes)
 
 
 def whiskers(found: Estimate) -> list[list[float]] | None:
@@ -36,19 +90,6 @@ def whiskers(found: Estimate) -> list[list[float]] | None:
     if math.isnan(found.low):
         return None
     return [[found.value - found.low], [found.high - found.value]]
-
-
-def write_value(axes: Axes, row: float, text: str) -> None:
-    """Writes a row's number at the right of the axes."""
-    axes.annotate(text, (1.02, row), xycoords=("axes fraction", "data"), va="center", fontsize=9.5)
-
-
-ROW_HEIGHT = 0.36
-
-
-def symlog(axes: Axes, linear: float) -> None:
-    """Makes the horizontal axis linear up to so many units, and logarithmic beyond."""
-    axes.set_xscale("symlog", linthresh=linear, linscale=1.2)
 
 
 def symlog_ticks(axes: Axes, linear: float) -> None:
@@ -66,21 +107,24 @@ def symlog_ticks(axes: Axes, linear: float) -> None:
     axes.set_xticks([], minor=True)
 
 
-def dots(
-    axes: Axes, found: dict[str, Estimate], colours: dict[str, str], texts: dict[str, str]
-) -> None:
-    """Estimates with whiskers, one row a group, the number written at the right."""
-    for row, (name, estimate) in enumerate(found.items()):
-        axes.errorbar(
-            estimate.value,
-            row,
-            xerr=whiskers(estimate),
-            fmt="o",
-            color=colours[name],
-            ms=6,
-            capsize=3,
-        )
-        write_value(axes, row, texts[name])
-    axes.set_yticks(range(len(found)), [label(name) for name in found])
-    axes.set_ylim(len(found) - 0.5, -0.5)
-    bare(axes)
+def _rows_under_groups(axes: Axes, entries: Sequence[Entry]) -> list[int]:
+    """A row for every entry, named by its method, under a row with the name of its group."""
+    rows: list[int] = []
+    names: list[str] = []
+    groups: list[int] = []
+    for index, entry in enumerate(entries):
+        if index == 0 or entry.group != entries[index - 1].group:
+            groups.append(len(names))
+            names.append(label(entry.group))
+        rows.append(len(names))
+        names.append(entry.method)
+    axes.set_yticks(range(len(names)), names)
+    for row in groups:
+        axes.get_yticklabels()[row].set_fontweight("bold")
+    axes.set_ylim(len(names) - 0.5, -0.5)
+    return rows
+
+
+def _write_value(axes: Axes, row: float, text: str) -> None:
+    """Writes a row's number at the right of the axes."""
+    axes.annotate(text, (1.02, row), xycoords=("axes fraction", "data"), va="center", fontsize=9.5)

@@ -2,7 +2,7 @@
 
 import base64
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,21 +10,26 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
+from matplotlib.ticker import NullLocator
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from ..reduce.context import GroupInfo
+
+# What is drawn over the groups' colours, and the lines that they are held against.
+INK = "#22262c"
+GUIDE = "#8a8f98"
 
 _STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 11,
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "axes.edgecolor": "#8a8f98",
+    "axes.edgecolor": GUIDE,
     "axes.labelcolor": "#333840",
     "xtick.color": "#5b616b",
     "ytick.color": "#333840",
-    "text.color": "#22262c",
+    "text.color": INK,
     "svg.fonttype": "path",
     "svg.hashsalt": "offmanifold",
 }
@@ -124,11 +129,28 @@ def mosaic(rows: list[np.ndarray], alt: str, caption: str, *, key: str) -> Figur
     return Figure(key, content, PNG, alt, caption, rasterise=lambda: content, pixelated=True)
 
 
-def group_colours(groups: list[GroupInfo]) -> dict[str, str]:
+def group_colours(groups: Sequence[GroupInfo]) -> dict[str, str]:
     """A colour for each group, by role; outlier groups take theirs in turn."""
     outliers = [group.name for group in groups if group.role == "outlier"]
     turn = {name: _OUTLIER_COLOURS[i % len(_OUTLIER_COLOURS)] for i, name in enumerate(outliers)}
     return {group.name: turn.get(group.name, _ROLE_COLOURS.get(group.role, "")) for group in groups}
+
+
+def guide(axes: Axes, at: float, zorder: float = 2) -> None:
+    """A dashed vertical line at what the rest is held against."""
+    axes.axvline(at, color=GUIDE, lw=1, ls=(0, (4, 3)), zorder=zorder)
+
+
+def panel_title(axes: Axes, name: str) -> None:
+    """The name of one of several panels."""
+    axes.set_title(label(name), loc="left", fontsize=10)
+
+
+def log_ticks(axes: Axes, ticks: Sequence[int]) -> None:
+    """Makes the horizontal axis logarithmic, with these ticks alone."""
+    axes.set_xscale("log")
+    axes.set_xticks(ticks, [str(tick) for tick in ticks], fontsize=8)
+    axes.xaxis.set_minor_locator(NullLocator())
 
 
 def bare(axes: Axes) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import FigureBase
 
-from .figure import bare, label
+from .figure import INK, bare, label
 
 _BINS = 36
 ROW_HEIGHT = 0.62
@@ -43,7 +43,7 @@ def histogram_rows(
         )
         middle = float(centre(numbers))
         if low <= middle <= high:
-            axes.axvline(middle, color="#22262c", lw=1.2)
+            axes.axvline(middle, color=INK, lw=1.2)
         outside = int(np.sum((numbers < low) | (numbers > high)))
         counted = f"N = {len(numbers)}" + (f", {outside} outside" if outside else "")
         axes.set_xlim(low, high)

@@ -3,9 +3,9 @@
 import numpy as np
 from matplotlib.figure import Figure as Canvas
 
-from ..reduce.context import ReduceContext
-from .figure import WIDTH, Figure, draw, group_colours, label
+from .figure import WIDTH, Figure, draw, label
 from .histogram_rows import SMALL_PART
+from .view import View
 
 _HEIGHT = 4.2
 _MOST_DOTS = 300
@@ -14,7 +14,7 @@ Points = dict[str, tuple[np.ndarray, np.ndarray]]
 
 
 def scatter_figure(
-    context: ReduceContext,
+    view: View,
     points: Points,
     axes_labels: tuple[str, str],
     alt: str,
@@ -23,7 +23,7 @@ def scatter_figure(
     key: str,
 ) -> Figure:
     """A dot an image, x and y by group; of large groups evenly spaced images in order of id."""
-    colours = group_colours(list(context.groups))
+    colours = view.colours
     shown = {name: _thinned(pair) for name, pair in points.items()}
     largest = max(len(x) for x, _ in points.values())
     if largest > _MOST_DOTS:
@@ -44,7 +44,7 @@ def scatter_figure(
 
 
 def scatter_figures(
-    context: ReduceContext,
+    view: View,
     points: Points,
     axes_labels: tuple[str, str],
     alt: str,
@@ -53,13 +53,13 @@ def scatter_figures(
     key: str,
 ) -> list[Figure]:
     """The dots of every group, and of the others again where outliers stretch an axis for them."""
-    figures = [scatter_figure(context, points, axes_labels, alt, caption, key=key)]
-    outliers = {group.name for group in context.with_role("outlier")}
+    figures = [scatter_figure(view, points, axes_labels, alt, caption, key=key)]
+    outliers = {group.name for group in view.context.with_role("outlier")}
     inner = {name: pair for name, pair in points.items() if name not in outliers}
     if inner and len(inner) < len(points) and _shrinks(points, inner):
         figures.append(
             scatter_figure(
-                context,
+                view,
                 inner,
                 axes_labels,
                 f"{alt} Without the outlier groups.",
@@ -78,12 +78,10 @@ def _shrinks(points: Points, inner: Points) -> bool:
     )
 
 
-def points_by_group(
-    context: ReduceContext, of_group: np.ndarray, x: np.ndarray, y: np.ndarray
-) -> Points:
+def points_by_group(view: View, of_group: np.ndarray, x: np.ndarray, y: np.ndarray) -> Points:
     """Dots of each group that has any, in the order of the spec."""
     points = {}
-    for group in context.groups:
+    for group in view.context.groups:
         mine = of_group == group.name
         if mine.any():
             points[group.name] = (x[mine], y[mine])

@@ -10,7 +10,8 @@ from ..reduce.context import ReduceContext
 from .conclusion import Concluder
 from .figure import Figure
 from .pictures import Render
-from .tables import Table
+from .table import Table
+from .view import View
 
 Part = TypeVar("Part", Figure, Table)
 
@@ -20,7 +21,6 @@ class ReportContext:
     """Everything a report is made of.
 
     ``render(generator, latents [N, d], class indices [N] or None)`` gives images [N, C, H, W].
-    ``concluders`` are those of every audit whose findings rest on densities.
     """
 
     reduce: ReduceContext
@@ -28,7 +28,18 @@ class ReportContext:
     spec_yaml: str
     provenance: Mapping[str, Any]
     render: Render
-    concluders: Sequence[Concluder] = ()
+
+
+@dataclass(frozen=True)
+class PageView(View):
+    """What a section may need besides the view of its generator; see :class:`ReportContext`.
+
+    ``concluders`` are those of every audit whose findings rest on densities.
+    """
+
+    render: Render
+    spec_yaml: str
+    concluders: Sequence[Concluder]
 
 
 @dataclass(frozen=True)
@@ -44,6 +55,6 @@ class Section:
     alarm: str = "Not settled."
 
 
-def present(part: Part | None) -> list[Part]:
-    """A figure or table as a list, empty where there is none."""
-    return [] if part is None else [part]
+def present(*parts: Part | None) -> list[Part]:
+    """The figures or tables that there are."""
+    return [part for part in parts if part is not None]

@@ -4,9 +4,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter
 
-from ..reduce.context import ReduceContext
-from .figure import bare, label
+from .figure import INK, bare, guide, label
 from .summary import number
+from .view import View
 
 # Outliers may move a hundred times as far as the data, so the axis turns logarithmic.
 LINEAR_NATS = 1.0
@@ -22,8 +22,8 @@ def strips(axes: Axes, by_group: Values, colours: dict[str, str]) -> None:
     for row, (name, values) in enumerate(by_group.items()):
         spread = np.linspace(-0.16, 0.16, len(values)) if len(values) > 1 else np.zeros(1)
         axes.scatter(values, row + spread, s=14, color=colours[name], alpha=0.6, lw=0)
-        axes.plot([values.mean()] * 2, [row - 0.3, row + 0.3], color="#22262c", lw=1.4)
-    axes.axvline(0, color="#8a8f98", lw=1, ls=(0, (4, 3)))
+        axes.plot([values.mean()] * 2, [row - 0.3, row + 0.3], color=INK, lw=1.4)
+    guide(axes, 0)
     axes.set_yticks(range(len(by_group)), [label(name) for name in by_group])
     axes.invert_yaxis()
     low, high = axes.get_xlim()
@@ -32,9 +32,9 @@ def strips(axes: Axes, by_group: Values, colours: dict[str, str]) -> None:
     bare(axes)
 
 
-def in_order(context: ReduceContext, values: Values) -> Values:
+def in_order(view: View, values: Values) -> Values:
     """The groups that have values, in the order of the spec."""
-    return {group.name: values[group.name] for group in context.groups if group.name in values}
+    return {group.name: values[group.name] for group in view.context.groups if group.name in values}
 
 
 def means_in_words(by_group: Values) -> str:

@@ -1,7 +1,8 @@
 """Looks estimates up in the summary table, and writes them as text."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
 from typing import Literal
 
@@ -25,18 +26,20 @@ class Estimate:
 
     def text(self, digits: int = 3) -> str:
         """``value [low, high]``, the largest of them to so many significant digits."""
-        bounds = [] if math.isnan(self.low) else [self.low, self.high]
-        finite = [abs(x) for x in (self.value, *bounds) if math.isfinite(x)]
-        decimals = _decimals(max(finite, default=0.0), digits)
-        return self._written([number(x, digits, decimals) for x in (self.value, *bounds)])
+        return " ".join(filter(None, self.written(digits)))
 
     def fixed(self, decimals: int) -> str:
         """``value [low, high]`` with so many decimals: for shares and percentages."""
-        bounds = [] if math.isnan(self.low) else [self.low, self.high]
-        return self._written([number(x, 3, decimals) for x in (self.value, *bounds)])
+        return " ".join(filter(None, self.written(decimals=decimals)))
 
-    def _written(self, texts: list[str]) -> str:
-        return texts[0] if len(texts) == 1 else f"{texts[0]} [{texts[1]},{NO_BREAK}{texts[2]}]"
+    def written(self, digits: int = 3, decimals: int | None = None) -> tuple[str, str]:
+        """``value`` and ``[low, high]``, the second empty where there is no interval."""
+        bounds = [] if math.isnan(self.low) else [self.low, self.high]
+        if decimals is None:
+            finite = [abs(x) for x in (self.value, *bounds) if math.isfinite(x)]
+            decimals = _decimals(max(finite, default=0.0), digits)
+        value, *ends = [number(x, digits, decimals) for x in (self.value, *bounds)]
+        return value, f"[{ends[0]},{NO_BREAK}{ends[1]}]" if ends else ""
 
     def scaled(self, factor: float) -> "Estimate":
         """The estimate in another unit."""
@@ -52,7 +55,7 @@ class Summary:
 
     def __init__(self, table: pa.Table, estimator: str | None = None) -> None:
         self.estimator = estimator
-        self._table = table
+        self._estimators = dict.fromkeys(table["estimator"].to_pylist())
         self._rows: dict[str, list[dict[str, object]]] = {}
         for row in table.to_pylist():
             self._rows.setdefault(str(row["metric"]), []).append(row)
@@ -60,12 +63,14 @@ class Summary:
     @property
     def estimators(self) -> list[str | None]:
         """This summary's estimator, and after it the others that the table has."""
-        others = dict.fromkeys(self._table["estimator"].to_pylist())
-        return [self.estimator, *[name for name in others if name not in (None, self.estimator)]]
+        others = [name for name in self._estimators if name not in (None, self.estimator)]
+        return [self.estimator, *others]
 
     def under(self, estimator: str | None) -> "Summary":
         """The same table with the densities of another estimator."""
-        return Summary(self._table, estimator)
+        other = copy(self)
+        other.estimator = estimator
+        return other
 
     def find(
         self,
@@ -134,14 +139,3 @@ def _estimate(row: dict[str, object]) -> Estimate:
         int(str(row["n"])),
         None if condition is None else str(condition),
     )
-
-
-def by_estimator(summary: Summary) -> Iterator[tuple[str, Summary]]:
-    """Each estimator's name and the summary with its densities, the trusted one first."""
-    for estimator in summary.estimators:
-        yield estimator or MISSING, summary.under(estimator)
-
-
-def estimator_prefix(summary: Summary) -> str:
-    """The summary's estimator with a space after it; nothing where none is named."""
-    return "" if summary.estimator is None else f"{summary.estimator} "

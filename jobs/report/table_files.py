@@ -1,14 +1,33 @@
 """A table as files: CSV for people and spreadsheets, Parquet for programs."""
 
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as csv
 import pyarrow.parquet as pq
 
+from .table import Cell, Column, Table
+
+# Arrow's arrays, subscripted only where types are checked.
+Arrays = dict[str, "pa.Array[Any]"]
+
 # What makes a spreadsheet take a cell of text for a formula, and run it.
 _FORMULA = r"^([=+\-@\t\r])"
+
+
+def arrow_table(table: Table) -> pa.Table:
+    """The table's values at full precision, in the units that its headers name.
+
+    Counts are int64, numbers float64; estimates are followed by ``<header>, low`` and
+    ``<header>, high``. What is missing is null. The metadata have ``offmanifold.caption``.
+    """
+    arrays: Arrays = {}
+    for index, column in enumerate(table.columns):
+        name = _unused(column.header, arrays)
+        arrays |= _arrays(name, column, [row[index] for row in table.rows])
+    return pa.table(arrays, metadata={"offmanifold.caption": table.caption})
 
 
 def write_table_files(table: pa.Table, stem: Path) -> list[Path]:
@@ -20,6 +39,28 @@ def write_table_files(table: pa.Table, stem: Path) -> list[Path]:
     csv.write_csv(_without_formulas(table), files[0])
     pq.write_table(table, files[1])
     return files
+
+
+def _arrays(name: str, column: Column, cells: list[Cell]) -> Arrays:
+    if column.kind == "text":
+        return {name: pa.array(cells, pa.string())}
+    if column.kind == "count":
+        return {name: pa.array(cells, pa.int64())}
+    found = [column.bounds(cell) for cell in cells]
+    names = [name] if column.kind == "number" else [name, f"{name}, low", f"{name}, high"]
+    return {
+        each: pa.array([bounds[position] for bounds in found], pa.float64())
+        for position, each in enumerate(names)
+    }
+
+
+def _unused(header: str, names: dict[str, Any]) -> str:
+    """The header, counted on where an earlier column has it: ``so``, ``so (2)``."""
+    name, count = header, 1
+    while name in names:
+        count += 1
+        name = f"{header} ({count})"
+    return name
 
 
 def _without_formulas(table: pa.Table) -> pa.Table:

@@ -117,6 +117,12 @@ def decide(estimate: Estimate, threshold: float) -> Literal["above", "below", "u
     return "undecided"
 
 
+def answer_of(estimate: Estimate, threshold: float, yes: Literal["above", "below"]) -> Answer:
+    """``yes`` with the whole interval on that side of the threshold, ``no`` on the other."""
+    side = decide(estimate, threshold)
+    return "undecided" if side == "undecided" else "yes" if side == yes else "no"
+
+
 def difference(first: Estimate, second: Estimate) -> Estimate:
     """Of two groups' estimates, by the squares of either side's errors (Zou and Donner 2008).
 
@@ -181,6 +187,11 @@ def _separated_p_value(estimate: Estimate, threshold: float) -> float:
         return 1.0
     images = math.log(ERROR_RATE / 2) / math.log(bound)
     return min(1.0, 2 * math.pow(at, images))
+
+
+def bonferroni(p_values: Sequence[float]) -> float:
+    """The p-value of several tests together."""
+    return min(1.0, len(p_values) * min(p_values))
 
 
 def fisher(correlation: float) -> float:

@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from ..report.figure import PNG, Figure
-from ..report.table_columns import arrow_table
-from ..report.table_files import write_table_files
-from ..report.tables import Table
-from .page import Report
+from ..report.table import Table
+from ..report.table_files import arrow_table, write_table_files
+from .page import AuditReport
 
 Item = TypeVar("Item", Figure, Table)
 
@@ -20,7 +19,7 @@ _LONGEST_PART = 60
 _HASH_LENGTH = 8
 
 
-def export_figures(report: Report, folder: Path, *, as_png: bool = False) -> list[Path]:
+def export_figures(report: AuditReport, folder: Path, *, as_png: bool = False) -> list[Path]:
     """Writes every figure as ``<generator>.<section>.<figure>.svg``, mosaics as .png.
 
     With ``as_png`` drawings are .png too. The folder is made; files of these names are replaced.
@@ -35,11 +34,11 @@ def export_figures(report: Report, folder: Path, *, as_png: bool = False) -> lis
     return files
 
 
-def export_tables(report: Report, folder: Path) -> list[Path]:
+def export_tables(report: AuditReport, folder: Path) -> list[Path]:
     """Writes every table as ``<generator>.<section>.<table>.csv`` and ``.parquet``.
 
-    Numbers are those that the page shows; ``summary.parquet`` has them unrounded. The folder is
-    made; files of these names are replaced.
+    Numbers are those of ``summary.parquet`` at full precision, in the units that the headers name.
+    The folder is made; files of these names are replaced.
     """
     folder.mkdir(parents=True, exist_ok=True)
     files = []
@@ -66,14 +65,14 @@ def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:_HASH_LENGTH]
 
 
-def _figures(report: Report) -> Iterator[tuple[tuple[str, ...], Figure]]:
+def _figures(report: AuditReport) -> Iterator[tuple[tuple[str, ...], Figure]]:
     for each in report.reports:
         for section in each.sections:
             for figure in section.figures:
                 yield (each.generator.name, section.key, figure.key), figure
 
 
-def _tables(report: Report) -> Iterator[tuple[tuple[str, ...], Table]]:
+def _tables(report: AuditReport) -> Iterator[tuple[tuple[str, ...], Table]]:
     for each in report.reports:
         for section in each.sections:
             for table in section.tables:

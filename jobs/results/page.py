@@ -6,14 +6,14 @@ from typing import Any
 
 import yaml
 
-from ..audits import AUDITS
+from ..audits import AUDITS, CONCLUDERS
 from ..audits.across.failures.tables import failure_counts, failure_list, group_table
 from ..audits.likelihood.densities import trusted_estimator
 from ..audits.likelihood.health_words import certificate_line
 from ..reduce.context import GeneratorInfo
-from ..report.section import ReportContext, Section
+from ..report.section import PageView, ReportContext, Section
 from ..report.summary import Summary
-from ..report.tables import Table
+from ..report.table import Table
 from ..report.templates import page_template
 from ..report.verdict import Verdict
 from .verdicts import judge
@@ -34,7 +34,7 @@ class GeneratorReport:
 
 
 @dataclass(frozen=True)
-class Report:
+class AuditReport:
     """All that the page says, before it is a page."""
 
     name: str
@@ -47,30 +47,39 @@ class Report:
     resamples: int
 
 
-def sections_of(
-    context: ReportContext, summary: Summary, generator: GeneratorInfo
-) -> list[Section]:
+def sections_of(view: PageView) -> list[Section]:
     """The sections that the run's stages fill, for one generator."""
-    made = [maker(context, summary, generator) for audit in AUDITS for maker in audit.sections]
+    made = [maker(view) for audit in AUDITS for maker in audit.sections]
     return [section for section in made if section.figures or section.tables]
 
 
-def make_report(context: ReportContext) -> Report:
+def make_report(context: ReportContext) -> AuditReport:
     """Verdicts, sections, figures and tables of a run."""
     summary = Summary(context.summary, trusted_estimator(context.reduce.tables))
     verdicts = judge(context.reduce, summary)
+    views = [
+        PageView(
+            context.reduce,
+            summary,
+            generator,
+            context.render,
+            context.spec_yaml,
+            CONCLUDERS,
+        )
+        for generator in context.reduce.generators
+    ]
     spec = yaml.safe_load(context.spec_yaml)
     name = spec.get("name") if isinstance(spec, dict) else None
-    return Report(
+    return AuditReport(
         name=str(name or context.reduce.tables.locate().rpartition("/")[-1]),
         reports=[
             GeneratorReport(
-                generator,
-                verdicts[generator.name],
-                sections_of(context, summary, generator),
-                certificate_line(summary, context.reduce, generator),
+                view.generator,
+                verdicts[view.generator.name],
+                sections_of(view),
+                certificate_line(view),
             )
-            for generator in context.reduce.generators
+            for view in views
         ],
         groups=group_table(context.reduce),
         failures=failure_counts(summary),
@@ -81,7 +90,7 @@ def make_report(context: ReportContext) -> Report:
     )
 
 
-def render_page(report: Report) -> str:
+def render_page(report: AuditReport) -> str:
     """The report as one self-contained HTML page."""
     return page_template("report.html").render(
         {field.name: getattr(report, field.name) for field in fields(report)}

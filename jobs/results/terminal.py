@@ -14,6 +14,7 @@ from ..audits.sweep.section import gap_table, recommendations, shortfall_table
 from ..reduce.context import ReduceContext
 from ..report.summary import Summary
 from ..report.terminal import rich_table
+from ..report.view import View
 from .verdicts import judge
 
 _COLOURS = {"good": "green", "bad": "red", "open": "yellow"}
@@ -35,16 +36,13 @@ def terminal_summary(context: ReduceContext, table: pa.Table) -> RenderableType:
                 for finding in verdict.findings
                 if finding.primary
             ]
-        for found in (
-            outlier_table(context, generator, summary),
-            accuracy_table(context, generator, summary),
-        ):
-            if found is not None:
-                parts.append(rich_table(found))
-        gaps = gap_line(summary, context, generator)
+        view = View(context, summary, generator)
+        tables = (outlier_table(view), accuracy_table(view))
+        parts += [rich_table(found) for found in tables if found is not None]
+        gaps = gap_line(view)
         if gaps is not None:
             parts.append(Text(f"  {gaps}"))
-        line = convergence_line(summary, context, generator)
+        line = convergence_line(view)
         if line is not None:
             parts.append(Text(f"! {line}", style="yellow"))
     return Group(*parts)
@@ -56,13 +54,8 @@ def sweep_summary(context: ReduceContext, table: pa.Table) -> RenderableType:
     parts: list[RenderableType] = []
     for generator in context.generators:
         parts.append(Text(f"\n{generator.name}", style="bold"))
-        parts += [
-            rich_table(found)
-            for found in (
-                gap_table(context, summary, generator),
-                shortfall_table(context, summary, generator),
-            )
-            if found is not None
-        ]
-        parts += [Text(f"  {line}") for line in recommendations(context, summary, generator)]
+        view = View(context, summary, generator)
+        tables = (gap_table(view), shortfall_table(view))
+        parts += [rich_table(found) for found in tables if found is not None]
+        parts += [Text(f"  {line}") for line in recommendations(view)]
     return Group(*parts)

@@ -6,6 +6,7 @@ from ..audits import AUDITS
 from ..reduce.context import ReduceContext
 from ..report.summary import Summary
 from ..report.verdict import Verdict, correct_for_many, under_null
+from ..report.view import View
 
 
 def judge(context: ReduceContext, summary: Summary) -> dict[str, list[Verdict]]:
@@ -27,7 +28,7 @@ def judge(context: ReduceContext, summary: Summary) -> dict[str, list[Verdict]]:
             )
             for audit in AUDITS
             for question in audit.questions
-            if (verdict := question(context, summary, generator)) is not None
+            if (verdict := question(View(context, summary, generator))) is not None
         ]
         for generator in context.generators
     }

@@ -6,14 +6,13 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ..audits import CONCLUDERS
 from ..plan.stage import PlanContext
 from ..record.run_directory import PROVENANCE_FILE, REPORT_FILE, SUMMARY_FILE
 from ..reduce.context import ReduceContext
 from ..report.section import ReportContext
 from ..spec.loading import dump_spec
 from .context import reduce_context
-from .page import Report, make_report, render_page
+from .page import AuditReport, make_report, render_page
 from .reduction import reduce_run
 from .renderer import Renderer
 
@@ -24,7 +23,7 @@ class Results:
 
     context: ReduceContext
     summary: pa.Table
-    content: Report
+    content: AuditReport
     report: str
 
 
@@ -48,7 +47,6 @@ def write_results(context: PlanContext, *, runs_code: bool) -> Results:
             spec_yaml=dump_spec(spec),
             provenance=run.read_json(PROVENANCE_FILE),
             render=Renderer(context, runs_code=runs_code),
-            concluders=CONCLUDERS,
         )
     )
     run.storage.write(REPORT_FILE, render_page(content).encode())

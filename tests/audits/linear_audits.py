@@ -42,6 +42,7 @@ from offmanifold.jobs.reduce.context import GeneratorInfo, GroupInfo
 from offmanifold.jobs.reduce.schema import summary_table
 from offmanifold.jobs.report.summary import Summary
 from offmanifold.jobs.report.verdict import Verdict
+from offmanifold.jobs.report.view import View
 from offmanifold.jobs.results.verdicts import judge
 from offmanifold.workers.schema import STATUS_OK
 
@@ -230,10 +231,10 @@ def _add_densities(
 
 @dataclass(frozen=True)
 class Audited:
-    """An audit's verdicts, and the summary that they follow from."""
+    """An audit's verdicts, and the view that they follow from."""
 
     verdicts: list[Verdict]
-    summary: Summary
+    view: View
 
     @property
     def convicted(self) -> list[str]:
@@ -242,8 +243,7 @@ class Audited:
 
     def plain_typicality(self) -> str:
         """Whether the training images are typical by the test alone, nobody else being asked."""
-        generator = GeneratorInfo(NAME, 0, (1, SIDE, SIDE))
-        found = find_deviation(self.summary, generator, "train", "simulated")
+        found = find_deviation(self.view, "train", "simulated")
         assert found is not None
         return found.answer
 
@@ -291,7 +291,7 @@ def audit(
         )
         table = summary_table([row for reducer in reducers for row in reducer(context)], METRICS)
         summary = Summary(table, "guided")
-        return Audited(judge(context, summary)[NAME], summary)
+        return Audited(judge(context, summary)[NAME], View(context, summary, context.generators[0]))
 
 
 def _add_null(

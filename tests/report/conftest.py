@@ -10,11 +10,15 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from offmanifold.jobs.audits import CONCLUDERS
 from offmanifold.jobs.audits.variance.halves import fitted_positions
 from offmanifold.jobs.audits.variance.settings import VarianceSpec
 from offmanifold.jobs.reduce.context import GeneratorInfo, GroupInfo, ReduceContext
-from offmanifold.jobs.report.section import ReportContext
-from offmanifold.jobs.results.page import Report, make_report
+from offmanifold.jobs.report.pictures import Render
+from offmanifold.jobs.report.section import PageView, ReportContext
+from offmanifold.jobs.report.summary import Summary
+from offmanifold.jobs.report.table import Table
+from offmanifold.jobs.results.page import AuditReport, make_report
 from offmanifold.jobs.results.reduction import reduce_run
 from offmanifold.workers.schema import STATUS_OK
 
@@ -485,6 +489,16 @@ def part_writer() -> Callable[..., Path]:
     return write_part
 
 
+def headers(table: Table) -> list[str]:
+    """The headers of a table's columns."""
+    return [column.header for column in table.columns]
+
+
+def texts(table: Table) -> list[list[str]]:
+    """A table's rows as readers see them."""
+    return [[cell.text for cell in row] for row in table.written]
+
+
 SPEC = "name: small-audit\nseed: 7\n"
 
 
@@ -494,7 +508,14 @@ def render(_generator: str, latents: np.ndarray, conditions: np.ndarray | None) 
     return np.broadcast_to(grey[:, None, None, None], (len(latents), 1, 8, 8))
 
 
-def report_of(context: ReduceContext, **changes: Any) -> Report:
+def page_view(
+    context: ReduceContext, summary: Summary, generator: GeneratorInfo, render: Render = render
+) -> PageView:
+    """What a section of the report is made from."""
+    return PageView(context, summary, generator, render, SPEC, CONCLUDERS)
+
+
+def report_of(context: ReduceContext, **changes: Any) -> AuditReport:
     """The report of a run, its context with ``changes``."""
     content = {
         "spec_yaml": SPEC,
@@ -508,6 +529,6 @@ def report_of(context: ReduceContext, **changes: Any) -> Report:
 
 
 @pytest.fixture(scope="session")
-def standard_report(whole: WholeRun) -> Report:
+def standard_report(whole: WholeRun) -> AuditReport:
     """The report of the whole run, made once."""
     return report_of(whole.context, summary=whole.table)

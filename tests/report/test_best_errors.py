@@ -21,6 +21,7 @@ from offmanifold.jobs.audits.likelihood.densities import read_densities, read_sc
 from offmanifold.jobs.reduce.context import GeneratorInfo, GroupInfo, ReduceContext
 from offmanifold.jobs.reduce.schema import NEAREST_CLASS, OWN, SummaryRow, summary_table
 from offmanifold.jobs.report.summary import Summary
+from offmanifold.jobs.report.view import View
 
 from tests.run_contexts import context_of
 
@@ -96,14 +97,13 @@ def test_a_bound_takes_any_error_but_those_of_lpips(
 def test_images_whose_inversion_was_beaten_are_counted_and_told(context: ReduceContext) -> None:
     (row,) = beaten_rows(context)
     assert (row.metric, row.condition, row.value, row.n) == ("search_beaten", None, 2, 4)
-    summary = Summary(
-        summary_table([row, replace(row, group="noise", value=1.0, n=9)], METRICS), "guided"
-    )
-    assert beaten_sentence(summary, GENERATOR, ["mnist", "noise"]) == (
+    rows = [row, replace(row, group="noise", value=1.0, n=9)]
+    view = View(context, Summary(summary_table(rows, METRICS), "guided"), GENERATOR)
+    assert beaten_sentence(view, ["mnist", "noise"]) == (
         "On 2 of 4 mnist and 1 of 9 noise images another stage's search found a nearer image than "
         "the inversion; the nearest known is used."
     )
-    assert beaten_sentence(summary, GENERATOR, ["test"]) == ""
+    assert beaten_sentence(view, ["test"]) == ""
 
 
 def test_what_no_picture_could_show_beats_nothing() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from offmanifold.jobs.reduce.context import GroupInfo
-from offmanifold.jobs.results.page import Report, render_page
+from offmanifold.jobs.results.page import AuditReport, render_page
 
 from .browser import Visit, visit
 from .conftest import report_of
@@ -25,7 +25,7 @@ LONG = "natural_patches_" * 6
 
 
 @pytest.fixture(scope="module")
-def page(standard_report: Report, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def page(standard_report: AuditReport, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("page") / "report.html"
     path.write_text(render_page(standard_report))
     return path
@@ -40,7 +40,7 @@ def see(page: Path, profile: Path, width: int, media: str = "screen") -> Visit:
     ("width", "media"), [(PHONE, "screen"), (DESK, "screen"), (PAPER, "print")]
 )
 def test_the_page_opens_whole_and_alone(
-    page: Path, tmp_path: Path, standard_report: Report, width: int, media: str
+    page: Path, tmp_path: Path, standard_report: AuditReport, width: int, media: str
 ) -> None:
     seen = see(page, tmp_path, width, media)
     assert seen.console == []

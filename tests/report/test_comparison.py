@@ -12,7 +12,7 @@ from offmanifold.cluster.local_storage import LocalStorage
 from offmanifold.jobs.audits.specs import Spec
 from offmanifold.jobs.compare.comparison import Comparison, compare_runs
 from offmanifold.jobs.compare.pairing import Difference
-from offmanifold.jobs.compare.tables import difference_table, headline_table
+from offmanifold.jobs.compare.side_by_side import difference_table, headline_table
 from offmanifold.jobs.record.kept_facts import keep_facts
 from offmanifold.jobs.record.run_directory import (
     PROVENANCE_FILE,
@@ -25,7 +25,7 @@ from offmanifold.jobs.spec.audit import MODEL_ROLES
 from offmanifold.jobs.spec.facts import DatasetFacts, Facts, GeneratorFacts
 from offmanifold.jobs.spec.loading import dump_spec
 
-from .conftest import CLASSES, SHAPE
+from .conftest import CLASSES, SHAPE, headers, texts
 
 STAGES: dict[str, Any] = {"inversion": {}, "variance": {}, "likelihood": {}}
 
@@ -129,9 +129,9 @@ def test_words_follow_the_interval_and_headlines_hold_every_side(pair: list[Path
     comparison = compare_runs(pair)
     headlines = headline_table(comparison)
     assert headlines is not None
-    assert list(headlines.headers)[-3:] == ["A", "B", "N"]
-    assert all(row[-3] == row[-2] for row in headlines.rows)
-    assert "classical" not in {cell for row in headlines.rows for cell in row}
+    assert headers(headlines)[-3:] == ["A", "B", "N"]
+    assert all(row[-3] == row[-2] for row in texts(headlines))
+    assert "classical" not in {cell for row in texts(headlines) for cell in row}
     table = difference_table(comparison, headlines=True)
     assert table is not None
     said = {(row[1], row[2]): row[6] for row in table.rows if row[4] != "classical"}

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from offmanifold.core.statistics.bootstrap import Interval
-from offmanifold.jobs.audits import CONCLUDERS, METRICS
+from offmanifold.jobs.audits import METRICS
 from offmanifold.jobs.audits.comparison.figures import gap_figure
 from offmanifold.jobs.audits.comparison.findings import compared_findings
 from offmanifold.jobs.audits.comparison.section import (
@@ -37,7 +37,7 @@ from sklearn.metrics import roc_auc_score
 
 from tests.run_contexts import context_of
 
-from .conftest import WholeRun
+from .conftest import WholeRun, headers, page_view, texts
 
 GENERATOR = GeneratorInfo("g", 10, (1, 8, 8))
 CONTEXT = context_of(
@@ -223,7 +223,7 @@ def test_a_comparison_that_failed_whole_is_no_comparison(run: Any) -> None:
     table = reduce_run(context)
     assert set(table["estimator"].to_pylist()) == {None, "guided"}
     summary = Summary(table, trusted_estimator(context.tables))
-    assert gap_table(context, context.generators[0], summary) is None
+    assert gap_table(page_view(context, summary, context.generators[0])) is None
 
 
 @pytest.mark.parametrize("only", ["guided", "classical"])
@@ -237,23 +237,23 @@ def test_one_estimator_alone(run: Any, only: str) -> None:
     assert set(table["estimator"].to_pylist()) == {None, only}
     summary, generator = Summary(table, only), context.generators[0]
     assert summary.estimators == [only]
-    assert gap_table(context, generator, summary) is None
-    assert gap_figure(context, generator) is None
-    assert findings_table(context, generator, summary, CONCLUDERS) is None
-    assert estimator_sentences(context, generator, summary, CONCLUDERS) == []
-    assert gap_line(summary, context, generator) is None
-    assert doubling_table(context, generator, summary) is None
-    assert doubling_figures(context, generator) == []
+    assert gap_table(page_view(context, summary, generator)) is None
+    assert gap_figure(page_view(context, summary, generator)) is None
+    assert findings_table(page_view(context, summary, generator)) is None
+    assert estimator_sentences(page_view(context, summary, generator)) == []
+    assert gap_line(page_view(context, summary, generator)) is None
+    assert doubling_table(page_view(context, summary, generator)) is None
+    assert doubling_figures(page_view(context, summary, generator)) == []
     verdicts = judge(context, summary)[generator.name]
     denser = next(verdict for verdict in verdicts if verdict.key == "denser")
     assert (
         denser.headline
         == ("Yes for single_colour, no for natural_patches", "No")[only == "classical"]
     )
-    health = health_table(context, generator, summary)
+    health = health_table(page_view(context, summary, generator))
     assert health is not None
-    assert ("modes" in health.headers) == (only == "guided")
-    (rule,) = estimator_rules(summary)
+    assert ("modes" in headers(health)) == (only == "guided")
+    (rule,) = estimator_rules(page_view(context, summary, generator))
     assert f"The {only} estimator" in rule
     assert "rest on" not in rule
 
@@ -276,7 +276,7 @@ def test_tables_show_both_estimators(whole: WholeRun) -> None:
     generator = context.generators[0]
     table = whole.table
     summary = Summary(table, "guided")
-    density = density_table(context, generator, summary)
+    density = density_table(page_view(context, summary, generator))
     assert density is not None
     assert [row[:3] for row in density.rows[:4]] == [
         ["train", "marginal", "guided"],
@@ -284,13 +284,13 @@ def test_tables_show_both_estimators(whole: WholeRun) -> None:
         ["train", "own", "guided"],
         ["train", "own", "classical"],
     ]
-    gaps = gap_table(context, generator, summary)
+    gaps = gap_table(page_view(context, summary, generator))
     assert gaps is not None
-    colours = next(row for row in gaps.rows if row[0] == "single_colour")
+    colours = next(row for row in texts(gaps) if row[0] == "single_colour")
     assert colours[3].startswith("60.0 [")
     assert colours[4].startswith("45")
     assert colours[5:] == ["4,150", "20,000", "40"]
-    doubling = doubling_table(context, generator, summary)
+    doubling = doubling_table(page_view(context, summary, generator))
     assert doubling is not None
     assert len(doubling.rows) == 6 * 5
     patches = [row for row in doubling.rows if row[0] == "natural_patches"]
@@ -307,20 +307,20 @@ def test_the_section_names_what_moves_and_what_changes(whole: WholeRun) -> None:
     context = whole.context
     generator = context.generators[0]
     summary = Summary(whole.table, "guided")
-    moved, changed = estimator_sentences(context, generator, summary, CONCLUDERS)
+    moved, changed = estimator_sentences(page_view(context, summary, generator))
     assert "matters most for single_colour images" in moved
     assert "60.0 [" in moved
     assert "matters least for generated images: 0.100 [" in moved
     assert "took 0.207 times the generator calls" in moved
     assert "AUC of single_colour against test, marginal: denser by guided, less dense by" in changed
     findings = {
-        found.name: found for found in compared_findings(context, summary, generator, CONCLUDERS)
+        found.name: found for found in compared_findings(page_view(context, summary, generator))
     }
     assert findings["AUC of single_colour against test, marginal"].changes
     assert not findings["AUC of natural_patches against test, marginal"].changes
     assert "accuracy on test, %" in findings
     assert "deviation of train from simulated, nats" in findings
-    line = gap_line(summary, context, generator)
+    line = gap_line(page_view(context, summary, generator))
     assert line is not None
     assert line.startswith("mean ln p, guided minus classical, nats: train 0.20 [")
     console = Console(width=100, record=True, file=io.StringIO())
@@ -330,12 +330,13 @@ def test_the_section_names_what_moves_and_what_changes(whole: WholeRun) -> None:
 
 def test_figures_by_estimator(whole: WholeRun) -> None:
     context = whole.context
-    guided, classical = doubling_figures(context, context.generators[0])
+    view = page_view(context, Summary(whole.table, "guided"), context.generators[0])
+    guided, classical = doubling_figures(view)
     assert "guided" in guided.alt
     assert "twice the restarts: train 0.3" in guided.alt
     assert "twice the transitions: train 5" in classical.alt
     assert "restarts" not in classical.alt
-    gap = gap_figure(context, context.generators[0])
+    gap = gap_figure(view)
     assert gap is not None
     assert "guided minus classical" in gap.alt
     assert "single_colour 60" in gap.alt
@@ -345,11 +346,11 @@ def test_words_on_the_chains(whole: WholeRun) -> None:
     context = whole.context
     generator = context.generators[0]
     summary = Summary(whole.table, "guided")
-    share, prior, settled = chain_sentences(summary, context, generator)
+    share, prior, settled = chain_sentences(page_view(context, summary, generator))
     assert "of its weight on" in share
     assert "in 10 [" in prior
     assert "natural_patches images 80 [" in settled
-    (classical,) = chain_sentences(summary.under("classical"), context, generator)
+    (classical,) = chain_sentences(page_view(context, summary.under("classical"), generator))
     assert "classical estimate" in classical
 
 
@@ -379,7 +380,7 @@ def test_an_auc_changes_with_its_side_of_one_half(
         ],
         METRICS,
     )
-    (found,) = compared_findings(CONTEXT, Summary(table, "guided"), GENERATOR, CONCLUDERS)
+    (found,) = compared_findings(page_view(CONTEXT, Summary(table, "guided"), GENERATOR))
     assert found.trusted.words == "denser"
     assert found.other.words == words
     assert found.changes == changes
@@ -407,8 +408,8 @@ def test_an_accuracy_is_held_against_the_neighbours(
         ],
         METRICS,
     )
-    (found,) = compared_findings(CONTEXT, Summary(table, "guided"), GENERATOR, CONCLUDERS)
-    assert found.trusted.value.startswith("80.0 [")
+    (found,) = compared_findings(page_view(CONTEXT, Summary(table, "guided"), GENERATOR))
+    assert found.trusted.format.written(found.trusted.value).text.startswith("80.0 [")
     assert found.trusted.words == "at least 1-NN's"
     assert found.other.words == words
 
@@ -427,7 +428,7 @@ def test_typicality_is_by_each_estimators_own_test(
         for name, value in {"margin": allowed, "p_mean": p_mean, "p_shape": 0.6}.items():
             rows.append(by(estimator, f"typicality_{name}", value, math.nan, math.nan, **keys))
     (found,) = compared_findings(
-        CONTEXT, Summary(summary_table(rows, METRICS), "guided"), GENERATOR, CONCLUDERS
+        page_view(CONTEXT, Summary(summary_table(rows, METRICS), "guided"), GENERATOR)
     )
     assert (found.trusted.words, found.other.words) == ("typical", words)
 
@@ -444,7 +445,7 @@ def test_unchanged_findings_are_said_to_stand() -> None:
         METRICS,
     )
     summary = Summary(table, "guided")
-    moved, stands = estimator_sentences(CONTEXT, GENERATOR, summary, CONCLUDERS)
+    moved, stands = estimator_sentences(page_view(CONTEXT, summary, GENERATOR))
     assert "12.5 [11.0" in moved
     assert "least" not in moved
     assert stands == "Findings that change with the estimator: none of 1."

@@ -11,6 +11,7 @@ from offmanifold.jobs.audits.convergence.words import convergence_line, converge
 from offmanifold.jobs.reduce.context import GeneratorInfo, GroupInfo
 from offmanifold.jobs.reduce.schema import SummaryRow, exact, summary_row, summary_table
 from offmanifold.jobs.report.summary import NO_BREAK, Estimate, Summary
+from offmanifold.jobs.report.view import View
 
 from tests.run_contexts import context_of
 
@@ -70,7 +71,7 @@ def test_warnings_name_the_groups_and_what_it_means_for_outliers() -> None:
         *doubled("test", (0.2, 0.1, 0.3), 0.35, 0.4),
     ]
     summary = Summary(summary_table(rows, METRICS))
-    changes, modes = convergence_warnings(summary, CONTEXT, GENERATOR)
+    changes, modes = convergence_warnings(View(CONTEXT, summary, GENERATOR))
     assert "train 3.00" in changes
     assert (
         f"MNIST 20.0 [15.0,{NO_BREAK}25.0], all but a tenth of the images at most 40.0, the "
@@ -79,10 +80,10 @@ def test_warnings_name_the_groups_and_what_it_means_for_outliers() -> None:
     assert "test 0.2" not in changes
     assert "(MNIST)" in modes
     assert "conservative" in modes
-    line = convergence_line(summary, CONTEXT, GENERATOR)
+    line = convergence_line(View(CONTEXT, summary, GENERATOR))
     assert line is not None
     assert "MNIST 20" in line
-    assert doublings(summary, GENERATOR, "test")["transitions"].gate == "settled"
+    assert doublings(View(CONTEXT, summary, GENERATOR), "test")["transitions"].gate == "settled"
 
 
 def test_each_doubled_setting_has_its_own_warning() -> None:
@@ -92,10 +93,10 @@ def test_each_doubled_setting_has_its_own_warning() -> None:
         for each in doubled("train", (value, value, value), value, value, varied)
     ]
     summary = Summary(summary_table(rows, METRICS))
-    transitions, restarts = convergence_warnings(summary, CONTEXT, GENERATOR)
+    transitions, restarts = convergence_warnings(View(CONTEXT, summary, GENERATOR))
     assert transitions.startswith("With twice the transitions")
     assert restarts.startswith("With twice the restarts")
-    line = convergence_line(summary, CONTEXT, GENERATOR)
+    line = convergence_line(View(CONTEXT, summary, GENERATOR))
     assert line is not None
     assert "restarts train 4.0" in line
     assert "chains" not in line
@@ -103,7 +104,7 @@ def test_each_doubled_setting_has_its_own_warning() -> None:
 
 def test_a_tenth_of_the_images_that_moves_is_seen_behind_a_small_mean() -> None:
     rows = doubled("MNIST", (0.6, 0.3, 0.9), 20, 20)
-    warnings = convergence_warnings(Summary(summary_table(rows, METRICS)), CONTEXT, GENERATOR)
+    warnings = convergence_warnings(View(CONTEXT, Summary(summary_table(rows, METRICS)), GENERATOR))
     assert "all but a tenth of the images at most 20.0" in warnings[0]
     assert "(MNIST)" in warnings[1]
 
@@ -111,13 +112,13 @@ def test_a_tenth_of_the_images_that_moves_is_seen_behind_a_small_mean() -> None:
 def test_too_few_images_are_not_called_settled() -> None:
     rows = doubled("MNIST", (0.2, math.nan, math.nan), math.nan, 0.4, n=8)
     summary = Summary(summary_table(rows, METRICS))
-    (warning,) = convergence_warnings(summary, CONTEXT, GENERATOR)
+    (warning,) = convergence_warnings(View(CONTEXT, summary, GENERATOR))
     assert "with twice the transitions MNIST (N = 8)" in warning
     assert f"It takes {FEWEST_BOUNDED}" in warning
-    assert convergence_line(summary, CONTEXT, GENERATOR) is None
+    assert convergence_line(View(CONTEXT, summary, GENERATOR)) is None
 
 
 def test_nothing_is_said_where_all_has_settled() -> None:
     summary = Summary(summary_table(doubled("test", (0.2, 0.1, 0.3), 0.35, 0.4), METRICS))
-    assert convergence_warnings(summary, CONTEXT, GENERATOR) == []
-    assert convergence_line(summary, CONTEXT, GENERATOR) is None
+    assert convergence_warnings(View(CONTEXT, summary, GENERATOR)) == []
+    assert convergence_line(View(CONTEXT, summary, GENERATOR)) is None

@@ -10,17 +10,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from offmanifold.jobs.audits.inversion.pictures import reconstruction_pictures
 from offmanifold.jobs.reduce.context import GeneratorInfo, GroupInfo, ReduceContext
 from offmanifold.jobs.report.pictures import quantile_positions
-from offmanifold.jobs.results.page import Report, render_page
+from offmanifold.jobs.report.summary import Summary
+from offmanifold.jobs.results.export import export_tables
+from offmanifold.jobs.results.page import AuditReport, render_page
 from offmanifold.jobs.results.reduction import reduce_run
 from offmanifold.jobs.results.terminal import terminal_summary
 from PIL import Image
 from rich.console import Console
 
-from .conftest import CLASSES, render, report_of
+from .conftest import CLASSES, headers, page_view, render, report_of, texts
 
 
 class Page(HTMLParser):
@@ -57,7 +60,7 @@ def page_of(context: ReduceContext, **changes: Any) -> str:
 
 
 @pytest.fixture(scope="module")
-def standard_page(standard_report: Report) -> str:
+def standard_page(standard_report: AuditReport) -> str:
     return render_page(standard_report)
 
 
@@ -92,7 +95,7 @@ def test_page_is_self_contained_and_complete(standard_page: str) -> None:
 
 
 def test_the_top_of_the_page_answers_with_numbers_and_counts(
-    standard_report: Report, standard_page: str
+    standard_report: AuditReport, standard_page: str
 ) -> None:
     top = standard_page[: standard_page.index("<nav")]
     answers = top.split('class="verdict short')[1:]
@@ -119,14 +122,14 @@ def test_the_top_of_the_page_is_short_and_says_how_verdicts_are_decided(
 
 
 def test_outliers_are_tabled_against_the_data_and_the_models_own_samples(
-    standard_report: Report,
+    standard_report: AuditReport,
 ) -> None:
     tables = [table for part in standard_report.reports[0].sections for table in part.tables]
     auc = next(table for table in tables if table.key == "auc")
     assert "(simulated, null)" in auc.caption
     colours = {
-        (row[1], row[2]): dict(zip(auc.headers, row, strict=True))
-        for row in auc.rows
+        (row[1], row[2]): dict(zip(headers(auc), row, strict=True))
+        for row in texts(auc)
         if row[0] == "single_colour"
     }
     data, simulated, null = (
@@ -201,6 +204,19 @@ def test_hostile_text_is_escaped(synthetic_run: Callable[..., Any]) -> None:
     assert page.text.count('<script>alert("x")</script>') > 5
 
 
+def test_an_error_with_brackets_is_shown_whole(
+    synthetic_run: Callable[..., Any], tmp_path: Path
+) -> None:
+    run = synthetic_run()
+    error = "IndexError: no image of shape [1, 8, 8] in [0, 1]"
+    run.rows["inversion"][0] |= {"status": "failed", "error": error, "mse": None}
+    report = report_of(run.write())
+    assert f"<td>{error}</td>" in render_page(report)
+    export_tables(report, tmp_path)
+    assert error in (tmp_path / "audit.failed.csv").read_text()
+    assert pq.read_table(tmp_path / "audit.failed.parquet")["error"].to_pylist() == [error]
+
+
 def test_pictures_show_the_chosen_latents(synthetic_run: Callable[..., Any]) -> None:
     context = synthetic_run().write()
     seen: list[tuple[int, ...]] = []
@@ -212,7 +228,8 @@ def test_pictures_show_the_chosen_latents(synthetic_run: Callable[..., Any]) -> 
         assert conditions.dtype == np.int64
         return render(generator, latents, conditions)
 
-    figures = reconstruction_pictures(context, context.generators[0], recording)
+    summary, generator = Summary(reduce_run(context)), context.generators[0]
+    figures = reconstruction_pictures(page_view(context, summary, generator, recording))
     assert seen == [(10, 5)] * 5
     solid = figures[3]
     assert "single_colour" in solid.caption

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from offmanifold.core.statistics.bootstrap import Interval
-from offmanifold.jobs.audits import CONCLUDERS, METRICS
+from offmanifold.jobs.audits import METRICS
 from offmanifold.jobs.audits.across.class_densities.reduce import reduce_class_densities
 from offmanifold.jobs.audits.across.class_densities.section import class_section
 from offmanifold.jobs.audits.comparison.findings import compared_findings
@@ -22,13 +22,15 @@ from offmanifold.jobs.audits.variation.section import extreme_pictures, variatio
 from offmanifold.jobs.reduce.context import GeneratorInfo, GroupInfo, ReduceContext
 from offmanifold.jobs.reduce.parts import RunTableError
 from offmanifold.jobs.reduce.schema import SummaryRow, summary_row, summary_table
-from offmanifold.jobs.report.section import ReportContext, Section
+from offmanifold.jobs.report.section import PageView, Section
 from offmanifold.jobs.report.summary import Summary
 from offmanifold.jobs.results.verdicts import judge
 from PIL import Image
 from scipy import stats
 
 from tests.run_contexts import context_of
+
+from .conftest import page_view
 
 CLASSES = 4
 
@@ -275,18 +277,22 @@ def test_one_patch_that_is_the_whole_image_answers_nothing() -> None:
 def test_the_estimator_can_change_the_conclusion() -> None:
     rows = [correlation(0.94, 0.91, 0.96), correlation(0.5, 0.3, 0.6, "classical")]
     (finding,) = compared_findings(
-        CONTEXT, Summary(summary_table(rows, METRICS), "guided"), WIDE, CONCLUDERS
+        page_view(CONTEXT, Summary(summary_table(rows, METRICS), "guided"), WIDE)
     )
     assert (finding.trusted.words, finding.other.words) == ("above half", "below half")
     assert finding.changes
 
 
+def view_of(context: ReduceContext, rows: list[SummaryRow]) -> PageView:
+    return page_view(
+        context, Summary(summary_table(rows, METRICS), "guided"), context.generators[0]
+    )
+
+
 def section(
-    context: ReduceContext, maker: Callable[..., Section], rows: list[SummaryRow]
+    context: ReduceContext, maker: Callable[[PageView], Section], rows: list[SummaryRow]
 ) -> Section:
-    table = summary_table(rows, METRICS)
-    report = ReportContext(context, table, "", {}, lambda *_: np.zeros(0))
-    return maker(report, Summary(table, "guided"), context.generators[0])
+    return maker(view_of(context, rows))
 
 
 def test_patch_section_says_what_was_fitted(standard: Any, rows: list[SummaryRow]) -> None:
@@ -304,7 +310,7 @@ def test_patch_section_says_what_was_fitted(standard: Any, rows: list[SummaryRow
     ]
     groups = {row[0] for row in found.tables[0].rows}
     assert groups == {*[g.name for g in standard.context.groups], "test with outliers"}
-    assert found.tables[2].rows[0][2] == "20"
+    assert found.tables[2].rows[0][2] == 20
 
 
 def test_sections_without_their_stages_are_empty(run: Any) -> None:
@@ -330,7 +336,7 @@ def test_extremes_are_the_densest_above_and_the_least_dense_below(standard: Any)
     }
     ordered = sorted(own, key=lambda image_id: -own[image_id])
     pixels = {row["image_id"]: row["pixels"] for row in standard.rows["images"]}
-    alone, pooled = extreme_pictures(standard.context, standard.context.generators[0])
+    alone, pooled = extreme_pictures(view_of(standard.context, []))
     shown = opened(alone.content)
     for row, ids in enumerate((ordered[:10], ordered[-10:])):
         for column, image_id in enumerate(ids):
@@ -348,7 +354,7 @@ def test_top_pictures_count_what_both_rows_share(standard: Any) -> None:
         set(own.sort_values(column, ascending=False)["image_id"][:20])
         for column in ("log_likelihood", "log_density")
     ]
-    found = top_pictures(standard.context, standard.context.generators[0])
+    found = top_pictures(view_of(standard.context, []))
     assert found is not None
     assert f"{len(tops[0] & tops[1])} are in both rows" in found.caption
     assert opened(found.content).shape == (17, 20 * 9 - 1)

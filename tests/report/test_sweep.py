@@ -15,10 +15,13 @@ from offmanifold.jobs.audits.sweep.section import (
 from offmanifold.jobs.reduce.context import GeneratorInfo, GroupInfo, ReduceContext
 from offmanifold.jobs.reduce.parts import RunTableError
 from offmanifold.jobs.report.summary import Summary
+from offmanifold.jobs.report.view import View
 from offmanifold.jobs.results.reduction import reduce_run
 from offmanifold.workers.likelihood import SWEEP_TABLE
 
 from tests.run_contexts import context_of
+
+from .conftest import headers, texts
 
 IMAGES = 32
 GENERATOR = GeneratorInfo("small", 0, (1, 8, 8))
@@ -108,7 +111,7 @@ def test_the_recommendation_names_the_smallest_number(
     context = swept_context(tmp_path, sweep_rows(), tolerance)
     table = reduce_run(context)
     summary = Summary(table, "guided")
-    first, second = recommendations(context, summary, GENERATOR)
+    first, second = recommendations(View(context, summary, GENERATOR))
     by_name = {"guided": first, "classical": second}
     assert f"T = {guided}, the smallest of 50, 100, 200" in by_name["guided"]
     assert f"under {tolerance:g} nat" in by_name["guided"]
@@ -130,17 +133,17 @@ def test_the_recommendation_names_the_smallest_number(
 def test_tables_and_figure_hold_every_number_of_transitions(tmp_path: Path) -> None:
     context = swept_context(tmp_path, sweep_rows(), 0.6)
     summary = Summary(reduce_run(context), "guided")
-    gaps = gap_table(context, summary, GENERATOR)
+    gaps = gap_table(View(context, summary, GENERATOR))
     assert gaps is not None
-    assert [[*row[:2], *row[4:6]] for row in gaps.rows if row[0] == "guided"] == [
+    assert [[*row[:2], *row[4:6]] for row in texts(gaps) if row[0] == "guided"] == [
         ["guided", "50", "0.950", "no"],
         ["guided", "100", "0.450", "yes"],
         ["guided", "200", "0.150", "yes"],
     ]
-    shortfall = shortfall_table(context, summary, GENERATOR)
+    shortfall = shortfall_table(View(context, summary, GENERATOR))
     assert shortfall is not None
-    assert shortfall.headers == ["estimator", "T", "test", "simulated"]
-    figure = sweep_figure(context, summary, GENERATOR)
+    assert headers(shortfall) == ["estimator", "T", "test", "simulated"]
+    figure = sweep_figure(View(context, summary, GENERATOR))
     assert figure is not None
     assert "test, classical: 235 at T = 50, 250 at T = 100, 255 at T = 200" in figure.alt
 
@@ -170,7 +173,7 @@ def test_a_tenth_of_the_images_far_off_forbid_a_recommendation(tmp_path: Path) -
         far = row["image_id"] == "simulated-3" and row["transitions"] == 100
         row["upper_bound"] = row["log_likelihood"] + 15.0 if far else row["upper_bound"]
     context = swept_context(tmp_path, rows, 1.0)
-    found = recommendations(context, Summary(reduce_run(context), "guided"), GENERATOR)[0]
+    found = recommendations(View(context, Summary(reduce_run(context), "guided"), GENERATOR))[0]
     # The mean gap at T = 100 is 0.87 nats; that of 50, which passes by itself, is luck.
     assert "T = 200, the smallest of 50, 100, 200" in found
 
@@ -179,7 +182,7 @@ def test_few_images_recommend_nothing(tmp_path: Path) -> None:
     rows = [row for row in sweep_rows() if not row["image_id"].endswith("-0")]
     context = swept_context(tmp_path, rows, 100.0)
     table = reduce_run(context)
-    for sentence in recommendations(context, Summary(table, "guided"), GENERATOR):
+    for sentence in recommendations(View(context, Summary(table, "guided"), GENERATOR)):
         assert "No T of" in sentence
         assert "31 simulated images are too few to tell, it takes 32" in sentence
     recommended = [r for r in table.to_pylist() if r["metric"] == "recommended_transitions"]

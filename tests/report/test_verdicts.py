@@ -15,6 +15,7 @@ from offmanifold.jobs.reduce.context import GeneratorInfo, GroupInfo, ReduceCont
 from offmanifold.jobs.reduce.schema import SummaryRow, exact, summary_row, summary_table
 from offmanifold.jobs.report.summary import NO_BREAK, Estimate, Summary, number
 from offmanifold.jobs.report.verdict import Verdict, log_scale, logit, side_p_value
+from offmanifold.jobs.report.view import View
 from offmanifold.jobs.results.verdicts import judge
 
 from tests.run_contexts import context_of
@@ -795,7 +796,7 @@ def test_sandwich_speaks_for_the_models_own_images() -> None:
             METRICS,
         )
     )
-    (sentence,) = sandwich_sentences(summary, CONTEXT, "g")
+    (sentence,) = sandwich_sentences(View(CONTEXT, summary, GENERATOR))
     assert f"0.400 [0.300,{NO_BREAK}0.500] nats" in sentence
     assert "own images only" in sentence
 

@@ -2,24 +2,23 @@
 
 from matplotlib.figure import Figure as Canvas
 
-from ...reduce.context import GeneratorInfo, ReduceContext
-from ...report.figure import WIDTH, Figure, draw, group_colours
+from ...report.figure import WIDTH, Figure, draw
 from ...report.strips import AXIS_WORDS, in_order, means_in_words, strips
+from ...report.view import View
 from .reduce import estimator_gaps
 
 
-def gap_figure(context: ReduceContext, generator: GeneratorInfo) -> Figure | None:
+def gap_figure(view: View) -> Figure | None:
     """Ln p by the trusted estimator minus ln p by the other, of every image, by group."""
-    gaps = estimator_gaps(context, generator)
+    gaps = estimator_gaps(view.context, view.generator)
     if gaps is None or not gaps.by_group:
         return None
-    by_group = in_order(context, gaps.by_group)
-    colours = group_colours(list(context.groups))
+    by_group = in_order(view, gaps.by_group)
     subtraction = f"{gaps.estimator} minus {gaps.other}"
 
     def paint(canvas: Canvas) -> None:
         axes = canvas.subplots()
-        strips(axes, by_group, colours)
+        strips(axes, by_group, view.colours)
         axes.set_xlabel(f"ln p(x), {subtraction}, nats")
 
     return draw(

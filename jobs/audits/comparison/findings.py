@@ -1,11 +1,9 @@
 """Which findings rest on the choice of the estimator: each one's conclusion under both."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ...reduce.context import GeneratorInfo, ReduceContext
-from ...report.conclusion import Concluder, Conclusion
-from ...report.summary import Summary
+from ...report.conclusion import Conclusion
+from ...report.section import PageView
 
 
 @dataclass(frozen=True)
@@ -22,21 +20,13 @@ class ComparedFinding:
         return self.trusted.words != self.other.words
 
 
-def compared_findings(
-    context: ReduceContext,
-    summary: Summary,
-    generator: GeneratorInfo,
-    concluders: Sequence[Concluder],
-) -> list[ComparedFinding]:
-    """Every finding that both estimators reach; none where there is only one of them.
-
-    ``concluders`` are those of every audit whose findings rest on densities.
-    """
+def compared_findings(view: PageView) -> list[ComparedFinding]:
+    """Every finding that both estimators reach; none where there is only one of them."""
     found = []
-    for other in summary.estimators[1:]:
-        for concluder in concluders:
-            mine = concluder(context, summary, generator)
-            theirs = concluder(context, summary.under(other), generator)
+    trusted, *others = view.by_estimator()
+    for other in others:
+        for concluder in view.concluders:
+            mine, theirs = concluder(trusted), concluder(other)
             found += [
                 ComparedFinding(name, mine[name], theirs[name]) for name in mine if name in theirs
             ]

@@ -1,79 +1,72 @@
 """Does the estimator matter? The gap between the two, and what follows from it."""
 
-from collections.abc import Sequence
-
-from ...reduce.context import GeneratorInfo, ReduceContext
 from ...reduce.schema import MARGINAL, OWN
-from ...report.conclusion import Concluder
-from ...report.section import ReportContext, Section, present
-from ...report.summary import MISSING, Estimate, Summary, number
-from ...report.tables import Table, text
+from ...report.section import PageView, Section, present
+from ...report.summary import Estimate, number
+from ...report.table import Cell, Column, N, Shown, Table, estimates, filled_table, numbers
+from ...report.view import View
 from .figures import gap_figure
 from .findings import compared_findings
 
 
-def gap_table(context: ReduceContext, generator: GeneratorInfo, summary: Summary) -> Table | None:
+def gap_table(view: View) -> Table | None:
     """Ln p under each estimator, the paired gap, and what each cost, by group."""
-    gaps = _gaps(summary, context, generator)
+    gaps = view.by_group("estimator_gap")
     if not gaps:
         return None
-    mine, other = summary.estimators[:2]
-    rows = []
-    for group, gap in gaps.items():
-        keys = {"generator": generator.name, "group": group}
-        sides = (summary, summary.under(other))
-        density = [
-            side.find("log_likelihood_mean", **keys, conditions=(OWN, MARGINAL)) for side in sides
+    sides = _sides(view)
+    rows: list[list[Cell]] = [
+        [
+            group,
+            *[side.find("log_likelihood_mean", group, OWN, MARGINAL) for side in sides],
+            gap,
+            view.find("estimator_gap_median", group),
+            *[side.find("evaluations", group) for side in sides],
+            gap.n,
         ]
-        calls = [side.find("evaluations", **keys) for side in sides]
-        rows.append(
-            [
-                group,
-                *[text(found) for found in density],
-                gap.text(),
-                text(summary.find("estimator_gap_median", **keys)),
-                *[MISSING if found is None else number(found.value) for found in calls],
-                str(gap.n),
-            ]
-        )
-    return Table(
+        for group, gap in gaps.items()
+    ]
+    mine, other = (side.estimator for side in sides)
+    return filled_table(
         f"Mean ln p under each image's own class, nats, and its gap: {mine} minus {other}; "
         "generator calls are those of one image under one class",
         [
-            "group",
-            f"ln p, {mine}",
-            f"ln p, {other}",
-            "mean gap",
-            "median gap",
-            f"calls, {mine}",
-            f"calls, {other}",
-            "N",
+            Column("group"),
+            estimates(f"ln p, {mine}"),
+            estimates(f"ln p, {other}"),
+            estimates("mean gap"),
+            estimates("median gap"),
+            numbers(f"calls, {mine}"),
+            numbers(f"calls, {other}"),
+            N,
         ],
         rows,
         key="gap",
     )
 
 
-def findings_table(
-    context: ReduceContext,
-    generator: GeneratorInfo,
-    summary: Summary,
-    concluders: Sequence[Concluder],
-) -> Table | None:
+def findings_table(view: PageView) -> Table | None:
     """Every finding that rests on densities, with its conclusion under both estimators."""
-    found = compared_findings(context, summary, generator, concluders)
+    found = compared_findings(view)
     if not found:
         return None
-    mine, other = summary.estimators[:2]
-    return Table(
+    mine, other = (side.estimator for side in _sides(view))
+    return filled_table(
         "Findings that rest on densities, and whether they change with the estimator",
-        ["finding", f"by {mine}", "so", f"by {other}", "so", "changes"],
+        [
+            Column("finding"),
+            estimates(f"by {mine}"),
+            Column("so"),
+            estimates(f"by {other}"),
+            Column("so"),
+            Column("changes"),
+        ],
         [
             [
                 finding.name,
-                finding.trusted.value,
+                Shown(finding.trusted.value, finding.trusted.format),
                 finding.trusted.words,
-                finding.other.value,
+                Shown(finding.other.value, finding.other.format),
                 finding.other.words,
                 "yes" if finding.changes else "no",
             ]
@@ -83,77 +76,61 @@ def findings_table(
     )
 
 
-def estimator_sentences(
-    context: ReduceContext,
-    generator: GeneratorInfo,
-    summary: Summary,
-    concluders: Sequence[Concluder],
-) -> list[str]:
+def estimator_sentences(view: PageView) -> list[str]:
     """Which group the estimator moves most, what it costs, and which findings change with it."""
-    gaps = _gaps(summary, context, generator)
+    gaps = view.by_group("estimator_gap")
     if not gaps:
         return []
-    mine, other = summary.estimators[:2]
+    mine, other = (side.estimator for side in _sides(view))
     most = max(gaps, key=lambda group: abs(gaps[group].value))
     least = min(gaps, key=lambda group: abs(gaps[group].value))
-    middle = summary.find("estimator_gap_median", generator=generator.name, group=most)
+    middle = view.find("estimator_gap_median", most)
     sentence = (
         f"The choice matters most for {most} images: there ln p by the {mine} estimator minus "
         f"ln p by the {other} one is {gaps[most].text()} nats on average"
     ) + ("" if middle is None else f", {middle.text()} in the median")
     if least != most:
         sentence += f". It matters least for {least} images: {gaps[least].text()} nats"
-    costs = _costs(summary, generator, list(gaps))
-    return [f"{sentence}.{costs}", *_changes(context, generator, summary, concluders)]
+    return [f"{sentence}.{_costs(view, gaps)}", *_changes(view)]
 
 
-def gap_line(summary: Summary, context: ReduceContext, generator: GeneratorInfo) -> str | None:
+def gap_line(view: View) -> str | None:
     """The mean gap of every group, in one line."""
-    gaps = _gaps(summary, context, generator)
+    gaps = view.by_group("estimator_gap")
     if not gaps:
         return None
-    mine, other = summary.estimators[:2]
+    mine, other = (side.estimator for side in _sides(view))
     named = ", ".join(f"{group} {gap.text(2)}" for group, gap in gaps.items())
     return f"mean ln p, {mine} minus {other}, nats: {named}"
 
 
-def _gaps(
-    summary: Summary, context: ReduceContext, generator: GeneratorInfo
-) -> dict[str, Estimate]:
-    found = {
-        group.name: summary.find("estimator_gap", generator=generator.name, group=group.name)
-        for group in context.groups
-    }
-    return {group: gap for group, gap in found.items() if gap is not None}
+def _sides(view: View) -> list[View]:
+    """The view under the trusted estimator, and under the one that it is compared with."""
+    return list(view.by_estimator())[:2]
 
 
-def _costs(summary: Summary, generator: GeneratorInfo, groups: list[str]) -> str:
-    mine, other = summary.estimators[:2]
+def _costs(view: View, gaps: dict[str, Estimate]) -> str:
+    mine, other = _sides(view)
     ratios = []
-    for group in groups:
-        calls = [
-            side.find("evaluations", generator=generator.name, group=group)
-            for side in (summary, summary.under(other))
-        ]
+    for group in gaps:
+        calls = [side.find("evaluations", group) for side in (mine, other)]
         if calls[0] is not None and calls[1] is not None and calls[1].value > 0:
             ratios.append(calls[0].value / calls[1].value)
     if not ratios:
         return ""
     low, high = number(min(ratios)), number(max(ratios))
     span = low if low == high else f"{low} to {high} (by group)"
-    return f" The {mine} estimates took {span} times the generator calls of the {other} ones."
+    return (
+        f" The {mine.estimator} estimates took {span} times the generator calls of the "
+        f"{other.estimator} ones."
+    )
 
 
-def _changes(
-    context: ReduceContext,
-    generator: GeneratorInfo,
-    summary: Summary,
-    concluders: Sequence[Concluder],
-) -> list[str]:
-    found = compared_findings(context, summary, generator, concluders)
+def _changes(view: PageView) -> list[str]:
+    found = compared_findings(view)
     if not found:
         return []
-    mine, other = summary.estimators[:2]
+    mine, other = (side.estimator for side in _sides(view))
     changed = [finding for finding in found if finding.changes]
     told = "Findings that change with the estimator"
     if not changed:
@@ -165,9 +142,7 @@ def _changes(
     return [f"{told}: {len(changed)} of {len(found)}. {named}."]
 
 
-def estimators_section(
-    context: ReportContext, summary: Summary, generator: GeneratorInfo
-) -> Section:
+def estimators_section(view: PageView) -> Section:
     """The section that holds the two estimators against each other."""
     return Section(
         "estimators",
@@ -175,11 +150,8 @@ def estimators_section(
         [
             "The same images by both estimators. Each gives on average no more than the true "
             "ln p, so where they differ by more than chance the higher one is nearer to it.",
-            *estimator_sentences(context.reduce, generator, summary, context.concluders),
+            *estimator_sentences(view),
         ],
-        present(gap_figure(context.reduce, generator)),
-        [
-            *present(gap_table(context.reduce, generator, summary)),
-            *present(findings_table(context.reduce, generator, summary, context.concluders)),
-        ],
+        present(gap_figure(view)),
+        present(gap_table(view), findings_table(view)),
     )

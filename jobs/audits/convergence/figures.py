@@ -3,21 +3,21 @@
 import numpy as np
 from matplotlib.figure import Figure as Canvas
 
-from ...reduce.context import GeneratorInfo, ReduceContext
 from ...reduce.schema import DOUBLED
-from ...report.figure import WIDTH, Figure, draw, group_colours
+from ...report.figure import WIDTH, Figure, draw, panel_title
 from ...report.strips import AXIS_WORDS, Values, in_order, means_in_words, strips
+from ...report.view import View
 from .reduce import doubling_changes
 
 
-def doubling_figures(context: ReduceContext, generator: GeneratorInfo) -> list[Figure]:
+def doubling_figures(view: View) -> list[Figure]:
     """Change of ln p of every sampled image: a figure an estimator, a panel what was doubled."""
     figures = []
-    for densities, changes in doubling_changes(context):
-        mine = changes[changes["generator"] == generator.name]
+    for densities, changes in doubling_changes(view.context):
+        mine = changes[changes["generator"] == view.generator.name]
         panels = {
             varied: in_order(
-                context,
+                view,
                 {
                     str(name): rows["change"].to_numpy(np.float64)
                     for name, rows in mine[mine["varied"] == varied].groupby("group")
@@ -27,21 +27,17 @@ def doubling_figures(context: ReduceContext, generator: GeneratorInfo) -> list[F
         }
         panels = {varied: values for varied, values in panels.items() if values}
         if panels:
-            figures.append(_doubling_figure(context, densities.estimator, panels))
+            figures.append(_doubling_figure(view, densities.estimator, panels))
     return figures
 
 
-def _doubling_figure(
-    context: ReduceContext, estimator: str | None, panels: dict[str, Values]
-) -> Figure:
-    colours = group_colours(list(context.groups))
-
+def _doubling_figure(view: View, estimator: str | None, panels: dict[str, Values]) -> Figure:
     def paint(canvas: Canvas) -> None:
         heights = [len(by_group) for by_group in panels.values()]
         drawn = canvas.subplots(len(panels), 1, sharex=True, squeeze=False, height_ratios=heights)
         for axes, (varied, by_group) in zip(drawn[:, 0], panels.items(), strict=True):
-            strips(axes, by_group, colours)
-            axes.set_title(f"twice the {varied}", loc="left", fontsize=10)
+            strips(axes, by_group, view.colours)
+            panel_title(axes, f"twice the {varied}")
         drawn[-1, 0].set_xlabel("change of ln p(x), nats")
 
     words = "; ".join(

@@ -4,10 +4,10 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from ...reduce.context import GeneratorInfo
 from ...reduce.schema import DOUBLED
-from ...report.summary import Estimate, Summary
+from ...report.summary import Estimate
 from ...report.verdict import SETTLED_NATS
+from ...report.view import View
 
 Gate = Literal["settled", "moving", "unknown"]
 
@@ -44,12 +44,12 @@ def settled_gate(mean: Estimate, high: Estimate) -> Gate:
     return "settled" if all(bound < SETTLED_NATS for bound in bounds) else "moving"
 
 
-def doublings(summary: Summary, generator: GeneratorInfo, group: str) -> dict[str, Doubling]:
+def doublings(view: View, group: str) -> dict[str, Doubling]:
     """The group's changes by what was doubled, as far as the convergence stage has them."""
     found = {}
     for varied in DOUBLED:
         mean, high, largest = (
-            summary.find(metric, generator=generator.name, group=group, against=varied)
+            view.find(metric, group, against=varied)
             for metric in ("doubling_change", "doubling_change_high", "doubling_change_max")
         )
         if mean is not None and high is not None and largest is not None:

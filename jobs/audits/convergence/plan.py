@@ -6,7 +6,7 @@ from ....core.settings.classical import ClassicalSettings
 from ....core.settings.definition import settings_in
 from ....workers.likelihood import CONVERGENCE_TABLE, ESTIMATORS
 from ....workers.shard import Shard
-from ...plan.stage import AuditContext, Estimate, PlanContext, Stage
+from ...plan.stage import AuditContext, Cost, PlanContext, Stage
 from ...reduce.schema import DOUBLED
 from ..likelihood.estimators import estimates, estimator_settings
 from ..likelihood.sample import estimate_sample, plan_sample
@@ -48,7 +48,7 @@ def plan(context: PlanContext) -> list[Shard]:
     ]
 
 
-def _estimate(context: AuditContext) -> Estimate:
+def _estimate(context: AuditContext) -> Cost:
     sample = _settings(context)
     return estimate_sample(
         context,

@@ -1,38 +1,32 @@
 """The table of what doubling a setting changes."""
 
-from ...reduce.context import GeneratorInfo, ReduceContext
 from ...reduce.schema import DOUBLED
-from ...report.summary import Summary, by_estimator, number
-from ...report.tables import Table
+from ...report.table import Cell, Column, N, Table, estimates, filled_table, numbers
+from ...report.view import View
 
 
-def doubling_table(
-    context: ReduceContext, generator: GeneratorInfo, summary: Summary
-) -> Table | None:
+def doubling_table(view: View) -> Table | None:
     """Mean and largest change of ln p by group, estimator and what was doubled."""
-    rows = []
-    for group in context.groups:
-        for estimator, found in by_estimator(summary):
+    rows: list[list[Cell]] = []
+    for group in view.context.groups:
+        for each in view.by_estimator():
             for varied in DOUBLED:
-                keys = {"generator": generator.name, "group": group.name, "against": varied}
-                change = found.find("doubling_change", **keys)
-                largest = found.find("doubling_change_max", **keys)
+                change, largest = (
+                    each.find(metric, group.name, against=varied)
+                    for metric in ("doubling_change", "doubling_change_max")
+                )
                 if change is not None and largest is not None:
-                    rows.append(
-                        [
-                            group.name,
-                            estimator,
-                            varied,
-                            change.text(),
-                            number(largest.value),
-                            str(change.n),
-                        ]
-                    )
-    if not rows:
-        return None
-    return Table(
+                    rows.append([group.name, each.estimator, varied, change, largest, change.n])
+    return filled_table(
         "Change of ln p when one setting is doubled, nats",
-        ["group", "estimator", "doubled", "mean change", "largest change", "N"],
+        [
+            Column("group"),
+            Column("estimator"),
+            Column("doubled"),
+            estimates("mean change"),
+            numbers("largest change"),
+            N,
+        ],
         rows,
         key="doubling",
     )

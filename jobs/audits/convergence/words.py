@@ -3,34 +3,30 @@
 import math
 
 from ....core.statistics.convergence import FEWEST_BOUNDED
-from ...reduce.context import GeneratorInfo, ReduceContext
-from ...report.summary import Summary, estimator_prefix, number
+from ...report.summary import number
 from ...report.verdict import SETTLED_NATS
+from ...report.view import View
 from .gates import Doubling, Gate, doublings
 
 Changes = dict[str, Doubling]
 
 
-def changes_of(
-    gate: Gate, summary: Summary, context: ReduceContext, generator: GeneratorInfo
-) -> dict[str, Changes]:
+def changes_of(gate: Gate, view: View) -> dict[str, Changes]:
     """The doublings that come out at this gate, by what was doubled and by group."""
     found: dict[str, Changes] = {}
-    for group in context.groups:
-        for varied, doubling in doublings(summary, generator, group.name).items():
+    for group in view.context.groups:
+        for varied, doubling in doublings(view, group.name).items():
             if doubling.gate == gate:
                 found.setdefault(varied, {})[group.name] = doubling
     return found
 
 
-def convergence_line(
-    summary: Summary, context: ReduceContext, generator: GeneratorInfo
-) -> str | None:
+def convergence_line(view: View) -> str | None:
     """The groups that still change when a setting is doubled, in one line."""
     named = [
         f"with twice the {varied} "
         + ", ".join(f"{group} {change.mean.text(2)}" for group, change in changes.items())
-        for varied, changes in changes_of("moving", summary, context, generator).items()
+        for varied, changes in changes_of("moving", view).items()
     ]
     if not named:
         return None
@@ -40,29 +36,27 @@ def convergence_line(
     )
 
 
-def convergence_warnings(
-    summary: Summary, context: ReduceContext, generator: GeneratorInfo
-) -> list[str]:
+def convergence_warnings(view: View) -> list[str]:
     """What the changes mean: for the estimates, and for findings about outliers."""
-    moving = changes_of("moving", summary, context, generator)
+    moving = changes_of("moving", view)
     warnings = []
     for varied, changes in moving.items():
         named = "; ".join(f"{group} {_change_words(change)}" for group, change in changes.items())
         warnings.append(
-            f"With twice the {varied} ln p of the {estimator_prefix(summary)}estimator changes, "
+            f"With twice the {varied} ln p of the {view.estimator_prefix}estimator changes, "
             f"in nats, on average by: {named}. The estimates are lower bounds that "
             "have not settled for these groups; the true densities may be higher by several times "
             "the change."
         )
-    warnings += _unknown_warnings(summary, context, generator)
+    warnings += _unknown_warnings(view)
     restless = {group for changes in moving.values() for group in changes}
-    outliers = [group.name for group in context.with_role("outlier") if group.name in restless]
+    outliers = [group.name for group in view.context.with_role("outlier") if group.name in restless]
     if outliers:
         warnings.append(
             f"This concerns outliers ({', '.join(outliers)}). An outlier's posterior has several "
             "modes, and chains that all miss the best one agree with each other: neither their "
             "spread nor the sandwich gap shows it. A finding of the "
-            f"{estimator_prefix(summary)}estimator that these outliers are denser than the data is "
+            f"{view.estimator_prefix}estimator that these outliers are denser than the data is "
             "thereby conservative; a finding that they are less dense is weakened."
         )
     return warnings
@@ -76,10 +70,8 @@ def _change_words(change: Doubling) -> str:
     return f"{change.mean.text()}{bound}, the largest {largest} (N = {change.mean.n})"
 
 
-def _unknown_warnings(
-    summary: Summary, context: ReduceContext, generator: GeneratorInfo
-) -> list[str]:
-    unknown = changes_of("unknown", summary, context, generator)
+def _unknown_warnings(view: View) -> list[str]:
+    unknown = changes_of("unknown", view)
     named = "; ".join(
         f"with twice the {varied} "
         + ", ".join(f"{group} (N = {change.mean.n})" for group, change in changes.items())
@@ -89,7 +81,7 @@ def _unknown_warnings(
         return []
     return [
         "Too few images were estimated again to say whether the "
-        f"{estimator_prefix(summary)}estimates have settled: {named}. It takes "
+        f"{view.estimator_prefix}estimates have settled: {named}. It takes "
         f"{FEWEST_BOUNDED} to bound the change of all but a tenth of a group by "
         f"{number(SETTLED_NATS)} nat."
     ]

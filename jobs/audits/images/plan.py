@@ -5,7 +5,7 @@ from typing import Any
 from ....workers.images import FROM_DATASET, GENERATED
 from ....workers.shard import Item, Shard, chunk
 from ....workers.stored_images import IMAGES_TABLE
-from ...plan.stage import AuditContext, Estimate, PlanContext, Stage, own_condition
+from ...plan.stage import AuditContext, Cost, PlanContext, Stage, own_condition
 from ...spec.audit import GroupSpec
 from ...spec.facts import DatasetFacts, GeneratorFacts
 from .settings import IMAGES
@@ -96,7 +96,7 @@ def generator_settings(generator: GeneratorFacts) -> dict[str, Any]:
     }
 
 
-def _estimate(context: AuditContext) -> Estimate:
+def _estimate(context: AuditContext) -> Cost:
     items = shards = evaluations = 0
     size = IMAGES.required(context.spec.stages).shard_items
     for group in context.spec.audited:
@@ -107,7 +107,7 @@ def _estimate(context: AuditContext) -> Estimate:
         items += copies * count
         shards += copies * -(-count // size)
         evaluations += copies * count if group.role == "generated" else 0
-    return Estimate(items, shards, evaluations)
+    return Cost(items, shards, evaluations)
 
 
 STAGE = Stage(

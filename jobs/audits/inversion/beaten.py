@@ -2,16 +2,12 @@
 
 from collections.abc import Sequence
 
-from ...reduce.context import GeneratorInfo
 from ...reduce.schema import OWN
-from ...report.summary import Summary
+from ...report.view import View
 
 
 def beaten_sentence(
-    summary: Summary,
-    generator: GeneratorInfo,
-    groups: Sequence[str],
-    conditions: Sequence[str | None] = (None, OWN),
+    view: View, groups: Sequence[str], conditions: Sequence[str | None] = (None, OWN)
 ) -> str:
     """Of how many images of these groups the inversion was beaten; empty where of none.
 
@@ -19,9 +15,7 @@ def beaten_sentence(
     """
     counts = []
     for group in groups:
-        beaten = summary.find(
-            "search_beaten", generator=generator.name, group=group, conditions=conditions
-        )
+        beaten = view.find("search_beaten", group, *conditions)
         if beaten is not None and beaten.value > 0:
             counts.append(f"{beaten.value:.0f} of {beaten.n} {group}")
     if not counts:

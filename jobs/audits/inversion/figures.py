@@ -7,9 +7,10 @@ from ...reduce.context import GeneratorInfo, ReduceContext
 from ...reduce.distributions import Distributions
 from ...reduce.groups import group_values
 from ...reduce.schema import NEAREST_CLASS, OWN
-from ...report.figure import WIDTH, Figure, draw, group_colours
+from ...report.figure import WIDTH, Figure, draw
 from ...report.histogram_rows import ROW_HEIGHT, histogram_rows
 from ...report.summary import number
+from ...report.view import View
 from .reduce import SMALLEST_ERROR, median, reconstruction_errors
 
 
@@ -31,22 +32,21 @@ def error_distributions(context: ReduceContext, generator: GeneratorInfo) -> Dis
     return Distributions(shared, values) if values else None
 
 
-def error_histogram(context: ReduceContext, generator: GeneratorInfo) -> Figure | None:
+def error_histogram(view: View) -> Figure | None:
     """Histogram of the reconstruction error by group, on a logarithmic axis."""
-    found = error_distributions(context, generator)
+    found = error_distributions(view.context, view.generator)
     if found is None:
         return None
     logs = {
         name: np.log10(np.maximum(errors, SMALLEST_ERROR)) for name, errors in found.values.items()
     }
     under = "" if found.condition is None else f" ({found.condition})"
-    colours = group_colours(list(context.groups))
     medians = ", ".join(
         f"{name} {number(float(np.median(errors)))}" for name, errors in found.values.items()
     )
 
     def paint(canvas: Canvas) -> None:
-        rows = histogram_rows(canvas, logs, colours, median)
+        rows = histogram_rows(canvas, logs, view.colours, median)
         low, high = rows[-1].get_xlim()
         ticks = np.arange(np.ceil(low), np.floor(high) + 1)
         if len(ticks) > 1:

@@ -2,44 +2,39 @@
 
 import numpy as np
 
-from ...reduce.context import GeneratorInfo, ReduceContext
 from ...reduce.groups import GroupValues, group_values
 from ...report.figure import Figure, mosaic
-from ...report.pictures import SHOWN, Render, group_title, originals, quantile_positions
+from ...report.pictures import SHOWN, group_title, originals, quantile_positions
+from ...report.section import PageView
 from ...report.summary import number
+from ...report.view import View
 
 
-def reconstruction_pictures(
-    context: ReduceContext, generator: GeneratorInfo, render: Render
-) -> list[Figure]:
+def reconstruction_pictures(view: PageView) -> list[Figure]:
     """One mosaic a group: originals above, reconstructions under the own class below."""
+    context = view.context
     frame = context.tables.read("inversion", ["mse"])
     if frame is None or not context.tables.has("images"):
         return []
     figures = []
-    for values in group_values(context, frame, "mse", generator).values():
+    for values in group_values(context, frame, "mse", view.generator).values():
         errors = values.own
         succeeded = np.flatnonzero(~np.isnan(errors))
         if len(succeeded):
             ordered = succeeded[np.argsort(errors[succeeded], kind="stable")]
             chosen = ordered[quantile_positions(len(ordered), SHOWN)]
-            figures.append(_picture(context, generator, values, chosen, render))
+            figures.append(_picture(view, values, chosen))
     return figures
 
 
-def _picture(
-    context: ReduceContext,
-    generator: GeneratorInfo,
-    values: GroupValues,
-    chosen: np.ndarray,
-    render: Render,
-) -> Figure:
+def _picture(view: PageView, values: GroupValues, chosen: np.ndarray) -> Figure:
+    generator = view.generator
     image_ids = values.image_id[chosen].tolist()
     classes = values.own_class[chosen]
-    pixels = originals(context, image_ids, generator.image_shape)
-    latents = _latents(context, generator, image_ids, classes)
+    pixels = originals(view.context, image_ids, generator.image_shape)
+    latents = _latents(view, image_ids, classes)
     condition = classes.astype(np.int64) if generator.num_classes else None
-    rendered = np.asarray(render(generator.name, latents, condition))
+    rendered = np.asarray(view.render(generator.name, latents, condition))
     errors = values.own[chosen]
     span = f"{number(float(errors.min()))} to {number(float(errors.max()))}"
     return mosaic(
@@ -52,10 +47,9 @@ def _picture(
     )
 
 
-def _latents(
-    context: ReduceContext, generator: GeneratorInfo, image_ids: list[str], classes: np.ndarray
-) -> np.ndarray:
-    rows = context.tables.read_images("inversion", image_ids, ["latent"])
+def _latents(view: View, image_ids: list[str], classes: np.ndarray) -> np.ndarray:
+    generator = view.generator
+    rows = view.context.tables.read_images("inversion", image_ids, ["latent"])
     mine = rows[rows["generator"] == generator.name]
     conditions = mine["condition"] if generator.num_classes else np.zeros(len(mine), np.int64)
     found = dict(zip(zip(mine["image_id"], conditions, strict=True), mine["latent"], strict=True))

@@ -7,7 +7,7 @@ from ....core.settings.definition import setting_values
 from ....core.settings.inversion import InversionSettings
 from ....workers.inversion import COMPUTATION, INVERSION_TABLE
 from ....workers.shard import Shard, chunk
-from ...plan.stage import AuditContext, Estimate, PlanContext, Stage, conditions_of, pairs
+from ...plan.stage import AuditContext, Cost, PlanContext, Stage, conditions_of, pairs
 from ..images.plan import generator_settings
 from ..perceptual.plan import backbone_settings
 from .settings import INVERSION, InversionSpec
@@ -47,9 +47,9 @@ def plan(context: PlanContext) -> Iterator[Shard]:
         yield from chunk(INVERSION_TABLE, COMPUTATION, settings, items, spec.shard_items)
 
 
-def _estimate(context: AuditContext) -> Estimate:
+def _estimate(context: AuditContext) -> Cost:
     spec, items = _settings(context), pairs(context)
-    return Estimate(items, -(-items // spec.shard_items), items * inversion_cost(spec))
+    return Cost(items, -(-items // spec.shard_items), items * inversion_cost(spec))
 
 
 STAGE = Stage(

@@ -2,20 +2,21 @@
 
 from ....core.image_metrics import psnr
 from ....core.quantisation import quantisation_variance
-from ...reduce.context import GeneratorInfo, GroupInfo, ReduceContext
 from ...reduce.schema import OWN
-from ...report.summary import Estimate, Summary, number
+from ...report.summary import Estimate, number
 from ...report.verdict import (
     ERROR_RATE,
     Answer,
     Finding,
     Null,
     Verdict,
+    bonferroni,
     decide,
     log_scale,
     own_group_decides,
     side_p_value,
 )
+from ...report.view import View
 from .beaten import beaten_sentence
 
 # Training images whose squared error is within a quarter of the generated images' own count as on
@@ -27,20 +28,19 @@ STORAGE_FACTOR = 2.0
 CONTROL_PSNR = 30.0
 
 
-def on_manifold(
-    context: ReduceContext, summary: Summary, generator: GeneratorInfo
-) -> Verdict | None:
+def on_manifold(view: View) -> Verdict | None:
     """Whether inversion leaves the data no more error than the generator's own images.
 
     These are stored on the data's grey levels. An error of no more than storage alone makes is on
     the manifold whatever the ratio.
     """
+    context = view.context
     findings = []
     for reference in context.with_role("generated"):
         for group in context.with_role("train", "test"):
-            ratio = _ratio(summary, generator, group.name, reference)
+            ratio = _ratio(view, group.name, reference.name)
             if ratio is not None:
-                findings.append(_finding(context, summary, generator, group, reference, ratio))
+                findings.append(_finding(view, group.name, reference.name, ratio))
     own = (context.with_role("train") or context.with_role("test"))[:1]
     question = "Do the data lie on the generator's manifold?"
     if not findings or not own:
@@ -49,35 +49,20 @@ def on_manifold(
     return Verdict("manifold", question, "yes", tuple(decided), "manifold")
 
 
-def _ratio(
-    summary: Summary, generator: GeneratorInfo, group: str, reference: GroupInfo
-) -> Estimate | None:
-    return summary.find(
-        "reconstruction_ratio",
-        generator=generator.name,
-        group=group,
-        against=reference.name,
-        conditions=(OWN, None),
-    )
+def _ratio(view: View, group: str, reference: str) -> Estimate | None:
+    return view.find("reconstruction_ratio", group, OWN, None, against=reference)
 
 
-def _finding(
-    context: ReduceContext,
-    summary: Summary,
-    generator: GeneratorInfo,
-    group: GroupInfo,
-    reference: GroupInfo,
-    ratio: Estimate,
-) -> Finding:
-    answer, p_value = _answer(context, summary, generator, group, ratio)
-    null, different = _null(context, summary, generator, group, reference)
+def _finding(view: View, group: str, reference: str, ratio: Estimate) -> Finding:
+    answer, p_value = _answer(view, group, ratio)
+    null, different = _null(view, group, reference)
     if answer == "no" and p_value is not None and different is not None:
         p_value = max(p_value, different)
     return Finding(
-        group.name,
+        group,
         answer,
-        _sentence(context, summary, generator, group, reference, ratio),
-        measured=f"{group.name}: {ratio.text()} × the median error of the generator's own images; "
+        _sentence(view, group, reference, ratio),
+        measured=f"{group}: {ratio.text()} × the median error of the generator's own images; "
         f"up to {ON_MANIFOLD_RATIO} × counts as on it",
         counted=f"N = {ratio.n}",
         p_value=p_value,
@@ -85,27 +70,16 @@ def _finding(
     )
 
 
-def _answer(
-    context: ReduceContext,
-    summary: Summary,
-    generator: GeneratorInfo,
-    group: GroupInfo,
-    ratio: Estimate,
-) -> tuple[Answer, float | None]:
+def _answer(view: View, group: str, ratio: Estimate) -> tuple[Answer, float | None]:
     """The answer with its p-value: either test says yes, both together no."""
     side = decide(ratio, ON_MANIFOLD_RATIO)
     p_ratio = side_p_value(ratio, ON_MANIFOLD_RATIO, log_scale)
     if side == "below":
         return "yes", p_ratio
-    median = summary.find(
-        "reconstruction_mse_median",
-        generator=generator.name,
-        group=group.name,
-        conditions=(ratio.condition,),
-    )
+    median = view.find("reconstruction_mse_median", group, ratio.condition)
     if median is None:
         return "undecided", p_ratio
-    limit = STORAGE_FACTOR * quantisation_variance(context.levels)
+    limit = STORAGE_FACTOR * quantisation_variance(view.context.levels)
     visible = decide(median, limit)
     p_visible = side_p_value(median, limit, log_scale)
     if visible == "below":
@@ -115,64 +89,41 @@ def _answer(
     return "undecided", p_ratio
 
 
-def _null(
-    context: ReduceContext,
-    summary: Summary,
-    generator: GeneratorInfo,
-    group: GroupInfo,
-    reference: GroupInfo,
-) -> tuple[Null | None, float | None]:
+def _null(view: View, group: str, reference: str) -> tuple[Null | None, float | None]:
     """What inversion leaves the model's own samples, and the p-value of the data being alike.
 
     Their noise has the data's variance, so that their errors are as large by construction: what
     convicts the data is that theirs are distributed otherwise, or that what is left of different
     images has something in common, which noise has not.
     """
-    if context.null is None:
-        return None, None
-    ratio = _ratio(summary, generator, context.null, reference)
-    keys = {"generator": generator.name, "group": group.name, "against": context.null}
-    errors = summary.find("reconstruction_p_null", **keys)
-    common = summary.find("residual_p_null", **keys)
+    null = view.context.null
+    ratio = None if null is None else _ratio(view, null, reference)
+    errors = view.null_p_value("reconstruction_p_null", group)
+    common = view.null_p_value("residual_p_null", group)
     if ratio is None or errors is None:
         return None, None
-    p_values = [errors.value] + ([] if common is None else [common.value])
-    alike = min(1.0, len(p_values) * min(p_values))
+    alike = bonferroni([errors] if common is None else [errors, common])
     convicts = decide(ratio, ON_MANIFOLD_RATIO) == "above" and alike > ERROR_RATE
     sentence = (
         f"The model's own samples with noise of the data's variance come back with {ratio.text()} "
         f"times the error of those without (N = {ratio.n}). The data's errors are distributed as "
-        f"theirs with p = {number(errors.value, 2)}"
+        f"theirs with p = {number(errors, 2)}"
     )
     if common is not None:
         sentence += (
             "; what is left of different images has no more in common than theirs with p = "
-            f"{number(common.value, 2)}"
+            f"{number(common, 2)}"
         )
     return Null("no" if convicts else "yes", sentence + "."), alike
 
 
-def _sentence(
-    context: ReduceContext,
-    summary: Summary,
-    generator: GeneratorInfo,
-    group: GroupInfo,
-    reference: GroupInfo,
-    ratio: Estimate,
-) -> str:
-    psnrs = [
-        summary.find(
-            "psnr_of_mean_mse",
-            generator=generator.name,
-            group=name,
-            conditions=(ratio.condition,),
-        )
-        for name in (group.name, reference.name)
-    ]
-    stored = "8 bits" if context.levels is None else f"the data's {context.levels} grey levels"
-    alone = float(psnr(quantisation_variance(context.levels)))
+def _sentence(view: View, group: str, reference: str, ratio: Estimate) -> str:
+    psnrs = [view.find("psnr_of_mean_mse", name, ratio.condition) for name in (group, reference)]
+    levels = view.context.levels
+    stored = "8 bits" if levels is None else f"the data's {levels} grey levels"
+    alone = float(psnr(quantisation_variance(levels)))
     sentence = (
-        f"Inversion leaves {group.name} images {ratio.text()} times the median squared error that "
+        f"Inversion leaves {group} images {ratio.text()} times the median squared error that "
         f"it leaves the generator's own images (up to {ON_MANIFOLD_RATIO} counts as on it)"
     )
     if psnrs[0] is not None and psnrs[1] is not None:
@@ -185,5 +136,5 @@ def _sentence(
                 ". The generator's own images come back poorly themselves, so part of this "
                 "distance is inversion's"
             )
-    beaten = beaten_sentence(summary, generator, [group.name, reference.name])
+    beaten = beaten_sentence(view, [group, reference])
     return f"{sentence}. {beaten}".rstrip()

@@ -1,14 +1,13 @@
 """The report's sections on inversion: how near the manifold is, and what comes back."""
 
-from ...reduce.context import GeneratorInfo
-from ...report.section import ReportContext, Section, present
-from ...report.summary import Summary
+from ...report.section import PageView, Section, present
+from ...report.view import View
 from .figures import error_histogram
 from .pictures import reconstruction_pictures
 from .tables import reconstruction_table
 
 
-def manifold_section(context: ReportContext, summary: Summary, generator: GeneratorInfo) -> Section:
+def manifold_section(view: View) -> Section:
     """The section on reconstruction errors."""
     return Section(
         "manifold",
@@ -17,18 +16,17 @@ def manifold_section(context: ReportContext, summary: Summary, generator: Genera
             "Each image is inverted: the latent is sought whose image is nearest. If the generator "
             "had learned the data's manifold, training images would come back as well as its own."
         ],
-        present(error_histogram(context.reduce, generator)),
-        present(reconstruction_table(context.reduce, generator, summary)),
+        present(error_histogram(view)),
+        present(reconstruction_table(view)),
     )
 
 
-def pictures_section(context: ReportContext, summary: Summary, generator: GeneratorInfo) -> Section:
+def pictures_section(view: PageView) -> Section:
     """The section of originals and reconstructions."""
-    del summary
     return Section(
         "pictures",
         "What comes back",
         ["Originals above, the nearest images that the generator can make below."],
-        reconstruction_pictures(context.reduce, generator, context.render),
+        reconstruction_pictures(view),
         [],
     )

@@ -7,18 +7,19 @@ from ....core.statistics.classification import mean
 from ...reduce.context import GeneratorInfo, ReduceContext
 from ...reduce.distributions import Distributions, shared_densities
 from ...reduce.tables import list_means, succeeded
-from ...report.figure import WIDTH, Figure, draw, group_colours
+from ...report.figure import WIDTH, Figure, draw
 from ...report.histogram_rows import ROW_HEIGHT, SMALL_PART, histogram_rows
-from ...report.summary import Summary, number
+from ...report.summary import number
+from ...report.view import View
 
 
-def tuning_figure(context: ReduceContext, generator: GeneratorInfo) -> Figure | None:
+def tuning_figure(view: View) -> Figure | None:
     """Step size and acceptance of the pilot images along the annealing path."""
-    frame = context.tables.read("tuning", ["beta", "step_size", "acceptance"])
+    frame = view.context.tables.read("tuning", ["beta", "step_size", "acceptance"])
     if frame is None:
         return None
     pilots = succeeded(frame)
-    pilots = pilots[pilots["generator"] == generator.name]
+    pilots = pilots[pilots["generator"] == view.generator.name]
     if not len(pilots):
         return None
     acceptance = float(np.mean(list_means(pilots["acceptance"])))
@@ -55,18 +56,16 @@ def density_distributions(context: ReduceContext, generator: GeneratorInfo) -> D
     return shared_densities(context, generator, "likelihood", "log_likelihood")
 
 
-def density_histograms(
-    context: ReduceContext, generator: GeneratorInfo, summary: Summary
-) -> list[Figure]:
+def density_histograms(view: View) -> list[Figure]:
     """Histogram of ln p by group with the typical band of each reference group.
 
     Where outliers stretch the axis so far that the other groups shrink to a line, a second
     figure shows these groups' own range.
     """
-    found = density_distributions(context, generator)
+    found = density_distributions(view.context, view.generator)
     if found is None:
         return []
-    bands = _bands(context, generator, summary, found)
+    bands = _bands(view, found)
     means = ", ".join(
         f"{name} {number(float(density.mean()), 4)}" for name, density in found.values.items()
     )
@@ -77,7 +76,7 @@ def density_histograms(
     ) + (f", by {shown}." if shown else " (no reference group, so none is shown).")
     figures = [
         _density_figure(
-            context,
+            view,
             found,
             bands,
             None,
@@ -87,12 +86,12 @@ def density_histograms(
             "density",
         )
     ]
-    window = inner_window(context, found)
+    window = inner_window(view.context, found)
     if window is not None:
         span = f"{number(window[0], 4)} to {number(window[1], 4)} nats"
         figures.append(
             _density_figure(
-                context,
+                view,
                 found,
                 bands,
                 window,
@@ -105,7 +104,7 @@ def density_histograms(
 
 
 def _density_figure(
-    context: ReduceContext,
+    view: View,
     found: Distributions,
     bands: list[tuple[str, float, float]],
     window: tuple[float, float] | None,
@@ -113,13 +112,11 @@ def _density_figure(
     caption: str,
     key: str,
 ) -> Figure:
-    colours = group_colours(list(context.groups))
-
     def paint(canvas: Canvas) -> None:
-        rows = histogram_rows(canvas, found.values, colours, mean, window)
+        rows = histogram_rows(canvas, found.values, view.colours, mean, window)
         for axes in rows:
             for name, low, high in bands:
-                axes.axvspan(low, high, color=colours[name], alpha=0.16, lw=0, zorder=0)
+                axes.axvspan(low, high, color=view.colours[name], alpha=0.16, lw=0, zorder=0)
         rows[-1].set_xlabel(f"ln p(x), nats ({found.condition} density)")
 
     return draw(
@@ -145,18 +142,11 @@ def inner_window(context: ReduceContext, found: Distributions) -> tuple[float, f
     return float(inside.min()) - margin, float(inside.max()) + margin
 
 
-def _bands(
-    context: ReduceContext, generator: GeneratorInfo, summary: Summary, found: Distributions
-) -> list[tuple[str, float, float]]:
+def _bands(view: View, found: Distributions) -> list[tuple[str, float, float]]:
     bands = []
-    for reference in context.references:
+    for reference in view.context.references:
         entropy, epsilon = (
-            summary.find(
-                f"typicality_{name}",
-                generator=generator.name,
-                group=reference.name,
-                conditions=(found.condition,),
-            )
+            view.find(f"typicality_{name}", reference.name, found.condition)
             for name in ("entropy", "epsilon")
         )
         if entropy is not None and epsilon is not None:

@@ -8,7 +8,7 @@ from ....workers.schema import TableSchema
 from ....workers.shard import Item, Shard, chunk
 from ...plan.stage import (
     AuditContext,
-    Estimate,
+    Cost,
     ImageRecord,
     PlanContext,
     Stage,
@@ -111,7 +111,7 @@ def plan_estimates(
             yield from chunk(table, computation, settings, items, spec.shard_items)
 
 
-def estimate_cost(context: AuditContext, spec: EstimatorSpec) -> Estimate:
+def estimate_cost(context: AuditContext, spec: EstimatorSpec) -> Cost:
     """Items, shards and generator evaluations of a whole stage of estimates."""
     items = evaluations = 0
     for generator in context.facts.generators.values():
@@ -121,7 +121,7 @@ def estimate_cost(context: AuditContext, spec: EstimatorSpec) -> Estimate:
             evaluations += count * evaluations_per_item(context, generator, group, spec)
             if group.role == "simulated":
                 evaluations += context.group_size(group) * reverse_evaluations(spec)
-    return Estimate(items, -(-items // spec.shard_items), evaluations)
+    return Cost(items, -(-items // spec.shard_items), evaluations)
 
 
 def estimating_stage(key: StageKey[EstimatorSpec], table: TableSchema, description: str) -> Stage:

@@ -6,7 +6,7 @@ from typing import Any
 from ....workers.likelihood import ESTIMATORS
 from ....workers.schema import TableSchema
 from ....workers.shard import Shard, chunk
-from ...plan.stage import AuditContext, Estimate, PlanContext, own_condition
+from ...plan.stage import AuditContext, Cost, PlanContext, own_condition
 from ...spec.facts import GeneratorFacts
 from .estimators import evaluations_per_item, reverse_evaluations
 from .plan import item, subjects
@@ -47,7 +47,7 @@ def estimate_sample(
     *,
     images_per_group: int,
     shard_items: int,
-) -> Estimate:
+) -> Cost:
     """Items, shards and generator evaluations of the sample under every one of ``specs``."""
     variations = list(specs)
     items = shards = evaluations = 0
@@ -60,4 +60,4 @@ def estimate_sample(
                 if group.role == "simulated":
                     evaluations += count * reverse_evaluations(spec)
             shards += 1
-    return Estimate(items, max(shards, -(-items // shard_items)), evaluations)
+    return Cost(items, max(shards, -(-items // shard_items)), evaluations)

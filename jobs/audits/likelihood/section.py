@@ -1,14 +1,14 @@
 """The report's section on log densities."""
 
 from ...reduce.context import GeneratorInfo
-from ...report.section import ReportContext, Section, present
-from ...report.summary import Summary
+from ...report.section import Section, present
+from ...report.view import View
 from ..across.ranking.figures import ranking_figure
 from .figures import density_histograms
 from .tables import density_table
 
 
-def density_section(context: ReportContext, summary: Summary, generator: GeneratorInfo) -> Section:
+def density_section(view: View) -> Section:
     """The section on the groups' log densities."""
     return Section(
         "density",
@@ -16,14 +16,11 @@ def density_section(context: ReportContext, summary: Summary, generator: Generat
         [
             "ln p(x) of the generator with Gaussian observation noise, by annealed importance "
             "sampling: a lower bound on average, stochastic, tight as the number of transitions "
-            "grows. " + _density_rule(generator),
-            *estimator_rules(summary),
+            "grows. " + _density_rule(view.generator),
+            *estimator_rules(view),
         ],
-        [
-            *present(ranking_figure(context.reduce, generator, summary)),
-            *density_histograms(context.reduce, generator, summary),
-        ],
-        present(density_table(context.reduce, generator, summary)),
+        present(ranking_figure(view), *density_histograms(view)),
+        present(density_table(view)),
     )
 
 
@@ -47,13 +44,14 @@ _ESTIMATORS: dict[str | None, str] = {
 }
 
 
-def estimator_rules(summary: Summary) -> list[str]:
+def estimator_rules(view: View) -> list[str]:
     """How each estimator works, and which one the report rests on."""
-    known = [name for name in summary.estimators if name in _ESTIMATORS]
+    estimators = view.summary.estimators
+    known = [name for name in estimators if name in _ESTIMATORS]
     rules = " ".join(_ESTIMATORS[name] for name in known)
-    if summary.estimator is not None and len(summary.estimators) > 1:
+    if view.estimator is not None and len(estimators) > 1:
         rules += (
             f" The verdicts, the figures and the tables without a column for it rest on the "
-            f"{summary.estimator} one."
+            f"{view.estimator} one."
         )
     return [rules] if rules else []

@@ -5,7 +5,7 @@ from ....core.settings.classical import ClassicalSettings
 from ....core.settings.definition import setting_values
 from ....workers.shard import Shard
 from ....workers.tuning import COMPUTATION, TUNING_TABLE
-from ...plan.stage import AuditContext, Estimate, ImageRecord, PlanContext, Stage, own_condition
+from ...plan.stage import AuditContext, Cost, ImageRecord, PlanContext, Stage, own_condition
 from ...spec.audit import AuditSpec
 from ...spec.facts import GeneratorFacts
 from ..images.plan import generator_settings
@@ -62,10 +62,10 @@ def _pilots(context: PlanContext, generator: GeneratorFacts, count: int) -> list
     return images[:count]
 
 
-def _estimate(context: AuditContext) -> Estimate:
+def _estimate(context: AuditContext) -> Cost:
     spec, count = _settings(context), len(context.facts.generators)
     per_run = chain_evaluations(spec.chains, spec.leapfrog_steps, spec.transitions)
-    return Estimate(spec.pilots * count, count, spec.pilots * count * RUNS_PER_PILOT * per_run)
+    return Cost(spec.pilots * count, count, spec.pilots * count * RUNS_PER_PILOT * per_run)
 
 
 STAGE = Stage(

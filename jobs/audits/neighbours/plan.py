@@ -5,7 +5,7 @@ from typing import Any
 
 from ....workers.neighbours import COMPUTATION, NEIGHBOURS_TABLE
 from ....workers.shard import Shard, chunk
-from ...plan.stage import AuditContext, Estimate, PlanContext, Stage
+from ...plan.stage import AuditContext, Cost, PlanContext, Stage
 from ..images.plan import reference_settings
 from ..perceptual.plan import backbone_settings
 from .settings import NEIGHBOURS, NeighboursSpec
@@ -63,7 +63,7 @@ def _blocks(context: AuditContext, space: str) -> list[dict[str, Any]]:
     ]
 
 
-def _estimate(context: AuditContext) -> Estimate:
+def _estimate(context: AuditContext) -> Cost:
     spec = _settings(context)
     images = sum(
         context.group_size(group)
@@ -76,7 +76,7 @@ def _estimate(context: AuditContext) -> Estimate:
         blocks = len(_blocks(context, space))
         items += blocks * images
         shards += blocks * -(-images // min(spec.shard_items, _rows_in_memory(context, space)))
-    return Estimate(items, shards, 0)
+    return Cost(items, shards, 0)
 
 
 STAGE = Stage(

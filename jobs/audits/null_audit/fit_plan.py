@@ -13,7 +13,7 @@ from typing import Any
 from ....workers.shard import Item, Shard, chunk
 from ....workers.variance import DATA
 from ....workers.variance_fit import NULL_COMPUTATION, NULL_FIT_TABLE
-from ...plan.stage import AuditContext, Estimate, PlanContext, Stage, StageError, own_condition
+from ...plan.stage import AuditContext, Cost, PlanContext, Stage, StageError, own_condition
 from ...spec.facts import GeneratorFacts
 from ..images.plan import generator_settings
 from ..inversion.plan import inversion_cost, inversion_settings
@@ -124,7 +124,7 @@ def _grid(context: PlanContext, generator: GeneratorFacts) -> list[float]:
     return grid
 
 
-def _estimate(context: AuditContext) -> Estimate:
+def _estimate(context: AuditContext) -> Cost:
     group, inversion = context.spec.null, _inversion(context)
     assert group is not None
     count = context.group_size(group)
@@ -139,7 +139,7 @@ def _estimate(context: AuditContext) -> Estimate:
         )
         evaluations += count * inversion_cost(inversion)
         evaluations += fitted * curve_cost(context, generator, inversion.restarts)
-    return Estimate(items, shards, evaluations)
+    return Cost(items, shards, evaluations)
 
 
 STAGE = Stage(

@@ -13,7 +13,7 @@ from ....workers.schema import STATUS_OK
 from ....workers.shard import Item, Shard, chunk
 from ....workers.variance import NULL_VARIANCE_TABLE
 from ....workers.variance_fit import NULL_FIT_TABLE
-from ...plan.stage import AuditContext, Estimate, PlanContext, Stage, own_condition
+from ...plan.stage import AuditContext, Cost, PlanContext, Stage, own_condition
 from ...spec.facts import GeneratorFacts
 from ..likelihood.estimators import (
     estimator_settings,
@@ -97,7 +97,7 @@ def _seed(context: PlanContext, spec: EstimatorSpec, generator: GeneratorFacts, 
     return context.seed(spec.estimator, generator.name, item.condition, item.image_id)
 
 
-def _estimate(context: AuditContext) -> Estimate:
+def _estimate(context: AuditContext) -> Cost:
     spec, null = _spec(context), context.spec.null
     variance = VARIANCE.of(context.spec.stages)
     assert null is not None
@@ -112,7 +112,7 @@ def _estimate(context: AuditContext) -> Estimate:
         items += sum(sizes)
         shards += sum(-(-size // spec.shard_items) for size in sizes)
         evaluations += sum(sizes) * each + sum(sizes[1:]) * reverse_evaluations(spec)
-    return Estimate(items, shards, evaluations)
+    return Cost(items, shards, evaluations)
 
 
 STAGE = Stage(

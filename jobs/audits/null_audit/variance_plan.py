@@ -3,7 +3,7 @@
 from ....workers.shard import Shard
 from ....workers.variance import ESTIMATORS, NULL_VARIANCE_TABLE
 from ....workers.variance_fit import NULL_FIT_TABLE
-from ...plan.stage import AuditContext, Estimate, PlanContext, Stage
+from ...plan.stage import AuditContext, Cost, PlanContext, Stage
 from ...spec.audit import AuditSpec
 from ..variance.plan import fit_settings, variance_shard
 from ..variance.settings import VARIANCE
@@ -30,9 +30,9 @@ def fits_null(spec: AuditSpec) -> bool:
     return spec.null is not None and variance is not None and variance.value is None
 
 
-def _estimate(context: AuditContext) -> Estimate:
+def _estimate(context: AuditContext) -> Cost:
     count = len(context.facts.generators)
-    return Estimate(count, count, 0)
+    return Cost(count, count, 0)
 
 
 STAGE = Stage(

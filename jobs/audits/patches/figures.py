@@ -6,11 +6,12 @@ from ....core.statistics.classification import mean
 from ....core.statistics.overlap import top_indices, top_size
 from ...reduce.context import GeneratorInfo, ReduceContext
 from ...reduce.distributions import Distributions, shared_densities
-from ...report.figure import Figure, draw, group_colours, mosaic
+from ...report.figure import Figure, draw, mosaic
 from ...report.histogram_rows import histogram_rows
 from ...report.pictures import originals
 from ...report.scatter import points_by_group, scatter_figures
 from ...report.summary import number
+from ...report.view import View
 from ..likelihood.figures import density_distributions, inner_window
 from .reduce import patch_scores
 
@@ -18,14 +19,14 @@ _WIDTH = 7.6
 _ROW_HEIGHT = 0.5
 
 
-def patch_scatter(context: ReduceContext, generator: GeneratorInfo) -> list[Figure]:
+def patch_scatter(view: View) -> list[Figure]:
     """Ln p by the patch model over ln p by the generator, of every image [HU Fig. 3]."""
-    scores = patch_scores(context, generator)
+    scores = patch_scores(view.context, view.generator)
     if scores is None:
         return []
     return scatter_figures(
-        context,
-        points_by_group(context, scores.of_group, scores.first, scores.second),
+        view,
+        points_by_group(view, scores.of_group, scores.first, scores.second),
         ("ln p(x) of the generator, nats", "ln p(x) of the patches, nats"),
         "Log density of single images under the model of small patches, over that of the "
         "generator; the correlations stand in the table below.",
@@ -35,40 +36,38 @@ def patch_scatter(context: ReduceContext, generator: GeneratorInfo) -> list[Figu
     )
 
 
-def patch_histograms(context: ReduceContext, generator: GeneratorInfo) -> list[Figure]:
+def patch_histograms(view: View) -> list[Figure]:
     """Histograms of ln p by group, the generator's at the left and the patch model's beside them.
 
     Where outliers stretch both axes, a second figure shows the other groups' own range.
     """
     models = {
-        "generator": density_distributions(context, generator),
-        "patches": patch_distributions(context, generator),
+        "generator": density_distributions(view.context, view.generator),
+        "patches": patch_distributions(view.context, view.generator),
     }
     found = {name: each for name, each in models.items() if each is not None}
     if len(found) < len(models):
         return []
-    figures = [_histograms(context, found, {}, "patch-histograms")]
-    windows = {name: inner_window(context, each) for name, each in found.items()}
+    figures = [_histograms(view, found, {}, "patch-histograms")]
+    windows = {name: inner_window(view.context, each) for name, each in found.items()}
     narrow = {name: window for name, window in windows.items() if window is not None}
     if narrow:
         key = "patch-histograms-without-outliers"
-        figures.append(_histograms(context, found, narrow, key))
+        figures.append(_histograms(view, found, narrow, key))
     return figures
 
 
 def _histograms(
-    context: ReduceContext,
+    view: View,
     found: dict[str, Distributions],
     windows: dict[str, tuple[float, float]],
     key: str,
 ) -> Figure:
-    colours = group_colours(list(context.groups))
-
     def paint(canvas: Canvas) -> None:
         halves = canvas.subfigures(1, len(found), squeeze=False)[0]
         for half, (name, each) in zip(halves, found.items(), strict=True):
             window, named = windows.get(name), half is halves[0]
-            rows = histogram_rows(half, each.values, colours, mean, window, named=named)
+            rows = histogram_rows(half, each.values, view.colours, mean, window, named=named)
             rows[-1].set_xlabel(f"ln p(x) of the {name}, nats\n({each.condition} density)")
 
     means = "; ".join(
@@ -90,24 +89,26 @@ def _histograms(
     )
 
 
-def top_pictures(context: ReduceContext, generator: GeneratorInfo) -> Figure | None:
+def top_pictures(view: View) -> Figure | None:
     """The images that each model finds densest, among those that outliers are held against."""
-    scores = patch_scores(context, generator)
-    if scores is None or not context.tables.has("images") or context.inliers is None:
+    scores = patch_scores(view.context, view.generator)
+    stored = view.context.tables.has("images")
+    if scores is None or not stored or view.context.inliers is None:
         return None
-    mine = scores.only([context.inliers.name])
+    name = view.context.inliers.name
+    mine = scores.only([name])
     if len(mine.first) < 2:
         return None
     size = top_size(len(mine.first))
     tops = [top_indices(density, size) for density in (mine.second, mine.first)]
     ids = [mine.image_id[top].tolist() for top in tops]
     shared = len(set(ids[0]) & set(ids[1]))
-    shape = generator.image_shape
+    shape = view.generator.image_shape
     return mosaic(
-        [originals(context, chosen, shape) for chosen in ids],
-        f"The {size} {context.inliers.name} images of highest density by the patch model, above "
+        [originals(view.context, chosen, shape) for chosen in ids],
+        f"The {size} {name} images of highest density by the patch model, above "
         f"those by the generator; {shared} are in both rows.",
-        f"The {size} {context.inliers.name} images of highest density, the densest at the left: "
+        f"The {size} {name} images of highest density, the densest at the left: "
         f"by the patch model above, by the generator below. {shared} are in both rows.",
         key="patch-top",
     )

@@ -4,7 +4,7 @@ from ....core.settings.definition import setting_values
 from ....core.settings.patch_mixture import MixtureSettings
 from ....workers.patch_fit import COMPUTATION, PATCH_FIT_TABLE
 from ....workers.shard import Item, Shard
-from ...plan.stage import AuditContext, Estimate, PlanContext, Stage
+from ...plan.stage import AuditContext, Cost, PlanContext, Stage
 from ..images.plan import reference_settings
 from .checks import patch_models
 from .settings import PATCH_GMM, PatchGMMSpec
@@ -52,9 +52,9 @@ def _item(context: PlanContext, spec: PatchGMMSpec, model: int | None) -> Item:
     )
 
 
-def _estimate(context: AuditContext) -> Estimate:
+def _estimate(context: AuditContext) -> Cost:
     count = len(model_classes(context))
-    return Estimate(count, count, 0)
+    return Cost(count, count, 0)
 
 
 STAGE = Stage(

@@ -4,7 +4,7 @@ from typing import Any
 
 from ....workers.patch_gmm import COMPUTATION, PATCH_GMM_TABLE
 from ....workers.shard import Shard, chunk
-from ...plan.stage import AuditContext, Estimate, PlanContext, Stage, conditions_of, group_pairs
+from ...plan.stage import AuditContext, Cost, PlanContext, Stage, conditions_of, group_pairs
 from ...spec.facts import GeneratorFacts
 from ..images.plan import generator_settings
 from ..likelihood.plan import image_item, subjects
@@ -41,14 +41,14 @@ def simulation_settings(context: PlanContext, generator: GeneratorFacts) -> dict
     return {**generator_settings(generator), "variance": context.variance(generator.name)}
 
 
-def _estimate(context: AuditContext) -> Estimate:
+def _estimate(context: AuditContext) -> Cost:
     items = simulated = 0
     for generator in context.facts.generators.values():
         for group in context.spec.audited:
             count = group_pairs(context, generator, group)
             items += count
             simulated += count if group.role == "simulated" else 0
-    return Estimate(items, -(-items // patch_settings(context).shard_items), simulated)
+    return Cost(items, -(-items // patch_settings(context).shard_items), simulated)
 
 
 STAGE = Stage(

@@ -3,81 +3,60 @@
 import math
 from dataclasses import replace
 
-from ...reduce.context import GeneratorInfo, ReduceContext
 from ...reduce.image_scores import named
 from ...reduce.schema import MARGINAL, OWN, PER_CLASS_MEAN, WITH_OUTLIERS
-from ...report.summary import Estimate, Summary, number
+from ...report.summary import Estimate, number
 from ...report.verdict import (
     Answer,
     Finding,
     Null,
     Verdict,
-    decide,
+    answer_of,
     fisher,
     settle_null,
     side_p_value,
 )
+from ...report.view import View
 from .section import fits_patches, one_patch
 
 # From here on the patch model accounts for more than half of the variance of ln p over images.
 EXPLAINED = math.sqrt(0.5)
 
 
-def explained_by_patches(
-    context: ReduceContext, summary: Summary, generator: GeneratorInfo
-) -> Verdict | None:
+def explained_by_patches(view: View) -> Verdict | None:
     """Whether ln p correlates so highly with that of a model of small patches.
 
     Within the group that outliers are held against; with the outliers beside it. There is no
     answer where a single patch is the whole image.
     """
-    if context.inliers is None or not fits_patches(generator) or one_patch(generator):
+    inliers, generator = view.context.inliers, view.generator
+    if inliers is None or not fits_patches(generator) or one_patch(generator):
         return None
     findings = []
     for against in (None, WITH_OUTLIERS):
-        found = patch_correlation(summary, generator, context.inliers.name, against)
+        found = patch_correlation(view, inliers.name, against)
         if found is not None:
-            null = _null(context, summary, generator, found)
-            about = _finding(summary, generator, context.inliers.name, against, found)
-            findings.append(replace(about, null=null))
+            about = _finding(view, inliers.name, against, found)
+            findings.append(replace(about, null=_null(view, found)))
     findings = [replace(found, primary=found is findings[0]) for found in findings]
     question = "Do small patches explain the generator's density?"
     return Verdict("patches", question, "no", tuple(findings), "patches") if findings else None
 
 
-def patch_correlation(
-    summary: Summary, generator: GeneratorInfo, group: str, against: str | None
-) -> Estimate | None:
+def patch_correlation(view: View, group: str, against: str | None) -> Estimate | None:
     """Pearson's correlation, averaged over classes where they have the images for it."""
-    return summary.find(
-        "patch_correlation_pearson",
-        generator=generator.name,
-        group=group,
-        against=against,
-        conditions=(PER_CLASS_MEAN, OWN, MARGINAL),
+    return view.find(
+        "patch_correlation_pearson", group, PER_CLASS_MEAN, OWN, MARGINAL, against=against
     )
 
 
 def is_explained(correlation: Estimate) -> Answer:
     """By the place of the interval: more than half of the variance, less, or open."""
-    side = decide(correlation, EXPLAINED)
-    return "yes" if side == "above" else "no" if side == "below" else "undecided"
+    return answer_of(correlation, EXPLAINED, yes="above")
 
 
-def _finding(
-    summary: Summary,
-    generator: GeneratorInfo,
-    group: str,
-    against: str | None,
-    found: Estimate,
-) -> Finding:
-    ranks = summary.find(
-        "patch_correlation_spearman",
-        generator=generator.name,
-        group=group,
-        against=against,
-        conditions=(found.condition,),
-    )
+def _finding(view: View, group: str, against: str | None, found: Estimate) -> Finding:
+    ranks = view.find("patch_correlation_spearman", group, found.condition, against=against)
     beside = "" if ranks is None else f" (of ranks {ranks.fixed(2)})"
     images = named(group, against)
     sentence = (
@@ -96,12 +75,10 @@ def _finding(
     )
 
 
-def _null(
-    context: ReduceContext, summary: Summary, generator: GeneratorInfo, data: Estimate
-) -> Null | None:
+def _null(view: View, data: Estimate) -> Null | None:
     """Whether patches explain the density of the model's own samples as well."""
-    for group in context.with_role("simulated"):
-        found = patch_correlation(summary, generator, group.name, None)
+    for group in view.context.with_role("simulated"):
+        found = patch_correlation(view, group.name, None)
         if found is not None:
             answer, words = settle_null(is_explained(found), "yes", data, found, "above")
             sentence = (

@@ -13,18 +13,22 @@ from ...reduce.schema import (
     class_condition,
 )
 from ...reduce.tables import succeeded
-from ...report.section import ReportContext, Section, present
-from ...report.summary import MISSING, Summary, number
-from ...report.tables import Table
+from ...report.correlations import CORRELATION_COLUMNS, correlation_cells
+from ...report.section import Section, present
+from ...report.summary import number
+from ...report.table import Cell, Column, N, Table, counts, filled_table, numbers
+from ...report.view import View
 from .figures import patch_histograms, patch_scatter, top_pictures
 from .reduce import fitted_mixtures
 
+_METRIC = "patch_correlation"
 
-def patch_section(context: ReportContext, summary: Summary, generator: GeneratorInfo) -> Section:
+
+def patch_section(view: View) -> Section:
     """How far a model of 8x8 patches explains the density."""
-    reduce = context.reduce
+    generator = view.generator
     title = "Is it a model of small patches?"
-    fits = fitted_mixtures(reduce)
+    fits = fitted_mixtures(view.context)
     if fits is None or not fits_patches(generator):
         return Section("patches", title, [], [], [])
     return Section(
@@ -37,18 +41,10 @@ def patch_section(context: ReportContext, summary: Summary, generator: Generator
             "small patches do (Friedman and Weiss found correlations above 0.9).",
             *_model_sentences(fits, generator),
             *_coverage(generator),
-            _rule(reduce, generator),
+            _rule(view.context, generator),
         ],
-        [
-            *patch_scatter(reduce, generator),
-            *patch_histograms(reduce, generator),
-            *present(top_pictures(reduce, generator)),
-        ],
-        [
-            *present(_correlation_table(reduce, generator, summary)),
-            *present(_class_table(reduce, generator, summary)),
-            *present(_overlap_table(reduce, generator, summary)),
-        ],
+        present(*patch_scatter(view), *patch_histograms(view), top_pictures(view)),
+        present(_correlation_table(view), _class_table(view), _overlap_table(view)),
     )
 
 
@@ -119,111 +115,70 @@ def _rule(context: ReduceContext, generator: GeneratorInfo) -> str:
     return words
 
 
-def _rows_of(context: ReduceContext) -> list[tuple[str, str | None]]:
-    rows: list[tuple[str, str | None]] = [(group.name, None) for group in context.groups]
-    if context.inliers is not None:
-        rows.append((context.inliers.name, WITH_OUTLIERS))
-    return rows
-
-
-def _correlation_table(
-    context: ReduceContext, generator: GeneratorInfo, summary: Summary
-) -> Table | None:
-    rows = []
-    for group, against in _rows_of(context):
+def _correlation_table(view: View) -> Table | None:
+    inliers = view.context.inliers
+    pooled = [] if inliers is None else [(inliers.name, WITH_OUTLIERS)]
+    rows: list[list[Cell]] = []
+    for group, against in [*[(group.name, None) for group in view.context.groups], *pooled]:
         for condition in (OWN, MARGINAL, PER_CLASS_MEAN):
-            for estimator in summary.estimators:
-                found = [
-                    summary.under(estimator).find(
-                        f"patch_correlation_{kind}",
-                        generator=generator.name,
-                        group=group,
-                        against=against,
-                        conditions=(condition,),
-                    )
-                    for kind in ("pearson", "spearman")
-                ]
-                if found[0] is not None:
-                    cells = [MISSING if each is None else each.fixed(2) for each in found]
-                    n = str(found[0].n)
-                    rows.append([named(group, against), condition, estimator or MISSING, *cells, n])
-    if not rows:
-        return None
-    return Table(
+            for each in view.by_estimator():
+                cells = correlation_cells(each, _METRIC, group, condition, against=against)
+                if cells:
+                    rows.append([named(group, against), condition, each.estimator, *cells])
+    return filled_table(
         "Correlation of ln p by the generator with ln p by the patch model",
-        ["group", "density", "estimator", "Pearson", "Spearman", "N"],
+        [Column("group"), Column("density"), Column("estimator"), *CORRELATION_COLUMNS],
         rows,
         key="patch-correlation",
     )
 
 
-def _class_table(
-    context: ReduceContext, generator: GeneratorInfo, summary: Summary
-) -> Table | None:
-    if context.inliers is None:
+def _class_table(view: View) -> Table | None:
+    if view.context.inliers is None:
         return None
-    rows = []
-    for index in range(generator.num_classes):
+    name = view.context.inliers.name
+    rows: list[list[Cell]] = []
+    for index in range(view.generator.num_classes):
         for against in (None, WITH_OUTLIERS):
-            found = [
-                summary.find(
-                    f"patch_correlation_{kind}",
-                    generator=generator.name,
-                    group=context.inliers.name,
-                    against=against,
-                    conditions=(class_condition(index),),
-                )
-                for kind in ("pearson", "spearman")
-            ]
-            if found[0] is not None:
-                cells = [MISSING if each is None else each.fixed(2) for each in found]
-                group = named(context.inliers.name, against)
-                rows.append([str(index), group, *cells, str(found[0].n)])
-    if not rows:
-        return None
-    return Table(
+            condition = class_condition(index)
+            cells = correlation_cells(view, _METRIC, name, condition, against=against)
+            if cells:
+                rows.append([index, named(name, against), *cells])
+    return filled_table(
         "The same under each class"
-        + ("" if summary.estimator is None else f", {summary.estimator} estimates"),
-        ["class", "images", "Pearson", "Spearman", "N"],
+        + ("" if view.estimator is None else f", {view.estimator} estimates"),
+        [counts("class"), Column("images"), *CORRELATION_COLUMNS],
         rows,
         key="patch-classes",
     )
 
 
-def _overlap_table(
-    context: ReduceContext, generator: GeneratorInfo, summary: Summary
-) -> Table | None:
-    if context.inliers is None:
+def _overlap_table(view: View) -> Table | None:
+    if view.context.inliers is None:
         return None
-    rows = []
+    name = view.context.inliers.name
+    rows: list[list[Cell]] = []
     for against in (None, WITH_OUTLIERS):
-        for estimator in summary.estimators:
+        for each in view.by_estimator():
             overlap, size = (
-                summary.under(estimator).find(
-                    f"patch_top_{metric}",
-                    generator=generator.name,
-                    group=context.inliers.name,
-                    against=against,
-                )
+                each.find(f"patch_top_{metric}", name, against=against)
                 for metric in ("overlap", "size")
             )
             if overlap is not None and size is not None:
-                rows.append(
-                    [
-                        named(context.inliers.name, against),
-                        estimator or MISSING,
-                        str(int(size.value)),
-                        overlap.scaled(100).fixed(0),
-                        number(100 * size.value / overlap.n, 2),
-                        str(overlap.n),
-                    ]
-                )
-    if not rows:
-        return None
-    return Table(
+                chance = size.value / overlap.n
+                head = [named(name, against), each.estimator]
+                rows.append([*head, int(size.value), overlap, chance, overlap.n])
+    return filled_table(
         "Images of highest ln p in both models, under their own class. The lists hold 20 images, "
         "or half of them where there are fewer than 40",
-        ["images", "estimator", "list", "in both, %", "by chance, %", "N"],
+        [
+            Column("images"),
+            Column("estimator"),
+            counts("list"),
+            numbers("in both, %", decimals=0, scale=100),
+            numbers("by chance, %", 2, scale=100),
+            N,
+        ],
         rows,
         key="patch-top",
     )

@@ -5,7 +5,7 @@ from typing import Any
 
 from ....workers.reconstruction import COMPUTATION, PERCEPTUAL_TABLE
 from ....workers.shard import Shard, chunk
-from ...plan.stage import AuditContext, Estimate, PlanContext, Stage, conditions_of, pairs
+from ...plan.stage import AuditContext, Cost, PlanContext, Stage, conditions_of, pairs
 from ..images.plan import generator_settings
 from .settings import PERCEPTUAL, ReconstructionSpec
 
@@ -43,9 +43,9 @@ def plan(context: PlanContext) -> list[Shard]:
     return shards
 
 
-def _estimate(context: AuditContext) -> Estimate:
+def _estimate(context: AuditContext) -> Cost:
     items = pairs(context)
-    return Estimate(items, -(-items // _settings(context).shard_items), items)
+    return Cost(items, -(-items // _settings(context).shard_items), items)
 
 
 STAGE = Stage(

@@ -3,13 +3,13 @@
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
-from matplotlib.ticker import NullLocator
 
-from ...reduce.context import GeneratorInfo, ReduceContext
 from ...reduce.schema import OWN
-from ...report.figure import Figure, draw, group_colours, label, mosaic
-from ...report.pictures import SHOWN, Render, group_title, originals, quantile_positions
-from ...report.summary import Estimate, Summary, number
+from ...report.figure import Figure, draw, log_ticks, mosaic, panel_title
+from ...report.pictures import SHOWN, group_title, originals, quantile_positions
+from ...report.section import PageView
+from ...report.summary import Estimate, number
+from ...report.view import View
 from ...spec.audit import Role
 from .reduce import SensedGroup, sensed_groups
 
@@ -21,31 +21,29 @@ _BASELINE_COLOUR = "#5b616b"
 ByGroup = dict[str, list[SensedGroup]]
 
 
-def sensing_curve(
-    context: ReduceContext, summary: Summary, generator: GeneratorInfo
-) -> Figure | None:
+def sensing_curve(view: View) -> Figure | None:
     """Mean PSNR by number of measurements with intervals, a panel a group; pPCA is dashed."""
-    by_group = _by_group(context, generator, _DRAWN)
+    by_group = _by_group(view, _DRAWN)
     if not by_group:
         return None
-    colours = group_colours(list(context.groups))
 
     def paint(canvas: Canvas) -> None:
         panels = canvas.subplots(1, len(by_group), sharey=True, squeeze=False)[0]
         for axes, (name, sensed) in zip(panels, by_group.items(), strict=True):
             for metric, style, colour in (
                 ("ppca_psnr_mean", (0, (4, 2)), _BASELINE_COLOUR),
-                ("psnr_mean", "-", colours[name]),
+                ("psnr_mean", "-", view.colours[name]),
             ):
-                _line(axes, sensed, _estimates(summary, generator, sensed, metric), colour, style)
-            _label_panel(axes, name, sensed)
+                _line(axes, sensed, _estimates(view, sensed, metric), colour, style)
+            panel_title(axes, name)
+            log_ticks(axes, [each.measurements for each in sensed])
+            axes.set_xlabel("measurements m")
         panels[0].set_ylabel("PSNR, dB")
 
     return draw(
         _WIDTH,
         2.8,
-        "PSNR of restored images by number of measurements. "
-        + _words(summary, generator, by_group),
+        "PSNR of restored images by number of measurements. " + _words(view, by_group),
         "Mean PSNR of images restored from m random measurements: by the generator (solid), by "
         "probabilistic PCA from the same measurements (dashed). Bands are 95% intervals "
         "over images; the table has every group.",
@@ -54,42 +52,27 @@ def sensing_curve(
     )
 
 
-def restored_pictures(
-    context: ReduceContext, generator: GeneratorInfo, render: Render
-) -> list[Figure]:
+def restored_pictures(view: PageView) -> list[Figure]:
     """Training and generated images above their restorations, more measurements lower down."""
-    if not context.tables.has("images"):
+    if not view.context.tables.has("images"):
         return []
-    pictures = [
-        _picture(context, generator, sensed, render)
-        for sensed in _by_group(context, generator, _PICTURED, "latent").values()
-    ]
+    pictures = [_picture(view, sensed) for sensed in _by_group(view, _PICTURED, "latent").values()]
     return [picture for picture in pictures if picture is not None]
 
 
-def _by_group(
-    context: ReduceContext, generator: GeneratorInfo, roles: tuple[Role, ...], *columns: str
-) -> ByGroup:
+def _by_group(view: View, roles: tuple[Role, ...], *columns: str) -> ByGroup:
     """The first group of each role, at every number of measurements."""
-    first = [group.name for role in roles for group in context.with_role(role)[:1]]
+    first = [group.name for role in roles for group in view.context.with_role(role)[:1]]
     found: ByGroup = {}
-    for sensed in sensed_groups(context, generator, *columns):
+    for sensed in sensed_groups(view.context, view.generator, *columns):
         if sensed.group.name in first:
             found.setdefault(sensed.group.name, []).append(sensed)
     return found
 
 
-def _estimates(
-    summary: Summary, generator: GeneratorInfo, sensed: list[SensedGroup], metric: str
-) -> list[Estimate]:
+def _estimates(view: View, sensed: list[SensedGroup], metric: str) -> list[Estimate]:
     found = [
-        summary.find(
-            f"sensing_{metric}",
-            generator=generator.name,
-            group=each.group.name,
-            against=each.against,
-            conditions=(OWN, None),
-        )
+        view.find(f"sensing_{metric}", each.group.name, OWN, None, against=each.against)
         for each in sensed
     ]
     assert all(found), "the reducer writes both PSNRs of every group that has rows"
@@ -112,21 +95,11 @@ def _line(
     )
 
 
-def _label_panel(axes: Axes, name: str, sensed: list[SensedGroup]) -> None:
-    axes.set_title(label(name), loc="left", fontsize=10)
-    axes.set_xscale("log")
-    ticks = [each.measurements for each in sensed]
-    axes.set_xticks(ticks, [str(tick) for tick in ticks], fontsize=8)
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.set_xlabel("measurements m")
-
-
-def _words(summary: Summary, generator: GeneratorInfo, by_group: ByGroup) -> str:
+def _words(view: View, by_group: ByGroup) -> str:
     sentences = []
     for name, sensed in by_group.items():
         own, gaussian = (
-            _estimates(summary, generator, sensed, metric)
-            for metric in ("psnr_mean", "ppca_psnr_mean")
+            _estimates(view, sensed, metric) for metric in ("psnr_mean", "ppca_psnr_mean")
         )
         points = [
             f"{number(a.value)} dB against pPCA's {number(b.value)} at m = {each.measurements}"
@@ -136,9 +109,8 @@ def _words(summary: Summary, generator: GeneratorInfo, by_group: ByGroup) -> str
     return " ".join(sentences)
 
 
-def _picture(
-    context: ReduceContext, generator: GeneratorInfo, sensed: list[SensedGroup], render: Render
-) -> Figure | None:
+def _picture(view: PageView, sensed: list[SensedGroup]) -> Figure | None:
+    generator = view.generator
     by_image = [each.rows.set_index("image_id") for each in sensed]
     # An image whose restoration failed at one number of measurements is not shown at any.
     whole = by_image[-1].loc[
@@ -148,12 +120,12 @@ def _picture(
         return None
     ordered = whole.sort_values("mse", kind="stable").index.to_numpy(str)
     chosen = ordered[quantile_positions(len(ordered), SHOWN)].tolist()
-    rows = [originals(context, chosen, generator.image_shape)]
+    rows = [originals(view.context, chosen, generator.image_shape)]
     for restored in by_image:
         latents = np.array(restored.loc[chosen, "latent"].to_list(), np.float32)
         condition = restored.loc[chosen, "condition"].to_numpy().astype(np.int64)
         labels = condition if generator.num_classes else None
-        rows.append(np.asarray(render(generator.name, latents, labels)))
+        rows.append(np.asarray(view.render(generator.name, latents, labels)))
     group = sensed[0].group
     numbers = ", ".join(str(each.measurements) for each in sensed)
     return mosaic(

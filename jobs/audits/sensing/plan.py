@@ -10,7 +10,7 @@ from ....workers.sensing import COMPUTATION, SENSING_TABLE
 from ....workers.shard import Item, Shard, chunk
 from ...plan.stage import (
     AuditContext,
-    Estimate,
+    Cost,
     ImageRecord,
     PlanContext,
     Stage,
@@ -79,7 +79,7 @@ def _fitted_baseline(context: PlanContext) -> str:
     return part
 
 
-def _estimate(context: AuditContext) -> Estimate:
+def _estimate(context: AuditContext) -> Cost:
     spec = _settings(context)
     sizes = [
         min(spec.images_per_group, context.group_size(group))
@@ -89,7 +89,7 @@ def _estimate(context: AuditContext) -> Estimate:
     repeats = len(context.facts.generators) * len(spec.measurements_of(context.facts.dimensions))
     calls = SensingSettings(**setting_values(SensingSettings, spec)).evaluations()
     items = repeats * sum(sizes)
-    return Estimate(items, repeats * -(-sum(sizes) // spec.shard_items), items * calls)
+    return Cost(items, repeats * -(-sum(sizes) // spec.shard_items), items * calls)
 
 
 STAGE = Stage(

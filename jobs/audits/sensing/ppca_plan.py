@@ -2,7 +2,7 @@
 
 from ....workers.ppca import COMPUTATION, PPCA_TABLE
 from ....workers.shard import Item, Shard
-from ...plan.stage import AuditContext, Estimate, PlanContext, Stage
+from ...plan.stage import AuditContext, Cost, PlanContext, Stage
 from ..images.plan import reference_settings
 from .settings import SENSING, SensingSpec
 
@@ -29,5 +29,5 @@ STAGE = Stage(
     needs=(),
     enabled=lambda spec: SENSING.of(spec.stages) is not None,
     plan=plan,
-    estimate=lambda _: Estimate(1, 1, 0),
+    estimate=lambda _: Cost(1, 1, 0),
 )

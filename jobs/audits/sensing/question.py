@@ -2,34 +2,32 @@
 
 from itertools import groupby
 
-from ...reduce.context import GeneratorInfo, ReduceContext
 from ...reduce.schema import OWN
-from ...report.summary import Estimate, Summary
-from ...report.verdict import Answer, Finding, Null, Verdict, decide, settle_null, side_p_value
+from ...report.summary import Estimate
+from ...report.verdict import Answer, Finding, Null, Verdict, answer_of, settle_null, side_p_value
+from ...report.view import View
 from .reduce import measurements_key, measurements_of
 
-_ANSWERS: dict[str, Answer] = {"above": "yes", "below": "no", "undecided": "undecided"}
 _METRIC = "sensing_psnr_difference"
 
 Differences = list[tuple[int, Estimate]]
 
 
-def restores_better(
-    context: ReduceContext, summary: Summary, generator: GeneratorInfo
-) -> Verdict | None:
+def restores_better(view: View) -> Verdict | None:
     """Whether it beats probabilistic PCA, paired by image, at every number of measurements.
 
     Asked of training images, as in the paper, else of test images. Neighbouring numbers of
     measurements with the same answer make one finding; generated images are the control beside.
     """
+    context = view.context
     findings: list[Finding] = []
     controls = [
         (group.name, control)
         for group in context.with_role("generated")
-        if (control := _differences(summary, generator, group.name))
+        if (control := _differences(view, group.name))
     ]
     for group in (context.with_role("train") or context.with_role("test"))[:1]:
-        differences = _differences(summary, generator, group.name)
+        differences = _differences(view, group.name)
         for answer, members in groupby(differences, key=_answer):
             several = list(members)
             named = "m = " + ", ".join(str(measurements) for measurements, _ in several)
@@ -53,19 +51,11 @@ def restores_better(
     return Verdict("restores", question, "yes", tuple(findings), "sensing")
 
 
-def _differences(summary: Summary, generator: GeneratorInfo, group: str) -> Differences:
+def _differences(view: View, group: str) -> Differences:
     """The differences by number of measurements, ascending."""
-    keys = {"generator": generator.name, "group": group}
-    measured = sorted(
-        measurements_of(str(row["against"]))
-        for row in summary.rows(_METRIC)
-        if all(row[key] == value for key, value in keys.items())
-    )
+    measured = sorted(measurements_of(against) for against in view.against(_METRIC, group))
     found = [
-        (
-            each,
-            summary.find(_METRIC, against=measurements_key(each), conditions=(OWN, None), **keys),
-        )
+        (each, view.find(_METRIC, group, OWN, None, against=measurements_key(each)))
         for each in measured
     ]
     return [(each, estimate) for each, estimate in found if estimate is not None]
@@ -95,7 +85,7 @@ def _null(controls: list[tuple[str, Differences]], several: Differences) -> Null
 
 
 def _answer(difference: tuple[int, Estimate]) -> Answer:
-    return _ANSWERS[decide(difference[1], 0.0)]
+    return answer_of(difference[1], 0.0, yes="above")
 
 
 def _values(differences: Differences) -> str:

@@ -1,15 +1,14 @@
 """The report's section on compressed sensing: the curve, its table and some restored images."""
 
-from ...reduce.context import GeneratorInfo
 from ...reduce.schema import OWN
-from ...report.section import ReportContext, Section, present
-from ...report.summary import Summary
-from ...report.tables import Table, text
+from ...report.section import PageView, Section, present
+from ...report.table import Cell, Column, N, Table, counts, estimates, filled_table
+from ...report.view import View
 from .figures import restored_pictures, sensing_curve
 from .reduce import sensed_groups
 
 
-def sensing_section(context: ReportContext, summary: Summary, generator: GeneratorInfo) -> Section:
+def sensing_section(view: PageView) -> Section:
     """How well images come back from m random measurements, beside a Gaussian prior."""
     return Section(
         "sensing",
@@ -26,53 +25,39 @@ def sensing_section(context: ReportContext, summary: Summary, generator: Generat
             "well, the search is not what fails on the others.",
             "Intervals are over images; one random matrix serves them all.",
         ],
-        [
-            *present(sensing_curve(context.reduce, summary, generator)),
-            *restored_pictures(context.reduce, generator, context.render),
-        ],
-        present(_table(context, summary, generator)),
+        present(sensing_curve(view), *restored_pictures(view)),
+        present(_table(view)),
     )
 
 
-def _table(context: ReportContext, summary: Summary, generator: GeneratorInfo) -> Table | None:
-    rows = []
-    for sensed in sensed_groups(context.reduce, generator):
-        cells = [
-            text(
-                summary.find(
-                    f"sensing_{name}",
-                    generator=generator.name,
-                    group=sensed.group.name,
-                    against=sensed.against,
-                    conditions=(OWN, None),
-                )
-            )
-            for name in (
-                "psnr_mean",
-                "oracle_psnr_mean",
-                "ppca_psnr_mean",
-                "psnr_difference",
-                "psnr_of_mean_mse",
-                "ppca_psnr_of_mean_mse",
-            )
-        ]
-        rows.append([sensed.group.name, str(sensed.measurements), *cells, str(len(sensed.rows))])
-    if not rows:
-        return None
-    own_class = ", each image under its own class" if generator.num_classes else ""
-    return Table(
-        f"PSNR in dB of images restored from m of {generator.dimensions} measurements{own_class}",
+def _table(view: View) -> Table | None:
+    rows: list[list[Cell]] = [
         [
-            "group",
-            "m",
-            "mean, generator",
-            "oracle",
-            "pPCA",
-            "generator − pPCA, paired",
-            "of mean MSE, generator",
-            "pPCA",
-            "N",
-        ],
+            sensed.group.name,
+            sensed.measurements,
+            *[
+                view.find(f"sensing_{metric}", sensed.group.name, OWN, None, against=sensed.against)
+                for metric in _COLUMNS
+            ],
+            len(sensed.rows),
+        ]
+        for sensed in sensed_groups(view.context, view.generator)
+    ]
+    generator = view.generator
+    own_class = ", each image under its own class" if generator.num_classes else ""
+    return filled_table(
+        f"PSNR in dB of images restored from m of {generator.dimensions} measurements{own_class}",
+        [Column("group"), counts("m"), *[estimates(each) for each in _COLUMNS.values()], N],
         rows,
         key="sensing",
     )
+
+
+_COLUMNS = {
+    "psnr_mean": "mean, generator",
+    "oracle_psnr_mean": "oracle",
+    "ppca_psnr_mean": "pPCA",
+    "psnr_difference": "generator − pPCA, paired",
+    "psnr_of_mean_mse": "of mean MSE, generator",
+    "ppca_psnr_of_mean_mse": "pPCA",
+}

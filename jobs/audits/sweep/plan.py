@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from ....workers.likelihood import ESTIMATORS, SWEEP_TABLE
 from ....workers.shard import Shard
-from ...plan.stage import AuditContext, Estimate, PlanContext, Stage
+from ...plan.stage import AuditContext, Cost, PlanContext, Stage
 from ..likelihood.estimators import estimator_settings, swept
 from ..likelihood.sample import estimate_sample, plan_sample
 from ..likelihood.settings import EstimatorSpec, GuidedSpec
@@ -44,7 +44,7 @@ def plan(context: PlanContext) -> list[Shard]:
     ]
 
 
-def _estimate(context: AuditContext) -> Estimate:
+def _estimate(context: AuditContext) -> Cost:
     sweep = _settings(context)
     return estimate_sample(
         context,

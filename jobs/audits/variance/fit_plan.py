@@ -14,7 +14,7 @@ from ....workers.variance import DATA
 from ....workers.variance_fit import COMPUTATION, VARIANCE_FIT_TABLE
 from ...plan.stage import (
     AuditContext,
-    Estimate,
+    Cost,
     ImageRecord,
     PlanContext,
     Stage,
@@ -174,7 +174,7 @@ def _inversion_errors(
     }
 
 
-def _estimate(context: AuditContext) -> Estimate:
+def _estimate(context: AuditContext) -> Cost:
     spec, inversion = variance_settings(context), INVERSION.of(context.spec.stages)
     assert inversion is not None, "the spec refuses a fitted variance without an inversion"
     share = 2 if spec.fit == "half" else 1
@@ -188,7 +188,7 @@ def _estimate(context: AuditContext) -> Estimate:
         items += sum(counts)
         shards += sum(-(-count // spec.shard_items) for count in counts)
         evaluations += sum(counts) * each
-    return Estimate(items, shards, evaluations)
+    return Cost(items, shards, evaluations)
 
 
 def curve_cost(context: AuditContext, generator: GeneratorFacts, points: int) -> int:

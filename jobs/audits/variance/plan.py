@@ -8,7 +8,7 @@ from ....workers.schema import TableSchema
 from ....workers.shard import Item, Shard
 from ....workers.variance import DATA, ESTIMATORS, GIVEN, VARIANCE_TABLE
 from ....workers.variance_fit import VARIANCE_FIT_TABLE
-from ...plan.stage import AuditContext, Estimate, PlanContext, Stage
+from ...plan.stage import AuditContext, Cost, PlanContext, Stage
 from .fit_plan import control_groups, fitted_images, variance_settings
 from .settings import VARIANCE
 
@@ -57,12 +57,12 @@ def variance_shard(
     return Shard(table, computation, settings, (item,))
 
 
-def _estimate(context: AuditContext) -> Estimate:
+def _estimate(context: AuditContext) -> Cost:
     fits = 1
     if variance_settings(context).value is None and context.spec.null is not None:
         fits += len(control_groups(context))
     count = len(context.facts.generators) * fits
-    return Estimate(count, count, 0)
+    return Cost(count, count, 0)
 
 
 STAGE = Stage(

@@ -2,7 +2,7 @@
 
 from ....workers.local_variation import COMPUTATION, LOCAL_VARIATION_TABLE
 from ....workers.shard import Shard, chunk
-from ...plan.stage import AuditContext, Estimate, PlanContext, Stage
+from ...plan.stage import AuditContext, Cost, PlanContext, Stage
 from ..likelihood.plan import image_item, subjects
 from ..patches.plan import simulation_settings
 from .settings import LOCAL_VARIATION, LocalVariationSpec
@@ -35,7 +35,7 @@ def plan(context: PlanContext) -> list[Shard]:
     return shards
 
 
-def _estimate(context: AuditContext) -> Estimate:
+def _estimate(context: AuditContext) -> Cost:
     copies = len(context.facts.generators)
     counts = {
         group: context.group_size(group)
@@ -44,7 +44,7 @@ def _estimate(context: AuditContext) -> Estimate:
     }
     items = sum(counts.values())
     simulated = sum(count for group, count in counts.items() if group.role == "simulated")
-    return Estimate(items, -(-items // _settings(context).shard_items), simulated)
+    return Cost(items, -(-items // _settings(context).shard_items), simulated)
 
 
 STAGE = Stage(

@@ -2,29 +2,28 @@
 
 import numpy as np
 
-from ...reduce.context import GeneratorInfo, ReduceContext
 from ...reduce.groups import group_values
 from ...reduce.image_scores import named
 from ...reduce.schema import MARGINAL, OWN, WITH_OUTLIERS
+from ...report.correlations import CORRELATION_COLUMNS, correlation_cells
 from ...report.figure import Figure, mosaic
 from ...report.pictures import SHOWN, originals
 from ...report.scatter import points_by_group, scatter_figures
-from ...report.section import ReportContext, Section, present
-from ...report.summary import MISSING, Summary, number
-from ...report.tables import Table, text
+from ...report.section import Section, present
+from ...report.summary import number
+from ...report.table import Cell, Column, Table, estimates, filled_table
+from ...report.view import View
 from ..likelihood.densities import TRUSTED
 from .reduce import variation_scores
 
 
-def variation_section(
-    context: ReportContext, summary: Summary, generator: GeneratorInfo
-) -> Section:
+def variation_section(view: View) -> Section:
     """The images at both ends of the density, and how the density follows local variation."""
-    scatter = variation_scatter(context.reduce, generator)
+    scatter = variation_scatter(view)
     words = [
         "Friedman and Weiss found that GANs prefer images with large flat areas and low contrast. "
         "Below are the images at both ends of the density, each under its own class."
-        if generator.num_classes
+        if view.generator.num_classes
         else "Friedman and Weiss found that GANs prefer images with large flat areas and low "
         "contrast. Below are the images at both ends of the density."
     ]
@@ -38,17 +37,18 @@ def variation_section(
         "variation",
         "What makes an image dense?",
         words,
-        [*extreme_pictures(context.reduce, generator), *scatter],
-        present(_variation_table(context.reduce, generator, summary)),
+        [*extreme_pictures(view), *scatter],
+        present(_variation_table(view)),
     )
 
 
-def extreme_pictures(context: ReduceContext, generator: GeneratorInfo) -> list[Figure]:
+def extreme_pictures(view: View) -> list[Figure]:
     """The densest images above the least dense: those outliers are held against, then with them."""
+    context = view.context
     frame = context.tables.read(TRUSTED, ["log_likelihood"])
     if frame is None or context.inliers is None or not context.tables.has("images"):
         return []
-    groups = group_values(context, frame, "log_likelihood", generator)
+    groups = group_values(context, frame, "log_likelihood", view.generator)
     outliers = [group.name for group in context.with_role("outlier")]
     figures = []
     for against, names in ((None, []), (WITH_OUTLIERS, outliers)):
@@ -59,17 +59,11 @@ def extreme_pictures(context: ReduceContext, generator: GeneratorInfo) -> list[F
         ids = np.concatenate([values.image_id for values in chosen])
         known = ~np.isnan(density)
         words = named(context.inliers.name, against)
-        figures += present(_extremes(context, generator, ids[known], density[known], words))
+        figures += present(_extremes(view, ids[known], density[known], words))
     return figures
 
 
-def _extremes(
-    context: ReduceContext,
-    generator: GeneratorInfo,
-    image_id: np.ndarray,
-    density: np.ndarray,
-    images: str,
-) -> Figure | None:
+def _extremes(view: View, image_id: np.ndarray, density: np.ndarray, images: str) -> Figure | None:
     shown = min(SHOWN, len(density) // 2)
     if not shown:
         return None
@@ -79,8 +73,9 @@ def _extremes(
         f"{number(float(density[end[0]]), 4)} to {number(float(density[end[-1]]), 4)} nats"
         for end in ends
     ]
+    shape = view.generator.image_shape
     return mosaic(
-        [originals(context, image_id[end].tolist(), generator.image_shape) for end in ends],
+        [originals(view.context, image_id[end].tolist(), shape) for end in ends],
         f"The {shown} {images} images of highest log density, {spans[0]}, above the {shown} of "
         f"lowest, {spans[1]}.",
         f"{images}: the {shown} of {len(density)} images of highest ln p above ({spans[0]}), the "
@@ -89,57 +84,47 @@ def _extremes(
     )
 
 
-def variation_scatter(context: ReduceContext, generator: GeneratorInfo) -> list[Figure]:
+def variation_scatter(view: View) -> list[Figure]:
     """Ln p over local variation, of every image [IP Fig. 7, right]."""
-    scores = variation_scores(context, generator)
+    scores = variation_scores(view.context, view.generator)
     if scores is None:
         return []
     return scatter_figures(
-        context,
-        points_by_group(context, scores.of_group, scores.first, scores.second),
+        view,
+        points_by_group(view, scores.of_group, scores.first, scores.second),
         ("local variation: standard deviation / mean", "ln p(x) of the generator, nats"),
         "Log density of single images over their local variation; the correlations stand in the "
         "table below.",
         "Each dot is an image under its own class."
-        if generator.num_classes
+        if view.generator.num_classes
         else "Each dot is an image.",
         key="variation-scatter",
     )
 
 
-def _variation_table(
-    context: ReduceContext, generator: GeneratorInfo, summary: Summary
-) -> Table | None:
-    rows = []
-    pooled = [] if context.inliers is None else [(context.inliers.name, WITH_OUTLIERS)]
-    for group, against in [*[(group.name, None) for group in context.groups], *pooled]:
-        variation = None
+def _variation_table(view: View) -> Table | None:
+    inliers = view.context.inliers
+    pooled = [] if inliers is None else [(inliers.name, WITH_OUTLIERS)]
+    rows: list[list[Cell]] = []
+    for group, against in [*[(group.name, None) for group in view.context.groups], *pooled]:
+        variation, metric = None, "local_variation_mean"
         if against is None:
-            variation = summary.find("local_variation_mean", group=group) or summary.find(
-                "local_variation_mean", generator=generator.name, group=group
+            variation = view.summary.find(metric, group=group) or view.find(metric, group)
+        for each in view.by_estimator():
+            cells = correlation_cells(
+                each, "variation_correlation", group, OWN, MARGINAL, against=against
             )
-        for estimator in summary.estimators:
-            found = [
-                summary.under(estimator).find(
-                    f"variation_correlation_{kind}",
-                    generator=generator.name,
-                    group=group,
-                    against=against,
-                    conditions=(OWN, MARGINAL),
-                )
-                for kind in ("pearson", "spearman")
-            ]
-            if found[0] is not None:
-                cells = [MISSING if each is None else each.fixed(2) for each in found]
-                head = [named(group, against), text(variation), estimator or MISSING]
-                rows.append([*head, *cells, str(found[0].n)])
-    if not rows:
-        return None
-    return Table(
-        "Mean local variation, and its correlation with ln p under the own class"
-        if generator.num_classes
-        else "Mean local variation, and its correlation with ln p",
-        ["group", "local variation", "estimator", "Pearson", "Spearman", "N"],
+            if cells:
+                rows.append([named(group, against), variation, each.estimator, *cells])
+    under = " under the own class" if view.generator.num_classes else ""
+    return filled_table(
+        f"Mean local variation, and its correlation with ln p{under}",
+        [
+            Column("group"),
+            estimates("local variation"),
+            Column("estimator"),
+            *CORRELATION_COLUMNS,
+        ],
         rows,
         key="variation",
     )

@@ -8,11 +8,13 @@ from matplotlib.figure import Figure as Canvas
 from ....reduce.context import GeneratorInfo, ReduceContext
 from ....reduce.groups import GroupValues, group_values
 from ....reduce.schema import EVERY_CLASS
-from ....report.figure import Figure, draw
+from ....report.correlations import CORRELATION_COLUMNS, correlation_cells
+from ....report.figure import INK, Figure, draw
 from ....report.scatter import Points, scatter_figure
-from ....report.section import ReportContext, Section, present
-from ....report.summary import MISSING, Summary, number
-from ....report.tables import Table
+from ....report.section import Section, present
+from ....report.summary import number
+from ....report.table import Column, Table, filled_table
+from ....report.view import View
 from ...likelihood.densities import TRUSTED
 from .reduce import correlated_classes
 
@@ -37,10 +39,10 @@ class _Classes:
         return int(rows[middle]), int(columns[middle])
 
 
-def class_section(context: ReportContext, summary: Summary, generator: GeneratorInfo) -> Section:
+def class_section(view: View) -> Section:
     """How far a class's density is that of every other class."""
-    found = _shown(context.reduce, generator)
-    figures = [] if found is None else [_matrix(found), *present(_scatter(context.reduce, found))]
+    found = _shown(view.context, view.generator)
+    figures = [] if found is None else [_matrix(found), _scatter(view, found)]
     return Section(
         "classes",
         "Do its classes differ?",
@@ -50,7 +52,7 @@ def class_section(context: ReportContext, summary: Summary, generator: Generator
             "correlations are near 1, and the class says little."
         ],
         figures,
-        present(_table(context.reduce, summary, generator)),
+        present(_table(view)),
     )
 
 
@@ -83,7 +85,7 @@ def _matrix(found: _Classes) -> Figure:
         centres, names = np.arange(classes) + 0.5, [str(index) for index in range(classes)]
         if classes <= _NUMBERED_CLASSES:
             for (row, column), value in np.ndenumerate(found.matrix):
-                ink = "#ffffff" if value < (1 + low) / 2 else "#22262c"
+                ink = "#ffffff" if value < (1 + low) / 2 else INK
                 axes.text(
                     column + 0.5,
                     row + 0.5,
@@ -112,14 +114,14 @@ def _matrix(found: _Classes) -> Figure:
     )
 
 
-def _scatter(context: ReduceContext, found: _Classes) -> Figure | None:
+def _scatter(view: View, found: _Classes) -> Figure:
     first, second = found.median_pair
     whole = found.values.by_class[found.values.complete]
     name = found.values.group.name
     points: Points = {name: (whole[:, first], whole[:, second])}
     correlation = number(float(found.matrix[first, second]))
     return scatter_figure(
-        context,
+        view,
         points,
         (f"ln p(x | class {first}), nats", f"ln p(x | class {second}), nats"),
         f"Log density of {name} images under class {second} over that under class {first}; "
@@ -130,27 +132,16 @@ def _scatter(context: ReduceContext, found: _Classes) -> Figure | None:
     )
 
 
-def _table(context: ReduceContext, summary: Summary, generator: GeneratorInfo) -> Table | None:
-    rows = []
-    for group in context.groups:
-        for estimator in summary.estimators:
-            found = [
-                summary.under(estimator).find(
-                    f"class_correlation_{kind}",
-                    generator=generator.name,
-                    group=group.name,
-                    conditions=(EVERY_CLASS,),
-                )
-                for kind in ("pearson", "spearman")
-            ]
-            if found[0] is not None:
-                cells = [MISSING if each is None else each.fixed(2) for each in found]
-                rows.append([group.name, estimator or MISSING, *cells, str(found[0].n)])
-    if not rows:
-        return None
-    return Table(
+def _table(view: View) -> Table | None:
+    rows = [
+        [group.name, each.estimator, *cells]
+        for group in view.context.groups
+        for each in view.by_estimator()
+        if (cells := correlation_cells(each, "class_correlation", group.name, EVERY_CLASS))
+    ]
+    return filled_table(
         "Correlation of ln p(x|a) with ln p(x|b), mean over all pairs of classes",
-        ["group", "estimator", "Pearson", "Spearman", "N"],
+        [Column("group"), Column("estimator"), *CORRELATION_COLUMNS],
         rows,
         key="class-correlation",
     )

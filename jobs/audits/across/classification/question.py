@@ -2,9 +2,8 @@
 
 from dataclasses import replace
 
-from ....reduce.context import GeneratorInfo, GroupInfo, ReduceContext
 from ....reduce.schema import EVERY_CLASS
-from ....report.summary import Estimate, Summary, number
+from ....report.summary import Estimate, number
 from ....report.verdict import (
     Answer,
     Finding,
@@ -15,6 +14,7 @@ from ....report.verdict import (
     settle_null,
     side_p_value,
 )
+from ....report.view import View
 from ...neighbours.nearest import BASELINES, Baseline
 
 # An accuracy that is lower by less than this counts as as good: 2 points.
@@ -31,26 +31,18 @@ _NO_BASELINE = (
 )
 
 
-def classifies_as_well(
-    context: ReduceContext, summary: Summary, generator: GeneratorInfo
-) -> Verdict | None:
+def classifies_as_well(view: View) -> Verdict | None:
     """Whether its classes match or miss those of the nearest neighbour, paired by image."""
-    groups = context.with_role("test") or context.with_role("train")
+    groups = view.context.with_role("test") or view.context.with_role("train")
     findings = []
     for group in groups:
         for method in _MANNERS:
-            accuracy = summary.find(
-                f"accuracy_{method}",
-                generator=generator.name,
-                group=group.name,
-                conditions=(EVERY_CLASS,),
-            )
+            accuracy = view.find(f"accuracy_{method}", group.name, EVERY_CLASS)
             if accuracy is not None:
-                compared = baseline_comparisons(summary, method, generator.name, group.name)
+                compared = baseline_comparisons(view, method, group.name)
                 data = compared[0][2] if compared else None
-                null = _null(context, summary, generator, method, data)
-                found = _finding(summary, generator, group, method, accuracy)
-                findings.append(replace(found, null=null))
+                null = _null(view, method, data)
+                findings.append(replace(_finding(view, group.name, method, accuracy), null=null))
     if not findings:
         return None
     # Only some groups need to be evaluated under every class.
@@ -74,34 +66,27 @@ def matches_neighbours(difference: Estimate) -> Answer:
 
 
 def baseline_comparisons(
-    summary: Summary, method: str, generator: str, group: str
+    view: View, method: str, group: str
 ) -> list[tuple[Baseline, Estimate, Estimate]]:
     """Each 1-NN baseline that there is, its accuracy, and the method's difference from it."""
     found = []
     for baseline in BASELINES.values():
-        accuracy = summary.find(f"accuracy_{baseline.method}", group=group)
-        difference = summary.find(
-            f"accuracy_difference_{method}",
-            generator=generator,
-            group=group,
-            against=baseline.words,
-        )
+        accuracy = view.summary.find(f"accuracy_{baseline.method}", group=group)
+        difference = view.find(f"accuracy_difference_{method}", group, against=baseline.words)
         if accuracy is not None and difference is not None:
             found.append((baseline, accuracy, difference))
     return found
 
 
-def _finding(
-    summary: Summary, generator: GeneratorInfo, group: GroupInfo, method: str, accuracy: Estimate
-) -> Finding:
+def _finding(view: View, group: str, method: str, accuracy: Estimate) -> Finding:
     """The pixel baseline decides where there is one; the sentence names every baseline."""
-    chance = f"chance {number(100 / generator.num_classes)}%, N = {accuracy.n}"
+    chance = f"chance {number(100 / view.generator.num_classes)}%, N = {accuracy.n}"
     right = f"{accuracy.scaled(100).fixed(1)}%"
-    words = f"By {_MANNERS[method]} {right} of {group.name} images are right"
-    name, counted = f"{group.name} by {method}", f"N = {accuracy.n}"
-    compared = baseline_comparisons(summary, method, generator.name, group.name)
+    words = f"By {_MANNERS[method]} {right} of {group} images are right"
+    name, counted = f"{group} by {method}", f"N = {accuracy.n}"
+    compared = baseline_comparisons(view, method, group)
     if not compared:
-        measured = f"{group.name}: {right} right; no nearest neighbour to compare with"
+        measured = f"{group}: {right} right; no nearest neighbour to compare with"
         sentence = f"{words} ({chance}); {_NO_BASELINE}."
         return Finding(name, "undecided", sentence, measured=measured, counted=counted)
     against = "; ".join(
@@ -120,16 +105,15 @@ def _finding(
         answer,
         f"{words}; {against} ({chance}). Up to {number(100 * EQUIVALENCE_MARGIN)} points below "
         "counts as as good.",
-        measured=f"{group.name}: {right} right, {measured}",
+        measured=f"{group}: {right} right, {measured}",
         counted=counted,
-        p_value=_p_value(summary, generator, group, method, compared[0], answer),
+        p_value=_p_value(view, group, method, compared[0], answer),
     )
 
 
 def _p_value(
-    summary: Summary,
-    generator: GeneratorInfo,
-    group: GroupInfo,
+    view: View,
+    group: str,
     method: str,
     compared: tuple[Baseline, Estimate, Estimate],
     answer: Answer,
@@ -138,27 +122,16 @@ def _p_value(
     baseline, _, difference = compared
     if answer == "yes":
         return side_p_value(difference, -EQUIVALENCE_MARGIN)
-    exact = summary.find(
-        f"accuracy_mcnemar_p_{method}",
-        generator=generator.name,
-        group=group.name,
-        against=baseline.words,
-    )
+    exact = view.find(f"accuracy_mcnemar_p_{method}", group, against=baseline.words)
     by_interval = side_p_value(difference, 0.0)
     known = [each for each in (by_interval, None if exact is None else exact.value) if each]
     return max(known, default=None)
 
 
-def _null(
-    context: ReduceContext,
-    summary: Summary,
-    generator: GeneratorInfo,
-    method: str,
-    data: Estimate | None,
-) -> Null | None:
+def _null(view: View, method: str, data: Estimate | None) -> Null | None:
     """The generator's own images in the place of the data: are they classified as well?"""
-    for group in context.with_role("generated", "simulated"):
-        compared = baseline_comparisons(summary, method, generator.name, group.name)
+    for group in view.context.with_role("generated", "simulated"):
+        compared = baseline_comparisons(view, method, group.name)
         if compared and data is not None:
             baseline, _, theirs = compared[0]
             answer, words = settle_null(matches_neighbours(theirs), "no", data, theirs, "below")

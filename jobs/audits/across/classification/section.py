@@ -1,15 +1,12 @@
 """The report's section on classification."""
 
-from ....reduce.context import GeneratorInfo
-from ....report.section import ReportContext, Section, present
-from ....report.summary import Summary
+from ....report.section import Section, present
+from ....report.view import View
 from .figures import accuracy_figure
 from .tables import accuracy_table
 
 
-def classification_section(
-    context: ReportContext, summary: Summary, generator: GeneratorInfo
-) -> Section:
+def classification_section(view: View) -> Section:
     """The section on classification: accuracies beside the nearest neighbour's."""
     return Section(
         "classification",
@@ -19,6 +16,6 @@ def classification_section(
             "manifold. With the true densities no classifier would do better. Accuracy on "
             "generated images is a control."
         ],
-        present(accuracy_figure(context.reduce, generator, summary)),
-        present(accuracy_table(context.reduce, generator, summary)),
+        present(accuracy_figure(view)),
+        present(accuracy_table(view)),
     )

@@ -1,29 +1,25 @@
 """The table of accuracies."""
 
-from ....reduce.context import GeneratorInfo, ReduceContext
-from ....report.summary import Summary, number
-from ....report.tables import Table
-from ..outliers.methods import METHODS, Found, percent, side_by_side
+from ....report.summary import number
+from ....report.table import Column, Table, counts
+from ....report.view import View
+from ..outliers.methods import METHODS, Found, methods_table
 
 
-def accuracy_table(
-    context: ReduceContext, generator: GeneratorInfo, summary: Summary
-) -> Table | None:
+def accuracy_table(view: View) -> Table | None:
     """Accuracy of every classifier that the run has, side by side, in percent, by group."""
-    found: Found = {}
-    for group in context.groups:
-        keys = {"generator": generator.name, "group": group.name}
-        ties = [summary.find(f"ties_{method.key}", **keys) for method in METHODS]
-        counted = sum(int(tie.value) for tie in ties if tie is not None)
-        found[group.name, str(counted)] = [
-            method.accuracy(summary, generator, group.name) for method in METHODS
-        ]
-    headers, rows = side_by_side(found, percent)
-    if not rows:
+    if not view.generator.num_classes:
         return None
-    return Table(
-        f"Images given their own class, %; chance is {number(100 / generator.num_classes)}",
-        ["group", "ties", *headers, "N"],
-        rows,
+    found: Found = {}
+    for group in view.context.groups:
+        ties = [view.find(f"ties_{method.key}", group.name) for method in METHODS]
+        counted = sum(int(tie.value) for tie in ties if tie is not None)
+        found[group.name, counted] = [method.accuracy(view, group.name) for method in METHODS]
+    return methods_table(
+        f"Images given their own class, %; chance is {number(100 / view.generator.num_classes)}",
+        [Column("group"), counts("ties")],
+        found,
+        decimals=1,
+        scale=100,
         key="accuracy",
     )

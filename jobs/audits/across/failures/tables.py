@@ -2,8 +2,8 @@
 
 from .....workers.schema import STATUS_OK
 from ....reduce.context import ReduceContext
-from ....report.summary import MISSING, Summary
-from ....report.tables import Table
+from ....report.summary import Summary
+from ....report.table import Cell, Column, Table, counts, filled_table
 
 LISTED_FAILURES = 20
 
@@ -13,7 +13,7 @@ def group_table(context: ReduceContext) -> Table:
     meaning = {"all": "every class", "own": "its own class"}
     return Table(
         "Groups of images",
-        ["group", "part in the comparisons", "evaluated under"],
+        [Column("group"), Column("part in the comparisons"), Column("evaluated under")],
         [[group.name, group.role, meaning[group.conditions]] for group in context.groups_and_null],
         key="groups",
     )
@@ -29,15 +29,15 @@ def failure_counts(summary: Summary) -> Table:
         planned[stage] = planned.get(stage, 0) + int(str(row["n"]))
     return Table(
         "Rows by stage",
-        ["stage", "failed", "all"],
-        [[stage, str(failed[stage]), str(planned[stage])] for stage in failed],
+        [Column("stage"), counts("failed"), counts("all")],
+        [[stage, failed[stage], planned[stage]] for stage in failed],
         key="rows",
     )
 
 
 def failure_list(context: ReduceContext) -> Table | None:
     """The first failed rows with their errors."""
-    rows: list[list[str]] = []
+    rows: list[list[Cell]] = []
     total = 0
     for stage in context.tables.names:
         frame = context.tables.read(stage, ["error"])
@@ -50,16 +50,12 @@ def failure_list(context: ReduceContext) -> Table | None:
             .head(LISTED_FAILURES - len(rows))
             .itertuples(index=False)
         ):
-            named = MISSING if condition < 0 else str(condition)
-            texts = [
-                value if isinstance(value, str) else MISSING for value in (image, status, error)
-            ]
+            texts = [value if isinstance(value, str) else None for value in (image, status, error)]
+            named = None if condition < 0 else int(condition)
             rows.append([texts[0], stage, named, *texts[1:]])
-    if not rows:
-        return None
-    return Table(
+    return filled_table(
         f"{len(rows)} of {total} rows that failed",
-        ["image", "stage", "class", "status", "error"],
+        [Column("image"), Column("stage"), counts("class"), Column("status"), Column("error")],
         rows,
         key="failed",
     )

@@ -1,30 +1,25 @@
 """What the AUCs of densities conclude."""
 
-from ....reduce.context import GeneratorInfo, ReduceContext
 from ....reduce.schema import MARGINAL, PER_CLASS_MEAN
 from ....report.conclusion import Conclusion, Conclusions
-from ....report.summary import Summary
+from ....report.table import Format
 from ....report.verdict import decide
-from .questions import CHANCE
+from ....report.view import View
+from .methods import CHANCE
 
 
-def conclude_outliers(
-    context: ReduceContext, summary: Summary, generator: GeneratorInfo
-) -> Conclusions:
+def conclude_outliers(view: View) -> Conclusions:
     """By the side of one half on which the AUC's interval lies."""
-    if context.inliers is None:
+    inliers = view.context.inliers
+    if inliers is None:
         return {}
     words = {"above": "less dense", "below": "denser", "undecided": "not decided"}
     found = {}
-    for group in context.with_role("outlier"):
-        auc = summary.find(
-            "outlier_auc_likelihood",
-            generator=generator.name,
-            group=group.name,
-            against=context.inliers.name,
-            conditions=(MARGINAL, PER_CLASS_MEAN),
+    for group in view.context.with_role("outlier"):
+        auc = view.find(
+            "outlier_auc_likelihood", group.name, MARGINAL, PER_CLASS_MEAN, against=inliers.name
         )
         if auc is not None:
-            name = f"AUC of {group.name} against {context.inliers.name}, {auc.condition}"
-            found[name] = Conclusion(auc.fixed(3), words[decide(auc, CHANCE)])
+            name = f"AUC of {group.name} against {inliers.name}, {auc.condition}"
+            found[name] = Conclusion(auc, words[decide(auc, CHANCE)], Format(decimals=3))
     return found

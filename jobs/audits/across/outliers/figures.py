@@ -1,50 +1,46 @@
 """AUC of every method by outlier group."""
 
-from matplotlib.figure import Figure as Canvas
+from matplotlib.axes import Axes
 
-from ....reduce.context import GeneratorInfo, ReduceContext
-from ....report.dots import height_in_rows, rows_under_groups, whiskers, write_value
-from ....report.figure import WIDTH, Figure, bare, draw
-from ....report.summary import Estimate, Summary
-from .methods import METHODS, any_variant
+from ....report.dots import Entry, methods_figure, whiskers
+from ....report.figure import Figure
+from ....report.view import View
+from .methods import CHANCE, METHODS, any_variant
 
 
-def auc_figure(context: ReduceContext, generator: GeneratorInfo, summary: Summary) -> Figure | None:
+def auc_figure(view: View) -> Figure | None:
     """AUC of every method by outlier group, with chance as a line."""
-    if context.inliers is None:
+    inliers = view.context.inliers
+    if inliers is None:
         return None
-    entries: list[tuple[str, str, Estimate, str]] = []
-    for group in context.with_role("outlier"):
-        for method in METHODS:
-            found = method.outlier_auc(
-                summary, generator, group.name, context.inliers.name, any_variant(method)
-            )
-            if found is not None:
-                entries.append((group.name, method.words, found, method.colour))
+    entries = [
+        Entry(group.name, method.words, found, method.colour)
+        for group in view.context.with_role("outlier")
+        for method in METHODS
+        if (found := method.outlier_auc(view, group.name, inliers.name, *any_variant(method)))
+    ]
     if not entries:
         return None
 
-    def paint(canvas: Canvas) -> None:
-        axes = canvas.subplots()
-        rows = rows_under_groups(axes, entries)
-        for row, (_, _, found, colour) in zip(rows, entries, strict=True):
-            axes.errorbar(found.value, row, xerr=whiskers(found), fmt="o", color=colour, ms=6)
-            write_value(axes, row, found.fixed(3))
-        axes.axvline(0.5, color="#8a8f98", lw=1, ls=(0, (4, 3)))
+    def mark(axes: Axes, row: int, entry: Entry) -> None:
+        found = entry.found
+        axes.errorbar(found.value, row, xerr=whiskers(found), fmt="o", color=entry.colour, ms=6)
+
+    def finish(axes: Axes) -> None:
         axes.set_xlim(-0.02, 1.04)
         axes.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0", "", "0.5", "", "1"])
         axes.set_xlabel("AUC, outlier positive")
-        bare(axes)
 
-    words = "; ".join(
-        f"{group} by {manner} {found.fixed(3)}" for group, manner, found, _ in entries
-    )
-    return draw(
-        WIDTH,
-        0.8 + 0.3 * height_in_rows(entries),
-        f"AUC of outlier detection: {words}. Chance is 0.5.",
-        f"Can the score tell outliers from {context.inliers.name} images? 95% intervals "
-        "over images; left of the dashed line the ranking is upside down.",
-        paint,
+    return methods_figure(
+        entries,
+        mark,
+        finish,
+        (
+            "AUC of outlier detection: {}. Chance is 0.5.",
+            f"Can the score tell outliers from {inliers.name} images? 95% intervals "
+            "over images; left of the dashed line the ranking is upside down.",
+        ),
+        chance=CHANCE,
+        decimals=3,
         key="auc",
     )

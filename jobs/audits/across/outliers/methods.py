@@ -1,12 +1,16 @@
 """The ways to tell outliers and classes apart, as tables and figures set them side by side."""
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ....reduce.context import GeneratorInfo
 from ....reduce.schema import MARGINAL, NEAREST_CLASS, PER_CLASS_MEAN
-from ....report.summary import MISSING, Estimate, Summary
+from ....report.summary import Estimate
+from ....report.table import Cell, Column, N, Table, estimates, filled_table
+from ....report.view import View
 from ...neighbours.nearest import BASELINES
+
+# The AUC of a score that tells nothing.
+CHANCE = 0.5
 
 
 @dataclass(frozen=True)
@@ -23,29 +27,18 @@ class Method:
     baseline: bool = False
 
     def outlier_auc(
-        self,
-        summary: Summary,
-        generator: GeneratorInfo,
-        outliers: str,
-        inliers: str,
-        conditions: tuple[str | None, ...],
+        self, view: View, outliers: str, inliers: str, *conditions: str | None
     ) -> Estimate | None:
         """Its AUC, under the first of the conditions that there is; a baseline has only one."""
-        return summary.find(
-            f"outlier_auc_{self.key}",
-            generator=None if self.baseline else generator.name,
-            group=outliers,
-            against=inliers,
-            conditions=(None,) if self.baseline else conditions,
-        )
+        metric = f"outlier_auc_{self.key}"
+        if self.baseline:
+            return view.summary.find(metric, group=outliers, against=inliers, conditions=(None,))
+        return view.find(metric, outliers, *conditions, against=inliers)
 
-    def accuracy(self, summary: Summary, generator: GeneratorInfo, group: str) -> Estimate | None:
+    def accuracy(self, view: View, group: str) -> Estimate | None:
         """Its accuracy as a classifier."""
-        return summary.find(
-            f"accuracy_{self.key}",
-            generator=None if self.baseline else generator.name,
-            group=group,
-        )
+        metric = f"accuracy_{self.key}"
+        return view.summary.find(metric, group=group) if self.baseline else view.find(metric, group)
 
 
 _PIXELS, _LPIPS = BASELINES["pixels"], BASELINES["lpips"]
@@ -64,47 +57,27 @@ def any_variant(method: Method) -> tuple[str | None, ...]:
 
 
 # The first cells of a row, and every method's estimate.
-Found = dict[tuple[str, ...], list[Estimate | None]]
+Found = dict[tuple[Cell, ...], list[Estimate | None]]
 
 
-def side_by_side(
-    found: Found, written: Callable[[Estimate | None], str]
-) -> tuple[list[str], list[list[str]]]:
-    """Headers of the methods that have a number, and the rows in which a generator's method has.
+def methods_table(
+    caption: str,
+    heads: Sequence[Column],
+    found: Found,
+    *,
+    decimals: int,
+    scale: float = 1.0,
+    key: str,
+) -> Table | None:
+    """The rows in which a generator's method has a number, a column a method.
 
     A row's N is that of the first of these.
     """
-    mine = {
-        head: estimates
-        for head, estimates in found.items()
-        if any(
-            estimate is not None
-            for method, estimate in zip(METHODS, estimates, strict=True)
-            if not method.baseline
-        )
-    }
-    shown = [
-        column
-        for column in range(len(METHODS))
-        if any(estimates[column] is not None for estimates in mine.values())
-    ]
-    rows = []
-    for head, estimates in mine.items():
-        first = next(estimate for estimate in estimates if estimate is not None)
-        rows.append([*head, *[written(estimates[column]) for column in shown], counted(first)])
-    return [METHODS[column].words for column in shown], rows
-
-
-def share(estimate: Estimate | None) -> str:
-    """A share with three decimals, or a dash."""
-    return MISSING if estimate is None else estimate.fixed(3)
-
-
-def percent(estimate: Estimate | None) -> str:
-    """A share as a percentage, or a dash."""
-    return MISSING if estimate is None else estimate.scaled(100).fixed(1)
-
-
-def counted(estimate: Estimate | None) -> str:
-    """The N of an estimate, or a dash."""
-    return MISSING if estimate is None else str(estimate.n)
+    rows: list[list[Cell]] = []
+    for head, row in found.items():
+        known = [estimate for estimate in row if estimate is not None]
+        own = (each for method, each in zip(METHODS, row, strict=True) if not method.baseline)
+        if any(estimate is not None for estimate in own):
+            rows.append([*head, *row, known[0].n])
+    shown = [estimates(method.words, decimals=decimals, scale=scale) for method in METHODS]
+    return filled_table(caption, [*heads, *shown, N], rows, key=key)

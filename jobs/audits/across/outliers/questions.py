@@ -2,24 +2,25 @@
 
 from dataclasses import dataclass
 
-from ....reduce.context import GeneratorInfo, ReduceContext
 from ....reduce.schema import DOUBLED, MARGINAL, NEAREST_CLASS, OWN, PER_CLASS_MEAN
-from ....report.summary import Estimate, Summary, number
+from ....report.summary import Estimate, number
 from ....report.verdict import (
     Answer,
     Finding,
     Null,
     Verdict,
+    answer_of,
     decide,
     logit,
     settle_null,
     side_p_value,
 )
+from ....report.view import View
 from ...convergence.gates import doublings
 from ...inversion.beaten import beaten_sentence
 from ...neighbours.nearest import BASELINES
+from .methods import CHANCE
 
-CHANCE = 0.5
 # The error that is left after doubling a setting may be several times the change that it made.
 REMAINING_ERROR_FACTOR = 10.0
 
@@ -42,7 +43,7 @@ class _Separation:
         """
         if self.null_auc is None:
             return None
-        answer = _below_is_yes(self.null_auc)
+        answer = answer_of(self.null_auc, CHANCE, yes="below")
         opening = {"yes": found, "no": "It is not so of", "undecided": "It is open for"}[answer]
         sentence = (
             f"{opening} the model's own samples ({self.own_samples}): AUC "
@@ -52,36 +53,28 @@ class _Separation:
         return Null(answer, f"{sentence}{words}.")
 
 
-def nearer_to_outliers(
-    context: ReduceContext, summary: Summary, generator: GeneratorInfo
-) -> Verdict | None:
+def nearer_to_outliers(view: View) -> Verdict | None:
     """Whether outliers have smaller reconstruction errors than the data: an AUC below one half."""
     findings = []
     conditions = (NEAREST_CLASS, None, PER_CLASS_MEAN)
-    for found in _separations(
-        context, summary, generator, "reconstruction", conditions, context.null
-    ):
+    for found in _separations(view, "reconstruction", conditions, view.context.null):
         outliers, inliers, auc = found.outliers, found.inliers, found.auc
         relation = {
             "below": f"The manifold passes nearer to {outliers} than to {inliers} images",
             "above": f"The manifold passes nearer to {inliers} than to {outliers} images",
             "undecided": f"It is open whether {outliers} or {inliers} images are nearer",
         }[decide(auc, CHANCE)]
-        sentence = f"{relation}: {_auc_words(summary, auc, outliers, inliers)}."
-        perceptual = summary.find(
-            "outlier_auc_reconstruction_lpips",
-            generator=generator.name,
-            group=outliers,
-            against=inliers,
-            conditions=(auc.condition,),
+        sentence = f"{relation}: {_auc_words(view, auc, outliers, inliers)}."
+        perceptual = view.find(
+            "outlier_auc_reconstruction_lpips", outliers, auc.condition, against=inliers
         )
         if perceptual is not None:
             sentence += f" By the LPIPS of these reconstructions it is {perceptual.fixed(3)}."
-        beaten = beaten_sentence(summary, generator, [outliers, inliers], (auc.condition, OWN))
+        beaten = beaten_sentence(view, [outliers, inliers], (auc.condition, OWN))
         findings.append(
             Finding(
                 outliers,
-                _below_is_yes(auc),
+                answer_of(auc, CHANCE, yes="below"),
                 f"{sentence} {beaten}".rstrip(),
                 measured=f"{outliers}: AUC of the reconstruction error {auc.fixed(3)}; "
                 f"below {CHANCE} they are nearer",
@@ -94,23 +87,21 @@ def nearer_to_outliers(
     return Verdict("nearer", question, "no", tuple(findings), "outliers") if findings else None
 
 
-def denser_outliers(
-    context: ReduceContext, summary: Summary, generator: GeneratorInfo
-) -> Verdict | None:
+def denser_outliers(view: View) -> Verdict | None:
     """Whether outliers are denser than the data, as far as the estimates have settled."""
     findings = []
-    samples = next((group.name for group in context.with_role("simulated")), None)
+    samples = next((group.name for group in view.context.with_role("simulated")), None)
     conditions = (MARGINAL, PER_CLASS_MEAN)
-    for found in _separations(context, summary, generator, "likelihood", conditions, samples):
+    for found in _separations(view, "likelihood", conditions, samples):
         outliers, inliers, auc = found.outliers, found.inliers, found.auc
-        answer = _below_is_yes(auc)
+        answer = answer_of(auc, CHANCE, yes="below")
         relation = {
             "yes": f"{outliers} images are denser than {inliers} images",
             "no": f"{inliers} images are denser than {outliers} images",
             "undecided": f"It is open whether {outliers} or {inliers} images are denser",
         }[answer]
-        sentence = f"{relation}: {_auc_words(summary, auc, outliers, inliers)}."
-        answer, remark = _after_convergence(summary, generator, outliers, inliers, answer)
+        sentence = f"{relation}: {_auc_words(view, auc, outliers, inliers)}."
+        answer, remark = _after_convergence(view, outliers, inliers, answer)
         findings.append(
             Finding(
                 outliers,
@@ -127,7 +118,7 @@ def denser_outliers(
 
 
 def _after_convergence(
-    summary: Summary, generator: GeneratorInfo, outliers: str, inliers: str, answer: Answer
+    view: View, outliers: str, inliers: str, answer: Answer
 ) -> tuple[Answer, str]:
     """What the changes on doubling a setting do to an answer about density.
 
@@ -135,16 +126,10 @@ def _after_convergence(
     several times the change. The setting that speaks most against the answer is the one told.
     """
     means = [
-        summary.find(
-            "log_likelihood_mean",
-            generator=generator.name,
-            group=group,
-            conditions=(OWN, MARGINAL),
-        )
-        for group in (outliers, inliers)
+        view.find("log_likelihood_mean", group, OWN, MARGINAL) for group in (outliers, inliers)
     ]
-    moving = moving_changes(summary, generator, outliers, inliers)
-    unknown = "" if answer == "undecided" else unknown_remark(summary, generator, outliers, inliers)
+    moving = moving_changes(view, outliers, inliers)
+    unknown = "" if answer == "undecided" else unknown_remark(view, outliers, inliers)
     if means[0] is None or means[1] is None or not moving:
         return answer, unknown
     ahead = means[0].value - means[1].value
@@ -174,10 +159,10 @@ def _after_convergence(
 
 
 def moving_changes(
-    summary: Summary, generator: GeneratorInfo, first_group: str, second_group: str
+    view: View, first_group: str, second_group: str
 ) -> dict[str, tuple[Estimate, Estimate]]:
     """Mean changes of two groups by what was doubled, where that still moves one of them."""
-    first, second = (doublings(summary, generator, group) for group in (first_group, second_group))
+    first, second = (doublings(view, group) for group in (first_group, second_group))
     return {
         varied: (first[varied].mean, second[varied].mean)
         for varied in DOUBLED
@@ -187,18 +172,16 @@ def moving_changes(
     }
 
 
-def unknown_remark(
-    summary: Summary, generator: GeneratorInfo, first_group: str, second_group: str
-) -> str:
+def unknown_remark(view: View, first_group: str, second_group: str) -> str:
     """Of which doublings it is not known what they do to two groups; empty where of none."""
-    both = [doublings(summary, generator, group) for group in (first_group, second_group)]
+    both = [doublings(view, group) for group in (first_group, second_group)]
     asked = [varied for varied in DOUBLED if any(varied in found for found in both)]
     if not asked:
         return (
             " No setting was doubled for these groups, so that it is not known whether their "
             "estimates have settled."
         )
-    moving = moving_changes(summary, generator, first_group, second_group)
+    moving = moving_changes(view, first_group, second_group)
     unknown = [
         varied
         for varied in asked
@@ -214,9 +197,7 @@ def unknown_remark(
 
 
 def _separations(
-    context: ReduceContext,
-    summary: Summary,
-    generator: GeneratorInfo,
+    view: View,
     method: str,
     conditions: tuple[str | None, ...],
     own_samples: str | None,
@@ -226,23 +207,17 @@ def _separations(
     The test is only the same under the same condition. Without one in common it is the first that
     the data have, and the model's own samples were not asked.
     """
-    inliers = context.inliers
+    inliers = view.context.inliers
     if inliers is None:
         return []
 
     def auc(outliers: str, against: str | None, condition: str | None) -> Estimate | None:
         if against is None:
             return None
-        return summary.find(
-            f"outlier_auc_{method}",
-            generator=generator.name,
-            group=outliers,
-            against=against,
-            conditions=(condition,),
-        )
+        return view.find(f"outlier_auc_{method}", outliers, condition, against=against)
 
     separations = []
-    for group in context.with_role("outlier"):
+    for group in view.context.with_role("outlier"):
         found = [
             _Separation(
                 group.name, inliers.name, data, own_samples, auc(group.name, own_samples, condition)
@@ -255,19 +230,12 @@ def _separations(
     return separations
 
 
-def _auc_words(summary: Summary, auc: Estimate, outliers: str, inliers: str) -> str:
+def _auc_words(view: View, auc: Estimate, outliers: str, inliers: str) -> str:
     named = "" if auc.condition is None else f", {auc.condition}"
     words = f"AUC {auc.fixed(3)} (chance 0.5{named}, N = {auc.n} outliers)"
-    others = [
-        f"; {baseline.words} {found.fixed(3)}"
-        for baseline in BASELINES.values()
-        if (
-            found := summary.find(f"outlier_auc_{baseline.method}", group=outliers, against=inliers)
-        )
-    ]
-    return words + "".join(others)
-
-
-def _below_is_yes(auc: Estimate) -> Answer:
-    side = decide(auc, CHANCE)
-    return "yes" if side == "below" else "no" if side == "above" else "undecided"
+    for baseline in BASELINES.values():
+        metric = f"outlier_auc_{baseline.method}"
+        found = view.summary.find(metric, group=outliers, against=inliers)
+        if found is not None:
+            words += f"; {baseline.words} {found.fixed(3)}"
+    return words

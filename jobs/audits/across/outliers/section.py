@@ -1,13 +1,12 @@
 """The report's section on outliers."""
 
-from ....reduce.context import GeneratorInfo
-from ....report.section import ReportContext, Section, present
-from ....report.summary import Summary
+from ....report.section import Section, present
+from ....report.view import View
 from .figures import auc_figure
 from .tables import outlier_table
 
 
-def outlier_section(context: ReportContext, summary: Summary, generator: GeneratorInfo) -> Section:
+def outlier_section(view: View) -> Section:
     """The section on outliers: AUCs of every score."""
     return Section(
         "outliers",
@@ -21,6 +20,6 @@ def outlier_section(context: ReportContext, summary: Summary, generator: Generat
             "overlap; where two groups separate completely the bound is the exact binomial one of "
             "the smaller group."
         ],
-        present(auc_figure(context.reduce, generator, summary)),
-        present(outlier_table(context.reduce, generator, summary)),
+        present(auc_figure(view)),
+        present(outlier_table(view)),
     )

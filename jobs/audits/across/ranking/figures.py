@@ -4,39 +4,33 @@ import math
 
 from matplotlib.figure import Figure as Canvas
 
-from ....reduce.context import GeneratorInfo, ReduceContext
-from ....report.dots import ROW_HEIGHT, dots, symlog, symlog_ticks
-from ....report.figure import WIDTH, Figure, draw, group_colours, label
-from ....report.summary import MISSING, Estimate, Summary, number
+from ....report.dots import ROW_HEIGHT, symlog_dots, symlog_ticks
+from ....report.figure import WIDTH, Figure, draw, label
+from ....report.summary import MISSING, Estimate, number
+from ....report.view import View
 from .question import EVERY_GROUP, find_lead
 
 # Outliers may lie a hundred times as far behind as the data.
 _LINEAR_NATS = 10.0
 
 
-def ranking_figure(
-    context: ReduceContext, generator: GeneratorInfo, summary: Summary
-) -> Figure | None:
+def ranking_figure(view: View) -> Figure | None:
     """Mean ln p of every group under one condition, the likeliest above."""
-    lead = find_lead(context, summary, generator, EVERY_GROUP)
+    lead = find_lead(view, EVERY_GROUP)
     if lead is None:
         return None
     condition = lead.over[lead.runner_up].condition
-    texts = {}
-    for name in (lead.leader, *lead.over):
-        mean = summary.find(
-            "log_likelihood_mean", generator=generator.name, group=name, conditions=(condition,)
-        )
-        texts[name] = MISSING if mean is None else mean.text(4)
+    means = {
+        name: view.find("log_likelihood_mean", name, condition)
+        for name in (lead.leader, *lead.over)
+    }
+    texts = {name: MISSING if mean is None else mean.text(4) for name, mean in means.items()}
     nothing = Estimate(0.0, math.nan, math.nan, lead.over[lead.runner_up].n, condition)
     behind = {name: each.scaled(-1) for name, each in {lead.leader: nothing, **lead.over}.items()}
-    colours = group_colours(list(context.groups))
 
     def paint(canvas: Canvas) -> None:
         axes = canvas.subplots()
-        axes.axvline(0, color="#8a8f98", lw=1, ls=(0, (4, 3)), zorder=0)
-        symlog(axes, _LINEAR_NATS)
-        dots(axes, behind, colours, texts)
+        symlog_dots(axes, behind, view.colours, texts, _LINEAR_NATS)
         axes.set_title(f"mean ln p, nats, {condition}", loc="right", fontsize=9.5)
         symlog_ticks(axes, _LINEAR_NATS)
         axes.set_xlabel(f"nats behind {label(lead.leader)}")

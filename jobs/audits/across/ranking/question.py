@@ -2,10 +2,19 @@
 
 from dataclasses import dataclass, replace
 
-from ....reduce.context import GeneratorInfo, ReduceContext
 from ....reduce.schema import MARGINAL, OWN
-from ....report.summary import Estimate, Summary
-from ....report.verdict import Answer, Finding, Null, Verdict, decide, difference, side_p_value
+from ....report.summary import Estimate
+from ....report.verdict import (
+    Answer,
+    Finding,
+    Null,
+    Verdict,
+    answer_of,
+    decide,
+    difference,
+    side_p_value,
+)
+from ....report.view import View
 from ..outliers.questions import (
     REMAINING_ERROR_FACTOR,
     moving_changes,
@@ -14,8 +23,6 @@ from ..outliers.questions import (
 
 EVERY_GROUP = "density_lead"
 GIVEN_GROUPS = "density_lead_given"
-# Where outliers lead the model's own samples, the data need not lead outliers either.
-_ANSWERS: dict[str, Answer] = {"above": "no", "below": "yes", "undecided": "undecided"}
 
 
 @dataclass(frozen=True)
@@ -42,18 +49,16 @@ class Lead:
         return ", ".join(self.contenders[:-1]) + f" or {self.contenders[-1]} (not decided)"
 
 
-def likeliest_group(
-    context: ReduceContext, summary: Summary, generator: GeneratorInfo
-) -> Verdict | None:
+def likeliest_group(view: View) -> Verdict | None:
     """The ranking of the groups by mean ln p under one condition; the data should lead outliers."""
-    every = find_lead(context, summary, generator, EVERY_GROUP)
-    given = find_lead(context, summary, generator, GIVEN_GROUPS)
+    every = find_lead(view, EVERY_GROUP)
+    given = find_lead(view, GIVEN_GROUPS)
     if every is None:
         return None
-    findings = [_finding(context, summary, generator, every, "All groups")]
+    findings = [_finding(view, every, "All groups")]
     answered = every.words
     if given is not None and given.leader != every.leader:
-        first = _finding(context, summary, generator, given, "Without the model's own images")
+        first = _finding(view, given, "Without the model's own images")
         both = f"{_ahead(every)}; without the model's own images {_ahead(given)}"
         findings = [replace(first, measured=both), replace(findings[0], primary=False)]
         answered = f"{every.words}; of the images it did not make: {given.words}"
@@ -67,62 +72,40 @@ def likeliest_group(
     )
 
 
-def find_lead(
-    context: ReduceContext, summary: Summary, generator: GeneratorInfo, metric: str
-) -> Lead | None:
+def find_lead(view: View, metric: str) -> Lead | None:
     """The lead that the summary gives under ``metric``; None without two groups to compare."""
-    rows = [
-        row
-        for row in summary.rows(metric)
-        if row["metric"] == metric
-        and row["generator"] == generator.name
-        and row["estimator"] in (None, summary.estimator)
-    ]
-    if not rows:
+    order = [group.name for group in view.context.groups]
+    leader = next((name for name in order if view.against(metric, name)), None)
+    if leader is None:
         return None
-    leader = str(rows[0]["group"])
     leads: dict[str, Estimate] = {}
-    for row in rows:
-        other = str(row["against"])
-        found = summary.find(metric, generator=generator.name, group=leader, against=other)
+    for other in view.against(metric, leader):
+        found = view.find(metric, leader, against=other)
         if found is not None:
             leads[other] = found
     over = dict(sorted(leads.items(), key=lambda lead: lead[1].value))
     may_lead = [leader] + [
-        name for name, lead in over.items() if not _decided(summary, generator, leader, name, lead)
+        name for name, lead in over.items() if not _decided(view, leader, name, lead)
     ]
-    order = [group.name for group in context.groups]
     return Lead(leader, over, sorted(may_lead, key=order.index))
 
 
-def _decided(
-    summary: Summary, generator: GeneratorInfo, leader: str, other: str, lead: Estimate
-) -> bool:
+def _decided(view: View, leader: str, other: str, lead: Estimate) -> bool:
     """Whether the interval excludes 0, and what doubling a setting still changes is too little."""
     if decide(lead, 0.0) != "above":
         return False
-    moving = moving_changes(summary, generator, other, leader)
+    moving = moving_changes(view, other, leader)
     rises = [change.value - leading.value for change, leading in moving.values()]
     return all(rise * REMAINING_ERROR_FACTOR <= lead.value for rise in rises)
 
 
-def _finding(
-    context: ReduceContext, summary: Summary, generator: GeneratorInfo, lead: Lead, pool: str
-) -> Finding:
-    outliers = {group.name for group in context.with_role("outlier")}
+def _finding(view: View, lead: Lead, pool: str) -> Finding:
+    outliers = {group.name for group in view.context.with_role("outlier")}
     leading = {name in outliers for name in lead.contenders}
     answer: Answer = "undecided" if len(leading) > 1 else "no" if True in leading else "yes"
     nearest = lead.over[lead.runner_up]
     ranking = [lead.leader, *lead.over]
-    means = {
-        name: summary.find(
-            "log_likelihood_mean",
-            generator=generator.name,
-            group=name,
-            conditions=(nearest.condition,),
-        )
-        for name in ranking
-    }
+    means = {name: view.find("log_likelihood_mean", name, nearest.condition) for name in ranking}
     counts = [str(found.n) for found in list(means.values())[:2] if found is not None]
     counted = f"N = {' and '.join(counts)}"
     listed = ", ".join(
@@ -138,7 +121,7 @@ def _finding(
         )
     rival = _rival(lead, outliers)
     if answer != "undecided" and rival is not None:
-        sentence += unknown_remark(summary, generator, lead.leader, rival)
+        sentence += unknown_remark(view, lead.leader, rival)
     return Finding(
         pool.lower(),
         answer,
@@ -146,7 +129,7 @@ def _finding(
         measured=_ahead(lead),
         counted=counted,
         p_value=None if rival is None else side_p_value(lead.over[rival], 0.0),
-        null=_null(context, summary, generator, lead, outliers),
+        null=_null(view, lead, outliers),
     )
 
 
@@ -156,33 +139,25 @@ def _rival(lead: Lead, outliers: set[str]) -> str | None:
     return next(others, None)
 
 
-def _null(
-    context: ReduceContext,
-    summary: Summary,
-    generator: GeneratorInfo,
-    lead: Lead,
-    outliers: set[str],
-) -> Null | None:
+def _null(view: View, lead: Lead, outliers: set[str]) -> Null | None:
     """Whether the likeliest outliers lead the model's own samples as well.
 
     Asked of these two groups alone: noise-free images that lead both say nothing of it. Where the
     samples are too few to say, they count as the data do unless they are denser than these.
     """
-    samples = next((group.name for group in context.with_role("simulated")), None)
+    samples = next((group.name for group in view.context.with_role("simulated")), None)
     likeliest = next((name for name in (lead.leader, *lead.over) if name in outliers), None)
-    data = [group.name for group in context.with_role("train", "test")]
+    data = [group.name for group in view.context.with_role("train", "test")]
     nearest = next((name for name in (lead.leader, *lead.over) if name in data), None)
     condition = lead.over[lead.runner_up].condition
     means = [
-        summary.find(
-            "log_likelihood_mean", generator=generator.name, group=name, conditions=(condition,)
-        )
-        for name in (likeliest, samples, nearest)
+        view.find("log_likelihood_mean", name, condition) for name in (likeliest, samples, nearest)
     ]
     if means[0] is None or means[1] is None:
         return None
     ahead = difference(means[0], means[1])
-    answer = _ANSWERS[decide(ahead, 0.0)]
+    # Where outliers lead the model's own samples, the data need not lead outliers either.
+    answer = answer_of(ahead, 0.0, yes="below")
     sentence = (
         f"The mean ln p of {likeliest} minus that of the model's own samples ({samples}) is "
         f"{ahead.text()} nats"

@@ -3,11 +3,19 @@
 import yaml
 
 from .....core.image_metrics import psnr
-from ....reduce.context import GeneratorInfo, ReduceContext
 from ....reduce.schema import MARGINAL, OWN
-from ....report.section import ReportContext, Section, present
-from ....report.summary import MISSING, Summary, by_estimator, number
-from ....report.tables import Table, text
+from ....report.section import PageView, Section, present
+from ....report.table import (
+    Cell,
+    Column,
+    N,
+    Table,
+    counts,
+    estimates,
+    filled_table,
+    numbers,
+)
+from ....report.view import View
 from .published import published_likelihoods, published_variances
 
 THIS_RUN = "this run"
@@ -19,10 +27,10 @@ _BOUND_RULE = (
 )
 
 
-def standing_section(context: ReportContext, summary: Summary, generator: GeneratorInfo) -> Section:
+def standing_section(view: PageView) -> Section:
     """Bits/dim and variance of the audited generators beside published ones, and the bound."""
-    reduce, datasets = context.reduce, _datasets(context.spec_yaml)
-    ours = likelihood_standing(reduce, summary, datasets)
+    datasets = _datasets(view.spec_yaml)
+    ours = likelihood_standing(view, datasets)
     return Section(
         "standing",
         "Where does it stand?",
@@ -34,145 +42,135 @@ def standing_section(context: ReportContext, summary: Summary, generator: Genera
             _BOUND_RULE,
         ],
         [],
-        [
-            *present(ours),
-            *present(variance_standing(reduce, summary, datasets)),
-            *present(bound_table(reduce, generator, summary)),
-        ]
+        present(ours, variance_standing(view, datasets), bound_table(view))
         if ours is not None
         else [],
-        bound_warnings(reduce, generator, summary),
+        bound_warnings(view),
         alarm="Above the bound.",
     )
 
 
-def likelihood_standing(
-    context: ReduceContext, summary: Summary, datasets: dict[str, str]
-) -> Table | None:
+def likelihood_standing(view: View, datasets: dict[str, str]) -> Table | None:
     """Mean bits/dim of unseen images under every audited generator, then the published rows."""
-    rows = []
-    for generator in context.generators:
-        for group in context.with_role("test") or context.with_role("train"):
+    rows: list[list[Cell]] = []
+    for mine in view.by_generator():
+        for group in view.context.with_role("test") or view.context.with_role("train"):
             for condition in (MARGINAL, OWN):
-                for estimator, found in by_estimator(summary):
-                    keys = {"generator": generator.name, "group": group.name}
-                    bits = found.find("bits_per_dim", **keys, conditions=(condition,))
+                for each in mine.by_estimator():
+                    bits = each.find("bits_per_dim", group.name, condition)
                     if bits is not None:
                         images = _images(group.name, datasets)
-                        how = f"{THIS_RUN}: {condition} density, {estimator}, N = {bits.n}"
-                        rows.append([generator.name, images, bits.text(), MISSING, how])
+                        name = f"{condition} density, {each.estimator_name}"
+                        how = f"{THIS_RUN}: {name}, N = {bits.n}"
+                        rows.append([mine.generator.name, images, bits, None, how])
     if not rows:
         return None
-    published = [
-        [
-            row.model,
-            row.dataset,
-            number(row.bits_per_dim),
-            MISSING if row.fid is None else number(row.fid),
-            f"published: {row.source}",
-        ]
+    rows += [
+        [row.model, row.dataset, row.bits_per_dim, row.fid, f"published: {row.source}"]
         for row in published_likelihoods()
     ]
-    return Table(
+    return filled_table(
         "Mean log likelihood of unseen images, bits per dimension: higher is better, the negative "
         "of the usual number",
-        ["model", "images", "bits/dim", "FID", "source"],
-        rows + published,
+        [
+            Column("model"),
+            Column("images"),
+            estimates("bits/dim"),
+            numbers("FID"),
+            Column("source"),
+        ],
+        rows,
         key="likelihoods",
     )
 
 
-def variance_standing(
-    context: ReduceContext, summary: Summary, datasets: dict[str, str]
-) -> Table | None:
+def variance_standing(view: View, datasets: dict[str, str]) -> Table | None:
     """The observation variance of every audited generator, then the published ones."""
-    rows = []
-    for generator in context.generators:
-        variance = summary.find("variance", generator=generator.name)
+    rows: list[list[Cell]] = []
+    for mine in view.by_generator():
+        variance = mine.find("variance")
         if variance is None:
             continue
-        for group in context.with_role("train")[:1]:
-            mean_psnr = summary.find(
-                "psnr_mean", generator=generator.name, group=group.name, conditions=(OWN, None)
-            )
+        for group in view.context.with_role("train")[:1]:
             how = "given in the spec" if variance.n == 0 else f"fitted, N = {variance.n}"
             rows.append(
                 [
-                    generator.name,
+                    mine.generator.name,
                     _images(group.name, datasets),
-                    number(variance.value),
-                    number(float(psnr(variance.value))),
-                    text(mean_psnr),
+                    variance,
+                    float(psnr(variance.value)),
+                    mine.find("psnr_mean", group.name, OWN, None),
                     f"{THIS_RUN}: {how}",
                 ]
             )
     if not rows:
         return None
-    published = [
-        [
-            row.model,
-            row.dataset,
-            number(row.variance),
-            number(row.psnr),
-            MISSING,
-            f"published: {row.source}",
-        ]
+    rows += [
+        [row.model, row.dataset, row.variance, row.psnr, None, f"published: {row.source}"]
         for row in published_variances()
     ]
-    return Table(
+    return filled_table(
         "Observation noise: the variance σ² on [0, 1], its PSNR, and the mean PSNR of the "
         "reconstructed training images",
-        ["model", "images", "σ²", "PSNR of σ², dB", "mean PSNR, dB", "source"],
-        rows + published,
+        [
+            Column("model"),
+            Column("images"),
+            numbers("σ²"),
+            numbers("PSNR of σ², dB"),
+            estimates("mean PSNR, dB"),
+            Column("source"),
+        ],
+        rows,
         key="variances",
     )
 
 
-def bound_table(context: ReduceContext, generator: GeneratorInfo, summary: Summary) -> Table | None:
+def bound_table(view: View) -> Table | None:
     """Mean bits/dim of every group beside the bound that its reconstruction errors set."""
-    rows = []
-    for group in context.groups:
+    rows: list[list[Cell]] = []
+    for group in view.context.groups:
         for condition in (MARGINAL, OWN):
-            for estimator, found in by_estimator(summary):
-                keys = {"generator": generator.name, "group": group.name}
-                conditions = (condition,)
-                bound = found.find("bits_per_dim_bound", **keys, conditions=conditions)
-                violated = found.find("bound_violated", **keys, conditions=conditions)
-                above = found.find("images_above_bound", **keys, conditions=conditions)
+            for each in view.by_estimator():
+                bits, bound, violated, above = (
+                    each.find(metric, group.name, condition)
+                    for metric in (
+                        "bits_per_dim",
+                        "bits_per_dim_bound",
+                        "bound_violated",
+                        "images_above_bound",
+                    )
+                )
                 if bound is None or violated is None or above is None:
                     continue
-                rows.append(
-                    [
-                        group.name,
-                        condition,
-                        estimator,
-                        text(found.find("bits_per_dim", **keys, conditions=conditions)),
-                        bound.text(),
-                        "no: above its bound" if violated.value else "yes",
-                        number(above.value, decimals=0),
-                        str(bound.n),
-                    ]
-                )
-    if not rows:
-        return None
-    return Table(
+                possible = "no: above its bound" if violated.value else "yes"
+                head = [group.name, condition, each.estimator]
+                rows.append([*head, bits, bound, possible, int(above.value), bound.n])
+    return filled_table(
         "Bits per dimension against the most that the reconstruction errors allow",
-        ["group", "density", "estimator", "bits/dim", "bound", "possible", "images above", "N"],
+        [
+            Column("group"),
+            Column("density"),
+            Column("estimator"),
+            estimates("bits/dim"),
+            estimates("bound"),
+            Column("possible"),
+            counts("images above"),
+            N,
+        ],
         rows,
         key="bound",
     )
 
 
-def bound_warnings(context: ReduceContext, generator: GeneratorInfo, summary: Summary) -> list[str]:
+def bound_warnings(view: View) -> list[str]:
     """The groups whose mean density lies above its bound."""
     flagged = []
-    for group in context.groups:
-        for estimator, found in by_estimator(summary):
+    for group in view.context.groups:
+        for each in view.by_estimator():
             for condition in (MARGINAL, OWN):
-                keys = {"generator": generator.name, "group": group.name}
-                violated = found.find("bound_violated", **keys, conditions=(condition,))
+                violated = each.find("bound_violated", group.name, condition)
                 if violated is not None and violated.value:
-                    flagged.append(f"{group.name} ({condition} density, {estimator})")
+                    flagged.append(f"{group.name} ({condition} density, {each.estimator_name})")
     if not flagged:
         return []
     return [

@@ -1,21 +1,17 @@
 """What the tests of typicality conclude."""
 
-from ....reduce.context import GeneratorInfo, ReduceContext
 from ....report.conclusion import Conclusion, Conclusions
-from ....report.summary import Summary
+from ....report.view import View
 from .question import TYPICAL_WORDS, find_deviation
 
 
-def conclude_typicality(
-    context: ReduceContext, summary: Summary, generator: GeneratorInfo
-) -> Conclusions:
+def conclude_typicality(view: View) -> Conclusions:
     """By the tests of a group's ln p against that of the model's samples."""
-    found = {}
-    for reference in context.references:
-        for group in context.groups:
-            deviation = find_deviation(summary, generator, group.name, reference.name)
-            if deviation is not None:
-                found[f"deviation of {group.name} from {reference.name}, nats"] = Conclusion(
-                    deviation.found.text(), TYPICAL_WORDS[deviation.answer]
-                )
-    return found
+    return {
+        f"deviation of {group.name} from {reference.name}, nats": Conclusion(
+            deviation.found, TYPICAL_WORDS[deviation.answer]
+        )
+        for reference in view.context.references
+        for group in view.context.groups
+        if (deviation := find_deviation(view, group.name, reference.name))
+    }

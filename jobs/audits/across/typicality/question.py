@@ -2,17 +2,19 @@
 
 from dataclasses import dataclass
 
-from ....reduce.context import GeneratorInfo, GroupInfo, ReduceContext
-from ....report.summary import Estimate, Summary, number
+from ....reduce.context import GroupInfo
+from ....report.summary import Estimate, number
 from ....report.verdict import (
     ERROR_RATE,
     Answer,
     Finding,
     Null,
     Verdict,
+    bonferroni,
     own_group_decides,
     side_p_value,
 )
+from ....report.view import View
 
 TYPICAL_WORDS: dict[Answer, str] = {
     "yes": "typical",
@@ -36,7 +38,7 @@ class Deviation:
     @property
     def p_value(self) -> float:
         """Of equal means and equal shapes, by Bonferroni."""
-        return min(1.0, 2 * min(self.p_mean, self.p_shape))
+        return bonferroni([self.p_mean, self.p_shape])
 
     @property
     def answer(self) -> Answer:
@@ -54,37 +56,33 @@ class Deviation:
         return max(known) if len(known) == len(sides) else None
 
 
-def find_deviation(
-    summary: Summary, generator: GeneratorInfo, group: str, reference: str
-) -> Deviation | None:
+def find_deviation(view: View, group: str, reference: str) -> Deviation | None:
     """The deviation of a group from a reference; None where it was not assessed."""
-    keys = {"generator": generator.name, "group": group, "against": reference}
-    found = summary.find("typicality_deviation", **keys)
-    margin, p_mean, p_shape = (
-        summary.find(f"typicality_{name}", **keys) for name in ("margin", "p_mean", "p_shape")
+    found, margin, p_mean, p_shape = (
+        view.find(f"typicality_{name}", group, against=reference)
+        for name in ("deviation", "margin", "p_mean", "p_shape")
     )
     if found is None or margin is None or p_mean is None or p_shape is None:
         return None
     return Deviation(found, margin.value, p_mean.value, p_shape.value)
 
 
-def typical_data(
-    context: ReduceContext, summary: Summary, generator: GeneratorInfo
-) -> Verdict | None:
+def typical_data(view: View) -> Verdict | None:
     """Whether ln p of the data is distributed as that of the model's samples.
 
     The training images decide, by those of them that the variance was not fitted to; without
     simulated images there is nothing to hold them against, and nothing is decided.
     """
+    context = view.context
     own = (context.with_role("train") or context.with_role("test"))[:1]
     if not own:
         return None
     findings, groups = [], {}
     for group in [*own, *(each for each in context.with_role("test") if each not in own)]:
         for reference in context.references:
-            deviation = find_deviation(summary, generator, group.name, reference.name)
+            deviation = find_deviation(view, group.name, reference.name)
             if deviation is not None:
-                found = _finding(context, summary, generator, group, reference, deviation)
+                found = _finding(view, group, reference, deviation)
                 groups[found.group] = group.name if reference.role == "simulated" else ""
                 findings.append(found)
     if not findings:
@@ -104,37 +102,24 @@ _NO_REFERENCE = (
 )
 
 
-def _finding(
-    context: ReduceContext,
-    summary: Summary,
-    generator: GeneratorInfo,
-    group: GroupInfo,
-    reference: GroupInfo,
-    deviation: Deviation,
-) -> Finding:
+def _finding(view: View, group: GroupInfo, reference: GroupInfo, deviation: Deviation) -> Finding:
     strict = reference.role == "simulated"
-    reference_size = _size(summary, generator, reference)
+    reference_size = _size(view, reference)
     counted = f"N = {deviation.found.n}" + (f" and {reference_size}" if reference_size else "")
     measured = (
         f"{group.name}: mean ln p deviates by {deviation.found.text()} nats from "
         f"{'the model’s samples' if strict else 'noise-free images of the generator'}; "
         f"up to ±{number(deviation.margin)} is typical"
     )
+    answer, p_value, null = deviation.answer, deviation.equivalence_p_value, None
     if not strict:
-        return Finding(
-            f"{group.name} against {reference.name}",
-            "undecided",
-            _sentence(group, reference, deviation, counted),
-            measured=measured,
-            counted=counted,
-            p_value=deviation.p_value,
-        )
-    null, against = _null(context, summary, generator, group, reference, deviation)
-    answer, p_value = deviation.answer, deviation.equivalence_p_value
-    if against is not None and against < ERROR_RATE:
-        answer, p_value = "no", against
-    elif answer == "no":
-        p_value = deviation.p_value
+        answer, p_value = "undecided", deviation.p_value
+    else:
+        null, against = _null(view, group, reference, deviation)
+        if against is not None and against < ERROR_RATE:
+            answer, p_value = "no", against
+        elif answer == "no":
+            p_value = deviation.p_value
     return Finding(
         f"{group.name} against {reference.name}",
         answer,
@@ -164,39 +149,31 @@ def _sentence(group: GroupInfo, reference: GroupInfo, deviation: Deviation, coun
 
 
 def _null(
-    context: ReduceContext,
-    summary: Summary,
-    generator: GeneratorInfo,
-    group: GroupInfo,
-    reference: GroupInfo,
-    deviation: Deviation,
+    view: View, group: GroupInfo, reference: GroupInfo, deviation: Deviation
 ) -> tuple[Null | None, float | None]:
     """What the same test says of the model's own samples, and the p-value against the data.
 
     That is of two kinds of evidence: densities that deviate from the reference, where the null's do
     not, and otherwise than these; and latents that are longer or shorter than the null's.
     """
-    if context.null is None:
-        return None, None
-    found = find_deviation(summary, generator, context.null, reference.name)
-    keys = {"generator": generator.name, "group": group.name, "against": context.null}
-    alike = summary.find("typicality_p_null", **keys)
+    null = view.context.null
+    found = None if null is None else find_deviation(view, null, reference.name)
+    alike = view.null_p_value("typicality_p_null", group.name)
+    latents = view.null_p_value("latent_p_null", group.name)
     if found is None or alike is None:
         return None, None
-    latents = summary.find("latent_p_null", **keys)
-    by_density = 1.0 if found.answer == "no" else max(deviation.p_value, alike.value)
-    p_values = [by_density] + ([] if latents is None else [latents.value])
-    against = min(1.0, len(p_values) * min(p_values))
+    by_density = 1.0 if found.answer == "no" else max(deviation.p_value, alike)
+    against = bonferroni([by_density] if latents is None else [by_density, latents])
     sentence = (
         f"The model's own samples, through the same pipeline, deviate by {found.found.text()} nats "
         f"(p = {number(found.p_value, 2)}, N = {found.found.n}); the data deviate as they do with "
-        f"p = {number(alike.value, 2)}"
+        f"p = {number(alike, 2)}"
     )
     if latents is not None:
-        sentence += f", and need latents as long as theirs with p = {number(latents.value, 2)}"
+        sentence += f", and need latents as long as theirs with p = {number(latents, 2)}"
     return Null("yes" if against < ERROR_RATE else "no", sentence + "."), against
 
 
-def _size(summary: Summary, generator: GeneratorInfo, reference: GroupInfo) -> int | None:
-    found = summary.find("log_likelihood_mean", generator=generator.name, group=reference.name)
+def _size(view: View, reference: GroupInfo) -> int | None:
+    found = view.find("log_likelihood_mean", reference.name)
     return None if found is None else found.n

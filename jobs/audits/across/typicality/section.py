@@ -1,15 +1,12 @@
 """The report's section on typicality."""
 
-from ....reduce.context import GeneratorInfo
-from ....report.section import ReportContext, Section, present
-from ....report.summary import Summary
+from ....report.section import Section, present
+from ....report.view import View
 from .figures import typicality_figures
 from .tables import typicality_table
 
 
-def typicality_section(
-    context: ReportContext, summary: Summary, generator: GeneratorInfo
-) -> Section:
+def typicality_section(view: View) -> Section:
     """The section on typicality: deviations from the model's own samples."""
     return Section(
         "typicality",
@@ -23,6 +20,6 @@ def typicality_section(
             "is the papers' reference, given for comparison. The null audit's images are the "
             "model's own samples, taken through all that the data went through."
         ],
-        typicality_figures(context.reduce, generator, summary),
-        present(typicality_table(context.reduce, generator, summary)),
+        typicality_figures(view),
+        present(typicality_table(view)),
     )

@@ -1,43 +1,46 @@
 """The table of deviations."""
 
-from ....reduce.context import GeneratorInfo, ReduceContext
-from ....report.summary import MISSING, Summary, number
-from ....report.tables import Table
+from ....report.table import Cell, Column, N, Table, estimates, filled_table, numbers
+from ....report.view import View
 from .question import TYPICAL_WORDS, find_deviation
 
 
-def typicality_table(
-    context: ReduceContext, generator: GeneratorInfo, summary: Summary
-) -> Table | None:
+def typicality_table(view: View) -> Table | None:
     """How ln p of every group differs from that of each reference; the null audit's beside."""
-    rows = []
-    for reference in context.references:
-        for group in context.groups_and_null:
-            deviation = find_deviation(summary, generator, group.name, reference.name)
+    rows: list[list[Cell]] = []
+    for reference in view.context.references:
+        for group in view.context.groups_and_null:
+            deviation = find_deviation(view, group.name, reference.name)
             if deviation is None:
                 continue
-            keys = {"generator": generator.name, "group": group.name}
-            alike = summary.find("typicality_p_null", **keys) if context.null else None
             strict = reference.role == "simulated"
             rows.append(
                 [
                     group.name,
                     reference.name,
-                    deviation.found.text(),
-                    f"±{number(deviation.margin)}",
-                    number(deviation.p_mean, 2),
-                    number(deviation.p_shape, 2),
-                    MISSING if alike is None or not strict else number(alike.value, 2),
+                    deviation.found,
+                    deviation.margin,
+                    deviation.p_mean,
+                    deviation.p_shape,
+                    view.null_p_value("typicality_p_null", group.name) if strict else None,
                     TYPICAL_WORDS[deviation.answer],
-                    str(deviation.found.n),
+                    deviation.found.n,
                 ]
             )
-    if not rows:
-        return None
-    return Table(
+    return filled_table(
         "Mean ln p of a group minus that of a reference, nats, each image under its own class; "
         "p-values of equal means, of equal shapes, and of deviating as the null audit's images do",
-        ["group", "against", "deviation", "margin", "p mean", "p shape", "p null", "so", "N"],
+        [
+            Column("group"),
+            Column("against"),
+            estimates("deviation"),
+            numbers("margin", sign="±"),
+            numbers("p mean", 2),
+            numbers("p shape", 2),
+            numbers("p null", 2),
+            Column("so"),
+            N,
+        ],
         rows,
         key="typicality",
     )

@@ -2,12 +2,13 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from ..audits import AUDITS, METRICS
 from ..reduce.schema import EVERY_CLASS, MARGINAL, NEAREST_CLASS, OWN, PER_CLASS_MEAN
-from ..report.summary import MISSING, Estimate, number
-from ..report.tables import Table
+from ..report.summary import MISSING, Estimate
+from ..report.table import Cell, Column, N, Table, counts, estimates, filled_table, numbers
 from .comparison import Comparison
 from .pairing import Difference
 from .sides import Side
@@ -54,16 +55,24 @@ def side_table(comparison: Comparison) -> Table:
     """Which letter is which generator of which run."""
     return Table(
         "What is compared",
-        ["", "run", "generator", "weights", "classes", "σ²", "seed"],
+        [
+            Column(""),
+            Column("run"),
+            Column("generator"),
+            Column("weights"),
+            counts("classes"),
+            numbers("σ²"),
+            counts("seed"),
+        ],
         [
             [
                 side.letter,
                 side.run,
                 side.generator.name,
                 side.weights[:12],
-                str(side.generator.num_classes or MISSING),
-                MISSING if side.variance is None else number(side.variance),
-                str(side.spec.seed),
+                side.generator.num_classes or None,
+                side.variance,
+                side.spec.seed,
             ]
             for side in comparison.sides
         ],
@@ -99,14 +108,20 @@ def overlap_table(comparison: Comparison) -> Table:
     """How many images of each group two sides share."""
     return Table(
         "Images that are shared: of one id and source, with the same pixels",
-        ["pair", "group", "images", "shared", "same id, other pixels"],
+        [
+            Column("pair"),
+            Column("group"),
+            Column("images"),
+            counts("shared"),
+            counts("same id, other pixels"),
+        ],
         [
             [
                 f"{each.first}, {each.second}",
                 each.group,
                 _both(each.first_images, each.second_images),
-                str(each.shared),
-                str(each.altered),
+                each.shared,
+                each.altered,
             ]
             for each in comparison.overlaps
         ],
@@ -120,24 +135,27 @@ def difference_table(comparison: Comparison, *, headlines: bool = False) -> Tabl
     ``headlines`` leaves one condition of each, under the estimators that verdicts rest on.
     """
     shown = _first_conditions(comparison) if headlines else comparison.differences
-    rows = [
+    rows: list[list[Cell]] = [
         [
             f"{each.second} − {each.first}",
             _DIFFERENCES[each.metric],
             each.group,
-            each.condition or MISSING,
-            each.estimator or MISSING,
-            _text(each.interval.value, each.interval.low, each.interval.high, each.interval.n),
+            each.condition,
+            each.estimator,
+            _estimate(each.interval.value, each.interval.low, each.interval.high, each.interval.n),
             _decided(each) + _beware(comparison, each),
-            str(each.interval.n),
+            each.interval.n,
         ]
         for each in shown
     ]
-    if not rows:
-        return None
-    return Table(
+    return filled_table(
         "Paired differences of the means over shared images, 95% intervals over images",
-        ["pair", "of", "group", "condition", "estimator", "difference", "so", "N"],
+        [
+            *[Column(name) for name in ("pair", "of", "group", "condition", "estimator")],
+            estimates("difference"),
+            Column("so"),
+            N,
+        ],
         rows,
         key="differences",
     )
@@ -148,12 +166,12 @@ def meaning_table(comparison: Comparison) -> Table:
     there = {row["metric"] for side in comparison.sides for row in side.rows}
     return Table(
         "What the metrics mean",
-        ["metric", "meaning", "better"],
+        [Column("metric"), Column("meaning"), Column("better")],
         [
             [
                 name.replace("_", " "),
                 metric.meaning,
-                MISSING if metric.direction == "none" else metric.direction,
+                None if metric.direction == "none" else metric.direction,
             ]
             for name, metric in METRICS.items()
             if name in there
@@ -210,50 +228,36 @@ def _metric_table(
         for found in rows
         if found[0] in metrics and (chosen is None or found in chosen)
     )
-    if not keys:
-        return None
     ordered = sorted(keys, key=lambda found: list(metrics).index(str(found[0])))
-    rows = []
+    rows: list[list[Cell]] = []
     for found in ordered:
         cells = [rows_of.get(found) for rows_of in by_side]
-        numbers = [str(row["n"]) for row in cells if row is not None]
-        same = len(set(numbers)) == 1 and len(numbers) == len(cells)
-        counts = (
-            numbers[:1] if same else [MISSING if row is None else str(row["n"]) for row in cells]
-        )
+        counted = [MISSING if row is None else str(row["n"]) for row in cells]
         rows.append(
             [
                 str(found[0]).replace("_", " "),
-                *[MISSING if name is None else name for name in found[1:]],
+                *found[1:],
                 *[_cell(row) for row in cells],
-                " / ".join(counts),
+                counted[0] if len(set(counted)) == 1 else " / ".join(counted),
             ]
         )
-    headers = [*_KEYS, *[side.letter for side in sides], "N"]
-    kept = [
-        index
-        for index, header in enumerate(headers)
-        if header not in _KEYS or any(row[index] != MISSING for row in rows)
-    ]
-    return Table(
-        title,
-        [headers[index] for index in kept],
-        [[row[index] for index in kept] for row in rows],
-        key=key,
-    )
+    # A side without any of these metrics keeps its column, or it would seem not to be compared.
+    letters = [replace(estimates(side.letter), stays=True) for side in sides]
+    columns = [*[Column(name) for name in _KEYS], *letters, Column("N")]
+    return filled_table(title, columns, rows, key=key)
 
 
-def _cell(row: Row | None) -> str:
+def _cell(row: Row | None) -> Estimate | None:
     if row is None:
-        return MISSING
+        return None
     value, low, high = (
         math.nan if row[name] is None else float(row[name]) for name in ("value", "low", "high")
     )
-    return _text(value, low, high, row["n"])
+    return _estimate(value, low, high, row["n"])
 
 
-def _text(value: float, low: float, high: float, n: int) -> str:
-    return Estimate(value, low, high, n, None).text()
+def _estimate(value: float, low: float, high: float, n: int) -> Estimate:
+    return Estimate(value, low, high, n, None)
 
 
 def _decided(difference: Difference) -> str:

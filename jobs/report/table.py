@@ -1,0 +1,171 @@
+"""The report's tables: rows of values, and columns that say what the values are.
+
+Page, terminal, CSV and Parquet each render the same values.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
+
+from .summary import MISSING, Estimate, number
+
+Kind = Literal["text", "count", "number", "estimate"]
+
+
+class Written(NamedTuple):
+    """A cell for readers: its value, and the interval, which is set smaller; empty without one."""
+
+    value: str
+    bounds: str = ""
+
+    @property
+    def text(self) -> str:
+        """Both in one line."""
+        return f"{self.value} {self.bounds}" if self.bounds else self.value
+
+
+@dataclass(frozen=True)
+class Format:
+    """How a number is written: to so many significant ``digits``, or with so many ``decimals``.
+
+    ``scale`` takes it from the summary's unit to the one that its header names, on the page and in
+    files alike: 100 where that is percent. ``sign`` stands before it on the page.
+    """
+
+    digits: int = 3
+    decimals: int | None = None
+    scale: float = 1.0
+    sign: str = ""
+
+    def written(self, value: float | Estimate) -> Written:
+        """The number as readers see it, a dash where it is nan."""
+        if isinstance(value, Estimate):
+            texts = value.scaled(self.scale).written(self.digits, self.decimals)
+            return Written(self.sign + texts[0], texts[1])
+        return Written(self.sign + number(value * self.scale, self.digits, self.decimals))
+
+
+THREE_DIGITS = Format()
+
+
+@dataclass(frozen=True)
+class Shown:
+    """An estimate with a format of its own, in a column whose rows have different units."""
+
+    estimate: Estimate
+    format: Format
+
+
+# What stands in a row; None is missing. A float may stand for an estimate that has no interval,
+# and an estimate for its value where the column has no intervals.
+Cell = str | int | float | Estimate | Shown | None
+Bounds = tuple[float | None, float | None, float | None]
+
+
+@dataclass(frozen=True)
+class Column:
+    """What the cells under a header hold, and how they are written.
+
+    A column that no row fills is left out of a :func:`filled_table` unless it ``stays``.
+    """
+
+    header: str
+    kind: Kind = "text"
+    format: Format = THREE_DIGITS
+    stays: bool = False
+
+    def written(self, cell: Cell) -> Written:
+        """The cell for readers; a dash where it is missing."""
+        if cell is None:
+            return Written(MISSING)
+        if isinstance(cell, Shown):
+            return cell.format.written(cell.estimate)
+        if isinstance(cell, str) or self.kind == "count":
+            return Written(str(cell))
+        if isinstance(cell, Estimate) and self.kind == "number":
+            return self.format.written(cell.value)
+        return self.format.written(cell)
+
+    def bounds(self, cell: Cell) -> Bounds:
+        """A number's value and interval at full precision; None for what there is not of it."""
+        shown = cell if isinstance(cell, Shown) else Shown(_estimate(cell), self.format)
+        found = shown.estimate.scaled(shown.format.scale)
+        value, low, high = (
+            None if math.isnan(each) else each for each in (found.value, found.low, found.high)
+        )
+        return value, low, high
+
+
+def counts(header: str) -> Column:
+    """A column of whole numbers."""
+    return Column(header, "count")
+
+
+def numbers(
+    header: str, digits: int = 3, *, decimals: int | None = None, scale: float = 1, sign: str = ""
+) -> Column:
+    """A column of numbers without intervals."""
+    return Column(header, "number", Format(digits, decimals, scale, sign))
+
+
+def estimates(
+    header: str, digits: int = 3, *, decimals: int | None = None, scale: float = 1
+) -> Column:
+    """A column of estimates with their intervals."""
+    return Column(header, "estimate", Format(digits, decimals, scale))
+
+
+# How many images a row rests on.
+N = counts("N")
+
+
+@dataclass(frozen=True)
+class Table:
+    """A caption, columns, and rows with a cell for each; the first cell is the row's header.
+
+    ``key`` names the table among those of its section, the same in every run: files are called by
+    it.
+    """
+
+    caption: str
+    columns: Sequence[Column]
+    rows: Sequence[Sequence[Cell]]
+    key: str = field(kw_only=True)
+
+    @property
+    def written(self) -> list[list[Written]]:
+        """Every row for readers."""
+        return [
+            [column.written(cell) for column, cell in zip(self.columns, row, strict=True)]
+            for row in self.rows
+        ]
+
+
+def filled_table(
+    caption: str, columns: Sequence[Column], rows: Sequence[Sequence[Cell]], *, key: str
+) -> Table | None:
+    """The table without the columns that no row fills; None where there are no rows."""
+    if not rows:
+        return None
+    kept = [
+        index
+        for index, column in enumerate(columns)
+        if column.stays or any(row[index] is not None for row in rows)
+    ]
+    return Table(
+        caption,
+        [columns[index] for index in kept],
+        [[row[index] for index in kept] for row in rows],
+        key=key,
+    )
+
+
+def _estimate(cell: Cell) -> Estimate:
+    if isinstance(cell, Estimate):
+        return cell
+    if isinstance(cell, int | float):
+        return Estimate(float(cell), math.nan, math.nan, 0, None)
+    if cell is None:
+        return Estimate(math.nan, math.nan, math.nan, 0, None)
+    raise TypeError(f"{cell!r} is not a number")
