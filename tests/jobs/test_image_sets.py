@@ -83,4 +83,4 @@ def test_pictures_are_cropped_and_labelled_where_the_spec_says_so(audit_folder: 
     write_spec(audit_folder, spec)
     refused = CliRunner().invoke(app, command)
     assert refused.exit_code == 2
-    assert "crop goes with resize" in refused.stderr
+    assert "crop needs resize" in refused.stderr
