@@ -166,7 +166,8 @@ def _require_tensors(path: Path, holds: Any, most: int) -> dict[str, Tensor]:
     state = holds.get("state_dict", holds) if isinstance(holds, Mapping) else holds
     if not isinstance(state, Mapping) or not state:
         raise GeneratorError(
-            f"{path} holds a value of type {type(state).__name__}, expected a state dict: names with tensors"
+            f"{path} holds a value of type {type(state).__name__}, expected a state dict: names "
+            "with tensors"
         )
     others = [str(name) for name, value in state.items() if not isinstance(value, Tensor)]
     if others:
