@@ -30,7 +30,7 @@ def test_a_group_of_a_run_is_an_image_set(audit_folder: Path) -> None:
             pixels.reshape(len(pixels), -1), np.stack(list(expected.pixels))
         )
         assert labels.tolist() == (expected.label.tolist() if labelled else [-1] * len(labels))
-    with pytest.raises(DatasetError, match=r"there are .*plain.*train"):
+    with pytest.raises(DatasetError, match=r"split can be .*plain.*train"):
         open_dataset("run", split="absent", path=run)
     with pytest.raises(DatasetError, match="1x8x8"):
         open_dataset("run", split="train", path=run, image_shape=(3, 8, 8))

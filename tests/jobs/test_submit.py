@@ -145,7 +145,7 @@ def test_a_stopped_job_ends_within_seconds_and_resumes(cluster: Cluster) -> None
     while not list((cluster.folder / "stopped" / "images").glob("part-*")):
         assert time.monotonic() < deadline
         time.sleep(0.2)
-    assert "is ending" in cluster.offmanifold("job", "stop", job).stdout
+    assert "is stopping" in cluster.offmanifold("job", "stop", job).stdout
     began = time.monotonic()
     ended = cluster.offmanifold("job", "logs", job, "--follow")
     assert ended.returncode == 130
