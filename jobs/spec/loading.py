@@ -112,7 +112,7 @@ def spec_text(content: bytes, source: str) -> str:
         SpecError: not UTF-8, or far too large.
     """
     if len(content) > _MOST_BYTES:
-        raise SpecError(f"{source}: has more than the {_MOST_BYTES:,} bytes of a spec")
+        raise SpecError(f"{source}: is larger than the {_MOST_BYTES:,} bytes allowed for a spec")
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError as error:

@@ -12,9 +12,9 @@ _BOUNDS = {"normal": 0, "uniform": 2, "truncated_normal": 1}
 
 
 class NetworkSpec(SpecModel):
-    """What the file at ``weights`` does not say of its network.
+    """What the file at ``weights`` does not say about its network.
 
-    ``latent_shape`` is that of one latent as the network takes it, such as [100, 1, 1]. With
+    ``latent_shape`` is the shape of one latent as the network takes it, such as [100, 1, 1]. With
     ``num_classes`` the network's second argument is a class, as an index or ``one_hot``.
     ``native_range`` is [black, white] of its output. ``prior_bounds`` are [low, high] of a uniform
     prior, [bound] of a truncated normal one. ``trust`` lets a file that is a program run.

@@ -138,7 +138,7 @@ def test_a_network_is_audited_from_its_file_to_the_report(file_format: str, tmp_
         ({"native_range": [1.0, 1.0]}, "native_range must be [black, white]"),
         ({"num_classes": 0}, "one_hot needs num_classes"),
         ({"format": "keras"}, "torchscript"),
-        ({"family": "dcgan"}, "a network of your own has no family"),
+        ({"family": "dcgan"}, "a network of your own takes no family"),
         ({"weights": None}, "give either source"),
     ],
 )

@@ -167,7 +167,7 @@ def test_specs_that_cannot_be_swept_are_explained(audit_folder: Path) -> None:
         (
             {"sweep": {"estimators": [{}]}, "likelihood": {}, "variance": {"value": 0.1}},
             ("simulated",),
-            "remove one or the other",
+            "remove this key, or those stages",
         ),
         (
             {"sweep": {"estimators": [{}, {}]}, "variance": {"value": 0.1}},
