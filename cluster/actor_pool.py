@@ -141,13 +141,13 @@ class ActorPool:
             pardons = MEMORY_DEATHS_PARDONED
             if self._pressure.deaths > _MOST_MEMORY_DEATHS:
                 raise WorkerDiedError(
-                    f"a node had no memory for its workers {_MOST_MEMORY_DEATHS} times, in which "
-                    "they finished nothing. See what takes it, or ask for fewer workers "
-                    "(cluster.workers) or more memory for each (cluster.memory_per_worker); then "
-                    f"run the same command again. Last: {reason}"
+                    f"workers ran out of memory {_MOST_MEMORY_DEATHS} times without finishing "
+                    "anything. Free memory on the nodes, or ask for fewer workers "
+                    "(cluster.workers) or more memory for each (cluster.memory_per_worker); "
+                    f"then run the same command again. Last error: {reason}"
                 )
         elif getattr(error, "preempted", False) or _node_is_gone(running.node_id):
-            reason, pardons = f"its node is gone: {reason}", PREEMPTIONS_PARDONED
+            reason, pardons = f"its node was lost: {reason}", PREEMPTIONS_PARDONED
         self._lost(running, reason, max_attempts, pardons=pardons)
 
     def _lost(self, running: Running, reason: str, max_attempts: int, *, pardons: int = 0) -> None:
@@ -161,8 +161,8 @@ class ActorPool:
             self._deaths_while_starting += 1
             if self._deaths_while_starting >= max_attempts:
                 raise WorkerDiedError(
-                    f"worker processes died {max_attempts} times while starting, before they had "
-                    f"any work, last with: {reason}"
+                    f"worker processes died {max_attempts} times while starting, before any "
+                    f"work; last error: {reason}"
                 )
 
     def _tell_of_workers(self) -> None:

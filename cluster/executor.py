@@ -233,7 +233,7 @@ class Schedule:
         del self._deaths[_span(step)]
         if isinstance(step, AssembleStep):
             raise WorkerDiedError(
-                f"{step}: the worker process died {self._max_attempts} times, last with: {error}"
+                f"{step}: the worker process died {self._max_attempts} times; last error: {error}"
             )
         self._narrow(step, error)
 

@@ -77,11 +77,11 @@ class Watch:
         if now - pulse.alive > self._patience.heartbeat_seconds:
             return (
                 f"the worker gave no sign of life for {self._patience.heartbeat_seconds:g} s "
-                "(heartbeat_seconds) and was ended"
+                "(heartbeat_seconds) and was stopped"
             )
         if now - pulse.began > self._patience.shard_seconds:
             return (
                 f"the worker did not finish within {self._patience.shard_seconds:g} s "
-                "(shard_seconds) and was ended"
+                "(shard_seconds) and was stopped"
             )
         return None

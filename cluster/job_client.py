@@ -186,9 +186,9 @@ class JobClient:
             raise TokenError(_refusal(self.address, str(error))) from error
         except (ConnectionError, requests.RequestException) as error:
             raise ClusterError(
-                f"no Ray dashboard answers at {self.address} ({type(error).__name__}). See that "
-                "`ray start --head` runs there with its dashboard, and that the port can be "
-                "reached from here."
+                f"no Ray dashboard answers at {self.address} ({type(error).__name__}). Check "
+                "that `ray start --head` is running there with its dashboard, and that the port "
+                "can be reached from here."
             ) from error
         except RuntimeError as error:
             raise _failure(self.address, job_id, str(error)) from error
@@ -225,10 +225,10 @@ def _check_reachable(address: str) -> None:
         socket.create_connection((parts.hostname, port), timeout=_TIMEOUT_SECONDS[0]).close()
     except OSError as error:
         raise ClusterError(
-            f"nothing listens at {address}: {error.strerror or error}. See that `ray start --head` "
-            "runs there with its dashboard, and that the port can be reached from here (a "
-            "dashboard listens on the head's own loopback unless told otherwise: `ssh -L "
-            "8265:localhost:8265 HEAD` brings it here)."
+            f"nothing listens at {address}: {error.strerror or error}. Check that `ray start "
+            "--head` is running there with its dashboard, and that the port can be reached from "
+            "here (by default a dashboard listens only on the head's loopback: `ssh -L "
+            "8265:localhost:8265 HEAD` forwards it)."
         ) from error
 
 
@@ -249,17 +249,20 @@ def _refusal(address: str, reason: str) -> str:
         "RAY_AUTH_TOKEN_PATH to where it is), and leave RAY_AUTH_MODE unset or set it to token."
     )
     if reason.startswith("Authentication failed"):
-        return f"the Ray cluster at {address} refuses our token: it is another cluster's. {remedy}"
-    return f"the Ray cluster at {address} asks for a token, and we show none. {remedy}"
+        return (
+            f"the Ray cluster at {address} rejects the token: it belongs to another cluster. "
+            f"{remedy}"
+        )
+    return f"the Ray cluster at {address} requires a token, and none was sent. {remedy}"
 
 
 def _failure(address: str, job_id: str | None, reason: str) -> ClusterError:
     if job_id is not None and "does not exist" in reason:
-        return SubmissionError(f"the Ray cluster at {address} knows no job {job_id}")
+        return SubmissionError(f"the Ray cluster at {address} has no job {job_id}")
     if "status code 413" in reason or "exceeds" in reason:
         return SubmissionError(
-            f"the folder with the spec's modules is too large to travel to {address}. Weights and "
-            "images belong on s3:// or on a disk that all nodes share; name what shall stay here "
+            f"the folder with the spec's modules is too large to send to {address}. Keep weights "
+            "and images on s3:// or on a disk that all nodes share, and list what not to send "
             "in a .rayignore in that folder."
         )
     return ClusterError(f"the Ray cluster at {address} failed: {' '.join(reason.split())}")

@@ -59,8 +59,9 @@ class LocalStorage:
                 with contextlib.suppress(_TemporaryRemovedError):
                     return self._publish_once(target, data)
         raise StorageError(
-            f"cannot write {target}: its temporary file was removed three times while it was being "
-            "written. See which program clears this folder, then run the same command again."
+            f"cannot write {target}: its temporary file was removed three times while it was "
+            "being written. Find out which program clears this folder, then run the same "
+            "command again."
         )
 
     def write(self, name: str, data: bytes) -> None:
@@ -221,4 +222,4 @@ def _remedy(error: OSError, path: Path) -> str:
     if error.errno == errno.ENOENT:
         missing = error.filename or path
         return f"{missing} does not exist: was the run moved, or is its disk not mounted?"
-    return "See that the disk is healthy and mounted, then run the same command again."
+    return "Check that the disk is healthy and mounted, then run the same command again."

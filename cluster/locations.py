@@ -50,8 +50,8 @@ def split_address(location: str) -> tuple[str, str]:
     strange = any(step in ("", ".", "..") for step in steps)
     if not location.startswith(_S3) or not _BUCKET.fullmatch(bucket) or strange:
         raise LocationError(
-            f"{location}: expected a path, or s3://BUCKET/PREFIX with the bucket's name and "
-            "single slashes between the prefix's parts"
+            f"{location}: expected a path, or s3://BUCKET/PREFIX with a bucket name and single "
+            "slashes in the prefix"
         )
     return bucket, prefix
 

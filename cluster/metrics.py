@@ -25,11 +25,9 @@ class RayMetrics:
         self._failed = Counter("offmanifold_failed_rows", "Rows whose item failed.", kind)
         self._deaths = Counter("offmanifold_worker_deaths", "Workers that died or hung.", kind)
         self._seconds = Histogram(
-            "offmanifold_shard_seconds", "Seconds of a finished shard.", _SECONDS, kind
+            "offmanifold_shard_seconds", "Seconds per finished shard.", _SECONDS, kind
         )
-        self._workers = Gauge(
-            "offmanifold_workers", "Workers, by what they do.", ("state", "ray_job")
-        )
+        self._workers = Gauge("offmanifold_workers", "Workers, by state.", ("state", "ray_job"))
 
     def attempted(self, attempt: Attempt) -> None:
         """See :meth:`~offmanifold.cluster.observer.Observer.attempted`."""

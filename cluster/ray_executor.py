@@ -123,7 +123,7 @@ class RayExecutor:
         if self._resources.fit(nodes) == 0:
             wanted = self._resources.per_worker
             missing = (
-                f"a worker needs {_listed(wanted, wanted)}, and no node of the cluster has them: "
+                f"a worker needs {_listed(wanted, wanted)}, but no node of the cluster has them: "
                 + "; ".join(_listed(wanted, node) for node in nodes)
             )
             if count == 0:
@@ -131,8 +131,8 @@ class RayExecutor:
                     f"{missing}. Ask for less in the spec's cluster section, or add a larger node."
                 )
             logger.warning(
-                "%s. Waiting until the cluster adds one that has, which is for ever where it "
-                "cannot: `ray status` says what it makes of it",
+                "%s. Waiting for the cluster to add a node that does; if it never can, this "
+                "wait never ends (see `ray status`)",
                 missing,
             )
         return count

@@ -129,8 +129,8 @@ def _make_token() -> None:
                 os.link(file.name, target)
     except OSError as error:
         raise ClusterError(
-            f"cannot make the token that guards the local Ray at {target}: {error.strerror}. "
-            "Set RAY_AUTH_TOKEN_PATH to a file with a token in a place of your own."
+            f"cannot write the token that protects the local Ray to {target}: {error.strerror}. "
+            "Set RAY_AUTH_TOKEN_PATH to a token file elsewhere."
         ) from error
 
 
@@ -149,12 +149,13 @@ def _close_token() -> None:
         return
     except OSError as error:
         raise ClusterError(
-            f"other users may read the token in {target}, and that cannot be changed: "
-            f"{error.strerror}. Keep it where it can be, and set RAY_AUTH_TOKEN_PATH to that place."
+            f"other users can read the token in {target}, and its permissions cannot be changed: "
+            f"{error.strerror}. Move it to a disk where they can be, and set RAY_AUTH_TOKEN_PATH "
+            "to its new path."
         ) from error
     logger.warning(
-        "other users could read the token in %s, with which one can run code on the cluster; it is "
-        "private now. If someone else uses this machine, make a new one and restart the cluster.",
+        "other users could read the token in %s, which lets anyone run code on the cluster; it "
+        "is private now. If others use this machine, create a new token and restart the cluster.",
         target,
     )
 
@@ -228,13 +229,13 @@ def _is_about_the_token(problem: str) -> bool:
 def _refusal(address: str, reason: str) -> ClusterError:
     if _is_about_the_token(reason):
         return TokenError(
-            f"the Ray cluster at {address} refuses our token, or we have none. Copy the head's "
+            f"the Ray cluster at {address} rejects the token, or none was found. Copy the head's "
             "~/.ray/auth_token to the same place on this machine (or set RAY_AUTH_TOKEN_PATH to "
             "where it is), and leave RAY_AUTH_MODE unset or set it to token."
         )
     last_line = reason.strip().splitlines()[-1]
     return ClusterError(
-        f"cannot join the Ray cluster at {address}: {last_line}. See that `ray start --head` runs "
-        "there and that its port can be reached from here, or leave the address out to use this "
-        "machine alone."
+        f"cannot join the Ray cluster at {address}: {last_line}. Check that `ray start --head` "
+        "is running there and that its port can be reached from here, or leave out the address "
+        "to use this machine alone."
     )

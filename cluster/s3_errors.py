@@ -29,18 +29,18 @@ _NO_BUCKET = "there is no such bucket. Create it, or correct its name or the end
 _NO_OBJECT = "there is no such object. Was it deleted, or is the address mistyped?"
 _NO_PERMISSION = (
     "permission denied. Allow these credentials s3:ListBucket on the bucket and s3:GetObject, "
-    "s3:PutObject and s3:DeleteObject on what is in it, or use others"
+    "s3:PutObject and s3:DeleteObject on its objects, or use other credentials"
 )
-_WRONG_SECRET = f"the secret key does not fit the access key. Correct {_KEYS}"
+_WRONG_SECRET = f"the secret key does not match the access key. Correct {_KEYS}"
 _WRONG_KEY = f"the service does not know this access key. Correct {_KEYS}, or the endpoint"
 _EXPIRED = f"the credentials have expired. Get new ones (`aws sso login`, or a new token), {_AGAIN}"
 _WRONG_REGION = (
     "the bucket is in another region. Set cluster.storage.region, or AWS_DEFAULT_REGION, to it"
 )
-_FULL = f"the service has no room left or a quota is reached. Make room, {_AGAIN}"
-_BUSY = f"the service went on failing after every retry. See whether it is well, {_AGAIN}"
+_FULL = f"the service is full or a quota is reached. Free some space, {_AGAIN}"
+_BUSY = f"the service kept failing after every retry. Check its health, {_AGAIN}"
 _NO_CREDENTIALS = (
-    f"no credentials found, or not whole ones. Set {_KEYS}; a role or SSO session works too"
+    f"no credentials found, or only part of them. Set {_KEYS}; a role or SSO session works too"
 )
 
 _REASONS = {
@@ -59,7 +59,7 @@ _REASONS = {
     "TokenRefreshRequired": _EXPIRED,
     "RequestExpired": _EXPIRED,
     "InvalidToken": "the session token is not valid. Correct AWS_SESSION_TOKEN, or get a new one",
-    "RequestTimeTooSkewed": "the clocks differ. Set the clock of this machine",
+    "RequestTimeTooSkewed": "this machine's clock differs from the service's. Correct it",
     "PermanentRedirect": _WRONG_REGION,
     "AuthorizationHeaderMalformed": _WRONG_REGION,
     "301": _WRONG_REGION,
@@ -129,8 +129,8 @@ def _reason(error: Exception) -> str:
         at = urlsplit(str(error.kwargs.get("endpoint_url", "")))
         whom = f"{at.scheme}://{at.netloc}" if at.netloc else "the service"
         return (
-            f"{whom} cannot be reached or does not answer ({type(error).__name__}). See that the "
-            f"endpoint is right and runs, {_AGAIN}"
+            f"{whom} cannot be reached or does not answer ({type(error).__name__}). Check that "
+            f"the endpoint is correct and running, {_AGAIN}"
         )
     return str(error)
 
@@ -144,7 +144,7 @@ def _arrow_reason(text: str) -> str:
     if "EXPIRED" in text.upper():
         return _EXPIRED
     if "NETWORK_CONNECTION" in text:
-        return f"the service cannot be reached. See that it runs, {_AGAIN}"
+        return f"the service cannot be reached. Check that it is running, {_AGAIN}"
     # What the service says of it does not always come through.
     if "HTTP status 400" in text:
         return _REASONS["400"]

@@ -213,6 +213,6 @@ def _explained_cache(address: str, target: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise kind_of(error)(
-            f"cannot keep a copy of {address} in {target.parent.parent}: {error.strerror}. Make "
-            f"room there, or set {CACHE_VARIABLE} to a folder that can be written."
+            f"cannot keep a copy of {address} in {target.parent.parent}: {error.strerror}. Free "
+            f"some space there, or set {CACHE_VARIABLE} to a writable folder."
         ) from error

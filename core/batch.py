@@ -18,7 +18,7 @@ def check_batch(
     """
     if tuple(images.shape[1:]) != tuple(generator.image_shape):
         raise ValueError(
-            f"images are {tuple(images.shape[1:])}, the generator makes "
+            f"images have shape {tuple(images.shape[1:])}, but the generator makes "
             f"{tuple(generator.image_shape)} (channels, height, width)"
         )
     if len(seeds) != len(images):

@@ -79,7 +79,9 @@ def variance_grid(
         ValueError: if ``profile`` is not positive and finite.
     """
     if not (math.isfinite(profile) and profile > 0):
-        raise ValueError(f"the mean squared error of the reconstructions is {profile}: no variance")
+        raise ValueError(
+            f"the mean squared error of the reconstructions is {profile}: no variance can be fitted"
+        )
     largest = _ABOVE / (1 - min(latent_dim / dimensions, _MOST_DEGREES))
     first = min(profile, profile if least is None else least) / _BELOW
     count = math.ceil(math.log(largest * profile / first, _RATIO)) + 1

@@ -83,8 +83,8 @@ def fit_patch_mixture(
     vectors = patch_vectors(patches, settings.patch_mean)
     if len(vectors) < settings.components:
         raise ValueError(
-            f"{len(vectors)} patches cannot hold {settings.components} components; "
-            "give more images or ask for fewer components"
+            f"{len(vectors)} patches are too few for {settings.components} components; give more "
+            "images or ask for fewer components"
         )
     estimator = GaussianMixture(
         settings.components,

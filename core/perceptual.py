@@ -64,7 +64,7 @@ class LpipsDistance:
         ):
             weight = head.model[-1].weight
             if bool((weight < 0).any()):
-                raise ValueError("a channel's weight is negative: this LPIPS is no distance")
+                raise ValueError("a channel's weight is negative: this LPIPS is not a distance")
             unit = layer / (layer.square().sum(1, keepdim=True).sqrt() + _SMALLEST_NORM)
             parts.append((unit * (weight / unit[0, 0].numel()).sqrt()).flatten(1))
         return torch.cat(parts, 1)

@@ -61,8 +61,8 @@ def measurement_matrix(
     """
     if not 1 <= measurements <= dimensions:
         raise ValueError(
-            f"{measurements} measurements of images with {dimensions} values: "
-            f"take 1 to {dimensions}"
+            f"{measurements} measurements of images with {dimensions} values: choose 1 to "
+            f"{dimensions}"
         )
     shape = (measurements, dimensions)
     normals = item_normals([seed], (Stream.MEASUREMENT_MATRIX,), shape, _DOUBLE)[0]

@@ -81,7 +81,7 @@ def test_the_class_changes_the_image() -> None:
     ("name", "arguments", "message"),
     [
         ("convolution", {}, "did you mean 'convolutional'"),
-        ("diffusion", {}, "there are dense, convolutional"),
+        ("diffusion", {}, "known architectures: dense, convolutional"),
         ("dense", {**ARCHITECTURES["dense"], "num_classes": 0, "widht": 3}, "widht"),
         (
             "convolutional",

@@ -73,7 +73,7 @@ class TestLinks:
     def test_a_pipe_is_not_waited_for(self, tmp_path: Path) -> None:
         os.mkfifo(tmp_path / "a.png")
         images = open_folder(tmp_path)
-        with pytest.raises(ImageError, match="is no file"):
+        with pytest.raises(ImageError, match="is not a file"):
             images.image(0)
         assert images.hash()
 
@@ -124,7 +124,7 @@ class TestBombs:
             path = tmp_path / f"train-{name}-ubyte.gz"
             path.write_bytes(gzip.compress(header + data, compresslevel=1))
         tracemalloc.start()
-        with pytest.raises(DatasetError, match="more bytes of data where its header says 7840"):
+        with pytest.raises(DatasetError, match="more bytes of data, but its header says 7840"):
             open_dataset("fashion_mnist", split="train", path=tmp_path)
         _, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()

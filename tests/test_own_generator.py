@@ -95,7 +95,7 @@ def test_a_function_is_called_from_the_base_folder(base: Path, name: str, classe
         ("not_finite", "not finite"),
         ("whole_numbers", r"float tensor, not torch\.uint8"),
         ("noisy", "two different images for the same latent"),
-        ("detached", "cannot be differentiated"),
+        ("detached", "is not differentiable"),
         ("by_batch", "evaluation mode"),
     ],
 )

@@ -102,5 +102,5 @@ def test_a_part_that_is_gone_is_named(address: str, tmp_path: Path) -> None:
 def test_a_damaged_part_is_called_so(tmp_path: Path, content: bytes) -> None:
     storage = LocalStorage.create(tmp_path)
     storage.publish(part_path(IMAGES_TABLE.name, SHARDS[0]), content)
-    with pytest.raises(PartError, match="is no whole Parquet file"):
+    with pytest.raises(PartError, match="is not a complete Parquet file"):
         read_columns(storage, IMAGES_TABLE, SHARDS[0], COLUMNS)

@@ -76,7 +76,7 @@ def test_pictures_of_any_size_are_brought_to_one(name: str, tmp_path: Path) -> N
     np.testing.assert_array_equal(
         plain.image(1)[0], PIXELS[1].transpose(2, 0, 1).astype(np.float32) / 255
     )
-    with pytest.raises(ImageError, match="say resize: lanczos"):
+    with pytest.raises(ImageError, match="add resize: lanczos"):
         plain.image(0)
     assert len({images.hash(), cropped.hash(), plain.hash()}) == 3
     assert len({images.fingerprint(), cropped.fingerprint(), plain.fingerprint()}) == 3
@@ -154,7 +154,7 @@ def test_an_lmdb_that_ends_early_is_refused(tmp_path: Path) -> None:
     data = write_lmdb(tmp_path / "set") / "data.mdb"
     whole = data.read_bytes()
     data.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(DatasetError, match=r"data\.mdb has .* bytes where its header says"):
+    with pytest.raises(DatasetError, match=r"data\.mdb has .* bytes, but its header says"):
         open_dataset("lmdb", path=tmp_path / "set", image_shape=SHAPE)
     data.write_bytes(whole)
     assert open_dataset("lmdb", path=tmp_path / "set", image_shape=(3, 16, 16)).length == 3
@@ -203,10 +203,10 @@ def test_celeba_by_split_and_attribute(celeba: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"attribute": "Sad"}, "no attribute 'Sad': there are Bald, Smiling, Young"),
+        ({"attribute": "Sad"}, "no attribute 'Sad'; it has: Bald, Smiling, Young"),
         ({"split": "validation"}, "there is no split"),
-        ({"image_shape": None, "resize": None}, "needs the image_shape"),
-        ({"crop": 10, "resize": None}, "crop goes with resize"),
+        ({"image_shape": None, "resize": None}, "needs an image_shape"),
+        ({"crop": 10, "resize": None}, "crop needs resize"),
     ],
 )
 def test_what_celeba_has_not_is_told(celeba: Path, options: dict[str, Any], message: str) -> None:
@@ -217,9 +217,14 @@ def test_what_celeba_has_not_is_told(celeba: Path, options: dict[str, Any], mess
 @pytest.mark.parametrize(
     ("name", "content", "options", "message"),
     [
-        ("list_attr_celeba.txt", "1\nBald\n000001.jpg 2", {"attribute": "Bald"}, "times 1 or -1"),
+        (
+            "list_attr_celeba.txt",
+            "1\nBald\n000001.jpg 2",
+            {"attribute": "Bald"},
+            "values of 1 or -1",
+        ),
         ("list_attr_celeba.txt", "1\nBald\nb.jpg 1", {"attribute": "Bald"}, "lacks 3 pictures"),
-        ("list_attr_celeba.txt", "", {"attribute": "Bald"}, "there are none"),
+        ("list_attr_celeba.txt", "", {"attribute": "Bald"}, "it has: none"),
         ("list_eval_partition.txt", "000001.jpg train", {"split": "train"}, "and 0, 1 or 2"),
         ("list_eval_partition.txt", "../../a.jpg 0", {"split": "train"}, "leads out of"),
         ("list_eval_partition.txt", "000001.jpg 0", {"split": "valid"}, "no pictures of split"),

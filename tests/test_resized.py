@@ -64,8 +64,8 @@ def test_a_resized_set_says_so(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "shape", "words"),
     [
-        ("digits", None, "to an image_shape"),
-        ("folder", None, "to an image_shape"),
+        ("digits", None, "and an image_shape"),
+        ("folder", None, "and an image_shape"),
         ("single_colour", (1, 8, 8), "image_shape"),
     ],
 )

@@ -113,7 +113,10 @@ def test_the_seed_decides_the_weights(spec: WriteSpec, tmp_path: Path) -> None:
         ({"batch_size": 30}, "multiple of 4"),
         ({"dataset": {"name": "digit"}}, "dataset: .*did you mean 'digits'"),
         ({"dataset": {"name": "fashion_mnist"}}, "1x28x28.*1x8x8"),
-        ({"dataset": {"name": "single_colour", "split": ""}}, "no labelled images"),
+        (
+            {"dataset": {"name": "single_colour", "split": ""}},
+            "not a finite set of labelled images",
+        ),
         ({"generator": {"architecture": "dens", "arguments": {}}}, "num_classes is None"),
         (
             {"discriminator": {"architecture": "dens", "arguments": {}}},

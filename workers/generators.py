@@ -157,15 +157,19 @@ def _folder(source: str, base_dir: str | Path | None) -> Path:
         if name not in names:
             close = difflib.get_close_matches(name, names, n=1)
             known = ", ".join(_SHIPPED_PREFIX + known for known in names)
-            hint = f"did you mean '{_SHIPPED_PREFIX}{close[0]}'?" if close else f"there are {known}"
+            hint = (
+                f"did you mean '{_SHIPPED_PREFIX}{close[0]}'?"
+                if close
+                else f"known generators: {known}"
+            )
             raise GeneratorError(f"no generator '{source}' comes with the package: {hint}")
         return _SHIPPED / name
     folder = Path(base_dir or ".", source).expanduser()
     if folder.is_file():
         raise GeneratorError(
-            f"generator '{source}': {folder} is a file. A published checkpoint is named by its "
-            "'family' and its 'weights' ('offmanifold inspect FILE' says which), or made into a "
-            "folder by 'offmanifold convert'"
+            f"generator '{source}': {folder} is a file. Give a published checkpoint by 'family' "
+            "and 'weights' ('offmanifold inspect FILE' names its family), or turn it into a "
+            "folder with 'offmanifold convert'"
         )
     if not folder.is_dir():
         raise GeneratorError(
@@ -200,8 +204,8 @@ def _hash_as_converted(folder: Path, config: dict[str, Any], weights: bytes) -> 
     expected = config.get("published", {}).get("weights_sha256", found)
     if found != expected:
         raise GeneratorError(
-            f"{folder / WEIGHTS_NAME} has the SHA-256 {found}, but {CONFIG_NAME} was written with "
-            f"{expected}: the two are not of one conversion; convert the checkpoint again"
+            f"{folder / WEIGHTS_NAME} has the SHA-256 {found}, but {CONFIG_NAME} was written "
+            f"with {expected}: they come from different conversions; convert the checkpoint again"
         )
     return found
 

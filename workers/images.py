@@ -40,8 +40,8 @@ def _dataset_row(
     source = images.source(item.index)
     if pixels.shape != image_shape:
         return Failure(
-            f"{source}: the image has shape {pixels.shape}, the generator makes {image_shape}; "
-            "resize the image set"
+            f"{source}: the image has shape {pixels.shape}, but the generator makes "
+            f"{image_shape}; resize the image set"
         )
     return {**_pixel_columns(pixels), "label": label if labelled else None, "source": source}
 

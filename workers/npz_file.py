@@ -76,7 +76,7 @@ def _require_modest(archive: zipfile.ZipFile, members: list[zipfile.ZipInfo]) ->
     if claimed > most:
         raise NpzError(
             f"its arrays would expand to {claimed:,} bytes from {packed:,}, more than the "
-            f"{most:,} that are taken for them: save them again with numpy.savez, uncompressed"
+            f"{most:,} allowed: save them again uncompressed, with numpy.savez"
         )
 
 
@@ -95,12 +95,14 @@ def _read(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> NDArray[Any]:
             size = math.prod(shape) * dtype.itemsize
             # A header may claim more than there is, and numpy would take memory for it.
             if size > member.file_size:
-                raise NpzError(f"{name} holds {member.file_size:,} bytes, its header says {size:,}")
+                raise NpzError(
+                    f"{name} holds {member.file_size:,} bytes, but its header says {size:,}"
+                )
             content = file.read(size + 1)
     except OSError as error:
         raise NpzError(f"{name} is damaged ({error}); fetch the file again") from error
     if len(content) != size:
-        raise NpzError(f"{name} holds other than the {size:,} bytes that its header says")
+        raise NpzError(f"{name} does not hold the {size:,} bytes that its header says")
     try:
         return np.frombuffer(content, dtype).reshape(shape, order="F" if fortran else "C")
     except ValueError as error:

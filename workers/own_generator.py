@@ -162,18 +162,22 @@ def _check_repeatable(source: str, images: Tensor, again: Tensor, alone: Tensor)
         )
     if not torch.allclose(images[:1], alone, atol=_BATCH_ROUNDING):
         raise GeneratorError(
-            f"generator '{source}' gave another image for a latent on its own than in a batch: put "
-            f"it into evaluation mode, so that batch statistics are fixed"
+            f"generator '{source}' gave different images for a latent alone and in a batch: put "
+            "it into evaluation mode, which fixes batch statistics"
         )
 
 
 def _check_gradient(source: str, images: Tensor, latent: Tensor) -> None:
     if not images.requires_grad:
         raise GeneratorError(
-            f"generator '{source}' cannot be differentiated in its latent: remove torch.no_grad() "
-            f"or detach() from it"
+            f"generator '{source}' is not differentiable in its latent: remove torch.no_grad() "
+            "or detach() from it"
         )
     (gradient,) = torch.autograd.grad(images.sum(), latent, allow_unused=True)
     if gradient is None or not bool(gradient.isfinite().all()):
-        found = "does not depend on its latent" if gradient is None else "has a gradient not finite"
+        found = (
+            "does not depend on its latent"
+            if gradient is None
+            else "has a gradient that is not finite"
+        )
         raise GeneratorError(f"generator '{source}' {found}")

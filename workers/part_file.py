@@ -33,7 +33,7 @@ def read_part(
     Fetches the part as a whole: for those who want most of it.
 
     Raises:
-        PartError: no whole Parquet file, another table than ``table``, or far too much of it.
+        PartError: not a complete Parquet file, another table than ``table``, or far too much of it.
         StorageError: it cannot be read.
     """
     name = part_path(table.name, shard_id)
@@ -85,7 +85,7 @@ def open_part(
     """A Parquet file of which no column is read yet; a ``footer`` that is known is not fetched.
 
     Raises:
-        PartError: no whole Parquet file.
+        PartError: not a complete Parquet file.
     """
     try:
         # The columns that are asked for come in few requests, not in one for each.
@@ -93,7 +93,7 @@ def open_part(
         _ = file.schema_arrow
     except (pa.ArrowException, OSError) as error:
         _raise_the_stores_own(error)
-        raise PartError(_refusal(name, f"is no whole Parquet file ({error})")) from error
+        raise PartError(_refusal(name, f"is not a complete Parquet file ({error})")) from error
     return file
 
 
@@ -143,7 +143,7 @@ def _refuse_excess(metadata: pq.FileMetaData, name: str) -> None:
         raise PartError(
             _refusal(
                 name,
-                f"says that it holds {values:,} values in {size:,} bytes; a part has at most "
+                f"claims to hold {values:,} values in {size:,} bytes; a part has at most "
                 f"{_MOST_VALUES:,} in {_MOST_BYTES:,}",
             )
         )

@@ -94,7 +94,9 @@ def open_perceptual(
     try:
         model = lpips.LPIPS(net=network, pnet_rand=weights is not None, verbose=False)
     except OSError as error:
-        raise PerceptualError(f"no LPIPS backbone {network!r}: {error}; {remedy}") from error
+        raise PerceptualError(
+            f"cannot load the LPIPS backbone {network!r}: {error}; {remedy}"
+        ) from error
     if weights is not None:
         file = _local(weights, service)
         with naming_original(weights, file, PerceptualError):

@@ -92,7 +92,7 @@ class Resources:
             if found != planned:
                 place = settings["path"] or "its usual place"
                 raise _changed(
-                    f"fingerprint of image set {settings['dataset']} of {place}", found, planned
+                    f"fingerprint of image set {settings['dataset']} in {place}", found, planned
                 )
             self._image_sets[key] = images
         return self._image_sets[key]
@@ -117,6 +117,7 @@ class Resources:
 
 def _changed(what: str, found: str, planned: str) -> ChangedInputError:
     return ChangedInputError(
-        f"on {socket.gethostname()} the {what} is {found}, but the run was planned with {planned}: "
-        "put the same files at that place on every node, then run the same command again"
+        f"on {socket.gethostname()} the {what} is {found}, but the run was planned with "
+        f"{planned}: put the same files in the same place on every node, then run the same "
+        "command again"
     )

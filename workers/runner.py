@@ -161,7 +161,7 @@ class ShardWorker:
         except StorageError:
             raise
         except torch.AcceleratorError as error:
-            raise BrokenWorkerError(f"the device is of no use any more: {error}") from error
+            raise BrokenWorkerError(f"the device has failed: {error}") from error
         except torch.OutOfMemoryError as error:
             if len(items) == 1:
                 return [_failure(error)]

@@ -179,14 +179,14 @@ def _onnx(path: Path, content: bytes) -> "nn.Module":
     except RuntimeError as error:
         # So says torchvision, which onnx2torch imports, beside a torch of another build.
         raise GeneratorError(
-            f"{path}: onnx2torch cannot be imported ({error}); install torch and torchvision of "
-            "one release and one build"
+            f"{path}: onnx2torch cannot be imported ({error}); install matching builds of torch "
+            "and torchvision"
         ) from error
     try:
         model = onnx.load_model_from_string(content)
         if any(uses_external_data(tensor) for tensor in _tensors(model)):
             raise GeneratorError(
-                f"{path} keeps its numbers in other files: save the model as one file "
+                f"{path} keeps its weights in other files: save the model as one file "
                 "(save_as_external_data=False)"
             )
         onnx.checker.check_model(model)
@@ -197,8 +197,8 @@ def _onnx(path: Path, content: bytes) -> "nn.Module":
     except Exception as error:
         # What onnx2torch raises for a graph beyond it is of any type.
         raise GeneratorError(
-            f"{path}: onnx2torch makes no torch module of it: {error or type(error).__name__}. "
-            "Export with operations that it knows, or as TorchScript"
+            f"{path}: onnx2torch cannot convert it: {error or type(error).__name__}. Export it "
+            "with operations that onnx2torch supports, or as TorchScript"
         ) from error
     return module.eval()
 

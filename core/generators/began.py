@@ -30,8 +30,8 @@ class BeganGenerator(nn.Module):
         doublings = (side // _COARSEST).bit_length() - 1
         if tuple(image_shape[1:]) != (_COARSEST << doublings,) * 2 or num_classes:
             raise ValueError(
-                f"unconditional squares of 8, 16, 32, ... pixels, not {image_shape} with "
-                f"{num_classes} classes"
+                "BEGAN makes unconditional square images of 8, 16, 32, ... pixels, not "
+                f"{image_shape} with {num_classes} classes"
             )
         self.latent_dim = latent_dim
         self.num_classes = 0

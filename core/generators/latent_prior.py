@@ -21,7 +21,7 @@ def uniform(low: float, high: float) -> LatentPrior:
         ValueError: if ``low`` is not below ``high``.
     """
     if not low < high:
-        raise ValueError(f"uniform prior from {low} to {high}: the bounds must ascend")
+        raise ValueError(f"uniform prior from {low} to {high}: the lower bound must come first")
     return lambda normal: low + (high - low) * torch.special.ndtr(normal)
 
 

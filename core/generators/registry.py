@@ -35,8 +35,10 @@ def require_architecture(kind: Kind, name: str) -> None:
     targets = _TARGETS[kind]
     if name not in targets:
         close = difflib.get_close_matches(name, targets, n=1)
-        hint = f"did you mean '{close[0]}'?" if close else f"there are {', '.join(targets)}"
-        raise ArchitectureError(f"there is no {kind} architecture '{name}': {hint}")
+        hint = (
+            f"did you mean '{close[0]}'?" if close else f"known architectures: {', '.join(targets)}"
+        )
+        raise ArchitectureError(f"unknown {kind} architecture '{name}': {hint}")
 
 
 def build(kind: Kind, name: str, arguments: Mapping[str, Any]) -> Any:

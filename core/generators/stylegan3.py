@@ -164,7 +164,7 @@ class StyleGan3Generator(nn.Module):
         for layer in settings:
             side = layer.side(side)
         if tuple(image_shape[1:]) != (side, side):
-            raise ValueError(f"the last layer is {side} wide, not {image_shape}")
+            raise ValueError(f"the last layer is {side} pixels wide, not {image_shape}")
         self.latent_dim, self.num_classes = latent_dim, num_classes
         self.image_shape = (image_shape[0], side, side)
         self.mapping = Mapping(

@@ -115,7 +115,7 @@ def resample_schedule(
         ValueError: if ``beta_from`` does not rise or lengths disagree.
     """
     if len(beta_from) != len(step_size_from) or not bool((beta_from.diff() > 0).all()):
-        raise ValueError("beta_from must rise and have one step size for each entry")
+        raise ValueError("beta_from must increase and have one step size for each entry")
     knots, values = beta_from.log(), step_size_from.log()
     if len(knots) == 1:
         return step_size_from.expand(len(beta_to)).clone()

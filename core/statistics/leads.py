@@ -47,7 +47,7 @@ def simultaneous_leads(
         ValueError: no groups, an empty one, a value that is nan, or too few resamples.
     """
     if not groups:
-        raise ValueError("groups is empty: a lead needs a group that leads")
+        raise ValueError("groups is empty: a lead needs at least one group")
     for name, values in groups.items():
         check_sample(name, values)
     check_resamples(resamples)

@@ -56,7 +56,7 @@ def median_ratio_interval(
     for name, values in (("first", first), ("second", second)):
         check_sample(name, values)
         if (values < 0).any():
-            raise ValueError(f"{name} holds a negative value: a ratio is taken of errors")
+            raise ValueError(f"{name} holds a negative value: errors cannot be negative")
     check_confidence(confidence)
     with np.errstate(divide="ignore", invalid="ignore"):
         value = float(np.median(first) / np.median(second))

@@ -226,8 +226,8 @@ def _check(
 ) -> None:
     if queries.shape[1] != references.shape[1]:
         raise ValueError(
-            f"queries have {queries.shape[1]} pixels and references {references.shape[1]}: "
-            "both must be of one image shape"
+            f"queries have {queries.shape[1]} pixels and references {references.shape[1]}: both "
+            "must have the same image shape"
         )
     if len(reference_labels) != len(references) or len(exclude) != len(queries):
         raise ValueError("give one label for each reference and one exclusion for each query")

@@ -13,7 +13,7 @@ def top_size(n: int) -> int:
         ValueError: fewer than 2 images.
     """
     if n < 2:
-        raise ValueError(f"{n} images: lists of the highest ones need 2")
+        raise ValueError(f"{n} images: top lists need at least 2")
     return min(TOP, n // 2)
 
 

@@ -52,8 +52,8 @@ def fit_ppca(images: Float[np.ndarray, "images dimensions"], components: int) ->
     number, dimensions = images.shape
     if not 1 <= components < min(number, dimensions):
         raise ValueError(
-            f"{components} components from {number} images of {dimensions} values: take at least 1 "
-            f"and fewer than {min(number, dimensions)}"
+            f"{components} components from {number} images of {dimensions} values: choose at "
+            f"least 1 and fewer than {min(number, dimensions)}"
         )
     # Half a second, which not every command that knows the audit has to wait for.
     from sklearn.decomposition import PCA

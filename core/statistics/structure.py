@@ -16,7 +16,7 @@ def common_structure(residuals: Float64[np.ndarray, "images values"]) -> float:
         ValueError: fewer than two residuals.
     """
     if len(residuals) < 2:
-        raise ValueError(f"{len(residuals)} residuals: two are needed to have something in common")
+        raise ValueError(f"{len(residuals)} residuals: at least two are needed")
     return float(_mean_of_pairs(_squared_cosines(residuals), np.ones((1, len(residuals))))[0])
 
 
@@ -37,7 +37,7 @@ def compare_structure(
     """
     for name, residuals in (("first", first), ("second", second)):
         if len(residuals) < 2:
-            raise ValueError(f"{name} holds {len(residuals)} residuals: two are needed")
+            raise ValueError(f"{name} holds {len(residuals)} residuals: at least two are needed")
     squares = _squared_cosines(np.concatenate([first, second]))
     observed = np.concatenate([np.ones(len(first)), np.zeros(len(second))])[None]
     drawn = np.random.default_rng(seed).permuted(np.repeat(observed, sets, axis=0), axis=1)

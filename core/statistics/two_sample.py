@@ -80,7 +80,7 @@ def compare_samples(
     for name, values in (("first", first), ("second", second)):
         if len(values) < 2 or not np.isfinite(values).all():
             raise ValueError(
-                f"{name} holds {len(values)} values: a comparison needs two, all of them finite"
+                f"{name} holds {len(values)} values: a comparison needs at least two, all finite"
             )
     if not failed:
         return _compare(first, second, seed, shift, sets)

@@ -11,11 +11,11 @@ from .options import JsonOption
 from .printing import print_rich
 
 CheckpointArgument = Annotated[
-    Path, typer.Argument(metavar="FILE", help="A checkpoint file as it was published.")
+    Path, typer.Argument(metavar="FILE", help="A checkpoint file, as published.")
 ]
 FamilyOption = Annotated[
     str | None,
-    typer.Option(help="Its family (`list families`). Default: what it is recognised as."),
+    typer.Option(help="Its family (`list families`). Default: recognised from the file."),
 ]
 
 
@@ -24,9 +24,9 @@ def inspect(
     family: FamilyOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Say what a published checkpoint is: family, resolution, classes, latent, size, hash.
+    """Describe a published checkpoint: family, resolution, classes, latent, size, hash.
 
-    Nothing in the file runs. With --family, tensors that differ from it are listed.
+    Nothing in the file is run. With --family, lists the tensors that do not fit that family.
     """
     with errors_explained():
         from .checkpoints import checkpoint_facts, facts_table

@@ -23,24 +23,21 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     help=(
-        "Has an image generator learned its data? Audits generators by inversion and annealed "
-        "importance sampling of every image, and leaves per-image rows in Parquet.\n\n"
-        "Start with `offmanifold demo`; then `offmanifold list presets`, copy one with "
-        "`offmanifold list presets --show digits > audit.yaml`, edit it, `offmanifold plan "
-        "audit.yaml`, and `offmanifold run audit.yaml --out RUN`.\n\n"
-        "Exit status: 0 complete; 1 an error stopped the run (run again to resume); 2 bad spec or "
-        "usage, before any work; 3 finished, but some items are quarantined; 4 storage is full; 5 "
-        "it is read-only or forbidden; 6 its credentials are missing, wrong or expired; 7 the "
-        "cluster cannot be reached, or takes no job; 8 it refuses the token; 130 interrupted (run "
-        "again to resume)."
+        "Has an image generator learned its data? Audits image generators by inversion and "
+        "annealed importance sampling, and writes a Parquet row for every image.\n\nStart with "
+        "`offmanifold demo`; then `offmanifold list presets`, copy one with `offmanifold list "
+        "presets --show digits > audit.yaml`, edit it, `offmanifold plan audit.yaml`, and "
+        "`offmanifold run audit.yaml --out RUN`.\n\nExit status: 0 complete; 1 an error stopped "
+        "the run (run again to resume); 2 bad spec or usage, before any work; 3 finished, but "
+        "some items are quarantined; 4 storage is full; 5 it is read-only or forbidden; 6 its "
+        "credentials are missing, wrong or expired; 7 the cluster cannot be reached, or does "
+        "not accept the job; 8 it rejects the token; 130 interrupted (run again to resume)."
     ),
 )
 
 OutOption = Annotated[
     str | None,
-    typer.Option(
-        help="Run directory: a path, or s3://BUCKET/PREFIX. A run that is there is resumed."
-    ),
+    typer.Option(help="Run directory: a path, or s3://BUCKET/PREFIX. An existing run is resumed."),
 ]
 AddressOption = Annotated[
     str | None,
@@ -114,11 +111,11 @@ def report(
     directory: RunArgument,
     figures: Annotated[
         Path | None,
-        typer.Option(help="Also write the report's figures into this folder, as SVG and PNG."),
+        typer.Option(help="Also write the report's figures to this folder, as SVG and PNG."),
     ] = None,
     tables: Annotated[
         Path | None,
-        typer.Option(help="Also write the report's tables into this folder, as CSV and Parquet."),
+        typer.Option(help="Also write the report's tables to this folder, as CSV and Parquet."),
     ] = None,
     png: Annotated[bool, typer.Option("--png", help="Write every figure as PNG.")] = False,
 ) -> None:
@@ -148,16 +145,16 @@ def converge(
     transitions: Annotated[
         str | None, typer.Option(metavar="T,T,…", help="Numbers of transitions to try.")
     ] = None,
-    images: Annotated[int | None, typer.Option(help="Images of every group.")] = None,
+    images: Annotated[int | None, typer.Option(help="Images per group.")] = None,
     out: OutOption = None,
     address: AddressOption = None,
     overrides: SetOption = None,
 ) -> None:
-    """How many AIS transitions are enough? Estimates by T on a sample, ending in a recommendation.
+    """How many AIS transitions are enough? Tries several numbers T on a sample, and recommends one.
 
-    Of a SPEC only what the sweep needs is computed, in a run directory of its own; a RUN that is
-    finished is given a sweep, which uses its results. The recommendation is the smallest T whose
-    sandwich gap, with its interval, is under the tolerance.
+    For a SPEC, only what the sweep needs is computed, in its own run directory. A finished RUN
+    gets a sweep that uses its results. The recommendation is the smallest T whose sandwich gap,
+    including its interval, is under the tolerance.
     """
     with errors_explained():
         from ...cluster.locations import absolute
@@ -188,7 +185,7 @@ def compare(
         ),
     ] = None,
 ) -> None:
-    """Hold finished runs against each other: each metric with its interval, and differences.
+    """Compare finished runs: each metric with its interval, and the differences.
 
     Differences are paired, image by image, where two runs have the same images.
     """
@@ -234,7 +231,7 @@ def train(
     spec: SpecArgument,
     out: Annotated[Path | None, typer.Option(help="Folder for the weights.")] = None,
 ) -> None:
-    """Train a small example generator by the training spec SPEC (train-digits, train-fashion)."""
+    """Train a small example generator from the training spec SPEC (train-digits, train-fashion)."""
     with errors_explained():
         from ..drive.training import train as train_generator
 
@@ -272,7 +269,7 @@ def _run(
 
 def _check_export(figures: Path | None, tables: Path | None, *, png: bool) -> None:
     if png and figures is None:
-        raise typer.BadParameter("--png says how to write figures: give --figures FOLDER too")
+        raise typer.BadParameter("--png is for figures: add --figures FOLDER")
     for name, folder in (("--figures", figures), ("--tables", tables)):
         if folder is not None and folder.exists() and not folder.is_dir():
             raise typer.BadParameter(f"{name} {folder}: this is a file, expected a folder")

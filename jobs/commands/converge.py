@@ -43,7 +43,7 @@ def sweep_request(tolerance: float, transitions: str | None, images: int | None)
     """The request in the command's words: ``transitions`` are numbers with commas between.
 
     Raises:
-        SpecError: for a list that is none.
+        SpecError: when ``transitions`` is not such a list.
     """
     if transitions is None:
         return SweepRequest(tolerance, None, images)
@@ -51,7 +51,7 @@ def sweep_request(tolerance: float, transitions: str | None, images: int | None)
         numbers = tuple(int(each) for each in transitions.split(","))
     except ValueError as error:
         raise SpecError(
-            f"--transitions {transitions}: expected whole numbers with commas between, such as "
+            f"--transitions {transitions}: expected whole numbers separated by commas, such as "
             "100,200,400"
         ) from error
     return SweepRequest(tolerance, numbers, images)
@@ -73,7 +73,7 @@ def sweep_folder(source: str, out: str | None) -> str:
     if not is_run(source):
         return out or str(Path("runs") / f"{Path(source).stem}-converge")
     if out is not None:
-        raise SpecError(f"--out {out}: the sweep of a run is kept in that run; leave --out away")
+        raise SpecError(f"--out {out}: the sweep of a run is kept in that run; leave out --out")
     return source
 
 
@@ -111,7 +111,7 @@ def sweep_of_spec(source: str, overrides: tuple[str, ...], request: SweepRequest
     spec = load_spec(source, overrides)
     if not all_estimators(spec.stages):
         raise SpecError(
-            f"{source}: stages.likelihood: missing; it names the estimator to be swept, add "
+            f"{source}: stages.likelihood: missing, and it names the estimator to sweep; add "
             "`likelihood: {}`"
         )
     settings = request.settings(spec)
@@ -138,13 +138,13 @@ def sweep_of_run(folder: Location, overrides: tuple[str, ...], request: SweepReq
     strange = [each for each in overrides if not each.startswith("cluster.")]
     if strange:
         raise SpecError(
-            f"--set {strange[0]}: {folder} is a run that exists; only keys of cluster can be "
-            "set (give a spec instead of a run to sweep other settings)"
+            f"--set {strange[0]}: {folder} is an existing run, so only keys of cluster can be "
+            "set (to sweep other settings, give a spec instead of a run)"
         )
     if not all_estimators(spec.stages):
         raise SpecError(
-            f"{folder}: its spec has no likelihood, and so no estimator to be swept; give a spec "
-            "that has one"
+            f"{folder}: its spec has no likelihood stage, and so no estimator to sweep; give a "
+            "spec that has one"
         )
     require_complete(replan(run), besides="sweep")
     content = yaml.safe_load(dump_spec(spec))

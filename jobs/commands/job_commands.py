@@ -17,7 +17,7 @@ HeadOption = Annotated[
         "--address",
         metavar="http://HEAD:8265",
         envvar="OFFMANIFOLD_ADDRESS",
-        help="Where the dashboard of the cluster's head listens.",
+        help="Address of the dashboard on the cluster's head.",
     ),
 ]
 JobArgument = Annotated[str, typer.Argument(metavar="ID", help="A job's id, from `submit`.")]
@@ -25,7 +25,7 @@ JobArgument = Annotated[str, typer.Argument(metavar="ID", help="A job's id, from
 job_app = typer.Typer(
     name="job",
     no_args_is_help=True,
-    help="The state, the log and the end of an audit that was submitted to a Ray cluster.",
+    help="Show the status or log of an audit submitted to a Ray cluster, or stop it.",
 )
 
 
@@ -36,12 +36,12 @@ def submit(
         str | None,
         typer.Option(
             metavar="RUN",
-            help="Run directory, as every node of the cluster finds it: on a shared disk, or "
-            "s3://BUCKET/PREFIX. A run that is there is resumed.",
+            help="Run directory that every node of the cluster can reach: on a shared disk, or "
+            "s3://BUCKET/PREFIX. An existing run is resumed.",
         ),
     ] = None,
     detach: Annotated[
-        bool, typer.Option("--detach", help="Print the job's id and leave it to the cluster.")
+        bool, typer.Option("--detach", help="Print the job's id and do not wait for the job.")
     ] = False,
     overrides: SetOption = None,
     changed: ChangedOption = False,
@@ -98,10 +98,12 @@ def logs(
     address: HeadOption,
     follow: Annotated[
         bool,
-        typer.Option("--follow", help="Until the job ends; with the exit status of its run."),
+        typer.Option(
+            "--follow", help="Follow the log until the job ends, and exit with its run's status."
+        ),
     ] = False,
 ) -> None:
-    """What a job has printed."""
+    """Print the output of a job."""
     with errors_explained():
         from ...cluster.job_client import JobClient
 
@@ -114,12 +116,12 @@ def logs(
 
 @job_app.command()
 def stop(job_id: JobArgument, address: HeadOption) -> None:
-    """End a job within seconds; submitting the same audit again resumes it."""
+    """Stop a job within seconds; submitting the same audit again resumes it."""
     with errors_explained():
         from ...cluster.job_client import JobClient
 
         stopped = JobClient(address).stop(job_id)
-        typer.echo(f"{job_id} {'is ending' if stopped else 'was not running'}")
+        typer.echo(f"{job_id} {'is stopping' if stopped else 'was not running'}")
 
 
 def _follow(client: "JobClient", job_id: str) -> None:
@@ -127,7 +129,7 @@ def _follow(client: "JobClient", job_id: str) -> None:
     try:
         job = client.follow(job_id, lambda text: typer.echo(text, nl=False))
     except KeyboardInterrupt:
-        typer.echo(f"\nthe job goes on; {_how_to_return(job_id, client.address)}", err=True)
+        typer.echo(f"\nthe job continues; {_how_to_return(job_id, client.address)}", err=True)
         raise typer.Exit(EXIT_INTERRUPTED) from None
     if job.exit_code is None:
         typer.echo(f"job {job_id}: {job.status}: {job.message}", err=True)

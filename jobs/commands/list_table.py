@@ -22,7 +22,7 @@ def preset(name: str) -> str:
         SpecError: for a name that is no preset.
     """
     if name not in preset_names():
-        raise SpecError(f"{name}: no such preset; there are {', '.join(preset_names())}")
+        raise SpecError(f"{name}: unknown preset; known presets: {', '.join(preset_names())}")
     return preset_text(name)
 
 

@@ -16,13 +16,11 @@ SpecArgument = Annotated[str, typer.Argument(metavar="SPEC", help="A YAML file, 
 ChangedOption = Annotated[
     bool,
     typer.Option(
-        "--changed", help="Take over a run directory of another spec; recompute what changed."
+        "--changed", help="Reuse the run directory of another spec, and recompute what changed."
     ),
 ]
-RetryOption = Annotated[
-    bool, typer.Option("--retry-failed", help="First withdraw the parts that hold failed items.")
-]
+RetryOption = Annotated[bool, typer.Option("--retry-failed", help="Compute failed items again.")]
 RunArgument = Annotated[
     str, typer.Argument(metavar="DIR", help="A run directory: a path, or s3://BUCKET/PREFIX.")
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="As JSON, for programs.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]

@@ -41,14 +41,17 @@ def plan_notes(context: AuditContext) -> list[str]:
     """What was understood of the data, and what the audit's sizes cannot decide."""
     notes = []
     if context.inliers is not None:
-        stored = "no grid of grey levels" if context.levels is None else f"{context.levels} levels"
+        stored = (
+            "no fixed grey levels" if context.levels is None else f"{context.levels} grey levels"
+        )
         notes.append(
-            f"The data lie on {stored}, by their first images; generated images are rounded alike."
+            f"The data have {stored}, judging by the first images; generated images are stored "
+            "the same way."
         )
     if context.spec.null is None:
         notes.append(
-            "No group has role `null`: nothing will be decided against the generator, since the "
-            "model's own samples are not asked the same."
+            "No group has role `null`: no verdict will go against the generator, because its "
+            "own samples are not put to the same tests."
         )
     return notes + _typicality_note(context)
 
@@ -63,13 +66,13 @@ def _typicality_note(context: AuditContext) -> list[str]:
     if needed is None:
         return [
             f"Typicality: {simulated[0]} simulated images are too few to call any data typical; "
-            "take 256."
+            "use 256."
         ]
     if train >= needed:
         return []
     return [
-        f"Typicality: data that are the model's can be called typical from about {needed} training "
-        f"images on; with {train} they are likely to stay undecided. Atypical ones can be seen."
+        f"Typicality: it takes about {needed} training images to call typical data typical; with "
+        f"{train} the answer is likely to stay undecided. Atypical data can still be found."
     ]
 
 

@@ -20,13 +20,13 @@ def status(
     directory: RunArgument,
     as_json: JsonOption = False,
     watch: Annotated[
-        bool, typer.Option("--watch", help="Again and again, until the run is complete.")
+        bool, typer.Option("--watch", help="Repeat until the run is complete.")
     ] = False,
     every: Annotated[
-        float, typer.Option(min=0.1, metavar="SECONDS", help="Pause between two looks of --watch.")
+        float, typer.Option(min=0.1, metavar="SECONDS", help="Time between updates of --watch.")
     ] = 5.0,
 ) -> None:
-    """Per stage: shards done, pending and failed, rows, items/s, time left; and the workers."""
+    """Show the shards done, pending and failed, rows, items/s and time left, and the workers."""
     with errors_explained():
         from ..drive.status import run_status, statuses
 
@@ -44,12 +44,12 @@ def status(
 
 def errors(
     directory: RunArgument,
-    stage: Annotated[str | None, typer.Option(help="Of this stage alone.")] = None,
+    stage: Annotated[str | None, typer.Option(help="Only this stage.")] = None,
     as_json: Annotated[
-        bool, typer.Option("--json", help="One JSON object a line and item, for programs.")
+        bool, typer.Option("--json", help="Print one JSON object per item and line, for programs.")
     ] = False,
 ) -> None:
-    """The quarantined items of a run: each error once, the items it hit, and its traceback."""
+    """Show what is quarantined: each error once, with the items it hit and its traceback."""
     with errors_explained():
         from dataclasses import asdict
 
@@ -64,7 +64,7 @@ def errors(
         elif items:
             typer.echo(errors_text(items), nl=False)
         else:
-            typer.echo("no item is quarantined")
+            typer.echo("no items are quarantined")
 
 
 def _run(directory: str) -> "RunDirectory":

@@ -44,11 +44,11 @@ def _cells(stage: StageStatus) -> tuple[str, ...]:
 
 def _workers(workers: Workers) -> str:
     if workers.drivers == 0:
-        return "workers: none (no driver has told of any in the last two minutes)"
-    drivers = "" if workers.drivers == 1 else f", of {workers.drivers} drivers"
+        return "workers: none (no driver has reported any in the last two minutes)"
+    drivers = "" if workers.drivers == 1 else f", from {workers.drivers} drivers"
     return (
         f"workers: {workers.busy} busy, {workers.idle} idle, {workers.starting} starting or "
-        f"waiting for a place{drivers}"
+        f"waiting for a node{drivers}"
     )
 
 

@@ -105,7 +105,7 @@ def _run_stage(
     finished = run.finished(stage.name)
     stale = sorted(finished.difference(shards.ids))
     if stale:
-        logger.warning("stage %s: %d parts of other settings moved aside", stage.name, len(stale))
+        logger.warning("stage %s: %d parts with other settings moved aside", stage.name, len(stale))
         run.withdraw(stage.name, stale, into="superseded")
     if retry_failed:
         done = sorted(finished.intersection(shards.ids))

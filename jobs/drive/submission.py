@@ -31,8 +31,8 @@ def submitted_spec(source: str, overrides: Sequence[str]) -> AuditSpec:
     spec = load_spec(source, (*overrides, "cluster.address=auto"))
     if spec.cluster.executor != "ray":
         raise SpecError(
-            f"{source}: cluster.executor: {spec.cluster.executor} runs in one process; a job runs "
-            "on a cluster: --set cluster.executor=ray"
+            f"{source}: cluster.executor: {spec.cluster.executor} runs in one process, but a job "
+            "needs a cluster: add --set cluster.executor=ray"
         )
     if not absent_paths(spec):
         gather_facts(spec)
@@ -74,8 +74,9 @@ def _modules_folder(spec: AuditSpec) -> Path | None:
     folders = {g.import_path for g in spec.generators if g.import_path is not None}
     if len(folders) > 1:
         raise SpecError(
-            f"generators: modules in several folders ({', '.join(sorted(folders))}), and one "
-            "folder travels with a job; put them into one, and name it as import_path"
+            f"generators: their modules are in several folders ({', '.join(sorted(folders))}), "
+            "but only one folder is sent with a job; put them into one, and name it as "
+            "import_path"
         )
     return next((Path(folder) for folder in folders), None)
 

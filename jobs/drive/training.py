@@ -67,8 +67,8 @@ class TrainingSpec(_Strict):
     def _batch_is_made_of_groups(self) -> "TrainingSpec":
         if self.batch_size % ProjectionHead.group_size:
             raise ValueError(
-                f"batch_size must be a multiple of {ProjectionHead.group_size}, "
-                f"the groups in which the discriminator looks at the spread"
+                f"batch_size must be a multiple of {ProjectionHead.group_size}; the "
+                "discriminator compares images in groups of that size"
             )
         return self
 
@@ -83,7 +83,7 @@ def load_training_spec(source: str) -> TrainingSpec:
     """
     path = Path(source)
     if not path.is_file() and source not in _PRESETS:
-        raise SpecError(f"{source}: no such file, nor a preset (presets: {', '.join(_PRESETS)})")
+        raise SpecError(f"{source}: no such file or preset (presets: {', '.join(_PRESETS)})")
     try:
         text = read_spec_text(path, source) if path.is_file() else preset_text(source)
         spec = TrainingSpec.model_validate(read_yaml(text, source))
@@ -152,8 +152,8 @@ def _open_data(source: str, spec: TrainingSpec) -> ImageSet:
         raise SpecError(f"{source}: dataset: {error}") from error
     if data.length is None or data.num_classes == 0:
         raise SpecError(
-            f"{source}: dataset.name: '{data.name}' has no labelled images of a finite number; "
-            f"training needs them"
+            f"{source}: dataset.name: '{data.name}' is not a finite set of labelled images; "
+            "training needs one"
         )
     if arguments.get("num_classes") != data.num_classes:
         raise SpecError(

@@ -30,7 +30,7 @@ class Places:
         self._where = np.frombuffer(where, np.uint32)[order]
         self._rows = np.frombuffer(rows, np.uint32)[order]
         if (self._hashes[1:] == self._hashes[:-1]).any():
-            raise ValueError("an item is there twice, or two items have one hash: run again")
+            raise ValueError("an item occurs twice, or two items have the same hash: run again")
 
     def get(self, key: Hashable) -> tuple[str, int] | None:
         """The part and the row of an item; None where it is nowhere."""

@@ -32,7 +32,7 @@ class Shards:
         self.items: int = sum(self._sizes)
         """How many items they have together."""
         if np.unique(np.frombuffer(self._ids, np.uint64)).size < len(self):
-            raise ValueError("two shards have one id; each must be planned once")
+            raise ValueError("two shards have the same id; each must be planned once")
 
     def __len__(self) -> int:
         return len(self._sizes)

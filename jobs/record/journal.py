@@ -68,7 +68,7 @@ class Journal:
             self._storage.write(self._name + WORKERS_SUFFIX, content)
         except StorageError as error:
             # A store that refuses parts too ends the run by itself; the log alone must not.
-            logger.warning("the log of the run was not written: %s", error)
+            logger.warning("the run's log could not be written: %s", error)
 
     def _write_lines(self) -> None:
         if not self._lines:
@@ -89,7 +89,7 @@ def journal(storage: Storage) -> Iterator[Journal]:
         try:
             log.close()
         except StorageError as error:
-            logger.warning("the end of the run's log was not written: %s", error)
+            logger.warning("the end of the run's log could not be written: %s", error)
 
 
 def _line(attempt: Attempt) -> dict[str, Any]:

@@ -41,5 +41,5 @@ def kept_facts(run: RunDirectory, spec: AuditSpec) -> Facts:
     groups = {group.name for group in spec.groups if group.role not in MODEL_ROLES}
     found = (set(facts.generators), set(facts.groups), set(facts.references))
     if found != (generators, groups, set(spec.stages.references)):
-        raise SpecError(f"{place}: is not of this run's spec; {remedy}")
+        raise SpecError(f"{place}: belongs to another spec; {remedy}")
     return facts

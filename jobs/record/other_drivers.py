@@ -38,8 +38,9 @@ def announced(storage: Storage) -> Iterator[None]:
     _renew(storage, name, since)
     for other in _others(storage, name):
         logger.warning(
-            "another driver is at work on this run: process %s on %s, since %s. The rows stay "
-            "right, since the first to finish a shard wins, but much work is done twice: end one",
+            "another driver is working on this run: process %s on %s, since %s. The rows stay "
+            "correct, because the first to finish a shard wins, but much work is done twice: "
+            "stop one of them",
             other["pid"],
             other["host"],
             time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(other["since"])),

@@ -73,7 +73,7 @@ class RunDirectory:
                 raise SpecError(
                     f"{self.location}: holds the run of another spec ({SPEC_FILE} differs in "
                     f"{', '.join(differences)}); choose another --out, or pass --changed to "
-                    "recompute the stages that the change touches"
+                    "recompute the stages that the change affects"
                 )
         self.write_json(PROVENANCE_FILE, provenance)
         self.storage.write(SPEC_FILE, dump_spec(spec).encode())
@@ -149,8 +149,8 @@ class RunDirectory:
         except (KeyError, ValueError) as error:
             name = self.storage.locate(part_path(stage, shard_id))
             raise PartError(
-                f"{name} was written by no worker of ours: it has no {SECONDS_KEY}. Move it "
-                "out of the run, then run the same command again"
+                f"{name} was not written by an offmanifold worker: it has no {SECONDS_KEY}. Move "
+                "it out of the run, then run the same command again"
             ) from error
         return PartFacts(part.num_rows, failed, seconds)
 

@@ -33,7 +33,7 @@ class GeneratorSpec(SpecModel):
     A source is ``shipped:NAME``, a folder with weights, or ``module:function``; folder and weights
     may be ``s3://`` addresses. ``import_path`` is the folder in which ``module`` is found, by
     default the spec's own. ``weights`` are a published checkpoint of a ``family``, or a file with a
-    ``network`` of the user's. ``truncation`` is that of the latents, for families that have one.
+    ``network`` of the user's. ``truncation`` is that of the latents, in families that have one.
     """
 
     name: Name
@@ -70,18 +70,19 @@ class GeneratorSpec(SpecModel):
             )
         if self.source is not None and (self.family or self.truncation or self.network):
             raise ValueError(
-                f"generator {self.name!r}: family, truncation and network go with weights, not "
-                "with source"
+                f"generator {self.name!r}: family, truncation and network need weights instead "
+                "of source"
             )
         if self.weights is not None and self.family is None and self.network is None:
             raise ValueError(
-                f"generator {self.name!r}: weights need their family; `offmanifold inspect "
-                f"{self.weights}` says which it is (a TorchScript, torch.export or ONNX file needs "
-                "a network)"
+                f"generator {self.name!r}: weights need a family; `offmanifold inspect "
+                f"{self.weights}` names it (a TorchScript, torch.export or ONNX file needs a "
+                "network instead)"
             )
         if self.network is not None and (self.family or self.truncation):
             raise ValueError(
-                f"generator {self.name!r}: a network of your own has no family and no truncation"
+                f"generator {self.name!r}: a network of your own takes no family or truncation; "
+                "remove them"
             )
         if self.family is not None:
             require_family(self.family)
@@ -89,14 +90,14 @@ class GeneratorSpec(SpecModel):
 
 
 class GroupSpec(DatasetOptions):
-    """A group of images and the part it plays in the comparisons.
+    """A group of images and its role in the comparisons.
 
     ``generated`` images are noise-free G(z); ``simulated`` ones are the model's own samples,
     G(z) + noise, and exist only where densities are estimated. ``null`` images are the model's own
-    samples in the place of the training images, stored as the data are: every verdict is asked of
-    them too. Every other role names a dataset.
+    samples in place of the training images, stored like the data: every question is asked of them
+    too. Every other role names a dataset.
     ``conditions`` says under which classes each image is evaluated: ``all`` of them, or its
-    ``own`` (outliers are assigned classes in turn, so that every group meets the same mix).
+    ``own`` (outliers are assigned classes in turn, so every group has the same mix).
     """
 
     name: _NameInYaml
@@ -122,10 +123,11 @@ class GroupSpec(DatasetOptions):
                     "generator; remove dataset, split, path, resize, crop and attribute"
                 )
             if self.count is None:
-                raise ValueError(f"group {self.name!r}: say how many images to draw with count")
+                raise ValueError(f"group {self.name!r}: give the number of images to draw as count")
             if self.role == "null" and self.conditions != "own":
                 raise ValueError(
-                    f"group {self.name!r}: role 'null' meets its own classes; remove conditions"
+                    f"group {self.name!r}: role 'null' always uses its own classes; remove "
+                    "conditions"
                 )
         elif self.dataset is None:
             raise ValueError(
@@ -146,17 +148,17 @@ class PerceptualSpec(SpecModel):
 
 
 class StatisticsSpec(SpecModel):
-    """How many resamples stand behind each interval that is a bootstrap's."""
+    """The number of resamples behind each bootstrap interval."""
 
     resamples: int = setting(StatisticsSettings, "resamples")
 
 
 class StorageSpec(SpecModel):
-    """The S3 service behind every ``s3://`` address of the audit; no keys, which boto3 finds.
+    """The S3 service behind every ``s3://`` address of the audit; credentials come from boto3.
 
-    What is left out is as boto3 has it (``AWS_ENDPOINT_URL``, ``AWS_DEFAULT_REGION``,
-    ``~/.aws/config``). ``addressing`` says where the bucket's name goes; ``timeout`` is in seconds
-    without an answer, after which a request is sent again.
+    What is left out comes from boto3's settings (``AWS_ENDPOINT_URL``, ``AWS_DEFAULT_REGION``,
+    ``~/.aws/config``). ``addressing`` says where the bucket's name goes; ``timeout`` is the time
+    without an answer, in seconds, after which a request is sent again.
     """
 
     endpoint: str | None = Field(default=None, pattern=r"^https?://[^/@?#\s]+/?$")
@@ -174,12 +176,12 @@ class ClusterSpec(SpecModel):
     """Where the shards run. Never part of a shard's identity.
 
     ``workers`` is a fixed number; without it the workers fill the cluster. On a joined cluster
-    that autoscales, ``max_workers`` are asked for, whatever its present size, and ``min_workers``
-    stay while a stage has nothing for them to do. ``memory_per_worker`` is bytes, or a size such
-    as ``8GiB``; ``resources_per_worker`` names resources that nodes were started with.
+    that autoscales, ``max_workers`` are requested, whatever its present size, and ``min_workers``
+    are kept while a stage has nothing for them to do. ``memory_per_worker`` is bytes, or a size
+    such as ``8GiB``; ``resources_per_worker`` names resources that nodes were started with.
 
-    A worker is replaced, which counts as an attempt at its shard, when its process gives no sign of
-    life for ``heartbeat_seconds``, or a shard takes it more than ``shard_seconds``.
+    A worker is replaced, which counts as an attempt at its shard, when its process does not
+    respond for ``heartbeat_seconds``, or it takes more than ``shard_seconds`` for one shard.
     """
 
     executor: Literal["ray", "serial"] = "ray"
@@ -198,20 +200,21 @@ class ClusterSpec(SpecModel):
     @model_validator(mode="after")
     def _one_way_to_count(self) -> Self:
         if self.workers is not None and self.max_workers is not None:
-            raise ValueError("give workers, a fixed number, or max_workers, not both")
+            raise ValueError("give either workers, a fixed number, or max_workers, not both")
         most = self.workers if self.max_workers is None else self.max_workers
         if most is not None and self.min_workers > most:
             raise ValueError(f"min_workers is {self.min_workers}, more than the {most} allowed")
         if self.gpus_per_worker > 1 and not self.gpus_per_worker.is_integer():
             raise ValueError(
-                f"gpus_per_worker: a fraction of one device or whole devices, found "
-                f"{self.gpus_per_worker:g}"
+                "gpus_per_worker: expected a fraction of one device or a whole number of "
+                f"devices, found {self.gpus_per_worker:g}"
             )
         known = {"CPU", "GPU", "memory", "object_store_memory"} & self.resources_per_worker.keys()
         if known:
             raise ValueError(
-                f"resources_per_worker: {', '.join(sorted(known))} has a key of its own; here "
-                "stand the resources that nodes were given names for"
+                f"resources_per_worker: {', '.join(sorted(known))} cannot be set here; use "
+                "cpus_per_worker, gpus_per_worker or memory_per_worker (this key is for "
+                "resources named by `ray start --resources`)"
             )
         return self
 
@@ -236,7 +239,9 @@ class AuditSpec(SpecModel):
         ):
             twice = sorted({name for name in names if names.count(name) > 1})
             if twice:
-                raise ValueError(f"{kind}: the name {twice[0]!r} is used twice; names are unique")
+                raise ValueError(
+                    f"{kind}: the name {twice[0]!r} is used twice; names must be unique"
+                )
         return self
 
     @property

@@ -112,7 +112,7 @@ def _reference(
 ) -> DatasetFacts:
     facts = _dataset(key, reference.dataset, reference, image_shape, spec)
     if facts.length is None:
-        raise SpecError(f"{key}.dataset: {reference.dataset} has no end; name a set of real images")
+        raise SpecError(f"{key}.dataset: {reference.dataset} is endless; name a set of real images")
     return facts
 
 
@@ -228,10 +228,10 @@ def _levels(images: ImageSet) -> int | None:
 
 def _check_count(key: str, group: GroupSpec, facts: DatasetFacts) -> None:
     if facts.length is None and group.count is None:
-        raise SpecError(f"{key}: {group.dataset} has no end; say how many images with count")
+        raise SpecError(f"{key}: {group.dataset} is endless; give the number of images as count")
     if facts.length is not None and group.count is not None and group.count > facts.length:
         raise SpecError(
-            f"{key}.count: {group.count} images asked for, {group.dataset} has {facts.length}"
+            f"{key}.count: {group.count} images asked for, but {group.dataset} has {facts.length}"
         )
 
 

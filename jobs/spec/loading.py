@@ -60,7 +60,7 @@ def load_spec(model: type[Spec], source: str, overrides: tuple[str, ...] = ()) -
         text, base = preset_text(source), Path.cwd()
     else:
         presets = ", ".join(preset_names())
-        raise SpecError(f"{source}: no such file, nor a preset (presets: {presets})")
+        raise SpecError(f"{source}: no such file or preset (presets: {presets})")
     return parse_spec(model, text, base, overrides, source)
 
 
@@ -112,7 +112,7 @@ def spec_text(content: bytes, source: str) -> str:
         SpecError: not UTF-8, or far too large.
     """
     if len(content) > _MOST_BYTES:
-        raise SpecError(f"{source}: has more than the {_MOST_BYTES:,} bytes of a spec")
+        raise SpecError(f"{source}: is larger than the {_MOST_BYTES:,} bytes allowed for a spec")
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -168,12 +168,14 @@ def _descend(node: Any, step: str, override: str) -> Any:
             if isinstance(element, dict) and element.get("name") == step:
                 return element
         names = [str(element.get("name")) for element in node if isinstance(element, dict)]
-        raise SpecError(f"--set {override}: nothing there is named {step!r} (there: {names})")
+        raise SpecError(f"--set {override}: no entry is named {step!r} (names: {names})")
     if isinstance(node, dict):
         if node.get(step) is None:
             node[step] = {}
         return node[step]
-    raise SpecError(f"--set {override}: {step!r} leads nowhere")
+    raise SpecError(
+        f"--set {override}: {step!r} does not exist: the key before it holds a plain value"
+    )
 
 
 def _explain(error: ValidationError, model: type[BaseModel]) -> str:
@@ -195,7 +197,7 @@ def _explain_one(detail: Any, model: type[BaseModel]) -> str:
         return f"{location}: missing; add this key"
     if detail["type"] == "union_tag_invalid":
         context = detail["ctx"]
-        return f"{location}.estimator: {context['tag']!r} is none of {context['expected_tags']}"
+        return f"{location}.estimator: {context['tag']!r} is not one of {context['expected_tags']}"
     message = detail["msg"].removeprefix("Value error, ")
     if detail["type"] == "value_error":
         return f"{location}: {message}" if location else message

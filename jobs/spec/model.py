@@ -37,7 +37,7 @@ class DatasetOptions(SpecModel):
     @model_validator(mode="after")
     def _crop_is_resized(self) -> Self:
         if self.crop is not None and self.resize is None:
-            raise ValueError("crop goes with resize: lanczos")
+            raise ValueError("crop needs resize: lanczos")
         return self
 
     @property

@@ -12,9 +12,9 @@ _BOUNDS = {"normal": 0, "uniform": 2, "truncated_normal": 1}
 
 
 class NetworkSpec(SpecModel):
-    """What the file at ``weights`` does not say of its network.
+    """What the file at ``weights`` does not say about its network.
 
-    ``latent_shape`` is that of one latent as the network takes it, such as [100, 1, 1]. With
+    ``latent_shape`` is the shape of one latent as the network takes it, such as [100, 1, 1]. With
     ``num_classes`` the network's second argument is a class, as an index or ``one_hot``.
     ``native_range`` is [black, white] of its output. ``prior_bounds`` are [low, high] of a uniform
     prior, [bound] of a truncated normal one. ``trust`` lets a file that is a program run.
@@ -34,20 +34,21 @@ class NetworkSpec(SpecModel):
     def _consistent(self) -> Self:
         if self.format != "onnx" and not self.trust:
             raise ValueError(
-                f"a {self.format} file is a program, and opening it runs what is in it; "
-                "add trust: true if you made the file, or trust who did"
+                f"a {self.format} file is a program, and opening it runs its code; add trust: "
+                "true if you made the file or trust its author"
             )
         if len(self.prior_bounds) != _BOUNDS[self.prior]:
             raise ValueError(
-                f"the {self.prior} prior has {_BOUNDS[self.prior]} prior_bounds, "
-                f"found {list(self.prior_bounds)}"
+                f"the {self.prior} prior needs {_BOUNDS[self.prior]} prior_bounds, found "
+                f"{list(self.prior_bounds)}"
             )
         if self.native_range[0] >= self.native_range[1]:
             raise ValueError(
-                f"native_range is [black, white], ascending: {list(self.native_range)}"
+                "native_range must be [black, white] in ascending order, found "
+                f"{list(self.native_range)}"
             )
         if self.one_hot and not self.num_classes:
-            raise ValueError("one_hot goes with num_classes")
+            raise ValueError("one_hot needs num_classes")
         return self
 
     @property

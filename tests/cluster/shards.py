@@ -85,7 +85,7 @@ class NumberWorker:
             if item in shard.eats:
                 eat(8 * 2**30)
             if item in shard.breaks and self.storage.publish(f"broken-{item}", b""):
-                raise BrokenWorkerError("the device is of no use any more")
+                raise BrokenWorkerError("the device has failed")
             if item in shard.raises:
                 raise ArithmeticError(f"item {item} shows a bug")
             value = hashlib.sha256(f"{item}".encode()).hexdigest()

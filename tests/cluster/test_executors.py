@@ -228,7 +228,7 @@ class TestRay:
     def test_a_worker_that_no_node_can_hold_is_an_error(self, storage):
         executor = RayExecutor(Resources(gpus_per_worker=64), import_paths=[HERE])
         with pytest.raises(
-            ClusterError, match="64 GPU, and no node of the cluster has them: 2 CPU"
+            ClusterError, match="64 GPU, but no node of the cluster has them: 2 CPU"
         ):
             run(executor, storage, three_tasks())
 
@@ -239,7 +239,7 @@ class TestRay:
         threading.Timer(3, os.kill, [os.getpid(), signal.SIGINT]).start()
         with pytest.raises(KeyboardInterrupt):
             run(executor, storage, three_tasks())
-        assert "64 GPU, and no node of the cluster has them: 2 CPU, 0 GPU. Waiting" in caplog.text
+        assert "64 GPU, but no node of the cluster has them: 2 CPU, 0 GPU. Waiting" in caplog.text
 
     @pytest.mark.parametrize("keep", [0, 2])
     def test_an_idle_worker_ends_while_the_last_shard_runs(self, storage, keep):

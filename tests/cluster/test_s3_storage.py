@@ -97,7 +97,11 @@ def test_a_listing_of_more_than_one_page_is_whole(store: ObjectStore) -> None:
 
 
 REFUSALS: list[tuple[tuple[str, str], str, str]] = [
-    ((OWNER[0], "not-the-secret-5d1f"), BUCKET, "the secret key does not fit .*AWS_SECRET_ACCESS"),
+    (
+        (OWNER[0], "not-the-secret-5d1f"),
+        BUCKET,
+        "the secret key does not match .*AWS_SECRET_ACCESS",
+    ),
     (
         ("UNKNOWNKEY9Z", "some-secret-77aa"),
         BUCKET,
@@ -152,7 +156,7 @@ def test_a_profile_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_an_endpoint_where_nobody_listens_is_told_of_soon() -> None:
     (port,) = free_ports(1)
     began = time.monotonic()
-    with pytest.raises(StorageError, match=rf"127.0.0.1:{port} cannot be reached .*See that"):
+    with pytest.raises(StorageError, match=rf"127.0.0.1:{port} cannot be reached .*Check that"):
         make(settings=S3Settings(endpoint=f"http://127.0.0.1:{port}"))
     assert time.monotonic() - began < 10
 

@@ -130,7 +130,7 @@ def test_a_mixture_recovers_its_own_weights() -> None:
 
 
 def test_too_few_patches_are_refused() -> None:
-    with pytest.raises(ValueError, match="2 patches cannot hold 3 components"):
+    with pytest.raises(ValueError, match="2 patches are too few for 3 components"):
         fit_patch_mixture(np.zeros((2, 1, 1, 64)), settings("kept"), seed=0)
 
 

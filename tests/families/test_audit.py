@@ -113,10 +113,10 @@ def test_a_checkpoint_is_audited_from_file_to_report(case: str, tmp_path: Path) 
 @pytest.mark.parametrize(
     ("generator", "message"),
     [
-        ({"weights": "checkpoint.pth"}, "weights need their family"),
+        ({"weights": "checkpoint.pth"}, "weights need a family"),
         ({"family": "studiogan-biggan"}, "give either source"),
         ({"family": "studiogan-bigan", "weights": "checkpoint.pth"}, "did you mean"),
-        ({"source": "shipped:digits", "family": "studiogan-biggan"}, "go with weights"),
+        ({"source": "shipped:digits", "family": "studiogan-biggan"}, "need weights"),
         ({"family": "studiogan-dcgan", "weights": "checkpoint.pth"}, "it looks like studiogan-big"),
         ({"family": "studiogan-biggan", "weights": "none.pth"}, "generators.gan.weights"),
     ],

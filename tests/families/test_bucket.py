@@ -29,7 +29,9 @@ def test_a_config_is_read_beside_the_weights_and_is_a_part_of_their_hash(
 ) -> None:
     path = write_checkpoint("biggan-deep", tmp_path)
     address = put(store, "beside", path)
-    with pytest.raises(GeneratorError, match=f"{address} .*config.json.* is not beside it"):
+    with pytest.raises(
+        GeneratorError, match=f"{address} .*config.json.*must be in the same folder"
+    ):
         describe_generator(address, family="biggan-deep")
     put(store, "beside", tmp_path / "config.json")
     here = describe_generator(str(path), family="biggan-deep")

@@ -86,7 +86,7 @@ def test_a_converted_checkpoint_is_the_same_generator(checkpoint: Path, tmp_path
     (folder / "model.safetensors").write_bytes(
         (folder / "model.safetensors").read_bytes()[:-4] + b"\0\0\0\0"
     )
-    with pytest.raises(GeneratorError, match="not of one conversion"):
+    with pytest.raises(GeneratorError, match="from different conversions"):
         open_generator(str(folder))
 
 
@@ -145,8 +145,11 @@ def write_objects(path: Path) -> None:
 
 
 BAD: dict[str, tuple[Callable[[Path], object], str]] = {
-    "text": (lambda p: p.write_text("not weights\n"), "is no checkpoint: it begins with b'not we"),
-    "empty": (lambda p: p.write_bytes(b""), "is no checkpoint"),
+    "text": (
+        lambda p: p.write_text("not weights\n"),
+        "is not a checkpoint: it begins with b'not we",
+    ),
+    "empty": (lambda p: p.write_bytes(b""), "is not a checkpoint"),
     "absent": (lambda p: p.unlink(), "cannot be read: No such file"),
     "truncated": (truncate, "damaged archive"),
     "truncated old": (truncate_old, "damaged torch file"),
@@ -170,13 +173,13 @@ BAD: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "out of form": (
         change_tensors(lambda t: t.update({"shared.weight": torch.zeros(5)})),
-        "tensors of shapes that no family has",
+        "tensor shapes that no family has",
     ),
     "a model": (lambda p: torch.save(torch.nn.Linear(2, 2), p), "holds more than tensors"),
-    "a number": (lambda p: torch.save(7, p), "holds a int, expected a state dict"),
-    "no state dict": (lambda p: torch.save({"steps": 7}, p), "steps is no tensor"),
+    "a number": (lambda p: torch.save(7, p), "holds a value of type int, expected a state dict"),
+    "no state dict": (lambda p: torch.save({"steps": 7}, p), "steps is not a tensor"),
     "objects": (write_objects, r"arr_0 is object of shape \(1,\), expected numbers"),
-    "unknown": (lambda p: torch.save({"w": torch.zeros(2)}, p), "of no family known here"),
+    "unknown": (lambda p: torch.save({"w": torch.zeros(2)}, p), "to no known family"),
 }
 
 
@@ -198,7 +201,7 @@ def test_another_family_is_refused_with_what_differs(checkpoint: Path) -> None:
         open_checkpoint(checkpoint, "studiogan-bigan")
     with pytest.raises(GeneratorError, match="has no truncation"):
         open_checkpoint(checkpoint, truncation=0.5)
-    with pytest.raises(GeneratorError, match="named by its 'family' and its 'weights'"):
+    with pytest.raises(GeneratorError, match="by 'family' and 'weights'"):
         describe_generator(str(checkpoint))
 
 

@@ -134,11 +134,11 @@ def test_a_network_is_audited_from_its_file_to_the_report(file_format: str, tmp_
     ("change", "message"),
     [
         ({"trust": False}, "a torchscript file is a program"),
-        ({"prior": "uniform", "prior_bounds": [1.0]}, "uniform prior has 2 prior_bounds"),
-        ({"native_range": [1.0, 1.0]}, "native_range is [black, white], ascending"),
-        ({"num_classes": 0}, "one_hot goes with num_classes"),
+        ({"prior": "uniform", "prior_bounds": [1.0]}, "uniform prior needs 2 prior_bounds"),
+        ({"native_range": [1.0, 1.0]}, "native_range must be [black, white]"),
+        ({"num_classes": 0}, "one_hot needs num_classes"),
         ({"format": "keras"}, "torchscript"),
-        ({"family": "dcgan"}, "a network of your own has no family"),
+        ({"family": "dcgan"}, "a network of your own takes no family"),
         ({"weights": None}, "give either source"),
     ],
 )
@@ -180,7 +180,7 @@ def test_what_a_network_does_not_do_is_told(tmp_path: Path) -> None:
         ({"native_range": [-1.0, 1.0]}, r"images must be in \[0, 1\]"),
         ({"image_shape": [1, 8, 8]}, "it raised TypeCheckError|its image_shape says"),
         ({"latent_shape": [LATENT]}, "it raised"),
-        ({"prior_bounds": [1.0, -1.0]}, "the bounds must ascend"),
+        ({"prior_bounds": [1.0, -1.0]}, "the lower bound must come first"),
     ):
         with pytest.raises(GeneratorError, match=message):
             open_network(path, facts("torchscript", **changes))
@@ -202,7 +202,7 @@ def test_onnx_files_lead_nowhere_else(place: str, tmp_path: Path) -> None:
     tensor.ClearField("raw_data")
     tensor.external_data.add(key="location", value="secret")
     path.write_bytes(model.SerializeToString())
-    with pytest.raises(GeneratorError, match="numbers in other files"):
+    with pytest.raises(GeneratorError, match="weights in other files"):
         open_network(path, facts("onnx"))
 
 
@@ -219,7 +219,7 @@ def test_an_operation_that_is_not_known_is_named(tmp_path: Path) -> None:
     model = onnx_model(Network())
     model.graph.node[3].op_type = "Shrink"
     path.write_bytes(model.SerializeToString())
-    with pytest.raises(GeneratorError, match=r"onnx2torch makes no torch module of it: .*Shrink"):
+    with pytest.raises(GeneratorError, match=r"onnx2torch cannot convert it: .*Shrink"):
         open_network(path, facts("onnx"))
 
 

@@ -110,7 +110,7 @@ def test_a_finished_run_is_given_a_sweep_that_uses_its_results(audit_folder: Pat
 
     elsewhere = converge(run, *REQUEST, "--out", audit_folder / "other")
     assert elsewhere.exit_code == 2
-    assert "leave --out away" in elsewhere.stderr
+    assert "leave out --out" in elsewhere.stderr
     changed = converge(run, *REQUEST, "--set", "seed=4")
     assert changed.exit_code == 2
     assert "only keys of cluster" in changed.stderr
@@ -167,7 +167,7 @@ def test_specs_that_cannot_be_swept_are_explained(audit_folder: Path) -> None:
         (
             {"sweep": {"estimators": [{}]}, "likelihood": {}, "variance": {"value": 0.1}},
             ("simulated",),
-            "remove one or the other",
+            "remove this key, or those stages",
         ),
         (
             {"sweep": {"estimators": [{}, {}]}, "variance": {"value": 0.1}},

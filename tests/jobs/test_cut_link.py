@@ -78,7 +78,7 @@ def test_an_audit_submitted_over_a_link_outlasts_cut_links(tmp_path: Path) -> No
             heal(USER)
             followed = typed("job", "logs", job, "--follow", *to, host=USER)
             assert followed.returncode == 0, followed.stdout + followed.stderr
-            assert "its node is gone" in followed.stdout + followed.stderr
+            assert "its node was lost" in followed.stdout + followed.stderr
         finally:
             nodes.end()
     here = typed("run", "audit.yaml", "--out", "undisturbed", "--set", "cluster.executor=serial")

@@ -147,7 +147,9 @@ def test_a_checkpoint_that_changed_under_a_run_ends_it(audit_folder: Path) -> No
     settings = generator_settings(gather_facts(spec).generators["decoder"])
     resources = Resources(LocalStorage.create(audit_folder / "run"), torch.device("cpu"))
     assert resources.generator(settings).latent_dim == 3
-    with pytest.raises(ChangedInputError, match="put the same files at that place on every node"):
+    with pytest.raises(
+        ChangedInputError, match="put the same files in the same place on every node"
+    ):
         resources.generator({**settings, "weights": "0" * 64})
 
 
@@ -161,7 +163,9 @@ def test_an_image_set_that_changed_under_a_run_ends_it(audit_folder: Path) -> No
     assert compute_dataset(shard.items, shard.settings, resources)
     (audit_folder / "images" / "zero" / "late.npy").write_bytes(b"one more")
     resources = Resources(LocalStorage.create(audit_folder / "run"), torch.device("cpu"))
-    with pytest.raises(ChangedInputError, match="put the same files at that place on every node"):
+    with pytest.raises(
+        ChangedInputError, match="put the same files in the same place on every node"
+    ):
         compute_dataset(shard.items, shard.settings, resources)
 
 
@@ -189,7 +193,7 @@ def test_a_driver_that_is_not_alone_is_told(tmp_path: Path, caplog: Any) -> None
     with announced(storage):
         assert not caplog.text
         with announced(storage):
-            assert "another driver is at work on this run" in caplog.text
+            assert "another driver is working on this run" in caplog.text
     assert storage.list_names("_drivers") == []
 
 
@@ -218,7 +222,7 @@ def test_two_drivers_leave_the_rows_of_one(audit_folder: Path) -> None:
         assert second.returncode == 0, errors
         _, errors = first.communicate(timeout=240)
     assert first.returncode == 0, errors
-    assert f"another driver is at work on this run: process {first.pid}" in told
+    assert f"another driver is working on this run: process {first.pid}" in told
     assert "another driver" not in errors
     table = pd.read_parquet(audit_folder / "run" / "inversion")
     assert len(table) == 32

@@ -121,16 +121,16 @@ def repeated(_content: bytes) -> bytes:
 
 
 DAMAGES: dict[str, tuple[str, Callable[[bytes], bytes], str]] = {
-    "truncated": ("images", lambda content: content[:-100], "is no whole Parquet file"),
+    "truncated": ("images", lambda content: content[:-100], "is not a complete Parquet file"),
     "scribbled": ("images", lambda c: c[:50] + b"?" * 50 + c[100:], "is damaged"),
-    "empty": ("images", lambda _: b"", "is no whole Parquet file"),
+    "empty": ("images", lambda _: b"", "is not a complete Parquet file"),
     "other table": ("images", other_table, "is not a table of stage images: it has no column sour"),
     "labels": (
         "images",
         labels_of_text,
         "is not a table of stage images: its label is string, expected int32",
     ),
-    "giant": ("images", repeated, "says that it holds 545,259,520 values"),
+    "giant": ("images", repeated, "claims to hold 545,259,520 values"),
     "other items": ("inversion", other_items, "its rows are not the planned items"),
 }
 

@@ -30,7 +30,7 @@ def test_a_group_of_a_run_is_an_image_set(audit_folder: Path) -> None:
             pixels.reshape(len(pixels), -1), np.stack(list(expected.pixels))
         )
         assert labels.tolist() == (expected.label.tolist() if labelled else [-1] * len(labels))
-    with pytest.raises(DatasetError, match=r"there are .*plain.*train"):
+    with pytest.raises(DatasetError, match=r"split can be .*plain.*train"):
         open_dataset("run", split="absent", path=run)
     with pytest.raises(DatasetError, match="1x8x8"):
         open_dataset("run", split="train", path=run, image_shape=(3, 8, 8))
@@ -83,4 +83,4 @@ def test_pictures_are_cropped_and_labelled_where_the_spec_says_so(audit_folder: 
     write_spec(audit_folder, spec)
     refused = CliRunner().invoke(app, command)
     assert refused.exit_code == 2
-    assert "crop goes with resize" in refused.stderr
+    assert "crop needs resize" in refused.stderr

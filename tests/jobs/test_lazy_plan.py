@@ -39,7 +39,7 @@ def test_ids_and_sizes_are_those_of_the_shards() -> None:
 def test_a_stage_may_be_empty_and_has_no_shard_twice() -> None:
     nothing = Shards(Maker(0))
     assert (len(nothing), nothing.items, list(nothing.ids), list(nothing)) == (0, 0, [], [])
-    with pytest.raises(ValueError, match="two shards have one id"):
+    with pytest.raises(ValueError, match="two shards have the same id"):
         Shards(lambda: [*Maker(4)(), *Maker(4)()])
 
 

@@ -130,9 +130,9 @@ def test_its_own_images_as_the_data_are_not_convicted(tmp_path: Path) -> None:
             "one group",
         ),
         (lambda spec: spec["groups"][3].update(conditions="all"), "remove conditions"),
-        (lambda spec: spec["groups"][3].pop("count"), "say how many images"),
+        (lambda spec: spec["groups"][3].pop("count"), "give the number of images"),
         (lambda spec: spec["groups"][3].update(dataset="digits"), "takes its images from"),
-        (lambda spec: spec["stages"]["inversion"].update(distance="lpips"), "another distance"),
+        (lambda spec: spec["stages"]["inversion"].update(distance="lpips"), "distance is lpips"),
         (lambda spec: spec.update(stages={}), "add `inversion: {}`"),
     ],
 )

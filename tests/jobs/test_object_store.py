@@ -190,7 +190,7 @@ def test_a_service_that_breaks_down_ends_a_run_under_ray_which_the_same_command_
         monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.endpoint)
         done = audit_as_a_user(inputs, address, "ray")
     assert done.returncode == 1
-    refusal = rf"cannot write {address}/likelihood/part-.*went on failing.*run the same command"
+    refusal = rf"cannot write {address}/likelihood/part-.*kept failing.*run the same command"
     assert re.search(refusal, done.stderr), done.stderr
     store.use(monkeypatch)
     before = open_storage(address, S3Settings())

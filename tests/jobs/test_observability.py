@@ -62,7 +62,7 @@ def test_errors_as_json_has_a_line_an_item(broken_run: Path) -> None:
     assert all("decoder.py" in item["traceback"] for item in found)
     assert {item["condition"] for item in found} == {1}
     assert offmanifold("errors", broken_run, "--stage", "images").stdout == (
-        "no item is quarantined\n"
+        "no items are quarantined\n"
     )
     unknown = offmanifold("errors", broken_run, "--stage", "inversions")
     assert unknown.exit_code == 2
@@ -100,7 +100,7 @@ def test_status_tells_what_failed_which_were_slow_and_that_nobody_works(broken_r
     assert len(seconds) == 3
     assert seconds == sorted(seconds, reverse=True)
     assert found["workers"] == {"busy": 0, "idle": 0, "starting": 0, "drivers": 0}
-    assert "no driver has told of any" in offmanifold("status", broken_run).stdout
+    assert "no driver has reported any" in offmanifold("status", broken_run).stdout
 
 
 def test_watching_ends_with_the_run(broken_run: Path) -> None:

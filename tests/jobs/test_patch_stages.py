@@ -147,7 +147,7 @@ def test_a_class_whose_fit_failed_costs_its_own_rows_alone(audit_folder: Path) -
     [
         ({"components": 7}, ["patch_gmm.components: 7", "6 patches of class 0", "max_patches"]),
         ({"max_patches": 1}, ["patch_gmm.components: 2", "1 patches"]),
-        ({"dataset": "single_colour", "path": None}, ["patch_gmm.dataset", "has no end"]),
+        ({"dataset": "single_colour", "path": None}, ["patch_gmm.dataset", "is endless"]),
         ({"path": "nowhere"}, ["stages.patch_gmm", "nowhere"]),
         ({"covariance_floor": 0.0}, ["covariance_floor", "greater than 0"]),
     ],

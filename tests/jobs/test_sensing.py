@@ -125,7 +125,7 @@ def test_a_class_whose_images_are_not_finite_fails_alone(audit_folder: Path) -> 
         ({"measurements": []}, ["stages.sensing.measurements", "at least 1"]),
         ({"components": 12}, ["stages.sensing.components", "12 images", "from 1 to 11"]),
         ({"path": "nowhere"}, ["stages.sensing", "nowhere"]),
-        ({"dataset": "single_colour", "path": None}, ["stages.sensing.dataset", "has no end"]),
+        ({"dataset": "single_colour", "path": None}, ["stages.sensing.dataset", "is endless"]),
     ],
 )
 def test_what_cannot_be_measured_stops_before_any_work(

@@ -121,8 +121,8 @@ def test_without_the_token_or_with_another_one_nothing_is_submitted(
     (tmp_path / "other" / ".ray" / "auth_token").write_text("0123456789abcdef" * 4)
     (tmp_path / "stranger").mkdir()
     for home, words in (
-        ("stranger", "asks for a token, and we show none"),
-        ("other", "refuses our token: it is another cluster's"),
+        ("stranger", "requires a token, and none was sent"),
+        ("other", "rejects the token: it belongs to another cluster"),
     ):
         arguments = ("submit", "audit.yaml", "--out", f"run-of-{home}")
         refused = cluster.offmanifold(*arguments, HOME=str(tmp_path / home))
@@ -133,7 +133,7 @@ def test_without_the_token_or_with_another_one_nothing_is_submitted(
         assert not (cluster.folder / f"run-of-{home}").exists()
     unknown = cluster.offmanifold("job", "stop", "nobody")
     assert unknown.returncode == 2
-    assert "knows no job nobody" in unknown.stderr
+    assert "has no job nobody" in unknown.stderr
 
 
 @pytest.mark.slow
@@ -145,7 +145,7 @@ def test_a_stopped_job_ends_within_seconds_and_resumes(cluster: Cluster) -> None
     while not list((cluster.folder / "stopped" / "images").glob("part-*")):
         assert time.monotonic() < deadline
         time.sleep(0.2)
-    assert "is ending" in cluster.offmanifold("job", "stop", job).stdout
+    assert "is stopping" in cluster.offmanifold("job", "stop", job).stdout
     began = time.monotonic()
     ended = cluster.offmanifold("job", "logs", job, "--follow")
     assert ended.returncode == 130
@@ -163,7 +163,7 @@ def test_a_folder_too_large_to_travel_is_refused(cluster: Cluster) -> None:
     refused = cluster.offmanifold("submit", "audit.yaml", "--out", "run-too-large")
     (cluster.folder / "weights.bin").unlink()
     assert refused.returncode == 2
-    assert "too large to travel" in refused.stderr
+    assert "too large to send" in refused.stderr
     assert not (cluster.folder / "run-too-large").exists()
 
 

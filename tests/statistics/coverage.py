@@ -64,63 +64,63 @@ INTERVALS = {
 
 TEXT = """# Intervals
 
-Every interval in a summary and a report is meant to hold in 95 of 100 runs with other images. This
-page says how each is made and how often it held in simulation. The command
+Every interval in a summary or a report should cover the true value in 95 of 100 runs with other
+images. This page says how each is made and how often it did so in simulation. The command
 
     python -m tests.statistics.coverage --replicates {replicates}
 
-writes the page again. The standard error of a simulated cell is {error:.1f} points at 95%; cells of
-proportions and of paired differences are exact.
+writes this page again. The standard error of a simulated cell is {error:.1f} points at 95%; cells
+for proportions and paired differences are exact.
 
 ## How each is made
 
-- **Mean** (`core/statistics/means.py`): everything that a bootstrap-t interval, Hall's interval
-  (bootstrap-t after a cubic that takes the skewness away) and Student's interval hold. Each of them
-  alone misses too often for some data. Below 16 images there is a mean but no interval. There is
-  none either where nearly all values are equal, because resamples then do not vary.
-- **Leads** (`leads.py`): the likeliest group is chosen from the data, so its leads are taken from
-  intervals that hold at once for all pairs that a leader could be in (Tukey's where all groups are
-  alike, Dunnett's where one is far ahead, by bootstrap-t).
-- **Median** (`medians.py`): order statistics, interpolated (Hettmansperger and Sheather). It needs
-  6 images. **Ratio of medians**: both intervals on logarithms, combined by MOVER.
+- **Mean** (`core/statistics/means.py`): the union of a bootstrap-t interval, Hall's interval
+  (bootstrap-t after a cubic that removes the skewness) and Student's interval. Each of them alone
+  misses too often for some data. Below 16 images there is a mean but no interval. Nor is there one
+  if nearly all values are equal, because resamples then do not vary.
+- **Leads** (`leads.py`): the likeliest group is chosen from the data, so its leads come from
+  simultaneous intervals for all pairs that a leader could be in (Tukey's if all groups are alike,
+  Dunnett's if one is far ahead, by bootstrap-t).
+- **Median** (`medians.py`): interpolated order statistics (Hettmansperger and Sheather). It needs 6
+  images. **Ratio of medians**: both intervals on a log scale, combined by MOVER.
 - **Proportion** (`proportions.py`): the mid-p interval. **Paired difference**: Tango's score
-  interval, with McNemar's mid-p value beside it.
-- **AUC** (`outliers.py`, `auc_bounds.py`): DeLong's variance, averaged with a binomial one where
-  few images make it, in Jeffreys' interval; the exact bound where the groups separate completely.
-  A mean over classes adds up what each image does in all its classes. It says as well on how many
-  pairs it rests (`outlier_pairs_*`).
-- **Correlation** (`correlation.py`): the jackknife on Fisher's scale, with the degrees of freedom
-  that few decisive images leave. None below 10 images, and none of a perfect correlation.
+  interval, together with McNemar's mid-p value.
+- **AUC** (`outliers.py`, `auc_bounds.py`): DeLong's variance, averaged with a binomial one if few
+  images determine it, in Jeffreys' interval; the exact bound if the groups separate completely. A
+  mean over classes adds up each image's contributions in all its classes, and also states the
+  number of pairs behind it (`outlier_pairs_*`).
+- **Correlation** (`correlation.py`): the jackknife on Fisher's scale, with fewer degrees of freedom
+  if few images decide it. There is no interval below 10 images, or for a perfect correlation.
 - **Overlap of top lists**: no interval. Whether an image is in a list depends on all the others,
-  and a resample that holds an image twice puts it twice in both lists.
+  and a resample that contains an image twice puts it into both lists twice.
 
-Images that failed have no value. Intervals of AUCs, accuracies, medians and ratios of medians hold
-both cases: all failed images at one end, and all at the other. The value is that of the images
-observed. Means are of the images that succeeded: a failed one could lie anywhere.
+Failed images have no value. Intervals of AUCs, accuracies, medians and ratios of medians cover both
+extremes: all failed images at one end, and all at the other. The value itself comes from the images
+that succeeded. Means use only images that succeeded, because a failed one could be anywhere.
 
 ## Where 95% is out of reach
 
-- Counts are whole numbers, so a proportion's coverage jumps: 92 to 99%. A paired difference covers
-  up to 98% where 2 to 4 images are expected to differ, and up to 100% where fewer are.
-- **5% of images 30 standard deviations low**: of 16 images 44% of samples hold none of them, of 32
-  images 19%. Such a sample shows nothing of what it lacks, and no method can know. At 200 images
-  the interval is wider than it need be.
-- **Log-normal with s = 1.5**: 90 to 94%. Much of its mean is made by values that few samples of
-  this size hold.
-- AUCs of .97 and more: up to 100%, because most samples separate completely, or nearly, and the
-  bound must hold for those that do not. Means over classes of one or two images: up to 99%.
-- The mean of unrelated classes' correlations over pairs, of 16 images with a joint heavy tail: 91
-  to 92%.
-- The median of whole numbers covers more than 95%: equal values make it.
-- Leads of groups that are all skewed alike cover up to 100% at 16 images: the skewness cancels in
-  their differences, which a resample of few does not know.
+- Counts are whole numbers, so a proportion's coverage jumps between 92 and 99%. A paired difference
+  covers up to 98% if 2 to 4 images are expected to differ, and up to 100% if fewer are.
+- **5% of images 30 standard deviations low**: 44% of samples of 16 images contain none of them, and
+  19% of samples of 32. Such a sample gives no sign of what it lacks, so no method can know. At 200
+  images the interval is wider than necessary.
+- **Log-normal with s = 1.5**: 90 to 94%. Much of its mean comes from values that few samples of
+  this size contain.
+- AUCs of .97 and more: up to 100%, because most samples separate completely or nearly so, and the
+  bound must cover those that do not. Means over classes of one or two images: up to 99%.
+- The mean over pairs of correlations between unrelated classes, for 16 images with a joint heavy
+  tail: 91 to 92%.
+- The median of whole numbers covers more than 95%, because of equal values.
+- Leads of groups with the same skewness cover up to 100% at 16 images: the skewness cancels in
+  their differences, which a small resample does not show.
 
 ## Which interval a metric has
 
 {metrics}
 
-All intervals take images as drawn at random from what the group stands for. They do not hold the
-chance of the generator's training, of the restarts or of the chains.
+All intervals treat images as random draws from what the group represents. They do not include the
+randomness of the generator's training, of the restarts or of the chains.
 
 ## Coverage, %
 

@@ -78,9 +78,9 @@ def read_checkpoint(path: Path) -> CheckpointFile:
         return _network_file(path, content)
     else:
         raise GeneratorError(
-            f"{path} is no checkpoint: it begins with {content[:12]!r}; expected a file that torch "
-            "saved, safetensors, an .npz, or a StyleGAN's pickle (an ONNX file is named in a "
-            "spec with a 'network')"
+            f"{path} is not a checkpoint: it begins with {content[:12]!r}; expected a file saved "
+            "by torch, safetensors, an .npz or a StyleGAN pickle (an ONNX file goes into a spec "
+            "with a 'network')"
         )
     tensors = _require_tensors(path, holds, most)
     average = _is_average(path, holds)
@@ -108,8 +108,8 @@ def _require_no_program(path: Path, members: list[zipfile.ZipInfo]) -> None:
     for marker, kind in _PROGRAMS.items():
         if any(member.filename.endswith(f"/{marker}") for member in members):
             raise GeneratorError(
-                f"{path} is a {kind} file: a program with its weights, not a family's checkpoint. "
-                f"A spec names it as weights with a 'network' of the format {kind}"
+                f"{path} is a {kind} file: a program with its weights, not a family's "
+                f"checkpoint. In a spec it goes under weights, with a 'network' of format {kind}"
             )
 
 
@@ -130,8 +130,8 @@ def _load_torch(path: Path, content: bytes) -> Any:
         lines = str(error).partition("Please file an issue")[0].splitlines() or [repr(error)]
         told = next((line for line in lines if "Unsupported" in line or "GLOBAL" in line), lines[0])
         raise GeneratorError(
-            f"{path} holds more than tensors in containers, and nothing in it was run "
-            f"({told.strip()}); save its state dict alone"
+            f"{path} holds more than tensors in containers; nothing in it was run "
+            f"({told.strip()}). Save its state dict alone"
         ) from error
     except Exception as error:
         # What torch raises for a damaged file is of any type.
@@ -166,14 +166,15 @@ def _require_tensors(path: Path, holds: Any, most: int) -> dict[str, Tensor]:
     state = holds.get("state_dict", holds) if isinstance(holds, Mapping) else holds
     if not isinstance(state, Mapping) or not state:
         raise GeneratorError(
-            f"{path} holds a {type(state).__name__}, expected a state dict: names with tensors"
+            f"{path} holds a value of type {type(state).__name__}, expected a state dict: names "
+            "with tensors"
         )
     others = [str(name) for name, value in state.items() if not isinstance(value, Tensor)]
     if others:
         raise GeneratorError(
-            f"{path} holds no state dict: {', '.join(others[:3])} "
-            f"{'is no tensor' if len(others) == 1 else 'are no tensors'}; expected names with "
-            "tensors, bare or under 'state_dict'"
+            f"{path} does not hold a state dict: {', '.join(others[:3])} "
+            f"{'is not a tensor' if len(others) == 1 else 'are not tensors'}; expected names "
+            "with tensors, bare or under 'state_dict'"
         )
     spread = [
         str(name)

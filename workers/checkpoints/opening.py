@@ -73,7 +73,7 @@ def open_checkpoint(
     try:
         recognised = _recognise(checkpoint)
     except _OUT_OF_FORM as error:
-        raise GeneratorError(f"{path} has tensors of shapes that no family has: {error}") from error
+        raise GeneratorError(f"{path} has tensor shapes that no family has: {error}") from error
     name = family or _require_one(path, checkpoint, recognised)
     found = _find(name)
     if truncation is not None and not found.truncates:
@@ -82,12 +82,12 @@ def open_checkpoint(
         return OpenedCheckpoint(path, file, name, found.translate(checkpoint))
     except CheckpointError as error:
         raise GeneratorError(
-            f"{path} is no checkpoint of the family '{name}'{_hint(name, recognised)}: {error}"
+            f"{path} is not a checkpoint of the family '{name}'{_hint(name, recognised)}: {error}"
         ) from error
     except _OUT_OF_FORM as error:
         raise GeneratorError(
-            f"{path} is no checkpoint of the family '{name}'{_hint(name, recognised)}: its tensors "
-            f"or settings are not of its form ({type(error).__name__}: {error})"
+            f"{path} is not a checkpoint of the family '{name}'{_hint(name, recognised)}: its "
+            f"tensors or settings do not have the expected form ({type(error).__name__}: {error})"
         ) from error
 
 
@@ -117,12 +117,13 @@ def _require_one(path: Path, checkpoint: Checkpoint, recognised: list[str]) -> s
     if len(recognised) == 1:
         return recognised[0]
     if recognised:
-        raise GeneratorError(f"{path} could be of {' or '.join(recognised)}: name its family")
+        raise GeneratorError(f"{path} could belong to {' or '.join(recognised)}: name its family")
     some = ", ".join(sorted(checkpoint.tensors)[:5])
     raise GeneratorError(
-        f"{path} is of no family known here ({', '.join(family_names())}); its "
-        f"{len(checkpoint.tensors)} tensors begin with {some}. If it is of one all the same, name "
-        "the family to see how its tensors differ; other generators are audited as module:function"
+        f"{path} belongs to no known family ({', '.join(family_names())}); its "
+        f"{len(checkpoint.tensors)} tensors begin with {some}. If it should belong to one, name "
+        "that family to see how its tensors differ; other generators are audited as "
+        "module:function"
     )
 
 

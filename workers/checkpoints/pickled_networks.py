@@ -55,7 +55,7 @@ def read_network(path: Path, content: bytes) -> PickledNetwork:
         return PickledNetwork(tensors, settings, modules)
     except PickleError as error:
         raise GeneratorError(
-            f"{path} is not read, and nothing in it was run: the pickle is damaged, or no "
+            f"{path} was not read, and nothing in it was run: the pickle is damaged, or not a "
             f"StyleGAN's: {error}"
         ) from error
 
@@ -76,7 +76,9 @@ def _states(network: Network) -> dict[str, dict[Any, Any]]:
         name, module = waiting.pop()
         state = module.state if isinstance(module, Network | Inert) else None
         if not isinstance(state, dict) or len(found) == _MOST_MODULES:
-            raise PickleError(f"'{name}' is no module, or one of more than {_MOST_MODULES:,}")
+            raise PickleError(
+                f"'{name}' is not a module, or the network has more than {_MOST_MODULES:,}"
+            )
         found[name] = state
         inner = _members(state, "_modules", name).items()
         waiting += [
@@ -95,7 +97,7 @@ def _own_tensors(state: dict[Any, Any], module: str) -> dict[str, Tensor]:
             if isinstance(tensor, Tensor):
                 found[name] = tensor
             elif tensor is not None:
-                raise PickleError(f"'{name}' of '{module}' is no tensor")
+                raise PickleError(f"'{name}' of '{module}' is not a tensor")
     return found
 
 
@@ -118,7 +120,7 @@ def _plain(settings: dict[Any, Any]) -> dict[str, Any]:
     def plain(value: Any, depth: int) -> Any:
         left[0] -= 1
         if left[0] < 0:
-            raise PickleError(f"its settings are more than {_MOST_VALUES:,} values")
+            raise PickleError(f"its settings hold more than {_MOST_VALUES:,} values")
         if isinstance(value, dict) and depth < _DEEPEST:
             return {str(key): plain(inner, depth + 1) for key, inner in value.items()}
         if isinstance(value, Array) and value.value is not None and value.value.size < left[0]:

@@ -145,7 +145,7 @@ def _require_modest(stream: io.BytesIO) -> int:
     try:
         for count, (operation, argument, _) in enumerate(pickletools.genops(stream), start=1):
             if operation.name in ("PUT", "BINPUT", "LONG_BINPUT") and (argument or 0) > count:
-                raise PickleError(f"it remembers an object as number {argument}")
+                raise PickleError(f"its memo index is too large: {argument}")
             if count > _MOST_OPERATIONS:
                 raise PickleError(f"it has more than {_MOST_OPERATIONS:,} operations")
     except (ValueError, UnicodeError, EOFError) as error:
@@ -180,7 +180,7 @@ def _constructors(budget: int) -> dict[str, Any]:
 def _network(meta: Any) -> Network:
     state = meta.get("state") if isinstance(meta, dict) else None
     if not isinstance(state, dict) or not isinstance(meta.get("class_name"), str):
-        raise PickleError("a network in it has no class or no state")
+        raise PickleError("a network in it lacks its class or its state")
     return Network(meta["class_name"], state)
 
 
@@ -217,7 +217,7 @@ def _tensor(storage: Any, offset: Any, shape: Any, strides: Any, *_: Any) -> Ten
     sizes = [offset, *shape, *strides] if isinstance(shape, tuple | Inert) else [None]
     whole = all(type(size) is int and size >= 0 for size in sizes)
     if not isinstance(storage, PickledStorage) or not whole or len(shape) != len(strides):
-        raise PickleError("a tensor in it has no storage or no shape")
+        raise PickleError("a tensor in it lacks its storage or its shape")
     last = offset + sum((size - 1) * stride for size, stride in zip(shape, strides, strict=True))
     if prod(shape) and (last >= len(storage.numbers) or prod(shape) > len(storage.numbers)):
         raise PickleError(f"a tensor of shape {list(shape)} in it is larger than its storage")
@@ -226,7 +226,7 @@ def _tensor(storage: Any, offset: Any, shape: Any, strides: Any, *_: Any) -> Ten
 
 def _parameter(tensor: Any, *_: Any) -> Tensor:
     if not isinstance(tensor, Tensor):
-        raise PickleError("a parameter in it is no tensor")
+        raise PickleError("a parameter in it is not a tensor")
     return tensor
 
 

@@ -96,7 +96,7 @@ def open_bucket_folder(
     if image_shape is None:
         raise DatasetError(NEEDS_SHAPE)
     if PurePosixPath(split).is_absolute() or ".." in PurePosixPath(split).parts:
-        raise DatasetError(f"split {split!r} leaves {address}: name a folder inside it")
+        raise DatasetError(f"split {split!r} leads out of {address}: name a folder inside it")
     bucket = S3Folder(*split_address(f"{address}/{split}" if split else address), service)
     top = bucket.listing()
     classes = [name for name in top.folders if name and not name.startswith(".")]

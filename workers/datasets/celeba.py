@@ -76,13 +76,13 @@ def open_celeba(
     del seed
     require_split("celeba", split, ("", *_SPLITS))
     if image_shape is None:
-        raise DatasetError("image set 'celeba' needs the image_shape that it is to have")
+        raise DatasetError("image set 'celeba' needs an image_shape")
     folders = [path] if path else data_folders("celeba")
     found = next((file for folder in folders if (file := _find(folder, _PICTURES))), None)
     if found is None:
         raise DatasetError(
-            f"CelebA was not found in {name_all(folders)}. Unpack {_PICTURES}.zip of {_ADDRESS} "
-            f"there, and put {_ATTRIBUTES} and {_PARTITION} beside it"
+            f"CelebA was not found in {name_all(folders)}. Unpack {_PICTURES}.zip from "
+            f"{_ADDRESS} there, and put {_ATTRIBUTES} and {_PARTITION} beside it"
         )
     base = found.parent if found.parent in folders else found.parent.parent
     names = _of_split(base, split) if split else sorted(f.name for f in found.glob("*.jpg"))
@@ -103,11 +103,11 @@ def _lines(base: Path, name: str) -> tuple[Path, list[list[str]]]:
     if file is None:
         raise DatasetError(f"{base} has no {name}: put it there, from {_ADDRESS}")
     if file.stat().st_size > _MOST_BYTES:
-        raise DatasetError(f"{file} has more than {_MOST_BYTES:,} bytes, and is none of CelebA's")
+        raise DatasetError(f"{file} is larger than {_MOST_BYTES:,} bytes, so it is not CelebA's")
     try:
         return file, [line.split() for line in file.read_text("ascii").splitlines() if line]
     except UnicodeDecodeError as error:
-        raise DatasetError(f"{file} is no list of CelebA's: {error}") from error
+        raise DatasetError(f"{file} is not one of CelebA's lists: {error}") from error
 
 
 def _of_split(base: Path, split: str) -> list[str]:
@@ -122,13 +122,13 @@ def _classes(base: Path, attribute: str, names: list[str]) -> NDArray[np.int64]:
     attributes = rows[1] if len(rows) > 1 else []
     if attribute not in attributes:
         raise DatasetError(
-            f"{file} has no attribute {attribute!r}: there are {', '.join(attributes) or 'none'}"
+            f"{file} has no attribute {attribute!r}; it has: {', '.join(attributes) or 'none'}"
         )
     place = attributes.index(attribute) + 1
     if any(len(row) != len(attributes) + 1 or row[place] not in ("1", "-1") for row in rows[2:]):
         raise DatasetError(
             f"{file}: each line after the second must be a picture's name and {len(attributes)} "
-            "times 1 or -1"
+            "values of 1 or -1"
         )
     has = {row[0]: row[place] == "1" for row in rows[2:]}
     missing = [name for name in names if name not in has]

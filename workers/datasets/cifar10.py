@@ -70,7 +70,9 @@ def _read(
 
 def _bounded(file: Path, size: int) -> bytes:
     if size > _MOST_BYTES:
-        raise DatasetError(f"{file} has {size:,} bytes, a part of CIFAR-10 at most {_MOST_BYTES:,}")
+        raise DatasetError(
+            f"{file} has {size:,} bytes, but a part of CIFAR-10 has at most {_MOST_BYTES:,}"
+        )
     return file.read_bytes()
 
 
@@ -85,7 +87,7 @@ def _unpacked(archive: Path, names: list[str]) -> dict[str, bytes]:
                     continue
                 file = tar.extractfile(member)
                 if file is None or member.size > _MOST_BYTES:
-                    raise DatasetError(f"{archive}: {member.name} is no part of CIFAR-10")
+                    raise DatasetError(f"{archive}: {member.name} is not a part of CIFAR-10")
                 contents[name] = file.read()
     except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
         raise DatasetError(f"{archive} is not a whole archive ({error}); fetch it again") from error
@@ -118,7 +120,7 @@ def _pickled(name: Path, content: bytes) -> tuple[NDArray[np.uint8], NDArray[np.
 def _labels(listed: Any) -> NDArray[np.int64]:
     # Lists in lists, few in a file, may be more numbers than there is memory for.
     if not isinstance(listed, list) or any(type(label) is not int for label in listed):
-        raise ValueError("its labels are no list of whole numbers")
+        raise ValueError("its labels are not a list of whole numbers")
     return np.array(listed, dtype=np.int64)
 
 

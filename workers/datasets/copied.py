@@ -110,7 +110,7 @@ def _copy(name: str, address: str, split: str, service: S3Settings) -> Path:
     if name not in _FILES:
         raise DatasetError(
             f"image set '{name}' is not read from a bucket: remove the path {address}, or name a "
-            "folder of this machine"
+            "folder on this machine"
         )
     # Of the sets whose files are named by the split, the others' are left where they are.
     own = [file for file in _FILES[name] if file.startswith(f"{split}_")]

@@ -123,7 +123,7 @@ class FolderImages(IndexedImages):
         found = file.stat()
         # Opening a pipe would wait for its writer.
         if not stat.S_ISREG(found.st_mode):
-            raise ImageError(f"{file} is no file")
+            raise ImageError(f"{file} is not a file")
         self._require_size(str(file), found.st_size)
 
     def _require_size(self, file: str, size: int) -> None:
@@ -177,7 +177,7 @@ def open_folder(
         raise DatasetError(NEEDS_SHAPE)
     folder = path / split
     if Path(split).is_absolute() or ".." in Path(split).parts:
-        raise DatasetError(f"split {split!r} leaves {path}: name a folder inside it")
+        raise DatasetError(f"split {split!r} leads out of {path}: name a folder inside it")
     if not folder.is_dir():
         raise DatasetError(
             f"there is no folder {folder}: name one with {', '.join(SUFFIXES)} files"

@@ -144,7 +144,7 @@ def _parse_idx(
     claimed = math.prod(sizes)
     if sizes[1:] != (_SIDE,) * (dimensions - 1) or claimed > _MOST_BYTES:
         raise DatasetError(
-            f"{path} says that it holds {' x '.join(map(str, sizes))} bytes, expected images of "
+            f"{path} claims to hold {' x '.join(map(str, sizes))} bytes, expected images of "
             f"{_SIDE} x {_SIDE} and at most {_MOST_BYTES:,} bytes; fetch it again"
         )
     # One byte more than was claimed shows that there is more, however much a gzip file expands to.
@@ -152,6 +152,6 @@ def _parse_idx(
     if len(content) != claimed:
         found = f"{len(content)} bytes" if len(content) < claimed else "more bytes"
         raise DatasetError(
-            f"{path} holds {found} of data where its header says {claimed}; fetch it again"
+            f"{path} holds {found} of data, but its header says {claimed}; fetch it again"
         )
     return np.frombuffer(content, dtype=np.uint8).reshape(sizes)

@@ -110,7 +110,7 @@ class IndexedImages:
         """See ImageSet."""
         if indices is None:
             if self.length is None:
-                raise ValueError("this image set has no end: say which indices are wanted")
+                raise ValueError("this image set is endless: name the indices to read")
             indices = range(self.length)
         pairs = [self.image(index) for index in indices]
         images = np.stack([image for image, _ in pairs])
@@ -199,7 +199,7 @@ def require_shape(name: str, actual: Shape, wanted: Shape | None) -> None:
     if wanted is not None and tuple(wanted) != actual:
         raise DatasetError(
             f"image set '{name}' has images of shape {describe_shape(actual)}, but "
-            f"{describe_shape(tuple(wanted))} are wanted: choose a set that fits the generator"
+            f"{describe_shape(tuple(wanted))} is needed: choose a set that fits the generator"
         )
 
 

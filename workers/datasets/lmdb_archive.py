@@ -136,7 +136,7 @@ def _require_whole(file: Path, database: Any) -> None:
     if found < expected:
         database.close()
         raise DatasetError(
-            f"{file} has {found:,} bytes where its header says {expected:,}; fetch it again"
+            f"{file} has {found:,} bytes, but its header says {expected:,}; fetch it again"
         )
 
 

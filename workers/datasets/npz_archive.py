@@ -30,7 +30,7 @@ def open_npz(split: str, path: Path | None, image_shape: Shape | None, seed: int
     pixels, labels = arrays[_IMAGES], arrays.get(_CLASSES)
     if pixels.dtype != np.uint8 or pixels.ndim != 4 or 0 in pixels.shape:
         raise DatasetError(
-            f"{path}: {_IMAGES} must be uint8 [images, height, width, channels], it is "
+            f"{path}: {_IMAGES} must be uint8 [images, height, width, channels], but is "
             f"{pixels.dtype} of shape {pixels.shape}"
         )
     require_shape("npz", (pixels.shape[3], *pixels.shape[1:3]), image_shape)
@@ -40,7 +40,7 @@ def open_npz(split: str, path: Path | None, image_shape: Shape | None, seed: int
     count = len(pixels)
     if labels.shape != (count,) or labels.dtype.kind not in "iu" or labels.min() < 0:
         raise DatasetError(
-            f"{path}: {_CLASSES} must hold a class, a whole number from 0, for each of the {count} "
-            f"images of {_IMAGES}; it is {labels.dtype} of shape {labels.shape}"
+            f"{path}: {_CLASSES} must hold a class, a whole number from 0, for each of the "
+            f"{count} images of {_IMAGES}; it is {labels.dtype} of shape {labels.shape}"
         )
     return ArrayImageSet("npz", split, channels_first, labels.astype(np.int64), path=path)

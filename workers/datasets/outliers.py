@@ -101,7 +101,7 @@ def open_natural_patches(
     shape = _require_drawn("natural_patches", split, path, image_shape)
     channels, height, width = shape
     if channels not in (1, 3):
-        raise DatasetError(f"natural_patches has 1 or 3 channels, but {channels} are wanted")
+        raise DatasetError(f"natural_patches has 1 or 3 channels, but {channels} are needed")
     photographs = load_sample_images().images
     rows, columns, _ = photographs[0].shape
     reduction = min(_PATCH_REDUCTION, rows // height, columns // width)
@@ -129,5 +129,5 @@ def _require_drawn(name: str, split: str, path: Path | None, image_shape: Shape 
     if split or path:
         raise DatasetError(f"image set '{name}' is drawn at random: it takes no split and no path")
     if image_shape is None:
-        raise DatasetError(f"image set '{name}' needs the image_shape that it is to have")
+        raise DatasetError(f"image set '{name}' needs an image_shape")
     return image_shape

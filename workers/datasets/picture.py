@@ -48,8 +48,8 @@ def read_picture(
                 require_image_shape(name, (channels, picture.height, picture.width), image_shape)
             elif picture.height * picture.width > _MOST_PIXELS:
                 raise ImageError(
-                    f"{name} is too large: {picture.height}x{picture.width}, where at most "
-                    f"{_MOST_PIXELS:,} pixels are resized"
+                    f"{name} is too large: {picture.height}x{picture.width}; at most "
+                    f"{_MOST_PIXELS:,} pixels can be resized"
                 )
             if not grey:
                 _require_mode(name, picture.mode, channels)
@@ -75,8 +75,8 @@ def require_size(name: str, size: int, most: int, shape: Shape, resizing: Resizi
         most = max(most, _MOST_BYTES)
     if size > most:
         raise ImageError(
-            f"{name} is too large: {size:,} bytes, where an image of shape "
-            f"{describe_shape(shape)} needs at most {most:,}"
+            f"{name} is too large: {size:,} bytes, but an image of shape {describe_shape(shape)} "
+            f"needs at most {most:,}"
         )
 
 
@@ -85,8 +85,8 @@ def require_image_shape(name: str, shape: tuple[int, ...], image_shape: Shape) -
     if shape != image_shape:
         raise ImageError(
             f"{name} has shape {describe_shape(shape)}, but the audit needs "
-            f"{describe_shape(image_shape)} (channels, height, width); resize it, or say "
-            f"resize: lanczos beside the dataset"
+            f"{describe_shape(image_shape)} (channels, height, width); resize it, or add resize: "
+            "lanczos beside the dataset"
         )
 
 

@@ -61,7 +61,7 @@ _DATASETS = {
         pictures=True,
     ),
     "npz": _Entry("npz_archive:open_npz", "guided-diffusion's .npz: arr_0, and classes in arr_1"),
-    "run": _Entry("run_images:open_run", "a group of another run, out of its Parquet"),
+    "run": _Entry("run_images:open_run", "a group of another run, from its Parquet"),
     "folder": _Entry(
         "folder:open_folder",
         "a folder of PNG, JPEG or .npy images; subfolders, if any, are the classes",
@@ -100,8 +100,10 @@ def open_dataset(
     """
     if name not in _DATASETS:
         close = difflib.get_close_matches(name, _DATASETS, n=1)
-        hint = f"did you mean '{close[0]}'?" if close else f"there are {', '.join(_DATASETS)}"
-        raise DatasetError(f"there is no image set '{name}': {hint}")
+        hint = (
+            f"did you mean '{close[0]}'?" if close else f"known image sets: {', '.join(_DATASETS)}"
+        )
+        raise DatasetError(f"unknown image set '{name}': {hint}")
     entry = _DATASETS[name]
     module, function = entry.target.split(":")
     opener: Opener = getattr(importlib.import_module(f".{module}", __package__), function)
@@ -133,12 +135,12 @@ def open_dataset(
 def _resizing(shape: Shape | None, method: str | None, crop: int | None) -> "Resizing | None":
     if method is None:
         if crop is not None:
-            raise DatasetError("crop goes with resize: lanczos")
+            raise DatasetError("crop needs resize: lanczos")
         return None
     from .resized import METHODS, Resizing
 
     if method not in METHODS or shape is None:
-        raise DatasetError(f"resize {method!r}: there is {', '.join(METHODS)}, to an image_shape")
+        raise DatasetError(f"resize {method!r}: expected {', '.join(METHODS)}, and an image_shape")
     return Resizing(shape, crop)
 
 

@@ -64,8 +64,8 @@ class ResizedImages(IndexedImages):
         image_shape = resizing.shape
         if images.image_shape[0] not in (1, image_shape[0]):
             raise DatasetError(
-                f"image set '{images.name}' has {images.image_shape[0]} channels and "
-                f"{image_shape[0]} are wanted: resizing changes sizes, not colours"
+                f"image set '{images.name}' has {images.image_shape[0]} channels, but "
+                f"{image_shape[0]} are needed: resizing changes sizes, not colours"
             )
         self.name = images.name
         self.split = images.split

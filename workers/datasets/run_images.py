@@ -38,8 +38,7 @@ def open_run(split: str, path: Path | None, image_shape: Shape | None, seed: int
                 rows.append(row)
     if not rows:
         raise DatasetError(
-            f"{path} has no images of a group {split!r}; as split there are "
-            f"{', '.join(sorted(groups))}"
+            f"{path} has no images of a group {split!r}; split can be {', '.join(sorted(groups))}"
         )
     rows.sort(key=lambda row: str(row["image_id"]))
     return _image_set(path, split, rows, image_shape)

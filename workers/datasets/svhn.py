@@ -32,7 +32,7 @@ def open_svhn(split: str, path: Path | None, image_shape: Shape | None, seed: in
     file = next((folder / name for folder in folders if (folder / name).is_file()), None)
     if file is None:
         raise DatasetError(
-            f"SVHN was not found in {name_all(folders)}. Put {name} of "
+            f"SVHN was not found in {name_all(folders)}. Put {name} from "
             "http://ufldl.stanford.edu/housenumbers there"
         )
     content = _load(file)
@@ -57,7 +57,7 @@ def _load(file: Path) -> dict[str, Any]:
     from scipy.io import loadmat, whosmat
 
     if file.stat().st_size > _MOST_BYTES:
-        raise DatasetError(f"{file} has more than {_MOST_BYTES:,} bytes, and is none of SVHN's")
+        raise DatasetError(f"{file} is larger than {_MOST_BYTES:,} bytes, so it is not SVHN's")
     # Compressed, a small file may hold any number of values; their shapes are read first.
     with _damage_explained(file):
         arrays = whosmat(file)
@@ -84,5 +84,5 @@ def _refuse_excess(file: Path, arrays: list[tuple[str, tuple[int, ...], str]]) -
         size = math.prod(shape) * (1 if kind == "uint8" else 8)
         if name in ("X", "y") and size > _MOST_BYTES:
             raise DatasetError(
-                f"{file}: {name} has {size:,} bytes, and SVHN's at most {_MOST_BYTES:,}"
+                f"{file}: {name} has {size:,} bytes, but SVHN's has at most {_MOST_BYTES:,}"
             )

@@ -54,8 +54,8 @@ def _network(sides: tuple[int, ...], latent_dim: int) -> _Network:
     if sides == (1, 1, 4, 4, 4, 4, 4, 4, 1):
         return _Network("Tiny ImageNet", (1, 1, 1, 2, 1, 2, 1, 2, 1), 0.01)
     raise CheckpointError(
-        f"its decoder's kernels have sides {sides}, of a network that is not known here, whose "
-        "strides are in no file"
+        f"its decoder's kernels have sides {sides}: this network is unknown here, and the file "
+        "does not hold its strides"
     )
 
 
@@ -91,9 +91,10 @@ def _ordered(shapes: Mapping[str, Shape]) -> tuple[list[str], list[str]]:
     if not fitting:
         raise CheckpointError(
             "its decoder's arrays are neither in the order in which Blocks writes them (the "
-            "normalisations from the pixels to the latent, then the kernels from the latent to the "
-            "pixels) nor layer by layer; bricks have random names, so that the order in the file "
-            "is all there is: Python before 3.6 loses it. Save the parameters again, in order"
+            "normalisations from the pixels to the latent, then the kernels from the latent to "
+            "the pixels) nor layer by layer. Bricks have random names, so only the order in the "
+            "file identifies them, and Python before 3.6 loses it: save the parameters again, "
+            "in order"
         )
     return names, norms
 
@@ -153,11 +154,11 @@ def _single(kernels: list[Shape]) -> int:
 def _notes(network: _Network, stored: bool) -> tuple[str, str]:
     return (
         f"strides and leaky rectifiers ({network.leak}) are those of upstream's network for "
-        f"{network.data}, by the kernels' sides",
+        f"{network.data}, recognised by its kernels' sides",
         "batch normalisation uses the stored population statistics"
         if stored
-        else "the file has no population statistics: those of "
-        f"{STATISTICS_BATCH} fixed latents are used, layer by layer",
+        else f"the file has no population statistics: batch statistics of {STATISTICS_BATCH} "
+        "fixed latents are used, layer by layer",
     )
 
 

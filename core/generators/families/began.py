@@ -15,8 +15,8 @@ from .residual import convolution, nested
 
 _COARSEST = 8
 _NOTES = (
-    "images have black at 0 and white at 1, as the training images had, are not bounded by the "
-    "network, and are not clipped",
+    "black is 0 and white is 1, as in training; the network does not bound its images, and they "
+    "are not clipped",
 )
 
 
@@ -46,7 +46,8 @@ def _translate(checkpoint: Checkpoint) -> Translation:
     pairs = len(numbers) // 2
     if not pairs or numbers != _expected(pairs):
         raise CheckpointError(
-            f"its convolutions are number {numbers} of 'conv', expected {_expected(max(pairs, 1))}"
+            f"its convolutions in 'conv' have the numbers {numbers}, expected "
+            f"{_expected(max(pairs, 1))}"
         )
     latent_dim = tensors.shape("fc.weight")[1]
     channels, colours = shapes["conv.0.weight"][0], shapes[f"conv.{numbers[-1]}.weight"][0]

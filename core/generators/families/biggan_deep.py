@@ -34,8 +34,8 @@ def _settings(checkpoint: Checkpoint) -> Mapping[str, Any]:
     absent = [name for name in _REQUIRED if name not in checkpoint.settings]
     if absent:
         raise CheckpointError(
-            f"its config.json, which is published with it, is not beside it, or lacks "
-            f"{', '.join(absent)}"
+            "the config.json published with it must be in the same folder; it is missing, or "
+            f"lacks {', '.join(absent)}"
         )
     return checkpoint.settings
 

@@ -68,7 +68,7 @@ def _translate(checkpoint: Checkpoint) -> Translation:
     shapes, tensors = checkpoint.shapes, PublishedTensors(checkpoint.tensors)
     layers = _named(shapes) or _numbered(shapes)
     if len(layers) < 2:
-        raise CheckpointError("its sequence 'main' has no two transposed convolutions")
+        raise CheckpointError("its sequence 'main' has fewer than two transposed convolutions")
     kernels = [shapes[f"{layer.convolution}.weight"] for layer in layers]
     widths = [kernel[0] for kernel in kernels]
     latent_dim, *channels = widths

@@ -23,10 +23,11 @@ _SIDE = 5
 _DOUBLING = {"stride": 2, "padding": 2, "further": 1}
 _NOTES = (
     "latents are uniform on [0, 1], as smooth functions of the N(0, I) latents in the tables",
-    f"the file has no batch statistics: those of {STATISTICS_BATCH} fixed latents are used, layer "
-    "by layer, where upstream generates with those of each batch of 100",
-    "images are (tanh + 1) / 2, as SVHN's were scaled for training; CIFAR-10's were divided by 128 "
-    "instead of 127.5, so that a file trained on them is up to half a grey level (0.002) off",
+    f"the file has no batch statistics: those of {STATISTICS_BATCH} fixed latents are used, "
+    "layer by layer; upstream uses those of each batch of 100",
+    "images are (tanh + 1) / 2, as SVHN's were scaled for training; CIFAR-10's were divided by "
+    "128 instead of 127.5, so images of a file trained on them are off by up to half a grey "
+    "level (0.002)",
 )
 
 
@@ -67,7 +68,7 @@ def _translate(checkpoint: Checkpoint) -> Translation:
     count = _count(shapes)
     if not count:
         raise CheckpointError(
-            "expected arr_0, arr_1, ...: the trainable parameters of a generator alone, in order"
+            "expected arr_0, arr_1, ...: only the trainable parameters of a generator, in order"
         )
     latent_dim, colours = shapes["arr_0"][0], shapes[f"arr_{2 * count}"][1]
     side = _COARSEST << count

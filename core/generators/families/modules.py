@@ -21,8 +21,8 @@ class PublishedModules:
         attributes = self._modules.get(module, {})
         if attribute not in attributes:
             raise CheckpointError(
-                f"the attribute '{attribute}' of '{module}' is missing; it is in the pickle that "
-                "a StyleGAN's training writes"
+                f"the attribute '{attribute}' of '{module}' is missing; the pickle that StyleGAN "
+                "training writes has it"
             )
         return attributes[attribute]
 
@@ -31,5 +31,5 @@ class PublishedModules:
         found = self.get(module, attribute)
         if found != expected:
             raise CheckpointError(
-                f"{module}.{attribute} is {found!r}; only {expected!r} is known here"
+                f"{module}.{attribute} is {found!r}; only {expected!r} is supported"
             )

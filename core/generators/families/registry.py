@@ -38,8 +38,8 @@ def require_family(name: str) -> None:
     """Raises FamilyError unless a family is registered; imports nothing."""
     if name not in _TARGETS:
         close = difflib.get_close_matches(name, _TARGETS, n=1)
-        hint = f"did you mean '{close[0]}'?" if close else f"there are {', '.join(_TARGETS)}"
-        raise FamilyError(f"there is no family '{name}': {hint}")
+        hint = f"did you mean '{close[0]}'?" if close else f"known families: {', '.join(_TARGETS)}"
+        raise FamilyError(f"unknown family '{name}': {hint}")
 
 
 def find_family(name: str) -> "Family":

@@ -53,7 +53,7 @@ def _blocks(shapes: Mapping[str, Shape]) -> tuple[list[int], dict[int, int]]:
     )
     after = {sum(block < place for block in blocks) - 1: place for place in attention}
     if not blocks or any(index < 0 for index in after):
-        raise CheckpointError("there are no blocks 'blocks.N.0.conv2d0' in order")
+        raise CheckpointError("it has no consecutive blocks 'blocks.N.0.conv2d0'")
     return blocks, after
 
 
@@ -124,7 +124,7 @@ def _translate_deep_convolutional(checkpoint: Checkpoint) -> Translation:
     layers = [f"blocks.{place}.0" for place in range(blocks)]
     kernels = [layer_shape(shapes, f"{layer}.deconv0") or (0, 0) for layer in layers]
     if not blocks:
-        raise CheckpointError("there are no blocks 'blocks.N.0.deconv0'")
+        raise CheckpointError("it has no blocks 'blocks.N.0.deconv0'")
     channels = [*(kernel[0] for kernel in kernels), kernels[-1][1]]
     parts = {
         "start": {

@@ -36,7 +36,9 @@ def _places(shapes: Mapping[str, Shape]) -> tuple[list[int], dict[int, int]]:
     )
     before = {sum(block < place for block in blocks): place for place in attentions}
     if not blocks or any(index >= len(blocks) for index in before):
-        raise CheckpointError("there are no blocks 'blocks.N.0.conv2d4', or attention after them")
+        raise CheckpointError(
+            "it has no blocks 'blocks.N.0.conv2d4', or has attention after the last one"
+        )
     return blocks, before
 
 
@@ -48,8 +50,8 @@ def _channels(shapes: Mapping[str, Shape], blocks: list[int]) -> list[int]:
     kept = [inputs == outputs for inputs, outputs in pairwise(channels)]
     if not all(kept[::2]) or len(kept) % 2 or (all(kept) and len(kept) != _BLOCKS_AT_32):
         raise CheckpointError(
-            f"its {len(kept)} blocks are not pairs of which the second enlarges (g_depth 2): they "
-            f"have {channels} channels"
+            f"its {len(kept)} blocks are not pairs whose second block enlarges the image "
+            f"(g_depth 2); they have {channels} channels"
         )
     return channels
 
@@ -112,8 +114,8 @@ def _translate(checkpoint: Checkpoint) -> Translation:
     table = tensors.take("shared.weight", *tensors.shape("shared.weight"))
     if table.shape[1] != latent:
         raise CheckpointError(
-            f"its classes are embedded in {table.shape[1]} numbers beside a latent of {latent}; "
-            "only equal numbers are known"
+            f"its class embedding has {table.shape[1]} values and its latent {latent}; only "
+            "equal sizes are supported"
         )
     reader = _Reader(tensors, latent, latent)
     start = tensors.weight("linear0", channels[0] * 16, reader.style)
@@ -141,7 +143,7 @@ def _translate(checkpoint: Checkpoint) -> Translation:
 
 
 BIGGAN_DEEP = Family(
-    "StudioGAN's BigGAN-Deep and ReACGAN-Deep, with identities or convolutions for shortcuts",
+    "StudioGAN's BigGAN-Deep and ReACGAN-Deep, with identities or convolutions as shortcuts",
     _recognises,
     _translate,
 )

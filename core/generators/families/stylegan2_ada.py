@@ -23,7 +23,7 @@ from .style_mapping import (
 )
 
 _NOTES = (
-    "the noise inputs are the constant ones of the file",
+    "the noise inputs are the constants in the file",
     "the latent is normalised inside: the density is flat along its radius",
     "images may leave [0, 1]: nothing is clipped",
 )

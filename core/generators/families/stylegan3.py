@@ -75,7 +75,9 @@ def _layer_settings(
     before, after, *other = modules.get(layer, "padding")
     cropped = up_taps - 1 - before
     if other != [before, after] or after != up_taps - up - cropped or cropped < 0:
-        raise CheckpointError(f"{layer}.padding is {[before, after, *other]}, which is not known")
+        raise CheckpointError(
+            f"{layer}.padding is {[before, after, *other]}, which is not supported"
+        )
     return LayerSettings(
         inputs=inputs,
         outputs=outputs,
@@ -122,7 +124,7 @@ def _waves(
     name = "synthesis.input"
     transform = tensors.take(f"{name}.transform", 3, 3)
     if not torch.equal(transform, torch.eye(3).double()):
-        raise CheckpointError(f"{name}.transform moves the image; only the identity is known here")
+        raise CheckpointError(f"{name}.transform moves the image; only the identity is supported")
     frequencies = tensors.take(f"{name}.freqs", channels, 2)
     rate, band = modules.get(name, "sampling_rate"), modules.get(name, "bandwidth")
     beyond = (frequencies.norm(dim=1) - band) / (rate / 2 - band)
@@ -142,7 +144,9 @@ def _waves(
 def _first_side(modules: PublishedModules) -> int:
     width, height = modules.get("synthesis.input", "size")
     if width != height:
-        raise CheckpointError(f"synthesis.input.size is {width} x {height}; only squares are known")
+        raise CheckpointError(
+            f"synthesis.input.size is {width} x {height}; only squares are supported"
+        )
     side: int = width
     return side
 

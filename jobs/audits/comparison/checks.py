@@ -18,6 +18,6 @@ def check_comparison(spec: AuditSpec) -> None:
         raise ValueError("stages.comparison compares with likelihood: add `likelihood: {}`")
     if comparison.estimator == likelihood.estimator:
         raise ValueError(
-            f"stages.comparison.estimator: {comparison.estimator} is that of "
-            "stages.likelihood already; a comparison needs the other one"
+            f"stages.comparison.estimator: {comparison.estimator} is already the estimator of "
+            "stages.likelihood; a comparison needs the other one"
         )

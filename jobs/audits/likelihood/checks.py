@@ -14,12 +14,12 @@ def check_likelihood(spec: AuditSpec) -> None:
     """
     if LIKELIHOOD.of(spec.stages) is not None and VARIANCE.of(spec.stages) is None:
         raise ValueError(
-            "stages.likelihood has no variance source: add `variance: {}` beside `inversion` "
+            "stages.likelihood has no variance source: add `variance: {}` next to `inversion` "
             "to fit it to the training images, or `variance: {value: ...}`"
         )
     roles = [group.role for group in spec.groups]
     if "simulated" in roles and not all_estimators(spec.stages):
         raise ValueError(
-            "a group with role `simulated` only exists for the likelihood: "
-            "add `likelihood: {}` or remove the group"
+            "a group with role `simulated` is only used by the likelihood: add `likelihood: {}` "
+            "or remove the group"
         )

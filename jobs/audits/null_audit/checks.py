@@ -13,10 +13,10 @@ def check_null_audit(spec: AuditSpec) -> None:
     """
     roles = [group.role for group in spec.groups]
     if roles.count("null") > 1:
-        raise ValueError("groups: one group has role `null` at most; remove the others")
+        raise ValueError("groups: at most one group may have role `null`; remove the others")
     stages = spec.stages
     if "null" in roles and INVERSION.of(stages) is None and LIKELIHOOD.of(stages) is None:
         raise ValueError(
-            "a group with role `null` is asked what inversion and likelihood say of the "
-            "model's own samples: add `inversion: {}` or `likelihood: {}`, or remove the group"
+            "a group with role `null` needs inversion or likelihood: add `inversion: {}` or "
+            "`likelihood: {}`, or remove the group"
         )

@@ -24,7 +24,7 @@ def check_patches(spec: AuditSpec, facts: Facts) -> None:
             if patches < settings.components:
                 of_class = "" if model is None else f" of class {model}"
                 raise SpecError(
-                    f"stages.patch_gmm.components: {settings.components} asked for, "
+                    f"stages.patch_gmm.components: {settings.components} asked for, but "
                     f"{reference.dataset} gives {patches} patches{of_class} to fit them to; ask "
                     "for fewer, raise max_patches, or name a reference set with more images of "
                     f"every class of {generator.name}"

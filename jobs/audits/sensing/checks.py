@@ -19,8 +19,8 @@ def check_sensing(spec: AuditSpec, facts: Facts) -> None:
     most = max(sensing.measurements_of(dimensions))
     if most > dimensions:
         raise SpecError(
-            f"stages.sensing.measurements: {most} of images with {dimensions} values; "
-            f"give numbers from 1 to {dimensions}"
+            f"stages.sensing.measurements: {most}, but images have {dimensions} values; give "
+            f"numbers from 1 to {dimensions}"
         )
     length = facts.references["sensing"].length
     components = sensing.components_of(dimensions)

@@ -17,21 +17,21 @@ def check_sweep(spec: AuditSpec) -> None:
         return
     if VARIANCE.of(spec.stages) is None:
         raise ValueError(
-            "stages.sweep has no variance source: add `variance: {}` beside `inversion`, "
-            "or `variance: {value: ...}`"
+            "stages.sweep has no variance source: add `variance: {}` next to `inversion`, or "
+            "`variance: {value: ...}`"
         )
     if likelihood is None and sweep.estimators is None:
         raise ValueError(
-            "stages.sweep has nothing to sweep: add `likelihood: {}`, or name "
-            "`sweep: {estimators: [...]}`"
+            "stages.sweep has nothing to sweep: add `likelihood: {}`, or give `sweep: "
+            "{estimators: [...]}`"
         )
     if likelihood is not None and sweep.estimators is not None:
         raise ValueError(
-            "stages.sweep.estimators: those of likelihood and comparison are swept; remove "
-            "one or the other"
+            "stages.sweep.estimators: the estimators of likelihood and comparison are already "
+            "swept; remove this key, or those stages"
         )
     if "simulated" not in [group.role for group in spec.groups]:
         raise ValueError(
-            "stages.sweep recommends by the sandwich gap of simulated images, and no group has "
-            "role `simulated`: add one"
+            "stages.sweep needs simulated images to recommend a number, but no group has role "
+            "`simulated`: add one"
         )

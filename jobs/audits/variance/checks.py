@@ -21,12 +21,11 @@ def check_variance(spec: AuditSpec) -> None:
         )
     if inversion.distance == "lpips":
         raise ValueError(
-            "stages.variance is fitted to squared errors, and stages.inversion.distance: lpips "
-            "minimises another distance: invert by `distance: mse`, or give "
-            "`variance: {value: ...}`"
+            "stages.variance is fitted to squared errors, but stages.inversion.distance is "
+            "lpips: use `distance: mse`, or give `variance: {value: ...}`"
         )
     if "train" not in [group.role for group in spec.groups]:
         raise ValueError(
-            "stages.variance is fitted to training images, and no group has role `train`: "
-            "add one, or give `variance: {value: ...}`"
+            "stages.variance is fitted to training images, but no group has role `train`: add "
+            "one, or give `variance: {value: ...}`"
         )
