@@ -24,7 +24,7 @@ def plan_table(spec: AuditSpec) -> Table:
         table.add_column(heading, justify="right")
     total = Cost(0, 0, 0)
     for stage in stages_of(spec):
-        cost = stage.estimate(context)
+        cost = stage.cost(context)
         table.add_row(stage.name, *_cells(cost, facts))
         total = Cost(
             total.items + cost.items,

@@ -239,7 +239,7 @@ def group_pairs(context: AuditContext, generator: GeneratorFacts, group: GroupSp
 
 @dataclass(frozen=True)
 class Stage:
-    """A stage: ``plan`` may read the results of the stages it ``needs``; ``estimate`` may not.
+    """A stage: ``plan`` may read the results of the stages it ``needs``; ``cost`` may not.
 
     Its shards fill ``table`` by one of ``computations``. ``plan`` gives the same shards each time,
     and those of a large stage one after the other.
@@ -251,7 +251,7 @@ class Stage:
     needs: tuple[str, ...]
     enabled: Callable[[AuditSpec], bool]
     plan: Callable[[PlanContext], Iterable[Shard]]
-    estimate: Callable[[AuditContext], Cost]
+    cost: Callable[[AuditContext], Cost]
 
     @property
     def name(self) -> str:

@@ -48,7 +48,7 @@ def plan(context: PlanContext) -> list[Shard]:
     ]
 
 
-def _estimate(context: AuditContext) -> Cost:
+def _cost(context: AuditContext) -> Cost:
     sample = _settings(context)
     return estimate_sample(
         context,
@@ -65,5 +65,5 @@ STAGE = Stage(
     needs=("images", "inversion", "variance", "tuning", "likelihood", "comparison"),
     enabled=lambda spec: CONVERGENCE.of(spec.stages) is not None,
     plan=plan,
-    estimate=_estimate,
+    cost=_cost,
 )

@@ -96,7 +96,7 @@ def generator_settings(generator: GeneratorFacts) -> dict[str, Any]:
     }
 
 
-def _estimate(context: AuditContext) -> Cost:
+def _cost(context: AuditContext) -> Cost:
     items = shards = evaluations = 0
     size = IMAGES.required(context.spec.stages).shard_items
     for group in context.spec.audited:
@@ -117,5 +117,5 @@ STAGE = Stage(
     needs=(),
     enabled=lambda _: True,
     plan=plan,
-    estimate=_estimate,
+    cost=_cost,
 )

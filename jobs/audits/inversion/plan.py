@@ -47,7 +47,7 @@ def plan(context: PlanContext) -> Iterator[Shard]:
         yield from chunk(INVERSION_TABLE, COMPUTATION, settings, items, spec.shard_items)
 
 
-def _estimate(context: AuditContext) -> Cost:
+def _cost(context: AuditContext) -> Cost:
     spec, items = _settings(context), pairs(context)
     return Cost(items, -(-items // spec.shard_items), items * inversion_cost(spec))
 
@@ -59,5 +59,5 @@ STAGE = Stage(
     needs=("images",),
     enabled=lambda spec: INVERSION.of(spec.stages) is not None,
     plan=plan,
-    estimate=_estimate,
+    cost=_cost,
 )

@@ -62,7 +62,7 @@ def _pilots(context: PlanContext, generator: GeneratorFacts, count: int) -> list
     return images[:count]
 
 
-def _estimate(context: AuditContext) -> Cost:
+def _cost(context: AuditContext) -> Cost:
     spec, count = _settings(context), len(context.facts.generators)
     per_run = chain_evaluations(spec.chains, spec.leapfrog_steps, spec.transitions)
     return Cost(spec.pilots * count, count, spec.pilots * count * RUNS_PER_PILOT * per_run)
@@ -75,5 +75,5 @@ STAGE = Stage(
     needs=("images", "variance"),
     enabled=lambda spec: tuned_spec(spec) is not None,
     plan=plan,
-    estimate=_estimate,
+    cost=_cost,
 )

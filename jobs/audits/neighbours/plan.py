@@ -63,7 +63,7 @@ def _blocks(context: AuditContext, space: str) -> list[dict[str, Any]]:
     ]
 
 
-def _estimate(context: AuditContext) -> Cost:
+def _cost(context: AuditContext) -> Cost:
     spec = _settings(context)
     images = sum(
         context.group_size(group)
@@ -86,5 +86,5 @@ STAGE = Stage(
     needs=("images",),
     enabled=lambda spec: NEIGHBOURS.of(spec.stages) is not None,
     plan=plan,
-    estimate=_estimate,
+    cost=_cost,
 )

@@ -124,7 +124,7 @@ def _grid(context: PlanContext, generator: GeneratorFacts) -> list[float]:
     return grid
 
 
-def _estimate(context: AuditContext) -> Cost:
+def _cost(context: AuditContext) -> Cost:
     group, inversion = context.spec.null, _inversion(context)
     assert group is not None
     count = context.group_size(group)
@@ -149,5 +149,5 @@ STAGE = Stage(
     needs=("variance",),
     enabled=lambda spec: spec.null is not None and INVERSION.of(spec.stages) is not None,
     plan=plan,
-    estimate=_estimate,
+    cost=_cost,
 )

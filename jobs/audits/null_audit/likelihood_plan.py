@@ -97,7 +97,7 @@ def _seed(context: PlanContext, spec: EstimatorSpec, generator: GeneratorFacts, 
     return context.seed(spec.estimator, generator.name, item.condition, item.image_id)
 
 
-def _estimate(context: AuditContext) -> Cost:
+def _cost(context: AuditContext) -> Cost:
     spec, null = _spec(context), context.spec.null
     variance = VARIANCE.of(context.spec.stages)
     assert null is not None
@@ -122,5 +122,5 @@ STAGE = Stage(
     needs=("images", "null_fit", "null_variance", "variance", "tuning"),
     enabled=lambda spec: spec.null is not None and LIKELIHOOD.of(spec.stages) is not None,
     plan=plan,
-    estimate=_estimate,
+    cost=_cost,
 )

@@ -30,7 +30,7 @@ def fits_null(spec: AuditSpec) -> bool:
     return spec.null is not None and variance is not None and variance.value is None
 
 
-def _estimate(context: AuditContext) -> Cost:
+def _cost(context: AuditContext) -> Cost:
     count = len(context.facts.generators)
     return Cost(count, count, 0)
 
@@ -42,5 +42,5 @@ STAGE = Stage(
     needs=("null_fit",),
     enabled=fits_null,
     plan=plan,
-    estimate=_estimate,
+    cost=_cost,
 )

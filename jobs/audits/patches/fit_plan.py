@@ -52,7 +52,7 @@ def _item(context: PlanContext, spec: PatchGMMSpec, model: int | None) -> Item:
     )
 
 
-def _estimate(context: AuditContext) -> Cost:
+def _cost(context: AuditContext) -> Cost:
     count = len(model_classes(context))
     return Cost(count, count, 0)
 
@@ -64,5 +64,5 @@ STAGE = Stage(
     needs=(),
     enabled=lambda spec: PATCH_GMM.of(spec.stages) is not None,
     plan=plan,
-    estimate=_estimate,
+    cost=_cost,
 )

@@ -41,7 +41,7 @@ def simulation_settings(context: PlanContext, generator: GeneratorFacts) -> dict
     return {**generator_settings(generator), "variance": context.variance(generator.name)}
 
 
-def _estimate(context: AuditContext) -> Cost:
+def _cost(context: AuditContext) -> Cost:
     items = simulated = 0
     for generator in context.facts.generators.values():
         for group in context.spec.audited:
@@ -58,5 +58,5 @@ STAGE = Stage(
     needs=("images", "variance", "patch_fit"),
     enabled=lambda spec: PATCH_GMM.of(spec.stages) is not None,
     plan=plan,
-    estimate=_estimate,
+    cost=_cost,
 )

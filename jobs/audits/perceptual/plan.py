@@ -43,7 +43,7 @@ def plan(context: PlanContext) -> list[Shard]:
     return shards
 
 
-def _estimate(context: AuditContext) -> Cost:
+def _cost(context: AuditContext) -> Cost:
     items = pairs(context)
     return Cost(items, -(-items // _settings(context).shard_items), items)
 
@@ -55,5 +55,5 @@ STAGE = Stage(
     needs=("images", "inversion"),
     enabled=lambda spec: PERCEPTUAL.of(spec.stages) is not None,
     plan=plan,
-    estimate=_estimate,
+    cost=_cost,
 )

@@ -79,7 +79,7 @@ def _fitted_baseline(context: PlanContext) -> str:
     return part
 
 
-def _estimate(context: AuditContext) -> Cost:
+def _cost(context: AuditContext) -> Cost:
     spec = _settings(context)
     sizes = [
         min(spec.images_per_group, context.group_size(group))
@@ -99,5 +99,5 @@ STAGE = Stage(
     needs=("images", "ppca"),
     enabled=lambda spec: SENSING.of(spec.stages) is not None,
     plan=plan,
-    estimate=_estimate,
+    cost=_cost,
 )

@@ -29,5 +29,5 @@ STAGE = Stage(
     needs=(),
     enabled=lambda spec: SENSING.of(spec.stages) is not None,
     plan=plan,
-    estimate=lambda _: Cost(1, 1, 0),
+    cost=lambda _: Cost(1, 1, 0),
 )

@@ -44,7 +44,7 @@ def plan(context: PlanContext) -> list[Shard]:
     ]
 
 
-def _estimate(context: AuditContext) -> Cost:
+def _cost(context: AuditContext) -> Cost:
     sweep = _settings(context)
     return estimate_sample(
         context,
@@ -61,5 +61,5 @@ STAGE = Stage(
     needs=("images", "inversion", "variance", "tuning"),
     enabled=lambda spec: SWEEP.of(spec.stages) is not None,
     plan=plan,
-    estimate=_estimate,
+    cost=_cost,
 )

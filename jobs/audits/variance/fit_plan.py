@@ -174,7 +174,7 @@ def _inversion_errors(
     }
 
 
-def _estimate(context: AuditContext) -> Cost:
+def _cost(context: AuditContext) -> Cost:
     spec, inversion = variance_settings(context), INVERSION.of(context.spec.stages)
     assert inversion is not None, "the spec refuses a fitted variance without an inversion"
     share = 2 if spec.fit == "half" else 1
@@ -209,5 +209,5 @@ STAGE = Stage(
     needs=("images", "inversion"),
     enabled=_is_enabled,
     plan=plan,
-    estimate=_estimate,
+    cost=_cost,
 )

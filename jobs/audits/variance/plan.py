@@ -57,7 +57,7 @@ def variance_shard(
     return Shard(table, computation, settings, (item,))
 
 
-def _estimate(context: AuditContext) -> Cost:
+def _cost(context: AuditContext) -> Cost:
     fits = 1
     if variance_settings(context).value is None and context.spec.null is not None:
         fits += len(control_groups(context))
@@ -72,5 +72,5 @@ STAGE = Stage(
     needs=("inversion", "variance_fit"),
     enabled=lambda spec: VARIANCE.of(spec.stages) is not None,
     plan=plan,
-    estimate=_estimate,
+    cost=_cost,
 )

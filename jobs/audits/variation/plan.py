@@ -35,7 +35,7 @@ def plan(context: PlanContext) -> list[Shard]:
     return shards
 
 
-def _estimate(context: AuditContext) -> Cost:
+def _cost(context: AuditContext) -> Cost:
     copies = len(context.facts.generators)
     counts = {
         group: context.group_size(group)
@@ -54,5 +54,5 @@ STAGE = Stage(
     needs=("images", "variance"),
     enabled=lambda spec: LOCAL_VARIATION.of(spec.stages) is not None,
     plan=plan,
-    estimate=_estimate,
+    cost=_cost,
 )

@@ -1,0 +1,130 @@
+"""docs/add-an-audit.md is true: what it says, done to a copy of the package, makes an audit."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs" / "add-an-audit.md"
+CODE = ("cluster", "core", "jobs", "workers")
+
+_FILE = re.compile(r"^`([\w/.]+\.py)`\n\n```python\n(.*?)^```$", re.M | re.S)
+_ADDED = re.compile(r"^```diff\n(.*?)^```$", re.M | re.S)
+
+SPEC = {
+    "name": "bright",
+    "generators": [{"name": "gan", "source": "shipped:digits"}],
+    "groups": [
+        {"name": "train", "role": "train", "dataset": "digits", "split": "train", "count": 12},
+        {"name": "generated", "role": "generated", "count": 12},
+        {"name": "black", "role": "outlier", "dataset": "single_colour", "count": 6},
+    ],
+    "stages": {"brightness": {"shard_items": 10}},
+    "cluster": {"executor": "serial"},
+}
+
+
+def files_of_the_page() -> dict[str, str]:
+    """The files that the page writes, by path."""
+    return dict(_FILE.findall(PAGE.read_text()))
+
+
+def follow_the_page(package: Path) -> list[str]:
+    """Does to a copy of the package what the page says; the files that existed and were changed."""
+    files = files_of_the_page()
+    for name, text in files.items():
+        path = package / name
+        assert not path.exists(), f"{name} is there already"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+    registry = package / "jobs" / "audits" / "__init__.py"
+    text = registry.read_text()
+    for block in _ADDED.findall(PAGE.read_text()):
+        before = "".join(f"{line[1:]}\n" for line in block.splitlines() if line[0] == " ")
+        after = "".join(f"{line[1:]}\n" for line in block.splitlines())
+        anchor = before or "from .audit import Audit\n"
+        assert text.count(anchor) == 1, anchor
+        text = text.replace(anchor, after if before else anchor + after)
+    registry.write_text(text)
+    return ["jobs/audits/__init__.py"]
+
+
+@pytest.fixture
+def offmanifold(tmp_path: Path) -> Callable[..., str]:
+    """A copy of the package with the page's audit, as a command that returns what it prints."""
+    package = tmp_path / "site" / "offmanifold"
+    package.mkdir(parents=True)
+    shutil.copy(ROOT / "__init__.py", package)
+    for folder in CODE:
+        ignored = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(ROOT / folder, package / folder, ignore=ignored)
+    assert follow_the_page(package) == ["jobs/audits/__init__.py"]
+    environment = {**os.environ, "PYTHONPATH": str(package.parent), "COLUMNS": "200"}
+
+    def run(*arguments: str, module: str = "offmanifold.jobs", status: int = 0) -> str:
+        done = subprocess.run(
+            [sys.executable, "-m", module, *arguments],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == status, done.stderr
+        return done.stdout
+
+    return run
+
+
+def test_a_folder_and_a_line_make_an_audit(offmanifold: Callable[..., str], tmp_path: Path) -> None:
+    (tmp_path / "bright.yaml").write_text(yaml.safe_dump(SPEC))
+    assert "the mean brightness of every image" in offmanifold("list", "stages")
+    assert "brightness_mean" in offmanifold("list", "metrics")
+    assert '"brightness"' in offmanifold("list", "schema")
+    planned = offmanifold("plan", "bright.yaml")
+    assert re.search(r"brightness +3 +30 +0 ", planned), planned
+
+    printed = offmanifold("run", "bright.yaml", "--out", "run")
+    assert "Are its images as bright as the data? Yes" in printed
+    rows = pd.read_parquet(tmp_path / "run" / "brightness")
+    assert len(rows) == 30
+    assert set(rows["status"]) == {"ok"}
+    images = pd.read_parquet(tmp_path / "run" / "images").set_index("image_id")["pixels"]
+    for image_id, found in zip(rows["image_id"], rows["brightness"], strict=True):
+        assert found == pytest.approx(float(images[image_id].mean()), abs=1e-6)
+    summary = pd.read_parquet(tmp_path / "run" / "summary.parquet")
+    means = summary[summary["metric"] == "brightness_mean"].set_index("group")
+    for group, found in rows.groupby("group"):
+        assert means.loc[str(group), "value"] == pytest.approx(found["brightness"].mean())
+        assert means.loc[str(group), "n"] == len(found)
+    assert set(summary[summary["metric"] == "failed_rows_brightness"]["value"]) == {0}
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert "How bright are the images?" in page
+    assert "Are its images as bright as the data?" in page
+
+    offmanifold("run", "bright.yaml", "--out", "other", "--set", "seed=1")
+    offmanifold("compare", "run", "other", "--out", "both.html")
+    compared = (tmp_path / "both.html").read_text()
+    assert "Brightness" in compared
+    assert "brightness mean" in compared
+    # Nothing is computed again, and a bad key names the audit's own.
+    parts = sorted((tmp_path / "run" / "brightness").iterdir())
+    times = [part.stat().st_mtime_ns for part in parts]
+    offmanifold("run", "bright.yaml", "--out", "run")
+    assert [part.stat().st_mtime_ns for part in parts] == times
+    offmanifold("plan", "bright.yaml", "--set", "stages.brightness.shard_item=1", status=2)
+
+
+def test_the_page_names_every_part_of_an_audit() -> None:
+    text = PAGE.read_text()
+    for word in ("settings", "spec_checks", "fact_checks", "metrics", "reducers", "sections"):
+        assert word in text
+    assert len(files_of_the_page()) == 9
