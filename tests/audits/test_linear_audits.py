@@ -18,7 +18,7 @@ def _one(case: Case, latent_dim: int) -> dict[str, Verdict]:
 
 def test_every_question_is_asked_of_the_model_s_own_samples_too() -> None:
     verdicts = _one(BY_NAME["true, data with noise"], 32)
-    assert list(verdicts) == ["manifold", "nearer", "likeliest", "denser", "typical"]
+    assert list(verdicts) == ["manifold", "nearer", "denser", "likeliest", "typical"]
     for verdict in verdicts.values():
         assert any(finding.null is not None for finding in verdict.findings if finding.primary)
     assert not [key for key, verdict in verdicts.items() if verdict.tone == "bad"]
