@@ -28,7 +28,7 @@ def settings_in(definition: type) -> dict[str, Setting]:
     """What an audit sets of a method, by name, in the order of the fields.
 
     Raises:
-        TypeError: not a dataclass, or a setting has no default.
+        TypeError: not a dataclass, or a setting has no default or an unknown kind of bound.
     """
     found = {}
     for field in fields(definition):
@@ -38,12 +38,15 @@ def settings_in(definition: type) -> dict[str, Setting]:
             continue
         if field.default is MISSING:
             raise TypeError(f"{definition.__name__}.{field.name} has no default")
-        bounds = [asdict(note) for note in notes if isinstance(note, Ge | Gt)]
+        bounds = [note for note in notes if not hasattr(note, "documentation")]
+        unknown = [bound for bound in bounds if not isinstance(bound, Ge | Gt)]
+        if unknown:
+            raise TypeError(f"{definition.__name__}.{field.name} has {unknown}, not Ge or Gt")
         found[field.name] = Setting(
             field.name,
             annotation,
             field.default,
-            {name: value for bound in bounds for name, value in bound.items()},
+            {name: value for bound in bounds for name, value in asdict(bound).items()},
             " ".join(words),
         )
     return found

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import numpy as np
 import pytest
-from annotated_types import Ge, Gt, doc
+from annotated_types import Ge, Gt, Le, doc
 from offmanifold.core.settings.classical import ClassicalSettings
 from offmanifold.core.settings.definition import build_settings, setting_values, settings_in
 from offmanifold.core.settings.guided import GuidedMethod, GuidedSettings
@@ -116,6 +116,15 @@ def test_a_setting_without_a_default_is_refused() -> None:
         size: Annotated[int, Ge(1), doc("of it")]
 
     with pytest.raises(TypeError, match=r"Toy\.size has no default"):
+        settings_in(Toy)
+
+
+def test_a_kind_of_bound_that_no_spec_would_keep_is_refused() -> None:
+    @dataclass(frozen=True)
+    class Toy:
+        size: Annotated[int, Le(9), doc("of it")] = 3
+
+    with pytest.raises(TypeError, match="not Ge or Gt"):
         settings_in(Toy)
 
 
