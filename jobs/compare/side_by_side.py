@@ -13,20 +13,6 @@ from .comparison import Comparison
 from .pairing import Difference
 from .sides import Side
 
-# What the terminal shows.
-_HEADLINES = (
-    "reconstruction_mse_median",
-    "psnr_of_mean_mse",
-    "bits_per_dim",
-    "variance",
-    "outlier_auc_",
-    "accuracy_likelihood",
-    "accuracy_reconstruction",
-    "accuracy_neighbours",
-    "typicality_deviation",
-    "sandwich_gap",
-)
-_NOT_HEADLINES = ("bits_per_dim_bound", "sandwich_gap_median", "sandwich_gap_bits_per_dim")
 _DIFFERENCES = {
     "reconstruction_mse": "mean squared error",
     "reconstruction_lpips": "LPIPS of the reconstruction",
@@ -94,11 +80,7 @@ def metric_tables(comparison: Comparison) -> list[Table]:
 
 def headline_table(comparison: Comparison) -> Table | None:
     """The few metrics that a reader asks for first."""
-    metrics = [
-        metric
-        for metric in METRICS
-        if metric.startswith(_HEADLINES) and metric not in _NOT_HEADLINES
-    ]
+    metrics = [name for name, metric in METRICS.items() if metric.headline]
     return _metric_table(
         comparison.sides, metrics, "Side by side", "headlines", _headline_keys(comparison, metrics)
     )

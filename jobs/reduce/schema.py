@@ -42,11 +42,15 @@ SUMMARY = pa.schema(_COLUMNS)
 
 @dataclass(frozen=True)
 class Metric:
-    """What a metric says, which direction speaks for the generator, and its unit."""
+    """What a metric says, which direction speaks for the generator, and its unit.
+
+    A ``headline`` is one of the few that a comparison shows in the terminal.
+    """
 
     meaning: str
     direction: Direction
     unit: str
+    headline: bool = False
 
 
 @dataclass(frozen=True)

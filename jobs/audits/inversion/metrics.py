@@ -9,9 +9,11 @@ METRICS: dict[str, Metric] = {
         "squared, on [0, 1]",
     ),
     "reconstruction_mse_median": Metric(
-        "the same, median over images", "lower", "squared, on [0, 1]"
+        "the same, median over images", "lower", "squared, on [0, 1]", headline=True
     ),
-    "psnr_of_mean_mse": Metric("PSNR of the mean squared error's mean, dB", "higher", "dB"),
+    "psnr_of_mean_mse": Metric(
+        "PSNR of the mean squared error's mean, dB", "higher", "dB", headline=True
+    ),
     "psnr_mean": Metric(
         "mean over images of the PSNR, dB; at least psnr_of_mean_mse", "higher", "dB"
     ),

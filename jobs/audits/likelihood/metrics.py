@@ -4,7 +4,9 @@ from ...reduce.schema import Metric
 
 METRICS: dict[str, Metric] = {
     "log_likelihood_mean": Metric("mean ln p(x), nats, densities on [0, 1]", "higher", "nats"),
-    "bits_per_dim": Metric("mean ln p(x) / (D ln 2) - 8, higher is better", "higher", "bits/dim"),
+    "bits_per_dim": Metric(
+        "mean ln p(x) / (D ln 2) - 8, higher is better", "higher", "bits/dim", headline=True
+    ),
     "acceptance": Metric("mean Metropolis acceptance over transitions and chains", "none", "share"),
     "step_size": Metric("median of the chains' last step sizes", "none", "step"),
     "effective_sample_size": Metric(
@@ -29,7 +31,9 @@ METRICS: dict[str, Metric] = {
         "lower",
         "share",
     ),
-    "sandwich_gap": Metric("upper - lower bound on simulated images, nats, mean", "lower", "nats"),
+    "sandwich_gap": Metric(
+        "upper - lower bound on simulated images, nats, mean", "lower", "nats", headline=True
+    ),
     "sandwich_gap_median": Metric("the same, median over images", "lower", "nats"),
     "sandwich_gap_bits_per_dim": Metric("the mean in bits per dimension", "lower", "bits/dim"),
     "incomplete_images_likelihood": Metric(

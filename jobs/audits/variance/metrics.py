@@ -4,7 +4,10 @@ from ...reduce.schema import Metric
 
 METRICS: dict[str, Metric] = {
     "variance": Metric(
-        "observation variance sigma^2 on [0, 1], of the data", "none", "squared, on [0, 1]"
+        "observation variance sigma^2 on [0, 1], of the data",
+        "none",
+        "squared, on [0, 1]",
+        headline=True,
     ),
     "variance_control": Metric(
         "the same of the generator's own noise-free images", "none", "squared, on [0, 1]"

@@ -4,17 +4,24 @@ from ....reduce.schema import Metric
 from ..outliers.scores import SCORES
 
 METRICS: dict[str, Metric] = {
-    "accuracy_likelihood": Metric("accuracy of argmax_c ln p(x|c)", "higher", "share"),
+    "accuracy_likelihood": Metric(
+        "accuracy of argmax_c ln p(x|c)", "higher", "share", headline=True
+    ),
     "accuracy_reconstruction": Metric(
-        "accuracy of argmin_c of the least error known", "higher", "share"
+        "accuracy of argmin_c of the least error known", "higher", "share", headline=True
     ),
     "accuracy_reconstruction_lpips": Metric(
-        "accuracy of argmin_c of the reconstruction's LPIPS", "higher", "share"
+        "accuracy of argmin_c of the reconstruction's LPIPS", "higher", "share", headline=True
     ),
     "accuracy_neighbours": Metric(
-        "accuracy of the nearest reference image's class, in pixels", "higher", "share"
+        "accuracy of the nearest reference image's class, in pixels",
+        "higher",
+        "share",
+        headline=True,
     ),
-    "accuracy_neighbours_lpips": Metric("the same, nearest in LPIPS", "higher", "share"),
+    "accuracy_neighbours_lpips": Metric(
+        "the same, nearest in LPIPS", "higher", "share", headline=True
+    ),
     **{
         f"accuracy_difference_{method}": Metric(
             f"accuracy_{method} - that of the 1-NN `against` names, on the same images",

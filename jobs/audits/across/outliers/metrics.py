@@ -4,18 +4,20 @@ from ....reduce.schema import Metric
 from .scores import SCORES
 
 METRICS: dict[str, Metric] = {
-    "outlier_auc_likelihood": Metric("AUC of -ln p(x), outlier positive", "higher", "share"),
+    "outlier_auc_likelihood": Metric(
+        "AUC of -ln p(x), outlier positive", "higher", "share", headline=True
+    ),
     "outlier_auc_reconstruction": Metric(
-        "AUC of the least error known, outlier positive", "higher", "share"
+        "AUC of the least error known, outlier positive", "higher", "share", headline=True
     ),
     "outlier_auc_reconstruction_lpips": Metric(
-        "AUC of the reconstruction's LPIPS, outlier positive", "higher", "share"
+        "AUC of the reconstruction's LPIPS, outlier positive", "higher", "share", headline=True
     ),
     "outlier_auc_neighbours": Metric(
-        "AUC of the 1-NN distance in pixels, outlier positive", "higher", "share"
+        "AUC of the 1-NN distance in pixels, outlier positive", "higher", "share", headline=True
     ),
     "outlier_auc_neighbours_lpips": Metric(
-        "AUC of the 1-NN distance in LPIPS, outlier positive", "higher", "share"
+        "AUC of the 1-NN distance in LPIPS, outlier positive", "higher", "share", headline=True
     ),
     **{
         f"outlier_pairs_{method}": Metric(

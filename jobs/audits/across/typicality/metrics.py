@@ -7,6 +7,7 @@ METRICS: dict[str, Metric] = {
         "mean ln p(x) minus that of the model's samples `against`, nats; nearer to 0 is better",
         "none",
         "nats",
+        headline=True,
     ),
     "typicality_margin": Metric(
         "deviations of no more nats than this count as typical: half of one sample's spread",
