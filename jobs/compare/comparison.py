@@ -58,11 +58,12 @@ def _caveats(sides: Sequence[Side]) -> Iterator[str]:
         pair = f"{first.letter} and {other.letter}"
         if not _same(first.variance, other.variance):
             yield (
-                f"The observation variance of {pair} differs (σ² = {_written(first.variance)} and "
-                f"{_written(other.variance)}): their densities, bits per dimension and typical "
-                "bands are those of different noise models, and a difference between them does "
-                "not say which generator is nearer to the data. AUCs, accuracies and errors can be "
-                "compared; for densities give both runs one `variance: {value: ...}`."
+                f"The observation variance of {pair} differs (σ² = {_written(first.variance)} "
+                f"and {_written(other.variance)}): their densities, bits per dimension and "
+                "typical bands belong to different noise models, and a difference between them "
+                "does not say which generator is closer to the data. AUCs, accuracies and "
+                "errors can be compared; for densities give both runs the same `variance: "
+                "{value: ...}`."
             )
         yield from _group_caveats(first, other, pair)
         for stage in ("inversion", "likelihood", "comparison"):
@@ -86,8 +87,9 @@ def _group_caveats(first: Side, other: Side, pair: str) -> Iterator[str]:
         facts = [_images_of(side, name) for side in (first, other)]
         if facts[0] != facts[1]:
             yield (
-                f"Group {name} of {pair} is not of the same images: {facts[0]} in {first.letter}, "
-                f"{facts[1]} in {other.letter}. Its rows stand side by side by their name alone."
+                f"Group {name} of {pair} does not have the same images: {facts[0]} in "
+                f"{first.letter}, {facts[1]} in {other.letter}. Its rows are side by side only "
+                "because of its name."
             )
 
 

@@ -89,7 +89,7 @@ def headline_table(comparison: Comparison) -> Table | None:
 def overlap_table(comparison: Comparison) -> Table:
     """How many images of each group two sides share."""
     return Table(
-        "Images that are shared: of one id and source, with the same pixels",
+        "Shared images: the same id, source and pixels",
         [
             Column("pair"),
             Column("group"),

@@ -68,7 +68,7 @@ def open_sides(folders: Sequence[Location]) -> list[Side]:
             sides.append(Side(ascii_uppercase[len(sides)], **make))
     if len(sides) < FEWEST_SIDES:
         raise SpecError(
-            f"compare: {folders[0]} has one generator; name a second run to hold it against"
+            f"compare: {folders[0]} has one generator; name a second run to compare it with"
         )
     shapes = {side.generator.image_shape for side in sides}
     if len(shapes) > 1:
@@ -78,7 +78,7 @@ def open_sides(folders: Sequence[Location]) -> list[Side]:
         )
         raise SpecError(
             f"compare: image shapes differ ({found}), and no metric of these images is "
-            "comparable; compare runs on images of one shape"
+            "comparable; compare runs on images of the same shape"
         )
     return sides
 

@@ -221,7 +221,7 @@ def _refuse_duplicates(frame: pd.DataFrame, repeated_by: tuple[str, ...], folder
     if len(twice):
         first = twice.iloc[0]
         raise RunTableError(
-            f"{folder}: {len(twice)} rows are there twice, the first for image "
-            f"{first['image_id']} under generator {first['generator']}, condition "
-            f"{first['condition']}: every item has exactly one row"
+            f"{folder}: {len(twice)} rows occur twice, the first for image {first['image_id']} "
+            f"under generator {first['generator']}, condition {first['condition']}: every item "
+            "has exactly one row"
         )

@@ -38,7 +38,7 @@ def originals(
     absent = [image_id for image_id in image_ids if pixels.get(image_id) is None]
     if absent:
         raise RunTableError(
-            f"image {absent[0]} was computed with, but the images table has no pixels of it: "
-            "the run is not complete"
+            f"image {absent[0]} was used, but the images table has no pixels for it: the run is "
+            "not complete"
         )
     return np.array([pixels[image_id] for image_id in image_ids]).reshape(-1, *shape)

@@ -226,9 +226,9 @@ def own_group_decides(
     if own is not None or not findings:
         return decided
     missing = (
-        f"No result about {group.name} images is left, on which this question rests: they failed, "
-        "or there are too few of them or of what they are held against. Other groups do not stand "
-        "in for them."
+        f"There is no result about {group.name} images, which this question needs: they failed, "
+        "or there are too few of them or of what they are compared with. Other groups cannot "
+        "replace them."
     )
     return [Finding(group.name, "undecided", missing), *decided]
 
@@ -246,15 +246,15 @@ def under_null(finding: Finding, good: Literal["yes", "no"]) -> Finding:
         return finding
     if null is None:
         reason = (
-            " The model's own samples were not asked the same, and nothing is decided against a "
-            "model without that. Add a group for it: `{name: null, role: null, count: 128}` for "
-            "reconstruction and typicality, role `simulated` for densities, role `generated` with "
-            "`conditions: all` for classification and restoration."
+            " The model's own samples were not put to the same test, and without that nothing "
+            "is decided against a model. Add a group for it: `{name: null, role: null, count: "
+            "128}` for reconstruction and typicality, role `simulated` for densities, role "
+            "`generated` with `conditions: all` for classification and restoration."
         )
     elif null.answer == finding.answer:
         reason = (
-            " So the test says the same of a model that is right by construction, and nothing is "
-            "decided."
+            " So the test says the same about a model that is right by construction, and "
+            "nothing is decided."
         )
     else:
         return finding

@@ -16,7 +16,7 @@ COMMAND = "python -m tests.documents.audits_reference"
 _HEAD = """\
 # The audits, and what they write into `summary.parquet`
 
-In the order of the report. `better` is the direction that speaks for the generator. Every table
+In the order of the report. `better` is the direction that favours the generator. Every table
 also has a metric `failed_rows_<stage>`: its rows with a `status` other than `ok`. How each interval
 is made is in [intervals.md](intervals.md), the keys of each stage are in [spec.md](spec.md) and the
 columns of each table in [tables.md](tables.md). [IP] is Friedman and Weiss, *Intriguing

@@ -118,7 +118,7 @@ def test_what_makes_numbers_incomparable_is_said(runs: Path) -> None:
     result = command("compare", runs / "a", runs / "b")
     text = words(result)
     assert "The observation variance of A and B differs (σ² = 0.20000 and 0.30000)" in text
-    assert "Group test of A and B is not of the same images" in text
+    assert "Group test of A and B does not have the same images" in text
     assert "every metric: --out PAGE.html" in text
     # 12 images of the group in both, of which one was altered.
     assert "A, B test 12 11 1" in text

@@ -123,7 +123,7 @@ def test_rows_equal_the_local_ones_without_a_secret_and_what_is_deleted_is_compu
     assert list((inputs / "tables").iterdir())
     compared = CliRunner().invoke(app, ["compare", address, str(inputs / "run")])
     assert compared.exit_code == 0, compared.output
-    assert "not of the same images" not in compared.output
+    assert "not have the same images" not in compared.output
 
 
 def test_an_absent_bucket_ends_before_any_work_with_its_own_message(inputs: Path) -> None:

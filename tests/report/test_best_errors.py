@@ -101,7 +101,7 @@ def test_images_whose_inversion_was_beaten_are_counted_and_told(context: ReduceC
     view = View(context, Summary(summary_table(rows, METRICS), "guided"), GENERATOR)
     assert beaten_sentence(view, ["mnist", "noise"]) == (
         "On 2 of 4 mnist and 1 of 9 noise images another stage's search found a nearer image than "
-        "the inversion; the nearest known is used."
+        "the inversion did; the nearest known one is used."
     )
     assert beaten_sentence(view, ["test"]) == ""
 

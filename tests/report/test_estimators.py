@@ -188,7 +188,7 @@ def test_failed_convergence_rows_do_not_say_what_they_varied(run: Any) -> None:
 
 def test_a_doubled_convergence_row_is_loud(run: Any) -> None:
     run.rows["convergence"].append(run.rows["convergence"][0])
-    with pytest.raises(RunTableError, match="1 rows are there twice"):
+    with pytest.raises(RunTableError, match="1 rows occur twice"):
         reduce_run(run.write())
 
 

@@ -252,7 +252,7 @@ def test_the_section_on_estimators_needs_two(
 ) -> None:
     both = Page(standard_page).text
     assert "Does the estimator matter?" in both
-    assert "rest on the guided one" in both
+    assert "use the guided one" in both
     assert "With twice the transitions ln p of the classical estimator" in both
     run = synthetic_run()
     run.rows = {
@@ -297,7 +297,7 @@ def test_two_generators_and_one_unconditional(
 def test_missing_pixels_are_loud(synthetic_run: Callable[..., Any]) -> None:
     run = synthetic_run()
     run.rows["images"] = [row for row in run.rows["images"] if row["group"] != "test"]
-    with pytest.raises(ValueError, match="the images table has no pixels of it"):
+    with pytest.raises(ValueError, match="the images table has no pixels for it"):
         page_of(run.write())
 
 

@@ -255,7 +255,7 @@ def test_whether_patches_explain_the_density(
     ("null", "words"),
     [
         ([], "Add a group for it"),
-        ([correlation(0.9, 0.8, 0.95, group="simulated")], "says the same of a model"),
+        ([correlation(0.9, 0.8, 0.95, group="simulated")], "says the same about a model"),
     ],
 )
 def test_patches_that_explain_the_models_own_samples_decide_nothing(

@@ -434,7 +434,7 @@ def test_a_missing_row_is_loud(run: Any) -> None:
 
 def test_a_doubled_row_is_loud(run: Any) -> None:
     run.rows["inversion"].append(run.rows["inversion"][0])
-    with pytest.raises(RunTableError, match="1 rows are there twice"):
+    with pytest.raises(RunTableError, match="1 rows occur twice"):
         reduce_run(run.write())
 
 

@@ -184,6 +184,6 @@ def test_few_images_recommend_nothing(tmp_path: Path) -> None:
     table = reduce_run(context)
     for sentence in recommendations(View(context, Summary(table, "guided"), GENERATOR)):
         assert "No T of" in sentence
-        assert "31 simulated images are too few to tell, it takes 32" in sentence
+        assert "31 simulated images are too few to tell; it takes 32" in sentence
     recommended = [r for r in table.to_pylist() if r["metric"] == "recommended_transitions"]
     assert [row["value"] for row in recommended] == [None, None]

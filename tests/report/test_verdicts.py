@@ -37,7 +37,7 @@ CONTEXT = context_of(
     distance="mse",
 )
 REMEDY = "Add a group for it"
-SAME = "So the test says the same of a model that is right by construction"
+SAME = "So the test says the same about a model that is right by construction"
 
 
 def row(
@@ -133,8 +133,8 @@ def test_an_error_below_what_storage_leaves_is_on_the_manifold(ratio: Bounds) ->
         ([], "Not decided", REMEDY),
         (null_errors(alike=0.4), "Not decided", SAME),
         (null_errors(alike=0.4, common=0.4), "Not decided", SAME),
-        (null_errors(alike=0.4, common=0.001), "No", "no more in common than theirs with p"),
-        (null_errors(alike=0.001), "No", "distributed as theirs with p = 0.0010"),
+        (null_errors(alike=0.4, common=0.001), "No", "no more in common than theirs gives p"),
+        (null_errors(alike=0.001), "No", "have the same distribution gives p = 0.0010"),
         (null_errors(ratio=(1.0, 0.9, 1.1), alike=0.03), "No", "1.00 [0.90,"),
     ],
 )
@@ -216,7 +216,11 @@ def test_nearer_to_outliers(interval: Bounds, answer: str, words: str) -> None:
     [
         ([], "Not decided", REMEDY),
         ([auc(LOW, "null")], "Not decided", SAME),
-        ([auc(HIGH, "null")], "Yes", "It is not so of the model's own samples (null): AUC 0.900"),
+        (
+            [auc(HIGH, "null")],
+            "Yes",
+            "This does not hold for the model's own samples (null): AUC 0.900",
+        ),
         # Too few to say: they are as the data unless the data differ from them.
         ([auc((0.2, 0.08, 0.55), "null")], "Not decided", "the data's is not shown to be lower"),
         ([auc((0.5, 0.4, 0.6), "null")], "Yes", "the data's is lower"),
@@ -285,7 +289,7 @@ def densities(
     [
         (None, "Not decided", REMEDY),
         (LOW, "Not decided", SAME),
-        (HIGH, "Yes", "It is not so of the model's own samples (simulated): AUC 0.900"),
+        (HIGH, "Yes", "This does not hold for the model's own samples (simulated): AUC 0.900"),
     ],
 )
 def test_dense_outliers_are_held_against_the_models_samples(
@@ -402,7 +406,7 @@ def test_the_likeliest_group_is_named_with_its_lead() -> None:
         ("density_lead", "generated", "train", 40.0),
         ("density_lead_given", "train", "MNIST", 20.0),
     )
-    assert found.headline == "generated; of the images it did not make: train"
+    assert found.headline == "generated; among the images it did not make: train"
     assert found.tone == "good"
     assert [finding.primary for finding in found.findings] == [True, False]
     assert f"generated leads simulated by 30.0 [25.0,{NO_BREAK}35.0]" in found.findings[0].measured
@@ -516,7 +520,7 @@ def test_typical(found: list[SummaryRow], answer: str) -> None:
         ([], "Not decided", REMEDY),
         (typical_null(p_mean=0.001), "Not decided", SAME),
         (typical_null(alike=0.3), "Not decided", SAME),
-        (typical_null(), "No", "the data deviate as they do with p = 0.0010"),
+        (typical_null(), "No", "a test that the data deviate in the same way gives p = 0.0010"),
     ],
 )
 def test_atypical_data_are_held_against_the_null(
@@ -695,7 +699,7 @@ def test_a_question_does_not_move_to_another_group() -> None:
         assert found.headline == "Not decided"
         own, *others = found.findings
         assert own.primary
-        assert "No result about train images is left" in own.sentence
+        assert "There is no result about train images" in own.sentence
         assert [(each.primary, each.answer) for each in others] == [(False, "yes")]
 
 
@@ -798,7 +802,7 @@ def test_sandwich_speaks_for_the_models_own_images() -> None:
     )
     (sentence,) = sandwich_sentences(View(CONTEXT, summary, GENERATOR))
     assert f"0.400 [0.300,{NO_BREAK}0.500] nats" in sentence
-    assert "own images only" in sentence
+    assert "only to the model's own images" in sentence
 
 
 @pytest.mark.parametrize(
@@ -829,4 +833,4 @@ def test_latents_that_the_prior_calls_unlikely_make_data_atypical(
     latents = row("latent_p_null", p_value, group="train", condition="own", against="null")
     found = verdict("typical", *rows, latents)
     assert found.headline == answer
-    assert "need latents as long as theirs" in found.findings[0].sentence
+    assert "need latents of the same length" in found.findings[0].sentence

@@ -19,6 +19,6 @@ AUDIT = Audit(
     sections=(estimators_section,),
     method=(
         "The same densities by the other estimator: each is a lower bound on average, so the "
-        "higher one is nearer to the truth.",
+        "higher one is closer to the truth.",
     ),
 )

@@ -4,7 +4,7 @@ from ...reduce.schema import Metric
 
 METRICS: dict[str, Metric] = {
     "estimator_gap": Metric(
-        "ln p(x) by `estimator` - by the one `against` names, nats, mean over images",
+        "ln p(x) by `estimator` minus that by the one in `against`, nats, mean over images",
         "none",
         "nats",
     ),

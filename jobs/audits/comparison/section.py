@@ -29,7 +29,7 @@ def gap_table(view: View) -> Table | None:
     mine, other = (side.estimator for side in sides)
     return filled_table(
         f"Mean ln p under each image's own class, nats, and its gap: {mine} minus {other}; "
-        "generator calls are those of one image under one class",
+        "generator calls are for one image under one class",
         [
             Column("group"),
             estimates(f"ln p, {mine}"),
@@ -52,7 +52,7 @@ def findings_table(view: PageView) -> Table | None:
         return None
     mine, other = (side.estimator for side in _sides(view))
     return filled_table(
-        "Findings that rest on densities, and whether they change with the estimator",
+        "Findings based on densities, and whether they change with the estimator",
         [
             Column("finding"),
             estimates(f"by {mine}"),
@@ -148,8 +148,8 @@ def estimators_section(view: PageView) -> Section:
         "estimators",
         "Does the estimator matter?",
         [
-            "The same images by both estimators. Each gives on average no more than the true "
-            "ln p, so where they differ by more than chance the higher one is nearer to it.",
+            "The same images with both estimators. On average each gives at most the true ln p, "
+            "so if they differ by more than chance, the higher one is closer to it.",
             *estimator_sentences(view),
         ],
         present(gap_figure(view)),

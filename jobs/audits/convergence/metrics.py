@@ -12,6 +12,6 @@ METRICS: dict[str, Metric] = {
         "nats",
     ),
     "doubling_change_max": Metric(
-        "the largest such change of an image, in size, nats", "lower", "nats"
+        "size of the largest such change of an image, nats", "lower", "nats"
     ),
 }

@@ -57,7 +57,7 @@ def convergence_warnings(view: View) -> list[str]:
             "modes, and chains that all miss the best one agree with each other: neither their "
             "spread nor the sandwich gap shows it. A finding of the "
             f"{view.estimator_prefix}estimator that these outliers are denser than the data is "
-            "thereby conservative; a finding that they are less dense is weakened."
+            "therefore conservative; a finding that they are less dense is weakened."
         )
     return warnings
 

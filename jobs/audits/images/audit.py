@@ -10,7 +10,7 @@ AUDIT = Audit(
     settings=(IMAGES,),
     stages=(STAGE,),
     method=(
-        "Every group's images are materialised once, the generator's own among them; these "
-        "are rounded to the grey levels that the data are stored in.",
+        "Every group's images are stored once, including the generator's own, which are rounded "
+        "to the data's grey levels.",
     ),
 )

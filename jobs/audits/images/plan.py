@@ -113,7 +113,7 @@ def _cost(context: AuditContext) -> Cost:
 STAGE = Stage(
     table=IMAGES_TABLE,
     computations=(FROM_DATASET, GENERATED),
-    description="materialise every group's images once, generated ones included",
+    description="stores every group's images once, including generated ones",
     needs=(),
     enabled=lambda _: True,
     plan=plan,

@@ -27,9 +27,9 @@ AUDIT = Audit(
     sections=(manifold_section, pictures_section),
     questions=(on_manifold,),
     method=(
-        "Each image is inverted by Adam from several restarts: the latent is sought whose "
+        "Each image is inverted: Adam, from several restarts, searches for the latent whose "
         "image is nearest [IP B.2].",
-        "An image's error is the least that any stage of the run found, where that stage "
-        "searched all images alike.",
+        "An image's error is the smallest that any stage of the run found, provided it searched "
+        "all images in the same way.",
     ),
 )

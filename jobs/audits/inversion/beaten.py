@@ -23,6 +23,6 @@ def beaten_sentence(
     *others, last = counts
     named = f"{', '.join(others)} and {last}" if others else last
     return (
-        f"On {named} images another stage's search found a nearer image than the inversion; the "
-        "nearest known is used."
+        f"On {named} images another stage's search found a nearer image than the inversion did; "
+        "the nearest known one is used."
     )

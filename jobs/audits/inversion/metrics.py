@@ -4,7 +4,7 @@ from ...reduce.schema import Metric
 
 METRICS: dict[str, Metric] = {
     "reconstruction_mse_mean": Metric(
-        "least mean squared error that inversion or search found, mean over images",
+        "smallest mean squared error that inversion or search found, mean over images",
         "lower",
         "squared, on [0, 1]",
     ),
@@ -21,11 +21,12 @@ METRICS: dict[str, Metric] = {
         "median error over that of the generated images", "lower", "ratio"
     ),
     "search_beaten": Metric(
-        "images whose inversion another stage's search beat by more than 1%; errors are the least",
+        "images whose inversion another stage's search beat by more than 1%; errors are the "
+        "smallest found",
         "none",
         "count",
     ),
     "incomplete_images_inversion": Metric(
-        "images that leave the comparison of classes because one failed", "lower", "count"
+        "images left out of the comparison of classes because one failed", "lower", "count"
     ),
 }

@@ -105,14 +105,14 @@ def _null(view: View, group: str, reference: str) -> tuple[Null | None, float | 
     alike = bonferroni([errors] if common is None else [errors, common])
     convicts = decide(ratio, ON_MANIFOLD_RATIO) == "above" and alike > ERROR_RATE
     sentence = (
-        f"The model's own samples with noise of the data's variance come back with {ratio.text()} "
-        f"times the error of those without (N = {ratio.n}). The data's errors are distributed as "
-        f"theirs with p = {number(errors, 2)}"
+        "The model's own samples with noise of the data's variance come back with "
+        f"{ratio.text()} times the error of those without noise (N = {ratio.n}). A test that the "
+        f"data's errors have the same distribution gives p = {number(errors, 2)}"
     )
     if common is not None:
         sentence += (
-            "; what is left of different images has no more in common than theirs with p = "
-            f"{number(common, 2)}"
+            "; one that residuals of different images have no more in common than theirs gives "
+            f"p = {number(common, 2)}"
         )
     return Null("no" if convicts else "yes", sentence + "."), alike
 
@@ -123,8 +123,8 @@ def _sentence(view: View, group: str, reference: str, ratio: Estimate) -> str:
     stored = "8 bits" if levels is None else f"the data's {levels} grey levels"
     alone = float(psnr(quantisation_variance(levels)))
     sentence = (
-        f"Inversion leaves {group} images {ratio.text()} times the median squared error that "
-        f"it leaves the generator's own images (up to {ON_MANIFOLD_RATIO} counts as on it)"
+        f"After inversion, {group} images have {ratio.text()} times the median squared error of "
+        f"the generator's own images (up to {ON_MANIFOLD_RATIO} counts as on it)"
     )
     if psnrs[0] is not None and psnrs[1] is not None:
         sentence += (
@@ -134,7 +134,7 @@ def _sentence(view: View, group: str, reference: str, ratio: Estimate) -> str:
         if psnrs[1].value < CONTROL_PSNR:
             sentence += (
                 ". The generator's own images come back poorly themselves, so part of this "
-                "distance is inversion's"
+                "distance is due to inversion"
             )
     beaten = beaten_sentence(view, [group, reference])
     return f"{sentence}. {beaten}".rstrip()

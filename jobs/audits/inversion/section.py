@@ -13,8 +13,9 @@ def manifold_section(view: View) -> Section:
         "manifold",
         "How near is the manifold?",
         [
-            "Each image is inverted: the latent is sought whose image is nearest. If the generator "
-            "had learned the data's manifold, training images would come back as well as its own."
+            "Each image is inverted: a search looks for the latent whose image is nearest. If "
+            "the generator had learned the data's manifold, training images would come back as "
+            "well as its own."
         ],
         present(error_histogram(view)),
         present(reconstruction_table(view)),

@@ -95,8 +95,8 @@ def density_histograms(view: View) -> list[Figure]:
                 found,
                 bands,
                 window,
-                f"The same histograms between {span}, where the groups that are no outliers lie.",
-                f"The same from {span}; images outside are counted beside their group.",
+                f"The same histograms between {span}, where the groups are that are not outliers.",
+                f"The same from {span}; images outside are counted next to their group.",
                 "density-without-outliers",
             )
         )

@@ -19,8 +19,8 @@ def sandwich_sentences(view: View) -> list[str]:
                 f"On {nats.n} images simulated from the model, whose latents are known, an upper "
                 f"bound lies {nats.text()} nats ({bits.text()} bits per dimension) above the "
                 f"{view.estimator_prefix}estimate on average{typical}, with the true ln p "
-                "between them in expectation. This certificate speaks for the model's own images "
-                "only."
+                "between them in expectation. This certificate applies only to the model's own "
+                "images."
             )
     return sentences
 
@@ -63,7 +63,9 @@ def _prior_sentences(view: View) -> list[str]:
         return []
     group = max(shares, key=lambda name: shares[name].value)
     if shares[group].value == 0:
-        return ["The best chain never started from the prior: always from a mode that was found."]
+        return [
+            "The best chain never started from the prior, always from a mode that the search found."
+        ]
     return [
         f"The best chain had started from the prior, and not from a mode that the search found, "
         f"in {shares[group].scaled(100).fixed(0)}% of the estimates on {group} images, the most of "

@@ -13,10 +13,10 @@ METRICS: dict[str, Metric] = {
         "mean effective number of chains in the estimate", "higher", "count"
     ),
     "evaluations": Metric(
-        "mean generator evaluations of an image under one class", "lower", "count"
+        "mean generator evaluations for an image under one class", "lower", "count"
     ),
     "best_chain_share": Metric(
-        "mean share of an estimate's weight that its best chain carries; 1/C at the least",
+        "mean share of an estimate's weight that its best chain carries; at least 1/C",
         "lower",
         "share",
     ),
@@ -24,7 +24,7 @@ METRICS: dict[str, Metric] = {
         "share of estimates that settled within the tolerance", "higher", "share"
     ),
     "modes": Metric(
-        "mean number of distinct modes that the search left, guided only", "none", "count"
+        "mean number of distinct modes that the search kept, guided only", "none", "count"
     ),
     "prior_won_share": Metric(
         "share of estimates whose best chain started from the prior, not a mode, guided only",
@@ -37,6 +37,6 @@ METRICS: dict[str, Metric] = {
     "sandwich_gap_median": Metric("the same, median over images", "lower", "nats"),
     "sandwich_gap_bits_per_dim": Metric("the mean in bits per dimension", "lower", "bits/dim"),
     "incomplete_images_likelihood": Metric(
-        "images that leave the marginal because a class failed", "lower", "count"
+        "images left out of the marginal because a class failed", "lower", "count"
     ),
 }

@@ -28,9 +28,9 @@ def _density_rule(generator: GeneratorInfo) -> str:
     if not generator.num_classes:
         return "The generator is unconditional."
     return (
-        "The marginal density takes classes as equally likely and needs every class; the own "
-        "density is that under an image's own class, where outliers take the classes in turn. "
-        "Groups are only compared under the same one."
+        "The marginal density treats classes as equally likely and needs every class; the own "
+        "density is that under an image's own class (outliers take the classes in turn). Groups "
+        "are only compared under the same one."
     )
 
 
@@ -51,7 +51,7 @@ def estimator_rules(view: View) -> list[str]:
     rules = " ".join(_ESTIMATORS[name] for name in known)
     if view.estimator is not None and len(estimators) > 1:
         rules += (
-            f" The verdicts, the figures and the tables without a column for it rest on the "
+            " Verdicts, figures and tables that do not name the estimator use the "
             f"{view.estimator} one."
         )
     return [rules] if rules else []

@@ -17,6 +17,6 @@ AUDIT = Audit(
     reducers=(reduce_null_audit,),
     method=(
         "The model's own samples take the place of the data in every stage, and every test is "
-        "asked of them too.",
+        "applied to them too.",
     ),
 )

@@ -145,7 +145,7 @@ def _cost(context: AuditContext) -> Cost:
 STAGE = Stage(
     table=NULL_FIT_TABLE,
     computations=(NULL_COMPUTATION,),
-    description="the null audit: the model's own samples, inverted in the place of the data",
+    description="the null audit: the model's own samples, inverted in place of the data",
     needs=("variance",),
     enabled=lambda spec: spec.null is not None and INVERSION.of(spec.stages) is not None,
     plan=plan,

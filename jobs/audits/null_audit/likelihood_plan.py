@@ -118,7 +118,7 @@ def _cost(context: AuditContext) -> Cost:
 STAGE = Stage(
     table=NULL_LIKELIHOOD_TABLE,
     computations=tuple(ESTIMATORS.values()),
-    description="the null audit: densities of the model's own samples, as the data's are",
+    description="the null audit: densities of the model's own samples, computed like the data's",
     needs=("images", "null_fit", "null_variance", "variance", "tuning"),
     enabled=lambda spec: spec.null is not None and LIKELIHOOD.of(spec.stages) is not None,
     plan=plan,

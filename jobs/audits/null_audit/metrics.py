@@ -3,12 +3,12 @@
 from ...reduce.schema import Metric
 
 METRICS: dict[str, Metric] = {
-    "variance_null": Metric("the same of the null audit's images", "none", "squared, on [0, 1]"),
+    "variance_null": Metric("the same for the null audit's images", "none", "squared, on [0, 1]"),
     "typicality_p_null": Metric(
-        "p-value of deviating from the reference as the null audit's images do", "none", "p-value"
+        "p-value of deviating from the reference like the null audit's images", "none", "p-value"
     ),
     "reconstruction_p_null": Metric(
-        "p-value of errors distributed as those of the null audit's images", "none", "p-value"
+        "p-value of errors distributed like those of the null audit's images", "none", "p-value"
     ),
     "latent_square": Metric(
         "mean squared entry of the inversion's latents; 1 is what the prior expects",

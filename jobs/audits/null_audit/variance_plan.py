@@ -38,7 +38,7 @@ def _cost(context: AuditContext) -> Cost:
 STAGE = Stage(
     table=NULL_VARIANCE_TABLE,
     computations=tuple(ESTIMATORS.values()),
-    description="the null audit: the variance of the model's own samples, fitted as the data's is",
+    description="the null audit: the variance of the model's own samples, fitted like the data's",
     needs=("null_fit",),
     enabled=fits_null,
     plan=plan,

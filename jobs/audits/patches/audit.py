@@ -23,7 +23,7 @@ AUDIT = Audit(
     questions=(explained_by_patches,),
     conclude=conclude_patches,
     method=(
-        "A mixture of Gaussians of 8x8 patches of real images, and how its ln p goes with the "
-        "generator's [HU 3].",
+        "A mixture of Gaussians of 8x8 patches of real images, and how its ln p correlates with "
+        "the generator's [HU 3].",
     ),
 )

@@ -29,7 +29,7 @@ def patch_scatter(view: View) -> list[Figure]:
         points_by_group(view, scores.of_group, scores.first, scores.second),
         ("ln p(x) of the generator, nats", "ln p(x) of the patches, nats"),
         "Log density of single images under the model of small patches, over that of the "
-        "generator; the correlations stand in the table below.",
+        "generator; the table below has the correlations.",
         "Each dot is an image, under its own class in both models. Dots along one rising line "
         "would say that small patches account for the generator's density.",
         key="patch-scatter",
@@ -75,12 +75,12 @@ def _histograms(
         + ", ".join(f"{group} {number(float(v.mean()), 4)}" for group, v in each.values.items())
         for name, each in found.items()
     )
-    part = " where the groups that are no outliers lie" if windows else ""
+    part = " where the groups are that are not outliers" if windows else ""
     return draw(
         _WIDTH,
         1.0 + _ROW_HEIGHT * max(len(each.values) for each in found.values()),
         f"Histograms of log density by group in both models{part}. Means in nats, {means}.",
-        "The same, where the groups lie that are no outliers; images outside are counted."
+        "The same, where the groups are that are not outliers; images outside are counted."
         if windows
         else "The groups under the generator (left) and under the model of small patches (right); "
         "the line is the mean. The same order of the groups in both is what the paper found.",

@@ -10,12 +10,13 @@ METRICS: dict[str, Metric] = {
     ),
     "patch_correlation_spearman": Metric("the same of ranks", "none", "correlation"),
     "patch_top_overlap": Metric(
-        "share of the patch_top_size images of highest ln p(x) that are among the patch model's",
+        "share of the patch_top_size images of highest ln p(x) that are also among the patch "
+        "model's",
         "none",
         "share",
     ),
     "patch_top_size": Metric(
-        "how many: 20, or half of the images if that is fewer", "none", "count"
+        "size of these top lists: 20, or half of the images if that is fewer", "none", "count"
     ),
     "patch_log_density_mean": Metric("mean ln p(x) under the patch model, nats", "none", "nats"),
 }

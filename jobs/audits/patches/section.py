@@ -35,9 +35,9 @@ def patch_section(view: View) -> Section:
         "patches",
         title,
         [
-            "A mixture of Gaussians of non-overlapping 8×8 patches knows nothing of an image "
+            "A mixture of Gaussians of non-overlapping 8×8 patches knows nothing about an image "
             "beyond a patch: an image's ln p is the sum over its patches. If it ranks images as "
-            "the generator does, the generator's density says little more of them than their "
+            "the generator does, the generator's density says little more about them than their "
             "small patches do (Friedman and Weiss found correlations above 0.9).",
             *_model_sentences(fits, generator),
             *_coverage(generator),

@@ -8,7 +8,7 @@ from ...spec.stages import StageKey
 
 
 class PatchGMMSpec(ReferenceSpec):
-    """The patch-GMM [HU 3]: a Gaussian mixture of the reference set's 8x8 patches, one a class.
+    """The patch-GMM [HU 3]: a Gaussian mixture of the reference set's 8x8 patches, one per class.
 
     At most ``max_patches`` of a class's patches are fitted, those of randomly chosen images.
     """

@@ -23,7 +23,7 @@ AUDIT = Audit(
     metrics=METRICS,
     reducers=(reduce_perceptual,),
     method=(
-        "LPIPS between each image and its reconstruction, whatever distance the inversion "
+        "LPIPS between each image and its reconstruction, regardless of what the inversion "
         "minimised [IP Table 3].",
     ),
 )

@@ -7,7 +7,7 @@ from ...spec.stages import StageKey
 
 
 class ReconstructionSpec(SpecModel):
-    """LPIPS of the inversion's reconstructions, whatever distance they minimise."""
+    """LPIPS of the inversion's reconstructions, whatever distance it minimised."""
 
     shard_items: int = Field(default=256, ge=1)
 

@@ -21,7 +21,7 @@ AUDIT = Audit(
     sections=(sensing_section,),
     questions=(restores_better,),
     method=(
-        "Images restored from a few random measurements, beside probabilistic PCA from the "
-        "same ones [HU 2.2].",
+        "Images restored from a few random measurements, compared with probabilistic PCA from "
+        "the same ones [HU 2.2].",
     ),
 )

@@ -131,7 +131,7 @@ def _picture(view: PageView, sensed: list[SensedGroup]) -> Figure | None:
     return mosaic(
         rows,
         f"{len(chosen)} {group.name} images above what the generator makes of {numbers} "
-        "measurements of each, a row a number.",
+        "measurements of each, one row per number.",
         f"{group_title(group)}: originals on top; below, restored from m = {numbers} measurements; "
         f"at even quantiles of the error at m = {sensed[-1].measurements}.",
         key=f"restored-{group.name}",

@@ -6,7 +6,7 @@ from ...reduce.schema import Metric
 SENSING_RESTORERS = {
     "": "of the restart with the smallest objective",
     "oracle_": "of the restart nearest to the truth, which only an oracle knows",
-    "ppca_": "by probabilistic PCA from the same measurements, whatever the generator",
+    "ppca_": "by probabilistic PCA from the same measurements, for any generator",
 }
 # ``against`` is the number of measurements, "m = 64".
 

@@ -15,14 +15,14 @@ def sensing_section(view: PageView) -> Section:
         "Does it restore images?",
         [
             "Compressed sensing: each image is measured by m random projections with a little "
-            "noise, and only these are kept. The generator restores it by the likeliest latent "
-            "(MAP) of several descents, chosen by how well it explains the measurements and the "
-            "prior. The oracle takes the descent that is nearest to the original instead, which "
-            "only the original can tell.",
+            "noise, and only these are kept. The generator restores it with the likeliest "
+            "latent (MAP) of several descents, chosen by how well it explains the measurements "
+            "and the prior. The oracle instead takes the descent nearest to the original, which "
+            "takes the original to know.",
             "The baseline is probabilistic PCA, a Gaussian over all classes of the reference "
             "set together, given the same measurements. It is exact and needs no search, and it "
-            "is not told an image's class. Generated images are the control: where they come back "
-            "well, the search is not what fails on the others.",
+            "is not told an image's class. Generated images are the control: if they come back "
+            "well, failures on other images are not due to the search.",
             "Intervals are over images; one random matrix serves them all.",
         ],
         present(sensing_curve(view), *restored_pictures(view)),

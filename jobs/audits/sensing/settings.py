@@ -12,8 +12,8 @@ from ...spec.stages import StageKey
 class SensingSpec(ReferenceSpec):
     """Compressed sensing [HU 2.2]: restoration from ``measurements`` random projections.
 
-    ``images_per_group`` images of every stored group are restored. The reference set is what the
-    baseline, probabilistic PCA of so many ``components``, is fitted to. Without a value,
+    ``images_per_group`` images of every stored group are restored. The baseline,
+    probabilistic PCA with ``components``, is fitted to the reference set. Without a value,
     ``measurements`` are D/32, D/16, D/8, D/4 and D/2 of an image's D values, and ``components``
     the smaller of 500 and D/2.
     """

@@ -18,7 +18,7 @@ AUDIT = Audit(
     reducers=(reduce_sweep,),
     sections=(sweep_section,),
     method=(
-        "A sample by each estimator at several numbers of transitions; the fewest whose "
-        "sandwich gap is small are recommended.",
+        "A sample is estimated at several numbers of transitions; the fewest whose sandwich gap "
+        "is small are recommended.",
     ),
 )

@@ -9,7 +9,7 @@ METRICS: dict[str, Metric] = {
         "nats",
     ),
     "sweep_shortfall": Metric(
-        "mean ln p(x) at the most transitions tried minus that at those of `against`, nats",
+        "mean ln p(x) at the most transitions tried minus that at the number in `against`, nats",
         "lower",
         "nats",
     ),
@@ -24,8 +24,8 @@ METRICS: dict[str, Metric] = {
         "nats",
     ),
     "recommended_transitions": Metric(
-        "fewest transitions at and above which, of those tried, the gap's interval and the bound "
-        "of its high quantile are under `against` nats; null where none are, or under 32 images",
+        "fewest of the tried transitions from which on the gap's interval and the bound of its "
+        "high quantile are under `against` nats; null if there are none, or under 32 images",
         "none",
         "count",
     ),

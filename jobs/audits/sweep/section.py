@@ -25,8 +25,8 @@ def sweep_section(view: View) -> Section:
         "sweep",
         "How many transitions are enough?",
         [
-            "A sample of every group again at each number of transitions T, each image under its "
-            "own class. The estimates rise on average with T until they settle.",
+            "A sample of every group is estimated at each number of transitions T, each image "
+            "under its own class. The estimates rise on average with T until they settle.",
             *recommendations(view),
         ],
         present(sweep_figure(view)),
@@ -67,14 +67,14 @@ def _recommendation(tolerance: float, view: View, group: str, best: Estimate) ->
         larger = " and at every larger one" if at < tried[-1] else ""
         return (
             f"Recommended for the {view.estimator} estimator: T = {at}, the smallest of {listed} "
-            f"at which{larger} the sandwich gap is under {nats}, the interval of its mean and the "
-            f"bound on all but a tenth of the images included: {measured}."
+            f"at which{larger} the sandwich gap is under {nats}, including the interval of its "
+            f"mean and the bound on all but a tenth of the images: {measured}."
         )
     if best.n < MINIMUM_GAPS:
         return (
-            f"No T of {listed} can be recommended for the {view.estimator} estimator: "
-            f"{best.n} {group} images are too few to tell, it takes {MINIMUM_GAPS}. At T = {at} "
-            f"the mean sandwich gap is {measured}."
+            f"No T of {listed} can be recommended for the {view.estimator} estimator: {best.n} "
+            f"{group} images are too few to tell; it takes {MINIMUM_GAPS}. At T = {at} the mean "
+            f"sandwich gap is {measured}."
         )
     return (
         f"No T of {listed} brings the sandwich gap of the {view.estimator} estimator under {nats} "
@@ -193,8 +193,8 @@ def sweep_figure(view: View) -> Figure | None:
         _WIDTH,
         0.6 + 1.9 * -(-len(panels) // _COLUMNS),
         f"Mean log density of the sample by the number of transitions, in nats. {words}.",
-        "Mean ln p against the number of transitions, each group on an axis of its own. Whiskers: "
-        "95% interval of the change from there to the largest T, paired by image.",
+        "Mean ln p against the number of transitions, each group on its own axis. Whiskers: 95% "
+        "interval of the change from there to the largest T, paired by image.",
         paint,
         key="sweep",
     )
@@ -242,11 +242,11 @@ def _elsewhere(view: View, transitions: int) -> str:
     }
     known = {group: move for group, move in moves.items() if move is not None}
     if not known:
-        return " The gap speaks for the model's own images only."
+        return " The gap applies only to the model's own images."
     most = max(known, key=lambda group: abs(known[group].value))
     return (
-        " The gap speaks for the model's own images only: from there to the largest T mean ln p of "
-        f"{most} images, which change most, rises by {known[most].text()} nats."
+        " The gap applies only to the model's own images: from there to the largest T mean ln p "
+        f"of {most} images, which change most, rises by {known[most].text()} nats."
     )
 
 

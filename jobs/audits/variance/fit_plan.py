@@ -205,7 +205,7 @@ def _is_enabled(spec: AuditSpec) -> bool:
 STAGE = Stage(
     table=VARIANCE_FIT_TABLE,
     computations=(COMPUTATION,),
-    description="what each training image says of the observation variance",
+    description="what each training image says about the observation variance",
     needs=("images", "inversion"),
     enabled=_is_enabled,
     plan=plan,

@@ -10,6 +10,6 @@ METRICS: dict[str, Metric] = {
         headline=True,
     ),
     "variance_control": Metric(
-        "the same of the generator's own noise-free images", "none", "squared, on [0, 1]"
+        "the same for the generator's own noise-free images", "none", "squared, on [0, 1]"
     ),
 }

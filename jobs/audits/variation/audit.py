@@ -17,5 +17,7 @@ AUDIT = Audit(
     metrics=METRICS,
     reducers=(reduce_variation,),
     sections=(variation_section,),
-    method=("Standard deviation over mean in 8x8 patches, and how ln p goes with it [IP Fig. 7].",),
+    method=(
+        "Standard deviation over mean in 8x8 patches, and how ln p correlates with it [IP Fig. 7].",
+    ),
 )

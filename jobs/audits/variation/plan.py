@@ -50,7 +50,7 @@ def _cost(context: AuditContext) -> Cost:
 STAGE = Stage(
     table=LOCAL_VARIATION_TABLE,
     computations=(COMPUTATION,),
-    description="standard deviation over mean in 8x8 patches, to hold against the density",
+    description="standard deviation over mean in 8x8 patches, to compare with the density",
     needs=("images", "variance"),
     enabled=lambda spec: LOCAL_VARIATION.of(spec.stages) is not None,
     plan=plan,

@@ -93,8 +93,8 @@ def variation_scatter(view: View) -> list[Figure]:
         view,
         points_by_group(view, scores.of_group, scores.first, scores.second),
         ("local variation: standard deviation / mean", "ln p(x) of the generator, nats"),
-        "Log density of single images over their local variation; the correlations stand in the "
-        "table below.",
+        "Log density of single images over their local variation; the table below has the "
+        "correlations.",
         "Each dot is an image under its own class."
         if view.generator.num_classes
         else "Each dot is an image.",

@@ -47,8 +47,8 @@ def class_section(view: View) -> Section:
         "classes",
         "Do its classes differ?",
         [
-            "The same images under each class. A density that depends on the class orders them "
-            "otherwise under another class; where all classes give an image the same density, "
+            "The same images under each class. If the density depends on the class, their order "
+            "changes from class to class; if all classes give an image the same density, "
             "correlations are near 1, and the class says little."
         ],
         figures,
@@ -107,8 +107,8 @@ def _matrix(found: _Classes) -> Figure:
         f"Matrix of correlations of ln p(x|a) with ln p(x|b) over {n} {name} images: from "
         f"{number(float(pairs.min()))} to {number(float(pairs.max()))}, mean "
         f"{number(float(pairs.mean()))}.",
-        f"Pearson correlation of the densities under two classes, over the same {n} {name} images: "
-        "the brighter, the higher.",
+        f"Pearson correlation of the densities under two classes, over the same {n} {name} "
+        "images; brighter is higher.",
         paint,
         key="class-matrix",
     )

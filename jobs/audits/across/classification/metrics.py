@@ -8,7 +8,7 @@ METRICS: dict[str, Metric] = {
         "accuracy of argmax_c ln p(x|c)", "higher", "share", headline=True
     ),
     "accuracy_reconstruction": Metric(
-        "accuracy of argmin_c of the least error known", "higher", "share", headline=True
+        "accuracy of argmin_c of the smallest known error", "higher", "share", headline=True
     ),
     "accuracy_reconstruction_lpips": Metric(
         "accuracy of argmin_c of the reconstruction's LPIPS", "higher", "share", headline=True
@@ -24,7 +24,7 @@ METRICS: dict[str, Metric] = {
     ),
     **{
         f"accuracy_difference_{method}": Metric(
-            f"accuracy_{method} - that of the 1-NN `against` names, on the same images",
+            f"accuracy_{method} minus that of the 1-NN in `against`, on the same images",
             "higher",
             "share",
         )
@@ -32,7 +32,7 @@ METRICS: dict[str, Metric] = {
     },
     **{
         f"accuracy_mcnemar_p_{method}": Metric(
-            "p-value (McNemar, mid-p) that both accuracies of that difference are equal",
+            "p-value (McNemar, mid-p) of equal accuracies in that difference",
             "none",
             "p-value",
         )

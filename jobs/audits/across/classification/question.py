@@ -104,7 +104,7 @@ def _finding(view: View, group: str, method: str, accuracy: Estimate) -> Finding
         name,
         answer,
         f"{words}; {against} ({chance}). Up to {number(100 * EQUIVALENCE_MARGIN)} points below "
-        "counts as as good.",
+        "counts as equally good.",
         measured=f"{group}: {right} right, {measured}",
         counted=counted,
         p_value=_p_value(view, group, method, compared[0], answer),

@@ -7,5 +7,5 @@ AUDIT = Audit(
     name="failures",
     title="What failed",
     reducers=(reduce_quarantine,),
-    method=("Rows that failed are left out of every statistic and counted, by table.",),
+    method=("Failed rows are left out of every statistic and counted by table.",),
 )

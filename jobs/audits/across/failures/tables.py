@@ -13,7 +13,7 @@ def group_table(context: ReduceContext) -> Table:
     meaning = {"all": "every class", "own": "its own class"}
     return Table(
         "Groups of images",
-        [Column("group"), Column("part in the comparisons"), Column("evaluated under")],
+        [Column("group"), Column("role in the comparisons"), Column("evaluated under")],
         [[group.name, group.role, meaning[group.conditions]] for group in context.groups_and_null],
         key="groups",
     )

@@ -37,8 +37,8 @@ def auc_figure(view: View) -> Figure | None:
         finish,
         (
             "AUC of outlier detection: {}. Chance is 0.5.",
-            f"Can the score tell outliers from {inliers.name} images? 95% intervals "
-            "over images; left of the dashed line the ranking is upside down.",
+            f"Can the score tell outliers from {inliers.name} images? 95% intervals over images; "
+            "left of the dashed line the ranking is reversed.",
         ),
         chance=CHANCE,
         decimals=3,

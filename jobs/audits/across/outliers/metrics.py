@@ -8,7 +8,7 @@ METRICS: dict[str, Metric] = {
         "AUC of -ln p(x), outlier positive", "higher", "share", headline=True
     ),
     "outlier_auc_reconstruction": Metric(
-        "AUC of the least error known, outlier positive", "higher", "share", headline=True
+        "AUC of the smallest known error, outlier positive", "higher", "share", headline=True
     ),
     "outlier_auc_reconstruction_lpips": Metric(
         "AUC of the reconstruction's LPIPS, outlier positive", "higher", "share", headline=True
@@ -21,7 +21,7 @@ METRICS: dict[str, Metric] = {
     ),
     **{
         f"outlier_pairs_{method}": Metric(
-            "pairs of an inlier and an outlier under one class, on which the mean AUC rests",
+            "pairs of an inlier and an outlier under one class behind the mean AUC",
             "none",
             "count",
         )

@@ -44,7 +44,9 @@ class _Separation:
         if self.null_auc is None:
             return None
         answer = answer_of(self.null_auc, CHANCE, yes="below")
-        opening = {"yes": found, "no": "It is not so of", "undecided": "It is open for"}[answer]
+        opening = {"yes": found, "no": "This does not hold for", "undecided": "It is open for"}[
+            answer
+        ]
         sentence = (
             f"{opening} the model's own samples ({self.own_samples}): AUC "
             f"{self.null_auc.fixed(3)}, N = {self.null_auc.n}"
@@ -178,7 +180,7 @@ def unknown_remark(view: View, first_group: str, second_group: str) -> str:
     asked = [varied for varied in DOUBLED if any(varied in found for found in both)]
     if not asked:
         return (
-            " No setting was doubled for these groups, so that it is not known whether their "
+            " No setting was doubled for these groups, so it is not known whether their "
             "estimates have settled."
         )
     moving = moving_changes(view, first_group, second_group)

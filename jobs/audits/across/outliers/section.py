@@ -12,13 +12,13 @@ def outlier_section(view: View) -> Section:
         "outliers",
         "Can it tell outliers?",
         [
-            "The score is the negative log density, the reconstruction error, or the distance to "
-            "the nearest training image. A model of the data should rank outliers above it. Beside "
-            "the data stand the model's own samples: densities are held against simulated images, "
-            "reconstruction errors against those of the null audit. Intervals have DeLong's "
-            "variance, averaged with the binomial one, which weighs the more the fewer images "
-            "overlap; where two groups separate completely the bound is the exact binomial one of "
-            "the smaller group."
+            "The score is the negative log density, the reconstruction error, or the distance "
+            "to the nearest training image. A model of the data should rank outliers above it. "
+            "Outliers are ranked against the model's own samples too: densities against those "
+            "of simulated images, reconstruction errors against those of the null audit. "
+            "Intervals use DeLong's variance averaged with a binomial one, which counts more "
+            "the fewer images overlap; if two groups separate completely, the bound is the "
+            "exact binomial one for the smaller group."
         ],
         present(auc_figure(view)),
         present(outlier_table(view)),

@@ -14,7 +14,7 @@ AUDIT = Audit(
     questions=(likeliest_group,),
     conclude=conclude_likeliest,
     method=(
-        "How far the mean ln p of the likeliest group lies above each other group's, with "
+        "How far the mean ln p of the likeliest group is above that of every other group, with "
         "simultaneous intervals.",
     ),
 )

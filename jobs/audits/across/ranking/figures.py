@@ -40,9 +40,9 @@ def ranking_figure(view: View) -> Figure | None:
         WIDTH,
         1.0 + ROW_HEIGHT * len(texts),
         f"Groups from the most likely to the least by mean log density: {listed} nats.",
-        f"How far each group's mean ln p lies behind that of {lead.leader}, the most likely, with "
-        "the 95% interval of the difference; the means are at the right. The axis is linear up to "
-        f"{number(_LINEAR_NATS, 2)} nats and logarithmic beyond. Generated images have no "
+        f"How far each group's mean ln p is behind that of {lead.leader}, the most likely, with "
+        "the 95% interval of the difference; the means are on the right. The axis is linear up "
+        f"to {number(_LINEAR_NATS, 2)} nats and logarithmic beyond. Generated images have no "
         "observation noise, which alone makes them denser than images with it.",
         paint,
         key="ranking",

@@ -61,7 +61,7 @@ def likeliest_group(view: View) -> Verdict | None:
         first = _finding(view, given, "Without the model's own images")
         both = f"{_ahead(every)}; without the model's own images {_ahead(given)}"
         findings = [replace(first, measured=both), replace(findings[0], primary=False)]
-        answered = f"{every.words}; of the images it did not make: {given.words}"
+        answered = f"{every.words}; among the images it did not make: {given.words}"
     return Verdict(
         "likeliest",
         "Which group does the generator find most likely?",

@@ -12,7 +12,7 @@ AUDIT = Audit(
     reducers=(reduce_density_bound,),
     sections=(standing_section,),
     method=(
-        "Bits per dimension beside published figures, and beside the bound that the least "
-        "reconstruction errors set.",
+        "Bits per dimension compared with published figures, and with the bound set by the "
+        "smallest reconstruction errors.",
     ),
 )

@@ -35,10 +35,10 @@ def standing_section(view: PageView) -> Section:
         "standing",
         "Where does it stand?",
         [
-            "Rows marked published are figures of other models, as their sources print them. Bits "
-            "per dimension depend on the images: only rows of one data set can be compared, and "
-            "densities under an added noise of variance σ² with those of models that have none "
-            "only with care.",
+            "Rows marked published are figures for other models, as their sources print them. "
+            "Bits per dimension depend on the images: compare only rows of the same data set, "
+            "and be careful when comparing densities with added noise of variance σ² with those "
+            "of models without noise.",
             _BOUND_RULE,
         ],
         [],
@@ -146,7 +146,7 @@ def bound_table(view: View) -> Table | None:
                 head = [group.name, condition, each.estimator]
                 rows.append([*head, bits, bound, possible, int(above.value), bound.n])
     return filled_table(
-        "Bits per dimension against the most that the reconstruction errors allow",
+        "Bits per dimension, and the most that the reconstruction errors allow",
         [
             Column("group"),
             Column("density"),
@@ -174,8 +174,9 @@ def bound_warnings(view: View) -> list[str]:
     if not flagged:
         return []
     return [
-        f"The mean bits per dimension lie above their bound for {', '.join(flagged)}. Either the "
-        "estimate is impossible, or the inversion missed the nearest image: give it more restarts."
+        f"The mean bits per dimension are above their bound for {', '.join(flagged)}. Either the "
+        "estimate is impossible, or the inversion missed the nearest image: give it more "
+        "restarts."
     ]
 
 

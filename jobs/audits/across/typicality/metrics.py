@@ -10,16 +10,16 @@ METRICS: dict[str, Metric] = {
         headline=True,
     ),
     "typicality_margin": Metric(
-        "deviations of no more nats than this count as typical: half of one sample's spread",
+        "deviations up to this many nats count as typical: half of one sample's spread",
         "none",
         "nats",
     ),
     "typicality_p_mean": Metric(
-        "p-value of equal means of ln p(x), by permutation, the variance's error in it",
+        "p-value of equal means of ln p(x), by permutation, including the variance's error",
         "none",
         "p-value",
     ),
     "typicality_p_shape": Metric(
-        "the same of equal shapes about the mean, by the energy distance", "none", "p-value"
+        "the same for equal shapes about the mean, by the energy distance", "none", "p-value"
     ),
 }

@@ -98,7 +98,7 @@ def typical_data(view: View) -> Verdict | None:
 
 _NO_REFERENCE = (
     "No images were simulated from the model: noise-free ones are denser than any data, and say "
-    "nothing of typicality. Add a group with role `simulated`."
+    "nothing about typicality. Add a group with role `simulated`."
 )
 
 
@@ -136,8 +136,8 @@ def _sentence(group: GroupInfo, reference: GroupInfo, deviation: Deviation, coun
         return (
             f"As in the papers, against noise-free {reference.name} images: the mean ln p of "
             f"{group.name} images is {deviation.found.text()} nats from theirs. Images without "
-            "noise are denser than any that have it, by about (D − d)/2 nats, whatever the "
-            "generator: this decides nothing."
+            "noise are denser than images with it by about (D − d)/2 nats for every generator: "
+            "this decides nothing."
         )
     return (
         f"Against {reference.name} images, the model's samples with their observation noise: the "
@@ -165,12 +165,12 @@ def _null(
     by_density = 1.0 if found.answer == "no" else max(deviation.p_value, alike)
     against = bonferroni([by_density] if latents is None else [by_density, latents])
     sentence = (
-        f"The model's own samples, through the same pipeline, deviate by {found.found.text()} nats "
-        f"(p = {number(found.p_value, 2)}, N = {found.found.n}); the data deviate as they do with "
-        f"p = {number(alike, 2)}"
+        f"The model's own samples, through the same pipeline, deviate by {found.found.text()} "
+        f"nats (p = {number(found.p_value, 2)}, N = {found.found.n}); a test that the data "
+        f"deviate in the same way gives p = {number(alike, 2)}"
     )
     if latents is not None:
-        sentence += f", and need latents as long as theirs with p = {number(latents, 2)}"
+        sentence += f", and one that they need latents of the same length p = {number(latents, 2)}"
     return Null("yes" if against < ERROR_RATE else "no", sentence + "."), against
 
 

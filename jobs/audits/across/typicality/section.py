@@ -12,13 +12,13 @@ def typicality_section(view: View) -> Section:
         "typicality",
         "Are the data typical?",
         [
-            "Images of the data should have the ln p that the model's own samples have (after "
-            "Nalisnick et al. 2019): in the mean, and in its whole distribution, tested by "
-            "permutation with the error of the fitted variance in it. Training images that the "
-            "variance was fitted to are left out. Generated images have no noise and are denser "
-            "by about (D − d)/2 nats than any image that has it, whatever the generator: that "
-            "is the papers' reference, given for comparison. The null audit's images are the "
-            "model's own samples, taken through all that the data went through."
+            "The data should have the same ln p as the model's own samples (after Nalisnick et "
+            "al. 2019), in the mean and in the whole distribution. This is tested by "
+            "permutation and includes the error of the fitted variance. Training images that "
+            "the variance was fitted to are left out. Generated images have no noise, and for "
+            "every generator are denser than images with it by about (D − d)/2 nats: they are "
+            "the papers' reference, given for comparison. The null audit's images are the "
+            "model's own samples, processed in the same way as the data."
         ],
         typicality_figures(view),
         present(typicality_table(view)),

@@ -29,7 +29,7 @@ def typicality_table(view: View) -> Table | None:
             )
     return filled_table(
         "Mean ln p of a group minus that of a reference, nats, each image under its own class; "
-        "p-values of equal means, of equal shapes, and of deviating as the null audit's images do",
+        "p-values of equal means, of equal shapes, and of deviating like the null audit's images",
         [
             Column("group"),
             Column("against"),
