@@ -10,8 +10,8 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from offmanifold.core.generators.adapter import ModuleGenerator
+from offmanifold.core.generators.architectures import ArchitectureError, build
 from offmanifold.core.generators.protocol import Generator
-from offmanifold.core.generators.registry import ArchitectureError, build
 from offmanifold.workers.datasets import open_dataset
 from offmanifold.workers.generators import (
     GeneratorError,

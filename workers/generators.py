@@ -13,7 +13,7 @@ from safetensors import SafetensorError, deserialize
 
 from ..cluster.locations import LocationError, is_remote
 from ..cluster.s3_settings import BY_ENVIRONMENT, S3Settings
-from ..core.generators.registry import ArchitectureError, build, require_architecture
+from ..core.generators.architectures import ArchitectureError, build, require_architecture
 from .file_generators import open_published, open_user_network
 from .generator_errors import GeneratorError as GeneratorError
 from .inputs import copied_file, copied_folder, naming_original

@@ -62,7 +62,7 @@ class Resources:
 
     def perceptual(self, network: str, weights: str | None) -> LpipsDistance:
         """The LPIPS distance with that backbone."""
-        from .perceptual import open_perceptual
+        from .lpips_backbone import open_perceptual
 
         key = (network, weights)
         if key not in self._distances:

@@ -137,7 +137,7 @@ class GroupSpec(DatasetOptions):
         return self
 
 
-class PerceptualSpec(SpecModel):
+class LpipsSpec(SpecModel):
     """LPIPS, wherever a stage uses it: the backbone network, and a local file with its weights.
 
     Without ``weights`` the lpips library downloads them, which needs a network.
@@ -227,7 +227,7 @@ class AuditSpec(SpecModel):
     generators: tuple[GeneratorSpec, ...] = Field(min_length=1, strict=False)
     groups: tuple[GroupSpec, ...] = Field(min_length=1, strict=False)
     stages: StagesSpec
-    perceptual: PerceptualSpec = PerceptualSpec()
+    perceptual: LpipsSpec = LpipsSpec()
     statistics: StatisticsSpec = StatisticsSpec()
     cluster: ClusterSpec = ClusterSpec()
 

@@ -10,7 +10,7 @@ import numpy as np
 from ...core.quantisation import detect_levels
 from ...workers.datasets import DatasetError, ImageError, ImageSet, open_dataset
 from ...workers.generators import GeneratorError, describe_generator
-from ...workers.perceptual import Backbone, PerceptualError, describe_backbone
+from ...workers.lpips_backbone import Backbone, PerceptualError, describe_backbone
 from ...workers.user_networks import UserNetwork
 from .audit import MODEL_ROLES, AuditSpec, GroupSpec
 from .loading import SpecError
