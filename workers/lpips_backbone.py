@@ -2,9 +2,10 @@
 
 import hashlib
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Any
 from urllib.parse import urlparse
 
 import torch
@@ -13,6 +14,7 @@ from ..cluster.locations import LocationError, is_remote
 from ..cluster.s3_settings import BY_ENVIRONMENT, S3Settings
 from ..core.perceptual import LpipsDistance
 from .inputs import copied_file, naming_original
+from .resources import Resources
 
 # Torchvision's names for the networks of the lpips package.
 _TORCHVISION = {
@@ -102,6 +104,20 @@ def open_perceptual(
         with naming_original(weights, file, PerceptualError):
             _load_backbone(model.net, file, remedy)
     return LpipsDistance(model.to(device).eval().requires_grad_(False))
+
+
+def shard_distance(settings: Mapping[str, Any], resources: Resources) -> LpipsDistance:
+    """LPIPS with the backbone that a shard's settings name, on the worker's device; opened once.
+
+    Raises:
+        PerceptualError: as :func:`open_perceptual`.
+    """
+    network, weights = settings["perceptual_network"], settings["perceptual_weights"]
+
+    def opened() -> LpipsDistance:
+        return open_perceptual(network, weights, resources.device, resources.service)
+
+    return resources.kept("lpips", (network, weights), opened)
 
 
 def _local(weights: str, service: S3Settings) -> Path:

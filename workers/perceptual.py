@@ -8,7 +8,9 @@ import pyarrow as pa
 import torch
 
 from .conditions import condition_tensor
+from .generators import shard_generator
 from .inversion import inverted
+from .lpips_backbone import shard_distance
 from .outcome import Failure, Outcome
 from .resources import Resources
 from .revisions import Computation
@@ -46,8 +48,8 @@ def compute(
 def _distances(
     items: Sequence[Item], settings: Mapping[str, Any], resources: Resources
 ) -> list[float]:
-    distance = resources.perceptual(settings["perceptual_network"], settings["perceptual_weights"])
-    generator = resources.generator(settings)
+    distance = shard_distance(settings, resources)
+    generator = shard_generator(settings, resources)
     latent = torch.from_numpy(np.stack([inverted(item, "latent", resources) for item in items]))
     with torch.no_grad():
         images = generator(latent.to(resources.device), condition_tensor(items, resources.device))

@@ -125,5 +125,7 @@ def _local_paths(spec: AuditSpec) -> list[str]:
     paths = [group.path for group in spec.groups]
     paths += [reference.path for reference in spec.stages.references.values()]
     paths += [spec.perceptual.weights]
-    paths += [generator.location for generator in spec.generators if not generator.is_named]
+    paths += [
+        generator.opened_from.source for generator in spec.generators if not generator.is_named
+    ]
     return sorted({path for path in paths if path is not None and "://" not in path})

@@ -14,6 +14,7 @@ from ...cluster.patience import Patience
 from ...cluster.s3_settings import Addressing, S3Settings
 from ...core.generators.families.registry import require_family
 from ...core.settings.statistics import StatisticsSettings
+from ...workers.generator_source import GeneratorSource
 from .model import DatasetOptions, SpecModel, setting
 from .network import NetworkSpec
 from .stages import StagesSpec
@@ -57,9 +58,15 @@ class GeneratorSpec(SpecModel):
         return ":" in source and "://" not in source
 
     @property
-    def location(self) -> str:
-        """What to open: the source, or the checkpoint file."""
-        return self.source or self.weights or ""
+    def opened_from(self) -> GeneratorSource:
+        """The same for the workers: what to open is the source, or the checkpoint file."""
+        return GeneratorSource(
+            self.source or self.weights or "",
+            self.import_path,
+            self.family,
+            self.truncation,
+            None if self.network is None else self.network.facts,
+        )
 
     @model_validator(mode="after")
     def _one_thing_to_open(self) -> Self:

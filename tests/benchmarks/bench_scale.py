@@ -167,7 +167,16 @@ def measure_plan(classes: int, images: int) -> None:
 
 def measure_shards(classes: int, images: int) -> None:
     shape = (1, 8, 8)
-    generator = GeneratorFacts("large", "large:Generator", "/x", "0" * 64, 3, classes, shape, None)
+    generator = GeneratorFacts(
+        source="large:Generator",
+        import_path="/x",
+        name="large",
+        sha256="0" * 64,
+        latent_dim=3,
+        num_classes=classes,
+        image_shape=shape,
+        evaluations_per_second=None,
+    )
     groups = [{"name": "train", "role": "train", "dataset": "folder", "path": "/x"}]
     groups[0]["conditions"] = "all"
     spec = Spec.model_validate(
