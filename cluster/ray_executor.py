@@ -22,7 +22,7 @@ from .metrics import RayMetrics
 from .observer import Observer, Observers
 from .patience import Patience
 from .ray_session import ClusterError
-from .resources import Resources
+from .resources import WorkerResources
 from .worker_process import HEARTBEAT_GROUP, WorkerProcess
 
 logger = logging.getLogger(__name__)
@@ -52,7 +52,7 @@ class RayExecutor:
 
     def __init__(
         self,
-        resources: Resources,
+        resources: WorkerResources,
         max_attempts: int = 2,
         import_paths: Sequence[Path] = (),
         idle_seconds: float = 60.0,

@@ -19,7 +19,7 @@ from ray._private.authentication.authentication_token_setup import (
     maybe_enable_token_auth_if_token_available,
 )
 
-from .resources import Resources, available_cpus
+from .resources import WorkerResources, available_cpus
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ class SubmissionError(ClusterError):
 
 
 @contextmanager
-def ray_session(address: str | None, resources: Resources) -> Iterator[None]:
+def ray_session(address: str | None, resources: WorkerResources) -> Iterator[None]:
     """Connect this process to Ray for the length of the ``with`` block.
 
     A local Ray is guarded by Ray's token authentication, whatever started it: the token lies in
@@ -94,7 +94,7 @@ def _keeping_our_handler() -> Iterator[None]:
         signal.raise_signal(signal.SIGTERM)
 
 
-def _start_local(resources: Resources) -> None:
+def _start_local(resources: WorkerResources) -> None:
     _make_token()
     cpus = max(available_cpus(), math.ceil((resources.workers or 1) * resources.cpus_per_worker))
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 @dataclass(frozen=True)
-class Resources:
+class WorkerResources:
     """How many workers, and what each of them gets.
 
     Args:

@@ -10,15 +10,17 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from offmanifold.core.generators.adapter import ModuleGenerator
+from offmanifold.core.generators.architectures import ArchitectureError, build
 from offmanifold.core.generators.protocol import Generator
-from offmanifold.core.generators.registry import ArchitectureError, build
 from offmanifold.workers.datasets import open_dataset
 from offmanifold.workers.generators import (
     GeneratorError,
+    GeneratorSource,
     describe_generator,
     list_generators,
     open_generator,
 )
+from offmanifold.workers.user_networks import UserNetwork
 from safetensors.torch import load_file, save_file
 from sklearn.svm import SVC
 from torch import nn
@@ -179,7 +181,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_a_folder_is_opened_relative_to_the_base(folder: Path) -> None:
-    opened = open_generator("model", base_dir=folder.parent)
+    opened = open_generator(GeneratorSource("model", str(folder.parent)))
     assert opened.description.image_shape == (1, 4, 5)
     assert opened.description.evaluations_per_second is None
     assert describe_generator(str(folder)).sha256 == opened.sha256
@@ -218,6 +220,28 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
         r"num_classes is 1\.5, expected a whole number",
     ),
 }
+
+
+SOURCES = {
+    "folder": GeneratorSource("shipped:digits"),
+    "function": GeneratorSource("module:make", import_path="/modules"),
+    "checkpoint": GeneratorSource("/g.pkl", family="stylegan2-ada", truncation=0.7),
+    "network": GeneratorSource(
+        "/g.pt",
+        network=UserNetwork("onnx", (6, 1, 1), (3, 8, 8), prior="uniform", prior_bounds=(-1, 1)),
+    ),
+}
+
+
+@pytest.mark.parametrize("source", SOURCES.values(), ids=SOURCES)
+def test_a_shards_settings_lead_back_to_the_source(source: GeneratorSource) -> None:
+    settings = json.loads(json.dumps({**source.settings("0" * 64), "shard": "more"}))
+    assert GeneratorSource.of(settings) == source
+    # Shard ids hash them under these names.
+    keys = ["source", "import_path", "family", "truncation", "weights"]
+    expected = [source.source, source.import_path, source.family, source.truncation, "0" * 64]
+    assert [settings[key] for key in keys] == expected
+    assert ("network" in settings) == (source.network is not None)
 
 
 @pytest.mark.parametrize("damage", DAMAGES)

@@ -21,7 +21,7 @@ import torch
 from offmanifold.jobs.report.table_files import write_table_files
 from offmanifold.workers.datasets import DatasetError, ImageError, ImageSet, open_dataset
 from offmanifold.workers.generators import GeneratorError, open_generator
-from offmanifold.workers.perceptual import PerceptualError, open_perceptual
+from offmanifold.workers.lpips_backbone import PerceptualError, open_perceptual
 from PIL import Image
 
 SHIPPED = Path(__file__).parents[1] / "workers" / "weights" / "digits"

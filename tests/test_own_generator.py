@@ -3,7 +3,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from offmanifold.workers.generators import GeneratorError, describe_generator, open_generator
+from offmanifold.workers.generators import (
+    GeneratorError,
+    GeneratorSource,
+    describe_generator,
+    open_generator,
+)
 
 MODULE = """
 import torch
@@ -72,10 +77,10 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize(("name", "classes"), [("good", 3), ("wrapped", 0)])
 def test_a_function_is_called_from_the_base_folder(base: Path, name: str, classes: int) -> None:
     source = f"own_model_under_test:{name}"
-    opened = open_generator(source, base_dir=base)
+    opened = open_generator(GeneratorSource(source, str(base)))
     assert opened.description.num_classes == classes
     assert opened.sha256 == hashlib.sha256(MODULE.encode()).hexdigest()
-    assert describe_generator(source, base_dir=base) == opened.description
+    assert describe_generator(GeneratorSource(source, str(base))) == opened.description
     condition = torch.zeros(4, dtype=torch.int64) if classes else None
     assert opened.generator(torch.zeros(4, 2), condition).shape == (4, 1, 2, 2)
 
@@ -101,13 +106,13 @@ def test_a_function_is_called_from_the_base_folder(base: Path, name: str, classe
 )
 def test_a_breach_of_the_protocol_is_explained(base: Path, name: str, message: str) -> None:
     with pytest.raises(GeneratorError, match=f"(?s)own_model_under_test:{name}.*{message}"):
-        open_generator(f"own_model_under_test:{name}", base_dir=base)
+        open_generator(GeneratorSource(f"own_model_under_test:{name}", str(base)))
 
 
 def test_a_module_that_cannot_be_imported_is_explained(base: Path, tmp_path: Path) -> None:
     with pytest.raises(GeneratorError, match=f"{base} first on the import path raised ModuleNotF"):
-        open_generator("no_such_module_under_test:make", base_dir=base)
+        open_generator(GeneratorSource("no_such_module_under_test:make", str(base)))
     (tmp_path / "own_model_under_test.py").write_text(MODULE)
-    open_generator("own_model_under_test:good", base_dir=base)
+    open_generator(GeneratorSource("own_model_under_test:good", str(base)))
     with pytest.raises(GeneratorError, match=f"already imported.*{base}"):
-        open_generator("own_model_under_test:good", base_dir=tmp_path)
+        open_generator(GeneratorSource("own_model_under_test:good", str(tmp_path)))

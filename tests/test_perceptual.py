@@ -7,7 +7,7 @@ import lpips
 import pytest
 import torch
 from offmanifold.core.perceptual import LpipsDistance
-from offmanifold.workers.perceptual import PerceptualError, describe_backbone, open_perceptual
+from offmanifold.workers.lpips_backbone import PerceptualError, describe_backbone, open_perceptual
 from torchvision.models import alexnet, squeezenet1_1
 
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 import yaml
 from offmanifold.core.adversarial import AdversarialSettings, AdversarialTraining, translate
-from offmanifold.core.generators.registry import build
+from offmanifold.core.generators.architectures import build
 from offmanifold.jobs.drive.training import load_training_spec, train
 from offmanifold.jobs.spec.loading import SpecError, preset_text
 from offmanifold.workers.generators import open_generator

@@ -3,7 +3,7 @@
 import difflib
 import hashlib
 import json
-import re
+from collections.abc import Mapping
 from dataclasses import replace
 from math import prod
 from pathlib import Path
@@ -11,15 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 from safetensors import SafetensorError, deserialize
 
-from ..cluster.locations import LocationError, is_remote
+from ..cluster.locations import LocationError
 from ..cluster.s3_settings import BY_ENVIRONMENT, S3Settings
-from ..core.generators.registry import ArchitectureError, build, require_architecture
+from ..core.generators.architectures import ArchitectureError, build, require_architecture
 from .file_generators import open_published, open_user_network
 from .generator_errors import GeneratorError as GeneratorError
+from .generator_source import SHIPPED_PREFIX
+from .generator_source import GeneratorSource as GeneratorSource
 from .inputs import copied_file, copied_folder, naming_original
 from .opened_generator import GeneratorDescription as GeneratorDescription
 from .opened_generator import OpenedGenerator as OpenedGenerator
-from .user_networks import UserNetwork
+from .resources import ChangedInputError, Resources
 
 if TYPE_CHECKING:
     from ..core.generators.protocol import Generator
@@ -28,68 +30,62 @@ WEIGHTS_NAME = "model.safetensors"
 CONFIG_NAME = "config.json"
 
 _SHIPPED = Path(__file__).parent / "weights"
-_SHIPPED_PREFIX = "shipped:"
 # Sizes in a config that are beyond it are a mistake, or meant to fill the memory.
 _LARGEST_ARGUMENT = 65_536
-_FUNCTION = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 
 
 def open_generator(
-    source: str,
-    base_dir: str | Path | None = None,
-    family: str | None = None,
-    truncation: float | None = None,
-    service: S3Settings = BY_ENVIRONMENT,
-    network: UserNetwork | None = None,
+    source: GeneratorSource | str, service: S3Settings = BY_ENVIRONMENT
 ) -> OpenedGenerator:
-    """Opens a generator.
+    """Opens a generator; a plain ``str`` is a `GeneratorSource` with nothing else said.
 
-    ``source`` is ``shipped:NAME``; a folder with ``model.safetensors`` and ``config.json`` (a
-    relative path counts from ``base_dir``); or ``module:function``, a callable without arguments
-    that returns a Generator, imported with ``base_dir`` first on ``sys.path``. Only the last runs
-    code of the user's; nothing runs from a weights file. With a ``family`` of published
-    generators, ``source`` is a checkpoint file of it; ``truncation`` is that of the latents, for
-    families that have one. With a ``network``, it is a file of the user's that holds the network so
-    described. Folder and file may lie at an ``s3://`` address of the ``service``; they
-    are copied to this machine once.
+    What lies in a bucket of the ``service`` is copied to this machine once.
 
     Raises:
         GeneratorError: what was found, what was expected and what to do.
         StorageError: the bucket cannot be read.
     """
-    if is_remote(source):
-        copy = _copied(source, family is None and network is None, service)
-        with naming_original(source, copy, GeneratorError):
-            opened = open_generator(str(copy), None, family, truncation, network=network)
-        return replace(opened, description=replace(opened.description, source=source))
-    if family is not None:
-        return open_published(source, Path(base_dir or ".", source), family, truncation)
-    if network is not None:
-        return open_user_network(source, Path(base_dir or ".", source), network)
-    if _is_function(source):
+    wanted = _source(source)
+    if wanted.is_remote:
+        copy = _copied(wanted, service)
+        with naming_original(wanted.source, copy, GeneratorError):
+            opened = open_generator(replace(wanted, source=str(copy), import_path=None))
+        return replace(opened, description=replace(opened.description, source=wanted.source))
+    if wanted.family is not None:
+        return open_published(wanted.source, _path(wanted), wanted.family, wanted.truncation)
+    if wanted.network is not None:
+        return open_user_network(wanted.source, _path(wanted), wanted.network)
+    if wanted.is_function:
         from .own_generator import open_function
 
-        return OpenedGenerator.of_user(source, *open_function(source, base_dir))
-    folder = _folder(source, base_dir)
-    description = _describe_folder(source, folder)
-    generator = _load(folder)
-    return OpenedGenerator(generator, description.sha256, description)
+        generator, sha256 = open_function(wanted.source, wanted.import_path)
+        return OpenedGenerator.of_user(wanted.source, generator, sha256)
+    folder = _folder(wanted)
+    description = _describe_folder(wanted.source, folder)
+    return OpenedGenerator(_load(folder), description.sha256, description)
 
 
-def runs_code(source: str, family: str | None, network: UserNetwork | None) -> bool:
-    """Whether :func:`open_generator` would run a program of the user's: a module, or a file's."""
-    if network is not None:
-        return network.format != "onnx"
-    return family is None and not is_remote(source) and _is_function(source)
+def shard_generator(settings: Mapping[str, Any], resources: Resources) -> "Generator":
+    """The generator that a shard's settings name, on the worker's device; opened once.
+
+    Raises:
+        ChangedInputError: what lies there has other weights than the run was planned with.
+        GeneratorError: as `open_generator`.
+    """
+    source, planned = GeneratorSource.of(settings), settings["weights"]
+
+    def opened() -> "Generator":
+        found = open_generator(source, resources.service)
+        if found.sha256 != planned:
+            what = f"SHA-256 of generator {source.source}"
+            raise ChangedInputError.of(what, found.sha256, planned)
+        return found.generator.to(resources.device)
+
+    return resources.kept("generator", (source, planned), opened)
 
 
 def describe_generator(
-    source: str,
-    base_dir: str | Path | None = None,
-    family: str | None = None,
-    truncation: float | None = None,
-    service: S3Settings = BY_ENVIRONMENT,
-    network: UserNetwork | None = None,
+    source: GeneratorSource | str, service: S3Settings = BY_ENVIRONMENT
 ) -> GeneratorDescription:
     """Checks that a generator can be opened and says what it is, from its config alone.
 
@@ -101,22 +97,31 @@ def describe_generator(
         GeneratorError: what was found, what was expected and what to do.
         StorageError: the bucket cannot be read.
     """
-    if family is not None or network is not None or _is_function(source):
-        return open_generator(source, base_dir, family, truncation, service, network).description
-    if is_remote(source):
-        copy = _copied(source, True, service)
-        with naming_original(source, copy, GeneratorError):
-            return replace(describe_generator(str(copy)), source=source)
-    return _describe_folder(source, _folder(source, base_dir))
+    wanted = _source(source)
+    if not wanted.is_folder:
+        return open_generator(wanted, service).description
+    if wanted.is_remote:
+        copy = _copied(wanted, service)
+        with naming_original(wanted.source, copy, GeneratorError):
+            return replace(describe_generator(str(copy)), source=wanted.source)
+    return _describe_folder(wanted.source, _folder(wanted))
 
 
-def _copied(address: str, is_folder: bool, service: S3Settings) -> Path:
+def _source(source: GeneratorSource | str) -> GeneratorSource:
+    return GeneratorSource(source) if isinstance(source, str) else source
+
+
+def _path(source: GeneratorSource) -> Path:
+    return Path(source.import_path or ".", source.source)
+
+
+def _copied(source: GeneratorSource, service: S3Settings) -> Path:
     """This machine's copy of a generator's folder, or of a file."""
     try:
-        if is_folder:
-            return copied_folder(address, (WEIGHTS_NAME, CONFIG_NAME), service)
+        if source.is_folder:
+            return copied_folder(source.source, (WEIGHTS_NAME, CONFIG_NAME), service)
         # Some files need the config that is published beside them.
-        return copied_file(address, service, (CONFIG_NAME,))
+        return copied_file(source.source, service, (CONFIG_NAME,))
     except (LocationError, FileNotFoundError) as error:
         raise GeneratorError(str(error)) from error
 
@@ -124,13 +129,12 @@ def _copied(address: str, is_folder: bool, service: S3Settings) -> Path:
 def list_generators() -> dict[str, str]:
     """Every generator in the package with a line that says what it is."""
     return {
-        f"{_SHIPPED_PREFIX}{name}": _summary(f"{_SHIPPED_PREFIX}{name}")
-        for name in _shipped_names()
+        f"{SHIPPED_PREFIX}{name}": _summary(f"{SHIPPED_PREFIX}{name}") for name in _shipped_names()
     }
 
 
 def _summary(source: str) -> str:
-    folder = _folder(source, None)
+    folder = _folder(GeneratorSource(source))
     description = _describe_folder(source, folder)
     config = _read_config(folder)
     dataset = config["training"]["spec"]["dataset"]["name"]
@@ -146,25 +150,22 @@ def _shipped_names() -> list[str]:
     return sorted(path.parent.name for path in _SHIPPED.glob(f"*/{CONFIG_NAME}"))
 
 
-def _is_function(source: str) -> bool:
-    return not source.startswith(_SHIPPED_PREFIX) and _FUNCTION.fullmatch(source) is not None
-
-
-def _folder(source: str, base_dir: str | Path | None) -> Path:
-    if source.startswith(_SHIPPED_PREFIX):
-        name = source.removeprefix(_SHIPPED_PREFIX)
+def _folder(wanted: GeneratorSource) -> Path:
+    source = wanted.source
+    if source.startswith(SHIPPED_PREFIX):
+        name = source.removeprefix(SHIPPED_PREFIX)
         names = _shipped_names()
         if name not in names:
             close = difflib.get_close_matches(name, names, n=1)
-            known = ", ".join(_SHIPPED_PREFIX + known for known in names)
+            known = ", ".join(SHIPPED_PREFIX + known for known in names)
             hint = (
-                f"did you mean '{_SHIPPED_PREFIX}{close[0]}'?"
+                f"did you mean '{SHIPPED_PREFIX}{close[0]}'?"
                 if close
                 else f"known generators: {known}"
             )
             raise GeneratorError(f"no generator '{source}' comes with the package: {hint}")
         return _SHIPPED / name
-    folder = Path(base_dir or ".", source).expanduser()
+    folder = _path(wanted).expanduser()
     if folder.is_file():
         raise GeneratorError(
             f"generator '{source}': {folder} is a file. Give a published checkpoint by 'family' "

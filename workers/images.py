@@ -9,7 +9,8 @@ import torch
 from ..core.likelihood import simulate
 from ..core.quantisation import quantise
 from .conditions import condition_tensor
-from .datasets import ImageError, ImageSet
+from .datasets import ImageError, ImageSet, shard_image_set
+from .generators import shard_generator
 from .outcome import Failure, Outcome
 from .resources import Resources
 from .revisions import Computation
@@ -23,7 +24,7 @@ def compute_dataset(
     items: Sequence[Item], settings: Mapping[str, Any], resources: Resources
 ) -> list[Outcome]:
     """Rows of the ``images`` table for images of a dataset; a bad image is its own failure."""
-    images = resources.image_set(settings)
+    images = shard_image_set(settings, resources)
     shape = tuple(settings["image_shape"])
     return [_dataset_row(images, item, shape, settings["labelled"]) for item in items]
 
@@ -54,7 +55,7 @@ def compute_generated(
     They are rounded to the grey levels that the data are stored in: a control that no file could
     hold would be nearer to the manifold than any data can be.
     """
-    generator = resources.generator(settings)
+    generator = shard_generator(settings, resources)
     condition = condition_tensor(items, resources.device)
     seeds = [item.seed for item in items]
     with torch.no_grad():

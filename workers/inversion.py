@@ -14,6 +14,8 @@ from ..core.residuals import sketch_residuals
 from ..core.settings.definition import build_settings
 from ..core.settings.inversion import InversionSettings
 from .conditions import condition_tensor
+from .generators import shard_generator
+from .lpips_backbone import shard_distance
 from .outcome import Failure, Outcome, Row
 from .part_file import read_columns
 from .resources import Resources
@@ -51,7 +53,7 @@ def compute(
 ) -> list[Outcome]:
     """Rows of the ``inversion`` table; an inversion without a finite error is a failure."""
     inversion = invert(
-        resources.generator(settings),
+        shard_generator(settings, resources),
         stored_images(items, resources),
         condition_tensor(items, resources.device),
         build_settings(InversionSettings, settings),
@@ -85,7 +87,7 @@ def inversion_distance(settings: Mapping[str, Any], resources: Resources) -> Dis
     """What an inversion of a shard's settings minimises."""
     if settings["distance"] == "mse":
         return mean_squared_error
-    return resources.perceptual(settings["perceptual_network"], settings["perceptual_weights"])
+    return shard_distance(settings, resources)
 
 
 def restart_latents(

@@ -24,6 +24,7 @@ from ..core.settings.classical import ClassicalSettings
 from ..core.settings.definition import build_settings
 from ..core.settings.guided import GuidedSettings
 from .conditions import condition_tensor
+from .generators import shard_generator
 from .inversion import INVERSION_TABLE, restart_latents
 from .outcome import Failure, Outcome
 from .resources import Resources
@@ -94,7 +95,7 @@ def compute(
     Images simulated from the model also get the upper bound of the reversed chains, under the
     condition that made them. An estimate that is not finite is a failure.
     """
-    generator = resources.generator(settings)
+    generator = shard_generator(settings, resources)
     images, latent = subject_images(items, settings, resources)
     estimate = _guided if settings["estimator"] == "guided" else _classical
     rows = estimate(generator, items, images, latent, settings, resources)

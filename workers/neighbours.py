@@ -9,6 +9,8 @@ import pyarrow as pa
 import torch
 
 from ..core.statistics.neighbours import nearest
+from .datasets import shard_image_set
+from .lpips_backbone import shard_distance
 from .outcome import Outcome
 from .reference_block import Describe, ReferenceBlock, Vectors, flat, read_block
 from .resources import Resources
@@ -110,14 +112,14 @@ def _block_key(settings: Mapping[str, Any]) -> tuple[Any, ...]:
 def _read(
     settings: Mapping[str, Any], resources: Resources, describe: Describe, width: int
 ) -> ReferenceBlock:
-    images = resources.image_set(settings)
+    images = shard_image_set(settings, resources)
     return read_block(images, settings["start"], settings["stop"], describe, width)
 
 
 def _description(settings: Mapping[str, Any], resources: Resources) -> Describe:
     if settings["space"] == "pixels":
         return flat
-    distance = resources.perceptual(settings["perceptual_network"], settings["perceptual_weights"])
+    distance = shard_distance(settings, resources)
 
     def features(images: npt.NDArray[np.float32]) -> Vectors:
         parts = []

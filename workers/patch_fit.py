@@ -11,7 +11,7 @@ from ..core.patch_mixture import PatchMixture, fit_patch_mixture
 from ..core.patches import extract_patches, patch_grid
 from ..core.settings.definition import build_settings
 from ..core.settings.patch_mixture import MixtureSettings
-from .datasets import ImageError, ImageSet
+from .datasets import ImageError, ImageSet, shard_image_set
 from .outcome import Failure, Outcome, Row
 from .part_file import read_part
 from .resources import Resources
@@ -53,7 +53,7 @@ def compute(
     items: Sequence[Item], settings: Mapping[str, Any], resources: Resources
 ) -> list[Outcome]:
     """Rows of the ``patch_fit`` table: an item a class, or one without a class for all images."""
-    return [_fit(item, settings, resources.image_set(settings)) for item in items]
+    return [_fit(item, settings, shard_image_set(settings, resources)) for item in items]
 
 
 def _fit(item: Item, settings: Mapping[str, Any], images: ImageSet) -> Outcome:

@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from ..cluster.storage import Storage
 from ..core.statistics.ppca import PPCA, fit_ppca
+from .datasets import shard_image_set
 from .outcome import Outcome
 from .part_file import read_part
 from .reference_block import flat, read_block
@@ -38,7 +39,7 @@ def compute(
     items: Sequence[Item], settings: Mapping[str, Any], resources: Resources
 ) -> list[Outcome]:
     """One row: the fit to the whole reference set, all of its classes together."""
-    images = resources.image_set(settings)
+    images = shard_image_set(settings, resources)
     block = read_block(images, 0, images.length or 0, flat, math.prod(settings["image_shape"]))
     fitted = fit_ppca(block.vectors, settings["components"])
     row = {

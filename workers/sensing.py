@@ -19,6 +19,7 @@ from ..core.sensing import (
 from ..core.settings.definition import build_settings
 from ..core.settings.sensing import SensingSettings
 from .conditions import condition_tensor
+from .generators import shard_generator
 from .outcome import Failure, Outcome
 from .ppca import read_ppca
 from .resources import Resources
@@ -57,7 +58,7 @@ def compute(
 
     The matrix is drawn again from its seed: it is nowhere stored.
     """
-    generator, images = resources.generator(settings), stored_images(items, resources)
+    generator, images = shard_generator(settings, resources), stored_images(items, resources)
     seeds = [item.seed for item in items]
     restoring = build_settings(SensingSettings, settings)
     matrix = measurement_matrix(

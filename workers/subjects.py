@@ -8,6 +8,7 @@ from torch import Tensor
 
 from ..core.likelihood import simulate
 from ..core.quantisation import quantise
+from .generators import shard_generator
 from .resources import Resources
 from .shard import Item
 from .stored_images import stored_images
@@ -26,7 +27,7 @@ def subject_images(
     """
     if items[0].image_seed is None:
         return stored_images(items, resources), None
-    generator = resources.generator(settings)
+    generator = shard_generator(settings, resources)
     own = None
     if generator.num_classes:
         labels = [item.label for item in items]

@@ -9,6 +9,7 @@ from ..core.likelihood import tune_step_sizes
 from ..core.settings.classical import ClassicalSettings
 from ..core.settings.definition import build_settings
 from .conditions import condition_tensor
+from .generators import shard_generator
 from .outcome import Outcome
 from .resources import Resources
 from .revisions import Computation
@@ -36,7 +37,7 @@ def compute(
 ) -> list[Outcome]:
     """Rows of the ``tuning`` table: each pilot's step size and acceptance at every transition."""
     trace = tune_step_sizes(
-        resources.generator(settings),
+        shard_generator(settings, resources),
         stored_images(items, resources),
         condition_tensor(items, resources.device),
         settings["variance"],

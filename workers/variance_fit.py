@@ -18,6 +18,7 @@ from ..core.residuals import sketch_residuals
 from ..core.settings.definition import build_settings
 from ..core.settings.inversion import InversionSettings
 from .conditions import condition_tensor
+from .generators import shard_generator
 from .inversion import (
     NO_RECONSTRUCTION,
     inversion_distance,
@@ -79,7 +80,7 @@ def compute_null(
     items: Sequence[Item], settings: Mapping[str, Any], resources: Resources
 ) -> list[Outcome]:
     """Rows of the ``null_fit`` table; without ``variances``, of the inversion's errors alone."""
-    generator = resources.generator(settings)
+    generator = shard_generator(settings, resources)
     images, _ = subject_images(items, settings, resources)
     inversion = invert(
         generator,
@@ -115,7 +116,7 @@ def _curves_of_inverted(
 ) -> list[Outcome]:
     if not items:
         return []
-    generator = resources.generator(settings)
+    generator = shard_generator(settings, resources)
     flat = torch.from_numpy(np.stack([restart_latents(item, resources) for item in items]))
     start = flat.to(resources.device).unflatten(1, (-1, generator.latent_dim))
     return _curves(items, stored_images(items, resources), start, settings, resources)
@@ -130,7 +131,7 @@ def _curves(
 ) -> list[Outcome]:
     variances = settings["variances"]
     curves = variance_curves(
-        resources.generator(settings),
+        shard_generator(settings, resources),
         images,
         condition_tensor(items, resources.device),
         start,

@@ -47,7 +47,7 @@ def _entries(what: str) -> list[tuple[str, str]]:
 
         return [(name, f"{metric.meaning} ({metric.unit})") for name, metric in METRICS.items()]
     if what == "datasets":
-        from ...workers.datasets.registry import list_datasets
+        from ...workers.datasets.opening import list_datasets
 
         return list(list_datasets().items())
     if what == "families":

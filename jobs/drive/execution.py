@@ -7,7 +7,7 @@ from pathlib import Path
 from types import FrameType
 
 from ...cluster.executor import Executor
-from ...cluster.resources import Resources
+from ...cluster.resources import WorkerResources
 from ...cluster.serial_executor import SerialExecutor
 from ...cluster.storage import Storage
 from ...workers.runner import WorkerFactory
@@ -28,7 +28,7 @@ def open_executor(cluster: ClusterSpec, import_paths: Sequence[Path]) -> Iterato
     from ...cluster.ray_executor import RayExecutor
     from ...cluster.ray_session import ray_session
 
-    resources = Resources(
+    resources = WorkerResources(
         workers=cluster.workers,
         cpus_per_worker=cluster.cpus_per_worker,
         gpus_per_worker=cluster.gpus_per_worker,

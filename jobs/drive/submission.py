@@ -7,11 +7,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ...cluster.job_client import Code, JobClient
+from ...cluster.locations import is_remote
 from ...workers.own_generator import MODULES_VARIABLE
 from ..audits.specs import gather_facts, load_spec
 from ..record.run_directory import PROVENANCE_FILE
 from ..spec.audit import AuditSpec
 from ..spec.loading import SpecError, dump_spec
+from ..spec.paths import paths_in
 
 JOB_SPEC = "offmanifold-job.yaml"
 RUN_KEY = "offmanifold_run"
@@ -122,8 +124,5 @@ def _excludes(spec: AuditSpec, modules: Path | None, run: str) -> list[str]:
 
 
 def _local_paths(spec: AuditSpec) -> list[str]:
-    paths = [group.path for group in spec.groups]
-    paths += [reference.path for reference in spec.stages.references.values()]
-    paths += [spec.perceptual.weights]
-    paths += [generator.location for generator in spec.generators if not generator.is_named]
-    return sorted({path for path in paths if path is not None and "://" not in path})
+    paths = {path for path, field in paths_in(spec) if not field.travels}
+    return sorted(path for path in paths if not is_remote(path))

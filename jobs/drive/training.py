@@ -19,8 +19,8 @@ from ... import __version__
 from ...cluster.locations import LocationError, absolute
 from ...core.adversarial import AdversarialSettings, AdversarialTraining
 from ...core.discriminators import ProjectionHead
+from ...core.generators.architectures import ArchitectureError, build
 from ...core.generators.protocol import Generator
-from ...core.generators.registry import ArchitectureError, build
 from ...workers.datasets import DatasetError, ImageSet, open_dataset
 from ..spec.loading import SpecError, preset_text, read_spec_text, read_yaml
 

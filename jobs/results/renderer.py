@@ -6,7 +6,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from ...workers.generators import open_generator, runs_code
+from ...workers.generators import open_generator
 from ...workers.shard import content_id
 from ..plan.stage import PlanContext
 from ..record.run_directory import RunDirectory
@@ -56,7 +56,7 @@ class Renderer:
         return images
 
     def _refuse_code(self, facts: GeneratorFacts) -> None:
-        if not self._runs_code and runs_code(facts.source, facts.family, facts.network):
+        if not self._runs_code and facts.runs_code:
             run = self._run.location
             raise SpecError(
                 f"{run}: the report shows images of generator {facts.name} that the run has not "
@@ -72,14 +72,7 @@ class Renderer:
     ) -> npt.NDArray[np.float32]:
         import torch
 
-        opened = open_generator(
-            facts.source,
-            facts.import_path,
-            facts.family,
-            facts.truncation,
-            self._service,
-            facts.network,
-        )
+        opened = open_generator(facts, self._service)
         condition = None if conditions is None else torch.from_numpy(conditions)
         with torch.no_grad():
             images = opened.generator(torch.from_numpy(latents), condition)

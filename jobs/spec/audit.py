@@ -8,13 +8,21 @@ other is checked by the audits that bring them.
 
 from typing import Annotated, Literal, Self, get_args
 
-from pydantic import ByteSize, Field, WithJsonSchema, field_validator, model_validator
+from pydantic import (
+    ByteSize,
+    Field,
+    ValidationInfo,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
 
 from ...cluster.patience import Patience
 from ...cluster.s3_settings import Addressing, S3Settings
 from ...core.generators.families.registry import require_family
 from ...core.settings.statistics import StatisticsSettings
-from .model import DatasetOptions, SpecModel, setting
+from ...workers.generator_source import SHIPPED_PREFIX, GeneratorSource
+from .model import DatasetOptions, PathField, SpecModel, SpecPath, setting
 from .network import NetworkSpec
 from .stages import StagesSpec
 
@@ -27,6 +35,11 @@ _NameInYaml = Annotated[Name, WithJsonSchema({"anyOf": [{"type": "string"}, {"ty
 MODEL_ROLES: frozenset[str] = frozenset({"generated", "simulated", "null"})
 
 
+def _is_name(source: str) -> bool:
+    """Whether it is ``shipped:NAME`` or ``module:function``, and no path."""
+    return ":" in source and "://" not in source
+
+
 class GeneratorSpec(SpecModel):
     """A trained generator: a ``source``, or ``weights`` with their ``family`` or ``network``.
 
@@ -37,29 +50,32 @@ class GeneratorSpec(SpecModel):
     """
 
     name: Name
-    source: str | None = Field(default=None, min_length=1)
-    import_path: str | None = None
+    source: Annotated[str | None, PathField(is_name=_is_name)] = Field(default=None, min_length=1)
+    import_path: Annotated[str | None, PathField(travels=True)] = Field(
+        default=None, validate_default=True
+    )
     family: str | None = None
-    weights: str | None = Field(default=None, min_length=1)
+    weights: SpecPath = Field(default=None, min_length=1)
     truncation: float | None = Field(default=None, gt=0, le=1)
     network: NetworkSpec | None = None
 
     @property
-    def is_python(self) -> bool:
-        """Whether the source is a user's ``module:function``."""
-        source = self.source or ""
-        return ":" in source and not source.startswith("shipped:") and "://" not in source
+    def opened_from(self) -> GeneratorSource:
+        """The same for the workers: what to open is the source, or the checkpoint file."""
+        return GeneratorSource(
+            self.source or self.weights or "",
+            self.import_path,
+            self.family,
+            self.truncation,
+            None if self.network is None else self.network.facts,
+        )
 
-    @property
-    def is_named(self) -> bool:
-        """Whether the source is a name, ``shipped:NAME`` or ``module:function``, and no path."""
-        source = self.source or ""
-        return ":" in source and "://" not in source
-
-    @property
-    def location(self) -> str:
-        """What to open: the source, or the checkpoint file."""
-        return self.source or self.weights or ""
+    @field_validator("import_path")
+    @classmethod
+    def _only_modules_are_imported(cls, value: str | None, info: ValidationInfo) -> str | None:
+        source = info.data.get("source") or ""
+        is_module = _is_name(source) and not source.startswith(SHIPPED_PREFIX)
+        return (value or ".") if is_module else None
 
     @model_validator(mode="after")
     def _one_thing_to_open(self) -> Self:
@@ -104,7 +120,7 @@ class GroupSpec(DatasetOptions):
     role: _RoleInYaml
     dataset: str | None = None
     split: str | None = None
-    path: str | None = None
+    path: SpecPath = None
     count: int | None = Field(default=None, ge=1)
     conditions: Conditions = "own"
 
@@ -137,14 +153,14 @@ class GroupSpec(DatasetOptions):
         return self
 
 
-class PerceptualSpec(SpecModel):
+class LpipsSpec(SpecModel):
     """LPIPS, wherever a stage uses it: the backbone network, and a local file with its weights.
 
     Without ``weights`` the lpips library downloads them, which needs a network.
     """
 
     network: Literal["alex", "vgg", "squeeze"] = "alex"
-    weights: str | None = None
+    weights: SpecPath = None
 
 
 class StatisticsSpec(SpecModel):
@@ -227,7 +243,7 @@ class AuditSpec(SpecModel):
     generators: tuple[GeneratorSpec, ...] = Field(min_length=1, strict=False)
     groups: tuple[GroupSpec, ...] = Field(min_length=1, strict=False)
     stages: StagesSpec
-    perceptual: PerceptualSpec = PerceptualSpec()
+    perceptual: LpipsSpec = LpipsSpec()
     statistics: StatisticsSpec = StatisticsSpec()
     cluster: ClusterSpec = ClusterSpec()
 

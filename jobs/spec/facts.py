@@ -9,9 +9,8 @@ import numpy as np
 
 from ...core.quantisation import detect_levels
 from ...workers.datasets import DatasetError, ImageError, ImageSet, open_dataset
-from ...workers.generators import GeneratorError, describe_generator
-from ...workers.perceptual import Backbone, PerceptualError, describe_backbone
-from ...workers.user_networks import UserNetwork
+from ...workers.generators import GeneratorError, GeneratorSource, describe_generator
+from ...workers.lpips_backbone import Backbone, PerceptualError, describe_backbone
 from .audit import MODEL_ROLES, AuditSpec, GroupSpec
 from .loading import SpecError
 from .model import ReferenceSpec
@@ -20,21 +19,16 @@ from .model import ReferenceSpec
 _LEVEL_IMAGES = 32
 
 
-@dataclass(frozen=True)
-class GeneratorFacts:
-    """What planning needs to know of a generator."""
+@dataclass(frozen=True, kw_only=True)
+class GeneratorFacts(GeneratorSource):
+    """What planning needs to know of a generator, besides what it is opened from."""
 
     name: str
-    source: str
-    import_path: str | None
     sha256: str
     latent_dim: int
     num_classes: int
     image_shape: tuple[int, int, int]
     evaluations_per_second: float | None
-    family: str | None = None
-    truncation: float | None = None
-    network: UserNetwork | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -135,32 +129,20 @@ def _backbone(
 def _generators(spec: AuditSpec) -> dict[str, GeneratorFacts]:
     generators: dict[str, GeneratorFacts] = {}
     for generator in spec.generators:
-        network = None if generator.network is None else generator.network.facts
         try:
-            found = describe_generator(
-                generator.location,
-                generator.import_path,
-                generator.family,
-                generator.truncation,
-                spec.cluster.storage.settings,
-                network,
-            )
+            found = describe_generator(generator.opened_from, spec.cluster.storage.settings)
         except GeneratorError as error:
             key = "weights" if generator.source is None else "source"
             raise SpecError(f"generators.{generator.name}.{key}: {error}") from error
         generators[generator.name] = GeneratorFacts(
-            generator.name,
-            generator.location,
-            generator.import_path,
-            found.sha256,
-            found.latent_dim,
-            found.num_classes,
-            found.image_shape,
-            found.evaluations_per_second,
-            generator.family,
-            generator.truncation,
-            network,
-            found.notes,
+            **vars(generator.opened_from),
+            name=generator.name,
+            sha256=found.sha256,
+            latent_dim=found.latent_dim,
+            num_classes=found.num_classes,
+            image_shape=found.image_shape,
+            evaluations_per_second=found.evaluations_per_second,
+            notes=found.notes,
         )
     return generators
 

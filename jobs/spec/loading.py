@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 from ...cluster import locations
 from ...cluster.s3_settings import BY_ENVIRONMENT
 from .audit import AuditSpec
+from .paths import with_paths
 
 Spec = TypeVar("Spec", bound=AuditSpec)
 
@@ -87,7 +88,7 @@ def parse_spec(
     except ValidationError as error:
         raise SpecError(f"{source}: {_explain(error, model)}") from error
     try:
-        return _with_absolute_paths(spec, base)
+        return with_paths(spec, lambda path: locations.absolute(path, base))
     except locations.LocationError as error:
         raise SpecError(f"{source}: {error}") from error
 
@@ -233,39 +234,3 @@ def _models_in(annotation: Any) -> list[type[BaseModel]]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
     return [model for inner in get_args(annotation) for model in _models_in(inner)]
-
-
-def _with_absolute_paths(spec: Spec, base: Path) -> Spec:
-    def absolute(path: str | None) -> str | None:
-        return None if path is None else locations.absolute(path, base)
-
-    groups = tuple(group.model_copy(update={"path": absolute(group.path)}) for group in spec.groups)
-    generators = tuple(
-        generator.model_copy(
-            update={
-                "source": generator.source
-                if generator.source is None or generator.is_named
-                else absolute(generator.source),
-                "weights": absolute(generator.weights),
-                "import_path": absolute(generator.import_path or ".")
-                if generator.is_python
-                else None,
-            }
-        )
-        for generator in spec.generators
-    )
-    stages = spec.stages
-    references = {
-        name: reference.model_copy(update={"path": absolute(reference.path)})
-        for name, reference in stages.references.items()
-    }
-    stages = stages.model_copy(update=references)
-    perceptual = spec.perceptual.model_copy(update={"weights": absolute(spec.perceptual.weights)})
-    return spec.model_copy(
-        update={
-            "groups": groups,
-            "generators": generators,
-            "stages": stages,
-            "perceptual": perceptual,
-        }
-    )

@@ -1,6 +1,8 @@
-"""What parts of a spec share: that they are strict, and how they name an image set."""
+"""What parts of a spec share: that they are strict, and how they name paths and image sets."""
 
-from typing import Any, Literal, Self
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -11,6 +13,25 @@ class SpecModel(BaseModel):
     """A frozen part of a spec; unknown keys are errors."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+def _never(_: str) -> bool:
+    return False
+
+
+@dataclass(frozen=True)
+class PathField:
+    """Marks a field of a spec, in its type, as a path; a relative one counts from the spec's file.
+
+    Where the value may be a name as well, ``is_name`` tells. What ``travels`` is sent along with a
+    job; every other path is looked for on the cluster.
+    """
+
+    is_name: Callable[[str], bool] = _never
+    travels: bool = False
+
+
+SpecPath = Annotated[str | None, PathField()]
 
 
 def setting(definition: type, name: str) -> Any:
@@ -52,4 +73,4 @@ class ReferenceSpec(DatasetOptions):
 
     dataset: str
     split: str | None = "train"
-    path: str | None = None
+    path: SpecPath = None

@@ -28,7 +28,7 @@ from offmanifold.cluster.executor import Task
 from offmanifold.cluster.local_storage import LocalStorage
 from offmanifold.cluster.ray_executor import RayExecutor
 from offmanifold.cluster.ray_session import ray_session
-from offmanifold.cluster.resources import Resources
+from offmanifold.cluster.resources import WorkerResources
 from offmanifold.jobs.audits.inversion import plan as inversion
 from offmanifold.jobs.audits.specs import Spec
 from offmanifold.jobs.drive.pending import PendingTasks
@@ -94,7 +94,7 @@ class Meter:
 
 
 def measure_loop(actors: int, shards: int, seconds: float) -> None:
-    resources = Resources(workers=actors, cpus_per_worker=0.01)
+    resources = WorkerResources(workers=actors, cpus_per_worker=0.01)
     with tempfile.TemporaryDirectory() as folder:
         storage = LocalStorage.create(Path(folder))
         tasks = [Task(f"{index:016x}", f"{index:016x}", 50) for index in range(shards)]
@@ -167,7 +167,16 @@ def measure_plan(classes: int, images: int) -> None:
 
 def measure_shards(classes: int, images: int) -> None:
     shape = (1, 8, 8)
-    generator = GeneratorFacts("large", "large:Generator", "/x", "0" * 64, 3, classes, shape, None)
+    generator = GeneratorFacts(
+        source="large:Generator",
+        import_path="/x",
+        name="large",
+        sha256="0" * 64,
+        latent_dim=3,
+        num_classes=classes,
+        image_shape=shape,
+        evaluations_per_second=None,
+    )
     groups = [{"name": "train", "role": "train", "dataset": "folder", "path": "/x"}]
     groups[0]["conditions"] = "all"
     spec = Spec.model_validate(

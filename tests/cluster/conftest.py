@@ -1,6 +1,6 @@
 import pytest
 from offmanifold.cluster.ray_session import ray_session
-from offmanifold.cluster.resources import Resources
+from offmanifold.cluster.resources import WorkerResources
 
 
 @pytest.fixture(scope="session")
@@ -15,5 +15,5 @@ def local_ray(home):
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("OMP_NUM_THREADS", raising=False)
         patch.setenv("HOME", str(home))
-        with ray_session(None, Resources(workers=2)):
+        with ray_session(None, WorkerResources(workers=2)):
             yield

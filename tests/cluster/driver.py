@@ -12,7 +12,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from offmanifold.cluster.local_storage import LocalStorage
 from offmanifold.cluster.ray_executor import RayExecutor
 from offmanifold.cluster.ray_session import ray_session
-from offmanifold.cluster.resources import Resources
+from offmanifold.cluster.resources import WorkerResources
 from shards import Factory, pending, task
 
 
@@ -26,7 +26,7 @@ def plan(shards, items, seconds, killers=()):
 def main(root, address, shards, items, seconds, *killers):
     storage = LocalStorage(Path(root))
     tasks = plan(int(shards), int(items), float(seconds), tuple(map(int, killers)))
-    resources = Resources(workers=2)
+    resources = WorkerResources(workers=2)
     with ray_session(None if address == "local" else address, resources):
         print("connected", flush=True)
         executor = RayExecutor(resources, import_paths=[Path(__file__).parent])

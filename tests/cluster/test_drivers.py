@@ -268,8 +268,8 @@ def test_the_local_ray_takes_no_address_and_an_open_token_from_nobody(driver, st
 _LOCAL_RAY = """if True:
     import ray
     from offmanifold.cluster.ray_session import ray_session
-    from offmanifold.cluster.resources import Resources
-    with ray_session(None, Resources(workers=1)):
+    from offmanifold.cluster.resources import WorkerResources
+    with ray_session(None, WorkerResources(workers=1)):
         print(ray.get_runtime_context().gcs_address, flush=True)
         input()
 """

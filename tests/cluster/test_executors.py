@@ -13,7 +13,7 @@ from offmanifold.cluster.local_storage import LocalStorage
 from offmanifold.cluster.patience import Patience
 from offmanifold.cluster.ray_executor import RayExecutor
 from offmanifold.cluster.ray_session import ClusterError
-from offmanifold.cluster.resources import Resources
+from offmanifold.cluster.resources import WorkerResources
 from offmanifold.cluster.serial_executor import SerialExecutor
 from offmanifold.cluster.storage import StorageError
 
@@ -36,7 +36,7 @@ def storage(tmp_path):
 
 
 def ray_executor(workers=2, **settings):
-    resources = Resources(workers=workers, cpus_per_worker=1)
+    resources = WorkerResources(workers=workers, cpus_per_worker=1)
     return RayExecutor(resources, import_paths=[HERE], **settings)
 
 
@@ -226,7 +226,7 @@ class TestRay:
             ray_executor().run(three_tasks(), fatal, lambda _: None)
 
     def test_a_worker_that_no_node_can_hold_is_an_error(self, storage):
-        executor = RayExecutor(Resources(gpus_per_worker=64), import_paths=[HERE])
+        executor = RayExecutor(WorkerResources(gpus_per_worker=64), import_paths=[HERE])
         with pytest.raises(
             ClusterError, match="64 GPU, but no node of the cluster has them: 2 CPU"
         ):
@@ -234,7 +234,7 @@ class TestRay:
 
     @pytest.mark.usefixtures("interruptible")
     def test_a_worker_that_no_node_can_hold_yet_is_waited_for_and_told(self, storage, caplog):
-        resources = Resources(gpus_per_worker=64, max_workers=2, autoscaling=True)
+        resources = WorkerResources(gpus_per_worker=64, max_workers=2, autoscaling=True)
         executor = RayExecutor(resources, import_paths=[HERE])
         threading.Timer(3, os.kill, [os.getpid(), signal.SIGINT]).start()
         with pytest.raises(KeyboardInterrupt):
@@ -252,7 +252,7 @@ class TestRay:
             alive.append(sum(Path(f"/proc/{name}").exists() for name in names))
 
         executor = RayExecutor(
-            Resources(workers=2, min_workers=keep), import_paths=[HERE], idle_seconds=0.2
+            WorkerResources(workers=2, min_workers=keep), import_paths=[HERE], idle_seconds=0.2
         )
         both = [task("a", 0, 1, workers=2), task("b", 1, 1, workers=2)]
         executor.run(both, Factory(storage.root), count)
@@ -264,7 +264,7 @@ class TestRay:
     def test_a_worker_without_a_place_does_not_hold_the_run_up(self, storage):
         from shards import rows_of
 
-        resources = Resources(max_workers=3, autoscaling=True)
+        resources = WorkerResources(max_workers=3, autoscaling=True)
         executor = RayExecutor(resources, import_paths=[HERE])
         run(executor, storage, three_tasks())
         assert sorted(rows_of(storage)) == list(range(8))
@@ -302,7 +302,7 @@ class TestRay:
                 raise AssertionError("nothing died")
 
         reports: list[Any] = []
-        executor = RayExecutor(Resources(workers=1, cpus_per_worker=2), import_paths=[HERE])
+        executor = RayExecutor(WorkerResources(workers=1, cpus_per_worker=2), import_paths=[HERE])
         executor.run(three_tasks()[:1], ThreadReporter, reports.append)
         executor.close()
         assert reports[0].rows == 2

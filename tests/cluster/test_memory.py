@@ -13,7 +13,7 @@ from offmanifold.cluster.observer import Attempt
 from offmanifold.cluster.patience import Patience
 from offmanifold.cluster.ray_executor import RayExecutor
 from offmanifold.cluster.ray_session import ray_session
-from offmanifold.cluster.resources import Resources
+from offmanifold.cluster.resources import WorkerResources
 
 HERE = Path(__file__).parent
 ROOM = 3 * 2**30
@@ -36,7 +36,7 @@ def narrow_ray(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     monkeypatch.setattr(sys, "path", [str(HERE), *sys.path])
-    with ray_session(None, Resources(workers=2)):
+    with ray_session(None, WorkerResources(workers=2)):
         yield
 
 
@@ -58,7 +58,7 @@ def run(storage: LocalStorage, tasks: list[Any]) -> Deaths:
     from shards import Factory
 
     deaths = Deaths()
-    resources = Resources(workers=2, cpus_per_worker=1)
+    resources = WorkerResources(workers=2, cpus_per_worker=1)
     patience = Patience(memory_seconds=0.25)
     executor = RayExecutor(resources, import_paths=[HERE], patience=patience)
     executor.run(tasks, Factory(storage.root), lambda _: None, deaths)

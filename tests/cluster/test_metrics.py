@@ -13,7 +13,7 @@ import ray
 from offmanifold.cluster.local_storage import LocalStorage
 from offmanifold.cluster.observer import Attempt
 from offmanifold.cluster.ray_executor import RayExecutor
-from offmanifold.cluster.resources import Resources
+from offmanifold.cluster.resources import WorkerResources
 
 # Each starts a Ray, and two cores are too few for two at once.
 pytestmark = pytest.mark.xdist_group("ray")
@@ -63,7 +63,7 @@ def test_all_that_the_dashboard_asks_for_is_exported(tmp_path):
     storage = LocalStorage.create(tmp_path / "run")
     tasks = [task("a", 0, 2, killers=(1,)), task("b", 2, 3)]
     observer = Recorder()
-    executor = RayExecutor(Resources(workers=2), import_paths=[HERE])
+    executor = RayExecutor(WorkerResources(workers=2), import_paths=[HERE])
     executor.run(tasks, Factory(storage.root), lambda _: None, observer)
     executor.close()
 

@@ -1,18 +1,18 @@
 import os
 
 import pytest
-from offmanifold.cluster.resources import Resources, available_cpus
+from offmanifold.cluster.resources import WorkerResources, available_cpus
 
 
 @pytest.mark.parametrize(
     ("resources", "cpus", "gpus", "fit"),
     [
-        (Resources(), 2, 0, 2),
-        (Resources(cpus_per_worker=0.1), 2, 0, 20),
-        (Resources(cpus_per_worker=3), 8, 0, 2),
-        (Resources(gpus_per_worker=1), 16, 2, 2),
-        (Resources(cpus_per_worker=4, gpus_per_worker=0.25), 8, 4, 2),
-        (Resources(gpus_per_worker=1), 16, 0, 0),
+        (WorkerResources(), 2, 0, 2),
+        (WorkerResources(cpus_per_worker=0.1), 2, 0, 20),
+        (WorkerResources(cpus_per_worker=3), 8, 0, 2),
+        (WorkerResources(gpus_per_worker=1), 16, 2, 2),
+        (WorkerResources(cpus_per_worker=4, gpus_per_worker=0.25), 8, 4, 2),
+        (WorkerResources(gpus_per_worker=1), 16, 0, 0),
     ],
 )
 def test_capacity(resources, cpus, gpus, fit):
@@ -20,7 +20,7 @@ def test_capacity(resources, cpus, gpus, fit):
 
 
 def test_memory_and_custom_resources_limit_a_node_too():
-    resources = Resources(memory_per_worker=4 * 2**30, custom_per_worker={"a100": 0.5})
+    resources = WorkerResources(memory_per_worker=4 * 2**30, custom_per_worker={"a100": 0.5})
     node = {"CPU": 16, "memory": 34 * 2**30, "a100": 2}
     assert resources.capacity(node) == 4
     assert resources.capacity(node | {"memory": 9 * 2**30}) == 2
@@ -40,7 +40,7 @@ def test_memory_and_custom_resources_limit_a_node_too():
     ],
 )
 def test_how_many_workers_a_cluster_is_asked_for(settings, count):
-    assert Resources(**settings).worker_count([{"CPU": 2}, {"CPU": 4}]) == count
+    assert WorkerResources(**settings).worker_count([{"CPU": 2}, {"CPU": 4}]) == count
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_how_many_workers_a_cluster_is_asked_for(settings, count):
 )
 def test_impossible_resources_are_refused(bad):
     with pytest.raises(ValueError, match=next(iter(bad))):
-        Resources(**bad)
+        WorkerResources(**bad)
 
 
 @pytest.mark.parametrize(

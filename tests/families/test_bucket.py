@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from offmanifold.workers.checkpoints.opening import open_checkpoint
-from offmanifold.workers.generators import GeneratorError, describe_generator
+from offmanifold.workers.generators import GeneratorError, GeneratorSource, describe_generator
 
 from ..object_store import BUCKET, ObjectStore
 from .recorded import write_checkpoint
@@ -32,10 +32,10 @@ def test_a_config_is_read_beside_the_weights_and_is_a_part_of_their_hash(
     with pytest.raises(
         GeneratorError, match=f"{address} .*config.json.*must be in the same folder"
     ):
-        describe_generator(address, family="biggan-deep")
+        describe_generator(GeneratorSource(address, family="biggan-deep"))
     put(store, "beside", tmp_path / "config.json")
-    here = describe_generator(str(path), family="biggan-deep")
-    there = describe_generator(address, family="biggan-deep")
+    here = describe_generator(GeneratorSource(str(path), family="biggan-deep"))
+    there = describe_generator(GeneratorSource(address, family="biggan-deep"))
     assert there.sha256 == here.sha256
     assert (there.source, there.latent_dim) == (address, here.latent_dim)
 
@@ -43,5 +43,5 @@ def test_a_config_is_read_beside_the_weights_and_is_a_part_of_their_hash(
     settings = json.loads(config.read_text())
     config.write_text(json.dumps({**settings, "eps": 2 * settings["eps"]}))
     put(store, "beside", config)
-    assert describe_generator(address, family="biggan-deep").sha256 != here.sha256
+    assert describe_generator(GeneratorSource(address, family="biggan-deep")).sha256 != here.sha256
     assert open_checkpoint(path).file.sha256 not in (here.sha256, open_checkpoint(path).sha256)

@@ -17,6 +17,7 @@ from offmanifold.workers.checkpoints.files import read_checkpoint
 from offmanifold.workers.checkpoints.opening import open_checkpoint
 from offmanifold.workers.generators import (
     GeneratorError,
+    GeneratorSource,
     OpenedGenerator,
     describe_generator,
     open_generator,
@@ -52,7 +53,9 @@ def test_inspect_says_what_a_file_is(checkpoint: Path) -> None:
     assert facts["family"] == "studiogan-biggan"
     assert (facts["images"], facts["classes"], facts["latent"]) == ("3x32x32", 10, 16)
     assert facts["average"] is None
-    assert facts["sha256"] == describe_generator(str(checkpoint), family=CASE).sha256
+    assert (
+        facts["sha256"] == describe_generator(GeneratorSource(str(checkpoint), family=CASE)).sha256
+    )
     named = checkpoint.rename(checkpoint.with_name("model=G_ema-best-weights.pth"))
     table = command("inspect", named)
     assert f"{facts['parameters']:,}" in table.stdout
@@ -71,7 +74,7 @@ def test_a_converted_checkpoint_is_the_same_generator(checkpoint: Path, tmp_path
     result = command("convert", checkpoint, "--family", CASE, "--out", folder)
     assert result.exit_code == 0, result.output
     converted = open_generator(str(folder))
-    original = open_generator(str(checkpoint), family=CASE)
+    original = open_generator(GeneratorSource(str(checkpoint), family=CASE))
     latent, condition = torch.randn(2, 16), torch.tensor([3, 9])
     images = converted.generator(latent, condition)
     # Weights are the same to the bit; sums over them may be ordered by where they lie in memory.
@@ -99,7 +102,9 @@ def test_a_stylegan_xl_that_was_grown_is_inspected_and_converted(tmp_path: Path)
     assert result.exit_code == 0, result.output
     converted = open_generator(str(tmp_path / "converted")).generator
     latent, condition = torch.randn(2, 8), torch.tensor([0, 4])
-    expected = open_generator(str(path), family="stylegan-xl").generator(latent, condition)
+    expected = open_generator(GeneratorSource(str(path), family="stylegan-xl")).generator(
+        latent, condition
+    )
     torch.testing.assert_close(converted(latent, condition), expected, rtol=0, atol=2e-6)
 
 

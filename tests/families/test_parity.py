@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from offmanifold.core.generators.registry import build
+from offmanifold.core.generators.architectures import build
 from offmanifold.workers.checkpoints.opening import build_checkpoint, open_checkpoint
 from offmanifold.workers.own_generator import check_generator
 from torch import Tensor

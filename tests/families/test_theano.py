@@ -18,8 +18,8 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from offmanifold.core.generators.architectures import build
 from offmanifold.core.generators.families.transposed import batch
-from offmanifold.core.generators.registry import build
 from offmanifold.workers.checkpoints.files import read_checkpoint
 from offmanifold.workers.checkpoints.opening import build_checkpoint, open_checkpoint
 from offmanifold.workers.generators import GeneratorError

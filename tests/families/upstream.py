@@ -25,7 +25,7 @@ from pathlib import Path
 from statistics import median
 
 import torch
-from offmanifold.core.generators.registry import build
+from offmanifold.core.generators.architectures import build
 from offmanifold.workers.checkpoints.opening import (
     OpenedCheckpoint,
     build_checkpoint,

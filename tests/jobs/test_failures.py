@@ -21,6 +21,7 @@ from offmanifold.jobs.commands.cli import app
 from offmanifold.jobs.plan.stage import PlanContext
 from offmanifold.jobs.record.other_drivers import announced
 from offmanifold.jobs.record.run_directory import RunDirectory
+from offmanifold.workers.generators import shard_generator
 from offmanifold.workers.images import compute_dataset
 from offmanifold.workers.resources import ChangedInputError, Resources
 from typer.testing import CliRunner
@@ -146,11 +147,11 @@ def test_a_checkpoint_that_changed_under_a_run_ends_it(audit_folder: Path) -> No
     spec = load_spec(str(audit_folder / "audit.yaml"))
     settings = generator_settings(gather_facts(spec).generators["decoder"])
     resources = Resources(LocalStorage.create(audit_folder / "run"), torch.device("cpu"))
-    assert resources.generator(settings).latent_dim == 3
+    assert shard_generator(settings, resources).latent_dim == 3
     with pytest.raises(
         ChangedInputError, match="put the same files in the same place on every node"
     ):
-        resources.generator({**settings, "weights": "0" * 64})
+        shard_generator({**settings, "weights": "0" * 64}, resources)
 
 
 def test_an_image_set_that_changed_under_a_run_ends_it(audit_folder: Path) -> None:

@@ -14,7 +14,7 @@ import pytest
 import torch
 from offmanifold.jobs.audits.neighbours.nearest import nearest_over_blocks, read_neighbours
 from offmanifold.jobs.commands.cli import app
-from offmanifold.workers.perceptual import open_perceptual
+from offmanifold.workers.lpips_backbone import open_perceptual
 from torchvision.models import squeezenet1_1
 from typer.testing import CliRunner
 

@@ -6,7 +6,9 @@ import pytest
 import yaml
 from offmanifold.jobs.audits.likelihood.settings import ClassicalSpec
 from offmanifold.jobs.audits.specs import load_spec, parse_spec
+from offmanifold.jobs.drive.submission import absent_paths
 from offmanifold.jobs.spec.loading import SpecError, dump_spec, preset_names
+from offmanifold.jobs.spec.paths import paths_in
 
 from .conftest import small_spec
 
@@ -144,6 +146,33 @@ def test_paths_are_taken_from_the_folder_of_the_spec(audit_folder: Path) -> None
     spec = load_spec(str(audit_folder / "audit.yaml"))
     assert spec.group("train").path == str(audit_folder / "images")
     assert spec.generators[0].import_path == str(audit_folder)
+
+
+def test_paths_are_found_wherever_they_lie_and_names_are_left() -> None:
+    content = small_spec()
+    content["generators"] = [
+        {"name": "folder", "source": "gan", "import_path": "unused"},
+        {"name": "function", "source": "module:make"},
+        {"name": "elsewhere", "source": "module:make", "import_path": "code"},
+        {"name": "shipped", "source": "shipped:digits"},
+        {"name": "file", "family": "biggan-deep", "weights": "g.pth"},
+        {"name": "bucket", "source": "s3://bucket/gan/"},
+    ]
+    content["groups"][0]["path"] = "images"
+    content["stages"]["neighbours"]["path"] = "../reference"
+    content["perceptual"] = {"weights": "alex.pth"}
+    spec = parse(content)
+    of_modules = {"/somewhere", "/somewhere/code"}
+    elsewhere = {"/somewhere/gan", "/somewhere/g.pth", "s3://bucket/gan", "/somewhere/images"}
+    elsewhere |= {"/reference", "/somewhere/alex.pth"}
+    found = list(paths_in(spec))
+    assert {path for path, field in found if field.travels} == of_modules
+    assert {path for path, field in found if not field.travels} == elsewhere
+    sources = [generator.source for generator in spec.generators]
+    assert sources[1:4] == ["module:make", "module:make", "shipped:digits"]
+    assert spec.generators[0].import_path is None
+    local = elsewhere - {"s3://bucket/gan"}
+    assert absent_paths(spec) == sorted(local)
 
 
 def test_yaml_cannot_run_anything() -> None:

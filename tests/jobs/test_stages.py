@@ -18,7 +18,15 @@ from offmanifold.workers.inversion import COMPUTATION, INVERSION_TABLE
 from offmanifold.workers.shard import Item, Shard, item_seed
 from torch import Tensor
 
-FACTS = GeneratorFacts("g", "shipped:digits", None, "0", 16, 10, (1, 8, 8), None)
+FACTS = GeneratorFacts(
+    source="shipped:digits",
+    name="g",
+    sha256="0",
+    latent_dim=16,
+    num_classes=10,
+    image_shape=(1, 8, 8),
+    evaluations_per_second=None,
+)
 
 
 @given(st.lists(st.integers(0, 4), min_size=1, max_size=60), st.data())

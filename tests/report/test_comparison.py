@@ -51,7 +51,13 @@ def finish(folder: Path, groups: list[Any]) -> None:
     (folder / PROVENANCE_FILE).write_text(json.dumps(provenance))
     images = DatasetFacts("digits", None, None, {}, "0" * 64, "0" * 64, CLASSES, None, 60, 256)
     generator = GeneratorFacts(
-        "small", "shipped:digits", None, "0" * 64, 5, CLASSES, SHAPE, evaluations_per_second=None
+        source="shipped:digits",
+        name="small",
+        sha256="0" * 64,
+        latent_dim=5,
+        num_classes=CLASSES,
+        image_shape=SHAPE,
+        evaluations_per_second=None,
     )
     datasets = {group.name: images for group in groups if group.role not in MODEL_ROLES}
     facts = Facts({"small": generator}, datasets, {}, SHAPE, backbone=None)

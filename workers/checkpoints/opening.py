@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from ...core.generators.architectures import build
 from ...core.generators.families.checkpoint import (
     Checkpoint,
     CheckpointError,
@@ -16,7 +17,6 @@ from ...core.generators.families.checkpoint import (
     Translation,
 )
 from ...core.generators.families.registry import FamilyError, family_names, find_family
-from ...core.generators.registry import build
 from ..generator_errors import GeneratorError
 from .files import CheckpointFile, read_checkpoint
 

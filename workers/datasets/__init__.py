@@ -1,6 +1,13 @@
 """Image sets: each module opens one kind of source as float images in [0, 1]."""
 
 from .image_set import DatasetError, ImageError, ImageSet
-from .registry import list_datasets, open_dataset
+from .opening import list_datasets, open_dataset, shard_image_set
 
-__all__ = ["DatasetError", "ImageError", "ImageSet", "list_datasets", "open_dataset"]
+__all__ = [
+    "DatasetError",
+    "ImageError",
+    "ImageSet",
+    "list_datasets",
+    "open_dataset",
+    "shard_image_set",
+]

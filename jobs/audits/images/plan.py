@@ -86,14 +86,7 @@ def _dataset_settings(context: AuditContext, facts: DatasetFacts) -> dict[str, A
 
 def generator_settings(generator: GeneratorFacts) -> dict[str, Any]:
     """How a worker opens the generator, and the hash that makes its weights part of the id."""
-    return {
-        "source": generator.source,
-        "import_path": generator.import_path,
-        "family": generator.family,
-        "truncation": generator.truncation,
-        "weights": generator.sha256,
-        **({} if generator.network is None else {"network": generator.network.settings}),
-    }
+    return generator.settings(generator.sha256)
 
 
 def _cost(context: AuditContext) -> Cost:

@@ -3,11 +3,11 @@
 from dataclasses import replace
 from typing import Any
 
-from ....workers.reconstruction import COMPUTATION, PERCEPTUAL_TABLE
+from ....workers.perceptual import COMPUTATION, PERCEPTUAL_TABLE
 from ....workers.shard import Shard, chunk
 from ...plan.stage import AuditContext, Cost, PlanContext, Stage, conditions_of, pairs
 from ..images.plan import generator_settings
-from .settings import PERCEPTUAL, ReconstructionSpec
+from .settings import PERCEPTUAL, PerceptualSpec
 
 
 def backbone_settings(context: AuditContext) -> dict[str, Any]:
@@ -21,7 +21,7 @@ def backbone_settings(context: AuditContext) -> dict[str, Any]:
     }
 
 
-def _settings(context: AuditContext) -> ReconstructionSpec:
+def _settings(context: AuditContext) -> PerceptualSpec:
     return PERCEPTUAL.required(context.spec.stages)
 
 

@@ -6,10 +6,10 @@ from ...spec.model import SpecModel
 from ...spec.stages import StageKey
 
 
-class ReconstructionSpec(SpecModel):
+class PerceptualSpec(SpecModel):
     """LPIPS of the inversion's reconstructions, whatever distance it minimised."""
 
     shard_items: int = Field(default=256, ge=1)
 
 
-PERCEPTUAL: StageKey[ReconstructionSpec] = StageKey("perceptual", ReconstructionSpec)
+PERCEPTUAL: StageKey[PerceptualSpec] = StageKey("perceptual", PerceptualSpec)

@@ -2,12 +2,13 @@
 
 import difflib
 import importlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ...cluster.locations import is_remote
 from ...cluster.s3_settings import BY_ENVIRONMENT, S3Settings
+from ..resources import ChangedInputError, Resources
 from .image_set import DatasetError, ImageSet, Shape
 
 if TYPE_CHECKING:
@@ -130,6 +131,36 @@ def open_dataset(
     from .resized import ResizedImages
 
     return ResizedImages(images, resizing)
+
+
+def shard_image_set(settings: Mapping[str, Any], resources: Resources) -> ImageSet:
+    """The image set that a shard's settings name; opened once.
+
+    Raises:
+        ChangedInputError: what lies there is not what the run was planned with.
+        DatasetError: as `open_dataset`.
+    """
+
+    def opened() -> ImageSet:
+        images = open_dataset(
+            settings["dataset"],
+            split=settings["split"] or "",
+            path=settings["path"],
+            image_shape=settings["image_shape"],
+            seed=settings["seed"],
+            service=resources.service,
+            resize=settings.get("resize"),
+            crop=settings.get("crop"),
+            attribute=settings.get("attribute"),
+        )
+        found, planned = images.fingerprint(), settings["fingerprint"]
+        if found != planned:
+            place = settings["path"] or "its usual place"
+            what = f"fingerprint of image set {settings['dataset']} in {place}"
+            raise ChangedInputError.of(what, found, planned)
+        return images
+
+    return resources.kept("image set", settings["hash"], opened)
 
 
 def _resizing(shape: Shape | None, method: str | None, crop: int | None) -> "Resizing | None":

@@ -1,0 +1,43 @@
+"""The paths in a spec: the fields that are marked as such, wherever they lie in it."""
+
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
+
+from .model import PathField, SpecModel
+
+Part = TypeVar("Part", bound=SpecModel)
+
+
+def with_paths(part: Part, change: Callable[[str], str]) -> Part:
+    """A part of a spec with each of its paths, and of the parts in it, changed."""
+    changed: dict[str, Any] = {name: change(path) for name, path, _ in _own_paths(part)}
+    for name, value in _inner_parts(part):
+        if isinstance(value, tuple):
+            changed[name] = tuple(with_paths(each, change) for each in value)
+        else:
+            changed[name] = with_paths(value, change)
+    return part.model_copy(update=changed)
+
+
+def paths_in(part: SpecModel) -> Iterator[tuple[str, PathField]]:
+    """Each path in a part of a spec, or in the parts in it, with what its field says of it."""
+    yield from ((path, field) for _, path, field in _own_paths(part))
+    for _, value in _inner_parts(part):
+        for each in value if isinstance(value, tuple) else (value,):
+            yield from paths_in(each)
+
+
+def _own_paths(part: SpecModel) -> Iterator[tuple[str, str, PathField]]:
+    for name, info in type(part).model_fields.items():
+        value = getattr(part, name)
+        for mark in info.metadata:
+            if isinstance(mark, PathField) and value is not None and not mark.is_name(value):
+                yield name, value, mark
+
+
+def _inner_parts(part: SpecModel) -> Iterator[tuple[str, SpecModel | tuple[SpecModel, ...]]]:
+    for name in type(part).model_fields:
+        value = getattr(part, name)
+        first = value[0] if isinstance(value, tuple) and value else value
+        if isinstance(first, SpecModel):
+            yield name, value

@@ -1,0 +1,86 @@
+"""What a generator is opened from, as a spec, a plan and a shard's settings say it."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..cluster.locations import is_remote
+from .user_networks import UserNetwork
+
+SHIPPED_PREFIX = "shipped:"
+_FUNCTION = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
+
+
+@dataclass(frozen=True)
+class GeneratorSource:
+    """All that opening a generator takes, but for the S3 service.
+
+    ``source`` is ``shipped:NAME``; a folder with ``model.safetensors`` and ``config.json``; or
+    ``module:function``, a callable without arguments that returns a Generator, imported with
+    ``import_path`` first on ``sys.path``. Only the last runs code of the user's; nothing runs from
+    a weights file. With a ``family`` of published generators, ``source`` is a checkpoint file of
+    it; ``truncation`` is that of the latents, for families that have one. With a ``network``, it is
+    a file of the user's that holds the network so described. Folder and file may lie at an
+    ``s3://`` address. A relative path counts from ``import_path``, by default the working
+    directory.
+    """
+
+    source: str
+    import_path: str | None = None
+    family: str | None = None
+    truncation: float | None = None
+    network: UserNetwork | None = None
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether it is a folder, of the package's or of the user's."""
+        return self.family is None and self.network is None and not self.is_function
+
+    @property
+    def is_function(self) -> bool:
+        """Whether it is a user's ``module:function``."""
+        return (
+            self.family is None
+            and self.network is None
+            and not self.source.startswith(SHIPPED_PREFIX)
+            and _FUNCTION.fullmatch(self.source) is not None
+        )
+
+    @property
+    def runs_code(self) -> bool:
+        """Whether opening it runs a program of the user's: a module, or a file's."""
+        if self.network is not None:
+            return self.network.format != "onnx"
+        return self.is_function
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether it lies in a bucket."""
+        return is_remote(self.source)
+
+    def settings(self, weights: str) -> dict[str, Any]:
+        """The same in plain values, as a shard's settings hold it.
+
+        ``weights`` is the SHA-256 that the worker must find, and makes them part of the shard's id.
+        """
+        return {
+            "source": self.source,
+            "import_path": self.import_path,
+            "family": self.family,
+            "truncation": self.truncation,
+            "weights": weights,
+            **({} if self.network is None else {"network": self.network.settings}),
+        }
+
+    @classmethod
+    def of(cls, settings: Mapping[str, Any]) -> "GeneratorSource":
+        """From a shard's settings, which may hold more."""
+        network = settings.get("network")
+        return cls(
+            settings["source"],
+            settings["import_path"],
+            settings["family"],
+            settings["truncation"],
+            None if network is None else UserNetwork.of(network),
+        )
