@@ -11,7 +11,7 @@ import pytest
 from offmanifold.workers.datasets import DatasetError, ImageError, open_dataset
 from PIL import Image
 
-from .object_store import BUCKET, ObjectStore
+from ..object_store import BUCKET, ObjectStore
 
 SHAPE = (1, 8, 8)
 

@@ -1,6 +1,6 @@
 """How often each interval of the summary covers what it stands for; writes docs/intervals.md.
 
-    python -m tests.statistics.coverage [--replicates 1000]
+    python -m tests.core.statistics.coverage [--replicates 1000]
 
 Proportions are enumerated exactly, the rest is simulated. A thousand replicates take some 25
 minutes of a core and leave a standard error of 0.7 points.
@@ -14,7 +14,7 @@ from offmanifold.jobs.audits import METRICS
 
 from .interval_cases import cases
 
-PAGE = Path(__file__).parents[2] / "docs" / "intervals.md"
+PAGE = Path(__file__).parents[3] / "docs" / "intervals.md"
 
 # Which interval a metric has, by patterns of its name; the first that fits.
 INTERVALS = {
@@ -67,7 +67,7 @@ TEXT = """# Intervals
 Every interval in a summary or a report should cover the true value in 95 of 100 runs with other
 images. This page says how each is made and how often it did so in simulation. The command
 
-    python -m tests.statistics.coverage --replicates {replicates}
+    python -m tests.core.statistics.coverage --replicates {replicates}
 
 writes this page again. The standard error of a simulated cell is {error:.1f} points at 95%; cells
 for proportions and paired differences are exact.

@@ -16,8 +16,8 @@ from offmanifold.workers.part_file import PartError, read_columns, read_columns_
 from offmanifold.workers.shard import part_path
 from offmanifold.workers.stored_images import IMAGES_TABLE
 
-from .faulty_proxy import Fault, Request, faulty_proxy
-from .object_store import BUCKET, ObjectStore
+from ..faulty_proxy import Fault, Request, faulty_proxy
+from ..object_store import BUCKET, ObjectStore
 
 SHARDS = [f"{number:016x}" for number in range(2)]
 COLUMNS = ["image_id", "status"]

@@ -12,7 +12,7 @@ import pytest
 from matplotlib.figure import Figure
 from offmanifold.jobs.results.reduction import reduce_run
 
-SCRIPT = Path(__file__).parents[2] / "docs" / "analysis.py"
+SCRIPT = Path(__file__).parents[3] / "docs" / "analysis.py"
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ import yaml
 from offmanifold.jobs.audits.specs import parse_spec
 from ray.autoscaler._private.util import prepare_config, validate_config
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 COMPOSE = ROOT / "docker" / "compose.yaml"
 AWS = ROOT / "cluster" / "manifests" / "aws-spot-gpu.yaml"
 KUBERAY = ROOT / "cluster" / "manifests" / "kuberay-job.yaml"

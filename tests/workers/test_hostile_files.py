@@ -24,7 +24,7 @@ from offmanifold.workers.generators import GeneratorError, open_generator
 from offmanifold.workers.lpips_backbone import PerceptualError, open_perceptual
 from PIL import Image
 
-SHIPPED = Path(__file__).parents[1] / "workers" / "weights" / "digits"
+SHIPPED = Path(__file__).parents[2] / "workers" / "weights" / "digits"
 
 
 def save_picture(path: Path) -> None:

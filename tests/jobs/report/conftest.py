@@ -24,7 +24,7 @@ from offmanifold.workers.schema import STATUS_OK
 
 from tests.run_contexts import context_of, tables_in
 
-from ..registered import TABLES
+from ...registered import TABLES
 
 Rows = list[dict[str, Any]]
 CLASSES = 4
