@@ -25,18 +25,6 @@ def psnr(mse: Numbers) -> NDArray[np.float64]:
         return np.asarray(-10 * np.log10(errors))
 
 
-def psnr_of_mean_mse(mse: Numbers) -> float:
-    """PSNR of the mean of the errors, in decibels: at most the mean of their PSNRs (Jensen).
-
-    Raises:
-        ValueError: if there is no error or one is negative.
-    """
-    errors = np.asarray(mse, dtype=np.float64)
-    if not errors.size:
-        raise ValueError("no mean squared error given")
-    return float(psnr(float(errors.mean())))
-
-
 def bits_per_dim(log_likelihood: Numbers, dimensions: int) -> NDArray[np.float64]:
     """L / (D ln 2) - 8: a natural-log density on [0, 1] as bits per dimension of 8-bit images.
 

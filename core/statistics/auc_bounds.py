@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from .bootstrap import CONFIDENCE
+from .interval import CONFIDENCE
 
 # So many degrees of freedom speak for the binomial variance before any image does.
 _PRIOR_FREEDOM = 3.0

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float64
 from scipy import stats
 
-from .bootstrap import CONFIDENCE, Interval, check_sample
+from .interval import CONFIDENCE, Interval, check_sample
 
 # Of how many images a statement about all is made: all but a tenth.
 HIGH_QUANTILE = 0.9

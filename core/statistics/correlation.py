@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float64
 from scipy import stats
 
-from .bootstrap import CONFIDENCE, Interval, check_confidence
+from .interval import CONFIDENCE, Interval, check_confidence
 
 Kind = Literal["pearson", "spearman"]
 KINDS: tuple[Kind, ...] = ("pearson", "spearman")

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from ..settings.statistics import MINIMUM_RESAMPLES
-from .bootstrap import CONFIDENCE, Interval, check_confidence, check_resamples, check_sample
+from .interval import CONFIDENCE, Interval, check_confidence, check_resamples, check_sample
 from .means import MINIMUM_IMAGES_OF_A_MEAN, Moments, moments, resampled_moments, studentised
 
 # The share of an interval's error that may go into telling which groups could lead.

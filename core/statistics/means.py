@@ -7,7 +7,7 @@ from jaxtyping import Float64
 from scipy import stats
 
 from ..settings.statistics import MINIMUM_RESAMPLES
-from .bootstrap import (
+from .interval import (
     CONFIDENCE,
     Interval,
     check_confidence,

@@ -4,7 +4,7 @@ import numpy as np
 from jaxtyping import Float64
 from scipy import stats
 
-from .bootstrap import CONFIDENCE, Interval, check_confidence, check_sample
+from .interval import CONFIDENCE, Interval, check_confidence, check_sample
 
 
 def median_interval(

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Bool, Float64, Int64
 
 from .auc_bounds import Influences, auc_bounds
-from .bootstrap import CONFIDENCE, Interval, check_confidence
+from .interval import CONFIDENCE, Interval, check_confidence
 
 
 @dataclass(frozen=True)

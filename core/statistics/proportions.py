@@ -3,7 +3,7 @@
 import numpy as np
 from scipy import optimize, special, stats
 
-from .bootstrap import CONFIDENCE, Interval, check_confidence
+from .interval import CONFIDENCE, Interval, check_confidence
 
 
 def proportion_interval(

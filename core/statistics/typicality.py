@@ -13,7 +13,7 @@ from jaxtyping import Float64
 from scipy import stats
 
 from ..settings.statistics import MINIMUM_RESAMPLES
-from .bootstrap import Interval
+from .interval import Interval
 from .means import mean_difference_interval
 from .two_sample import NO_SHIFT, Shift, TwoSampleTest, compare_samples
 

@@ -5,12 +5,12 @@ from typing import Any, Self
 
 from pydantic import create_model, model_validator
 
+from ..audits import AUDITS
 from ..record.run_directory import RunDirectory
 from ..spec import facts, loading
 from ..spec.audit import AuditSpec
 from ..spec.facts import Facts
 from ..spec.stages import StagesSpec
-from . import AUDITS
 
 _STAGES = "Which stages run, and how; one that is left out does not."
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from ...core.statistics.bootstrap import Interval
 from ...core.statistics.classification import classify
+from ...core.statistics.interval import Interval
 from ...core.statistics.means import mean_interval
 from ...core.statistics.proportions import paired_difference_interval
 from ...workers.schema import STATUS_OK

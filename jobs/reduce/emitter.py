@@ -6,7 +6,7 @@ from typing import TypedDict, Unpack
 
 import numpy as np
 
-from ...core.statistics.bootstrap import Interval
+from ...core.statistics.interval import Interval
 from ...core.statistics.means import mean_interval
 from ...core.statistics.medians import median_interval
 from .context import ReduceContext

@@ -7,7 +7,7 @@ from typing import Literal
 
 import pyarrow as pa
 
-from ...core.statistics.bootstrap import Interval
+from ...core.statistics.interval import Interval
 
 Direction = Literal["higher", "lower", "none"]
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from ....core.image_metrics import psnr
-from ....core.statistics.bootstrap import Interval
+from ....core.statistics.interval import Interval
 from ....core.statistics.medians import median_ratio_interval
 from ...reduce.context import ReduceContext
 from ...reduce.emitter import Emitter, emitter

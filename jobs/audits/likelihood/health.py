@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from ....core.settings.guided import PRIOR_COMPONENT
-from ....core.statistics.bootstrap import Interval
+from ....core.statistics.interval import Interval
 from ....core.statistics.medians import median_interval
 from ....core.statistics.proportions import proportion_interval
 from ...reduce.context import GeneratorInfo, ReduceContext

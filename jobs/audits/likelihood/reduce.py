@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from ....core.image_metrics import bits_per_dim
-from ....core.statistics.bootstrap import Interval
+from ....core.statistics.interval import Interval
 from ....core.statistics.two_sample import NO_SHIFT, Shift
 from ....core.statistics.typicality import widened
 from ...reduce.context import GeneratorInfo, GroupInfo, ReduceContext

@@ -5,8 +5,8 @@ import math
 import numpy as np
 from matplotlib.figure import Figure as Canvas
 
-from ....core.statistics.bootstrap import Interval
 from ....core.statistics.convergence import MINIMUM_GAPS, SandwichGap
+from ....core.statistics.interval import Interval
 from ...report.figure import Figure, draw, log_ticks, panel_title
 from ...report.section import Section, present
 from ...report.summary import Estimate, number

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ....core.statistics.bootstrap import Interval
+from ....core.statistics.interval import Interval
 from ....core.statistics.two_sample import NO_SHIFT, Shift
 from ....core.statistics.typicality import variance_shift
 from ....workers.variance import DATA

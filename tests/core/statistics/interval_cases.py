@@ -4,13 +4,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from offmanifold.core.statistics.bootstrap import Interval
 from offmanifold.core.statistics.correlation import (
     Kind,
     class_correlations,
     correlation_interval,
     pair_correlations,
 )
+from offmanifold.core.statistics.interval import Interval
 from offmanifold.core.statistics.leads import simultaneous_leads
 from offmanifold.core.statistics.means import mean_difference_interval, mean_interval
 from offmanifold.core.statistics.medians import median_interval, median_ratio_interval

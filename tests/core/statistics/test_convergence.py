@@ -5,12 +5,12 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from offmanifold.core.statistics.bootstrap import Interval
 from offmanifold.core.statistics.convergence import (
     SandwichGap,
     quantile_bound,
     recommend_transitions,
 )
+from offmanifold.core.statistics.interval import Interval
 from offmanifold.core.statistics.means import mean_interval
 from scipy import stats
 

@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from offmanifold.core.statistics.bootstrap import Interval
 from offmanifold.core.statistics.correlation import (
     Kind,
     class_correlations,
@@ -14,6 +13,7 @@ from offmanifold.core.statistics.correlation import (
     pearson,
     spearman,
 )
+from offmanifold.core.statistics.interval import Interval
 from offmanifold.core.statistics.overlap import top_indices, top_overlap, top_size
 from scipy import stats
 

@@ -5,7 +5,7 @@ from functools import cache
 
 import numpy as np
 import pytest
-from offmanifold.core.statistics.bootstrap import Interval
+from offmanifold.core.statistics.interval import Interval
 from offmanifold.core.statistics.proportions import (
     mcnemar_mid_p,
     paired_difference_interval,

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from offmanifold.core.statistics.bootstrap import Interval
+from offmanifold.core.statistics.interval import Interval
 from offmanifold.core.statistics.two_sample import (
     NO_SHIFT,
     Shift,

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from offmanifold.core.statistics.bootstrap import Interval
+from offmanifold.core.statistics.interval import Interval
 from offmanifold.jobs.audits import METRICS
 from offmanifold.jobs.audits.comparison.figures import gap_figure
 from offmanifold.jobs.audits.comparison.findings import compared_findings

@@ -3,8 +3,8 @@
 import math
 
 import pytest
-from offmanifold.core.statistics.bootstrap import Interval
 from offmanifold.core.statistics.convergence import FEWEST_BOUNDED
+from offmanifold.core.statistics.interval import Interval
 from offmanifold.jobs.audits import METRICS
 from offmanifold.jobs.audits.convergence.gates import doublings, settled_gate
 from offmanifold.jobs.audits.convergence.words import convergence_line, convergence_warnings

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from offmanifold.core.statistics.bootstrap import Interval
+from offmanifold.core.statistics.interval import Interval
 from offmanifold.jobs.audits import METRICS
 from offmanifold.jobs.audits.across.class_densities.reduce import reduce_class_densities
 from offmanifold.jobs.audits.across.class_densities.section import class_section

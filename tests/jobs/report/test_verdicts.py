@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from offmanifold.core.quantisation import quantisation_variance
-from offmanifold.core.statistics.bootstrap import Interval
+from offmanifold.core.statistics.interval import Interval
 from offmanifold.jobs.audits import METRICS
 from offmanifold.jobs.audits.likelihood.health_words import sandwich_sentences
 from offmanifold.jobs.reduce.context import GeneratorInfo, GroupInfo, ReduceContext

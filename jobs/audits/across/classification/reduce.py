@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from .....core.statistics.bootstrap import Interval
 from .....core.statistics.classification import classify
+from .....core.statistics.interval import Interval
 from .....core.statistics.proportions import (
     mcnemar_mid_p,
     paired_difference_interval,

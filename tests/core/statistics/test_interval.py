@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from offmanifold.core.statistics.bootstrap import resampled_indices
+from offmanifold.core.statistics.interval import resampled_indices
 
 
 @pytest.mark.parametrize(("n", "resamples"), [(3, 2000), (9000, 2000)])
