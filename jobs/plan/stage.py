@@ -1,6 +1,6 @@
 """What a stage is: its needs, its plan, and what it will cost."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -186,6 +186,22 @@ def own_condition(
         return label
     turns = context.class_turns or range(generator.num_classes)
     return turns[position % len(turns)]
+
+
+def made_items(
+    context: AuditContext, generator: GeneratorFacts, group: GroupSpec
+) -> Iterator[Item]:
+    """A group's images that the model makes, each under the class that makes it, without a seed."""
+    for position in range(context.group_size(group)):
+        condition = own_condition(context, generator, None, position)
+        yield Item(
+            generator=generator.name,
+            condition=condition,
+            group=group.name,
+            image_id=f"{group.name}-{generator.name}-{position:06d}",
+            label=condition,
+            seed=0,
+        )
 
 
 def conditions_of(

@@ -1,11 +1,12 @@
 """Plans the ``images`` stage: which images of which groups are materialised."""
 
+from dataclasses import replace
 from typing import Any
 
 from ....workers.images import FROM_DATASET, GENERATED
 from ....workers.shard import Item, Shard, chunk
 from ....workers.stored_images import IMAGES_TABLE
-from ...plan.stage import AuditContext, Cost, PlanContext, Stage, own_condition
+from ...plan.stage import AuditContext, Cost, PlanContext, Stage, made_items
 from ...spec.audit import GroupSpec
 from ...spec.facts import DatasetFacts, GeneratorFacts
 from .settings import IMAGES
@@ -46,20 +47,10 @@ def _from_dataset(context: PlanContext, group: GroupSpec, facts: DatasetFacts) -
 
 
 def _generated(context: PlanContext, group: GroupSpec, generator: GeneratorFacts) -> list[Shard]:
-    items = []
-    for position in range(context.group_size(group)):
-        image_id = f"{group.name}-{generator.name}-{position:06d}"
-        condition = own_condition(context, generator, None, position)
-        items.append(
-            Item(
-                generator=generator.name,
-                condition=condition,
-                group=group.name,
-                image_id=image_id,
-                label=condition,
-                seed=context.seed("images", generator.name, image_id),
-            )
-        )
+    items = [
+        replace(item, seed=context.seed("images", generator.name, item.image_id))
+        for item in made_items(context, generator, group)
+    ]
     settings = {**generator_settings(generator), "levels": context.levels}
     size = IMAGES.required(context.spec.stages).shard_items
     return list(chunk(IMAGES_TABLE, GENERATED, settings, items, size))

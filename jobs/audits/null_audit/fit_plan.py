@@ -8,12 +8,13 @@ without noise, and data far from the manifold one that is as far.
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from ....workers.shard import Item, Shard, chunk
 from ....workers.variance import DATA
 from ....workers.variance_fit import NULL_COMPUTATION, NULL_FIT_TABLE
-from ...plan.stage import AuditContext, Cost, PlanContext, Stage, StageError, own_condition
+from ...plan.stage import AuditContext, Cost, PlanContext, Stage, StageError, made_items
 from ...spec.facts import GeneratorFacts
 from ..images.plan import generator_settings
 from ..inversion.plan import inversion_cost, inversion_settings
@@ -47,22 +48,14 @@ def null_items(context: PlanContext, generator: GeneratorFacts) -> list[Item]:
     """Every image of the null group, under its own class, seeded for inversion."""
     group = context.spec.null
     assert group is not None
-    items = []
-    for position in range(context.group_size(group)):
-        image_id = f"{group.name}-{generator.name}-{position:06d}"
-        condition = own_condition(context, generator, None, position)
-        items.append(
-            Item(
-                generator=generator.name,
-                condition=condition,
-                group=group.name,
-                image_id=image_id,
-                label=condition,
-                seed=context.seed("inversion", generator.name, condition, image_id),
-                image_seed=context.seed("null", generator.name, image_id),
-            )
+    return [
+        replace(
+            item,
+            seed=context.seed("inversion", generator.name, item.condition, item.image_id),
+            image_seed=context.seed("null", generator.name, item.image_id),
         )
-    return items
+        for item in made_items(context, generator, group)
+    ]
 
 
 def split_items(context: PlanContext, generator: GeneratorFacts) -> tuple[list[Item], list[Item]]:
