@@ -26,7 +26,7 @@ class ImageSet(Protocol):
 
     @property
     def name(self) -> str:
-        """The set's name in the registry."""
+        """The name that it is opened by."""
         ...
 
     @property
