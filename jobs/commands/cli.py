@@ -190,8 +190,8 @@ def compare(
     Differences are paired, image by image, where two runs have the same images.
     """
     with errors_explained():
-        from ..compare.comparison import compare_runs
         from ..compare.page import check_page, write_page
+        from ..compare.runs import compare_runs
         from ..compare.terminal import compare_summary
 
         if out is not None:

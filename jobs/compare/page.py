@@ -9,7 +9,7 @@ from ..reduce.schema import SUMMARY
 from ..report.table_files import write_table_files
 from ..report.templates import page_template
 from ..spec.loading import SpecError
-from .comparison import Comparison
+from .runs import Comparison
 from .side_by_side import (
     difference_table,
     meaning_table,

@@ -9,8 +9,8 @@ from ..audits import AUDITS, METRICS
 from ..reduce.schema import EVERY_CLASS, MARGINAL, NEAREST_CLASS, OWN, PER_CLASS_MEAN
 from ..report.summary import MISSING, Estimate
 from ..report.table import Cell, Column, N, Table, counts, estimates, filled_table, numbers
-from .comparison import Comparison
 from .pairing import Difference
+from .runs import Comparison
 from .sides import Side
 
 _DIFFERENCES = {

@@ -4,7 +4,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from ..report.terminal import rich_table
-from .comparison import Comparison
+from .runs import Comparison
 from .side_by_side import difference_table, headline_table, overlap_table, side_table
 
 

@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 from offmanifold.cluster.local_storage import LocalStorage
 from offmanifold.jobs.audits.specs import Spec
-from offmanifold.jobs.compare.comparison import Comparison, compare_runs
 from offmanifold.jobs.compare.pairing import Difference
+from offmanifold.jobs.compare.runs import Comparison, compare_runs
 from offmanifold.jobs.compare.side_by_side import difference_table, headline_table
 from offmanifold.jobs.record.kept_facts import keep_facts
 from offmanifold.jobs.record.run_directory import (
