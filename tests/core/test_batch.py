@@ -12,7 +12,7 @@ from torch import Tensor
 @pytest.mark.parametrize(
     ("images", "condition", "seeds", "message"),
     [
-        (torch.zeros(2, 1, 1, 7), None, [1, 2], r"images are \(1, 1, 7\)"),
+        (torch.zeros(2, 1, 1, 7), None, [1, 2], r"shape \(1, 1, 7\)"),
         (torch.zeros(2, 1, 1, 6), None, [1], "1 seeds for 2 images"),
         (torch.zeros(2, 1, 1, 6), torch.tensor([1]), [1, 2], "1 conditions for 2 images"),
     ],

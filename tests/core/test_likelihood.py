@@ -152,7 +152,7 @@ def test_float32_generators_agree_with_float64(linear_decoder: Callable[..., Any
         ({"seeds": [-1, 2]}, "seed = -1"),
         ({"variance": 0.0}, "variance = 0.0"),
         ({"variance": math.nan}, "variance = nan"),
-        ({"images": torch.zeros(2, 1, 1, 7)}, r"images are \(1, 1, 7\)"),
+        ({"images": torch.zeros(2, 1, 1, 7)}, r"shape \(1, 1, 7\)"),
         ({"step_size_schedule": torch.ones(5).double()}, "resample_schedule"),
     ],
 )

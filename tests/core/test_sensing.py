@@ -110,7 +110,7 @@ def test_measurements_are_those_of_the_model(linear_decoder: Callable[..., Any])
 
 @pytest.mark.parametrize("measurements", [0, 13])
 def test_more_measurements_than_values_are_refused(measurements: int) -> None:
-    with pytest.raises(ValueError, match=f"{measurements} measurements .* take 1 to 12"):
+    with pytest.raises(ValueError, match=f"{measurements} measurements .* choose 1 to 12"):
         measurement_matrix(0, measurements, 12)
 
 
