@@ -230,7 +230,7 @@ def test_a_cluster_with_a_token_is_joined_and_left_running(
     (tmp_path / "stranger").mkdir()
     stranger = driver(3, 3, 0.0, address=address, HOME=str(tmp_path / "stranger"))
     _, errors = stranger.communicate(timeout=200)
-    assert "refuses our token, or we have none" in errors.splitlines()[-1]
+    assert "rejects the token, or none was found" in errors.splitlines()[-1]
     assert len(rows(storage)) == 6
 
 
