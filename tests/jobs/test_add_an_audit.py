@@ -69,9 +69,10 @@ def offmanifold(tmp_path: Path) -> Callable[..., str]:
     assert follow_the_page(package) == ["jobs/audits/__init__.py"]
     environment = {**os.environ, "PYTHONPATH": str(package.parent), "COLUMNS": "200"}
 
-    def run(*arguments: str, module: str = "offmanifold.jobs", status: int = 0) -> str:
+    def run(*arguments: str, status: int = 0, program: str | None = None) -> str:
+        called = ["-m", "offmanifold.jobs"] if program is None else ["-c", program]
         done = subprocess.run(
-            [sys.executable, "-m", module, *arguments],
+            [sys.executable, *called, *arguments],
             cwd=tmp_path,
             env=environment,
             capture_output=True,
@@ -121,6 +122,15 @@ def test_a_folder_and_a_line_make_an_audit(offmanifold: Callable[..., str], tmp_
     offmanifold("run", "bright.yaml", "--out", "run")
     assert [part.stat().st_mtime_ns for part in parts] == times
     offmanifold("plan", "bright.yaml", "--set", "stages.brightness.shard_item=1", status=2)
+    for page, expected in (
+        ("audits_reference", "## Brightness"),
+        ("spec_reference", "## `stages.brightness`"),
+    ):
+        written = offmanifold(
+            program=f"import sys; sys.path.append({str(ROOT)!r}); "
+            f"from tests.documents.{page} import reference; print(reference())"
+        )
+        assert expected in written
 
 
 def test_the_page_names_every_part_of_an_audit() -> None:
