@@ -16,6 +16,7 @@ def _enlarging(inputs: int, outputs: int) -> nn.ConvTranspose2d:
 class DeepConvolutionalGenerator(nn.Module):
     """A linear layer to 4x4, transposed convolutions that double it, tanh (Radford et al. 2016).
 
+    Classes, where there are any, are one-hot inputs of the linear layer beside the latent.
     Batch normalisation with fixed statistics is part of the weights that it follows.
     """
 
@@ -28,7 +29,7 @@ class DeepConvolutionalGenerator(nn.Module):
         rectified_start: bool,
         enlarging_output: bool,
     ) -> None:
-        """``channels`` of the 4x4 map and of each map after it; unconditional.
+        """``channels`` of the 4x4 map and of each map after it.
 
         ``rectified_start`` says whether a ReLU follows the linear layer, ``enlarging_output``
         whether the last layer doubles the resolution too, instead of a 3x3 convolution.
@@ -37,13 +38,15 @@ class DeepConvolutionalGenerator(nn.Module):
         side = _COARSEST << (len(channels) - 1 + enlarging_output)
         if tuple(image_shape[1:]) != (side, side):
             raise ValueError(f"these layers make images of {side}x{side}, not {image_shape}")
-        if num_classes:
-            raise ValueError(f"this generator is unconditional: {num_classes} classes")
         self.latent_dim = latent_dim
-        self.num_classes = 0
+        self.num_classes = num_classes
         self.image_shape = (image_shape[0], side, side)
         self._rectified_start = rectified_start
         self.start = nn.Linear(latent_dim, channels[0] * _COARSEST**2)
+        # What a one-hot input adds is a column of the layer's weight.
+        self.classes = (
+            nn.Embedding(num_classes, channels[0] * _COARSEST**2) if num_classes else None
+        )
         self.blocks = nn.ModuleList(
             _enlarging(inputs, outputs) for inputs, outputs in pairwise(channels)
         )
@@ -53,10 +56,13 @@ class DeepConvolutionalGenerator(nn.Module):
     def forward(
         self,
         latent: Float[Tensor, "batch latent"],
-        condition: Int[Tensor, " batch"] | None,  # noqa: ARG002
+        condition: Int[Tensor, " batch"] | None,
     ) -> Float[Tensor, "batch channels height width"]:
         """Images in [0, 1], one per row of ``latent``."""
-        features = self.start(latent).unflatten(1, (-1, _COARSEST, _COARSEST))
+        features = self.start(latent)
+        if self.classes is not None:
+            features = features + self.classes(condition)
+        features = features.unflatten(1, (-1, _COARSEST, _COARSEST))
         if self._rectified_start:
             features = features.relu_()
         for block in self.blocks:

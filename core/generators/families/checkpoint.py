@@ -22,12 +22,14 @@ class Checkpoint:
 
     ``truncation`` is the user's, for families whose latents are truncated. ``modules`` are the
     plain attributes of the network's modules by the modules' names, where the file has any.
+    ``classes`` is how many of the network's inputs are classes, where the user says so.
     """
 
     tensors: Mapping[str, Tensor]
     settings: Mapping[str, Any] = field(default_factory=dict)
     truncation: float | None = None
     modules: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    classes: int | None = None
 
     @property
     def shapes(self) -> dict[str, Shape]:
@@ -39,13 +41,16 @@ class Checkpoint:
 class Translation:
     """One of our architectures, with the arguments and weights that reproduce a checkpoint.
 
-    ``notes`` are what a reader of the results should know, for the provenance.
+    ``notes`` are what a reader of the results should know, for the provenance. ``assumptions`` are
+    what the file does not say and was taken for granted, ``warnings`` where that looks wrong.
     """
 
     architecture: str
     arguments: dict[str, Any]
     weights: dict[str, Tensor]
     notes: tuple[str, ...] = ()
+    assumptions: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -54,7 +59,8 @@ class Family:
 
     ``recognises`` decides by tensor names alone. ``translate`` checks every tensor and raises
     CheckpointError. ``truncates``: the user says a truncation of its latents. ``reads_config``: a
-    config.json that is published beside the file decides too.
+    config.json that is published beside the file decides too. ``counts_classes``: the user says how
+    many of the network's inputs are classes.
     """
 
     description: str
@@ -62,6 +68,7 @@ class Family:
     translate: Callable[[Checkpoint], Translation]
     truncates: bool = False
     reads_config: bool = False
+    counts_classes: bool = False
 
 
 class PublishedTensors:

@@ -2,7 +2,9 @@
 
 Both are a bare state dict of one sequence, ``main``: transposed convolutions without bias, each but
 the last followed by batch normalisation. The examples number its members; WGAN names them by their
-channels, with colons, and with dots in files written before torch forbade those.
+channels, with colons, and with dots in files written before torch forbade those. A conditional
+DCGAN has the same tensors: its classes are one-hot inputs after the latent, and only its user can
+count them.
 """
 
 import re
@@ -17,6 +19,8 @@ from .residual import nested
 
 _EPSILON = 1e-5
 _NOTES = ("batch normalisation uses the stored statistics (evaluation mode)",)
+# A latent of another size may be one of these with classes beside it.
+_USUAL_LATENTS = (64, 100, 128, 256, 512)
 _WGAN = r"main\.(initial|pyramid|final)[:.](\d+)-(\d+)([:.])convt\.weight"
 
 
@@ -70,17 +74,23 @@ def _translate(checkpoint: Checkpoint) -> Translation:
     if len(layers) < 2:
         raise CheckpointError("its sequence 'main' has fewer than two transposed convolutions")
     kernels = [shapes[f"{layer.convolution}.weight"] for layer in layers]
-    widths = [kernel[0] for kernel in kernels]
-    latent_dim, *channels = widths
+    inputs, *channels = [kernel[0] for kernel in kernels]
+    classes = checkpoint.classes or 0
+    latent_dim = inputs - classes
+    if latent_dim < 1:
+        raise CheckpointError(f"of its {inputs} inputs {classes} cannot be classes")
     colours = kernels[-1][1]
-    first = _normalised(tensors, layers[0], latent_dim, channels[0])
+    first = _normalised(tensors, layers[0], inputs, channels[0])
+    # On a single value a transposed convolution is a linear layer to 4x4.
+    columns = first["weight"].movedim(0, -1).flatten(0, 2)
     parts = {
-        # On a single value a transposed convolution is a linear layer to 4x4.
         "start": {
-            "weight": first["weight"].movedim(0, -1).flatten(0, 2),
+            "weight": columns[:, :latent_dim],
             "bias": first["bias"].repeat_interleave(16),
         }
     }
+    if classes:
+        parts["classes"] = {"weight": columns[:, latent_dim:].T}
     for index, layer in enumerate(layers[1:-1]):
         pair = channels[index : index + 2]
         parts[f"blocks.{index}"] = _normalised(tensors, layer, *pair)
@@ -90,19 +100,53 @@ def _translate(checkpoint: Checkpoint) -> Translation:
     side = 4 << (len(layers) - 1)
     arguments = {
         "latent_dim": latent_dim,
-        "num_classes": 0,
+        "num_classes": classes,
         "image_shape": [colours, side, side],
         "channels": channels,
         "rectified_start": True,
         "enlarging_output": True,
     }
-    return Translation("deep_convolutional", arguments, nested(parts), _NOTES)
+    return Translation(
+        "deep_convolutional",
+        arguments,
+        nested(parts),
+        _NOTES,
+        _assumptions(inputs, classes),
+        _warnings(latent_dim, classes),
+    )
+
+
+def _assumptions(inputs: int, classes: int) -> tuple[str, ...]:
+    what = f"the last {classes} are one-hot classes" if classes else "none is a class"
+    return (
+        f"of the {inputs} inputs of the first layer {what}",
+        "latents are N(0, I)",
+        "black is -1 and white is 1, as in the training script (the network ends in tanh)",
+    )
+
+
+def _warnings(latent_dim: int, classes: int) -> tuple[str, ...]:
+    """Where the latent is of no usual size: classes may be among its inputs, or fewer of them."""
+    if latent_dim in _USUAL_LATENTS:
+        return ()
+    inputs = latent_dim + classes
+    least = max((usual for usual in _USUAL_LATENTS if usual < inputs), default=None)
+    usual = ", ".join(map(str, _USUAL_LATENTS))
+    hint = (
+        ""
+        if least is None
+        else f": if the generator is conditional, {inputs} may be {least} + {inputs - least}, a "
+        f"latent with one-hot classes after it; then say 'classes: {inputs - least}' in the spec, "
+        f"or --classes {inputs - least}"
+    )
+    return (f"a latent of {latent_dim} is not one of the usual sizes ({usual}){hint}",)
 
 
 DCGAN = Family(
     "DCGAN of the PyTorch examples",
     lambda shapes: len(shapes.get("main.0.weight", ())) == 4 and "main.1.running_mean" in shapes,
     _translate,
+    counts_classes=True,
 )
 WGAN = Family(
     "the DCGAN generator of the original WGAN",
