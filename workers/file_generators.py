@@ -2,27 +2,27 @@
 
 from pathlib import Path
 
+from .generator_source import GeneratorSource
 from .opened_generator import GeneratorDescription, OpenedGenerator
 from .user_networks import UserNetwork, open_network
 
 
-def open_published(
-    source: str, path: Path, family: str, truncation: float | None
-) -> OpenedGenerator:
-    """The generator of a family's checkpoint; ``source`` is what the spec calls it."""
-    from .checkpoints.opening import build_checkpoint, open_checkpoint
+def open_published(wanted: GeneratorSource, path: Path) -> OpenedGenerator:
+    """The generator of a family's checkpoint, which lies at ``path``."""
+    from .checkpoints.opening import Reading, build_checkpoint, open_checkpoint
 
-    opened = open_checkpoint(path.expanduser(), family, truncation)
+    reading = Reading(wanted.key, wanted.truncation, wanted.classes)
+    opened = open_checkpoint(path.expanduser(), wanted.family, reading)
     channels, height, width = opened.arguments["image_shape"]
     description = GeneratorDescription(
-        source=source,
+        source=wanted.source,
         latent_dim=opened.arguments["latent_dim"],
         num_classes=opened.arguments["num_classes"],
         image_shape=(channels, height, width),
         parameters=opened.parameters,
         evaluations_per_second=None,
         sha256=opened.sha256,
-        notes=opened.translation.notes,
+        notes=opened.translation.notes + opened.translation.warnings,
     )
     return OpenedGenerator(build_checkpoint(opened), opened.sha256, description)
 

@@ -20,10 +20,11 @@ class GeneratorSource:
     ``module:function``, a callable without arguments that returns a Generator, imported with
     ``import_path`` first on ``sys.path``. Only the last runs code of the user's; nothing runs from
     a weights file. With a ``family`` of published generators, ``source`` is a checkpoint file of
-    it; ``truncation`` is that of the latents, for families that have one. With a ``network``, it is
-    a file of the user's that holds the network so described. Folder and file may lie at an
-    ``s3://`` address. A relative path counts from ``import_path``, by default the working
-    directory.
+    it; ``truncation`` is that of the latents, for families that have one, ``key`` where in the file
+    the generator lies, if there are several, and ``classes`` how many of its inputs are classes,
+    for families whose files do not say it. With a ``network``, it is a file of the user's that
+    holds the network so described. Folder and file may lie at an ``s3://`` address. A relative path
+    counts from ``import_path``, by default the working directory.
     """
 
     source: str
@@ -31,6 +32,8 @@ class GeneratorSource:
     family: str | None = None
     truncation: float | None = None
     network: UserNetwork | None = None
+    key: str | None = None
+    classes: int | None = None
 
     @property
     def is_folder(self) -> bool:
@@ -64,6 +67,7 @@ class GeneratorSource:
 
         ``weights`` is the SHA-256 that the worker must find, and makes them part of the shard's id.
         """
+        given = {"key": self.key, "classes": self.classes}
         return {
             "source": self.source,
             "import_path": self.import_path,
@@ -71,6 +75,7 @@ class GeneratorSource:
             "truncation": self.truncation,
             "weights": weights,
             **({} if self.network is None else {"network": self.network.settings}),
+            **{name: value for name, value in given.items() if value is not None},
         }
 
     @classmethod
@@ -83,4 +88,6 @@ class GeneratorSource:
             settings["family"],
             settings["truncation"],
             None if network is None else UserNetwork.of(network),
+            settings.get("key"),
+            settings.get("classes"),
         )

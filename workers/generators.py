@@ -14,6 +14,7 @@ from safetensors import SafetensorError, deserialize
 from ..cluster.locations import LocationError
 from ..cluster.s3_settings import BY_ENVIRONMENT, S3Settings
 from ..core.generators.architectures import ArchitectureError, build, require_architecture
+from .checkpoints.config_beside import CONFIG_NAMES
 from .file_generators import open_published, open_user_network
 from .generator_errors import GeneratorError as GeneratorError
 from .generator_source import SHIPPED_PREFIX
@@ -52,7 +53,7 @@ def open_generator(
             opened = open_generator(replace(wanted, source=str(copy), import_path=None))
         return replace(opened, description=replace(opened.description, source=wanted.source))
     if wanted.family is not None:
-        return open_published(wanted.source, _path(wanted), wanted.family, wanted.truncation)
+        return open_published(wanted, _path(wanted))
     if wanted.network is not None:
         return open_user_network(wanted.source, _path(wanted), wanted.network)
     if wanted.is_function:
@@ -121,7 +122,7 @@ def _copied(source: GeneratorSource, service: S3Settings) -> Path:
         if source.is_folder:
             return copied_folder(source.source, (WEIGHTS_NAME, CONFIG_NAME), service)
         # Some files need the config that is published beside them.
-        return copied_file(source.source, service, (CONFIG_NAME,))
+        return copied_file(source.source, service, CONFIG_NAMES)
     except (LocationError, FileNotFoundError) as error:
         raise GeneratorError(str(error)) from error
 

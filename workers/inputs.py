@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from ..cluster.locations import split_address
@@ -11,7 +12,8 @@ from ..cluster.s3_settings import S3Settings
 def copied_file(address: str, service: S3Settings, beside: Sequence[str] = ()) -> Path:
     """This machine's copy of the object at an ``s3://`` address.
 
-    Where files ``beside`` it are named, its copy has its name, and those that there are beside it.
+    Where files ``beside`` it are named (or patterns of their names), its copy has its name, and
+    those that there are beside it.
 
     Raises:
         LocationError: not the address of an object.
@@ -24,7 +26,9 @@ def copied_file(address: str, service: S3Settings, beside: Sequence[str] = ()) -
     prefix, _, name = key.rpartition("/")
     folder = S3Folder(bucket, prefix, service)
     if beside:
-        copy = folder.copy((name, *beside)) / name
+        names = folder.listing().files
+        wanted = [each for each in names if any(fnmatchcase(each, kind) for kind in beside)]
+        copy = folder.copy((name, *wanted)) / name
         if copy.is_file():
             return copy
     elif (file := folder.listing().files.get(name)) is not None:

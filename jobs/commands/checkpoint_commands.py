@@ -17,11 +17,23 @@ FamilyOption = Annotated[
     str | None,
     typer.Option(help="Its family (`list families`). Default: recognised from the file."),
 ]
+KeyOption = Annotated[
+    str | None,
+    typer.Option(help="Where in the file the generator lies, if there are several: `g_ema`."),
+]
+ClassesOption = Annotated[
+    int | None,
+    typer.Option(
+        min=1, help="How many inputs are one-hot classes, for families whose files do not say."
+    ),
+]
 
 
 def inspect(
     file: CheckpointArgument,
     family: FamilyOption = None,
+    key: KeyOption = None,
+    classes: ClassesOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Describe a published checkpoint: family, resolution, classes, latent, size, hash.
@@ -29,9 +41,10 @@ def inspect(
     Nothing in the file is run. With --family, lists the tensors that do not fit that family.
     """
     with errors_explained():
+        from ...workers.checkpoints.opening import Reading
         from .checkpoints import checkpoint_facts, facts_table
 
-        facts = checkpoint_facts(file, family)
+        facts = checkpoint_facts(file, family, Reading(key, classes=classes))
         if as_json:
             typer.echo(json.dumps(facts, indent=2))
         else:
@@ -41,6 +54,8 @@ def inspect(
 def convert(
     file: CheckpointArgument,
     family: FamilyOption = None,
+    key: KeyOption = None,
+    classes: ClassesOption = None,
     truncation: Annotated[
         float | None,
         typer.Option(help="Truncation of the latents, for families that have one."),
@@ -51,7 +66,8 @@ def convert(
 ) -> None:
     """Turn a published checkpoint into a folder with safetensors and a config, for `source`."""
     with errors_explained():
+        from ...workers.checkpoints.opening import Reading
         from .checkpoints import convert as convert_checkpoint
 
         folder = out or Path("generators") / file.stem
-        typer.echo(convert_checkpoint(file, family, truncation, folder))
+        typer.echo(convert_checkpoint(file, family, Reading(key, truncation, classes), folder))

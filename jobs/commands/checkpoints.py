@@ -9,26 +9,28 @@ from rich.table import Table
 from safetensors.torch import save
 
 from ...cluster.local_storage import LocalStorage
-from ...workers.checkpoints.opening import OpenedCheckpoint, open_checkpoint
+from ...workers.checkpoints.opening import OpenedCheckpoint, Reading, open_checkpoint
 from ...workers.generators import CONFIG_NAME, WEIGHTS_NAME, GeneratorError
 from ..spec.loading import SpecError
 
 _AVERAGE = {True: "yes", False: "no", None: "the file does not say"}
 
 
-def checkpoint_facts(path: Path, family: str | None) -> dict[str, Any]:
+def checkpoint_facts(path: Path, family: str | None, reading: Reading) -> dict[str, Any]:
     """What a checkpoint is, as JSON values.
 
     Raises:
         SpecError: it cannot be read, or is not of the family (or of any).
     """
-    return _facts(_open(path, family, None))
+    return _facts(_open(path, family, reading))
 
 
 def facts_table(facts: dict[str, Any]) -> Table:
     """The facts, one a line."""
     table = Table("", "", box=None, show_header=False)
     for name, value in facts.items():
+        if name == "key" and value is None:
+            continue
         if name == "average":
             value = _AVERAGE[value]
         if name == "parameters":
@@ -39,7 +41,7 @@ def facts_table(facts: dict[str, Any]) -> Table:
     return table
 
 
-def convert(path: Path, family: str | None, truncation: float | None, folder: Path) -> Path:
+def convert(path: Path, family: str | None, reading: Reading, folder: Path) -> Path:
     """Writes a checkpoint as ``model.safetensors`` and ``config.json`` into ``folder``.
 
     The config says what was converted, with the SHA-256 of the file and of the weights written.
@@ -50,7 +52,7 @@ def convert(path: Path, family: str | None, truncation: float | None, folder: Pa
     """
     if (folder / WEIGHTS_NAME).exists():
         raise SpecError(f"{folder} already holds {WEIGHTS_NAME}: choose another --out")
-    opened = _open(path, family, truncation)
+    opened = _open(path, family, reading)
     weights = {
         name: tensor.float().contiguous() for name, tensor in opened.translation.weights.items()
     }
@@ -64,9 +66,10 @@ def convert(path: Path, family: str | None, truncation: float | None, folder: Pa
             "file_sha256": opened.file.sha256,
             "weights_sha256": hashlib.sha256(content).hexdigest(),
             "parameters": opened.parameters,
-            "average": opened.file.average,
-            "truncation": truncation,
-            "notes": list(opened.translation.notes),
+            "average": opened.average,
+            "key": opened.chosen.key or None,
+            "truncation": reading.truncation,
+            "notes": [*opened.translation.notes, *opened.translation.warnings],
         },
     }
     place = LocalStorage.create(folder)
@@ -76,9 +79,9 @@ def convert(path: Path, family: str | None, truncation: float | None, folder: Pa
     return folder
 
 
-def _open(path: Path, family: str | None, truncation: float | None) -> OpenedCheckpoint:
+def _open(path: Path, family: str | None, reading: Reading) -> OpenedCheckpoint:
     try:
-        return open_checkpoint(path, family, truncation)
+        return open_checkpoint(path, family, reading)
     except GeneratorError as error:
         raise SpecError(str(error)) from error
 
@@ -87,11 +90,14 @@ def _facts(opened: OpenedCheckpoint) -> dict[str, Any]:
     channels, height, width = opened.arguments["image_shape"]
     return {
         "family": opened.family,
+        "key": opened.chosen.key or None,
         "images": f"{channels}x{height}x{width}",
         "classes": opened.arguments["num_classes"],
         "latent": opened.arguments["latent_dim"],
         "parameters": opened.parameters,
-        "average": opened.file.average,
+        "average": opened.average,
         "sha256": opened.file.sha256,
         "notes": list(opened.translation.notes),
+        "assumed": list(opened.translation.assumptions),
+        "warnings": list(opened.translation.warnings),
     }

@@ -46,7 +46,9 @@ class GeneratorSpec(SpecModel):
     A source is ``shipped:NAME``, a folder with weights, or ``module:function``; folder and weights
     may be ``s3://`` addresses. ``import_path`` is the folder in which ``module`` is found, by
     default the spec's own. ``weights`` are a published checkpoint of a ``family``, or a file with a
-    ``network`` of the user's. ``truncation`` is that of the latents, in families that have one.
+    ``network`` of the user's. ``truncation`` is that of the latents, in families that have one;
+    ``key`` names the generator in a file that holds several (``g_ema``), and ``classes`` is how
+    many of the first layer's inputs are one-hot classes, in families whose files do not say it.
     """
 
     name: Name
@@ -58,6 +60,8 @@ class GeneratorSpec(SpecModel):
     weights: SpecPath = Field(default=None, min_length=1)
     truncation: float | None = Field(default=None, gt=0, le=1)
     network: NetworkSpec | None = None
+    key: str | None = Field(default=None, min_length=1)
+    classes: int | None = Field(default=None, ge=1)
 
     @property
     def opened_from(self) -> GeneratorSource:
@@ -68,7 +72,15 @@ class GeneratorSpec(SpecModel):
             self.family,
             self.truncation,
             None if self.network is None else self.network.facts,
+            self.key,
+            self.classes,
         )
+
+    @property
+    def _of_family(self) -> list[str]:
+        """Those of the keys that only a family's checkpoint takes, which are given."""
+        keys = ("family", "truncation", "key", "classes")
+        return [key for key in keys if getattr(self, key) is not None]
 
     @field_validator("import_path")
     @classmethod
@@ -84,10 +96,10 @@ class GeneratorSpec(SpecModel):
                 f"generator {self.name!r}: give either source (shipped:NAME, a folder, or "
                 "module:function) or weights (a published checkpoint, or a network of your own)"
             )
-        if self.source is not None and (self.family or self.truncation or self.network):
+        if self.source is not None and (self._of_family or self.network):
             raise ValueError(
-                f"generator {self.name!r}: family, truncation and network need weights instead "
-                "of source"
+                f"generator {self.name!r}: family, truncation, key, classes and network need "
+                "weights instead of source"
             )
         if self.weights is not None and self.family is None and self.network is None:
             raise ValueError(
@@ -95,10 +107,10 @@ class GeneratorSpec(SpecModel):
                 f"{self.weights}` names it (a TorchScript, torch.export or ONNX file needs a "
                 "network instead)"
             )
-        if self.network is not None and (self.family or self.truncation):
+        if self.network is not None and self._of_family:
             raise ValueError(
-                f"generator {self.name!r}: a network of your own takes no family or truncation; "
-                "remove them"
+                f"generator {self.name!r}: a network of your own takes no "
+                f"{', '.join(self._of_family)}; remove what belongs to a family"
             )
         if self.family is not None:
             require_family(self.family)

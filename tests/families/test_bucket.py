@@ -44,4 +44,12 @@ def test_a_config_is_read_beside_the_weights_and_is_a_part_of_their_hash(
     config.write_text(json.dumps({**settings, "eps": 2 * settings["eps"]}))
     put(store, "beside", config)
     assert describe_generator(GeneratorSource(address, family="biggan-deep")).sha256 != here.sha256
+    # Under the name that a model's own config has.
+    config.rename(tmp_path / "biggan-deep-128-config.json")
+    other = put(store, "renamed", path)
+    put(store, "renamed", tmp_path / "biggan-deep-128-config.json")
+    renamed = describe_generator(GeneratorSource(other, family="biggan-deep"))
+    assert (
+        renamed.sha256 == describe_generator(GeneratorSource(address, family="biggan-deep")).sha256
+    )
     assert open_checkpoint(path).file.sha256 not in (here.sha256, open_checkpoint(path).sha256)

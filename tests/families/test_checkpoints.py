@@ -14,7 +14,7 @@ import pytest
 import torch
 from offmanifold.jobs.commands.cli import app
 from offmanifold.workers.checkpoints.files import read_checkpoint
-from offmanifold.workers.checkpoints.opening import open_checkpoint
+from offmanifold.workers.checkpoints.opening import Reading, open_checkpoint
 from offmanifold.workers.generators import (
     GeneratorError,
     GeneratorSource,
@@ -66,7 +66,7 @@ def test_inspect_says_what_a_file_is(checkpoint: Path) -> None:
 def test_weights_saved_with_their_optimiser_are_no_average(checkpoint: Path) -> None:
     content = {**torch.load(checkpoint), "optimizer": {"state": {}}}
     torch.save(content, checkpoint)
-    assert open_checkpoint(checkpoint).file.average is False
+    assert open_checkpoint(checkpoint).average is False
 
 
 def test_a_converted_checkpoint_is_the_same_generator(checkpoint: Path, tmp_path: Path) -> None:
@@ -159,7 +159,7 @@ BAD: dict[str, tuple[Callable[[Path], object], str]] = {
     "truncated": (truncate, "damaged archive"),
     "truncated old": (truncate_old, "damaged torch file"),
     "compressed": (compress, "compressed or overlapping members"),
-    "spread": (spread, "would be larger than the file"),
+    "spread": (spread, "is larger than its storage"),
     "not finite": (
         change_tensors(lambda t: t["conv2d5.bias"].fill_(torch.nan)),
         r"not finite: conv2d5\.bias",
@@ -180,9 +180,12 @@ BAD: dict[str, tuple[Callable[[Path], object], str]] = {
         change_tensors(lambda t: t.update({"shared.weight": torch.zeros(5)})),
         "tensor shapes that no family has",
     ),
-    "a model": (lambda p: torch.save(torch.nn.Linear(2, 2), p), "holds more than tensors"),
+    "a model": (lambda p: torch.save(torch.nn.Linear(2, 2), p), "to no known family"),
     "a number": (lambda p: torch.save(7, p), "holds a value of type int, expected a state dict"),
-    "no state dict": (lambda p: torch.save({"steps": 7}, p), "steps is not a tensor"),
+    "no state dict": (
+        lambda p: torch.save({"steps": 7}, p),
+        r"there is no tensor in it \(it holds steps\)",
+    ),
     "objects": (write_objects, r"arr_0 is object of shape \(1,\), expected numbers"),
     "unknown": (lambda p: torch.save({"w": torch.zeros(2)}, p), "to no known family"),
 }
@@ -205,7 +208,7 @@ def test_another_family_is_refused_with_what_differs(checkpoint: Path) -> None:
     with pytest.raises(GeneratorError, match="did you mean 'studiogan-biggan'"):
         open_checkpoint(checkpoint, "studiogan-bigan")
     with pytest.raises(GeneratorError, match="has no truncation"):
-        open_checkpoint(checkpoint, truncation=0.5)
+        open_checkpoint(checkpoint, reading=Reading(truncation=0.5))
     with pytest.raises(GeneratorError, match="by 'family' and 'weights'"):
         describe_generator(str(checkpoint))
 

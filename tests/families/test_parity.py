@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 from offmanifold.core.generators.architectures import build
-from offmanifold.workers.checkpoints.opening import build_checkpoint, open_checkpoint
+from offmanifold.workers.checkpoints.opening import Reading, build_checkpoint, open_checkpoint
 from offmanifold.workers.own_generator import check_generator
 from torch import Tensor
 
@@ -51,7 +51,9 @@ def pick(tensor: Tensor, recorded_values: list[float]) -> Tensor:
 @pytest.mark.parametrize("case", CASES)
 def test_images_and_gradients_are_upstreams(case: str, tmp_path: Path) -> None:
     content = recorded(case)
-    opened = open_checkpoint(write_checkpoint(case, tmp_path), truncation=content.get("truncation"))
+    opened = open_checkpoint(
+        write_checkpoint(case, tmp_path), reading=Reading(truncation=content.get("truncation"))
+    )
     assert opened.family == content["family"]
     tolerance = _STYLED if content["family"].startswith("stylegan") else _SINGLE
     single = build_checkpoint(opened)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from offmanifold.workers.checkpoints.opening import build_checkpoint, open_checkpoint
+from offmanifold.workers.checkpoints.opening import Reading, build_checkpoint, open_checkpoint
 from offmanifold.workers.generators import GeneratorError
 
 from .pickles import write_network
@@ -121,7 +121,10 @@ def test_derivatives_both_ways_agree_on_a_batch_of_directions(case: str, tmp_pat
 
 def test_biggan_deep_needs_its_config_and_takes_a_truncation(tmp_path: Path) -> None:
     path = write_checkpoint("biggan-deep", tmp_path)
-    whole, half = (open_checkpoint(path, truncation=value).translation for value in (None, 0.5))
+    whole, half = (
+        open_checkpoint(path, reading=Reading(truncation=value)).translation
+        for value in (None, 0.5)
+    )
     assert (whole.arguments["truncation"], half.arguments["truncation"]) == (1.0, 0.5)
     name = "blocks.0.affines.0.bias"
     assert not torch.equal(whole.weights[name], half.weights[name])

@@ -160,7 +160,7 @@ def test_compressed_arrays_may_be_more_than_their_file(tmp_path: Path) -> None:
     path = tmp_path / "ali.npz"
     np.savez_compressed(path, weights=np.ones(10_000, dtype=np.float32))
     assert path.stat().st_size < 10_000
-    assert read_checkpoint(path).tensors["weights"].sum() == 10_000
+    assert read_checkpoint(path).candidates[0].tensors["weights"].sum() == 10_000
 
 
 def test_an_order_that_was_lost_is_not_guessed(tmp_path: Path) -> None:

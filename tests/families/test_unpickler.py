@@ -91,7 +91,7 @@ def test_upstreams_own_source_is_not_run(tmp_path: Path) -> None:
     assert file.settings == settings
     assert file.average is True
     for name, tensor in weights().items():
-        assert torch.equal(file.tensors[name], tensor)
+        assert torch.equal(file.candidates[0].tensors[name], tensor)
 
 
 def test_plain_values_arrays_and_numbers_are_read() -> None:

@@ -28,6 +28,7 @@ import torch
 from offmanifold.core.generators.architectures import build
 from offmanifold.workers.checkpoints.opening import (
     OpenedCheckpoint,
+    Reading,
     build_checkpoint,
     open_checkpoint,
 )
@@ -64,7 +65,7 @@ def by_rule_network(case: Case) -> nn.Module:
 def opened_here(case: Case, network: nn.Module, folder: Path) -> OpenedCheckpoint:
     """The file that upstream would write, opened here: strict in names and shapes."""
     path = case.save(network, folder)
-    return open_checkpoint(path, case.family, case.truncation)
+    return open_checkpoint(path, case.family, Reading(truncation=case.truncation))
 
 
 @contextmanager
@@ -98,7 +99,7 @@ def compare(name: str, case: Case, sets: int) -> None:
     network = by_rule_network(case)
     with tempfile.TemporaryDirectory() as folder:
         opened = opened_here(case, network, Path(folder))
-    print(f"{name}: {len(opened.file.tensors)} tensors, all accounted for; {opened.arguments}")
+    print(f"{name}: {len(opened.chosen.tensors)} tensors, all accounted for; {opened.arguments}")
     facts = (name, opened.arguments["latent_dim"], opened.arguments["num_classes"], case.count)
     ours = build_checkpoint(opened)
 

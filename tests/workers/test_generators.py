@@ -226,6 +226,7 @@ SOURCES = {
     "folder": GeneratorSource("shipped:digits"),
     "function": GeneratorSource("module:make", import_path="/modules"),
     "checkpoint": GeneratorSource("/g.pkl", family="stylegan2-ada", truncation=0.7),
+    "one of several": GeneratorSource("/g.pt", family="dcgan", key="g_ema", classes=8),
     "network": GeneratorSource(
         "/g.pt",
         network=UserNetwork("onnx", (6, 1, 1), (3, 8, 8), prior="uniform", prior_bounds=(-1, 1)),
@@ -241,7 +242,8 @@ def test_a_shards_settings_lead_back_to_the_source(source: GeneratorSource) -> N
     keys = ["source", "import_path", "family", "truncation", "weights"]
     expected = [source.source, source.import_path, source.family, source.truncation, "0" * 64]
     assert [settings[key] for key in keys] == expected
-    assert ("network" in settings) == (source.network is not None)
+    for key in ("network", "key", "classes"):
+        assert (key in settings) == (getattr(source, key) is not None)
 
 
 @pytest.mark.parametrize("damage", DAMAGES)

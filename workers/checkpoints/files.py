@@ -1,27 +1,30 @@
 """Reading a checkpoint file for its tensors; nothing in it runs.
 
-By what a file begins with: torch's archives and old pickles (with ``weights_only``), safetensors,
-the pickles of StyleGAN's networks, numpy's .npz, and the tars in which Blocks keeps one.
+By what a file begins with: torch's archives and old pickles, safetensors, the pickles of StyleGAN's
+networks, numpy's .npz, and the tars in which Blocks keeps one.
 """
 
 import hashlib
 import io
 import json
-import pickle
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
 from ..generator_errors import GeneratorError
 from ..npz_file import ZIP_DAMAGE, is_npz
 from .array_files import load_arrays, parameters_in_tar
-from .pickled_networks import read_network
+from .candidates import Candidate, find_candidates
+from .config_beside import find_config
+from .pickled_networks import AVERAGE_KEY, read_network
+from .pickled_objects import PickleError
+from .torch_files import read_archive, read_old_file
 
 _ARCHIVE = b"PK\x03\x04"
 # The number that torch's pickles before version 1.6 begin with.
@@ -30,68 +33,69 @@ _TAR, _TAR_PLACE = b"ustar", 257
 # Members that only these programs' archives have.
 _PROGRAMS = {"constants.pkl": "torchscript", "models/model.json": "torch-export"}
 _LARGEST_HEADER = 1 << 27
-_CONFIG = "config.json"
 
 
 @dataclass(frozen=True)
 class CheckpointFile:
-    """What a file holds: its tensors by name, its settings, and the file's SHA-256.
+    """What a file holds: sets of named tensors, its settings, and the file's SHA-256.
 
-    ``average`` says whether its weights are a moving average over training, None if nothing does.
-    ``modules`` are the plain attributes of a pickled network's modules, by the modules' names.
+    The ``candidates`` are never none. ``average`` says whether the file's weights are a moving
+    average over training, None if nothing does. ``modules`` are the plain attributes of a pickled
+    network's modules, by the modules' names.
     """
 
-    tensors: dict[str, Tensor]
+    candidates: list[Candidate]
     settings: dict[str, Any]
     average: bool | None
     sha256: str
     modules: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
-def read_checkpoint(path: Path) -> CheckpointFile:
-    """Reads a checkpoint, and ``config.json`` beside it where there is one.
+def read_checkpoint(path: Path, key: str | None = None) -> CheckpointFile:
+    """Reads a checkpoint, and the config beside it where there is one.
+
+    The ``key`` is that of a network in StyleGAN's pickles, ``G_ema`` where None; of other files
+    every candidate is read.
 
     Raises:
-        GeneratorError: it cannot be read, is damaged, or holds more than tensors in containers.
+        GeneratorError: it cannot be read, is damaged, or holds no tensors.
     """
     try:
         content = path.read_bytes()
     except OSError as error:
         raise GeneratorError(f"{path} cannot be read: {error.strerror}") from error
-    most = len(content)
+    holds: Any
     if content[_TAR_PLACE:].startswith(_TAR):
         holds = load_arrays(path, parameters_in_tar(path, content))
-        most = _nbytes(holds)
     elif content.startswith(_ARCHIVE) and is_npz(members := _members(path, content)):
         holds = load_arrays(path, content)
-        # Compressed arrays may be more than the file; what they expand to was bounded there.
-        most = _nbytes(holds)
     elif content.startswith(_ARCHIVE):
         _require_no_program(path, members)
         _require_plain_archive(path, members, len(content))
-        holds = _load_torch(path, content)
+        holds = _load_torch(path, content, read_archive)
     elif content.startswith(_OLD_TORCH):
-        holds = _load_torch(path, content)
+        holds = _load_torch(path, content, read_old_file)
     elif _is_safetensors(content):
         holds = _load_safetensors(path, content)
     elif content.startswith(b"\x80"):
-        return _network_file(path, content)
+        return _network_file(path, content, key or AVERAGE_KEY)
     else:
         raise GeneratorError(
             f"{path} is not a checkpoint: it begins with {content[:12]!r}; expected a file saved "
             "by torch, safetensors, an .npz or a StyleGAN pickle (an ONNX file goes into a spec "
             "with a 'network')"
         )
-    tensors = _require_tensors(path, holds, most)
+    candidates = _require_candidates(path, holds)
     average = _is_average(path, holds)
     digest = hashlib.sha256(content).hexdigest()
-    return CheckpointFile(tensors, _settings_beside(path), average, digest)
+    return CheckpointFile(candidates, _settings_beside(path), average, digest)
 
 
-def _network_file(path: Path, content: bytes) -> CheckpointFile:
-    network = read_network(path, content)
+def _network_file(path: Path, content: bytes, key: str) -> CheckpointFile:
+    network = read_network(path, content, key)
     digest = hashlib.sha256(content).hexdigest()
-    return CheckpointFile(network.tensors, network.settings, True, digest, network.modules)
+    found = Candidate((key,), network.tensors)
+    return CheckpointFile([found], network.settings, found.is_average, digest, network.modules)
 
 
 def _members(path: Path, content: bytes) -> list[zipfile.ZipInfo]:
@@ -123,21 +127,13 @@ def _require_plain_archive(path: Path, members: list[zipfile.ZipInfo], size: int
         )
 
 
-def _load_torch(path: Path, content: bytes) -> Any:
+def _load_torch(path: Path, content: bytes, read: Callable[[bytes], Any]) -> Any:
     try:
-        return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        lines = str(error).partition("Please file an issue")[0].splitlines() or [repr(error)]
-        told = next((line for line in lines if "Unsupported" in line or "GLOBAL" in line), lines[0])
+        return read(content)
+    except PickleError as error:
         raise GeneratorError(
-            f"{path} holds more than tensors in containers; nothing in it was run "
-            f"({told.strip()}). Save its state dict alone"
-        ) from error
-    except Exception as error:
-        # What torch raises for a damaged file is of any type.
-        reason = (str(error) or repr(error)).splitlines()[0]
-        raise GeneratorError(
-            f"{path} is a damaged torch file ({reason}): copy or download it again"
+            f"{path} is a damaged torch file, or one that torch did not write ({error}); nothing "
+            "in it was run: copy or download it again"
         ) from error
 
 
@@ -157,35 +153,30 @@ def _load_safetensors(path: Path, content: bytes) -> dict[str, Tensor]:
         ) from error
 
 
-def _nbytes(tensors: Mapping[str, Tensor]) -> int:
-    return sum(tensor.nbytes for tensor in tensors.values())
+def _require_candidates(path: Path, holds: Any) -> list[Candidate]:
+    """The sets of named tensors in what a file holds.
 
-
-def _require_tensors(path: Path, holds: Any, most: int) -> dict[str, Tensor]:
-    """The state dict in what a file holds, bare or under ``state_dict``: each of ``most`` bytes."""
-    state = holds.get("state_dict", holds) if isinstance(holds, Mapping) else holds
-    if not isinstance(state, Mapping) or not state:
+    Raises:
+        GeneratorError: there are none.
+    """
+    try:
+        found = find_candidates(holds)
+    except PickleError as error:
         raise GeneratorError(
-            f"{path} holds a value of type {type(state).__name__}, expected a state dict: names "
+            f"{path} holds a module that is not as torch writes it: {error}"
+        ) from error
+    if found:
+        return found
+    if not isinstance(holds, Mapping):
+        raise GeneratorError(
+            f"{path} holds a value of type {type(holds).__name__}, expected a state dict: names "
             "with tensors"
         )
-    others = [str(name) for name, value in state.items() if not isinstance(value, Tensor)]
-    if others:
-        raise GeneratorError(
-            f"{path} does not hold a state dict: {', '.join(others[:3])} "
-            f"{'is not a tensor' if len(others) == 1 else 'are not tensors'}; expected names "
-            "with tensors, bare or under 'state_dict'"
-        )
-    spread = [
-        str(name)
-        for name, tensor in state.items()
-        if tensor.numel() * tensor.element_size() > min(tensor.untyped_storage().nbytes(), most)
-    ]
-    if spread:
-        raise GeneratorError(
-            f"{path}: {', '.join(spread[:3])} would be larger than the file; it is not opened"
-        )
-    return {str(name): tensor for name, tensor in state.items()}
+    names = ", ".join(str(name)[:40] for name in islice(holds, 5) if isinstance(name, str | int))
+    raise GeneratorError(
+        f"{path} does not hold a state dict, names with tensors: there is no tensor in it (it "
+        f"holds {names or 'nothing'})"
+    )
 
 
 def _is_average(path: Path, holds: Any) -> bool | None:
@@ -196,11 +187,11 @@ def _is_average(path: Path, holds: Any) -> bool | None:
 
 
 def _settings_beside(path: Path) -> dict[str, Any]:
-    config = path.parent / _CONFIG
-    if not config.is_file():
+    config = find_config(path)
+    if config is None:
         return {}
     try:
         settings = json.loads(config.read_bytes())
-    except (ValueError, RecursionError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise GeneratorError(f"{config} is not JSON: {error}") from error
     return settings if isinstance(settings, dict) else {}

@@ -3,7 +3,6 @@
 import hashlib
 import json
 from dataclasses import dataclass
-from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,22 +17,37 @@ from ...core.generators.families.checkpoint import (
 )
 from ...core.generators.families.registry import FamilyError, family_names, find_family
 from ..generator_errors import GeneratorError
+from .candidates import Candidate
+from .choosing import OUT_OF_FORM, Choice, choose
 from .files import CheckpointFile, read_checkpoint
 
 if TYPE_CHECKING:
     from ...core.generators.protocol import Generator
 
 
-# What a translation runs into where shapes or settings are not even of the family's form.
-_OUT_OF_FORM = (LookupError, TypeError, AttributeError, ValueError, ArithmeticError, RuntimeError)
+@dataclass(frozen=True)
+class Reading:
+    """How a checkpoint is read where the file alone does not say.
+
+    ``key`` is where in the file the generator lies, ``truncation`` that of the latents and
+    ``classes`` how many of the network's inputs are classes, for families that have them.
+    """
+
+    key: str | None = None
+    truncation: float | None = None
+    classes: int | None = None
 
 
 @dataclass(frozen=True)
 class OpenedCheckpoint:
-    """A checkpoint of a known family, and its translation into one of our architectures."""
+    """A checkpoint of a known family, and its translation into one of our architectures.
+
+    ``chosen`` are those of the file's tensors that are the generator's.
+    """
 
     path: Path
     file: CheckpointFile
+    chosen: Candidate
     family: str
     translation: Translation
 
@@ -53,42 +67,56 @@ class OpenedCheckpoint:
     @property
     def parameters(self) -> int:
         """How many numbers the published weights and statistics are."""
-        return sum(prod(tensor.shape) for tensor in self.file.tensors.values())
+        return self.chosen.size
+
+    @property
+    def average(self) -> bool | None:
+        """Whether the weights are a moving average over training, None if nothing says so."""
+        return True if self.chosen.is_average else self.file.average
 
 
 def open_checkpoint(
-    path: Path, family: str | None = None, truncation: float | None = None
+    path: Path, family: str | None = None, reading: Reading = Reading()
 ) -> OpenedCheckpoint:
     """Reads a checkpoint and translates it; nothing in the file runs.
 
-    ``family`` is what the file is recognised as where None. ``truncation`` scales and truncates
-    the latents of a family whose latents are truncated.
+    ``family`` is what the file is recognised as where None.
 
     Raises:
-        GeneratorError: the file cannot be read, is of no known family or of another one, or its
-            tensors differ from what the family publishes.
+        GeneratorError: the file cannot be read, is of no known family or of another one, holds
+            several generators, or its tensors differ from what the family publishes.
     """
-    file = read_checkpoint(path)
-    checkpoint = Checkpoint(file.tensors, file.settings, truncation, file.modules)
-    try:
-        recognised = _recognise(checkpoint)
-    except _OUT_OF_FORM as error:
-        raise GeneratorError(f"{path} has tensor shapes that no family has: {error}") from error
-    name = family or _require_one(path, checkpoint, recognised)
+    file = read_checkpoint(path, reading.key)
+    if family is not None:
+        _find(family)
+    choice = choose(path, file, family, reading.key)
+    name = family or _require_one(path, choice)
     found = _find(name)
-    if truncation is not None and not found.truncates:
+    if reading.truncation is not None and not found.truncates:
         raise GeneratorError(f"{path}: the family '{name}' has no truncation; remove it")
+    if reading.classes is not None and not found.counts_classes:
+        raise GeneratorError(
+            f"{path}: the family '{name}' knows its classes from the file; remove 'classes'"
+        )
+    checkpoint = Checkpoint(
+        choice.candidate.tensors,
+        file.settings,
+        reading.truncation,
+        file.modules,
+        reading.classes,
+    )
     try:
-        return OpenedCheckpoint(path, file, name, found.translate(checkpoint))
+        translation = found.translate(checkpoint)
     except CheckpointError as error:
         raise GeneratorError(
-            f"{path} is not a checkpoint of the family '{name}'{_hint(name, recognised)}: {error}"
+            f"{path} is not a checkpoint of the family '{name}'{_hint(name, choice)}: {error}"
         ) from error
-    except _OUT_OF_FORM as error:
+    except OUT_OF_FORM as error:
         raise GeneratorError(
-            f"{path} is not a checkpoint of the family '{name}'{_hint(name, recognised)}: its "
+            f"{path} is not a checkpoint of the family '{name}'{_hint(name, choice)}: its "
             f"tensors or settings do not have the expected form ({type(error).__name__}: {error})"
         ) from error
+    return OpenedCheckpoint(path, file, choice.candidate, name, translation)
 
 
 def build_checkpoint(opened: OpenedCheckpoint) -> "Generator":
@@ -108,25 +136,25 @@ def _find(name: str) -> Family:
         raise GeneratorError(str(error)) from error
 
 
-def _recognise(checkpoint: Checkpoint) -> list[str]:
-    shapes = checkpoint.shapes
-    return [name for name in family_names() if find_family(name).recognises(shapes)]
-
-
-def _require_one(path: Path, checkpoint: Checkpoint, recognised: list[str]) -> str:
-    if len(recognised) == 1:
-        return recognised[0]
-    if recognised:
-        raise GeneratorError(f"{path} could belong to {' or '.join(recognised)}: name its family")
-    some = ", ".join(sorted(checkpoint.tensors)[:5])
+def _require_one(path: Path, choice: Choice) -> str:
+    tensors, families = choice.candidate.tensors, choice.families
+    if len(families) == 1:
+        return families[0]
+    if families:
+        raise GeneratorError(f"{path} could belong to {' or '.join(families)}: name its family")
+    if choice.out_of_form is not None:
+        raise GeneratorError(
+            f"{path} has tensor shapes that no family has: {choice.out_of_form}"
+        ) from choice.out_of_form
+    some = ", ".join(sorted(tensors)[:5])
     raise GeneratorError(
         f"{path} belongs to no known family ({', '.join(family_names())}); its "
-        f"{len(checkpoint.tensors)} tensors begin with {some}. If it should belong to one, name "
+        f"{len(tensors)} tensors begin with {some}. If it should belong to one, name "
         "that family to see how its tensors differ; other generators are audited as "
         "module:function"
     )
 
 
-def _hint(name: str, recognised: list[str]) -> str:
-    others = [other for other in recognised if other != name]
+def _hint(name: str, choice: Choice) -> str:
+    others = [other for other in choice.families if other != name]
     return f", it looks like {' or '.join(others)}" if others else ""

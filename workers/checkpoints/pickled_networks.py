@@ -1,4 +1,4 @@
-"""The averaged generator in the pickle that StyleGAN's training writes: tensors and settings."""
+"""A generator in the pickle that StyleGAN's training writes: its tensors and settings."""
 
 from dataclasses import dataclass
 from itertools import islice
@@ -8,12 +8,12 @@ from typing import Any
 from torch import Tensor
 
 from ..generator_errors import GeneratorError
-from .pickled_objects import Array, Inert, Network, PickleError
+from .pickled_modules import module_states, module_tensors
+from .pickled_objects import Array, Network, PickleError
 from .unpickler import read_pickle
 
-_KEY = "G_ema"
+AVERAGE_KEY = "G_ema"
 _DEEPEST = 16
-_MOST_MODULES = 10_000
 _MOST_VALUES = 10_000
 
 
@@ -29,28 +29,24 @@ class PickledNetwork:
     modules: dict[str, dict[str, Any]]
 
 
-def read_network(path: Path, content: bytes) -> PickledNetwork:
-    """The network under ``G_ema``; nothing in the pickle runs.
+def read_network(path: Path, content: bytes, key: str = AVERAGE_KEY) -> PickledNetwork:
+    """The network under a key, by default the average; nothing in the pickle runs.
 
     Raises:
         GeneratorError: the pickle is damaged, hostile, or holds no such network.
     """
     try:
         holds = read_pickle(content)
-        network = holds.get(_KEY) if isinstance(holds, dict) else None
+        network = holds.get(key) if isinstance(holds, dict) else None
         if not isinstance(network, Network):
             raise GeneratorError(
-                f"{path} is a pickle without a network under '{_KEY}' (it holds "
+                f"{path} is a pickle without a network under '{key}' (it holds "
                 f"{_described(holds)}); nothing in it was run"
             )
         kwargs = network.state.get("_init_kwargs")
         settings = _plain(kwargs if isinstance(kwargs, dict) else {})
-        states = _states(network)
-        tensors = {
-            f"{name}.{tensor_name}" if name else tensor_name: tensor
-            for name, state in states.items()
-            for tensor_name, tensor in _own_tensors(state, name).items()
-        }
+        states = module_states(network)
+        tensors = module_tensors(states)
         modules = {name: _attributes(state) for name, state in states.items()}
         return PickledNetwork(tensors, settings, modules)
     except PickleError as error:
@@ -68,49 +64,9 @@ def _described(holds: Any) -> str:
     return ", ".join(names)[:80] or "nothing"
 
 
-def _states(network: Network) -> dict[str, dict[Any, Any]]:
-    """The attributes of a network and of the modules inside it, by the modules' names."""
-    found: dict[str, dict[Any, Any]] = {}
-    waiting: list[tuple[str, Any]] = [("", network)]
-    while waiting:
-        name, module = waiting.pop()
-        state = module.state if isinstance(module, Network | Inert) else None
-        if not isinstance(state, dict) or len(found) == _MOST_MODULES:
-            raise PickleError(
-                f"'{name}' is not a module, or the network has more than {_MOST_MODULES:,}"
-            )
-        found[name] = state
-        inner = _members(state, "_modules", name).items()
-        waiting += [
-            (f"{name}.{key}" if name else str(key), value)
-            for key, value in inner
-            if value is not None
-        ]
-    return found
-
-
-def _own_tensors(state: dict[Any, Any], module: str) -> dict[str, Tensor]:
-    """The parameters and buffers of one module."""
-    found: dict[str, Tensor] = {}
-    for kind in ("_parameters", "_buffers"):
-        for name, tensor in _members(state, kind, module).items():
-            if isinstance(tensor, Tensor):
-                found[name] = tensor
-            elif tensor is not None:
-                raise PickleError(f"'{name}' of '{module}' is not a tensor")
-    return found
-
-
 def _attributes(state: dict[Any, Any]) -> dict[str, Any]:
     """What a module was set to; torch's own attributes begin with an underscore."""
     return _plain({key: value for key, value in state.items() if str(key)[:1] != "_"})
-
-
-def _members(state: dict[Any, Any], kind: str, module: str) -> dict[Any, Any]:
-    members = state.get(kind)
-    if not isinstance(members, dict):
-        raise PickleError(f"'{module}' has no {kind}")
-    return members
 
 
 def _plain(settings: dict[Any, Any]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from torch import Tensor
 
 
@@ -28,6 +29,10 @@ class Inert(dict[Any, Any]):
 
     def __setstate__(self, state: Any) -> None:
         self.state = state
+
+    def __hash__(self) -> int:  # type: ignore[override]
+        """By identity: paths and the like are keys in what scripts save."""
+        return id(self)
 
     def __call__(self, *_: Any) -> "Inert":
         """Calling an inert object gives another one."""
@@ -56,6 +61,19 @@ class PickledStorage:
     def __init__(self, numbers: Tensor) -> None:
         self.numbers = numbers
 
+    @classmethod
+    def of(cls, content: bytes, dtype: torch.dtype, length: int) -> "PickledStorage":
+        """``length`` numbers from their bytes.
+
+        Raises:
+            PickleError: there are more bytes, or fewer.
+        """
+        if len(content) != length * dtype.itemsize:
+            raise PickleError(f"a storage in it has {len(content)} bytes for {length} numbers")
+        if not length:
+            return cls(torch.empty(0, dtype=dtype))
+        return cls(torch.frombuffer(bytearray(content), dtype=dtype))
+
 
 def _text(value: Any) -> Any:
     """Python 2's strings, which are bytes where a pickle is read as holding those, as text."""
@@ -81,7 +99,7 @@ class NumberType:
 
 
 class Array:
-    """A numpy array as a pickle describes it."""
+    """A numpy array as a pickle describes it; without a value where it holds no numbers."""
 
     __slots__ = ("value",)
 
@@ -92,6 +110,8 @@ class Array:
         if not isinstance(state, tuple) or len(state) != 5:
             raise PickleError("an array in it is not as numpy writes it")
         _, shape, kind, fortran, content = state
+        if isinstance(kind, Inert):
+            return
         if not isinstance(kind, NumberType) or not isinstance(content, bytes):
             raise PickleError("an array in it does not hold numbers")
         numbers = np.frombuffer(content, kind.dtype)

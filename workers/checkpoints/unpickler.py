@@ -1,9 +1,9 @@
 """Reading a pickle for its tensors and plain values; nothing that it names is imported or called.
 
 StyleGAN's networks are published as pickles that carry their source code, and run it when they are
-opened. Here the few constructors that tensors, arrays and containers need are replaced by checked
-ones of our own; whatever else a pickle names becomes an `Inert` object that remembers what it was
-given.
+opened; training scripts save settings of types of their own beside their weights. Here the few
+constructors that tensors, arrays and containers need are replaced by checked ones of our own;
+whatever else a pickle names becomes an `Inert` object that remembers what it was given.
 """
 
 import io
@@ -39,6 +39,23 @@ _STORAGE_TYPES = {
 }
 
 
+@dataclass(frozen=True)
+class StorageReference:
+    """How a pickle names a storage that lies outside it; ``view`` is (key, offset, length)."""
+
+    key: str
+    dtype: torch.dtype
+    length: int
+    view: Any = None
+
+
+StorageOf = Callable[[StorageReference], Any]
+
+
+def _none_outside(_: StorageReference) -> NoReturn:
+    raise PickleError("it refers to an object outside the file")
+
+
 class _Constructor:
     """One of our checked constructors; a pickle can call it, and change nothing about it."""
 
@@ -69,11 +86,13 @@ class _StorageKind:
 class _Unpickler(pickle.Unpickler):
     """Knows no name but those given to it; every other one is inert."""
 
-    def __init__(self, stream: io.BytesIO, known: Mapping[str, Any], encoding: str) -> None:
+    def __init__(
+        self, stream: io.BytesIO, known: Mapping[str, Any], encoding: str, storage_of: StorageOf
+    ) -> None:
         super().__init__(stream, encoding=encoding)
         self._known = known
         self._inert: dict[str, type[Inert]] = {}
-        self.storages: dict[str, tuple[torch.dtype, int]] = {}
+        self._storage_of = storage_of
 
     def find_class(self, module_name: str, name: str, /) -> Any:
         """What stands for a name; nothing is imported."""
@@ -90,16 +109,20 @@ class _Unpickler(pickle.Unpickler):
 
     def persistent_load(self, pid: Any, /) -> Any:
         """A storage's reference, as torch writes it; no other outside object is known."""
+        if isinstance(pid, tuple) and len(pid) == 4 and pid[0] == "module":
+            # Torch used to save a module's type with its source, which stays text.
+            return pid[1]
         if (
             not isinstance(pid, tuple)
             or len(pid) < 5
             or pid[0] != "storage"
             or not isinstance(pid[1], _StorageKind)
-            or not isinstance(pid[4], int)
+            or type(pid[4]) is not int
+            or pid[4] < 0
         ):
             raise PickleError("it refers to an object outside the file")
-        self.storages[str(pid[2])] = (pid[1].dtype, pid[4])
-        return str(pid[2])
+        view = pid[5] if len(pid) > 5 else None
+        return self._storage_of(StorageReference(str(pid[2]), pid[1].dtype, pid[4], view))
 
 
 def read_pickle(content: bytes, encoding: str = "ASCII") -> Any:
@@ -110,23 +133,38 @@ def read_pickle(content: bytes, encoding: str = "ASCII") -> Any:
     Raises:
         PickleError: it is damaged, or asks for what no checkpoint needs.
     """
-    return _load(io.BytesIO(content), _constructors(len(content)), encoding).value
+    return _load(io.BytesIO(content), _constructors(len(content)), encoding)
 
 
-@dataclass(frozen=True)
-class _Loaded:
-    value: Any
-    storages: dict[str, tuple[torch.dtype, int]]
+def read_next_pickle(stream: io.BytesIO, budget: int, storage_of: StorageOf) -> Any:
+    """What the next pickle in a torch file holds; the stream is left at its end.
+
+    ``storage_of`` gives the storages that the pickle refers to; those inside it take at most
+    ``budget`` bytes.
+
+    Raises:
+        PickleError: as `read_pickle`.
+    """
+    # Names and the like in numpy's arrays are left aside, as everything beside the tensors is.
+    known = {**_constructors(budget), "numpy.dtype": _Constructor(_type_of_any)}
+    return _load(stream, known, "latin1", storage_of)
 
 
-def _load(stream: io.BytesIO, known: Mapping[str, Any], encoding: str = "ASCII") -> _Loaded:
+def _load(
+    stream: io.BytesIO,
+    known: Mapping[str, Any],
+    encoding: str = "ASCII",
+    storage_of: StorageOf = _none_outside,
+) -> Any:
     """The next pickle of a stream, which is left at its end."""
     start = stream.tell()
     end = _require_modest(stream)
     stream.seek(start)
-    unpickler = _Unpickler(stream, known, encoding)
+    unpickler = _Unpickler(stream, known, encoding, storage_of)
     try:
-        loaded = _Loaded(unpickler.load(), unpickler.storages)
+        loaded = unpickler.load()
+    except PickleError:
+        raise
     except (pickle.UnpicklingError, LookupError, TypeError, AttributeError, ValueError) as error:
         raise PickleError(f"{type(error).__name__}: {error}") from error
     except (EOFError, OverflowError, MemoryError, RuntimeError) as error:
@@ -154,18 +192,38 @@ def _require_modest(stream: io.BytesIO) -> int:
 
 
 def _constructors(budget: int) -> dict[str, Any]:
-    """What a pickle may build, by the name that it gives it; storages share ``budget`` bytes."""
-    remaining = [budget]
+    """What a pickle may build, by the name that it gives it.
+
+    Storages share ``budget`` bytes, and so do texts that become bytes.
+    """
+    remaining = {"storages": budget, "bytes": budget}
+
+    def take(kind: str, size: int) -> None:
+        if size > remaining[kind]:
+            raise PickleError(f"its {kind} are larger than the file")
+        remaining[kind] -= size
 
     def storage(content: Any) -> PickledStorage:
-        if not isinstance(content, bytes) or len(content) > remaining[0]:
-            raise PickleError("its storages are larger than the file")
-        remaining[0] -= len(content)
+        if not isinstance(content, bytes):
+            raise PickleError("a storage in it is not as torch writes it")
+        take("storages", len(content))
         return _storage(content)
+
+    def encoded(text: Any, encoding: Any = "latin1") -> bytes:
+        """Bytes, as pickles of Python 2's protocols spell them."""
+        if not isinstance(text, str) or encoding != "latin1":
+            raise PickleError("bytes in it are not as Python writes them")
+        take("bytes", len(text))
+        return text.encode("latin1")
 
     constructors: dict[str, Callable[..., Any]] = {
         "torch._utils._rebuild_tensor_v2": _tensor,
+        "torch._utils._rebuild_tensor": _tensor,
         "torch._utils._rebuild_parameter": _parameter,
+        "torch._utils._rebuild_parameter_with_state": _parameter,
+        "torch._tensor._rebuild_from_type_v2": _of_subclass,
+        "collections.OrderedDict": _ordered,
+        "_codecs.encode": encoded,
         "torch.storage._load_from_bytes": storage,
         "torch_utils.persistence._reconstruct_persistent_obj": _network,
         "numpy.dtype": NumberType,
@@ -194,22 +252,17 @@ def _dill_array(_: Any, __: Any, state: Any, *___: Any) -> Array:
 def _storage(content: bytes) -> PickledStorage:
     """A storage in torch's format before version 1.6, which holds five pickles and the numbers."""
     stream = io.BytesIO(content)
-    number = _load(stream, {}).value
+    number = _load(stream, {})
     if number != _OLD_TORCH_NUMBER:
         raise PickleError("a storage in it is not as torch writes it")
     _load(stream, {})
     _load(stream, {})
-    referred = _load(stream, {})
-    keys = _load(stream, {}).value
-    if keys != [referred.value] or referred.value not in referred.storages:
+    referred = _load(stream, {}, storage_of=lambda reference: reference)
+    keys = _load(stream, {})
+    if not isinstance(referred, StorageReference) or keys != [referred.key]:
         raise PickleError("a storage in it does not hold one storage")
-    dtype, length = referred.storages[referred.value]
     numbers = content[stream.tell() + 8 :]
-    if len(numbers) != length * dtype.itemsize:
-        raise PickleError(f"a storage in it has {len(numbers)} bytes for {length} numbers")
-    if not length:
-        return PickledStorage(torch.empty(0, dtype=dtype))
-    return PickledStorage(torch.frombuffer(bytearray(numbers), dtype=dtype))
+    return PickledStorage.of(numbers, referred.dtype, referred.length)
 
 
 def _tensor(storage: Any, offset: Any, shape: Any, strides: Any, *_: Any) -> Tensor:
@@ -230,7 +283,31 @@ def _parameter(tensor: Any, *_: Any) -> Tensor:
     return tensor
 
 
+def _of_subclass(construct: Any, _: Any, arguments: Any, *__: Any) -> Any:
+    """A tensor of a subclass, or one with attributes, which are left out."""
+    if not isinstance(construct, _Constructor) or not isinstance(arguments, tuple):
+        raise PickleError("a tensor in it is not as torch writes it")
+    return construct(*arguments)
+
+
+def _ordered(items: Any = ()) -> Inert:
+    """An ordered dict, whose items come later, or, in old files, as a list of pairs."""
+    content = Inert()
+    content.update(items)
+    return content
+
+
+def _type_of_any(*arguments: Any) -> Any:
+    """A numpy type of numbers, or an inert object for any other."""
+    try:
+        return NumberType(*arguments)
+    except (PickleError, TypeError):
+        return Inert(*arguments)
+
+
 def _scalar(kind: Any, content: Any) -> Any:
+    if isinstance(kind, Inert):
+        return Inert()
     if not isinstance(kind, NumberType) or not isinstance(content, bytes):
         raise PickleError("a number in it is not as numpy writes it")
     return np.frombuffer(content, kind.dtype, count=1)[0].item()

@@ -1,0 +1,101 @@
+"""Torch's files, archives and those before version 1.6, read for what they hold; nothing runs."""
+
+import io
+import zipfile
+from typing import Any
+
+import torch
+
+from ..npz_file import ZIP_DAMAGE
+from .pickled_objects import PickledStorage, PickleError
+from .unpickler import StorageReference, read_next_pickle
+
+_PICKLE, _ORDER = "data.pkl", "byteorder"
+# A number of eight bytes before each storage of an old file: its length once more.
+_LENGTH = 8
+
+
+def read_archive(content: bytes) -> Any:
+    """What an archive by ``torch.save`` holds, as `read_pickle` gives it.
+
+    Raises:
+        PickleError: it is damaged, or not such an archive.
+    """
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            return _read_members(archive, len(content))
+    except PickleError:
+        raise
+    except (*ZIP_DAMAGE, LookupError, ArithmeticError, OSError) as error:
+        raise PickleError(str(error)) from error
+
+
+def _read_members(archive: zipfile.ZipFile, size: int) -> Any:
+    names = archive.namelist()
+    folders = [
+        name.removesuffix(_PICKLE)
+        for name in names
+        if name.endswith(f"/{_PICKLE}") and name.count("/") == 1
+    ]
+    if len(folders) != 1:
+        raise PickleError(f"an archive without one {_PICKLE}, which torch writes")
+    folder = folders[0]
+    if f"{folder}{_ORDER}" in names and archive.read(f"{folder}{_ORDER}") != b"little":
+        raise PickleError("its numbers are in another order of bytes: save it on this machine")
+    kept: dict[tuple[str, torch.dtype], PickledStorage] = {}
+    left = [size]
+
+    def storage_of(reference: StorageReference) -> PickledStorage:
+        place = (reference.key, reference.dtype)
+        if place not in kept:
+            numbers = archive.read(f"{folder}data/{reference.key}")
+            left[0] -= len(numbers)
+            if left[0] < 0:
+                raise PickleError("its storages are larger than the file")
+            kept[place] = PickledStorage.of(numbers, reference.dtype, reference.length)
+        return kept[place]
+
+    return read_next_pickle(io.BytesIO(archive.read(f"{folder}{_PICKLE}")), size, storage_of)
+
+
+def read_old_file(content: bytes) -> Any:
+    """What a file by ``torch.save`` before version 1.6 holds, as `read_pickle` gives it.
+
+    Three pickles of constants, one of content, one of the storages' keys, then their numbers.
+
+    Raises:
+        PickleError: it is damaged.
+    """
+    stream = io.BytesIO(content)
+    made: dict[str, PickledStorage] = {}
+    left = [len(content)]
+
+    def storage_of(reference: StorageReference) -> PickledStorage:
+        if reference.key not in made:
+            left[0] -= reference.length * reference.dtype.itemsize
+            if left[0] < 0:
+                raise PickleError("its storages are larger than the file")
+            made[reference.key] = PickledStorage(
+                torch.zeros(reference.length, dtype=reference.dtype)
+            )
+        whole = made[reference.key]
+        if reference.view is None:
+            return whole
+        _, offset, length = reference.view
+        return PickledStorage(whole.numbers[offset : offset + length])
+
+    for _ in range(3):
+        read_next_pickle(stream, len(content), storage_of)
+    holds = read_next_pickle(stream, len(content), storage_of)
+    keys = read_next_pickle(stream, len(content), storage_of)
+    if not isinstance(keys, list) or not set(made) <= {str(key) for key in keys}:
+        raise PickleError("storages are missing at its end")
+    for key in keys:
+        if str(key) not in made:
+            raise PickleError("a storage at its end belongs to no tensor")
+        numbers = made[str(key)].numbers
+        stream.seek(_LENGTH, io.SEEK_CUR)
+        read = stream.read(numbers.nbytes)
+        # The views that are in the content already are of these numbers.
+        numbers.copy_(PickledStorage.of(read, numbers.dtype, len(numbers)).numbers)
+    return holds
