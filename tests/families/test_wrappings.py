@@ -235,6 +235,14 @@ def test_an_archive_that_claims_more_than_it_holds_is_refused(
         open_checkpoint(path)
 
 
+@pytest.mark.parametrize("left_out", [1, 99 * 4, 99 * 4 + 8, 99 * 4 + 20])
+def test_an_old_file_without_its_numbers_is_refused(left_out: int, tmp_path: Path) -> None:
+    path = saved({"w": torch.zeros(99)}, tmp_path / "w.pth", archive=False)
+    path.write_bytes(path.read_bytes()[:-left_out])
+    with pytest.raises(GeneratorError, match="nothing in it was run"):
+        open_checkpoint(path)
+
+
 def test_no_message_asks_for_safe_globals(tmp_path: Path) -> None:
     for content in ({"args": argparse.Namespace(a=1)}, {"w": torch.zeros(1), "a": AttributeDict()}):
         with pytest.raises(GeneratorError) as told:

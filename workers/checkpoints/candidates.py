@@ -16,6 +16,8 @@ _DEEPEST = 8
 _DEEPEST_PREFIX = 4
 _MOST_CONTAINERS = 10_000
 _LONGEST_LIST = 16
+# No family's generator has fewer tensors; single layers do.
+_FEWEST = 4
 _AVERAGE = re.compile(r"(?<![a-z])ema(?![a-z])")
 
 
@@ -111,6 +113,8 @@ def _under_prefixes(
         if dot:
             groups.setdefault(prefix, {})[rest] = tensor
     for prefix, inner in groups.items():
+        if len(inner) < _FEWEST:
+            continue
         yield Candidate((*place, prefix), inner, whole=False)
         if depth > 1:
             yield from _under_prefixes((*place, prefix), inner, depth - 1)

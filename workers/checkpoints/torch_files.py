@@ -88,12 +88,11 @@ def read_old_file(content: bytes) -> Any:
         read_next_pickle(stream, len(content), storage_of)
     holds = read_next_pickle(stream, len(content), storage_of)
     keys = read_next_pickle(stream, len(content), storage_of)
-    if not isinstance(keys, list) or not set(made) <= {str(key) for key in keys}:
-        raise PickleError("storages are missing at its end")
-    for key in keys:
-        if str(key) not in made:
-            raise PickleError("a storage at its end belongs to no tensor")
-        numbers = made[str(key)].numbers
+    named = [str(key) for key in keys if isinstance(key, str | int)] if keys else []
+    if sorted(named) != sorted(made):
+        raise PickleError("the storages at its end are not those of its tensors")
+    for key in named:
+        numbers = made[key].numbers
         stream.seek(_LENGTH, io.SEEK_CUR)
         read = stream.read(numbers.nbytes)
         # The views that are in the content already are of these numbers.

@@ -117,6 +117,7 @@ class _Unpickler(pickle.Unpickler):
             or len(pid) < 5
             or pid[0] != "storage"
             or not isinstance(pid[1], _StorageKind)
+            or not isinstance(pid[2], str | int)
             or type(pid[4]) is not int
             or pid[4] < 0
         ):
