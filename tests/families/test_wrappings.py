@@ -248,3 +248,15 @@ def test_no_message_asks_for_safe_globals(tmp_path: Path) -> None:
         with pytest.raises(GeneratorError) as told:
             open_checkpoint(saved(content, tmp_path / "w.pth"))
         assert "safe_globals" not in str(told.value)
+
+
+def test_a_compressed_archive_is_refused_before_it_is_decompressed(tmp_path: Path) -> None:
+    path = saved({"w": torch.zeros(2**22)}, tmp_path / "w.pth")
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    assert path.stat().st_size < 2**16
+    with pytest.raises(GeneratorError, match="larger than the file, which torch never writes"):
+        open_checkpoint(path)
