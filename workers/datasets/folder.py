@@ -49,6 +49,7 @@ class FolderImages(IndexedImages):
         self.split = split
         self.image_shape = image_shape
         self.num_classes = len(classes)
+        self.class_names = tuple(classes) or None
         self.length: int | None = len(files)
         self._folder = folder
         self._files = files
