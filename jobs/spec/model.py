@@ -60,8 +60,12 @@ class DatasetOptions(SpecModel):
     resize: Literal["lanczos"] | None = None
     crop: int | None = Field(default=None, ge=1)
     attribute: str | None = None
-    classes: Annotated[dict[str, ClassNumber] | str | None, PathField()] = None
-    whole_class: ClassNumber | None = Field(default=None, alias="class")
+    classes: Annotated[dict[str, ClassNumber] | str | None, PathField()] = Field(
+        default=None, description="a map, or the path of a JSON or YAML file with one"
+    )
+    whole_class: ClassNumber | None = Field(
+        default=None, alias="class", description="of every image, where they have none"
+    )
 
     @field_validator("classes", mode="before")
     @classmethod
