@@ -1,4 +1,4 @@
-"""A folder of the user's images: PNG, JPEG or .npy; subfolders are classes.
+"""A folder of the user's images: PNG, JPEG or .npy; subfolders are classes, known by their names.
 
 Nothing outside the folder is read: links that lead out of it are refused. Nothing is decoded, and
 no memory taken for pixels, before a file's header has the one shape that is wanted.
