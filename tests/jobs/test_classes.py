@@ -194,6 +194,16 @@ def test_a_map_can_be_in_a_file(place: Path, lay: Layout, name: str, start: str)
     assert kept["classes"] == facts["classes"] == {"n02009912": 9, "n04285008": 817}
 
 
+def test_a_map_can_be_in_a_bucket(
+    place: Path, store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.use(monkeypatch)
+    store.client().put_object(Bucket=BUCKET, Key="maps/classes.yaml", Body=b"{ape: 3, '7': 4}")
+    source = as_folder(place, {"ape/a.png": 1, "7/a.png": 2})
+    train = group(source, classes=f"s3://{BUCKET}/maps/classes.yaml")
+    assert classes_of(place, 10, train) == {1: 3, 2: 4}
+
+
 @pytest.mark.parametrize("content", ["[1, 2]", '{"a": "b"}', "{", '{"a": -1}'])
 def test_a_file_without_a_map_is_refused(place: Path, content: str) -> None:
     source = as_folder(place, {"a/a.png": 1})

@@ -102,7 +102,7 @@ def require_within(numbers: Mapping[str, int], count: int, generator: str) -> No
         raise DatasetError(
             f"{what} cannot be generated: {generator} has {count} classes, 0 to {count - 1}. Say "
             f"which of them each class of the images is,\n{_block(sorted(numbers))}\n"
-            "or audit a subset of the classes"
+            "or leave out the images of other classes"
         )
 
 
