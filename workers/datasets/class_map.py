@@ -87,7 +87,7 @@ def class_numbers(
     if set(counts) == {len(names)} and not found.empty:
         return {name: position for position, name in enumerate(names)}
     raise DatasetError(
-        f"{len(names)} classes found by name{_empty_named(found.empty)}, expected "
+        f"{_classes(len(names))} found by name{_empty_named(found.empty)}, expected "
         f"{_counted(counts)}: the order of the names says nothing about which they are. Add to "
         f"this entry, with the generator's class numbers,\n{_block(names)}"
     )
@@ -100,9 +100,9 @@ def require_within(numbers: Mapping[str, int], count: int, generator: str) -> No
         name, number = max(beyond.items(), key=lambda item: item[1])
         what = f"class {number}" if name == str(number) else f"class {number} ({name!r})"
         raise DatasetError(
-            f"{what} cannot be generated: {generator} has {count} classes, 0 to {count - 1}. Say "
-            f"which of them each class of the images is,\n{_block(sorted(numbers))}\n"
-            "or leave out the images of other classes"
+            f"{_classes(len(numbers))} found; {what} cannot be generated: {generator} has {count} "
+            f"classes, 0 to {count - 1}. Leave out the images of other classes, or say which of "
+            f"the generator's each class of the images is:\n{_block(sorted(numbers))}"
         )
 
 
@@ -163,6 +163,10 @@ class ClassedImages(IndexedImages):
             raise DatasetError(f"image set '{self.name}' has no classes that a map could name")
         names = self._images.class_names
         return self._classes[str(label) if names is None else names[label]]
+
+
+def _classes(count: int) -> str:
+    return "1 class" if count == 1 else f"{count} classes"
 
 
 def _counted(counts: Sequence[int]) -> str:
