@@ -22,6 +22,7 @@ from ...core.discriminators import ProjectionHead
 from ...core.generators.architectures import ArchitectureError, build
 from ...core.generators.protocol import Generator
 from ...workers.datasets import DatasetError, ImageSet, open_dataset
+from ...workers.datasets.class_map import ClassedImages, class_numbers, found_classes
 from ..spec.loading import SpecError, preset_text, read_spec_text, read_yaml
 
 _PRESETS = ("train-digits", "train-fashion")
@@ -148,6 +149,7 @@ def _open_data(source: str, spec: TrainingSpec) -> ImageSet:
             path=spec.dataset.path,
             image_shape=arguments.get("image_shape"),
         )
+        data = _classed(data, arguments.get("num_classes"))
     except DatasetError as error:
         raise SpecError(f"{source}: dataset: {error}") from error
     if data.length is None or data.num_classes == 0:
@@ -161,6 +163,17 @@ def _open_data(source: str, spec: TrainingSpec) -> ImageSet:
             f"the image set '{data.name}' has {data.num_classes} classes"
         )
     return data
+
+
+def _classed(data: ImageSet, count: object) -> ImageSet:
+    """The images under the classes that an audit will take them to be of."""
+    found = found_classes(data)
+    if found is None or not isinstance(count, int):
+        return data
+    numbers = class_numbers(found, [count])
+    if all(numbers[name] == label for label, name in found.names.items()):
+        return data
+    return ClassedImages(data, numbers)
 
 
 def _build(source: str, spec: TrainingSpec) -> tuple[nn.Module, nn.Module]:

@@ -28,7 +28,7 @@ from .stages import StagesSpec
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=64)]
 Role = Literal["train", "test", "generated", "simulated", "null", "outlier"]
-Conditions = Literal["own", "all"]
+Conditions = Literal["own", "all", "in_turn"]
 # YAML reads the bare word `null` as no value, and both say the same here.
 _RoleInYaml = Annotated[Role, WithJsonSchema({"enum": [*get_args(Role), None]})]
 _NameInYaml = Annotated[Name, WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "null"}]})]
@@ -125,7 +125,9 @@ class GroupSpec(DatasetOptions):
     samples in place of the training images, stored like the data: every question is asked of them
     too. Every other role names a dataset.
     ``conditions`` says under which classes each image is evaluated: ``all`` of them, or its
-    ``own`` (outliers are assigned classes in turn, so every group has the same mix).
+    ``own`` (outliers are assigned classes in turn, so every group has the same mix). Training and
+    test images without a class are refused, unless they are evaluated under ``all``, or are
+    assigned classes ``in_turn`` as outliers are.
     """
 
     name: _NameInYaml
@@ -144,11 +146,12 @@ class GroupSpec(DatasetOptions):
     @model_validator(mode="after")
     def _images_have_a_source(self) -> Self:
         if self.role in MODEL_ROLES:
-            named = (self.dataset, self.path, self.split)
+            named = (self.dataset, self.path, self.split, self.classes, self.whole_class)
             if any(value is not None for value in named) or self.dataset_options:
                 raise ValueError(
                     f"group {self.name!r}: role {self.role!r} takes its images from the "
-                    "generator; remove dataset, split, path, resize, crop and attribute"
+                    "generator; remove dataset, split, path, resize, crop, attribute, class "
+                    "and classes"
                 )
             if self.count is None:
                 raise ValueError(f"group {self.name!r}: give the number of images to draw as count")
@@ -161,6 +164,26 @@ class GroupSpec(DatasetOptions):
             raise ValueError(
                 f"group {self.name!r}: role {self.role!r} needs a dataset "
                 "(`offmanifold list datasets` names them)"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _classes_are_those_of_data(self) -> Self:
+        if self.role not in ("train", "test"):
+            if self.says_classes:
+                raise ValueError(
+                    f"group {self.name!r}: role {self.role!r} takes the classes of the data in "
+                    "turn; remove class and classes"
+                )
+            if self.conditions == "in_turn":
+                raise ValueError(
+                    f"group {self.name!r}: role {self.role!r} takes classes in turn anyway; "
+                    "remove conditions"
+                )
+        elif self.conditions == "in_turn" and self.says_classes:
+            raise ValueError(
+                f"group {self.name!r}: with class or classes each image has its own; remove "
+                "conditions: in_turn"
             )
         return self
 

@@ -2,16 +2,23 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from ...core.quantisation import detect_levels
 from ...workers.datasets import DatasetError, ImageError, ImageSet, open_dataset
+from ...workers.datasets.class_map import (
+    Classes,
+    FoundClasses,
+    classed_digest,
+    found_classes,
+)
 from ...workers.generators import GeneratorError, GeneratorSource, describe_generator
 from ...workers.lpips_backbone import Backbone, PerceptualError, describe_backbone
 from .audit import MODEL_ROLES, AuditSpec, GroupSpec
+from .classes import ClassedSet, decide_classes
 from .loading import SpecError
 from .model import ReferenceSpec
 
@@ -39,6 +46,7 @@ class DatasetFacts:
     ``levels`` are the grey levels of its first images, None where they lie on no grid that images
     are stored in. ``options`` are those of `DatasetOptions` that are set. ``sha256`` is the set's
     hash, which its shards go by, and ``fingerprint`` what a worker recognises it by.
+    ``classes`` has the number of each class by the set's name for it; ``labels`` are those numbers.
     """
 
     dataset: str
@@ -51,6 +59,7 @@ class DatasetFacts:
     labels: tuple[int, ...] | None
     length: int | None
     levels: int | None
+    classes: dict[str, int] | int | None = None
 
 
 @dataclass(frozen=True)
@@ -83,31 +92,74 @@ def gather_facts(spec: AuditSpec, lpips_users: Sequence[str] = ()) -> Facts:
     """
     generators = _generators(spec)
     image_shape = _common_shape(generators)
-    groups: dict[str, DatasetFacts] = {}
+    opened: dict[str, tuple[DatasetFacts, FoundClasses | None]] = {}
+    classed: list[ClassedSet] = []
     for group in spec.groups:
         if group.role in MODEL_ROLES or group.dataset is None:
             continue
         key = f"groups.{group.name}"
-        facts = _dataset(key, group.dataset, group, image_shape, spec)
+        facts, found = _dataset(key, group.dataset, group, image_shape, spec)
         _check_count(key, group, facts)
+        opened[key] = facts, found
         if group.role in ("train", "test"):
-            _check_classes(key, facts, generators)
-        groups[group.name] = facts
-    references = {
-        stage: _reference(f"stages.{stage}", reference, image_shape, spec)
-        for stage, reference in spec.stages.references.items()
+            classed.append(_classed_set(key, group, facts, found, is_reference=False))
+    for stage, reference in spec.stages.references.items():
+        key = f"stages.{stage}"
+        facts, found = _dataset(key, reference.dataset, reference, image_shape, spec)
+        if facts.length is None:
+            raise SpecError(
+                f"{key}.dataset: {reference.dataset} is endless; name a set of real images"
+            )
+        opened[key] = facts, found
+        classed.append(_classed_set(key, reference, facts, found, is_reference=True))
+    counts = {each.name: each.num_classes for each in generators.values() if each.num_classes}
+    decided = decide_classes(classed, counts, spec.cluster.storage.settings)
+    known = {
+        key: _with_classes(facts, found, decided[key]) if key in decided else facts
+        for key, (facts, found) in opened.items()
     }
+    groups = {g.name: known[key] for g in spec.groups if (key := f"groups.{g.name}") in known}
+    references = {stage: known[f"stages.{stage}"] for stage in spec.stages.references}
     backbone = _backbone(spec, image_shape, lpips_users)
     return Facts(generators, groups, references, image_shape, backbone)
 
 
-def _reference(
-    key: str, reference: ReferenceSpec, image_shape: tuple[int, int, int], spec: AuditSpec
+def _classed_set(
+    key: str,
+    source: GroupSpec | ReferenceSpec,
+    facts: DatasetFacts,
+    found: FoundClasses | None,
+    *,
+    is_reference: bool,
+) -> ClassedSet:
+    place = f"{facts.dataset} in {facts.path}" if facts.path else facts.dataset
+    return ClassedSet(key, source, found, facts.length, place, is_reference)
+
+
+def _with_classes(
+    facts: DatasetFacts, found: FoundClasses | None, classes: Classes | None
 ) -> DatasetFacts:
-    facts = _dataset(key, reference.dataset, reference, image_shape, spec)
-    if facts.length is None:
-        raise SpecError(f"{key}.dataset: {reference.dataset} is endless; name a set of real images")
-    return facts
+    """The facts once the classes are known; nothing else changes where the labels are they."""
+    if classes is None:
+        return replace(facts, labels=None, num_classes=0)
+    if isinstance(classes, int):
+        labels = None if facts.length is None else (classes,) * facts.length
+        count = classes + 1
+    else:
+        assert found is not None, "a map is only of classes that were found"
+        if all(classes[name] == label for label, name in found.names.items()):
+            return replace(facts, classes=dict(classes))
+        labels = tuple(classes[found.names[label]] for label in facts.labels or ())
+        count = max(classes.values()) + 1
+    return replace(
+        facts,
+        options={**facts.options, "classes": classes},
+        sha256=classed_digest(facts.sha256, classes),
+        fingerprint=classed_digest(facts.fingerprint, classes),
+        num_classes=count,
+        labels=labels,
+        classes=classes,
+    )
 
 
 def _backbone(
@@ -161,7 +213,8 @@ def _dataset(
     source: GroupSpec | ReferenceSpec,
     image_shape: tuple[int, int, int],
     spec: AuditSpec,
-) -> DatasetFacts:
+) -> tuple[DatasetFacts, FoundClasses | None]:
+    """What is known of a set by itself: its facts, its labels still its own, and their names."""
     try:
         images = open_dataset(
             dataset,
@@ -174,7 +227,7 @@ def _dataset(
         )
     except DatasetError as error:
         raise SpecError(f"{key}: {error}") from error
-    return _dataset_facts(images, dataset, source)
+    return _dataset_facts(images, dataset, source), found_classes(images)
 
 
 def _dataset_facts(
@@ -215,13 +268,3 @@ def _check_count(key: str, group: GroupSpec, facts: DatasetFacts) -> None:
         raise SpecError(
             f"{key}.count: {group.count} images asked for, but {group.dataset} has {facts.length}"
         )
-
-
-def _check_classes(key: str, facts: DatasetFacts, generators: dict[str, GeneratorFacts]) -> None:
-    for generator in generators.values():
-        if 0 < generator.num_classes < facts.num_classes:
-            raise SpecError(
-                f"{key}.dataset: {facts.dataset} has {facts.num_classes} classes, generator "
-                f"{generator.name} has {generator.num_classes}: its class "
-                f"{facts.num_classes - 1} cannot be generated; audit a subset of the classes"
-            )

@@ -10,7 +10,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from ...cluster import locations
-from ...cluster.s3_settings import BY_ENVIRONMENT
+from ...cluster.s3_settings import BY_ENVIRONMENT, S3Settings
 from .audit import AuditSpec
 from .paths import with_paths
 
@@ -53,7 +53,7 @@ def load_spec(model: type[Spec], source: str, overrides: tuple[str, ...] = ()) -
     """
     path = Path(source)
     if locations.is_remote(source):
-        text, base = _read_remote(source), Path.cwd()
+        text, base = _read_remote(source, BY_ENVIRONMENT), Path.cwd()
     elif path.is_file():
         text = read_spec_text(path, source)
         base = path.resolve().parent
@@ -65,10 +65,21 @@ def load_spec(model: type[Spec], source: str, overrides: tuple[str, ...] = ()) -
     return parse_spec(model, text, base, overrides, source)
 
 
-def _read_remote(source: str) -> str:
+def read_file(source: str, service: S3Settings) -> str:
+    """The text of a file that a spec names, here or in a bucket.
+
+    Raises:
+        SpecError: a file that cannot be read, is not UTF-8 or is far too large.
+    """
+    if locations.is_remote(source):
+        return _read_remote(source, service)
+    return read_spec_text(Path(source), source)
+
+
+def _read_remote(source: str, service: S3Settings) -> str:
     folder, _, name = source.rpartition("/")
     try:
-        content = locations.open_storage(folder, BY_ENVIRONMENT).read(name)
+        content = locations.open_storage(folder, service).read(name)
     except (locations.LocationError, ValueError) as error:
         raise SpecError(f"{source}: cannot be read: {error}") from error
     return spec_text(content, source)
@@ -190,7 +201,8 @@ def _explain(error: ValidationError, model: type[BaseModel]) -> str:
 def _explain_one(detail: Any, model: type[BaseModel]) -> str:
     location = ".".join(str(step) for step in _without_tags(detail["loc"], model))
     if detail["type"] == "extra_forbidden":
-        known = sorted(_models_at(detail["loc"][:-1], model)[0].model_fields)
+        fields = _models_at(detail["loc"][:-1], model)[0].model_fields
+        known = sorted(field.alias or name for name, field in fields.items())
         close = difflib.get_close_matches(str(detail["loc"][-1]), known, n=1)
         hint = f"did you mean {close[0]!r}?" if close else f"known keys: {', '.join(known)}"
         return f"{location}: unknown key; {hint}"

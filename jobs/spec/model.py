@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from ...core.settings.definition import settings_in
 
@@ -12,7 +12,8 @@ from ...core.settings.definition import settings_in
 class SpecModel(BaseModel):
     """A frozen part of a spec; unknown keys are errors."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    # A key that Python reserves, such as `class`, is an alias: what is written is what is read.
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, serialize_by_alias=True)
 
 
 def _never(_: str) -> bool:
@@ -32,6 +33,7 @@ class PathField:
 
 
 SpecPath = Annotated[str | None, PathField()]
+ClassNumber = Annotated[int, Field(ge=0)]
 
 
 def setting(definition: type, name: str) -> Any:
@@ -49,17 +51,48 @@ class DatasetOptions(SpecModel):
     ``resize: lanczos`` brings a set with a shape of its own, and pictures of any size, to the
     generator's, from their central square of ``crop`` pixels where that is given. ``attribute``
     names what a set with attributes has for its classes.
+
+    ``classes`` says which of the generator's classes each class of the set is, by the set's name
+    for it: ``{n02009912: 9, n04285008: 817}``, or a JSON or YAML file with such a mapping.
+    ``class`` is the class of every image of a set that has no classes of its own.
     """
 
     resize: Literal["lanczos"] | None = None
     crop: int | None = Field(default=None, ge=1)
     attribute: str | None = None
+    classes: Annotated[dict[str, ClassNumber] | str | None, PathField()] = Field(
+        default=None, description="a map, or the path of a JSON or YAML file with one"
+    )
+    whole_class: ClassNumber | None = Field(
+        default=None, alias="class", description="of every image, where they have none"
+    )
+
+    @field_validator("classes", mode="before")
+    @classmethod
+    def _numbers_are_names(cls, value: object) -> object:
+        """YAML reads a name such as 7 as a number."""
+        if not isinstance(value, dict):
+            return value
+        return {str(name) if type(name) is int else name: number for name, number in value.items()}
 
     @model_validator(mode="after")
     def _crop_is_resized(self) -> Self:
         if self.crop is not None and self.resize is None:
             raise ValueError("crop needs resize: lanczos")
         return self
+
+    @model_validator(mode="after")
+    def _classes_are_said_once(self) -> Self:
+        if self.classes is not None and self.whole_class is not None:
+            raise ValueError(
+                "give either class, one for all images, or classes, a map of names, not both"
+            )
+        return self
+
+    @property
+    def says_classes(self) -> bool:
+        """Whether it says which of the generator's classes its images are of."""
+        return self.classes is not None or self.whole_class is not None
 
     @property
     def dataset_options(self) -> dict[str, Any]:

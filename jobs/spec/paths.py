@@ -31,7 +31,7 @@ def _own_paths(part: SpecModel) -> Iterator[tuple[str, str, PathField]]:
     for name, info in type(part).model_fields.items():
         value = getattr(part, name)
         for mark in info.metadata:
-            if isinstance(mark, PathField) and value is not None and not mark.is_name(value):
+            if isinstance(mark, PathField) and isinstance(value, str) and not mark.is_name(value):
                 yield name, value, mark
 
 

@@ -259,7 +259,8 @@ def test_a_list_of_classes_is_no_bomb(tmp_path: Path) -> None:
     ("labels", "words"),
     [
         ([["00000/img00000000.png", 1]], "no class for 2 pictures"),
-        ([[f"00000/img{index:08d}.png", "cat"] for index in range(3)], "whole numbers"),
+        ([[f"00000/img{index:08d}.png", "cat" if index else 1] for index in range(3)], "or with"),
+        ([[f"00000/img{index:08d}.png", -1] for index in range(3)], "whole numbers from 0"),
         ([1, 2], "must be"),
     ],
 )

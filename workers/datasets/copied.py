@@ -46,6 +46,7 @@ class CopiedImages:
         self.name = images.name
         self.split = images.split
         self.num_classes = images.num_classes
+        self.class_names = images.class_names
         self.image_shape = images.image_shape
         self.length = images.length
         self._images = images

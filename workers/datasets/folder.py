@@ -1,4 +1,4 @@
-"""A folder of the user's images: PNG, JPEG or .npy; subfolders are classes.
+"""A folder of the user's images: PNG, JPEG or .npy; subfolders are classes, known by their names.
 
 Nothing outside the folder is read: links that lead out of it are refused. Nothing is decoded, and
 no memory taken for pixels, before a file's header has the one shape that is wanted.
@@ -49,6 +49,7 @@ class FolderImages(IndexedImages):
         self.split = split
         self.image_shape = image_shape
         self.num_classes = len(classes)
+        self.class_names = tuple(classes) or None
         self.length: int | None = len(files)
         self._folder = folder
         self._files = files

@@ -40,6 +40,11 @@ class ImageSet(Protocol):
         ...
 
     @property
+    def class_names(self) -> tuple[str, ...] | None:
+        """What the set calls its classes, by label; None where labels are numbers, or missing."""
+        ...
+
+    @property
     def image_shape(self) -> Shape:
         """(channels, height, width) of every image."""
         ...
@@ -91,6 +96,7 @@ class IndexedImages:
     """The part of ImageSet that follows from ``image``, ``length`` and ``hash``."""
 
     length: int | None
+    class_names: tuple[str, ...] | None = None
 
     def image(self, index: int) -> tuple[NDArray[np.float32], int | None]:
         """See ImageSet."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ...cluster.locations import is_remote
 from ...cluster.s3_settings import BY_ENVIRONMENT, S3Settings
 from ..resources import ChangedInputError, Resources
+from .class_map import ClassedImages
 from .image_set import DatasetError, ImageSet, Shape
 
 if TYPE_CHECKING:
@@ -153,6 +154,8 @@ def shard_image_set(settings: Mapping[str, Any], resources: Resources) -> ImageS
             crop=settings.get("crop"),
             attribute=settings.get("attribute"),
         )
+        if settings.get("classes") is not None:
+            images = ClassedImages(images, settings["classes"])
         found, planned = images.fingerprint(), settings["fingerprint"]
         if found != planned:
             place = settings["path"] or "its usual place"

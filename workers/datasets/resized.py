@@ -70,6 +70,7 @@ class ResizedImages(IndexedImages):
         self.name = images.name
         self.split = images.split
         self.num_classes = images.num_classes
+        self.class_names = images.class_names
         self.image_shape = image_shape
         self.length = images.length
         self._images = images

@@ -1,4 +1,4 @@
-"""StyleGAN's ``dataset.zip``: pictures in an archive, their classes in its ``dataset.json``.
+"""StyleGAN's ``dataset.zip``: pictures in an archive, classes in its ``dataset.json`` or folders.
 
 Pictures are read from the archive itself; nothing is extracted, so no name in it can lead anywhere.
 """
@@ -8,6 +8,7 @@ import json
 import math
 import zipfile
 import zlib
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -46,10 +47,15 @@ class ZipImages(IndexedImages):
         names: list[str],
         classes: NDArray[np.int64] | None,
         resizing: Resizing | None,
+        class_names: tuple[str, ...] | None = None,
     ) -> None:
-        """``names`` are the archive's pictures in order, ``classes`` [N] theirs, if it has any."""
+        """``names`` are the archive's pictures in order, ``classes`` [N] theirs, if it has any.
+
+        ``class_names`` has the name of each class, where they are not numbers.
+        """
         self.image_shape = image_shape
         self.num_classes = 0 if classes is None else int(classes.max()) + 1
+        self.class_names = class_names
         self.length: int | None = len(names)
         self._path = path
         self._names = names
@@ -120,7 +126,8 @@ def open_zip(
     """The pictures of a zip archive as StyleGAN's ``dataset_tool.py`` writes it.
 
     In the order of their names. The classes are those of its ``dataset.json``,
-    ``{"labels": [[name, class], ...]}``; with ``null`` or without the file there are none.
+    ``{"labels": [[name, class], ...]}``, whole numbers or names; with ``null`` there are none.
+    Without the file, two or more folders that hold all the pictures are the classes.
     """
     del seed
     require_split("zip", split, ("",))
@@ -131,7 +138,7 @@ def open_zip(
             names = sorted(name for name in archive.namelist() if _is_picture(name))
             if not names:
                 raise DatasetError(f"{path} holds no pictures: expected {', '.join(PICTURES)}")
-            classes = _classes(path, archive, names)
+            found = _labels(path, archive, names)
     except DatasetError:
         raise
     except ZIP_DAMAGE as error:
@@ -140,20 +147,43 @@ def open_zip(
         ) from error
     except OSError as error:
         raise DatasetError(f"{path} cannot be read: {error.strerror}") from error
-    return ZipImages(path, image_shape, names, classes, resizing)
+    classes, class_names = (None, None) if found is None else _by_label(found)
+    return ZipImages(path, image_shape, names, classes, resizing, class_names)
 
 
 def _is_picture(name: str) -> bool:
     return PurePosixPath(name).suffix.lower() in PICTURES
 
 
-def _classes(path: Path, archive: zipfile.ZipFile, names: list[str]) -> NDArray[np.int64] | None:
-    if _LABELS not in archive.namelist():
+def _by_label(found: Sequence[int | str]) -> tuple[NDArray[np.int64], tuple[str, ...] | None]:
+    """The class of each picture, and the classes' names in order where they are not numbers."""
+    if all(isinstance(label, int) for label in found):
+        return np.array(found, dtype=np.int64), None
+    names, classes = np.unique([str(label) for label in found], return_inverse=True)
+    return classes.astype(np.int64), tuple(names.tolist())
+
+
+def _folders(names: list[str]) -> list[str] | None:
+    """The folder of each picture; None unless two or more beside each other hold all of them."""
+    parents = [PurePosixPath(name).parent for name in names]
+    if len(set(parents)) < 2 or len({parent.parent for parent in parents}) > 1:
         return None
+    return None if PurePosixPath() in parents else [parent.name for parent in parents]
+
+
+def _labels(
+    path: Path, archive: zipfile.ZipFile, names: list[str]
+) -> Sequence[int] | Sequence[str] | None:
+    """The class of each picture as the archive has it, by number or by name."""
+    if _LABELS not in archive.namelist():
+        return _folders(names)
     most = max(_ALWAYS_LABEL_BYTES, _LABEL_BYTES_PER_PICTURE * len(names))
     if archive.getinfo(_LABELS).file_size > most:
         raise DatasetError(f"{path}: {_LABELS} is larger than {most:,} bytes")
-    expected = f'{path}: {_LABELS} must be {{"labels": [[name, class], ...]}} with whole numbers'
+    expected = (
+        f'{path}: {_LABELS} must be {{"labels": [[name, class], ...]}} with whole numbers from 0, '
+        "or with names"
+    )
     try:
         labels = json.loads(archive.read(_LABELS))["labels"]
         if labels is None:
@@ -167,6 +197,8 @@ def _classes(path: Path, archive: zipfile.ZipFile, names: list[str]) -> NDArray[
             f"{path}: {_LABELS} has no class for {len(missing)} pictures, such as {missing[0]}"
         )
     found = [of_name[name] for name in names]
-    if any(type(label) is not int or label < 0 for label in found):
-        raise DatasetError(expected)
-    return np.array(found, dtype=np.int64)
+    if all(type(label) is int and label >= 0 for label in found) or all(
+        type(label) is str for label in found
+    ):
+        return found
+    raise DatasetError(expected)

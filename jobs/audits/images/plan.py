@@ -28,7 +28,7 @@ def _from_dataset(context: PlanContext, group: GroupSpec, facts: DatasetFacts) -
     settings: dict[str, Any] = {
         **_dataset_settings(context, facts),
         # The classes of an outlier set are not the generator's.
-        "labelled": group.role in ("train", "test"),
+        "labelled": group.role in ("train", "test") and group.conditions != "in_turn",
     }
     items = [
         Item(

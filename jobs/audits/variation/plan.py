@@ -37,13 +37,12 @@ def plan(context: PlanContext) -> list[Shard]:
 
 def _cost(context: AuditContext) -> Cost:
     copies = len(context.facts.generators)
-    counts = {
-        group: context.group_size(group)
-        * (copies if group.role in ("generated", "simulated") else 1)
-        for group in context.spec.audited
-    }
-    items = sum(counts.values())
-    simulated = sum(count for group, count in counts.items() if group.role == "simulated")
+    items = simulated = 0
+    for group in context.spec.audited:
+        made = group.role in ("generated", "simulated")
+        count = context.group_size(group) * (copies if made else 1)
+        items += count
+        simulated += count if group.role == "simulated" else 0
     return Cost(items, -(-items // _settings(context).shard_items), simulated)
 
 

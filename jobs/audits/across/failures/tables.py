@@ -10,7 +10,7 @@ LISTED_FAILURES = 20
 
 def group_table(context: ReduceContext) -> Table:
     """The groups of images and their parts."""
-    meaning = {"all": "every class", "own": "its own class"}
+    meaning = {"all": "every class", "own": "its own class", "in_turn": "one class each, in turn"}
     return Table(
         "Groups of images",
         [Column("group"), Column("role in the comparisons"), Column("evaluated under")],

@@ -1,0 +1,44 @@
+"""What was understood of the images' classes, a line for each set of images."""
+
+from ..spec.audit import AuditSpec
+from ..spec.facts import Facts
+
+_MOST_LISTED = 12
+
+
+def class_notes(spec: AuditSpec, facts: Facts) -> list[str]:
+    """Training and test groups, then the stages' reference sets: names and class numbers."""
+    is_conditional = any(each.num_classes for each in facts.generators.values())
+    notes = []
+    for group in spec.groups:
+        if group.role in ("train", "test"):
+            known = facts.groups[group.name]
+            if known.classes is not None:
+                notes.append(f"{group.name}: {_told(known.classes)}")
+            elif is_conditional and group.conditions == "all":
+                notes.append(
+                    f"{group.name}: no classes; evaluated under every class, and in turn under "
+                    "one where a stage needs a single class"
+                )
+            elif is_conditional:
+                notes.append(f"{group.name}: classes in turn, whatever the images show")
+    notes += [
+        f"reference set of {stage}: {_told(known.classes)}"
+        for stage, known in facts.references.items()
+        if known.classes is not None
+    ]
+    return notes
+
+
+def _told(classes: dict[str, int] | int) -> str:
+    if isinstance(classes, int):
+        return f"every image is of class {classes}"
+    count = "1 class" if len(classes) == 1 else f"{len(classes)} classes"
+    by_number = sorted(classes.items(), key=lambda item: (item[1], item[0]))
+    last = len(by_number) - 1
+    if last and by_number == [(str(number), number) for number in range(last + 1)]:
+        return f"{count}, numbered 0 to {last}"
+    shown = [f"{name} \N{RIGHTWARDS ARROW} {number}" for name, number in by_number[:_MOST_LISTED]]
+    if len(by_number) > _MOST_LISTED:
+        shown.append(f"and {len(by_number) - _MOST_LISTED} more")
+    return f"{count}, {', '.join(shown)}"
