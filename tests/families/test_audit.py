@@ -42,7 +42,7 @@ def write_images(folder: Path, image_shape: list[int], classes: int) -> None:
     """Two random images, of different classes where there are any."""
     random = np.random.default_rng(0)
     for index in range(2):
-        place = folder / "images" / (f"class-{index}" if classes else "all")
+        place = folder / "images" / (str(index) if classes else "all")
         place.mkdir(parents=True, exist_ok=True)
         pixels = random.integers(0, 256, (*image_shape[1:], 3), np.uint8)
         Image.fromarray(pixels).save(place / f"{index}.png")
