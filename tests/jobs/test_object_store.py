@@ -33,7 +33,7 @@ def spec_at(place: str) -> dict[str, Any]:
         "name": "stored",
         "generators": [{"name": "digits", "source": f"{place}/gan"}],
         "groups": [
-            {"name": "train", "role": "train", **images},
+            {"name": "train", "role": "train", **images, "classes": {"zero": 0, "one": 1}},
             {"name": "generated", "role": "generated", "count": 4},
         ],
         "stages": {
