@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import pandas as pd
 
@@ -11,6 +10,7 @@ from ...reduce.emitter import Emitter, emitter
 from ...reduce.groups import GroupValues, group_values
 from ...reduce.parts import RunTableError
 from ...reduce.tables import RunTables, succeeded
+from ..across.outliers.scores import Score
 from ..inversion.best_errors import read_best_errors
 
 TRUSTED = "likelihood"
@@ -37,7 +37,7 @@ class Scores:
     ``estimator`` is that of the densities, None where the score is no density.
     """
 
-    method: Literal["likelihood", "reconstruction", "reconstruction_lpips"]
+    method: Score
     column: str
     sign: float
     estimator: str | None
