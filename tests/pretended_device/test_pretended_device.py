@@ -16,7 +16,7 @@ from ..registered import COMPUTATIONS
 ROOT = Path(__file__).parents[2]
 SETUP = """
 import torch
-from tests.pretended_device.device import pretended_device, register_device
+from tests.pretended_device.device import leave, pretended_device, register_device
 
 register_device()
 with pretended_device() as device:
@@ -52,7 +52,7 @@ def test_the_device_takes_what_a_gpu_takes() -> None:
         "layer(there[None]).sum().backward()",
         "assert layer.weight.grad.device == there.device",
     ]
-    result = python("-c", SETUP + "".join(f"    {line}\n" for line in lines))
+    result = python("-c", SETUP + "".join(f"    {line}\n" for line in lines) + "leave()\n")
     assert result.returncode == 0, result.stderr
 
 

@@ -24,7 +24,7 @@ from offmanifold.workers.shard import Shard
 
 from .. import torchvision_operators  # noqa: F401
 from ..jobs.tiny_run import tiny_runs
-from .device import pretended_device, register_device
+from .device import leave, pretended_device, register_device
 
 
 @dataclass(frozen=True)
@@ -102,3 +102,4 @@ def _work(storage: Storage, shard: Shard, device: torch.device) -> Work:
 
 if __name__ == "__main__":
     main()
+    leave()
