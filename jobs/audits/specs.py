@@ -11,6 +11,7 @@ from ..spec import facts, loading
 from ..spec.audit import AuditSpec
 from ..spec.facts import Facts
 from ..spec.stages import StagesSpec
+from .latents import check_latents
 
 _STAGES = "Which stages run, and how; one that is left out does not."
 
@@ -28,6 +29,7 @@ def _stages() -> type[StagesSpec]:
 class _Checked(AuditSpec):
     @model_validator(mode="after")
     def _needs_are_met(self) -> Self:
+        check_latents(self)
         for audit in AUDITS:
             for check in audit.spec_checks:
                 check(self)

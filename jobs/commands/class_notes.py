@@ -7,7 +7,7 @@ _MOST_LISTED = 12
 
 
 def class_notes(spec: AuditSpec, facts: Facts) -> list[str]:
-    """Training and test groups, then the stages' reference sets: names and class numbers."""
+    """Training and test groups, reference sets, then samples: names and class numbers."""
     is_conditional = any(each.num_classes for each in facts.generators.values())
     notes = []
     for group in spec.groups:
@@ -27,6 +27,16 @@ def class_notes(spec: AuditSpec, facts: Facts) -> list[str]:
         for stage, known in facts.references.items()
         if known.classes is not None
     ]
+    return notes + _sample_notes(facts)
+
+
+def _sample_notes(facts: Facts) -> list[str]:
+    """How many samples there are in place of each generator without a latent."""
+    notes = []
+    for name, generator in facts.generators.items():
+        if (samples := generator.samples) is not None:
+            classes = "no classes" if samples.classes is None else _told(samples.classes)
+            notes.append(f"{name}: {samples.length:,} samples, no latent; {classes}")
     return notes
 
 

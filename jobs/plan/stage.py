@@ -258,7 +258,8 @@ class Stage:
     """A stage: ``plan`` may read the results of the stages it ``needs``; ``cost`` may not.
 
     Its shards fill ``table`` by one of ``computations``. ``plan`` gives the same shards each time,
-    and those of a large stage one after the other.
+    and those of a large stage one after the other. A stage that ``needs_latent`` searches it or
+    draws from it, which samples alone do not allow.
     """
 
     table: TableSchema
@@ -268,6 +269,7 @@ class Stage:
     enabled: Callable[[AuditSpec], bool]
     plan: Callable[[PlanContext], Iterable[Shard]]
     cost: Callable[[AuditContext], Cost]
+    needs_latent: bool = False
 
     @property
     def name(self) -> str:

@@ -15,7 +15,7 @@ from ... import __version__
 from ...workers.revisions import Computation
 from ...workers.schema import TableSchema
 from ..spec.audit import AuditSpec
-from ..spec.facts import DatasetFacts, Facts
+from ..spec.facts import DatasetFacts, Facts, GeneratorFacts
 
 _LIBRARIES = ("torch", "ray", "numpy", "scipy", "pyarrow", "scikit-learn", "lpips")
 
@@ -48,10 +48,15 @@ def gather_provenance(
             "cpus": os.cpu_count(),
             "devices": _devices(),
         },
-        "generators": {name: asdict(generator) for name, generator in facts.generators.items()},
+        "generators": {name: _generator(each) for name, each in facts.generators.items()},
         "datasets": datasets,
         "perceptual": facts.backbone and {**spec.perceptual.model_dump(), **asdict(facts.backbone)},
     }
+
+
+def _generator(facts: GeneratorFacts) -> dict[str, Any]:
+    samples = {} if facts.samples is None else {"samples": _dataset(facts.samples)}
+    return {**asdict(facts), **samples}
 
 
 def _dataset(facts: DatasetFacts) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from ...cluster.s3_settings import Addressing, S3Settings
 from ...core.generators.families.registry import require_family
 from ...core.settings.statistics import StatisticsSettings
 from ...workers.generator_source import SHIPPED_PREFIX, GeneratorSource
-from .model import DatasetOptions, PathField, SpecModel, SpecPath, setting
+from .model import DatasetOptions, PathField, SamplesSpec, SpecModel, SpecPath, setting
 from .network import NetworkSpec
 from .stages import StagesSpec
 
@@ -41,7 +41,7 @@ def _is_name(source: str) -> bool:
 
 
 class GeneratorSpec(SpecModel):
-    """A trained generator: a ``source``, or ``weights`` with their ``family`` or ``network``.
+    """A generator: a ``source``, ``weights`` with their ``family`` or ``network``, or ``samples``.
 
     A source is ``shipped:NAME``, a folder with weights, or ``module:function``; folder and weights
     may be ``s3://`` addresses. ``import_path`` is the folder in which ``module`` is found, by
@@ -49,6 +49,7 @@ class GeneratorSpec(SpecModel):
     ``network`` of the user's. ``truncation`` is that of the latents, in families that have one;
     ``key`` names the generator in a file that holds several (``g_ema``), and ``classes`` is how
     many of the first layer's inputs are one-hot classes, in families whose files do not say it.
+    ``samples`` are images that it made: enough for the stages that need no latent.
     """
 
     name: Name
@@ -62,12 +63,17 @@ class GeneratorSpec(SpecModel):
     network: NetworkSpec | None = None
     key: str | None = Field(default=None, min_length=1)
     classes: int | None = Field(default=None, ge=1)
+    samples: SamplesSpec | None = None
 
     @property
     def opened_from(self) -> GeneratorSource:
-        """The same for the workers: what to open is the source, or the checkpoint file."""
+        """The same for the workers: what to open is the source, or the checkpoint file.
+
+        Of samples alone, it says only where they are.
+        """
+        samples = "" if self.samples is None else self.samples.path or self.samples.dataset
         return GeneratorSource(
-            self.source or self.weights or "",
+            self.source or self.weights or samples,
             self.import_path,
             self.family,
             self.truncation,
@@ -91,15 +97,16 @@ class GeneratorSpec(SpecModel):
 
     @model_validator(mode="after")
     def _one_thing_to_open(self) -> Self:
-        if (self.source is None) == (self.weights is None):
+        if [self.source, self.weights, self.samples].count(None) != 2:
             raise ValueError(
-                f"generator {self.name!r}: give either source (shipped:NAME, a folder, or "
-                "module:function) or weights (a published checkpoint, or a network of your own)"
+                f"generator {self.name!r}: give one of source (shipped:NAME, a folder, or "
+                "module:function), weights (a published checkpoint, or a network of your own) and "
+                "samples (images that it made)"
             )
-        if self.source is not None and (self._of_family or self.network):
+        if self.weights is None and (self._of_family or self.network):
             raise ValueError(
                 f"generator {self.name!r}: family, truncation, key, classes and network need "
-                "weights instead of source"
+                f"weights instead of {'samples' if self.source is None else 'source'}"
             )
         if self.weights is not None and self.family is None and self.network is None:
             raise ValueError(

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ...core.quantisation import detect_levels
-from ...workers.datasets import DatasetError, ImageError, ImageSet, open_dataset
+from ...workers.datasets import DatasetError, ImageError, ImageSet, open_dataset, takes_pictures
 from ...workers.datasets.class_map import (
     Classes,
     FoundClasses,
@@ -17,26 +17,16 @@ from ...workers.datasets.class_map import (
 )
 from ...workers.generators import GeneratorError, GeneratorSource, describe_generator
 from ...workers.lpips_backbone import Backbone, PerceptualError, describe_backbone
-from .audit import MODEL_ROLES, AuditSpec, GroupSpec
+from .audit import MODEL_ROLES, AuditSpec, GeneratorSpec, GroupSpec
 from .classes import ClassedSet, decide_classes
 from .loading import SpecError
-from .model import ReferenceSpec
+from .model import DatasetOptions, ReferenceSpec, SamplesSpec
 
 # Enough for a set of several thousand pixels to show all of its levels.
 _LEVEL_IMAGES = 32
 
-
-@dataclass(frozen=True, kw_only=True)
-class GeneratorFacts(GeneratorSource):
-    """What planning needs to know of a generator, besides what it is opened from."""
-
-    name: str
-    sha256: str
-    latent_dim: int
-    num_classes: int
-    image_shape: tuple[int, int, int]
-    evaluations_per_second: float | None
-    notes: tuple[str, ...] = ()
+Shape = tuple[int, int, int]
+_ImageSource = GroupSpec | ReferenceSpec | SamplesSpec
 
 
 @dataclass(frozen=True)
@@ -60,6 +50,51 @@ class DatasetFacts:
     length: int | None
     levels: int | None
     classes: dict[str, int] | int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class GeneratorFacts(GeneratorSource):
+    """What planning needs to know of a generator, besides what it is opened from.
+
+    ``num_classes`` are those that it takes as a condition. Where its images are ``samples``, it
+    takes none, and has no latent to search or to draw: ``latent_dim`` is 0.
+    """
+
+    name: str
+    sha256: str
+    latent_dim: int
+    num_classes: int
+    image_shape: tuple[int, int, int]
+    evaluations_per_second: float | None
+    notes: tuple[str, ...] = ()
+    samples: DatasetFacts | None = None
+
+    @property
+    def image_classes(self) -> tuple[int, ...]:
+        """The classes that its images are known to be of, in order; none where they have none."""
+        if self.samples is None:
+            return tuple(range(self.num_classes))
+        return tuple(sorted(set(self.samples.labels or ())))
+
+    def available(self, condition: int | None = None) -> int | None:
+        """How many images it can give, of all classes or of one; None for any number of them."""
+        if self.samples is None:
+            return None if condition is None or condition < self.num_classes else 0
+        if condition is None:
+            return self.samples.length
+        return (self.samples.labels or ()).count(condition)
+
+    def require_images(self, key: str, count: int, condition: int | None = None) -> None:
+        """Raises SpecError, which names the ``key``, unless it can give so many images."""
+        found = self.available(condition)
+        if found is None or count <= found:
+            return
+        of_class = "" if condition is None else f" of class {condition}"
+        given = "samples" if self.samples is not None else "images"
+        raise SpecError(
+            f"{key}: {count:,} images{of_class} of generator {self.name} asked for, but there are "
+            f"{found:,} {given}{of_class}; ask for at most that many, or give more"
+        )
 
 
 @dataclass(frozen=True)
@@ -90,10 +125,17 @@ def gather_facts(spec: AuditSpec, lpips_users: Sequence[str] = ()) -> Facts:
     Raises:
         SpecError: naming the key, what was found, what was expected and what to do.
     """
-    generators = _generators(spec)
-    image_shape = _common_shape(generators)
+    latent = _generators(spec)
     opened: dict[str, tuple[DatasetFacts, FoundClasses | None]] = {}
     classed: list[ClassedSet] = []
+    image_shape = _common_shape(latent) if latent else None
+    for generator in spec.generators:
+        if (samples := generator.samples) is not None:
+            key = samples_key(generator.name)
+            facts, found, image_shape = _samples(key, samples, image_shape, spec)
+            opened[key] = facts, found
+            classed.append(_classed_set(key, samples, facts, found, is_reference=True))
+    assert image_shape is not None, "a spec has a generator, and each has a shape"
     for group in spec.groups:
         if group.role in MODEL_ROLES or group.dataset is None:
             continue
@@ -112,7 +154,7 @@ def gather_facts(spec: AuditSpec, lpips_users: Sequence[str] = ()) -> Facts:
             )
         opened[key] = facts, found
         classed.append(_classed_set(key, reference, facts, found, is_reference=True))
-    counts = {each.name: each.num_classes for each in generators.values() if each.num_classes}
+    counts = {each.name: each.num_classes for each in latent.values() if each.num_classes}
     decided = decide_classes(classed, counts, spec.cluster.storage.settings)
     known = {
         key: _with_classes(facts, found, decided[key]) if key in decided else facts
@@ -120,13 +162,69 @@ def gather_facts(spec: AuditSpec, lpips_users: Sequence[str] = ()) -> Facts:
     }
     groups = {g.name: known[key] for g in spec.groups if (key := f"groups.{g.name}") in known}
     references = {stage: known[f"stages.{stage}"] for stage in spec.stages.references}
+    generators = {
+        each.name: latent.get(each.name)
+        or _sampled(each, known[samples_key(each.name)], image_shape)
+        for each in spec.generators
+    }
+    _check_samples(spec, generators)
     backbone = _backbone(spec, image_shape, lpips_users)
     return Facts(generators, groups, references, image_shape, backbone)
 
 
+def samples_key(generator: str) -> str:
+    """Where a spec names the samples of a generator."""
+    return f"generators.{generator}.samples"
+
+
+def _samples(
+    key: str, samples: SamplesSpec, image_shape: Shape | None, spec: AuditSpec
+) -> tuple[DatasetFacts, FoundClasses | None, Shape]:
+    """What is known of samples by themselves, and their shape: that of the others, if any."""
+    wanted = samples.image_shape or image_shape
+    if image_shape is not None and wanted != image_shape:
+        raise SpecError(
+            f"{key}.image_shape: {list(wanted or ())}, but the other images are "
+            f"{list(image_shape)}; audit them in separate specs, or resize the samples"
+        )
+    if wanted is None and takes_pictures(samples.dataset):
+        raise SpecError(
+            f"{key}: pictures may have any shape; add image_shape: [channels, height, width]"
+        )
+    images = _open(key, samples.dataset, samples, wanted, spec)
+    if images.length is None:
+        raise SpecError(
+            f"{key}.dataset: {samples.dataset} is endless; name a set of images that were made once"
+        )
+    facts = _dataset_facts(images, samples.dataset, samples)
+    return facts, found_classes(images), images.image_shape
+
+
+def _sampled(generator: GeneratorSpec, samples: DatasetFacts, image_shape: Shape) -> GeneratorFacts:
+    return GeneratorFacts(
+        **vars(generator.opened_from),
+        name=generator.name,
+        sha256=samples.sha256,
+        latent_dim=0,
+        num_classes=0,
+        image_shape=image_shape,
+        evaluations_per_second=None,
+        samples=samples,
+    )
+
+
+def _check_samples(spec: AuditSpec, generators: dict[str, GeneratorFacts]) -> None:
+    """Samples are enough for the groups of generated images, which share none."""
+    groups = [group for group in spec.groups if group.role == "generated"]
+    if groups:
+        key = f"groups.{groups[-1].name}.count"
+        for generator in generators.values():
+            generator.require_images(key, sum(group.count or 0 for group in groups))
+
+
 def _classed_set(
     key: str,
-    source: GroupSpec | ReferenceSpec,
+    source: DatasetOptions,
     facts: DatasetFacts,
     found: FoundClasses | None,
     *,
@@ -179,8 +277,11 @@ def _backbone(
 
 
 def _generators(spec: AuditSpec) -> dict[str, GeneratorFacts]:
+    """Those that are opened; samples alone are not."""
     generators: dict[str, GeneratorFacts] = {}
     for generator in spec.generators:
+        if generator.samples is not None:
+            continue
         try:
             found = describe_generator(generator.opened_from, spec.cluster.storage.settings)
         except GeneratorError as error:
@@ -199,7 +300,7 @@ def _generators(spec: AuditSpec) -> dict[str, GeneratorFacts]:
     return generators
 
 
-def _common_shape(generators: dict[str, GeneratorFacts]) -> tuple[int, int, int]:
+def _common_shape(generators: dict[str, GeneratorFacts]) -> Shape:
     shapes = {facts.image_shape for facts in generators.values()}
     if len(shapes) > 1:
         found = ", ".join(f"{facts.name} {facts.image_shape}" for facts in generators.values())
@@ -211,12 +312,23 @@ def _dataset(
     key: str,
     dataset: str,
     source: GroupSpec | ReferenceSpec,
-    image_shape: tuple[int, int, int],
+    image_shape: Shape,
     spec: AuditSpec,
 ) -> tuple[DatasetFacts, FoundClasses | None]:
     """What is known of a set by itself: its facts, its labels still its own, and their names."""
+    images = _open(key, dataset, source, image_shape, spec)
+    return _dataset_facts(images, dataset, source), found_classes(images)
+
+
+def _open(
+    key: str,
+    dataset: str,
+    source: _ImageSource,
+    image_shape: Shape | None,
+    spec: AuditSpec,
+) -> ImageSet:
     try:
-        images = open_dataset(
+        return open_dataset(
             dataset,
             split=source.split or "",
             path=source.path,
@@ -227,12 +339,9 @@ def _dataset(
         )
     except DatasetError as error:
         raise SpecError(f"{key}: {error}") from error
-    return _dataset_facts(images, dataset, source), found_classes(images)
 
 
-def _dataset_facts(
-    images: ImageSet, dataset: str, source: GroupSpec | ReferenceSpec
-) -> DatasetFacts:
+def _dataset_facts(images: ImageSet, dataset: str, source: _ImageSource) -> DatasetFacts:
     labels = images.labels()
     return DatasetFacts(
         dataset,

@@ -34,6 +34,7 @@ class PathField:
 
 SpecPath = Annotated[str | None, PathField()]
 ClassNumber = Annotated[int, Field(ge=0)]
+Size = Annotated[int, Field(ge=1)]
 
 
 def setting(definition: type, name: str) -> Any:
@@ -107,3 +108,16 @@ class ReferenceSpec(DatasetOptions):
     dataset: str
     split: str | None = "train"
     path: SpecPath = None
+
+
+class SamplesSpec(DatasetOptions):
+    """Images that stand for a generator whose latent is not at hand, or that has none.
+
+    They are an image set with an end. ``image_shape`` is [channels, height, width] of pictures,
+    where no other generator of the spec has a shape.
+    """
+
+    dataset: str
+    split: str | None = None
+    path: SpecPath = None
+    image_shape: tuple[Size, Size, Size] | None = Field(default=None, strict=False)

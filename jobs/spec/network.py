@@ -1,13 +1,12 @@
 """A spec's entry for a user's own network in a TorchScript, torch.export or ONNX file."""
 
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
 from ...workers.user_networks import UserNetwork
-from .model import SpecModel
+from .model import Size, SpecModel
 
-Size = Annotated[int, Field(ge=1)]
 _BOUNDS = {"normal": 0, "uniform": 2, "truncated_normal": 1}
 
 

@@ -40,6 +40,7 @@ def reference() -> str:
         for title, name in (
             ("`generators`: a list", "GeneratorSpec"),
             ("`generators.….network`", "NetworkSpec"),
+            ("`generators.….samples`", "SamplesSpec"),
             ("`groups`: a list", "GroupSpec"),
             ("`stages`", "Stages"),
         )

@@ -98,7 +98,7 @@ def break_stage(spec: dict[str, Any]) -> None:
         (break_train_group, ["role `train`", "variance: {value"]),
         (break_empty_group, ["groups.2.count", "greater than or equal to 1", "0"]),
         (break_unique_names, ["'train' is used twice"]),
-        (break_missing_key, ["generators.0", "give either source"]),
+        (break_missing_key, ["generators.0", "give one of source"]),
         (break_dataset, ["'train'", "needs a dataset"]),
         (break_range, ["stages.variance.value", "greater than 0"]),
     ],

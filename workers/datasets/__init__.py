@@ -1,7 +1,7 @@
 """Image sets: each module opens one kind of source as float images in [0, 1]."""
 
 from .image_set import DatasetError, ImageError, ImageSet
-from .opening import list_datasets, open_dataset, shard_image_set
+from .opening import list_datasets, open_dataset, shard_image_set, takes_pictures
 
 __all__ = [
     "DatasetError",
@@ -10,4 +10,5 @@ __all__ = [
     "list_datasets",
     "open_dataset",
     "shard_image_set",
+    "takes_pictures",
 ]

@@ -189,6 +189,11 @@ def _as_shape(image_shape: Sequence[int] | None) -> Shape | None:
     return channels, height, width
 
 
+def takes_pictures(name: str) -> bool:
+    """Whether the set of that name holds pictures, of any size, that have no shape in common."""
+    return name in _DATASETS and _DATASETS[name].pictures
+
+
 def list_datasets() -> dict[str, str]:
     """Every registered image set with a line that says what it holds."""
     return {name: entry.description for name, entry in _DATASETS.items()}

@@ -66,4 +66,5 @@ STAGE = Stage(
     enabled=lambda spec: CONVERGENCE.of(spec.stages) is not None,
     plan=plan,
     cost=_cost,
+    needs_latent=True,
 )

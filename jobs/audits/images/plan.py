@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
+from ....workers.generated_images import sample_order
 from ....workers.images import FROM_DATASET, GENERATED
 from ....workers.shard import Item, Shard, chunk
 from ....workers.stored_images import IMAGES_TABLE
@@ -15,10 +16,15 @@ from .settings import IMAGES
 def plan(context: PlanContext) -> list[Shard]:
     """Shards of every group's images; simulated ones are made where they are used."""
     shards: list[Shard] = []
+    sampled = 0
     for group in context.spec.audited:
         if group.role == "generated":
             for generator in context.facts.generators.values():
-                shards += _generated(context, group, generator)
+                if generator.samples is None:
+                    shards += _generated(context, group, generator)
+                else:
+                    shards += _sampled(context, group, generator, generator.samples, sampled)
+            sampled += context.group_size(group)
         elif group.role != "simulated":
             shards += _from_dataset(context, group, context.facts.groups[group.name])
     return shards
@@ -26,7 +32,7 @@ def plan(context: PlanContext) -> list[Shard]:
 
 def _from_dataset(context: PlanContext, group: GroupSpec, facts: DatasetFacts) -> list[Shard]:
     settings: dict[str, Any] = {
-        **_dataset_settings(context, facts),
+        **dataset_settings(context, facts),
         # The classes of an outlier set are not the generator's.
         "labelled": group.role in ("train", "test") and group.conditions != "in_turn",
     }
@@ -56,13 +62,56 @@ def _generated(context: PlanContext, group: GroupSpec, generator: GeneratorFacts
     return list(chunk(IMAGES_TABLE, GENERATED, settings, items, size))
 
 
+def _sampled(
+    context: PlanContext,
+    group: GroupSpec,
+    generator: GeneratorFacts,
+    samples: DatasetFacts,
+    start: int,
+) -> list[Shard]:
+    """Samples from number ``start`` on: groups have none in common."""
+    assert samples.length is not None, "validation refuses samples without end"
+    order = sample_order(samples.length, _image_seed(context, generator))
+    items = [
+        Item(
+            generator=generator.name,
+            condition=None,
+            group=group.name,
+            image_id=f"{group.name}-{generator.name}-{position:06d}",
+            label=None,
+            seed=0,
+            index=int(order[start + position]),
+        )
+        for position in range(context.group_size(group))
+    ]
+    settings = {**dataset_settings(context, samples), "labelled": samples.labels is not None}
+    size = IMAGES.required(context.spec.stages).shard_items
+    return list(chunk(IMAGES_TABLE, FROM_DATASET, settings, items, size))
+
+
+def generated_settings(context: AuditContext, generator: GeneratorFacts) -> dict[str, Any]:
+    """How a worker opens `shard_generated_images`: any number of images, whatever makes them.
+
+    Of samples, the numbers from 0 on are the stored images of the groups of generated images.
+    """
+    seed = {"image_seed": _image_seed(context, generator)}
+    if generator.samples is not None:
+        return {"samples": dataset_settings(context, generator.samples), **seed}
+    return {**generator_settings(generator), "levels": context.levels, **seed}
+
+
+def _image_seed(context: AuditContext, generator: GeneratorFacts) -> int:
+    return context.seed("generated images", generator.name)
+
+
 def reference_settings(context: AuditContext, stage: str) -> dict[str, Any]:
     """How a worker opens the reference set of a stage, its hash and its number of classes."""
     facts = context.facts.references[stage]
-    return {**_dataset_settings(context, facts), "num_classes": facts.num_classes}
+    return {**dataset_settings(context, facts), "num_classes": facts.num_classes}
 
 
-def _dataset_settings(context: AuditContext, facts: DatasetFacts) -> dict[str, Any]:
+def dataset_settings(context: AuditContext, facts: DatasetFacts) -> dict[str, Any]:
+    """How a worker opens an image set, and what it recognises it by."""
     return {
         "dataset": facts.dataset,
         "split": facts.split,
@@ -90,7 +139,9 @@ def _cost(context: AuditContext) -> Cost:
         count = context.group_size(group)
         items += copies * count
         shards += copies * -(-count // size)
-        evaluations += copies * count if group.role == "generated" else 0
+        if group.role == "generated":
+            drawn = [each for each in context.facts.generators.values() if each.samples is None]
+            evaluations += len(drawn) * count
     return Cost(items, shards, evaluations)
 
 

@@ -60,4 +60,5 @@ STAGE = Stage(
     enabled=lambda spec: INVERSION.of(spec.stages) is not None,
     plan=plan,
     cost=_cost,
+    needs_latent=True,
 )

@@ -138,6 +138,7 @@ def estimating_stage(key: StageKey[EstimatorSpec], table: TableSchema, descripti
         enabled=lambda spec: key.of(spec.stages) is not None,
         plan=lambda context: plan_estimates(context, table, spec_of(context)),
         cost=lambda context: estimate_cost(context, spec_of(context)),
+        needs_latent=True,
     )
 
 

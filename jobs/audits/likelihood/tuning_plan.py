@@ -76,4 +76,5 @@ STAGE = Stage(
     enabled=lambda spec: tuned_spec(spec) is not None,
     plan=plan,
     cost=_cost,
+    needs_latent=True,
 )

@@ -143,4 +143,5 @@ STAGE = Stage(
     enabled=lambda spec: spec.null is not None and INVERSION.of(spec.stages) is not None,
     plan=plan,
     cost=_cost,
+    needs_latent=True,
 )

@@ -123,4 +123,5 @@ STAGE = Stage(
     enabled=lambda spec: spec.null is not None and LIKELIHOOD.of(spec.stages) is not None,
     plan=plan,
     cost=_cost,
+    needs_latent=True,
 )

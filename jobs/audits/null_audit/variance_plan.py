@@ -43,4 +43,5 @@ STAGE = Stage(
     enabled=fits_null,
     plan=plan,
     cost=_cost,
+    needs_latent=True,
 )

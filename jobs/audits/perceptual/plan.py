@@ -56,4 +56,5 @@ STAGE = Stage(
     enabled=lambda spec: PERCEPTUAL.of(spec.stages) is not None,
     plan=plan,
     cost=_cost,
+    needs_latent=True,
 )

@@ -100,4 +100,5 @@ STAGE = Stage(
     enabled=lambda spec: SENSING.of(spec.stages) is not None,
     plan=plan,
     cost=_cost,
+    needs_latent=True,
 )

@@ -62,4 +62,5 @@ STAGE = Stage(
     enabled=lambda spec: SWEEP.of(spec.stages) is not None,
     plan=plan,
     cost=_cost,
+    needs_latent=True,
 )

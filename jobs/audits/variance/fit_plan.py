@@ -210,4 +210,5 @@ STAGE = Stage(
     enabled=_is_enabled,
     plan=plan,
     cost=_cost,
+    needs_latent=True,
 )

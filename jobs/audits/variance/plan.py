@@ -73,4 +73,5 @@ STAGE = Stage(
     enabled=lambda spec: VARIANCE.of(spec.stages) is not None,
     plan=plan,
     cost=_cost,
+    needs_latent=True,
 )
