@@ -8,7 +8,7 @@ import zipfile
 import zlib
 from collections.abc import Collection
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,9 @@ from numpy.typing import NDArray
 _MOST_EXPANSION = 20
 _ALWAYS_BYTES = 2**30
 _LONGEST_NUMBER = 8
+_PIECE_BYTES = 2**20
+# Of a member in a zip archive; it ends with the lengths of the name and of what else follows it.
+_LOCAL_HEADER = "<4s5H3I2H"
 _SUFFIX = ".npy"
 # What zipfile raises for archives that are not whole.
 ZIP_DAMAGE = (
@@ -45,7 +48,8 @@ def read_npz(
     """The arrays by name, in the archive's order: the ``wanted`` ones that it has, or all.
 
     Every array is judged by its header, and what all of them expand to by the archive's size,
-    before memory is taken for any.
+    before memory is taken for any. What lies in a file uncompressed stays there, and is read as it
+    is needed.
 
     Raises:
         NpzError: what is wrong with it.
@@ -61,7 +65,8 @@ def read_npz(
             ]
             _require_modest(archive, members)
             return {
-                member.filename.removesuffix(_SUFFIX): _read(archive, member) for member in members
+                member.filename.removesuffix(_SUFFIX): _array(source, archive, member)
+                for member in members
             }
     except NpzError:
         raise
@@ -87,8 +92,11 @@ def _size(archive: zipfile.ZipFile) -> int:
     return stream.seek(0, 2)
 
 
-def _read(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> NDArray[Any]:
+def _array(
+    source: Path | IO[bytes], archive: zipfile.ZipFile, member: zipfile.ZipInfo
+) -> NDArray[Any]:
     name = member.filename.removesuffix(_SUFFIX)
+    is_mapped = isinstance(source, Path) and member.compress_type == zipfile.ZIP_STORED
     try:
         with archive.open(member) as file:
             shape, fortran, dtype = _header(name, file)
@@ -98,15 +106,35 @@ def _read(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> NDArray[Any]:
                 raise NpzError(
                     f"{name} holds {member.file_size:,} bytes, but its header says {size:,}"
                 )
-            content = file.read(size + 1)
+            start = file.tell()
+            content = b"" if is_mapped else file.read(size + 1)
+            found = _skipped(file) if is_mapped else len(content)
     except OSError as error:
         raise NpzError(f"{name} is damaged ({error}); fetch the file again") from error
-    if len(content) != size:
+    if found != size:
         raise NpzError(f"{name} does not hold the {size:,} bytes that its header says")
+    order: Literal["F", "C"] = "F" if fortran else "C"
     try:
-        return np.frombuffer(content, dtype).reshape(shape, order="F" if fortran else "C")
+        if is_mapped and size:
+            offset = _content_offset(archive, member) + start
+            return np.memmap(source, dtype, "r", offset, shape, order)
+        return np.frombuffer(content, dtype).reshape(shape, order=order)
     except ValueError as error:
         raise NpzError(f"{name} has the shape {shape}: {error}") from error
+
+
+def _skipped(file: IO[bytes]) -> int:
+    """How many bytes were left, read once for their checksum."""
+    return sum(map(len, iter(lambda: file.read(_PIECE_BYTES), b"")))
+
+
+def _content_offset(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> int:
+    """Where in the archive's file an uncompressed member's content begins."""
+    stream = archive.fp
+    assert stream is not None, "the archive is open"
+    stream.seek(member.header_offset)
+    *_, name, extra = struct.unpack(_LOCAL_HEADER, stream.read(struct.calcsize(_LOCAL_HEADER)))
+    return member.header_offset + struct.calcsize(_LOCAL_HEADER) + int(name) + int(extra)
 
 
 def _header(name: str, file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:

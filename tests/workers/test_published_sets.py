@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from offmanifold.workers.datasets import DatasetError, ImageError, open_dataset
+from offmanifold.workers.npz_file import read_npz
 from PIL import Image
 from scipy.io import savemat
 
@@ -386,3 +387,21 @@ def test_arrays_that_claim_too_much_take_no_memory(
         path.write_bytes(claiming(path.read_bytes(), expands_to))
     with pytest.raises(DatasetError, match=words):
         open_dataset("npz", path=path)
+
+
+def test_uncompressed_arrays_stay_in_their_file(tmp_path: Path) -> None:
+    path = tmp_path / "set.npz"
+    expected: dict[str, Any] = {
+        "arr_0": np.arange(60, dtype=np.int16).reshape(3, 4, 5),
+        "turned": np.asfortranarray(np.linspace(0, 1, 6).reshape(2, 3)),
+        "empty": np.zeros((0, 3)),
+    }
+    np.savez(path, **expected)
+    found = read_npz(path)
+    for name, array in expected.items():
+        np.testing.assert_array_equal(found[name], array)
+    assert [isinstance(array, np.memmap) for array in found.values()] == [True, True, False]
+    np.savez_compressed(path, **expected)
+    packed = read_npz(path)
+    assert not any(isinstance(array, np.memmap) for array in packed.values())
+    np.testing.assert_array_equal(packed["turned"], expected["turned"])
