@@ -26,6 +26,7 @@ from .executor import (
 )
 from .heartbeats import Watch
 from .idle_actors import IdleActors, Running
+from .local_ray import check_local_ray
 from .memory_pressure import MemoryPressure
 from .observer import Attempt, Observer
 
@@ -64,6 +65,7 @@ class ActorPool:
     def drain(self, max_attempts: int, on_report: Callable[[Report], None]) -> None:
         """Run until every task of the schedule is finished."""
         while self._schedule.unfinished:
+            check_local_ray()
             for reference, reason in self._watch.hung(self._running):
                 self._lost(self._running.pop(reference), reason, max_attempts)
             self._replace_dead()

@@ -26,7 +26,7 @@ from ray._private.authentication.authentication_token_setup import (
 from ray.exceptions import AuthenticationError
 from ray.job_submission import JobStatus, JobSubmissionClient
 
-from .ray_session import ClusterError, SubmissionError, TokenError
+from .ray_errors import ClusterError, SubmissionError, TokenError
 
 _CHATTY = ("ray", "ray.dashboard.modules.dashboard_sdk", "ray.dashboard.modules.job.sdk")
 # To find the head, and to have an answer from it.

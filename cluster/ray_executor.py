@@ -21,7 +21,7 @@ from .memory_pressure import MemoryPressure
 from .metrics import RayMetrics
 from .observer import Observer, Observers
 from .patience import Patience
-from .ray_session import ClusterError
+from .ray_errors import ClusterError
 from .resources import WorkerResources
 from .worker_process import HEARTBEAT_GROUP, WorkerProcess
 

@@ -1,7 +1,6 @@
 """A connection to Ray: a local one that lives as long as the run, or a cluster that is joined."""
 
 import logging
-import math
 import os
 import secrets
 import signal
@@ -10,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import ray
@@ -19,26 +18,14 @@ from ray._private.authentication.authentication_token_setup import (
     maybe_enable_token_auth_if_token_available,
 )
 
-from .resources import WorkerResources, available_cpus
+from .local_ray import local_ray
+from .ray_errors import ClusterError, TokenError
+from .resources import WorkerResources
 
 logger = logging.getLogger(__name__)
 
-# Only ids, paths and counts travel through Ray, so its shared memory can stay small.
-_OBJECT_STORE_BYTES = 128 * 2**20
 # A loaded machine needs a while to start the question alone.
 _REACH_TIMEOUT_SECONDS = 60.0
-
-
-class ClusterError(Exception):
-    """A cluster could not be joined or started; the message says why and what to do."""
-
-
-class TokenError(ClusterError):
-    """A cluster refuses our token, or we have none."""
-
-
-class SubmissionError(ClusterError):
-    """A cluster's job interface was asked for what it cannot do, and nothing was done."""
 
 
 @contextmanager
@@ -65,15 +52,15 @@ def ray_session(address: str | None, resources: WorkerResources) -> Iterator[Non
     ray._private.worker._worker_logs_enabled = False
     logging.getLogger("ray").setLevel(logging.ERROR)
     _close_token()
-    with _keeping_our_handler():
-        if address is None:
-            _start_local(resources)
-        else:
-            _join(address)
-    try:
+    with ExitStack() as stack:
+        with _keeping_our_handler():
+            if address is None:
+                _make_token()
+                stack.enter_context(local_ray(resources))
+            else:
+                stack.callback(ray.shutdown)
+                _join(address)
         yield
-    finally:
-        ray.shutdown()
 
 
 @contextmanager
@@ -92,24 +79,6 @@ def _keeping_our_handler() -> Iterator[None]:
             signal.signal(signal.SIGTERM, ours)
     if terminated:
         signal.raise_signal(signal.SIGTERM)
-
-
-def _start_local(resources: WorkerResources) -> None:
-    _make_token()
-    cpus = max(available_cpus(), math.ceil((resources.workers or 1) * resources.cpus_per_worker))
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    # Ray then puts the token to use. Without it every user of this machine could run code here,
-    # so the environment cannot switch it off.
-    os.environ.pop("RAY_AUTH_MODE", None)
-    # "local" and not None: an address in the environment must not send the run to a cluster.
-    ray.init(
-        address="local",
-        num_cpus=cpus,
-        include_dashboard=False,
-        log_to_driver=False,
-        logging_level=logging.ERROR,
-        object_store_memory=_OBJECT_STORE_BYTES,
-    )
 
 
 def _make_token() -> None:

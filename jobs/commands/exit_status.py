@@ -58,7 +58,7 @@ def errors_explained() -> Iterator[None]:
 def _exit_status(error: Exception) -> int | None:
     from ...cluster.executor import WorkerDiedError
     from ...cluster.locations import LocationError
-    from ...cluster.ray_session import ClusterError, SubmissionError, TokenError
+    from ...cluster.ray_errors import ClusterError, SubmissionError, TokenError
     from ...cluster.storage import (
         CredentialsError,
         StorageDeniedError,

@@ -49,12 +49,18 @@ def open_executor(cluster: ClusterSpec, import_paths: Sequence[Path]) -> Iterato
 
 @contextmanager
 def terminate_as_interrupt() -> Iterator[None]:
-    """SIGTERM ends what is in the block as SIGINT does."""
-    previous = signal.signal(signal.SIGTERM, _interrupt)
+    """SIGTERM, and SIGHUP of a terminal that closes, end what is in the block as SIGINT does.
+
+    A SIGHUP that is ignored stays so: that is what ``nohup`` asks for.
+    """
+    previous = {signal.SIGTERM: signal.signal(signal.SIGTERM, _interrupt)}
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
+        previous[signal.SIGHUP] = signal.signal(signal.SIGHUP, _interrupt)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, previous)
+        for number, handler in previous.items():
+            signal.signal(number, handler)
 
 
 def _interrupt(signum: int, frame: FrameType | None) -> None:

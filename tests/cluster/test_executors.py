@@ -11,8 +11,8 @@ import ray
 from offmanifold.cluster.executor import WorkerDiedError
 from offmanifold.cluster.local_storage import LocalStorage
 from offmanifold.cluster.patience import Patience
+from offmanifold.cluster.ray_errors import ClusterError
 from offmanifold.cluster.ray_executor import RayExecutor
-from offmanifold.cluster.ray_session import ClusterError
 from offmanifold.cluster.resources import WorkerResources
 from offmanifold.cluster.serial_executor import SerialExecutor
 from offmanifold.cluster.storage import StorageError

@@ -247,7 +247,7 @@ def test_a_signal_before_any_stage_ends_a_run_as_one_in_it(audit_folder: Path) -
 
 @pytest.mark.slow
 @pytest.mark.ci
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGHUP])
 def test_a_signal_ends_a_run_in_process_and_it_resumes(
     audit_folder: Path, how: signal.Signals
 ) -> None:

@@ -3,6 +3,7 @@
 import os
 import random
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -135,6 +136,44 @@ def test_an_interrupt_ends_a_run_within_seconds_and_it_resumes(
     assert b"resume" in errors
     under_ray(audit_folder, lean_spec())
     assert audit(audit_folder, "run", "--changed").returncode == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "part", [pytest.param("raylet", marks=pytest.mark.ci), "gcs_server", "ray::RuntimeEnvAgent"]
+)
+def test_a_local_ray_is_closed_to_others_and_its_death_is_told(
+    audit_folder: Path, part: str
+) -> None:
+    under_ray(audit_folder, lasting(2000))
+    with subprocess.Popen(command("run"), cwd=audit_folder, stderr=subprocess.PIPE) as driver:
+        wait_for(lambda: list((audit_folder / "run" / "inversion").glob("part-*")), 90)
+        processes = psutil.Process(driver.pid).children(recursive=True)
+        listening = [
+            connection.laddr
+            for process in [psutil.Process(driver.pid), *processes]
+            for connection in process.net_connections("inet")
+            if connection.status == psutil.CONN_LISTEN
+        ]
+        assert listening
+        assert {address.ip.removeprefix("::ffff:") for address in listening} == {"127.0.0.1"}
+        raylet = next(process for process in processes if process.name() == "raylet")
+        folder = next(
+            parent
+            for parent in Path(_option(raylet.cmdline(), "--session_dir")).parents
+            if parent.name.startswith("om-ray-")
+        )
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+        victim = next(each for each in processes if each.name().startswith(part[:15]))
+        victim.kill()
+        _, errors = driver.communicate(timeout=120)
+    assert driver.returncode == 7, errors
+    assert b"run the same command again to resume" in errors
+    assert not folder.exists()
+
+
+def _option(arguments: list[str], name: str) -> str:
+    return next(each for each in arguments if each.startswith(f"{name}=")).removeprefix(f"{name}=")
 
 
 @pytest.mark.slow

@@ -1,0 +1,67 @@
+"""The folder of a Ray that a run starts, which must be short, private and gone afterwards."""
+
+import fcntl
+import os
+import stat
+import tempfile
+import time
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from offmanifold.cluster.local_ray import private_folder
+from offmanifold.cluster.ray_errors import ClusterError
+
+
+@pytest.fixture
+def base(monkeypatch):
+    """A short folder for temporary files, in the place of the machine's."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        monkeypatch.setenv("RAY_TMPDIR", folder)
+        yield Path(folder)
+
+
+def test_the_folder_is_private_and_removed(base):
+    with private_folder() as folder:
+        assert folder.parent == base
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+        (folder / "r").mkdir()
+        (folder / "r" / "log").write_text("a log")
+    assert not list(base.iterdir())
+
+
+def test_a_socket_fits_however_long_the_users_own_folder(monkeypatch, tmp_path):
+    long = tmp_path / ("n" * 60)
+    long.mkdir()
+    monkeypatch.delenv("RAY_TMPDIR", raising=False)
+    monkeypatch.setattr(tempfile, "tempdir", str(long))
+    with private_folder() as folder:
+        assert not folder.is_relative_to(long)
+        socket = "r/session_2026-01-01_00-00-00_000000_4194304/sockets/plasma_store"
+        assert len(os.fsencode(folder / socket)) <= 107
+
+
+def test_without_a_folder_that_can_be_written_the_remedy_is_told(monkeypatch):
+    def refuse(**_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(tempfile, "mkdtemp", refuse)
+    with pytest.raises(ClusterError, match="Set RAY_TMPDIR to one"), private_folder():
+        pass
+
+
+def test_what_killed_processes_left_goes_and_what_others_use_stays(base):
+    abandoned, used, new = (base / f"om-ray-{name}" for name in ("a", "b", "c"))
+    for folder in (abandoned, used, new):
+        folder.mkdir()
+        (folder / "lock").touch()
+    hour_ago = time.time() - 3600
+    with ExitStack() as stack:
+        lock = stack.enter_context((used / "lock").open("r+"))
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for folder in (abandoned, used):
+            os.utime(folder, (hour_ago, hour_ago))
+        with private_folder():
+            assert not abandoned.exists()
+            assert used.exists()
+            assert new.exists()
