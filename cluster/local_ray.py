@@ -100,7 +100,8 @@ def _on_loopback() -> Iterator[None]:
     dashboard, which nothing here uses, asks cloud metadata addresses where it is, and tells Ray's
     makers that it does not tell them anything.
     """
-    constants, node = ray._private.ray_constants, ray._private.node.Node
+    constants: Any = ray._private.ray_constants
+    node: Any = ray._private.node.Node
     was_cluster, start_api_server = constants.ENABLE_RAY_CLUSTER, node.start_api_server
     environment = dict(os.environ)
 
