@@ -18,6 +18,7 @@ _TARGETS: dict[Kind, dict[str, str]] = {
         "deep_convolutional": "generators.deep_convolutional:DeepConvolutionalGenerator",
         "began": "generators.began:BeganGenerator",
         "transposed": "generators.transposed:TransposedGenerator",
+        "r3gan": "generators.r3gan:R3GanGenerator",
     },
     "discriminator": {
         "dense": "discriminators:DenseDiscriminator",

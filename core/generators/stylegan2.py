@@ -8,11 +8,11 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, conv_transpose2d, leaky_relu
 
+from .low_pass import enlarged, smoothed
+
 _COARSEST = 4
 _SLOPE = 0.2
 _EPSILON = 1e-8
-# The published low-pass filter, [1, 3, 3, 1], at the gain that enlarging by two needs.
-_TAPS = (0.25, 0.75, 0.75, 0.25)
 
 Map = Float[Tensor, "batch channels height width"]
 Style = Float[Tensor, "batch style"]
@@ -86,7 +86,7 @@ class StyledConvolution(nn.Module):
         back = (scales.square() @ self.energy.T + _EPSILON).rsqrt()[:, :, None, None]
         features = features * scales[:, :, None, None]
         if self._enlarge:
-            features = _smoothed(conv_transpose2d(features, self.weight, stride=2))
+            features = smoothed(conv_transpose2d(features, self.weight, stride=2))
         else:
             features = conv2d(features, self.weight, padding=1)
         features = torch.addcmul(self.bias[:, None, None], features, back).add_(self.noise)
@@ -169,7 +169,7 @@ class StyleGan2Generator(nn.Module):
                 features = self.enlarging[index - 1](features, style)
             features = refine(features, style)
             here = pixels(features, style)
-            image = here if image is None else here.add_(_enlarged(image))
+            image = here if image is None else here.add_(enlarged(image))
         if image is None:
             raise ValueError("this generator has no resolution")
         return (image + 1) / 2
@@ -180,22 +180,3 @@ def weights_channels_last(module: nn.Module, _: object) -> None:
     for parameter in module.parameters():
         if parameter.dim() == 4:
             parameter.data = parameter.contiguous(memory_format=torch.channels_last)
-
-
-def _smoothed(
-    features: Float[Tensor, "batch channels wide wide"],
-) -> Float[Tensor, "batch channels wide-1 wide-1"]:
-    return conv2d(features, _kernel(features), padding=1, groups=features.shape[1])
-
-
-def _enlarged(
-    image: Float[Tensor, "batch colours height width"],
-) -> Float[Tensor, "batch colours 2*height 2*width"]:
-    """The image at twice the size: zeros between its values, then the filter along both axes."""
-    return conv_transpose2d(image, _kernel(image), stride=2, padding=1, groups=image.shape[1])
-
-
-def _kernel(features: Map) -> Float[Tensor, "channels 1 4 4"]:
-    """The filter along both axes, for each channel on its own."""
-    taps = features.new_tensor(_TAPS)
-    return taps.outer(taps).expand(features.shape[1], 1, -1, -1)

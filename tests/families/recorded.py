@@ -9,6 +9,7 @@ import dill
 import torch
 
 from .pickles import write_network
+from .plain_modules import write_modules
 from .rule import by_rule
 
 FOLDER = Path(__file__).parent / "recorded"
@@ -30,8 +31,11 @@ def write_checkpoint(case: str, folder: Path) -> Path:
         modules = content.get("modules")
         place = folder / "network-snapshot.pkl"
         return write_network(place, weights, content["settings"], modules, write)
+    if content["wrapped"] == "modules":
+        return write_modules(folder / "network-snapshot.pkl", weights, content["modules"])
     path = folder / "checkpoint.pth"
-    torch.save({"state_dict": weights} if content["wrapped"] else weights, path)
+    wrapper = {True: "state_dict", "g_ema": "g_ema"}.get(content["wrapped"])
+    torch.save({wrapper: weights} if wrapper else weights, path)
     if content["settings"]:
         (folder / "config.json").write_text(json.dumps(content["settings"]))
     return path

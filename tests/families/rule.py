@@ -7,6 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+_ROSINALITYS = ("style.", "input.", "conv1.", "convs.", "to_rgb", "noises.")
+
 
 def by_rule(shapes: Mapping[str, Sequence[int]]) -> dict[str, Tensor]:
     """A tensor for every name: drawn by the name's checksum, scaled to keep activations of size 1.
@@ -37,6 +39,10 @@ def _drawn(name: str, shape: tuple[int, ...]) -> Tensor:
     last = name.rpartition(".")[2]
     if name.startswith(("mapping.", "synthesis.")):
         return _drawn_for_stylegan(name, numbers)
+    if name.startswith(_ROSINALITYS):
+        return _drawn_for_rosinality(name, numbers)
+    if last == "Kernel":
+        return _filter()
     if last == "num_batches_tracked":
         return torch.tensor(1000)
     if "var" in last:
@@ -50,8 +56,7 @@ def _drawn_for_stylegan(name: str, numbers: Tensor) -> Tensor:
     """Weights of variance 1, which its layers scale; those of the mapping over its rate, 0.01."""
     last = name.rpartition(".")[2]
     if last == "resample_filter":
-        taps = torch.tensor([1.0, 3.0, 3.0, 1.0]) / 8
-        return taps.outer(taps)
+        return _filter()
     if last in ("const", "noise_const"):
         return numbers
     if last == "up_filter":
@@ -70,6 +75,25 @@ def _drawn_for_stylegan(name: str, numbers: Tensor) -> Tensor:
     if name.endswith("affine.bias"):
         return 1 + 0.3 * numbers
     return 0.1 * 0.3 * numbers if last == "noise_strength" else 0.3 * numbers
+
+
+def _drawn_for_rosinality(name: str, numbers: Tensor) -> Tensor:
+    """The same for rosinality's StyleGAN2, whose filters have the gain that enlarging needs."""
+    last = name.rpartition(".")[2]
+    if last == "kernel":
+        return 4 * _filter()
+    if name.startswith(("noises.", "input.")):
+        return numbers
+    if name.startswith("style."):
+        return numbers / 0.01 if last == "weight" else 0.3 * numbers
+    if name.endswith("modulation.bias"):
+        return 1 + 0.3 * numbers
+    return 0.3 * numbers if numbers.numel() == 1 or last == "bias" else numbers
+
+
+def _filter() -> Tensor:
+    taps = torch.tensor([1.0, 3.0, 3.0, 1.0]) / 8
+    return taps.outer(taps)
 
 
 def _leading(weight: Tensor) -> tuple[Tensor, Tensor]:

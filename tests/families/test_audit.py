@@ -75,6 +75,8 @@ SLOW = (
     "stylegan3-r",
     "stylegan-xl",
     "stylegan-xl-superresolution",
+    "stylegan2-rosinality",
+    "r3gan",
     "began",
     "wgan",
     "ali",

@@ -21,7 +21,14 @@ _SINGLE = 1e-5
 # StyleGAN's images reach far beyond 1, and its layers divide by their norms.
 _STYLED = 1e-4
 # Whose images may leave [0, 1].
-_UNBOUNDED = ("stylegan2-ada", "stylegan3", "stylegan-xl", "began")
+_UNBOUNDED = (
+    "stylegan2-ada",
+    "stylegan3",
+    "stylegan-xl",
+    "began",
+    "stylegan2-rosinality",
+    "r3gan",
+)
 _RECORDED = 3
 # In float32 an activation near 0 may be rounded to the other side of its ReLU, where the gradient
 # jumps, by up to 8e-2 here; upstream's own float32 jumps too (docs/families/parity.md). No bound

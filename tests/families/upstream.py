@@ -8,7 +8,8 @@
 file here, and prints whether every tensor was accounted for, how far images and their gradient in
 the latent differ, how far both float32 gradients are from upstream's float64 one at N (3) sets of
 latents, and the processor time of upstream's over ours (one thread, taken in turn, the
-median of five, or of as many as fit into some seconds).
+median of five, or of as many as fit into some seconds). For networks that use less precision than
+float32 it also prints how far ours is from upstream's in its own.
 `record` writes what the suite repeats without upstream, in float64, to `recorded/CASE.json`. The
 cases are in `upstream_cases.py` and beside it.
 """
@@ -39,6 +40,8 @@ from .upstream_biggan import BIGGAN
 from .upstream_cases import CASES as STYLEGAN
 from .upstream_cases import Case
 from .upstream_dcgan import DCGAN
+from .upstream_r3gan import R3GAN
+from .upstream_rosinality import ROSINALITY
 from .upstream_studiogan import STUDIOGAN
 from .upstream_stylegan3 import STYLEGAN3
 
@@ -46,7 +49,7 @@ FOLDER = Path(__file__).parent / "recorded"
 _RECORDED_VALUES = 40
 _LEAST_TIMES, _MOST_TIMES, _SECONDS = 5, 101, 4.0
 _JUMP = 1e-5
-CASES = {**STYLEGAN, **STYLEGAN3, **STUDIOGAN, **BIGGAN, **DCGAN}
+CASES = {**STYLEGAN, **STYLEGAN3, **STUDIOGAN, **BIGGAN, **DCGAN, **R3GAN, **ROSINALITY}
 
 Images = Callable[[Tensor, Tensor | None], Tensor]
 Returned = list[tuple[Tensor, Tensor]]
@@ -107,14 +110,29 @@ def compare(name: str, case: Case, sets: int) -> None:
         return case.images(network, latent, condition)
 
     single = [_returned(sets, images, *facts, torch.float32) for images in (ours, theirs)]
+    native = _native(case, network, facts)
     _print_times(name, case.count, *_times(ours, theirs, *facts))
     network.double()
     with single_precision_is_double():
         double = _returned(sets, theirs, *facts, torch.float64)
         ours_in_double = value_and_gradient(exact(opened), *facts, torch.float64)
     _print_differences(name, "float32", single[0][0], single[1][0])
+    if native is not None:
+        _print_differences(name, "upstream's own precisions", single[0][0], native)
     _print_differences(name, "float64", ours_in_double, double[0])
     _print_rounding(name, single[0], single[1], double)
+
+
+def _native(
+    case: Case, network: nn.Module, facts: tuple[str, int, int, int]
+) -> tuple[Tensor, Tensor] | None:
+    """What upstream returns in the precisions that it would use itself, where not float32."""
+    called = case.native
+    if called is None:
+        return None
+    return value_and_gradient(
+        lambda latent, condition: called(network, latent, condition), *facts, torch.float32
+    )
 
 
 def _times(

@@ -22,6 +22,7 @@ class Case:
     latent and class; ``save`` writes the file that upstream would write into a folder. ``count``
     images are compared and timed at once. ``wrapped`` is the file's form for `recorded.py`.
     Tensors whose names end in one of ``designed`` keep upstream's values where it is timed.
+    ``native`` calls it in the precisions that it would use itself, where those are not float32.
     """
 
     family: str
@@ -31,10 +32,11 @@ class Case:
     build: Callable[[Mapping[str, Any]], nn.Module]
     images: Callable[[nn.Module, Tensor, Tensor | None], Tensor]
     save: Callable[[nn.Module, Path], Path]
-    wrapped: bool | Literal["pickle", "dill"]
+    wrapped: bool | Literal["pickle", "dill", "modules", "g_ema", "decoder"]
     count: int = 2
     truncation: float | None = None
     designed: tuple[str, ...] = ()
+    native: Callable[[nn.Module, Tensor, Tensor | None], Tensor] | None = None
 
 
 def save_state_dict(network: nn.Module, folder: Path) -> Path:

@@ -180,10 +180,15 @@ def _require_candidates(path: Path, holds: Any) -> list[Candidate]:
 
 
 def _is_average(path: Path, holds: Any) -> bool | None:
-    """By its name, and by the optimiser that StudioGAN saves beside the weights it trains."""
+    """By its name, and by the optimiser that StudioGAN saves beside the weights it trains.
+
+    In a file of pSp or e4e, which has ``opts``, the optimiser is the encoder's.
+    """
     if "ema" in path.name.lower():
         return True
-    return False if isinstance(holds, Mapping) and "optimizer" in holds else None
+    if not isinstance(holds, Mapping) or "opts" in holds:
+        return None
+    return False if "optimizer" in holds else None
 
 
 def _settings_beside(path: Path) -> dict[str, Any]:

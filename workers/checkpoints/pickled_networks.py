@@ -1,4 +1,4 @@
-"""A generator in the pickle that StyleGAN's training writes: its tensors and settings."""
+"""A generator in the pickle that StyleGAN's or R3GAN's training writes: tensors and settings."""
 
 from dataclasses import dataclass
 from itertools import islice
@@ -8,8 +8,8 @@ from typing import Any
 from torch import Tensor
 
 from ..generator_errors import GeneratorError
-from .pickled_modules import module_states, module_tensors
-from .pickled_objects import Array, Network, PickleError
+from .pickled_modules import is_module, module_states, module_tensors
+from .pickled_objects import Array, Inert, PickleError
 from .unpickler import read_pickle
 
 AVERAGE_KEY = "G_ema"
@@ -32,13 +32,15 @@ class PickledNetwork:
 def read_network(path: Path, content: bytes, key: str = AVERAGE_KEY) -> PickledNetwork:
     """The network under a key, by default the average; nothing in the pickle runs.
 
+    It is one with its source, as StyleGAN's are, or a plain torch module, as R3GAN's.
+
     Raises:
         GeneratorError: the pickle is damaged, hostile, or holds no such network.
     """
     try:
         holds = read_pickle(content)
-        network = holds.get(key) if isinstance(holds, dict) else None
-        if not isinstance(network, Network):
+        network: Any = holds.get(key) if isinstance(holds, dict) else None
+        if not is_module(network):
             raise GeneratorError(
                 f"{path} is a pickle without a network under '{key}' (it holds "
                 f"{_described(holds)}); nothing in it was run"
@@ -83,6 +85,9 @@ def _plain(settings: dict[Any, Any]) -> dict[str, Any]:
             return plain(value.value.tolist(), depth)
         if isinstance(value, list | tuple) and depth < _DEEPEST:
             return [plain(inner, depth + 1) for inner in value]
+        if isinstance(value, type) and issubclass(value, Inert):
+            # Such as torch's types of numbers, which a pickle holds by their names.
+            return value.__name__
         return value if isinstance(value, str | int | float | None) else type(value).__name__
 
     return {str(key): plain(value, 1) for key, value in settings.items()}

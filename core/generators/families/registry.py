@@ -22,6 +22,8 @@ _TARGETS = {
     "stylegan2-ada": "stylegan2_ada:STYLEGAN2_ADA",
     "stylegan3": "stylegan3:STYLEGAN3",
     "stylegan-xl": "stylegan3:STYLEGAN_XL",
+    "stylegan2-rosinality": "stylegan2_rosinality:STYLEGAN2_ROSINALITY",
+    "r3gan": "r3gan:R3GAN",
 }
 
 
