@@ -75,7 +75,6 @@ SLOW = (
     "stylegan3-r",
     "stylegan-xl",
     "stylegan-xl-superresolution",
-    "stylegan2-rosinality",
     "r3gan",
     "began",
     "wgan",
