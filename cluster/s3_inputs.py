@@ -43,14 +43,6 @@ class RemoteFile:
     etag: str
 
 
-@dataclass(frozen=True)
-class FolderListing:
-    """What lies directly in a folder of a bucket; files by name."""
-
-    folders: list[str]
-    files: dict[str, RemoteFile]
-
-
 class S3Folder:
     """A prefix of a bucket as a folder of files to be read.
 
@@ -69,28 +61,38 @@ class S3Folder:
         """Where a file, or the folder itself, is."""
         return f"s3://{self._bucket}/{self._key(name)}".rstrip("/")
 
-    def listing(self, folder: str = "") -> FolderListing:
-        """The files and folders directly in ``folder``, sorted; nothing where it does not exist.
+    def listing(self, folder: str = "") -> dict[str, RemoteFile]:
+        """The files directly in ``folder``, by name and sorted; none where it does not exist.
 
         Raises:
             StorageError: it cannot be listed.
         """
+        return self._found(folder, Delimiter="/")
+
+    def tree(self) -> dict[str, RemoteFile]:
+        """The files below the prefix at any depth, by name and sorted.
+
+        An object whose name ends in a slash stands for a folder, and is among them.
+
+        Raises:
+            StorageError: it cannot be listed.
+        """
+        return self._found("")
+
+    def _found(self, folder: str, **how: str) -> dict[str, RemoteFile]:
         start = f"{self._key(folder)}/".lstrip("/")
-        folders: list[str] = []
         files: dict[str, RemoteFile] = {}
         with explained("list", self.address(folder)):
             pages = self._connection.client.get_paginator("list_objects_v2").paginate(
-                Bucket=self._bucket, Prefix=start, Delimiter="/"
+                Bucket=self._bucket, Prefix=start, **how
             )
             for page in pages:
-                found = [entry["Prefix"] for entry in page.get("CommonPrefixes", [])]
-                folders += [name.removeprefix(start).rstrip("/") for name in found]
                 for entry in page.get("Contents", []):
                     file = RemoteFile(entry["Size"], entry["ETag"].strip('"'))
                     files[entry["Key"].removeprefix(start)] = file
         # An object that ends in a slash stands for the folder itself.
         files.pop("", None)
-        return FolderListing(sorted(folders), dict(sorted(files.items())))
+        return dict(sorted(files.items()))
 
     def fetch(self, name: str, file: RemoteFile) -> Path:
         """This machine's copy of a file of a listing, made if need be by one process alone.
@@ -117,7 +119,7 @@ class S3Folder:
         Raises:
             StorageError: as :meth:`listing` and :meth:`fetch`.
         """
-        files = self.listing(subfolder).files
+        files = self.listing(subfolder)
         wanted = [name for name in files if not name.startswith(".")] if names is None else names
         found = {name: files[name] for name in wanted if name in files}
         content = [[name, file.etag, file.size] for name, file in found.items()]

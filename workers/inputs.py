@@ -26,12 +26,12 @@ def copied_file(address: str, service: S3Settings, beside: Sequence[str] = ()) -
     prefix, _, name = key.rpartition("/")
     folder = S3Folder(bucket, prefix, service)
     if beside:
-        names = folder.listing().files
+        names = folder.listing()
         wanted = [each for each in names if any(fnmatchcase(each, kind) for kind in beside)]
         copy = folder.copy((name, *wanted)) / name
         if copy.is_file():
             return copy
-    elif (file := folder.listing().files.get(name)) is not None:
+    elif (file := folder.listing().get(name)) is not None:
         return folder.fetch(name, file)
     raise FileNotFoundError(f"there is no object {address}")
 

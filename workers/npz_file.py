@@ -43,9 +43,13 @@ def is_npz(members: Collection[zipfile.ZipInfo]) -> bool:
 
 
 def read_npz(
-    source: Path | IO[bytes], wanted: Collection[str] | None = None
+    source: Path | IO[bytes],
+    wanted: Collection[str] | None = None,
+    texts: Collection[str] = (),
 ) -> dict[str, NDArray[Any]]:
     """The arrays by name, in the archive's order: the ``wanted`` ones that it has, or all.
+
+    They hold numbers, and those named in ``texts`` may hold text.
 
     Every array is judged by its header, and what all of them expand to by the archive's size,
     before memory is taken for any. What lies in a file uncompressed stays there, and is read as it
@@ -65,8 +69,9 @@ def read_npz(
             ]
             _require_modest(archive, members)
             return {
-                member.filename.removesuffix(_SUFFIX): _array(source, archive, member)
+                name: _array(source, archive, member, may_be_text=name in texts)
                 for member in members
+                for name in (member.filename.removesuffix(_SUFFIX),)
             }
     except NpzError:
         raise
@@ -93,13 +98,17 @@ def _size(archive: zipfile.ZipFile) -> int:
 
 
 def _array(
-    source: Path | IO[bytes], archive: zipfile.ZipFile, member: zipfile.ZipInfo
+    source: Path | IO[bytes],
+    archive: zipfile.ZipFile,
+    member: zipfile.ZipInfo,
+    *,
+    may_be_text: bool,
 ) -> NDArray[Any]:
     name = member.filename.removesuffix(_SUFFIX)
     is_mapped = isinstance(source, Path) and member.compress_type == zipfile.ZIP_STORED
     try:
         with archive.open(member) as file:
-            shape, fortran, dtype = _header(name, file)
+            shape, fortran, dtype = _header(name, file, may_be_text=may_be_text)
             size = math.prod(shape) * dtype.itemsize
             # A header may claim more than there is, and numpy would take memory for it.
             if size > member.file_size:
@@ -137,7 +146,9 @@ def _content_offset(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> int:
     return member.header_offset + struct.calcsize(_LOCAL_HEADER) + int(name) + int(extra)
 
 
-def _header(name: str, file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+def _header(
+    name: str, file: IO[bytes], *, may_be_text: bool
+) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
     try:
         version = np.lib.format.read_magic(file)
         read = (
@@ -149,8 +160,10 @@ def _header(name: str, file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype
     except (ValueError, tokenize.TokenError) as error:
         raise NpzError(f"{name} is not a whole .npy array: {error}") from error
     # Longer floats have a size that depends on the machine.
-    if dtype.kind not in "fiub" or dtype.itemsize > _LONGEST_NUMBER:
-        raise NpzError(f"{name} is {dtype} of shape {shape}, expected numbers")
+    is_number = dtype.kind in "fiub" and dtype.itemsize <= _LONGEST_NUMBER
+    if not is_number and not (may_be_text and dtype.kind in "US" and dtype.itemsize > 0):
+        expected = "numbers or text (not Python objects)" if may_be_text else "numbers"
+        raise NpzError(f"{name} is {dtype} of shape {shape}, expected {expected}")
     if any(size < 0 for size in shape):
         raise NpzError(f"{name} has shape {shape}")
     return shape, fortran, dtype

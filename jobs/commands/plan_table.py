@@ -9,7 +9,7 @@ from ..audits.specs import gather_facts
 from ..plan.stage import AuditContext, Cost
 from ..spec.audit import AuditSpec
 from ..spec.facts import Facts
-from .class_notes import class_notes
+from .data_notes import account_notes, class_notes
 
 
 def plan_table(spec: AuditSpec) -> Table:
@@ -40,7 +40,7 @@ def plan_table(spec: AuditSpec) -> Table:
 
 def plan_notes(context: AuditContext) -> list[str]:
     """What was understood of the data, and what the audit's sizes cannot decide."""
-    notes = class_notes(context.spec, context.facts)
+    notes = account_notes(context.facts) + class_notes(context.spec, context.facts)
     if context.inliers is not None:
         stored = (
             "no fixed grey levels" if context.levels is None else f"{context.levels} grey levels"

@@ -157,8 +157,8 @@ class GroupSpec(DatasetOptions):
             if any(value is not None for value in named) or self.dataset_options:
                 raise ValueError(
                     f"group {self.name!r}: role {self.role!r} takes its images from the "
-                    "generator; remove dataset, split, path, resize, crop, attribute, class "
-                    "and classes"
+                    "generator; remove dataset, split, path, resize, crop, attribute, labels, "
+                    "class and classes"
                 )
             if self.count is None:
                 raise ValueError(f"group {self.name!r}: give the number of images to draw as count")
@@ -180,7 +180,7 @@ class GroupSpec(DatasetOptions):
             if self.says_classes:
                 raise ValueError(
                     f"group {self.name!r}: role {self.role!r} takes the classes of the data in "
-                    "turn; remove class and classes"
+                    "turn; remove class, classes and labels"
                 )
             if self.conditions == "in_turn":
                 raise ValueError(
@@ -189,8 +189,8 @@ class GroupSpec(DatasetOptions):
                 )
         elif self.conditions == "in_turn" and self.says_classes:
             raise ValueError(
-                f"group {self.name!r}: with class or classes each image has its own; remove "
-                "conditions: in_turn"
+                f"group {self.name!r}: with class, classes or labels each image has its own; "
+                "remove conditions: in_turn"
             )
         return self
 

@@ -26,7 +26,7 @@ class ClassedSet:
     """A set whose classes count: of training or test images, or a stage's reference set.
 
     ``key`` is where the spec names it, ``place`` what messages call its files; ``found`` is None
-    where the set has no classes of its own.
+    where the set has no classes of its own, for a reason, ``unclassed``, that may be known.
     """
 
     key: str
@@ -35,6 +35,7 @@ class ClassedSet:
     length: int | None
     place: str
     is_reference: bool
+    unclassed: str | None = None
 
 
 def decide_classes(
@@ -100,7 +101,8 @@ def _decide(
     if found is None:
         if stated is not None:
             raise DatasetError(
-                "the images have no classes that a map could name; use class, one for all of them"
+                f"the images have no classes that a map could name{_because(each)}; use class, one "
+                "for all of them, or labels, a file that lists the class of each"
             )
         if conditions == "own" and class_counts:
             raise DatasetError(_unclassed(each, class_counts))
@@ -116,11 +118,16 @@ def _unclassed(each: ClassedSet, class_counts: Mapping[str, int]) -> str:
     generator, count = next(iter(class_counts.items()))
     many = "its images have no class" if each.length is None else f"{each.length} images, no class"
     return (
-        f"{many}, but generator {generator} makes images of {count} classes and each is evaluated "
-        "under its own. Add to this entry class: N, if all are of one; or put the images of each "
-        "class into a subfolder of its own; or ask for conditions: all (every class), or for "
+        f"{many}{_because(each)}, but generator {generator} makes images of {count} classes and "
+        "each is evaluated under its own. Add to this entry class: N, if all are of one; or "
+        "labels: FILE, a list of the files and their classes; or put the images of each class "
+        "into a subfolder of its own; or ask for conditions: all (every class), or for "
         "conditions: in_turn (one class each, whatever the image shows)"
     )
+
+
+def _because(each: ClassedSet) -> str:
+    return f" ({each.unclassed})" if each.unclassed else ""
 
 
 def _by_place(found: FoundClasses, sets: Sequence[ClassedSet]) -> dict[str, int]:

@@ -9,6 +9,7 @@ import numpy as np
 
 from ...core.quantisation import detect_levels
 from ...workers.datasets import DatasetError, ImageError, ImageSet, open_dataset, takes_pictures
+from ...workers.datasets.account import Account
 from ...workers.datasets.class_map import (
     Classes,
     FoundClasses,
@@ -37,6 +38,7 @@ class DatasetFacts:
     are stored in. ``options`` are those of `DatasetOptions` that are set. ``sha256`` is the set's
     hash, which its shards go by, and ``fingerprint`` what a worker recognises it by.
     ``classes`` has the number of each class by the set's name for it; ``labels`` are those numbers.
+    ``account`` is what was read of the set's files, None where it has none.
     """
 
     dataset: str
@@ -50,6 +52,7 @@ class DatasetFacts:
     length: int | None
     levels: int | None
     classes: dict[str, int] | int | None = None
+    account: Account | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -231,7 +234,8 @@ def _classed_set(
     is_reference: bool,
 ) -> ClassedSet:
     place = f"{facts.dataset} in {facts.path}" if facts.path else facts.dataset
-    return ClassedSet(key, source, found, facts.length, place, is_reference)
+    unclassed = None if facts.account is None else facts.account.unclassed
+    return ClassedSet(key, source, found, facts.length, place, is_reference, unclassed)
 
 
 def _with_classes(
@@ -354,6 +358,7 @@ def _dataset_facts(images: ImageSet, dataset: str, source: _ImageSource) -> Data
         None if labels is None else tuple(labels.tolist()),
         images.length,
         _levels(images),
+        account=images.account,
     )
 
 

@@ -51,7 +51,7 @@ class DatasetOptions(SpecModel):
 
     ``resize: lanczos`` brings a set with a shape of its own, and pictures of any size, to the
     generator's, from their central square of ``crop`` pixels where that is given. ``attribute``
-    names what a set with attributes has for its classes.
+    names what a set with attributes, or a table of ``labels``, has for its classes.
 
     ``classes`` says which of the generator's classes each class of the set is, by the set's name
     for it: ``{n02009912: 9, n04285008: 817}``, or a JSON or YAML file with such a mapping.
@@ -61,6 +61,11 @@ class DatasetOptions(SpecModel):
     resize: Literal["lanczos"] | None = None
     crop: int | None = Field(default=None, ge=1)
     attribute: str | None = None
+    labels: SpecPath = Field(
+        default=None,
+        min_length=1,
+        description="a JSON, CSV or text file that lists the class of each file",
+    )
     classes: Annotated[dict[str, ClassNumber] | str | None, PathField()] = Field(
         default=None, description="a map, or the path of a JSON or YAML file with one"
     )
@@ -93,12 +98,14 @@ class DatasetOptions(SpecModel):
     @property
     def says_classes(self) -> bool:
         """Whether it says which of the generator's classes its images are of."""
-        return self.classes is not None or self.whole_class is not None
+        said = (self.classes, self.whole_class, self.labels)
+        return any(each is not None for each in said)
 
     @property
     def dataset_options(self) -> dict[str, Any]:
         """Those that are set, by name."""
-        named = {"resize": self.resize, "crop": self.crop, "attribute": self.attribute}
+        names = ("resize", "crop", "attribute", "labels")
+        named = {name: getattr(self, name) for name in names}
         return {name: value for name, value in named.items() if value is not None}
 
 

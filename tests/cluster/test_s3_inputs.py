@@ -37,13 +37,13 @@ def copies_in(cache: Path) -> list[Path]:
 
 def test_a_file_is_copied_once_and_its_new_content_again(store: ObjectStore, cache: Path) -> None:
     folder = folder_with(store, "once", weights=CONTENT)
-    file = folder.listing().files["weights"]
+    file = folder.listing()["weights"]
     first = folder.fetch("weights", file)
     made = first.stat().st_mtime_ns
     assert first.read_bytes() == CONTENT
     assert folder.fetch("weights", file).stat().st_mtime_ns == made
     folder = folder_with(store, "once", weights=b"new")
-    assert folder.fetch("weights", folder.listing().files["weights"]).read_bytes() == b"new"
+    assert folder.fetch("weights", folder.listing()["weights"]).read_bytes() == b"new"
     assert len(copies_in(cache)) == 2
     assert cache.stat().st_mode & 0o077 == 0
 
@@ -62,7 +62,7 @@ def test_many_processes_at_once_read_it_from_the_bucket_once(store: ObjectStore)
         from offmanifold.cluster.s3_inputs import S3Folder
         from offmanifold.cluster.s3_settings import S3Settings
         folder = S3Folder(sys.argv[2], "crowd", S3Settings(sys.argv[1]))
-        print(len(folder.fetch("weights", folder.listing().files["weights"]).read_bytes()))"""
+        print(len(folder.fetch("weights", folder.listing()["weights"]).read_bytes()))"""
     with faulty_proxy(store.endpoint, note) as proxy:
         command = [sys.executable, "-c", code, proxy.endpoint, BUCKET]
 
@@ -83,7 +83,7 @@ def test_a_long_download_shows_that_its_thread_does_not_hang(store: ObjectStore)
 
     with faulty_proxy(store.endpoint, slow) as proxy, ThreadPoolExecutor(1) as pool:
         folder = S3Folder(BUCKET, "long", S3Settings(proxy.endpoint))
-        file = folder.listing().files["weights"]
+        file = folder.listing()["weights"]
         clock = pool.submit(lambda: time.pthread_getcpuclockid(threading.get_ident())).result()
         fetched = pool.submit(folder.fetch, "weights", file)
         beats = []
@@ -97,7 +97,7 @@ def test_a_long_download_shows_that_its_thread_does_not_hang(store: ObjectStore)
 
 def test_a_copy_that_was_cut_short_is_made_again(store: ObjectStore) -> None:
     folder = folder_with(store, "short", weights=CONTENT)
-    file = folder.listing().files["weights"]
+    file = folder.listing()["weights"]
     copy = folder.fetch("weights", file)
     copy.write_bytes(CONTENT[:100])
     assert folder.fetch("weights", file).read_bytes() == CONTENT
@@ -105,7 +105,7 @@ def test_a_copy_that_was_cut_short_is_made_again(store: ObjectStore) -> None:
 
 def test_what_changed_since_the_listing_is_refused(store: ObjectStore, cache: Path) -> None:
     folder = folder_with(store, "changing", weights=CONTENT)
-    file = folder.listing().files["weights"]
+    file = folder.listing()["weights"]
     folder_with(store, "changing", weights=b"other")
     with pytest.raises(StorageError, match="s3://audits/changing/weights: it changed"):
         folder.fetch("weights", file)
@@ -128,7 +128,7 @@ def test_an_object_in_several_parts_has_no_md5_and_is_copied(store: ObjectStore)
     ]
     client.complete_multipart_upload(**where, UploadId=upload, MultipartUpload={"Parts": parts})
     folder = S3Folder(BUCKET, "parts", S3Settings())
-    file = folder.listing().files["weights"]
+    file = folder.listing()["weights"]
     assert "-" in file.etag
     assert folder.fetch("weights", file).read_bytes() == b"".join(contents)
 
@@ -139,7 +139,7 @@ def test_no_name_leads_out_of_the_folder_of_copies(
 ) -> None:
     """A copy's path follows from its hash: what a hostile listing calls it does not matter."""
     folder = folder_with(store, "hostile", plain=CONTENT)
-    file = folder.listing().files["plain"]
+    file = folder.listing()["plain"]
     with pytest.raises(StorageError):
         folder.fetch(name, RemoteFile(file.size, file.etag))
     assert all(path.is_relative_to(cache) for path in cache.parent.rglob("*escaped*"))
@@ -158,4 +158,4 @@ def test_a_folder_of_copies_that_cannot_be_written(
     folder = folder_with(store, "unwritable", weights=b"w")
     monkeypatch.setenv("OFFMANIFOLD_CACHE", "/sys/kernel/cache")
     with pytest.raises(StorageError, match=r"keep a copy of s3://audits/unwritable.*OFFMANIFOLD_"):
-        folder.fetch("weights", folder.listing().files["weights"])
+        folder.fetch("weights", folder.listing()["weights"])

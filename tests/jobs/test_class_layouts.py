@@ -1,5 +1,10 @@
 """The shipped digits in several layouts: whatever holds the images, the audit is the same."""
 
+import io
+import json
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -7,78 +12,209 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from numpy.typing import NDArray
 from offmanifold.jobs.commands.cli import app
 from offmanifold.workers.datasets import open_dataset
 from PIL import Image
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 # Their sorted order is not that of the digits.
 NAMES = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
 PER_CLASS = 2
 
 
+@dataclass(frozen=True)
+class Laid:
+    """A few digits in order of class: their pixels [N, 1, 8, 8] and classes, and their files."""
+
+    pixels: NDArray[np.uint8]
+    labels: list[int]
+    files: list[bytes]
+
+
 @pytest.fixture(scope="module")
-def layouts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
-    """The same digits as numbered folders, as named ones with a map, and each so in an archive."""
-    place = tmp_path_factory.mktemp("layouts")
+def digits() -> Laid:
     images, labels = open_dataset("digits", split="train").arrays()
-    found: dict[str, dict[str, Any]] = {}
-    for layout, names in (("numbered", [str(digit) for digit in range(10)]), ("named", NAMES)):
-        order = sorted(range(10), key=names.__getitem__)
-        rows = [row for digit in order for row in np.flatnonzero(labels == digit)[:PER_CLASS]]
-        pixels = np.round(images[rows] * 255).astype(np.uint8)
-        for rank, digit in enumerate(labels[rows]):
-            file = place / layout / names[digit] / f"{rank:02d}.png"
-            file.parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(pixels[rank, 0]).save(file)
-        found[layout] = {"dataset": "folder", "path": str(place / layout)}
-        # An image's searches start from its place in the set, so the archive has the same order.
-        archive = place / f"{layout}.npz"
-        np.savez(archive, pixels.transpose(0, 2, 3, 1), labels[rows])
-        found[f"{layout} npz"] = {"dataset": "npz", "path": str(archive)}
-    found["named"]["classes"] = {name: digit for digit, name in enumerate(NAMES)}
-    return found
+    rows = [row for digit in range(10) for row in np.flatnonzero(labels == digit)[:PER_CLASS]]
+    pixels = np.round(images[rows] * 255).astype(np.uint8)
+    files = []
+    for each in pixels:
+        sink = io.BytesIO()
+        Image.fromarray(each[0]).save(sink, "png")
+        files.append(sink.getvalue())
+    return Laid(pixels, labels[rows].tolist(), files)
 
 
-def audited(source: dict[str, Any], place: Path) -> tuple[float, pd.DataFrame]:
-    """The observation variance, and a row for each image: its class, and its inversion's error."""
+Source = dict[str, Any]
+MAP = {name: digit for digit, name in enumerate(NAMES)}
+
+
+def write(place: Path, files: dict[str, bytes]) -> None:
+    for name, content in files.items():
+        (place / name).parent.mkdir(parents=True, exist_ok=True)
+        (place / name).write_bytes(content)
+
+
+def archive(place: Path, files: dict[str, bytes]) -> None:
+    with zipfile.ZipFile(place / "set.zip", "w") as made:
+        for name, content in files.items():
+            made.writestr(name, content)
+
+
+def numbered(digits: Laid, above: str = "") -> dict[str, bytes]:
+    """A folder for each class, by its number."""
+    pairs = enumerate(zip(digits.labels, digits.files, strict=True))
+    return {f"{above}{label}/{rank:02d}.png": content for rank, (label, content) in pairs}
+
+
+def tool(digits: Laid, labels: Any) -> dict[str, bytes]:
+    """As StyleGAN's dataset_tool writes a set."""
+    names = [f"00000/img{rank:08d}.png" for rank in range(len(digits.files))]
+    listed = json.dumps({"labels": [list(pair) for pair in zip(names, labels, strict=True)]})
+    return dict(zip(names, digits.files, strict=True)) | {"dataset.json": listed.encode()}
+
+
+def as_numbered_folders(place: Path, digits: Laid) -> Source:
+    write(place / "set", numbered(digits))
+    return {"dataset": "folder", "path": "set"}
+
+
+def as_a_mac_leaves_folders(place: Path, digits: Laid) -> Source:
+    noise = dict.fromkeys(["set/3/._00.png", "set/.DS_Store", "set/1/notes.txt"], b"x")
+    write(place, numbered(digits, "set/digits/") | noise)
+    return {"dataset": "folder", "path": "set"}
+
+
+def as_numbered_zip(place: Path, digits: Laid) -> Source:
+    archive(place, numbered(digits, "digits/") | {"__MACOSX/digits/3/._00.png": b"x"})
+    return {"dataset": "zip", "path": "set.zip"}
+
+
+def as_tool_folder(place: Path, digits: Laid) -> Source:
+    write(place / "set", tool(digits, digits.labels))
+    return {"dataset": "folder", "path": "set"}
+
+
+def as_tool_zip_of_names(place: Path, digits: Laid) -> Source:
+    archive(place, tool(digits, [NAMES[label] for label in digits.labels]))
+    return {"dataset": "zip", "path": "set.zip", "classes": MAP}
+
+
+def as_tool_zip_of_vectors(place: Path, digits: Laid) -> Source:
+    archive(place, tool(digits, np.eye(10)[digits.labels].tolist()))
+    return {"dataset": "zip", "path": "set.zip"}
+
+
+def as_tool_zip_from_one(place: Path, digits: Laid) -> Source:
+    archive(place, tool(digits, [label + 1 for label in digits.labels]))
+    one_based = {str(label + 1): label for label in range(10)}
+    return {"dataset": "zip", "path": "set.zip", "classes": one_based}
+
+
+def as_table(place: Path, digits: Laid) -> Source:
+    files = {f"{rank:02d}.png": content for rank, content in enumerate(digits.files)}
+    write(place / "set", files)
+    lines = [f"{name},{label}" for name, label in zip(files, digits.labels, strict=True)]
+    (place / "list.csv").write_text("\n".join(["file,digit", *lines[::-1]]))
+    return {"dataset": "folder", "path": "set", "labels": "list.csv"}
+
+
+def as_npz(place: Path, digits: Laid) -> Source:
+    np.savez(place / "set.npz", digits.pixels.transpose(0, 2, 3, 1), np.array(digits.labels))
+    return {"dataset": "npz", "path": "set.npz"}
+
+
+def as_npz_of_names(place: Path, digits: Laid) -> Source:
+    names = np.array([NAMES[label] for label in digits.labels])
+    np.savez(place / "set.npz", digits.pixels.transpose(0, 2, 3, 1), names)
+    return {"dataset": "npz", "path": "set.npz", "classes": MAP}
+
+
+LAYOUTS: list[Callable[[Path, Laid], Source]] = [
+    as_numbered_folders,
+    as_a_mac_leaves_folders,
+    as_numbered_zip,
+    as_tool_folder,
+    as_tool_zip_of_names,
+    as_tool_zip_of_vectors,
+    as_tool_zip_from_one,
+    as_table,
+    as_npz,
+    as_npz_of_names,
+]
+
+
+def command(verb: str, source: Source, place: Path) -> Result:
     spec = {
         "name": "layouts",
         "generators": [{"name": "digits", "source": "shipped:digits"}],
         "groups": [{"name": "train", "role": "train", **source}],
         "stages": {
-            "inversion": {"iterations": 30, "restarts": 2, "candidates": 8},
+            "inversion": {"iterations": 6, "restarts": 1, "candidates": 4},
             "variance": {},
         },
         "cluster": {"executor": "serial"},
     }
     (place / "audit.yaml").write_text(yaml.safe_dump(spec))
-    done = CliRunner().invoke(app, ["run", str(place / "audit.yaml"), "--out", str(place / "run")])
+    out = ["--out", str(place / "run")] if verb == "run" else []
+    return CliRunner().invoke(app, [verb, str(place / "audit.yaml"), *out])
+
+
+def audited(source: Source, place: Path) -> tuple[float, pd.DataFrame]:
+    """The observation variance, and a row for each image: its class, and its inversion's error."""
+    done = command("run", source, place)
     assert done.exit_code == 0, done.output
     images = pd.read_parquet(place / "run" / "images")
     errors = pd.read_parquet(place / "run" / "inversion")[["image_id", "condition", "mse"]]
     rows = images.merge(errors, on="image_id")
     assert (rows.label == rows.condition_y).all()
-    rows["key"] = [tuple(pixels) for pixels in rows.pixels]
     variance = pd.read_parquet(place / "run" / "variance").variance
-    kept = rows.sort_values("key")[["key", "image_id", "label", "mse"]].reset_index(drop=True)
-    return float(variance.iloc[0]), kept
+    rows["key"] = [tuple(pixels) for pixels in rows.pixels]
+    return float(variance.iloc[0]), rows[["key", "image_id", "label", "mse"]]
 
 
-def test_the_same_images_give_the_same_audit_in_every_layout(
-    layouts: dict[str, dict[str, Any]], tmp_path: Path
-) -> None:
+def test_the_same_images_give_the_same_audit_in_ten_layouts(digits: Laid, tmp_path: Path) -> None:
     found = {}
-    for name, source in layouts.items():
-        (tmp_path / name).mkdir()
-        found[name] = audited(source, tmp_path / name)
-    for layout in ("numbered", "named"):
-        variance, rows = found[layout]
-        expected, expected_rows = found[f"{layout} npz"]
-        assert variance == expected
-        pd.testing.assert_frame_equal(rows, expected_rows)
-        assert sorted(rows.label) == sorted(list(range(10)) * PER_CLASS)
-    # From other starts, the same searches end near the same errors.
-    assert found["named"][0] == pytest.approx(found["numbered"][0], rel=0.3)
-    for column in ("key", "label"):
-        assert list(found["named"][1][column]) == list(found["numbered"][1][column])
+    for layout in LAYOUTS:
+        place = tmp_path / layout.__name__
+        place.mkdir()
+        found[layout.__name__] = audited(layout(place, digits), place)
+    expected, rows = found["as_numbered_folders"]
+    assert rows.label.tolist() == digits.labels
+    assert expected > 0
+    for name, (variance, each) in found.items():
+        assert variance == expected, name
+        pd.testing.assert_frame_equal(each, rows)
+
+
+def test_a_layout_that_lost_its_classes_is_refused(digits: Laid, tmp_path: Path) -> None:
+    some = [label if rank else None for rank, label in enumerate(digits.labels)]
+    none = {**tool(digits, some), "dataset.json": b'{"labels": null}'}
+    bare = {name: content for name, content in none.items() if name != "dataset.json"}
+    for reason, files in (
+        ("has no class for 1 of the 20 images, such as 00000/img00000000.png", tool(digits, some)),
+        ("dataset.json says that there are no classes", none),
+        ("the folders only number the images", bare),
+    ):
+        place = tmp_path / str(len(list(tmp_path.iterdir())))
+        place.mkdir()
+        archive(place, files)
+        done = command("plan", {"dataset": "zip", "path": "set.zip"}, place)
+        assert done.exit_code == 2
+        assert reason in done.stderr
+        assert "20 images, no class" in done.stderr
+
+
+def test_plan_and_provenance_tell_what_was_read(digits: Laid, tmp_path: Path) -> None:
+    source = as_a_mac_leaves_folders(tmp_path, digits)
+    planned = command("plan", source, tmp_path)
+    told = " ".join(planned.output.split())
+    assert (
+        "train: 20 images read, 3 left out: hidden, or of the system (2, such as .DS_Store)" in told
+    )
+    assert "no image by its suffix (1, such as 1/notes.txt); classes by folder" in told
+    assert command("run", source, tmp_path).exit_code == 0
+    kept = json.loads((tmp_path / "run" / "provenance.json").read_text())
+    account = kept["datasets"]["train"]["account"]
+    assert account["read"] == 20
+    assert [each["count"] for each in account["left_out"]] == [2, 1]

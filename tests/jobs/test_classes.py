@@ -274,7 +274,7 @@ def test_outliers_need_no_class(place: Path) -> None:
     source = as_folder(place, {"a.png": 1, "b.png": 2})
     outliers = {**group(source, "odd"), "role": "outlier"}
     assert command(place, "plan", 10, outliers).exit_code == 0
-    assert "remove class and classes" in refused(
+    assert "remove class, classes and labels" in refused(
         command(place, "plan", 10, {**outliers, "class": 3})
     )
 

@@ -52,7 +52,7 @@ def test_a_bad_image_is_named_by_its_address(store: ObjectStore, tmp_path: Path)
     files = {"0.png": picture(1), "1.png": picture(1, size=9), "2.png": b"no picture"}
     address = lay(store, tmp_path / "set", "sets/bad", {**files, "3.png": bytes(17 * 2**20)})
     images = open_dataset("folder", path=address, image_shape=SHAPE)
-    for index, problem in ((1, "has shape 1x9x9"), (2, "is not a PNG"), (3, "is too large")):
+    for index, problem in ((1, "has shape 1x9x9"), (2, "is not an image"), (3, "is too large")):
         with pytest.raises(ImageError, match=rf"^{address}/{index}.png {problem}"):
             images.image(index)
     assert images.hash() == open_dataset("folder", path=tmp_path / "set", image_shape=SHAPE).hash()
@@ -100,7 +100,7 @@ def test_archives(store: ObjectStore, tmp_path: Path) -> None:
         assert there.hash() == here.hash()
         assert there.source(1).startswith(f"{name}:{address}/set.{name}:")
     images = open_dataset("zip", path=f"{address}/set.zip", image_shape=SHAPE)
-    with pytest.raises(ImageError, match=rf"^{address}/set.zip, 2.png is not a PNG"):
+    with pytest.raises(ImageError, match=rf"^{address}/set.zip, 2.png is not an image"):
         images.image(2)
     with pytest.raises(DatasetError, match="there is no object s3://audits/sets/archives/none"):
         open_dataset("zip", path=f"{address}/none.zip", image_shape=SHAPE)

@@ -256,8 +256,8 @@ def test_one_bad_image_leaves_the_others_usable(tmp_path: Path) -> None:
     expected = {
         "large.png": "1x9x12.*1x8x8",
         "colour.png": "mode RGB",
-        "empty.png": "not a PNG",
-        "text.png": "not a PNG",
+        "empty.png": "not an image",
+        "text.png": "not an image",
         "torn.png": "damaged",
         "bright.npy": r"from 1\.5 to 1\.5",
         "bytes.npy": "uint8",
@@ -290,13 +290,9 @@ def test_a_file_that_vanishes_is_one_failed_image(tmp_path: Path) -> None:
     assert images.hash() != before
 
 
-def test_an_empty_or_mixed_folder_is_refused(tmp_path: Path) -> None:
+def test_a_folder_without_images_is_refused(tmp_path: Path) -> None:
     (tmp_path / "readme.txt").write_text("no images")
-    with pytest.raises(DatasetError, match="no image files"):
-        open_dataset("folder", path=tmp_path, image_shape=(1, 8, 8))
-    save_picture(tmp_path / "a.png")
-    save_picture(tmp_path / "cat" / "a.png")
-    with pytest.raises(DatasetError, match="beside and inside"):
+    with pytest.raises(DatasetError, match=r"no image files.*no image by its suffix \(1, such as"):
         open_dataset("folder", path=tmp_path, image_shape=(1, 8, 8))
 
 

@@ -224,7 +224,7 @@ def test_what_celeba_has_not_is_told(celeba: Path, options: dict[str, Any], mess
             "values of 1 or -1",
         ),
         ("list_attr_celeba.txt", "1\nBald\nb.jpg 1", {"attribute": "Bald"}, "lacks 3 pictures"),
-        ("list_attr_celeba.txt", "", {"attribute": "Bald"}, "it has: none"),
+        ("list_attr_celeba.txt", "", {"attribute": "Bald"}, "is empty"),
         ("list_eval_partition.txt", "000001.jpg train", {"split": "train"}, "and 0, 1 or 2"),
         ("list_eval_partition.txt", "../../a.jpg 0", {"split": "train"}, "leads out of"),
         ("list_eval_partition.txt", "000001.jpg 0", {"split": "valid"}, "no pictures of split"),

@@ -8,6 +8,7 @@ order counts. Nothing else is guessed.
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -15,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .image_set import DatasetError, ImageSet, IndexedImages, Shape
+from .listing import folded
 
 # By name, or one for every image.
 Classes = dict[str, int] | int
@@ -84,6 +86,13 @@ def class_numbers(
         return numbers
     if elsewhere is not None and all(name in elsewhere for name in names):
         return {name: elsewhere[name] for name in names}
+    alike = Counter(folded(name) for name in names)
+    twins = [name for name in names if alike[folded(name)] > 1]
+    if twins:
+        raise DatasetError(
+            f"the classes {' and '.join(map(repr, twins[:2]))} differ only in upper and lower "
+            f"case: give them one name, or say which they are:\n{_block(names)}"
+        )
     if set(counts) == {len(names)} and not found.empty:
         return {name: position for position, name in enumerate(names)}
     raise DatasetError(
@@ -125,6 +134,7 @@ class ClassedImages(IndexedImages):
         self.split = images.split
         self.image_shape: Shape = images.image_shape
         self.length = images.length
+        self.account = images.account
         self._images = images
         self._classes = classes
         numbers = [classes] if isinstance(classes, int) else list(classes.values())

@@ -1,7 +1,8 @@
 """Image sets in a bucket whose files are copied to this machine before they are opened."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +11,6 @@ from ...cluster.locations import LocationError
 from ...cluster.s3_settings import S3Settings
 from ..inputs import copied_file, copied_folder, naming_original
 from .image_set import DatasetError, ImageError, ImageSet, Shape
-from .resized import Resizing
 
 _IDX = tuple(
     f"{split}-{kind}-ubyte{suffix}"
@@ -47,6 +47,7 @@ class CopiedImages:
         self.split = images.split
         self.num_classes = images.num_classes
         self.class_names = images.class_names
+        self.account = images.account and images.account.naming(str(copy), address)
         self.image_shape = images.image_shape
         self.length = images.length
         self._images = images
@@ -125,11 +126,11 @@ def open_remote(
     shape: Shape | None,
     service: S3Settings,
     opener: Callable[[Path], ImageSet],
-    resizing: Resizing | None = None,
+    own: Mapping[str, Any],
 ) -> ImageSet:
     """The image set ``name`` at an ``s3://`` address; arguments as for `open_dataset`.
 
-    ``resizing`` is for the pictures of a folder; other openers see to it themselves.
+    ``own`` are the further arguments for a folder; other openers see to theirs themselves.
 
     Raises:
         DatasetError: as :func:`open_copied`.
@@ -140,6 +141,6 @@ def open_remote(
     from .bucket_folder import open_bucket_folder
 
     try:
-        return open_bucket_folder(address, split, shape, service, resizing)
+        return open_bucket_folder(address, split, shape, service, **own)
     except LocationError as error:
         raise DatasetError(str(error)) from error

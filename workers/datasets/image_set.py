@@ -8,6 +8,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from .account import Account
+
 Shape = tuple[int, int, int]
 
 _HASHED_TOGETHER = 4096
@@ -42,6 +44,11 @@ class ImageSet(Protocol):
     @property
     def class_names(self) -> tuple[str, ...] | None:
         """What the set calls its classes, by label; None where labels are numbers, or missing."""
+        ...
+
+    @property
+    def account(self) -> Account | None:
+        """What was read of the set's files, and what was left out; None where there are none."""
         ...
 
     @property
@@ -97,6 +104,7 @@ class IndexedImages:
 
     length: int | None
     class_names: tuple[str, ...] | None = None
+    account: Account | None = None
 
     def image(self, index: int) -> tuple[NDArray[np.float32], int | None]:
         """See ImageSet."""
@@ -135,14 +143,21 @@ class ArrayImageSet(IndexedImages):
         labels: NDArray[np.int64] | None,
         white: int = 255,
         path: Path | None = None,
+        class_names: tuple[str, ...] | None = None,
+        unclassed: str | None = None,
     ) -> None:
         """``pixels`` [N, C, H, W] go from 0 to ``white``; ``labels`` [N] count from 0.
 
         ``path`` tells apart sets that share a name; published ones are the same in every place.
+        ``class_names`` has the name of each label, where they are not numbers; ``unclassed`` says
+        why there are no labels.
         """
         self.name = name
         self.split = split
         self.num_classes = 0 if labels is None else int(labels.max()) + 1
+        self.class_names = class_names
+        if path is not None:
+            self.account = Account(len(pixels), unclassed=unclassed)
         self.image_shape: Shape = (pixels.shape[1], pixels.shape[2], pixels.shape[3])
         self.length: int | None = len(pixels)
         self._pixels = pixels
@@ -173,6 +188,7 @@ class ArrayImageSet(IndexedImages):
             piece = self._pixels[start : start + _HASHED_TOGETHER]
             digest.update(np.ascontiguousarray(piece).data)
         digest.update(b"" if self._labels is None else self._labels.tobytes())
+        digest.update(b"" if self.class_names is None else f"{self.class_names}".encode())
         return digest.hexdigest()
 
     def arrays(

@@ -2,7 +2,6 @@
 
 import functools
 import hashlib
-import io
 import os
 from pathlib import Path
 from typing import Any
@@ -12,12 +11,11 @@ from numpy.typing import NDArray
 
 from .image_set import DatasetError, ImageError, IndexedImages, Shape, require_index, require_split
 from .picture import read_picture, require_size
-from .resized import Resizing, change
+from .resized import Resizing, change, picture_digest
 
 _DATA = "data.mdb"
 # Two pages in turn, each with the number of the last transaction.
 _META_BYTES = 2 * 4096
-_FORMATS = ("WEBP", "JPEG", "PNG")
 _BYTES_PER_VALUE = 4
 _BYTES_BESIDES = 2**20
 
@@ -55,8 +53,7 @@ class LmdbImages(IndexedImages):
         channels, height, width = self.image_shape
         most = channels * height * width * _BYTES_PER_VALUE + _BYTES_BESIDES
         require_size(name, len(content), most, self.image_shape, self._resizing)
-        stream = io.BytesIO(content)
-        return read_picture(stream, name, self.image_shape, self._resizing, _FORMATS), None
+        return read_picture(content, name, self.image_shape, self._resizing), None
 
     def source(self, index: int) -> str:
         """See ImageSet."""
@@ -65,14 +62,14 @@ class LmdbImages(IndexedImages):
 
     def hash(self) -> str:
         """See ImageSet."""
-        digest = hashlib.sha256(f"{self.image_shape}{change(self._resizing)}".encode())
+        digest = picture_digest(self.image_shape, self._resizing)
         with (self._path / _DATA).open("rb") as file:
             hashlib.file_digest(file, lambda: digest)
         return digest.hexdigest()
 
     def fingerprint(self) -> str:
         """See ImageSet; of the keys, the file's size, and its first pages, which count changes."""
-        digest = hashlib.sha256(f"{self.image_shape}{change(self._resizing)}".encode())
+        digest = picture_digest(self.image_shape, self._resizing)
         for key in self._keys:
             digest.update(len(key).to_bytes(4) + key)
         data = self._path / _DATA

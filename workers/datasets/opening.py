@@ -6,25 +6,32 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ...cluster.locations import is_remote
+from ...cluster.locations import LocationError, is_remote
 from ...cluster.s3_settings import BY_ENVIRONMENT, S3Settings
+from ..inputs import copied_file
 from ..resources import ChangedInputError, Resources
 from .class_map import ClassedImages
 from .image_set import DatasetError, ImageSet, Shape
 
 if TYPE_CHECKING:
+    from .listed_images import LabelList
     from .resized import Resizing
 
 Opener = Callable[..., ImageSet]
 
 
 class _Entry(NamedTuple):
-    """``pictures`` of any size are resized by the set itself; ``attributes`` may be its classes."""
+    """What opens a set, and what it holds.
+
+    ``pictures`` of any size are resized by the set itself; ``attributes`` may be its classes, and
+    ``listed`` ones come from a file of labels.
+    """
 
     target: str
     description: str
     pictures: bool = False
     attributes: bool = False
+    listed: bool = False
 
 
 _DATASETS = {
@@ -59,15 +66,17 @@ _DATASETS = {
     "lmdb": _Entry("lmdb_archive:open_lmdb", "LSUN's lmdb: a scene's pictures", pictures=True),
     "zip": _Entry(
         "zip_archive:open_zip",
-        "StyleGAN's dataset.zip: pictures, and their classes",
+        "an archive of images, such as StyleGAN's dataset.zip, and their classes",
         pictures=True,
+        listed=True,
     ),
     "npz": _Entry("npz_archive:open_npz", "guided-diffusion's .npz: arr_0, and classes in arr_1"),
     "run": _Entry("run_images:open_run", "a group of another run, from its Parquet"),
     "folder": _Entry(
         "folder:open_folder",
-        "a folder of PNG, JPEG or .npy images; subfolders, if any, are the classes",
+        "a folder of images; their classes come from its subfolders or a list",
         pictures=True,
+        listed=True,
     ),
 }
 
@@ -84,6 +93,7 @@ def open_dataset(
     resize: str | None = None,
     crop: int | None = None,
     attribute: str | None = None,
+    labels: str | None = None,
 ) -> ImageSet:
     """Opens an image set by its registered name.
 
@@ -93,8 +103,9 @@ def open_dataset(
     (channels, height, width) is what the caller needs: sets with a shape of their own are checked
     against it, the others are made at it. ``seed`` draws the endless sets. With ``resize``, which
     names a method, a set with a shape of its own, and pictures of any size, are brought to
-    ``image_shape``, from their central square of ``crop`` pixels where that is given. ``attribute``
-    names what a set with attributes has for its classes.
+    ``image_shape``, from their central square of ``crop`` pixels where that is given. ``labels`` is
+    a file that lists the classes of a folder's or an archive's images, ``attribute`` names what
+    such a list, or a set with attributes, has for the classes.
 
     Raises:
         DatasetError: unknown name or split, images of another shape, missing or broken files.
@@ -115,8 +126,17 @@ def open_dataset(
     own: dict[str, Any] = {"resizing": resizing} if entry.pictures else {}
     if entry.attributes:
         own["attribute"] = attribute
-    elif attribute is not None:
-        raise DatasetError(f"image set '{name}' has no attributes; remove attribute {attribute!r}")
+    elif attribute is not None and (labels is None or not entry.listed):
+        remedy = "; or name the list that has it: labels: FILE" if entry.listed else ""
+        raise DatasetError(
+            f"image set '{name}' has no attributes; remove attribute {attribute!r}{remedy}"
+        )
+    if labels is not None and not entry.listed:
+        raise DatasetError(
+            f"image set '{name}' takes no labels from a file, only folder and zip do; remove labels"
+        )
+    if entry.listed:
+        own["listed"] = None if labels is None else _label_list(labels, attribute, service)
 
     def open_at(location: Path | None) -> ImageSet:
         return opener(split, location, shape, seed, **own)
@@ -124,7 +144,7 @@ def open_dataset(
     if path is not None and is_remote(path):
         from .copied import open_remote
 
-        images = open_remote(name, str(path), split, shape, service, open_at, resizing)
+        images = open_remote(name, str(path), split, shape, service, open_at, own)
     else:
         images = open_at(None if path is None else Path(base_dir or "", path).expanduser())
     if resizing is None or entry.pictures:
@@ -153,6 +173,7 @@ def shard_image_set(settings: Mapping[str, Any], resources: Resources) -> ImageS
             resize=settings.get("resize"),
             crop=settings.get("crop"),
             attribute=settings.get("attribute"),
+            labels=settings.get("labels"),
         )
         if settings.get("classes") is not None:
             images = ClassedImages(images, settings["classes"])
@@ -164,6 +185,16 @@ def shard_image_set(settings: Mapping[str, Any], resources: Resources) -> ImageS
         return images
 
     return resources.kept("image set", settings["hash"], opened)
+
+
+def _label_list(file: str, attribute: str | None, service: S3Settings) -> "LabelList":
+    from .listed_images import LabelList
+
+    try:
+        path = copied_file(file, service) if is_remote(file) else Path(file).expanduser()
+        return LabelList(file, path.read_bytes(), attribute)
+    except (OSError, LocationError) as error:
+        raise DatasetError(f"labels: {file} cannot be read: {error}") from error
 
 
 def _resizing(shape: Shape | None, method: str | None, crop: int | None) -> "Resizing | None":

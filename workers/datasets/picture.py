@@ -1,7 +1,6 @@
 """One picture, judged by its header before anything is decoded."""
 
-from pathlib import Path
-from typing import IO
+import io
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,38 +9,30 @@ from PIL import Image, UnidentifiedImageError
 from .image_set import ImageError, Shape, describe_shape
 from .resized import Resizing
 
-PICTURES = (".png", ".jpg", ".jpeg")
-
 _MODES = {1: ("L",), 3: ("RGB", "P")}
 # Pillow opens by content, not by suffix: without this list a PNG may be PostScript.
-_FORMATS = ("PNG", "JPEG")
+_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF")
 _MOST_PIXELS = 2**26
 _MOST_BYTES = 2**27
 
 
 def read_picture(
-    source: Path | IO[bytes],
-    name: str,
-    image_shape: Shape,
-    resizing: Resizing | None = None,
-    formats: tuple[str, ...] = _FORMATS,
+    content: bytes, name: str, image_shape: Shape, resizing: Resizing | None = None
 ) -> NDArray[np.float32]:
     """The pixels of a picture as float32 [C, H, W] in [0, 1].
 
     Args:
-        source: the file, or a stream of its bytes.
+        content: the file's.
         name: what messages call it.
         image_shape: (channels, height, width) that it must have, or is brought to.
         resizing: to that shape, from any size, and grey to colour; without it nothing is changed.
-        formats: by Pillow's names, those that it may have.
 
     Raises:
         ImageError: another shape or mode, another format, damaged, or too large to be decoded.
-        OSError: the file cannot be opened.
     """
     channels = image_shape[0]
     try:
-        with Image.open(source, formats=formats) as picture:
+        with Image.open(io.BytesIO(content), formats=_FORMATS) as picture:
             # Judged by the header, so that a misfit of any size is never decoded.
             grey = resizing is not None and picture.mode == "L"
             if resizing is None:
@@ -55,7 +46,9 @@ def read_picture(
                 _require_mode(name, picture.mode, channels)
             pixels = np.asarray(picture.convert("L" if grey or channels == 1 else "RGB"))
     except UnidentifiedImageError as error:
-        raise ImageError(f"{name} is not a {' or '.join(formats)} image, or is damaged") from error
+        raise ImageError(
+            f"{name} is not an image ({', '.join(_FORMATS)}), or is damaged"
+        ) from error
     except Image.DecompressionBombError as error:
         raise ImageError(f"{name} is too large to be decoded: {error}") from error
     except ImageError:

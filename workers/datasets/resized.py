@@ -17,6 +17,8 @@ from .image_set import (
 )
 
 METHODS = ("lanczos",)
+# Raised when other images, pixels or classes are read of the same files.
+_RULES = 2
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ class Resizing:
 
 def picture_digest(shape: Shape, resizing: Resizing | None) -> "hashlib._Hash":
     """What the hash and the fingerprint of pictures begin with: what becomes of each of them."""
-    return hashlib.sha256(f"{describe_shape(shape)}{change(resizing)}".encode())
+    return hashlib.sha256(f"{_RULES} {describe_shape(shape)}{change(resizing)}".encode())
 
 
 def change(resizing: Resizing | None) -> str:
@@ -71,6 +73,7 @@ class ResizedImages(IndexedImages):
         self.split = images.split
         self.num_classes = images.num_classes
         self.class_names = images.class_names
+        self.account = images.account
         self.image_shape = image_shape
         self.length = images.length
         self._images = images

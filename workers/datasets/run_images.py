@@ -17,6 +17,7 @@ from ..part_file import read_columns, read_columns_of_parts
 from ..schema import STATUS_OK
 from ..shard import PART_SUFFIX, shard_id_of
 from ..stored_images import IMAGES_TABLE
+from .account import Account
 from .image_set import (
     DatasetError,
     ImageError,
@@ -54,6 +55,10 @@ class RunImages(IndexedImages):
         known = [row.label for row in rows if row.label is not None]
         self._labels = np.array(known, np.int64) if len(known) == len(rows) else None
         self.num_classes = 0 if self._labels is None else int(self._labels.max()) + 1
+        missing = (
+            f"{len(rows) - len(known):,} of the {len(rows):,} images have no class in that run"
+        )
+        self.account = Account(len(rows), unclassed=missing if len(known) < len(rows) else None)
         self._path = path
         self._rows = rows
         self._storage = LocalStorage(path)

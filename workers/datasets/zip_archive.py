@@ -1,110 +1,71 @@
-"""StyleGAN's ``dataset.zip``: pictures in an archive, classes in its ``dataset.json`` or folders.
+"""Images in a zip archive, such as StyleGAN's ``dataset.zip``.
 
-Pictures are read from the archive itself; nothing is extracted, so no name in it can lead anywhere.
+They are read from the archive itself; nothing is extracted, so no name in it can lead anywhere.
 """
 
-import hashlib
-import json
-import math
 import zipfile
-import zlib
-from collections.abc import Sequence
-from pathlib import Path, PurePosixPath
-
-import numpy as np
-from numpy.typing import NDArray
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 from ..npz_file import ZIP_DAMAGE
-from .image_set import (
-    DatasetError,
-    ImageError,
-    IndexedImages,
-    Shape,
-    require_index,
-    require_split,
-)
-from .picture import PICTURES, read_picture, require_size
-from .resized import Resizing, change, picture_digest
-
-_LABELS = "dataset.json"
-# Some 40 bytes a picture are what such a file takes; a list in it takes far more memory.
-_LABEL_BYTES_PER_PICTURE = 2**10
-_ALWAYS_LABEL_BYTES = 2**26
-_BYTES_BESIDES = 2**20
-_BYTES_PER_VALUE = 4
+from .image_set import DatasetError, ImageError, Shape
+from .listed_images import LabelList, ListedImages, find_images
+from .resized import Resizing
 
 
-class ZipImages(IndexedImages):
-    """Pictures of one shape, or resized to it, in a zip archive; a misfit is an ImageError."""
+class ZipPlace:
+    """The files of an archive, or of one folder in it; see `Place`."""
 
-    name = "zip"
-    split = ""
+    def __init__(self, path: Path, folder: str) -> None:
+        """``folder`` is empty, or the name of one in the archive.
 
-    def __init__(
-        self,
-        path: Path,
-        image_shape: Shape,
-        names: list[str],
-        classes: NDArray[np.int64] | None,
-        resizing: Resizing | None,
-        class_names: tuple[str, ...] | None = None,
-    ) -> None:
-        """``names`` are the archive's pictures in order, ``classes`` [N] theirs, if it has any.
-
-        ``class_names`` has the name of each class, where they are not numbers.
+        Raises:
+            DatasetError: a file is there twice with different contents, or the folder is not.
+            BadZipFile: it is no archive.
+            OSError: it cannot be read.
         """
-        self.image_shape = image_shape
-        self.num_classes = 0 if classes is None else int(classes.max()) + 1
-        self.class_names = class_names
-        self.length: int | None = len(names)
         self._path = path
-        self._names = names
-        self._classes = classes
-        self._resizing = resizing
+        self._above = f"{folder.strip('/')}/" if folder.strip("/") else ""
         self._archive: zipfile.ZipFile | None = None
+        self._members = dict(_members(path, self._opened(), self._above))
+        if self._above and not self._members:
+            raise DatasetError(f"{path} has no folder {folder!r}")
 
-    def image(self, index: int) -> tuple[NDArray[np.float32], int | None]:
-        """See ImageSet."""
-        require_index(index, self.length)
-        name = f"{self._path}, {self._names[index]}"
-        archive = self._opened()
-        member = archive.getinfo(self._names[index])
-        most = math.prod(self.image_shape) * _BYTES_PER_VALUE + _BYTES_BESIDES
-        require_size(name, member.file_size, most, self.image_shape, self._resizing)
+    @property
+    def address(self) -> str:
+        """See Place."""
+        return f"{self._path}, {self._above}" if self._above else str(self._path)
+
+    def names(self) -> Iterator[str]:
+        """See Place."""
+        return iter(self._members)
+
+    def locate(self, name: str) -> str:
+        """See Place."""
+        return f"{self._path}, {self._above}{name}"
+
+    def origin(self, name: str) -> str:
+        """See Place."""
+        return f"{self._path.as_posix()}:{self._above}{name}"
+
+    def size(self, name: str) -> int:
+        """See Place."""
+        return self._members[name].file_size
+
+    def version(self, name: str) -> str:
+        """See Place; the archive has a checksum of each file."""
+        member = self._members[name]
+        return f"{member.file_size} {member.CRC}"
+
+    def read(self, name: str) -> bytes:
+        """See Place."""
         try:
-            with archive.open(member) as file:
-                pixels = read_picture(file, name, self.image_shape, self._resizing)
-        except ImageError:
-            raise
+            return self._opened().read(self._members[name])
         except ZIP_DAMAGE as error:
-            raise ImageError(f"{name} is damaged or encrypted: {error}") from error
-        return pixels, None if self._classes is None else int(self._classes[index])
+            raise ImageError(f"{self.locate(name)} is damaged or encrypted: {error}") from error
 
-    def labels(self) -> NDArray[np.int64] | None:
-        """See ImageSet."""
-        return self._classes
-
-    def source(self, index: int) -> str:
-        """See ImageSet."""
-        require_index(index, self.length)
-        return f"zip:{self._path.as_posix()}:{self._names[index]}{change(self._resizing)}"
-
-    def hash(self) -> str:
-        """See ImageSet."""
-        digest = picture_digest(self.image_shape, self._resizing)
-        with self._path.open("rb") as file:
-            hashlib.file_digest(file, lambda: digest)
-        return digest.hexdigest()
-
-    def fingerprint(self) -> str:
-        """See ImageSet; of the pictures' names, sizes and checksums, and of the classes."""
-        digest = picture_digest(self.image_shape, self._resizing)
-        archive = self._opened()
-        for name in self._names:
-            member = archive.getinfo(name)
-            digest.update(f"{name} {member.file_size} {member.CRC} ".encode())
-        digest.update(b"" if self._classes is None else self._classes.tobytes())
-        return digest.hexdigest()
+    def prepare(self, names: Iterable[str]) -> None:
+        """See Place."""
 
     def _opened(self) -> zipfile.ZipFile:
         # Kept open: its directory takes seconds to read where there are millions of pictures.
@@ -122,23 +83,17 @@ def open_zip(
     image_shape: Shape | None,
     seed: int,
     resizing: Resizing | None = None,
-) -> ZipImages:
-    """The pictures of a zip archive as StyleGAN's ``dataset_tool.py`` writes it.
+    listed: LabelList | None = None,
+) -> ListedImages:
+    """The images of a zip archive in the order of their names.
 
-    In the order of their names. The classes are those of its ``dataset.json``,
-    ``{"labels": [[name, class], ...]}``, whole numbers or names; with ``null`` there are none.
-    Without the file, two or more folders that hold all the pictures are the classes.
+    A ``split`` names a folder in it to open in place of the whole.
     """
     del seed
-    require_split("zip", split, ("",))
     if path is None or image_shape is None:
         raise DatasetError("image set 'zip' needs a path, the archive, and an image_shape")
     try:
-        with zipfile.ZipFile(path) as archive:
-            names = sorted(name for name in archive.namelist() if _is_picture(name))
-            if not names:
-                raise DatasetError(f"{path} holds no pictures: expected {', '.join(PICTURES)}")
-            found = _labels(path, archive, names)
+        place = ZipPlace(path, split)
     except DatasetError:
         raise
     except ZIP_DAMAGE as error:
@@ -147,58 +102,21 @@ def open_zip(
         ) from error
     except OSError as error:
         raise DatasetError(f"{path} cannot be read: {error.strerror}") from error
-    classes, class_names = (None, None) if found is None else _by_label(found)
-    return ZipImages(path, image_shape, names, classes, resizing, class_names)
+    return ListedImages("zip", split, place, find_images(place, listed), image_shape, resizing)
 
 
-def _is_picture(name: str) -> bool:
-    return PurePosixPath(name).suffix.lower() in PICTURES
-
-
-def _by_label(found: Sequence[int | str]) -> tuple[NDArray[np.int64], tuple[str, ...] | None]:
-    """The class of each picture, and the classes' names in order where they are not numbers."""
-    if all(isinstance(label, int) for label in found):
-        return np.array(found, dtype=np.int64), None
-    names, classes = np.unique([str(label) for label in found], return_inverse=True)
-    return classes.astype(np.int64), tuple(names.tolist())
-
-
-def _folders(names: list[str]) -> list[str] | None:
-    """The folder of each picture; None unless two or more beside each other hold all of them."""
-    parents = [PurePosixPath(name).parent for name in names]
-    if len(set(parents)) < 2 or len({parent.parent for parent in parents}) > 1:
-        return None
-    return None if PurePosixPath() in parents else [parent.name for parent in parents]
-
-
-def _labels(
-    path: Path, archive: zipfile.ZipFile, names: list[str]
-) -> Sequence[int] | Sequence[str] | None:
-    """The class of each picture as the archive has it, by number or by name."""
-    if _LABELS not in archive.namelist():
-        return _folders(names)
-    most = max(_ALWAYS_LABEL_BYTES, _LABEL_BYTES_PER_PICTURE * len(names))
-    if archive.getinfo(_LABELS).file_size > most:
-        raise DatasetError(f"{path}: {_LABELS} is larger than {most:,} bytes")
-    expected = (
-        f'{path}: {_LABELS} must be {{"labels": [[name, class], ...]}} with whole numbers from 0, '
-        "or with names"
-    )
-    try:
-        labels = json.loads(archive.read(_LABELS))["labels"]
-        if labels is None:
-            return None
-        of_name = {str(name): label for name, label in labels}
-    except (ValueError, KeyError, TypeError, RecursionError, zlib.error) as error:
-        raise DatasetError(f"{expected} ({error})") from error
-    missing = [name for name in names if name not in of_name]
-    if missing:
-        raise DatasetError(
-            f"{path}: {_LABELS} has no class for {len(missing)} pictures, such as {missing[0]}"
-        )
-    found = [of_name[name] for name in names]
-    if all(type(label) is int and label >= 0 for label in found) or all(
-        type(label) is str for label in found
-    ):
-        return found
-    raise DatasetError(expected)
+def _members(
+    path: Path, archive: zipfile.ZipFile, above: str
+) -> Iterator[tuple[str, zipfile.ZipInfo]]:
+    """Every member below a folder, once; with slashes, which not every archiver writes."""
+    seen: dict[str, zipfile.ZipInfo] = {}
+    for member in archive.infolist():
+        name = member.filename.replace("\\", "/")
+        first = seen.setdefault(name, member)
+        if (first.file_size, first.CRC) != (member.file_size, member.CRC):
+            raise DatasetError(
+                f"{path} holds {name} twice, with different contents: remove one (`zip -d` removes "
+                "both), or make the archive again"
+            )
+        if first is member and name != above and name.startswith(above):
+            yield name.removeprefix(above), member

@@ -1,9 +1,19 @@
-"""What was understood of the images' classes, a line for each set of images."""
+"""What was understood of the images: what was read, and of which classes it is."""
 
 from ..spec.audit import AuditSpec
 from ..spec.facts import Facts
 
 _MOST_LISTED = 12
+
+
+def account_notes(facts: Facts) -> list[str]:
+    """What was read of each set of files and left out: of groups, reference sets and samples."""
+    named = [
+        *facts.groups.items(),
+        *((f"reference set of {stage}", known) for stage, known in facts.references.items()),
+        *((name, generator.samples) for name, generator in facts.generators.items()),
+    ]
+    return [f"{name}: {known.account}" for name, known in named if known and known.account]
 
 
 def class_notes(spec: AuditSpec, facts: Facts) -> list[str]:
