@@ -1,0 +1,1 @@
+"""Generators that are wrong by construction, made from a user's images without training."""
