@@ -6,15 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Float64, Int64
 
+from .l2 import known_scores, pair_distances, products, rounding, rows_at_once, squared_norms
+
 _QUERY_ROWS = 512
 _REFERENCE_ROWS = 8192
 # Fewer rows at once where they are long.
 _QUERY_ELEMENTS = 4_000_000
 _REFERENCE_ELEMENTS = 8_000_000
-_PAIR_ELEMENTS = 2_000_000
-# Products of longer rows are summed in parts: float32's error grows with the length, and the more
-# it may be, the fewer candidates are ruled out.
-_PANEL_COLUMNS = 4096
 
 
 @dataclass(frozen=True)
@@ -82,7 +80,7 @@ def nearest(
         ValueError: lengths that do not fit, a label out of range, or a pixel that is not finite.
     """
     _check(queries, references, reference_labels, num_classes, exclude)
-    step = _rows_at_once(_QUERY_ROWS, _QUERY_ELEMENTS, queries)
+    step = rows_at_once(_QUERY_ROWS, _QUERY_ELEMENTS, queries)
     distance = np.full((len(queries), num_classes + 1), np.inf)
     index = np.full((len(queries), num_classes + 1), -1, dtype=np.int64)
     slots = np.where(reference_labels < 0, num_classes, reference_labels)
@@ -93,7 +91,7 @@ def nearest(
             block = _Queries(
                 values,
                 values.astype(np.float32, copy=False),
-                _squared_norms(values),
+                squared_norms(values),
                 exclude[rows],
                 distance[rows],
                 index[rows],
@@ -108,13 +106,8 @@ def nearest(
     )
 
 
-def _rows_at_once(rows: int, elements: int, images: np.ndarray) -> int:
-    columns: int = images.shape[1]
-    return max(1, min(rows, elements // max(columns, 1)))
-
-
 def _chunks(references: np.ndarray, slots: np.ndarray) -> Iterator[_Chunk]:
-    step = _rows_at_once(_REFERENCE_ROWS, _REFERENCE_ELEMENTS, references)
+    step = rows_at_once(_REFERENCE_ROWS, _REFERENCE_ELEMENTS, references)
     for start in range(0, len(references), step):
         labels = slots[start : start + step]
         order = np.argsort(labels, kind="stable")
@@ -129,86 +122,41 @@ def _chunks(references: np.ndarray, slots: np.ndarray) -> Iterator[_Chunk]:
             start,
             values,
             values.astype(np.float32, copy=False),
-            _squared_norms(values),
+            squared_norms(values),
             order + start,
             np.argsort(order),
             spans,
         )
 
 
-def _squared_norms(values: np.ndarray) -> np.ndarray:
-    norms: np.ndarray = np.einsum("ij,ij->i", values, values, dtype=np.float64)
-    if not np.isfinite(norms).all():
-        raise ValueError("an image holds a pixel that is not finite: leave it out first")
-    return norms
-
-
 def _search(queries: _Queries, chunk: _Chunk) -> None:
     """Compares every query with every reference of the chunk, and keeps what is better."""
     # |q - r|^2 - |q|^2, with which each query ranks its references.
-    scores = _products(queries.factor, chunk.factor)
+    scores = products(queries.factor, chunk.factor)
     scores *= -2
     scores += chunk.squared_norm.astype(scores.dtype)
     own = queries.exclude - chunk.start
     rows = np.flatnonzero((own >= 0) & (own < len(chunk.index)))
     scores[rows, chunk.column[own[rows]]] = np.inf
-    error = _rounding(queries, chunk)
+    columns = queries.values.shape[1]
+    error = rounding(queries.squared_norm, float(chunk.squared_norm.max()), columns)
     for slot, span in chunk.spans:
         within = scores[:, span]
         best = queries.distance[:, slot]
-        lowest = np.minimum(within.min(axis=1) + error, _known(queries, best))
+        lowest = np.minimum(
+            within.min(axis=1) + error, known_scores(best, queries.squared_norm, columns)
+        )
         # Finite, so that what is excluded stays beyond it.
         limit = np.minimum(lowest + error, np.finfo(scores.dtype).max).astype(scores.dtype)
         row, column = np.nonzero(within <= limit[:, None])
         _keep_better(queries, slot, row, chunk, column + span.start)
 
 
-def _products(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Dot products of all pairs of rows; of long rows in parts, which float64 adds up."""
-    columns = first.shape[1]
-    if columns <= _PANEL_COLUMNS:
-        short: np.ndarray = first @ second.T
-        return short
-    total = np.zeros((len(first), len(second)))
-    for start in range(0, columns, _PANEL_COLUMNS):
-        panel = slice(start, start + _PANEL_COLUMNS)
-        total += first[:, panel] @ second[:, panel].T
-    return total
-
-
-def _rounding(queries: _Queries, chunk: _Chunk) -> np.ndarray:
-    """By how much a query's scores may be off: [queries].
-
-    A float32 dot product of n terms is within n u |q||r| (Higham 2002, 3.5; eps is 2 u), and parts
-    of n terms together too; the rest is for rounding the factors, the sum, and the limit that
-    scores are held against.
-    """
-    eps = float(np.finfo(np.float32).eps)
-    terms = min(queries.values.shape[1], _PANEL_COLUMNS)
-    largest = float(chunk.squared_norm.max())
-    product = np.sqrt(queries.squared_norm * largest)
-    bound: np.ndarray = eps * ((terms + 16) * product + 4 * largest)
-    return bound
-
-
-def _known(queries: _Queries, best: np.ndarray) -> np.ndarray:
-    """The score at or below which a reference could match the best distance so far."""
-    slack = float(np.finfo(np.float64).eps) * (queries.values.shape[1] + 8)
-    score: np.ndarray = best**2 * (1 + slack) - queries.squared_norm * (1 - slack)
-    return score
-
-
 def _keep_better(
     queries: _Queries, slot: int, row: np.ndarray, chunk: _Chunk, column: np.ndarray
 ) -> None:
     """Measure candidate pairs (row, column) exactly; keep those that beat the best so far."""
-    distance = np.empty(len(row))
-    step = max(1, _PAIR_ELEMENTS // queries.values.shape[1])
-    for start in range(0, len(row), step):
-        pairs = slice(start, start + step)
-        difference = queries.values[row[pairs]].astype(np.float64)
-        difference -= chunk.values[column[pairs]]
-        distance[pairs] = np.sqrt(np.sum(np.square(difference, out=difference), axis=1))
+    distance = pair_distances(queries.values, row, chunk.values, column)
     order = np.lexsort((column, distance, row))
     winners = order[np.unique(row[order], return_index=True)[1]]
     # Chunks come in the order of the references, so an equal distance never replaces.

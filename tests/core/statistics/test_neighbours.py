@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from offmanifold.core.statistics import neighbours
+from offmanifold.core.statistics import l2, neighbours
 from offmanifold.core.statistics.neighbours import nearest
 from sklearn.neighbors import NearestNeighbors
 
@@ -18,7 +18,7 @@ def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Blocks that a few hundred images already cross."""
     monkeypatch.setattr(neighbours, "_QUERY_ROWS", 7)
     monkeypatch.setattr(neighbours, "_REFERENCE_ROWS", 11)
-    monkeypatch.setattr(neighbours, "_PAIR_ELEMENTS", 50)
+    monkeypatch.setattr(l2, "_PAIR_ELEMENTS", 50)
 
 
 @pytest.mark.usefixtures("small_blocks")
@@ -43,7 +43,7 @@ def test_agrees_with_scikit_learn_brute_force() -> None:
 def test_among_many_ties_the_distance_is_brute_forces_and_the_index_the_lowest(
     monkeypatch: pytest.MonkeyPatch, panel: int
 ) -> None:
-    monkeypatch.setattr(neighbours, "_PANEL_COLUMNS", panel)
+    monkeypatch.setattr(l2, "_PANEL_COLUMNS", panel)
     rng = np.random.default_rng(3)
     references = rng.integers(0, 3, size=(400, 5)).astype(np.float32) / 2
     queries = rng.integers(0, 3, size=(90, 5)).astype(np.float32) / 2

@@ -1,0 +1,192 @@
+"""How many different images does a generator make? Collisions among its samples."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Float64, Int64
+from scipy import optimize, special, stats
+
+from .interval import CONFIDENCE, Interval, check_confidence
+from .l2 import known_scores, pair_distances, products, rounding, rows_at_once, squared_norms
+
+_ROWS = 1024
+_ELEMENTS = 8_000_000
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Pairs of images of one set, ``first`` < ``second``, in the order of their distance."""
+
+    first: Int64[np.ndarray, " pairs"]
+    second: Int64[np.ndarray, " pairs"]
+    distance: Float64[np.ndarray, " pairs"]
+
+    def within(self, limit: float) -> "Pairs":
+        """Those at most ``limit`` apart."""
+        near = self.distance <= limit
+        return Pairs(self.first[near], self.second[near], self.distance[near])
+
+
+@dataclass(frozen=True)
+class Support:
+    """What the colliding pairs among ``n`` samples say.
+
+    ``chance`` is that of two samples to collide, sum p^2 over images of probability p; ``size`` its
+    inverse, the *effective* support: of as many equally likely images two would collide as often.
+    Rare images do not show: a Zipf law over 10,000 has an effective support of 58. Both have
+    ``n`` samples; the upper end of ``size`` is inf where nothing collided.
+    """
+
+    chance: Interval
+    size: Interval
+    pairs: int
+
+
+def closest_pairs(vectors: Float[np.ndarray, "images columns"], count: int) -> Pairs:
+    """The ``count`` closest pairs of a set in l2, exactly, and all that are as close as the last.
+
+    Raises:
+        ValueError: fewer pairs than asked for, or a value that is not finite.
+    """
+    n = len(vectors)
+    if not 1 <= count <= n * (n - 1) // 2:
+        raise ValueError(f"{count} pairs of {n} images: there are {n * (n - 1) // 2}")
+    norms = squared_norms(vectors)
+    factor = vectors.astype(np.float32, copy=False)
+    step = rows_at_once(_ROWS, _ELEMENTS, vectors)
+    best = Pairs(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))
+    for start in range(0, n, step):
+        for other in range(start, n, step):
+            rows, columns = slice(start, start + step), slice(other, other + step)
+            row, column = _close(factor, norms, rows, columns, best, count)
+            distance = pair_distances(vectors[rows], row, vectors[columns], column)
+            best = _closest(
+                Pairs(
+                    np.concatenate([best.first, row + start]),
+                    np.concatenate([best.second, column + other]),
+                    np.concatenate([best.distance, distance]),
+                ),
+                count,
+            )
+    return best
+
+
+def _close(
+    factor: np.ndarray, norms: np.ndarray, rows: slice, columns: slice, best: Pairs, count: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Pairs of two blocks that may be among the closest, those so far given."""
+    width = factor.shape[1]
+    scores = products(factor[rows], factor[columns])
+    scores *= -2
+    scores += norms[columns].astype(scores.dtype)
+    if rows == columns:
+        scores[np.tril_indices(len(scores))] = np.inf
+    error = rounding(norms[rows], float(norms[columns].max()), width)
+    most = np.finfo(scores.dtype).max
+    # Squared distances of the whole block, by which its closest pairs are found.
+    squared = scores + norms[rows][:, None]
+    if squared.size > count:
+        kth = float(np.partition(squared, count - 1, axis=None)[count - 1])
+    else:
+        kth = np.inf
+    limit = kth + 2 * float(error.max()) - norms[rows]
+    if len(best.distance) >= count:
+        apart = np.full(len(scores), best.distance[-1])
+        limit = np.minimum(limit, known_scores(apart, norms[rows], width) + error)
+    return np.nonzero(scores <= np.minimum(limit, most)[:, None])  # type: ignore[return-value]
+
+
+def _closest(pairs: Pairs, count: int) -> Pairs:
+    order = np.lexsort((pairs.second, pairs.first, pairs.distance))
+    pairs = Pairs(pairs.first[order], pairs.second[order], pairs.distance[order])
+    return pairs if len(order) <= count else pairs.within(float(pairs.distance[count - 1]))
+
+
+def effective_support(pairs: Pairs, n: int, *, confidence: float = CONFIDENCE) -> Support:
+    """Sum p^2 and its inverse from the colliding pairs of ``n`` samples.
+
+    The share of colliding pairs is unbiased for sum p^2. Their number is nearly Poisson unless
+    images collide in groups; its variance is estimated with those, n (n - 1) (n - 2) (sum p^3 -
+    (sum p^2)^2) more than the binomial one, and a Poisson interval (mid-p) is given for as many
+    pairs as have the same relative variance.
+
+    Raises:
+        ValueError: fewer than two samples, or a pair that is not among them.
+    """
+    check_confidence(confidence)
+    found = len(pairs.first)
+    if n < 2 or (found and int(pairs.second.max()) >= n):
+        raise ValueError(f"collisions among {n} samples: expected two or more, with all pairs")
+    every = n * (n - 1) / 2
+    chance = found / every
+    partners = np.bincount(np.concatenate([pairs.first, pairs.second]), minlength=n)
+    # Two collisions of one image: so many pairs of pairs.
+    shared = float(np.sum(partners * (partners - 1.0))) / 2
+    variance = found * (1 - chance) + 2 * shared - n * (n - 1) * (n - 2) * chance**2
+    spread = max(1.0, variance / found) if found else 1.0
+    tail = (1 - confidence) / 2
+    low, high = (spread * bound / every for bound in _poisson_bounds(found / spread, tail))
+    high = min(1.0, high)
+    return Support(
+        Interval(chance, low, high, n),
+        Interval(1 / chance if found else np.inf, 1 / high, 1 / low if low > 0 else np.inf, n),
+        found,
+    )
+
+
+def duplicate_threshold(real: Pairs, allowed: int) -> float:
+    """The largest distance within which at most ``allowed`` pairs of real images lie.
+
+    ``real`` are the closest pairs of the images that calibrate it, more than ``allowed`` of them.
+    Judge other real images by it too: what is found there is no fault of a generator.
+
+    Raises:
+        ValueError: too few pairs, or more exact duplicates among the real images than allowed.
+    """
+    if len(real.distance) <= allowed or allowed < 0:
+        raise ValueError(f"{len(real.distance)} pairs to allow {allowed} of: give more")
+    if real.distance[allowed] == 0:
+        raise ValueError(
+            f"more than {allowed} pairs of real images are equal, so that no distance tells a "
+            f"generator's duplicates: allow {int(np.sum(real.distance == 0))} or more"
+        )
+    return float(np.nextafter(real.distance[allowed], 0))
+
+
+def collides_more(pairs: Pairs, n: int, real: Pairs, real_n: int) -> float:
+    """The p-value that samples collide no more often than real images: exact, for Poisson counts.
+
+    Of all colliding pairs, those of the samples are then binomial by the numbers of pairs.
+    """
+    every, real_every = n * (n - 1) / 2, real_n * (real_n - 1) / 2
+    together = len(pairs.first) + len(real.first)
+    law = stats.binom(together, every / (every + real_every))
+    return float(law.sf(len(pairs.first) - 1))
+
+
+def half_chance_batch(pairs: Pairs, n: int, seed: int, *, orders: int = 2000) -> int | None:
+    """The smallest batch that holds a duplicate with a chance of one half; None if no batch does.
+
+    The form of Arora and Zhang (2018), who take its square for the support. Batches are drawn from
+    the ``n`` samples without replacement: of every order of them the first so many.
+    """
+    if not len(pairs.first):
+        return None
+    rng = np.random.default_rng(seed)
+    batch = np.empty(orders, np.int64)
+    for number in range(orders):
+        place = rng.permutation(n)
+        batch[number] = 1 + np.maximum(place[pairs.first], place[pairs.second]).min()
+    return int(np.sort(batch)[(orders + 1) // 2 - 1])
+
+
+def _poisson_bounds(count: float, tail: float) -> tuple[float, float]:
+    """Means under which a count, whole or not, is exceeded with chances ``tail`` and 1 - that."""
+
+    def beyond(mean: float) -> float:
+        as_many = special.gammainc(count, mean) if count > 0 else 1.0
+        return float(as_many + special.gammainc(count + 1, mean)) / 2
+
+    far = 10 * count + 50
+    low = 0.0 if count == 0 else optimize.brentq(lambda mean: beyond(mean) - tail, 0, far)
+    return float(low), float(optimize.brentq(lambda mean: beyond(mean) - 1 + tail, 0, far))

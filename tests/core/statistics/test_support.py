@@ -1,0 +1,101 @@
+import numpy as np
+import pytest
+from offmanifold.core.statistics import support
+from offmanifold.core.statistics.support import (
+    Pairs,
+    closest_pairs,
+    collides_more,
+    duplicate_threshold,
+    effective_support,
+    half_chance_batch,
+)
+from scipy import stats
+
+
+def collisions(drawn: np.ndarray) -> Pairs:
+    """Pairs of equal samples."""
+    first, second = np.nonzero(np.triu(drawn[:, None] == drawn, 1))
+    return Pairs(first, second, np.zeros(len(first)))
+
+
+@pytest.mark.parametrize("rows", [17, 1024])
+@pytest.mark.parametrize("count", [1, 12, 300, 4950])
+def test_the_closest_pairs_are_those_of_all_distances(
+    monkeypatch: pytest.MonkeyPatch, rows: int, count: int
+) -> None:
+    monkeypatch.setattr(support, "_ROWS", rows)
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 4, size=(100, 4)).astype(np.float32)
+    first, second = np.triu_indices(100, 1)
+    every = np.sqrt(((images[first] - images[second]).astype(float) ** 2).sum(1))
+    order = np.lexsort((second, first, every))
+    order = order[: np.sum(every <= every[order[count - 1]])]
+    found = closest_pairs(images, count)
+    np.testing.assert_array_equal(found.first, first[order])
+    np.testing.assert_array_equal(found.second, second[order])
+    np.testing.assert_allclose(found.distance, every[order], rtol=1e-14)
+
+
+def test_the_chance_is_unbiased_and_its_interval_covers() -> None:
+    share = 1 / np.arange(1, 1001)
+    share /= share.sum()
+    truth, rng = float(np.sum(share**2)), np.random.default_rng(1)
+    found = [effective_support(collisions(rng.choice(1000, 100, p=share)), 100) for _ in range(200)]
+    values = np.array([each.chance.value for each in found])
+    assert values.mean() == pytest.approx(truth, abs=4 * values.std() / np.sqrt(200))
+    covered = np.mean([each.chance.low <= truth <= each.chance.high for each in found])
+    assert covered >= 0.95 - 4 * np.sqrt(0.95 * 0.05 / 200)
+    assert found[0].size.low == pytest.approx(1 / found[0].chance.high)
+
+
+def test_a_few_collisions_have_the_mid_p_poisson_interval() -> None:
+    pairs = Pairs(np.array([0, 2, 4]), np.array([1, 3, 5]), np.zeros(3))
+    found, every = effective_support(pairs, 1000), 1000 * 999 / 2
+    for bound, chance in ((found.chance.low, 0.025), (found.chance.high, 0.975)):
+        law = stats.poisson(bound * every)
+        assert law.sf(3) + law.pmf(3) / 2 == pytest.approx(chance, abs=1e-6)
+    assert found.size.value == pytest.approx(every / 3)
+
+
+def test_without_collisions_the_support_has_a_lower_end_alone() -> None:
+    found = effective_support(collisions(np.arange(200)), 200)
+    assert found.size.value == found.size.high == np.inf
+    # (1 + 1 - e^-m) / 2 = .975 at a mean of -ln .05.
+    assert found.size.low == pytest.approx(200 * 199 / 2 / -np.log(0.05), rel=1e-6)
+    assert found.chance.low == 0
+
+
+def test_one_image_alone_has_a_support_of_one() -> None:
+    found = effective_support(collisions(np.zeros(30, int)), 30)
+    assert found.size.value == 1
+    assert found.chance.high == 1
+
+
+def test_the_threshold_leaves_as_many_real_pairs_as_allowed() -> None:
+    rng = np.random.default_rng(2)
+    real = closest_pairs(rng.random((60, 3)), 20)
+    for allowed in (0, 1, 7):
+        assert len(real.within(duplicate_threshold(real, allowed)).first) == allowed
+    twice = closest_pairs(np.repeat(rng.random((30, 3)), 2, axis=0), 40)
+    with pytest.raises(ValueError, match="allow 30 or more"):
+        duplicate_threshold(twice, 5)
+
+
+def test_real_images_collide_no_more_than_real_images() -> None:
+    rng = np.random.default_rng(3)
+    found = []
+    for _ in range(200):
+        one, other = (collisions(rng.integers(0, 500, n)) for n in (100, 150))
+        found.append(collides_more(one, 100, other, 150) <= 0.05)
+    assert np.mean(found) <= 0.05 + 4 * np.sqrt(0.05 * 0.95 / 200)
+    few = collisions(rng.integers(0, 200, 200))
+    assert collides_more(few, 200, other, 150) < 1e-3
+
+
+def test_the_half_chance_batch_is_the_birthday_paradoxs() -> None:
+    # 23 of 365 birthdays, from many samples.
+    drawn = np.random.default_rng(4).integers(0, 365, 1500)
+    found = half_chance_batch(collisions(drawn), 1500, 0)
+    assert found is not None
+    assert found == pytest.approx(23, abs=1)
+    assert half_chance_batch(collisions(np.arange(5)), 5, 0) is None
