@@ -11,6 +11,8 @@ from .l2 import known_scores, pair_distances, products, rounding, rows_at_once, 
 
 _ROWS = 1024
 _ELEMENTS = 8_000_000
+# Of how often images of one group were seen to share a sample, for the upper end.
+_DEVIATIONS = 2
 
 
 @dataclass(frozen=True)
@@ -108,7 +110,8 @@ def effective_support(pairs: Pairs, n: int, *, confidence: float = CONFIDENCE) -
     The share of colliding pairs is unbiased for sum p^2. Their number is nearly Poisson unless
     images collide in groups; its variance is estimated with those, n (n - 1) (n - 2) (sum p^3 -
     (sum p^2)^2) more than the binomial one, and a Poisson interval (mid-p) is given for as many
-    pairs as have the same relative variance.
+    pairs as have the same relative variance. Samples that by chance hold few of the common images
+    collide little and vary little: the upper end supposes larger groups than were seen.
 
     Raises:
         ValueError: fewer than two samples, or a pair that is not among them.
@@ -122,11 +125,16 @@ def effective_support(pairs: Pairs, n: int, *, confidence: float = CONFIDENCE) -
     partners = np.bincount(np.concatenate([pairs.first, pairs.second]), minlength=n)
     # Two collisions of one image: so many pairs of pairs.
     shared = float(np.sum(partners * (partners - 1.0))) / 2
-    variance = found * (1 - chance) + 2 * shared - n * (n - 1) * (n - 2) * chance**2
-    spread = max(1.0, variance / found) if found else 1.0
-    tail = (1 - confidence) / 2
-    low, high = (spread * bound / every for bound in _poisson_bounds(found / spread, tail))
-    high = min(1.0, high)
+
+    def end(shared: float, which: int) -> float:
+        """An end of the interval if pairs of pairs share an image so often."""
+        more = 2 * shared - n * (n - 1) * (n - 2) * chance**2
+        spread = max(1.0, 1 - chance + more / found) if found else 1.0
+        bounds = _poisson_bounds(found / spread, (1 - confidence) / 2)
+        return min(1.0, spread * bounds[which] / every)
+
+    low = end(shared, 0)
+    high = end(shared + _DEVIATIONS * np.sqrt(shared + 1), 1)
     return Support(
         Interval(chance, low, high, n),
         Interval(1 / chance if found else np.inf, 1 / high, 1 / low if low > 0 else np.inf, n),

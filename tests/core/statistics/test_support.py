@@ -48,12 +48,14 @@ def test_the_chance_is_unbiased_and_its_interval_covers() -> None:
     assert found[0].size.low == pytest.approx(1 / found[0].chance.high)
 
 
-def test_a_few_collisions_have_the_mid_p_poisson_interval() -> None:
+def test_the_lower_end_of_a_few_collisions_is_poissons_mid_p() -> None:
     pairs = Pairs(np.array([0, 2, 4]), np.array([1, 3, 5]), np.zeros(3))
     found, every = effective_support(pairs, 1000), 1000 * 999 / 2
-    for bound, chance in ((found.chance.low, 0.025), (found.chance.high, 0.975)):
-        law = stats.poisson(bound * every)
-        assert law.sf(3) + law.pmf(3) / 2 == pytest.approx(chance, abs=1e-6)
+    law = stats.poisson(found.chance.low * every)
+    assert law.sf(3) + law.pmf(3) / 2 == pytest.approx(0.025, abs=1e-6)
+    # The upper end supposes that pairs may share an image.
+    law = stats.poisson(found.chance.high * every)
+    assert law.sf(3) + law.pmf(3) / 2 > 0.975
     assert found.size.value == pytest.approx(every / 3)
 
 
