@@ -55,7 +55,7 @@ def copying_culprits(
     noisy = _CHANGES["noisy"][1]
     shares = [
         Culprit(
-            f"copies-{share:.0%}".replace("%", ""),
+            f"copies-{100 * share:.0f}",
             f"{share:.0%} of the images are training images with noise",
             _copying(training, labels, noisy, share),
         )

@@ -68,12 +68,15 @@ def permute_labels(
     cuts = _cuts(len(nearest))
     weights = _multiplicities(place, cuts, len(found))
     share = 1 - held / pool
-    deviation = np.sqrt(
-        share * (1 - share) * pool / (pool - 1) * (np.sum(weights**2, 1) - cuts**2 / pool)
-    )
+    variance = share * (1 - share) * pool / (pool - 1)
+    deviation = np.sqrt(variance * np.maximum(np.sum(weights**2, 1) - cuts**2 / pool, 0))
 
     def excess(labels: np.ndarray) -> np.ndarray:
-        standardised = (labels @ weights.T - share * cuts) / deviation
+        difference = labels @ weights.T - share * cuts
+        # Where every image of the pool is found as often as any other, labels cannot matter.
+        standardised = np.divide(
+            difference, deviation, out=np.zeros_like(difference), where=deviation > 1e-9
+        )
         return np.asarray(standardised.max(axis=1))
 
     observed = float(excess(training[found][None].astype(np.float64))[0])

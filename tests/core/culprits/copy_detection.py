@@ -72,7 +72,8 @@ then unknown.
   answered with copies there, the share is not to be believed.
 - **The exact test** needs no assumption about the generator: the labels "training" and "held out"
   of a pool of both are exchanged. It is blind to few copies: with {training:,} training and
-  {held:,} held-out images fewer than {fewest} among the nearest prove nothing.
+  {held:,} held-out images fewer than {fewest} among the nearest prove nothing. What it finds need
+  be no copies: it also speaks up where images lean towards the training images.
 
 ## What is seen in which view
 
@@ -84,9 +85,10 @@ of each culprit, {shipped:,} of the package's own generator.
 
 ## How often the answers are right
 
-{samples:,} images of which a share are copies and the others held-out images, {calibrating:,} other held-out
-images to rank them among, in all views; {replicates} draws from the images above. *Found* is a p-value of at most 5%,
-*covered* an interval that holds the true share. Shares from {detectable:.1%} on should be found in 95% of draws.
+In each of {replicates} draws from the images above {samples:,} images, of which a share are copies
+and the others held-out images, and {calibrating:,} other held-out images to rank them among, in all
+views. *Found* is a p-value of at most 5%, *covered* an interval that holds the true share. Shares
+from {detectable:.1%} on should be found in 95% of draws.
 
 {rates}
 

@@ -11,11 +11,7 @@ from offmanifold.core.statistics.support import (
 )
 from scipy import stats
 
-
-def collisions(drawn: np.ndarray) -> Pairs:
-    """Pairs of equal samples."""
-    first, second = np.nonzero(np.triu(drawn[:, None] == drawn, 1))
-    return Pairs(first, second, np.zeros(len(first)))
+from .copying_cases import collisions
 
 
 @pytest.mark.parametrize("rows", [17, 1024])
@@ -42,9 +38,9 @@ def test_the_chance_is_unbiased_and_its_interval_covers() -> None:
     truth, rng = float(np.sum(share**2)), np.random.default_rng(1)
     found = [effective_support(collisions(rng.choice(1000, 100, p=share)), 100) for _ in range(200)]
     values = np.array([each.chance.value for each in found])
-    assert values.mean() == pytest.approx(truth, abs=4 * values.std() / np.sqrt(200))
+    assert values.mean() == pytest.approx(truth, abs=4 * values.std() / np.sqrt(100))
     covered = np.mean([each.chance.low <= truth <= each.chance.high for each in found])
-    assert covered >= 0.95 - 4 * np.sqrt(0.95 * 0.05 / 200)
+    assert covered >= 0.95 - 4 * np.sqrt(0.95 * 0.05 / 100)
     assert found[0].size.low == pytest.approx(1 / found[0].chance.high)
 
 
