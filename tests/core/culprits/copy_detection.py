@@ -83,6 +83,9 @@ of each culprit, {shipped:,} of the package's own generator.
 
 {matrix}
 
+The culprits' changes are among those that the search tries. A shift by 3 pixels, an enlargement in
+between, or two changes at once are not, and were not measured.
+
 ## How often the answers are right
 
 In each of {replicates} draws from the images above {samples:,} images, of which a share are copies
