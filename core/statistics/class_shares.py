@@ -15,8 +15,8 @@ from .interval import CONFIDENCE, Interval, check_confidence
 # Draws under no difference, which p-values and floors come from.
 _DRAWS = 10_000
 # Of the family of alternatives in which an interval of the total variation is looked for.
-_STEPS = 41
-_DRAWS_OF_A_STEP = 2_000
+_STEPS = 21
+_DRAWS_OF_A_STEP = 1_000
 _FURTHEST = 2.0
 
 
