@@ -22,7 +22,7 @@ class Answers:
     @property
     def predicted(self) -> Int64[np.ndarray, " images"]:
         """The class of the largest logit; the lower one of equal ones."""
-        return self.logits.argmax(axis=1).astype(np.int64)
+        return np.asarray(self.logits.argmax(axis=1), dtype=np.int64)
 
 
 def answer_in_batches(

@@ -1,8 +1,9 @@
 """The culprit whose images are not sharp."""
 
+import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
-from torchvision.transforms.functional import gaussian_blur
+from torch.nn.functional import conv2d, pad
 
 from .culprit import Culprit
 
@@ -15,11 +16,18 @@ def _blurred(
     labels: Int64[Tensor, " n"],
     seed: int,  # noqa: ARG001
 ) -> tuple[Float[Tensor, "n channels height width"], Int64[Tensor, " n"]]:
-    """Every image under a Gaussian filter; beyond the edge it is mirrored."""
+    """Every image under a Gaussian filter; beyond the edge its pixels are repeated."""
     deviation = _WIDTH * min(images.shape[2:])
-    reach = max(1, min(round(3 * deviation), min(images.shape[2:]) - 1))
-    blurred: Tensor = gaussian_blur(images, 2 * reach + 1, deviation)
-    return blurred.clamp(0, 1), labels
+    reach = max(1, round(3 * deviation))
+    steps = torch.arange(-reach, reach + 1, dtype=images.dtype)
+    kernel = torch.exp(-0.5 * (steps / deviation) ** 2)
+    kernel = kernel / kernel.sum()
+    channels = images.shape[1]
+    padded = pad(images, (reach,) * 4, mode="replicate")
+    for shape in ((1, 1, -1, 1), (1, 1, 1, -1)):
+        weight = kernel.view(shape).repeat(channels, 1, 1, 1)
+        padded = conv2d(padded, weight, groups=channels)
+    return padded.clamp(0, 1), labels
 
 
 BLUR = Culprit("blur", "makes images that are not sharp", _blurred)

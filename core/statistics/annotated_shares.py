@@ -49,8 +49,7 @@ def shares_by_inversion(
     weight = 1e4
     system = np.vstack([rows.T, np.full(len(rows), weight)])
     shares, _ = optimize.nnls(system, np.append(counts / counts.sum(), weight))
-    normalised: np.ndarray = shares / shares.sum()
-    return normalised
+    return np.asarray(shares / shares.sum())
 
 
 def shares_by_likelihood(

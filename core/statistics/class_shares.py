@@ -215,8 +215,8 @@ def _chi_squared(first: np.ndarray, pooled: np.ndarray) -> np.ndarray:
 
 
 def _on_simplex(shares: np.ndarray) -> np.ndarray:
-    kept: np.ndarray = np.clip(shares, 0.0, None)
-    return kept / kept.sum()
+    kept = np.clip(shares, 0.0, None)
+    return np.asarray(kept / kept.sum())
 
 
 def _where_reached(rising: np.ndarray, truths: list[float], level: float) -> float:

@@ -124,7 +124,7 @@ def _standard_errors(rows: Sequence[np.ndarray], spares: np.ndarray) -> np.ndarr
         [row.mean(axis=1).var(ddof=1) if len(row) > 1 else 0.0 for row in rows], dtype=np.float64
     )
     pooled = (spares * own).sum() / spares.sum()
-    return np.sqrt(np.maximum(own, pooled) / (spares + 1))
+    return np.asarray(np.sqrt(np.maximum(own, pooled) / (spares + 1)))
 
 
 def _resampled_means(
