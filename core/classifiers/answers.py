@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from jaxtyping import Float64, Int64
+from scipy.special import softmax
 from torch import Tensor
 
 from .classifier import Classifier
@@ -49,3 +50,14 @@ def confusion_counts(
     """How many images of each class (row) were taken for each class (column)."""
     flat = np.bincount(labels * classes + predicted, minlength=classes * classes)
     return flat.reshape(classes, classes).astype(np.int64)
+
+
+def confidence_counts(
+    logits: Float64[np.ndarray, "images classes"], bins: int = 20
+) -> Int64[np.ndarray, " bins"]:
+    """How many images have a largest probability in each of ``bins`` equal parts of [0, 1].
+
+    The upper edge belongs to the last bin: a confidence that rounds to 1 is in it.
+    """
+    confidence = softmax(logits, axis=1).max(axis=1)
+    return np.histogram(confidence, bins=bins, range=(0.0, 1.0))[0].astype(np.int64)

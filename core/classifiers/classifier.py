@@ -1,5 +1,7 @@
 """What every classifier is: features of images, and a linear map from them to class scores."""
 
+from collections.abc import Iterable
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -40,11 +42,21 @@ class Classifier(nn.Module):
         logits: Tensor = self.head(self.features(images))
         return logits
 
-    def standardise_by(self, images: Float[Tensor, "batch channels height width"]) -> None:
+    def standardise_by(self, batches: Iterable[Float[Tensor, "_ channels height width"]]) -> None:
         """Takes the mean and the standard deviation of each channel from a sample of images.
 
         A channel that is one value throughout is only centred.
         """
-        deviation = images.std(dim=(0, 2, 3), correction=0)
-        self.mean.copy_(images.mean(dim=(0, 2, 3)))
-        self.deviation.copy_(torch.where(deviation > 0, deviation, torch.ones_like(deviation)))
+        total = torch.zeros_like(self.mean, dtype=torch.float64)
+        squares, count = torch.zeros_like(total), 0
+        for images in batches:
+            values = images.to(torch.float64)
+            total += values.sum(dim=(0, 2, 3))
+            squares += values.square().sum(dim=(0, 2, 3))
+            count += images[:, 0].numel()
+        mean = total / count
+        variance = squares / count - mean**2
+        # Equal values have a variance that rounding puts beside 0.
+        varies = variance > 1e-9
+        self.mean.copy_(mean)
+        self.deviation.copy_(torch.where(varies, variance, torch.ones_like(variance)).sqrt())

@@ -1,7 +1,7 @@
 """Images with labels that are read in batches: in memory, or generated as they are asked for."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -13,6 +13,7 @@ from ..quantisation import quantise
 from ..samplers.noise import Stream, item_normals
 
 
+@runtime_checkable
 class LabelledImages(Protocol):
     """A labelled set that need not fit in memory: any images of it by their numbers."""
 

@@ -122,9 +122,11 @@ class ClassifierTraining:
         self.progress = Progress(**state["progress"])
 
     def _standardise(self) -> None:
-        order = self._order(0)
-        sample = np.sort(order[:_STANDARDISED_BY])
-        self.classifier.standardise_by(self._images.batch(sample))
+        sample, size = self._order(0)[:_STANDARDISED_BY], self._settings.batch_size
+        self.classifier.standardise_by(
+            self._images.batch(sample[start : start + size])
+            for start in range(0, len(sample), size)
+        )
 
     def _step(self) -> torch.Tensor:
         indices = self._next_indices()

@@ -14,8 +14,8 @@ from scipy import optimize, special
 
 from .interval import CONFIDENCE, Interval, check_confidence
 
-_MOST_STEPS = 2_000
-_SETTLED = 1e-7
+_MOST_STEPS = 500
+_SETTLED = 1e-6
 # Confidence is cut at these quantiles of the real images' within each label.
 _QUANTILES = (0.25, 0.5, 0.75)
 _DRAWS = 500
@@ -60,7 +60,7 @@ def shares_by_likelihood(
     Raises:
         ValueError: no images, or a class without real images.
     """
-    return _mixture(counts[None], _rates(counts, confusion)[None])[0]
+    return np.asarray(_mixture(counts[None], _rates(counts, confusion)[None])[0])
 
 
 def shares_by_probabilities(

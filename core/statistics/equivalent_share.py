@@ -29,7 +29,7 @@ class EquivalentShare:
     factor: float
     low: float
     high: float
-    largest: float
+    largest: int
     n: int
 
     def __str__(self) -> str:
@@ -43,11 +43,11 @@ class EquivalentShare:
         if factor == 0:
             return "more than all"
         if np.isinf(factor):
-            return f"less than 1/{self.largest:g}"
+            return f"less than 1/{self.largest}"
         return "all" if factor == 1 else f"1/{factor:.3g}" if factor < 100 else f"1/{factor:.0f}"
 
 
-def crossing(factors: Sequence[float], accuracies: Sequence[float], accuracy: float) -> float:
+def crossing(factors: Sequence[int], accuracies: Sequence[float], accuracy: float) -> float:
     """The M at which the real curve has ``accuracy``; 0 or infinite where it does not reach it.
 
     ``factors`` M ascend, with 1 as the first. The curve is the nearest one that does not rise with
@@ -65,9 +65,9 @@ def crossing(factors: Sequence[float], accuracies: Sequence[float], accuracy: fl
 
 
 def equivalent_share(
-    factors: Sequence[float],
-    real: Sequence[Bool[np.ndarray, "models images"]],
-    generated: Bool[np.ndarray, "models images"],
+    factors: Sequence[int],
+    real: Sequence[Bool[np.ndarray, "_models images"]],
+    generated: Bool[np.ndarray, "_models images"],
     seed: int,
     *,
     resamples: int = MINIMUM_RESAMPLES,
@@ -80,8 +80,8 @@ def equivalent_share(
     generated images (draws of the generator, seeds); all on the same test images. Accuracies are
     means over models.
 
-    For the interval, test images are resampled, the same ones for all models, since a hard image is
-    hard for all. Each mean over models is moved by Student's t times its standard error over
+    For the interval, test images are weighed anew, alike for all models, since a hard image is hard
+    for all. Each mean over models is moved by Student's t times its standard error over
     models. Their variance is that of the row's own models or the mean of all rows, whichever is
     larger, with the degrees of freedom of all rows: two models alone do not say how much models
     differ. How the real curve bends between the factors is not in the interval.
@@ -113,7 +113,7 @@ def equivalent_share(
     )
 
 
-def _check_factors(factors: Sequence[float]) -> None:
+def _check_factors(factors: Sequence[int]) -> None:
     if len(factors) < 2 or factors[0] != 1 or not (np.diff(factors) > 0).all():
         raise ValueError(f"factors {list(factors)}: expected 1 and ascending ones, two at least")
 
@@ -130,14 +130,17 @@ def _standard_errors(rows: Sequence[np.ndarray], spares: np.ndarray) -> np.ndarr
 def _resampled_means(
     means: np.ndarray, rng: np.random.Generator, resamples: int
 ) -> Float64[np.ndarray, "resamples rows"]:
-    """Means over test images, drawn with replacement: by how often each image is drawn."""
+    """Means over test images with random weights: the Bayesian bootstrap (Rubin 1981).
+
+    Its spread is that of resampling with replacement, at a tenth of the time.
+    """
     images = means.shape[1]
     blocks = []
     rows = max(1, 4_000_000 // images)
     for start in range(0, resamples, rows):
         count = min(rows, resamples - start)
-        times = rng.multinomial(images, np.full(images, 1 / images), size=count)
-        blocks.append(times @ means.T / images)
+        weights = rng.standard_exponential((count, images))
+        blocks.append(weights @ means.T / weights.sum(axis=1, keepdims=True))
     return np.concatenate(blocks)
 
 

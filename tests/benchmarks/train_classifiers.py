@@ -90,15 +90,15 @@ def open_shipped(device: torch.device) -> Generator:
     return found
 
 
-def generated(count: int, draw: int, device: torch.device) -> StoredImages:
-    """So many generated images, as many of every class, made once and kept as bytes."""
+def generated(count: int, draw: int, maker: torch.device, device: torch.device) -> StoredImages:
+    """So many images of ``maker``'s, as many of every class, kept on ``device`` as bytes."""
     labels = np.arange(count, dtype=np.int64) % CLASSES
     seeds = range(draw * 10**9, draw * 10**9 + count)
-    images = GeneratedImages(open_shipped(device), labels, seeds, device, levels=256)
+    images = GeneratedImages(open_shipped(maker), labels, seeds, maker, levels=256)
     blocks = []
     for start in range(0, count, 10_000):
         indices = np.arange(start, min(start + 10_000, count), dtype=np.int64)
-        blocks.append((images.batch(indices) * 255).round().to(torch.uint8))
+        blocks.append((images.batch(indices) * 255).round().to(device, torch.uint8))
     return StoredImages(torch.cat(blocks), labels)
 
 
@@ -120,7 +120,7 @@ def train(
     torch.set_num_threads(1)
     device = torch.device(arguments.device if model.architecture == "resnet32" else "cpu")
     sets = open_data(arguments.data, device, arguments.limit)
-    images = training_images(model, sets["train"], device)
+    images = training_images(model, sets["train"], torch.device(arguments.device), device)
     classifier = build_classifier(model.architecture, SHAPE, CLASSES, model.draw).to(device)
     settings = SETTINGS[model.architecture]
     began = time.time()
@@ -146,7 +146,7 @@ def train(
     arrays = {f"correct.{model.name}": np.packbits(answers.predicted == answers.labels)}
     if model.name == ANNOTATOR:
         torch.save(classifier.state_dict(), arguments.out / "annotator.pt")
-        made = generated(len(sets["train"].labels), 0, device)
+        made = generated(len(sets["train"].labels), 0, device, device)
         on_made = answers_of(classifier, made)
         row |= {
             "label_correctness": accuracy(on_made),
@@ -160,13 +160,15 @@ def train(
     return row, arrays
 
 
-def training_images(model: Model, real: StoredImages, device: torch.device) -> LabelledImages:
+def training_images(
+    model: Model, real: StoredImages, maker: torch.device, device: torch.device
+) -> LabelledImages:
     count = len(real.labels)
     if model.data == "real":
         if model.factor == 1:
             return real
         return Subset(real, down_sampled(real.labels, model.factor, model.draw))
-    made = generated(count * model.factor, model.draw, device)
+    made = generated(count * model.factor, model.draw, maker, device)
     return made if model.data == "generated" else Joined([real, made])
 
 
@@ -211,7 +213,7 @@ def main() -> None:
             rows.append(row)
             arrays |= found
             (arguments.out / "models.json").write_text(json.dumps(rows, indent=1))
-            np.savez_compressed(arguments.out / "answers.npz", **arrays)
+            np.savez_compressed(arguments.out / "answers.npz", allow_pickle=False, **arrays)
             print(
                 f"{row['model']}: test {row['test_accuracy']:.4f}, train "
                 f"{row['train_accuracy']:.4f}, {row['rounds']} rounds, "
