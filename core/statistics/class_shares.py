@@ -81,8 +81,8 @@ def total_variation_interval(
     members of a family under which the observed one is not extreme. Its members have the two
     observed histograms drawn together to their common one, at 0, or pushed apart; both samples are
     drawn anew from each. ``value`` is the observed distance, and may lie above ``high``. With 10
-    classes and 200 or 1,000 images in both samples it covered, in 100 or 200 simulations each, 97 to
-    98% of no difference, 97% of distances of .03, 95% of .14, and 93 to 95% of a missing class.
+    classes and 200 or 1,000 images in both samples it covered, in 100 or 200 simulations each, 97
+    to 98% of no difference, 97% of distances of .03, 95% of .14, 93 to 95% of a missing class.
 
     Raises:
         ValueError: see `compare_shares`.
