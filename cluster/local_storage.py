@@ -99,6 +99,16 @@ class LocalStorage:
         with _explained("delete", target):
             target.unlink(missing_ok=True)
 
+    def move(self, name: str, target: str) -> None:
+        """See :meth:`Storage.move`."""
+        old, new = self._path(name), self._path(target)
+        with _explained("move", old):
+            new.parent.mkdir(parents=True, exist_ok=True)
+            with contextlib.suppress(FileNotFoundError):
+                old.replace(new)
+            _sync_folder(new.parent)
+            _sync_folder(old.parent)
+
     def remove_stale(self, folder: str, older_than: float = 900.0) -> int:
         """See :meth:`Storage.remove_stale`.
 

@@ -27,6 +27,7 @@ from .storage import StorageError, checked_name
 
 _WRITER = "writer"
 _CONFLICTS = 10
+_ABSENT = ("NoSuchKey", "404")
 _PROBING_ATTEMPTS = 2
 # In the calling thread: there is nothing to gain at a part's size. A broken body is read again.
 _DOWNLOAD = TransferConfig(use_threads=False, num_download_attempts=8)
@@ -134,6 +135,22 @@ class S3Storage:
         """See :meth:`Storage.delete`."""
         with explained("delete", self.locate(name)):
             self._client.delete_object(Bucket=self.bucket, Key=self._key(name))
+
+    def move(self, name: str, target: str) -> None:
+        """See :meth:`Storage.move`; a copy that the service makes, and then a deletion."""
+        key = self._key(name)
+        with explained("move", self.locate(name)):
+            try:
+                self._client.copy_object(
+                    Bucket=self.bucket,
+                    Key=self._key(target),
+                    CopySource={"Bucket": self.bucket, "Key": key},
+                )
+            except ClientError as error:
+                if error.response["Error"]["Code"] in _ABSENT:
+                    return
+                raise
+            self._client.delete_object(Bucket=self.bucket, Key=key)
 
     def remove_stale(self, folder: str, older_than: float = 900.0) -> int:
         """See :meth:`Storage.remove_stale`: a writer that dies leaves nothing in a bucket."""

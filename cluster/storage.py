@@ -68,6 +68,13 @@ class Storage(Protocol):
         """Remove ``name``; nothing happens where it does not exist."""
         ...
 
+    def move(self, name: str, target: str) -> None:
+        """Give what is stored as ``name`` the name ``target``, in place of what was there.
+
+        Nothing happens where ``name`` does not exist: another process may have moved it.
+        """
+        ...
+
     def remove_stale(self, folder: str, older_than: float = 900.0) -> int:
         """Remove what killed writers left in ``folder``; how many temporary files that were.
 

@@ -17,11 +17,11 @@ from .conditions import condition_tensor
 from .generators import shard_generator
 from .lpips_backbone import shard_distance
 from .outcome import Failure, Outcome, Row
-from .part_file import read_columns
+from .part_file import Part, read_columns
 from .resources import Resources
 from .revisions import Computation
 from .schema import TableSchema
-from .shard import Item
+from .shard import Item, part_path
 from .stored_images import stored_images
 
 COMPUTATION = Computation("offmanifold.workers.inversion:compute", "inversion", 1)
@@ -46,6 +46,7 @@ INVERSION_TABLE = TableSchema(
 
 NO_RECONSTRUCTION = "no finite reconstruction error was found; is the generator's output finite?"
 _PARTS_KEPT = 8
+_ITEM = ("generator", "condition", "image_id")
 
 
 def compute(
@@ -106,15 +107,23 @@ def inverted(
 
     Raises:
         ValueError: the item names no inversion.
+        PartError: the row is another item's.
     """
     part = item.inversion_part
     if part is None or item.inversion_row is None:
         raise ValueError(f"item {item.image_id} names no inversion")
 
-    def read() -> list[list[float]]:
-        rows = read_columns(resources.storage, table, part, [column]).to_pylist()
-        return [row[column] for row in rows]
+    def read() -> list[Row]:
+        return read_columns(resources.storage, table, part, [*_ITEM, column]).to_pylist()
 
     key = (table.name, part, column)
     rows = resources.kept(INVERSION_TABLE.name, key, read, most=_PARTS_KEPT)
-    return np.asarray(rows[item.inversion_row], np.float32)
+    row = rows[item.inversion_row] if item.inversion_row < len(rows) else {}
+    wanted = {name: getattr(item, name) for name in _ITEM}
+    if {name: row.get(name) for name in _ITEM} != wanted:
+        raise Part(part_path(table.name, part), resources.storage.locate()).error(
+            f"has image {row.get('image_id')} under class {row.get('condition')} of "
+            f"{row.get('generator')} in row {item.inversion_row}, where {item.image_id} under "
+            f"class {item.condition} of {item.generator} was planned"
+        )
+    return np.asarray(row[column], np.float32)

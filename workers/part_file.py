@@ -1,28 +1,70 @@
-"""Reading a part that may be damaged, or be made to do harm: refused before it is decoded."""
+"""Reading a part that may be damaged, or be made to do harm: refused before it is decoded.
+
+Every byte that is decoded was held against the part's seal first (`seal`). Parts of versions before
+the seal have none; they are read as far as they make sense.
+"""
 
 import io
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
+from dataclasses import dataclass
+from itertools import islice, pairwise
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ..cluster.storage import Storage, StorageError
 from .schema import TableSchema
+from .seal import NAME_KEY, USUAL_END, DamageError, End, proved_end, wanted_end
 from .shard import part_path
 
 # Repetition costs a Parquet file nothing: a few kilobytes may stand for billions of values. A part
 # of 64 images of 3 x 1024 x 1024 pixels has 0.2 billion.
 _MOST_VALUES = 2**29
 _MOST_BYTES = 2**32
+# Pieces with fewer bytes than this between them come in one request.
+_HOLE_BYTES = 2**13
 # A bucket answers after tens of milliseconds; a part of large images is some ten megabytes.
 PARTS_AT_ONCE = 16
 _PARTS_AHEAD = 16 * PARTS_AT_ONCE
 
 
 class PartError(StorageError):
-    """A file that stands where a part belongs is not one; the message names it and the remedy."""
+    """A file that stands where a part belongs is not one; the message names it and the remedy.
+
+    Args:
+        message: for people.
+        part: its name in the run.
+        problem: what is wrong with it, without the remedy.
+    """
+
+    def __init__(self, message: str, part: str = "", problem: str = "") -> None:
+        super().__init__(message)
+        self.part = part
+        self.problem = problem
+
+
+@dataclass(frozen=True)
+class Part:
+    """A file of a table, or a piece of a shard: what it is called in its run, and where that is."""
+
+    name: str
+    run: str
+
+    @property
+    def place(self) -> str:
+        """Where it is, for people."""
+        return f"{self.run}/{self.name}"
+
+    def error(self, problem: str) -> PartError:
+        """That it is no part, and what to do."""
+        return PartError(
+            f"{self.place} {problem}. `offmanifold run {self.run}/audit.yaml --out {self.run}` "
+            "moves it aside and computes it again",
+            self.name,
+            problem,
+        )
 
 
 def read_part(
@@ -30,98 +72,181 @@ def read_part(
 ) -> pa.Table:
     """A part's rows, of those columns (all by default), with the part's own metadata.
 
-    Fetches the part as a whole: for those who want most of it.
+    Fetches and checks the part as a whole: for those who want most of it.
 
     Raises:
-        PartError: not a complete Parquet file, another table than ``table``, or far too much of it.
+        PartError: not as it was written, another part, another table than ``table``, or far too
+            much of it.
         StorageError: it cannot be read.
     """
-    name = part_path(table.name, shard_id)
-    return parse_part(storage.read(name), table, storage.locate(name), columns)
+    part = Part(part_path(table.name, shard_id), storage.locate())
+    return parse_part(storage.read(part.name), table, part, columns)
+
+
+def check_part(storage: Storage, table: TableSchema, shard_id: str) -> bool:
+    """Reads every byte of a part and holds it against the seal; whether it has one.
+
+    Raises:
+        PartError: as :func:`read_part`.
+        StorageError: it cannot be read.
+    """
+    part = Part(part_path(table.name, shard_id), storage.locate())
+    return _proved(storage.read(part.name), table, part).sealed
 
 
 def read_columns(
     storage: Storage, table: TableSchema, shard_id: str, columns: Sequence[str]
 ) -> pa.Table:
     """As :func:`read_part`, but fetches nothing else than those columns: a part may have pixels."""
-    name = part_path(table.name, shard_id)
-    with storage.columns(name) as (files, path), files.open_input_file(path) as source:
-        return _parse(source, table, storage.locate(name), columns)
+    part = Part(part_path(table.name, shard_id), storage.locate())
+    with storage.columns(part.name) as (files, path), files.open_input_file(path) as source:
+        end = read_end(source, part)
+        check_table(end, table, part)
+        return decoded_columns(source, end, part, columns)
+
+
+def columns_or_damage(
+    storage: Storage, table: TableSchema, shard_ids: Iterable[str], columns: Sequence[str]
+) -> Iterator[pa.Table | PartError]:
+    """:func:`read_columns` of one part after the other, in that order, several read at once.
+
+    In the place of a part that is none there is what :func:`read_columns` would have raised.
+    """
+
+    def found(shard_id: str) -> pa.Table | PartError:
+        try:
+            return read_columns(storage, table, shard_id, columns)
+        except PartError as error:
+            return error
+
+    left = iter(shard_ids)
+    with ThreadPoolExecutor(PARTS_AT_ONCE) as pool:
+        while some := list(islice(left, _PARTS_AHEAD)):
+            yield from pool.map(found, some)
 
 
 def read_columns_of_parts(
     storage: Storage, table: TableSchema, shard_ids: Iterable[str], columns: Sequence[str]
 ) -> Iterator[pa.Table]:
     """:func:`read_columns` of one part after the other, in that order; several are read at once."""
-    left = iter(shard_ids)
-    with ThreadPoolExecutor(PARTS_AT_ONCE) as pool:
-        while some := list(islice(left, _PARTS_AHEAD)):
-            yield from pool.map(
-                lambda shard_id: read_columns(storage, table, shard_id, columns), some
-            )
+    for found in columns_or_damage(storage, table, shard_ids, columns):
+        if isinstance(found, PartError):
+            raise found
+        yield found
 
 
 def parse_part(
-    content: bytes, table: TableSchema, name: str, columns: Sequence[str] | None = None
+    content: bytes, table: TableSchema, part: Part, columns: Sequence[str] | None = None
 ) -> pa.Table:
-    """As :func:`read_part`, of bytes that ``name`` names in errors."""
-    return _parse(io.BytesIO(content), table, name, columns)
+    """As :func:`read_part`, of a part's bytes."""
+    end = _proved(content, table, part)
+    return _rows(io.BytesIO(content), end.footer, part, columns)
 
 
-def _parse(
-    source: io.BytesIO | pa.NativeFile,
-    table: TableSchema,
-    name: str,
-    columns: Sequence[str] | None,
-) -> pa.Table:
-    file = open_part(source, name)
-    check_part(file, table, name)
-    return part_rows(file, name, columns)
-
-
-def open_part(
-    source: io.BytesIO | pa.NativeFile, name: str, footer: pq.FileMetaData | None = None
-) -> pq.ParquetFile:
-    """A Parquet file of which no column is read yet; a ``footer`` that is known is not fetched.
+def read_end(source: pa.NativeFile, part: Part) -> End:
+    """The end of a part, proved, of which no column is read yet.
 
     Raises:
-        PartError: not a complete Parquet file.
+        PartError: not a complete Parquet file, or not the part of that name.
     """
+    size = source.size()
+    tail = _read(source, max(size - USUAL_END, 0), size, part)
     try:
-        # The columns that are asked for come in few requests, not in one for each.
-        file = pq.ParquetFile(source, metadata=footer, pre_buffer=True)
-        _ = file.schema_arrow
-    except (pa.ArrowException, OSError) as error:
-        _raise_the_stores_own(error)
-        raise PartError(_refusal(name, f"is not a complete Parquet file ({error})")) from error
-    return file
+        while (wanted := wanted_end(tail, size)) > len(tail):
+            tail = _read(source, size - wanted, size, part)
+        end = proved_end(tail, size)
+        found = end.metadata.get(NAME_KEY, part.name)
+    except DamageError as error:
+        raise part.error(f"is not a complete Parquet file ({error})") from error
+    if found != part.name:
+        raise part.error(f"holds the rows of {found}")
+    return end
 
 
-def check_part(file: pq.ParquetFile, table: TableSchema, name: str) -> None:
-    """Refuses an opened part by what its footer says.
+def check_table(end: End, table: TableSchema, part: Part) -> None:
+    """Refuses a part by what its footer says.
 
     Raises:
         PartError: not a part of the table, or far too much of it.
     """
-    found = file.schema_arrow
+    try:
+        found = end.footer.schema.to_arrow_schema()
+    except (pa.ArrowException, DamageError) as error:
+        raise part.error(f"is not a complete Parquet file ({error})") from error
     if not found.equals(table.arrow):
-        raise PartError(
-            _refusal(name, f"is not a table of stage {table.name}: {_differences(found, table)}")
-        )
-    _refuse_excess(file.metadata, name)
+        raise part.error(f"is not a table of stage {table.name}: {_differences(found, table)}")
+    _refuse_excess(end.footer, end.size, part)
 
 
-def part_rows(file: pq.ParquetFile, name: str, columns: Sequence[str] | None) -> pa.Table:
-    """An opened part's rows, of those columns (None for all).
+def decoded_columns(
+    source: pa.NativeFile, end: End, part: Part, columns: Sequence[str]
+) -> pa.Table:
+    """Those columns of a part with that end; nothing else is fetched, nothing unproved decoded.
 
     Raises:
         PartError: it is damaged.
     """
+    if not end.sealed:
+        return _rows(source, end.footer, part, columns)
+    # Untouched pages of it take no memory.
+    proved = np.zeros(end.size, np.uint8)
+    edges = end.edges
     try:
+        for first, last in _runs(end.pieces_of(list(columns)), edges):
+            start = edges[first]
+            content = _read(source, start, edges[last + 1], part)
+            for piece in range(first, last + 1):
+                end.prove(piece, content[edges[piece] - start : edges[piece + 1] - start])
+            proved[start : start + len(content)] = np.frombuffer(content, np.uint8)
+    except DamageError as error:
+        raise part.error(f"is damaged ({error})") from error
+    return _rows(pa.BufferReader(pa.py_buffer(proved.data)), end.footer, part, columns)
+
+
+def _proved(content: bytes, table: TableSchema, part: Part) -> End:
+    """The end of a whole part, all of which was held against it."""
+    end = read_end(pa.BufferReader(content), part)
+    check_table(end, table, part)
+    try:
+        if end.sealed:
+            end.prove_all(content)
+    except DamageError as error:
+        raise part.error(f"is damaged ({error})") from error
+    return end
+
+
+def _read(source: pa.NativeFile, start: int, stop: int, part: Part) -> bytes:
+    source.seek(start)
+    found = source.read(stop - start)
+    if len(found) != stop - start:
+        raise part.error("is damaged (it became shorter while it was read)")
+    return found
+
+
+def _runs(pieces: Sequence[int], edges: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Pieces in order as few runs (first, last), with the small ones that lie between them."""
+    if not pieces:
+        return
+    first = pieces[0]
+    for piece, following in pairwise([*pieces, len(edges)]):
+        if following == len(edges) or edges[following] - edges[piece + 1] > _HOLE_BYTES:
+            yield first, piece
+            first = following
+
+
+def _rows(
+    source: io.BytesIO | pa.NativeFile,
+    footer: pq.FileMetaData,
+    part: Part,
+    columns: Sequence[str] | None,
+) -> pa.Table:
+    try:
+        # The columns that are asked for come in few requests, not in one for each.
+        file = pq.ParquetFile(source, metadata=footer, pre_buffer=True)
         return file.read(columns=None if columns is None else list(columns))
     except (pa.ArrowException, OSError) as error:
         _raise_the_stores_own(error)
-        raise PartError(_refusal(name, f"is damaged ({error})")) from error
+        raise part.error(f"is damaged ({error})") from error
 
 
 def _raise_the_stores_own(error: Exception) -> None:
@@ -131,21 +256,18 @@ def _raise_the_stores_own(error: Exception) -> None:
         raise error
 
 
-def _refuse_excess(metadata: pq.FileMetaData, name: str) -> None:
+def _refuse_excess(footer: pq.FileMetaData, size: int, part: Part) -> None:
     chunks = [
-        metadata.row_group(group).column(column)
-        for group in range(metadata.num_row_groups)
-        for column in range(metadata.num_columns)
+        footer.row_group(group).column(column)
+        for group in range(footer.num_row_groups)
+        for column in range(footer.num_columns)
     ]
     values = sum(chunk.num_values for chunk in chunks)
-    size = sum(chunk.total_uncompressed_size for chunk in chunks)
-    if values > _MOST_VALUES or size > _MOST_BYTES:
-        raise PartError(
-            _refusal(
-                name,
-                f"claims to hold {values:,} values in {size:,} bytes; a part has at most "
-                f"{_MOST_VALUES:,} in {_MOST_BYTES:,}",
-            )
+    claimed = max(size, sum(chunk.total_uncompressed_size for chunk in chunks))
+    if values > _MOST_VALUES or claimed > _MOST_BYTES:
+        raise part.error(
+            f"claims to hold {values:,} values in {claimed:,} bytes; a part has at most "
+            f"{_MOST_VALUES:,} in {_MOST_BYTES:,}"
         )
 
 
@@ -156,7 +278,3 @@ def _differences(found: pa.Schema, table: TableSchema) -> str:
         if found.field(field.name).type != field.type:
             return f"its {field.name} is {found.field(field.name).type}, expected {field.type}"
     return f"its columns are {', '.join(found.names)}"
-
-
-def _refusal(name: str, problem: str) -> str:
-    return f"{name} {problem}. Move it out of the run, then run the same command again"

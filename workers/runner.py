@@ -1,7 +1,6 @@
 """The worker: turns a shard into one published part, with a row for every item, whatever fails."""
 
 import importlib
-import io
 import json
 import time
 import traceback
@@ -10,19 +9,20 @@ from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 import torch
 
 from ..cluster.broken_worker import BrokenWorkerError
 from ..cluster.s3_settings import BY_ENVIRONMENT, S3Settings
 from ..cluster.storage import Storage, StorageError
 from .outcome import Failure, Outcome, Row
-from .part_file import parse_part
+from .part_file import Part, parse_part
 from .resources import Resources
-from .schema import STATUS_FAILED, STATUS_KILLED_WORKER, STATUS_OK, TableSchema
+from .schema import STATUS_FAILED, STATUS_KILLED_WORKER, STATUS_OK
+from .seal import sealed_table
 from .shard import Item, Shard
 
 SECONDS_KEY = "offmanifold.seconds"
+REVISION_KEY = "offmanifold.revision"
 # JSON: tracebacks of failed rows by their position. In a part's metadata, since they are for people
 # who mend things and no column of the table.
 TRACEBACKS_KEY = "offmanifold.tracebacks"
@@ -94,8 +94,9 @@ class ShardWorker:
         rows = [_row(item, outcome) for item, outcome in zip(items, outcomes, strict=True)]
         tracebacks = _tracebacks(outcomes)
         if stop - start < len(payload.items):
-            content = _serialise(payload.table, rows, time.perf_counter() - began, tracebacks)
-            self._storage.write(_scratch_path(payload.id, start, stop), content)
+            name = _scratch_path(payload.id, start, stop)
+            content = _serialise(payload, name, rows, time.perf_counter() - began, tracebacks)
+            self._storage.write(name, content)
             return self._report(payload, rows, began, published=False)
         return self._publish(payload, rows, began, tracebacks)
 
@@ -111,7 +112,8 @@ class ShardWorker:
         tracebacks: dict[int, str] = {}
         for start, stop in spans:
             name = _scratch_path(payload.id, start, stop)
-            piece = parse_part(self._storage.read(name), payload.table, name)
+            where = Part(name, self._storage.locate())
+            piece = parse_part(self._storage.read(name), payload.table, where)
             rows.update(zip(range(start, stop), piece.to_pylist(), strict=True))
             found = tracebacks_of(piece)
             tracebacks.update({start + position: text for position, text in found.items()})
@@ -124,7 +126,7 @@ class ShardWorker:
     def _publish(
         self, shard: Shard, rows: list[Row], began: float, tracebacks: Mapping[int, str]
     ) -> ShardReport:
-        content = _serialise(shard.table, rows, time.perf_counter() - began, tracebacks)
+        content = _serialise(shard, shard.part, rows, time.perf_counter() - began, tracebacks)
         published = self._storage.publish(shard.part, content)
         return self._report(shard, rows, began, published=published)
 
@@ -221,17 +223,17 @@ def _keys(item: Item) -> Row:
 
 
 def _serialise(
-    table: TableSchema, rows: list[Row], seconds: float, tracebacks: Mapping[int, str]
+    shard: Shard, name: str, rows: list[Row], seconds: float, tracebacks: Mapping[int, str]
 ) -> bytes:
-    schema = table.arrow
-    metadata: dict[str | bytes, str | bytes] = {SECONDS_KEY: f"{seconds:.3f}"}
+    schema = shard.table.arrow
+    metadata: dict[str | bytes, str | bytes] = {
+        SECONDS_KEY: f"{seconds:.3f}",
+        REVISION_KEY: str(shard.computation.revision),
+    }
     if tracebacks:
         metadata[TRACEBACKS_KEY] = json.dumps(tracebacks)
     metadata.update((schema.metadata or {}).items())
-    content = pa.Table.from_pylist(rows, schema=schema.with_metadata(metadata))
-    sink = io.BytesIO()
-    pq.write_table(content, sink, compression="zstd")
-    return sink.getvalue()
+    return sealed_table(pa.Table.from_pylist(rows, schema=schema.with_metadata(metadata)), name)
 
 
 def _scratch_path(shard_id: str, start: int, stop: int) -> str:

@@ -24,6 +24,9 @@ KEY_COLUMNS = ("generator", "condition", "group", "image_id", "label")
 STAGE_KEY = "offmanifold.stage"
 VERSION_KEY = "offmanifold.schema_version"
 
+# In a run directory, the names of the parts of each table, once the run is complete.
+PARTS_FILE = "parts.json"
+
 Columns = tuple[tuple[str, pa.DataType], ...]
 
 _LEADING: Columns = (

@@ -82,6 +82,11 @@ class Shard:
         """Where in the run directory the shard's rows are published."""
         return part_path(self.stage, self.id)
 
+    def names(self, shard_id: str) -> bool:
+        """Whether its rows are computed from that shard's: its items or its settings name it."""
+        by_items = any(shard_id in (item.image_part, item.inversion_part) for item in self.items)
+        return by_items or f'"{shard_id}"' in json.dumps(_given(self.settings))
+
 
 def _given(fields: Mapping[str, Any]) -> dict[str, Any]:
     """The fields that are not None. What lies deeper may be a user's own, where None may count."""
@@ -90,7 +95,12 @@ def _given(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 def part_path(stage: str, shard_id: str) -> str:
     """The path of a shard's part, relative to the run directory."""
-    return f"{stage}/part-{shard_id}{PART_SUFFIX}"
+    return f"{stage}/{part_name(shard_id)}"
+
+
+def part_name(shard_id: str) -> str:
+    """The file name of a shard's part."""
+    return f"part-{shard_id}{PART_SUFFIX}"
 
 
 def shard_id_of(part_name: str) -> str:

@@ -9,10 +9,10 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
-from .part_file import read_part
+from .part_file import Part, read_part
 from .resources import Resources
 from .schema import TableSchema
-from .shard import Item
+from .shard import Item, part_path
 
 # Pixels are row-major (channels, height, width) in [0, 1]; latent is a generated image's own.
 IMAGES_TABLE = TableSchema(
@@ -28,14 +28,15 @@ IMAGES_TABLE = TableSchema(
     ),
 )
 
-_PIXEL_COLUMNS = ("pixels", "channels", "height", "width")
+_COLUMNS = ("image_id", "source", "pixels", "channels", "height", "width")
 _PARTS_KEPT = 8
 
 
 @dataclass(frozen=True)
 class StoredImage:
-    """A row of the ``images`` table: where it came from, and its pixels unless it failed."""
+    """A row of the ``images`` table: which it is, its source, and its pixels unless it failed."""
 
+    image_id: str
     source: str | None
     pixels: npt.NDArray[np.float32] | None
 
@@ -72,16 +73,23 @@ def _stored(item: Item, resources: Resources) -> StoredImage:
         raise ValueError(f"item {item.image_id} names no stored image")
 
     def read() -> list[StoredImage]:
-        table = read_part(resources.storage, IMAGES_TABLE, part, ["source", *_PIXEL_COLUMNS])
+        table = read_part(resources.storage, IMAGES_TABLE, part, _COLUMNS)
         return [_stored_image(table, row) for row in range(len(table))]
 
-    return resources.kept(IMAGES_TABLE.name, part, read, most=_PARTS_KEPT)[item.image_row]
+    stored = resources.kept(IMAGES_TABLE.name, part, read, most=_PARTS_KEPT)
+    row = item.image_row
+    if row >= len(stored) or stored[row].image_id != item.image_id:
+        found = stored[row].image_id if row < len(stored) else "none"
+        raise Part(part_path(IMAGES_TABLE.name, part), resources.storage.locate()).error(
+            f"has image {found} in row {row}, where {item.image_id} was planned"
+        )
+    return stored[row]
 
 
 def _stored_image(table: pa.Table, row: int) -> StoredImage:
-    source, pixels, *shape = (table[name][row] for name in ("source", *_PIXEL_COLUMNS))
+    image_id, source, pixels, *shape = (table[name][row] for name in _COLUMNS)
     if not pixels.is_valid:
-        return StoredImage(source.as_py(), None)
+        return StoredImage(image_id.as_py(), source.as_py(), None)
     # Straight from Arrow: a list of Python numbers would take eight times the memory.
     values = pixels.values.to_numpy().reshape([size.as_py() for size in shape])
-    return StoredImage(source.as_py(), values)
+    return StoredImage(image_id.as_py(), source.as_py(), values)

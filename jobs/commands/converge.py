@@ -13,8 +13,8 @@ from ..audits.likelihood.settings import LIKELIHOOD
 from ..audits.specs import load_spec, parse_spec, spec_of
 from ..audits.sweep.settings import SWEEP, SweepSpec
 from ..audits.variance.settings import VARIANCE
-from ..drive.driver import replan, require_complete
 from ..record.run_directory import PROVENANCE_FILE, SPEC_FILE, RunDirectory
+from ..results.finished_run import replan, require_complete
 from ..spec.audit import AuditSpec
 from ..spec.loading import SpecError, apply_override, dump_spec
 

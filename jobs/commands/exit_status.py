@@ -24,6 +24,12 @@ EXIT_INTERRUPTED = 130
 def end(outcome: "Outcome") -> None:
     """Names the report and, with the exit status of quarantine, what failed."""
     typer.echo(f"\nreport: {outcome.results.report}")
+    if outcome.mended:
+        typer.echo(
+            f"damaged parts: {outcome.mended}, moved to _damaged in the run directory and computed "
+            "again",
+            err=True,
+        )
     if not outcome.complete:
         counts = ", ".join(
             f"{count} in {stage}" for stage, count in outcome.quarantined.items() if count

@@ -1,5 +1,7 @@
 """The state of a run on a terminal."""
 
+from collections.abc import Iterator
+
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -26,7 +28,16 @@ def status_table(status: RunStatus) -> RenderableType:
         table.add_column(heading, justify="right")
     for stage in status.stages:
         table.add_row(stage.stage, *_cells(stage))
-    return Group(table, Text(_workers(status.workers)))
+    notes = [Text(note) for stage in status.stages for note in _strays(stage)]
+    return Group(table, *notes, Text(_workers(status.workers)))
+
+
+def _strays(stage: StageStatus) -> Iterator[str]:
+    """The files of its folder that do not count."""
+    for name in stage.damaged:
+        yield f"damaged: {name} (run moves it aside and computes it again)"
+    for name in stage.unplanned:
+        yield f"not planned by the spec: {name} (run moves it aside)"
 
 
 def _cells(stage: StageStatus) -> tuple[str, ...]:

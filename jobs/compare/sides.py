@@ -1,6 +1,5 @@
 """What is compared: a side is one generator of one finished run."""
 
-import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,16 +7,14 @@ from string import ascii_uppercase
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from ...cluster.locations import Location
 from ..audits.likelihood.densities import trusted_estimator
-from ..audits.specs import spec_of
-from ..record.kept_facts import kept_facts
-from ..record.run_directory import PROVENANCE_FILE, SUMMARY_FILE, RunDirectory
+from ..record.run_directory import PROVENANCE_FILE, RunDirectory
 from ..reduce.context import GeneratorInfo, ReduceContext
-from ..reduce.schema import SUMMARY
 from ..results.context import reduce_context
+from ..results.finished_run import refuse_unplanned, replan, require_complete
+from ..results.summary_file import read_summary
 from ..spec.audit import AuditSpec
 from ..spec.loading import SpecError
 
@@ -57,8 +54,10 @@ def open_sides(folders: Sequence[Location]) -> list[Side]:
     """Every generator of every run, in the order given.
 
     Raises:
-        SpecError: a folder that is no run, a run without a summary or with one of another version,
-            fewer than two sides, or sides whose images have different shapes.
+        SpecError: a folder that is no run, a run that is not complete or has files that its spec
+            does not plan, one without a summary or with one of something else, fewer than two
+            sides, or sides whose images have different shapes.
+        PartError: a part that is damaged.
     """
     sides: list[Side] = []
     for folder in folders:
@@ -85,24 +84,16 @@ def open_sides(folders: Sequence[Location]) -> list[Side]:
 
 def _generators(folder: Location) -> list[dict[str, Any]]:
     run = RunDirectory.at(folder)
-    spec = spec_of(run)
-    if not run.storage.exists(SUMMARY_FILE):
-        raise SpecError(
-            f"{folder}: has no {SUMMARY_FILE} yet; finish it with `offmanifold run "
-            f"{folder}/audit.yaml --out {folder}`, or rebuild it with `offmanifold report {folder}`"
-        )
-    summary = pq.read_table(io.BytesIO(run.storage.read(SUMMARY_FILE)))
-    if summary.schema.names != SUMMARY.names:
-        raise SpecError(
-            f"{folder}/{SUMMARY_FILE}: its columns are not those of this version of offmanifold; "
-            f"rebuild it with `offmanifold report {folder}`"
-        )
+    plan = replan(run)
+    require_complete(plan)
+    refuse_unplanned(plan)
+    summary = read_summary(plan)
     provenance = _provenance(run)
-    context = reduce_context(run, spec, kept_facts(run, spec))
+    context = reduce_context(plan)
     return [
         {
             "context": context,
-            "spec": spec,
+            "spec": plan.spec,
             "generator": generator,
             "weights": provenance["generators"][generator.name]["sha256"],
             "trusted": trusted_estimator(context.tables),

@@ -1,4 +1,8 @@
-"""The driver: plans each stage once what it needs is complete, runs what is missing, reduces."""
+"""The driver: plans each stage once what it needs is complete, runs what is missing, reduces.
+
+A part that turns out to be damaged, wherever that is, is moved aside, and the driver begins again
+with what is missing then.
+"""
 
 import logging
 from dataclasses import dataclass
@@ -6,20 +10,23 @@ from typing import Any
 
 from ...cluster.executor import Executor
 from ...cluster.locations import Location, create_storage
+from ...workers.part_file import PartError
 from ...workers.runner import WorkerFactory
+from ...workers.shard import part_path
 from ..audits import STAGES, stages_of
-from ..audits.specs import gather_facts, spec_of
+from ..audits.specs import gather_facts
 from ..plan.stage import PlanContext, Stage
 from ..record.journal import Journal, journal
-from ..record.kept_facts import keep_facts, kept_facts
+from ..record.kept_facts import keep_facts
 from ..record.other_drivers import announced
 from ..record.provenance import gather_provenance
-from ..record.run_directory import RunDirectory
+from ..record.run_directory import RETRIED, SUPERSEDED, RunDirectory
+from ..results.finished_run import listed, refuse_unplanned, replan, require_complete
 from ..results.write import Results, write_results
 from ..spec.audit import AuditSpec
 from ..spec.facts import Facts
-from ..spec.loading import SpecError
 from .execution import import_paths, open_executor, terminate_as_interrupt, worker_factory
+from .mending import Mending
 from .pending import PendingTasks
 from .progress import Progress
 
@@ -28,10 +35,14 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a finished run left: its results, and how many rows failed in each stage."""
+    """What a finished run left: its results, and how many rows failed in each stage.
+
+    ``mended`` damaged parts were moved aside on the way and computed again.
+    """
 
     results: Results
     quarantined: dict[str, int]
+    mended: int = 0
 
     @property
     def complete(self) -> bool:
@@ -63,6 +74,7 @@ def run_audit(
         SpecError: before any work, for a spec that cannot be run or a directory of another spec.
         LocationError: when ``out`` is another address than a bucket's.
         StorageError: when the directory cannot be written.
+        PartError: when a part is damaged again and again.
     """
     settings = spec.cluster.storage.settings
     run = RunDirectory.at(out, settings)
@@ -71,17 +83,19 @@ def run_audit(
     create_storage(out, settings)
     run.claim(spec, provenance_of(spec, facts), allow_changed=allow_changed)
     keep_facts(run, facts)
-    context = PlanContext(spec, facts, run)
     factory = worker_factory(spec, run.storage)
-    with (
-        announced(run.storage),
-        journal(run.storage) as log,
-        open_executor(spec.cluster, import_paths(spec)) as executor,
-    ):
-        for stage in stages_of(spec):
-            context.plans[stage.name] = stage.shards(context)
-            _run_stage(stage, context, executor, factory, progress, log, retry_failed=retry_failed)
-    return _reduce(context, runs_code=True)
+    with announced(run.storage), journal(run.storage) as log:
+        mending = Mending(run, log)
+        retries = {stage.name for stage in STAGES} if retry_failed else set()
+        driver = _Driver(factory, progress, log, mending, retries)
+        while True:
+            context = PlanContext(spec, facts, run)
+            try:
+                with open_executor(spec.cluster, import_paths(spec)) as executor:
+                    driver.run_stages(context, executor)
+                return _reduce(context, runs_code=True, mended=mending.mended)
+            except PartError as error:
+                mending.take(error)
 
 
 def provenance_of(spec: AuditSpec, facts: Facts) -> dict[str, Any]:
@@ -90,90 +104,75 @@ def provenance_of(spec: AuditSpec, facts: Facts) -> dict[str, Any]:
     return gather_provenance(spec, facts, [stage.table for stage in STAGES], computations)
 
 
-def _run_stage(
-    stage: Stage,
-    context: PlanContext,
-    executor: Executor,
-    factory: WorkerFactory,
-    progress: Progress,
-    log: Journal,
-    *,
-    retry_failed: bool,
-) -> None:
-    run, shards = context.run, context.plans[stage.name]
-    run.storage.remove_stale(stage.name)
-    finished = run.finished(stage.name)
-    stale = sorted(finished.difference(shards.ids))
-    if stale:
-        logger.warning("stage %s: %d parts with other settings moved aside", stage.name, len(stale))
-        run.withdraw(stage.name, stale, into="superseded")
-    if retry_failed:
-        done = sorted(finished.intersection(shards.ids))
-        facts = zip(done, run.part_facts(stage.table, done), strict=True)
-        failed = [part for part, found in facts if found.failed]
-        run.withdraw(stage.name, failed, into="retried")
-        finished -= set(failed)
-    pending = PendingTasks(stage.name, shards, finished)
-    with progress.stage(stage.name, len(shards), shards.items, shards.items - pending.items):
-        executor.run(pending, factory, progress.report, log)
+@dataclass
+class _Driver:
+    """Runs what is missing of a run; ``retries`` are the stages whose failures are to run again."""
+
+    factory: WorkerFactory
+    progress: Progress
+    log: Journal
+    mending: Mending
+    retries: set[str]
+
+    def run_stages(self, context: PlanContext, executor: Executor) -> None:
+        """Plans and runs each stage, once what it needs is complete.
+
+        Raises:
+            PartError: a part that a plan or a computation rests on is damaged.
+        """
+        stages = stages_of(context.spec)
+        for name in sorted({stage.name for stage in STAGES} - {stage.name for stage in stages}):
+            _set_aside(context.run, context.run.contents(name, set()).unplanned)
+        for stage in stages:
+            context.plans[stage.name] = stage.shards(context)
+            self._run_stage(stage, context, executor)
+
+    def _run_stage(self, stage: Stage, context: PlanContext, executor: Executor) -> None:
+        run, shards = context.run, context.plans[stage.name]
+        run.storage.remove_stale(stage.name)
+        contents = run.contents(stage.name, set(shards.ids))
+        _set_aside(run, contents.unplanned)
+        finished = self.mending.check(stage.table, shards, contents.finished)
+        if stage.name in self.retries:
+            done = sorted(finished)
+            facts = zip(done, run.part_facts(stage.table, done), strict=True)
+            failed = [shard_id for shard_id, found in facts if found.failed]
+            run.set_aside([part_path(stage.name, shard_id) for shard_id in failed], RETRIED)
+            self.retries.remove(stage.name)
+            finished -= set(failed)
+        pending = PendingTasks(stage.name, shards, finished)
+        with self.progress.stage(
+            stage.name, len(shards), shards.items, shards.items - pending.items
+        ):
+            executor.run(pending, self.factory, self.progress.report, self.log)
 
 
-def _reduce(context: PlanContext, *, runs_code: bool) -> Outcome:
+def _set_aside(run: RunDirectory, unplanned: list[str]) -> None:
+    """Moves files away that no plan has, before they are taken for rows of their table."""
+    if unplanned:
+        logger.warning("%s not planned by the spec: moved to %s", listed(unplanned), SUPERSEDED)
+        run.set_aside(unplanned, SUPERSEDED)
+
+
+def _reduce(context: PlanContext, *, runs_code: bool, mended: int = 0) -> Outcome:
     quarantined = {
         stage.name: context.run.verify(stage.table, shards.ids, shards)
         for stage in stages_of(context.spec)
         if (shards := context.plans.get(stage.name)) is not None
     }
-    return Outcome(write_results(context, runs_code=runs_code), quarantined)
+    return Outcome(write_results(context, runs_code=runs_code), quarantined, mended)
 
 
 def rebuild(out: Location) -> Outcome:
     """Rebuilds summary and report of a run from its finished parts; runs none of its code.
 
     Raises:
-        SpecError: when ``out`` is no run directory, a stage of it is not complete, or the report
-            needs a picture that its generator's own code has not drawn yet.
+        SpecError: when ``out`` is no run directory, a stage of it is not complete, its tables hold
+            what its spec does not plan, or the report needs a picture that its generator's own code
+            has not drawn yet.
+        PartError: when a part is damaged.
     """
     context = replan(RunDirectory.at(out))
     require_complete(context)
+    refuse_unplanned(context)
     return _reduce(context, runs_code=False)
-
-
-def require_complete(context: PlanContext, *, besides: str | None = None) -> None:
-    """Checks that every stage of a run, ``besides`` excepted, has all its parts.
-
-    Raises:
-        SpecError: naming the first stage that has not.
-    """
-    out = context.run.location
-    for stage in stages_of(context.spec):
-        shards = context.plans.get(stage.name)
-        finished = context.run.finished(stage.name)
-        complete = shards is not None and finished.issuperset(shards.ids)
-        if not complete and stage.name != besides:
-            raise SpecError(
-                f"{out}: stage {stage.name} is not complete; "
-                f"resume with `offmanifold run {out}/audit.yaml --out {out}`"
-            )
-
-
-def replan(run: RunDirectory) -> PlanContext:
-    """The plan of a run on disk, as far as its finished stages allow.
-
-    Computes nothing, and opens nothing that the spec names.
-
-    Raises:
-        SpecError: no run directory, or one without the facts of its spec.
-    """
-    spec = spec_of(run)
-    context = PlanContext(spec, kept_facts(run, spec), run)
-    complete: set[str] = set()
-    stages = stages_of(spec)
-    enabled = {stage.name for stage in stages}
-    for stage in stages:
-        if complete.issuperset(need for need in stage.needs if need in enabled):
-            shards = stage.shards(context)
-            context.plans[stage.name] = shards
-            if run.finished(stage.name).issuperset(shards.ids):
-                complete.add(stage.name)
-    return context

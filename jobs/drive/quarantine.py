@@ -7,8 +7,8 @@ from typing import Any
 from ...workers.runner import tracebacks_of
 from ...workers.schema import STATUS_OK
 from ..audits import stages_of
-from ..audits.specs import spec_of
 from ..record.run_directory import RunDirectory
+from ..results.finished_run import replan
 from ..spec.loading import SpecError
 
 _KEYS = ("generator", "condition", "group", "image_id", "label", "status", "error")
@@ -29,12 +29,15 @@ def failed_items(run: RunDirectory, stage: str | None = None) -> Iterator[Failed
 
     Raises:
         SpecError: no run directory, or a stage that the run has not.
+        PartError: a part that is damaged.
     """
-    tables = {each.name: each.table for each in stages_of(spec_of(run))}
+    context = replan(run)
+    tables = {each.name: each.table for each in stages_of(context.spec)}
     if stage is not None and stage not in tables:
         raise SpecError(f"--stage {stage}: this run has the stages {', '.join(tables)}")
     for name in tables if stage is None else [stage]:
-        shards = sorted(run.finished(name))
+        planned = context.plans.get(name)
+        shards = [] if planned is None else sorted(run.finished(name).intersection(planned.ids))
         for shard, part in zip(shards, run.each_part(tables[name], shards, _KEYS), strict=True):
             tracebacks = tracebacks_of(part)
             for position, row in enumerate(part.to_pylist()):

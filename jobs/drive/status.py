@@ -3,11 +3,14 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from ...workers.part_file import PartError
 from ...workers.schema import TableSchema
-from ..audits import stages_of
+from ...workers.shard import part_path
+from ..audits import STAGES, stages_of
+from ..plan.shards import Shards
 from ..record.activity import Workers, recent_rates, workers_alive
 from ..record.run_directory import PartFacts, RunDirectory
-from .driver import replan
+from ..results.finished_run import replan
 
 _SLOWEST = 3
 
@@ -26,7 +29,9 @@ class StageStatus:
 
     ``done``, ``pending`` and ``failed`` count shards; ``pending`` is None until what the stage
     needs is complete; ``failed`` are those done with quarantined items, of which there are
-    ``quarantined``. ``rows_per_second`` is per worker; ``items_per_second`` of all together, and
+    ``quarantined``. ``damaged`` and ``unplanned`` name files in its folder that do not count, which
+    ``run`` moves aside: parts that are seen to be damaged, which are pending, and what the spec
+    does not plan. ``rows_per_second`` is per worker; ``items_per_second`` of all together, and
     ``seconds_left`` at that rate, None where nothing was published in the last quarter of an hour.
     """
 
@@ -40,11 +45,17 @@ class StageStatus:
     items_per_second: float | None
     seconds_left: float | None
     slowest: list[SlowShard]
+    damaged: list[str]
+    unplanned: list[str]
 
 
 @dataclass(frozen=True)
 class RunStatus:
-    """A whole run: its stages, and the workers that it has now."""
+    """A whole run: its stages, and the workers that it has now.
+
+    A table of a stage that the spec does not have, and that holds files all the same, is among the
+    stages, without any shards.
+    """
 
     stages: list[StageStatus]
     workers: Workers
@@ -68,27 +79,49 @@ class StatusReader:
         Raises:
             SpecError: when the folder is no run directory.
         """
-        context = replan(self._run)
+        broken: set[str] = set()
+        context = replan(self._run, lambda error: broken.add(error.part))
         rates = recent_rates(self._run.storage)
+        asked = {stage.name for stage in stages_of(context.spec)}
         stages = []
-        for stage in stages_of(context.spec):
+        for stage in STAGES:
             planned = context.plans.get(stage.name)
-            sizes = {} if planned is None else dict(planned.sizes)
-            stages.append(self._stage(stage.table, sizes, rates.get(stage.name)))
+            found = self._stage(
+                stage.table,
+                planned,
+                rates.get(stage.name),
+                broken,
+                waiting=planned is None and stage.name in asked,
+            )
+            if stage.name in asked or found.unplanned:
+                stages.append(found)
         return RunStatus(stages, workers_alive(self._run.storage))
 
     def _stage(
-        self, table: TableSchema, planned: dict[str, int], rate: float | None
+        self,
+        table: TableSchema,
+        shards: Shards | None,
+        rate: float | None,
+        broken: set[str],
+        *,
+        waiting: bool,
     ) -> StageStatus:
+        """One stage; of one that is ``waiting`` to be planned nothing is known to be unplanned."""
         stage = table.name
-        finished = self._run.finished(stage)
+        planned = {} if shards is None else dict(shards.sizes)
+        contents = self._run.contents(stage, planned.keys())
         # A part that was withdrawn is another one when it comes back.
-        for key in [key for key in self._parts if key[0] == stage and key[1] not in finished]:
+        for key in [k for k in self._parts if k[0] == stage and k[1] not in contents.finished]:
             del self._parts[key]
-        done = [shard for shard in planned if shard in finished]
-        unread = [shard for shard in done if (stage, shard) not in self._parts]
-        for shard, facts in zip(unread, self._run.part_facts(table, unread), strict=True):
-            self._parts[stage, shard] = facts
+        there = [shard for shard in planned if shard in contents.finished]
+        unread = [shard for shard in there if (stage, shard) not in self._parts]
+        damaged = {shard for shard in there if part_path(stage, shard) in broken}
+        for shard, facts in zip(unread, self._run.facts_or_damage(table, unread), strict=True):
+            if isinstance(facts, PartError):
+                damaged.add(shard)
+            else:
+                self._parts[stage, shard] = facts
+        done = [shard for shard in there if shard not in damaged]
         parts = {shard: self._parts[stage, shard] for shard in done}
         rows = sum(part.rows for part in parts.values())
         seconds = sum(part.seconds for part in parts.values())
@@ -97,7 +130,7 @@ class StatusReader:
         return StageStatus(
             stage=stage,
             done=len(done),
-            pending=len(planned) - len(done) if planned else None,
+            pending=None if waiting else len(planned) - len(done),
             failed=sum(part.failed > 0 for part in parts.values()),
             rows=rows,
             quarantined=sum(part.failed for part in parts.values()),
@@ -105,6 +138,8 @@ class StatusReader:
             items_per_second=rate,
             seconds_left=left / rate if rate and planned else None,
             slowest=[SlowShard(shard, parts[shard].seconds) for shard in slowest],
+            damaged=[part_path(stage, shard) for shard in sorted(damaged)],
+            unplanned=[] if waiting else contents.unplanned,
         )
 
 

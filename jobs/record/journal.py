@@ -47,6 +47,12 @@ class Journal:
         self._lines.append(json.dumps(_line(attempt)))
         self._write_now_and_then()
 
+    def damaged(self, part: str, problem: str) -> None:
+        """Adds the line of a part that is moved aside, to be computed again."""
+        line = {"time": _now(), "damaged": part, "problem": problem}
+        self._lines.append(json.dumps(line))
+        self._write_now_and_then()
+
     def workers(self, busy: int, idle: int, starting: int) -> None:
         """Notes how many workers there are."""
         self._workers = {"busy": busy, "idle": idle, "starting": starting}
@@ -92,10 +98,14 @@ def journal(storage: Storage) -> Iterator[Journal]:
             logger.warning("the end of the run's log could not be written: %s", error)
 
 
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
 def _line(attempt: Attempt) -> dict[str, Any]:
     report = attempt.report
     return {
-        "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
+        "time": _now(),
         "stage": attempt.kind,
         "shard": attempt.task_id,
         "items": attempt.span,

@@ -1,7 +1,7 @@
 """A run on disk or in a bucket: who owns it, which parts exist, and their rows."""
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from itertools import tee
 from pathlib import Path
@@ -12,10 +12,10 @@ import pyarrow as pa
 from ...cluster.locations import Location, is_remote, open_storage
 from ...cluster.s3_settings import BY_ENVIRONMENT, S3Settings
 from ...cluster.storage import Storage
-from ...workers.part_file import PartError, read_columns_of_parts
+from ...workers.part_file import Part, PartError, columns_or_damage, read_columns_of_parts
 from ...workers.runner import SECONDS_KEY
 from ...workers.schema import STATUS_OK, TableSchema
-from ...workers.shard import PART_SUFFIX, Shard, part_path, shard_id_of
+from ...workers.shard import PART_SUFFIX, Shard, part_name, part_path, shard_id_of
 from ..spec.audit import AuditSpec
 from ..spec.loading import Spec, SpecError, dump_spec, parse_spec, spec_text
 
@@ -23,6 +23,11 @@ SPEC_FILE = "audit.yaml"
 PROVENANCE_FILE = "provenance.json"
 SUMMARY_FILE = "summary.parquet"
 REPORT_FILE = "report.html"
+
+# Where files go that are no longer read: other settings, withdrawn failures, damage.
+SUPERSEDED = "_superseded"
+RETRIED = "_retried"
+DAMAGED = "_damaged"
 
 _IDENTITY = ["generator", "condition", "image_id"]
 
@@ -34,6 +39,17 @@ class PartFacts:
     rows: int
     failed: int
     seconds: float
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What is in a stage's folder: the ids of planned shards, and the names of other files.
+
+    Whoever reads the folder as one table reads the other files too.
+    """
+
+    finished: set[str]
+    unplanned: list[str]
 
 
 class RunDirectory:
@@ -120,6 +136,13 @@ class RunDirectory:
             if name.endswith(PART_SUFFIX)
         }
 
+    def contents(self, stage: str, planned: Set[str]) -> "Contents":
+        """What is in a stage's folder, of the ``planned`` shards and besides; one listing."""
+        names = self.storage.list_names(stage)
+        finished = {shard_id for name in names if (shard_id := shard_id_of(name)) in planned}
+        parts = {part_name(shard_id) for shard_id in finished}
+        return Contents(finished, [f"{stage}/{name}" for name in names if name not in parts])
+
     def read(
         self, table: TableSchema, shard_ids: Iterable[str], columns: Sequence[str]
     ) -> pa.Table:
@@ -137,29 +160,45 @@ class RunDirectory:
         return read_columns_of_parts(self.storage, table, shard_ids, columns)
 
     def part_facts(self, table: TableSchema, shard_ids: Sequence[str]) -> Iterator[PartFacts]:
-        """Counts of finished shards, and how long the worker of each took, in that order."""
-        parts = self.each_part(table, shard_ids, ["status"])
+        """Counts of finished shards, and how long the worker of each took, in that order.
+
+        Raises:
+            PartError: a part that is damaged.
+        """
+        for found in self.facts_or_damage(table, shard_ids):
+            if isinstance(found, PartError):
+                raise found
+            yield found
+
+    def facts_or_damage(
+        self, table: TableSchema, shard_ids: Sequence[str]
+    ) -> Iterator[PartFacts | PartError]:
+        """As :meth:`part_facts`; in the place of a damaged part there is what is wrong with it."""
+        parts = columns_or_damage(self.storage, table, shard_ids, ["status"])
         for shard_id, part in zip(shard_ids, parts, strict=True):
-            yield self._facts_of(table.name, shard_id, part)
+            try:
+                yield (
+                    part
+                    if isinstance(part, PartError)
+                    else self._facts_of(table.name, shard_id, part)
+                )
+            except PartError as error:
+                yield error
 
     def _facts_of(self, stage: str, shard_id: str, part: pa.Table) -> PartFacts:
         failed = sum(value != STATUS_OK for value in part["status"].to_pylist())
         try:
             seconds = float((part.schema.metadata or {})[SECONDS_KEY.encode()])
         except (KeyError, ValueError) as error:
-            name = self.storage.locate(part_path(stage, shard_id))
-            raise PartError(
-                f"{name} was not written by an offmanifold worker: it has no {SECONDS_KEY}. Move "
-                "it out of the run, then run the same command again"
+            raise Part(part_path(stage, shard_id), self.location).error(
+                f"was not written by an offmanifold worker: it has no {SECONDS_KEY}"
             ) from error
         return PartFacts(part.num_rows, failed, seconds)
 
-    def withdraw(self, stage: str, shard_ids: Iterable[str], into: str) -> None:
-        """Moves parts out of their table, into ``_<into>/<stage>/``: kept, but no longer read."""
-        for shard_id in shard_ids:
-            path = part_path(stage, shard_id)
-            self.storage.write(f"_{into}/{path}", self.storage.read(path))
-            self.storage.delete(path)
+    def set_aside(self, names: Iterable[str], folder: str) -> None:
+        """Moves files of the run into one of its folders: kept, but no longer read."""
+        for name in names:
+            self.storage.move(name, f"{folder}/{name}")
 
     def verify(self, table: TableSchema, shard_ids: Iterable[str], shards: Iterable[Shard]) -> int:
         """Checks the table's rows against the plan; how many of them failed.
@@ -181,10 +220,9 @@ class RunDirectory:
         found = [tuple(row.values()) for row in part.select(_IDENTITY).to_pylist()]
         planned = [(item.generator, item.condition, item.image_id) for item in shard.items]
         if found != planned:
-            place = self.storage.locate(part_path(shard.stage, shard_id))
-            raise PartError(
-                f"{place}: its rows are not the planned items ({len(found)} rows, {len(planned)} "
-                "planned); move it out of the run, then run the same command again"
+            raise Part(part_path(shard.stage, shard_id), self.location).error(
+                f"does not have the rows of the planned items ({len(found)} rows, {len(planned)} "
+                "planned)"
             )
         return self._facts_of(shard.stage, shard_id, part)
 

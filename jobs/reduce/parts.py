@@ -1,18 +1,23 @@
-"""The parts of a stage: listed once, each footer read and checked once, columns read when asked."""
+"""The parts of a stage: each one's end read and checked once, columns read when asked."""
 
-import io
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 from pyarrow.fs import FileSystem
 
 from ...cluster.storage import Storage
-from ...workers.part_file import PARTS_AT_ONCE, check_part, open_part, part_rows
+from ...workers.part_file import (
+    PARTS_AT_ONCE,
+    Part,
+    check_table,
+    decoded_columns,
+    read_end,
+)
 from ...workers.schema import STAGE_KEY, VERSION_KEY, TableSchema
-from ...workers.shard import PART_SUFFIX
+from ...workers.seal import End
+from ...workers.shard import PART_SUFFIX, part_name
 
 
 class RunTableError(ValueError):
@@ -23,14 +28,14 @@ class RunTableError(ValueError):
 class StageParts:
     """The parts of a stage, in the order of their names.
 
-    ``_footers`` are those of the parts that were read, as they are stored (some 5 kB each; parsed
-    they take fifteen times that), so that a second reading asks for its columns alone.
+    ``_ends`` are those of the parts that were read, as they are stored (some 5 kB each; parsed they
+    take fifteen times that), so that a second reading asks for its columns alone.
     """
 
     storage: Storage
     table: TableSchema
     names: Sequence[str]
-    _footers: dict[str, bytes] = field(default_factory=dict)
+    _ends: dict[str, End] = field(default_factory=dict)
 
     def read(
         self, columns: Sequence[str], positions: Sequence[int] | None = None
@@ -51,23 +56,32 @@ class StageParts:
         self, files: FileSystem, folder: str, columns: Sequence[str]
     ) -> Callable[[str], pa.Table]:
         def read(name: str) -> pa.Table:
-            known, place = self._footers.get(name), self.storage.locate(f"{self.table.name}/{name}")
-            footer = None if known is None else pq.read_metadata(io.BytesIO(known))
+            part = Part(f"{self.table.name}/{name}", self.storage.locate())
             with files.open_input_file(f"{folder}/{name}") as file:
-                part = open_part(file, place, footer)
-                if footer is None:
-                    _check_version(part.schema_arrow, self.table, place)
-                    check_part(part, self.table, place)
-                    self._footers[name] = _stored(part.metadata)
-                return part_rows(part, place, columns)
+                known = self._ends.get(name)
+                end = read_end(file, part) if known is None else replace(known)
+                if known is None:
+                    _check_version(end, self.table, part.place)
+                    check_table(end, self.table, part)
+                    # Of this one nothing is parsed yet.
+                    self._ends[name] = replace(end)
+                return decoded_columns(file, end, part, columns)
 
         return read
 
 
-def stage_parts(storage: Storage, table: TableSchema) -> StageParts | None:
-    """The parts that a table of the run at ``storage`` has now; None where it has none."""
-    names = storage.list_names(table.name)
-    parts = [name for name in names if name.startswith("part-") and name.endswith(PART_SUFFIX)]
+def stage_parts(
+    storage: Storage, table: TableSchema, planned: Iterable[str] | None
+) -> StageParts | None:
+    """The parts of a table of the run at ``storage``; None where it has none.
+
+    Those of the ``planned`` shards, whatever else lies there; all that are there now if None.
+    """
+    if planned is not None:
+        parts = sorted(part_name(shard_id) for shard_id in planned)
+    else:
+        names = storage.list_names(table.name)
+        parts = [name for name in names if name.startswith("part-") and name.endswith(PART_SUFFIX)]
     return StageParts(storage, table, parts) if parts else None
 
 
@@ -82,21 +96,14 @@ def scalar_columns(table: TableSchema) -> list[str]:
     return [name for name in table.arrow.names if name not in lists]
 
 
-def _stored(footer: pq.FileMetaData) -> bytes:
-    sink = io.BytesIO()
-    footer.write_metadata_file(sink)
-    return sink.getvalue()
-
-
-def _check_version(schema: pa.Schema, table: TableSchema, part: str) -> None:
-    metadata = schema.metadata or {}
-    version = metadata.get(VERSION_KEY.encode(), b"none").decode()
+def _check_version(end: End, table: TableSchema, part: str) -> None:
+    version = end.metadata.get(VERSION_KEY, "none")
     expected = str(table.version)
     if version != expected:
         raise RunTableError(
             f"{part} has schema version {version}, this version of offmanifold reads "
             f"{expected}: run the stage again or use the version that wrote it"
         )
-    owner = metadata.get(STAGE_KEY.encode(), b"none").decode()
+    owner = end.metadata.get(STAGE_KEY, "none")
     if owner != table.name:
         raise RunTableError(f"{part} holds rows of stage {owner}, expected {table.name}")

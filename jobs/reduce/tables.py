@@ -1,7 +1,7 @@
 """A run's tables: each listed once, each column read once, and checked against each other."""
 
 from collections import OrderedDict
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,22 +26,29 @@ ITEM = ["generator", "condition", "image_id"]
 class RunTables:
     """The tables of a run, for all who read them: reducers, report and comparison.
 
-    A table is listed once; at its first use every column that is no list is read, in one scan, and
-    stays. Columns of lists are read when they are asked for, and kept up to a number of bytes:
-    those that were not asked for longest go first.
+    Only parts of the plan count. At a table's first use every column that is no list is read, in
+    one scan, and stays. Columns of lists are read when they are asked for, and kept up to a number
+    of bytes: those that were not asked for longest go first.
 
     Args:
         storage: the run directory.
         schemas: of every table that a run may have, in the order of the stages.
+        planned: the shards of every stage that the run has, whose parts are all there. Without it
+            every part counts, for tables that no plan describes.
         list_bytes: of the columns of lists that are kept. A longer one is read every time.
     """
 
     def __init__(
-        self, storage: Storage, schemas: Iterable[TableSchema], list_bytes: int = LIST_BYTES
+        self,
+        storage: Storage,
+        schemas: Iterable[TableSchema],
+        list_bytes: int = LIST_BYTES,
+        planned: Mapping[str, Iterable[str]] | None = None,
     ) -> None:
         self._storage = storage
         self._schemas = {table.name: table for table in schemas}
         self._list_bytes = list_bytes
+        self._planned = planned
         self._parts: dict[str, StageParts | None] = {}
         self._tables: dict[str, _Table] = {}
         self._lists: OrderedDict[tuple[str, str], pa.ChunkedArray[Any]] = OrderedDict()
@@ -115,7 +122,8 @@ class RunTables:
 
     def _parts_of(self, stage: str) -> StageParts | None:
         if stage not in self._parts:
-            self._parts[stage] = stage_parts(self._storage, self._schemas[stage])
+            planned = None if self._planned is None else self._planned.get(stage, ())
+            self._parts[stage] = stage_parts(self._storage, self._schemas[stage], planned)
         return self._parts[stage]
 
     def _load(self, stage: str, columns: Sequence[str]) -> "_Read | None":

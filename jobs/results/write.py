@@ -1,13 +1,11 @@
 """The end of a run: summary.parquet and report.html from the parts."""
 
-import io
 from dataclasses import dataclass
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from ..plan.stage import PlanContext
-from ..record.run_directory import PROVENANCE_FILE, REPORT_FILE, SUMMARY_FILE
+from ..record.run_directory import PROVENANCE_FILE, REPORT_FILE
 from ..reduce.context import ReduceContext
 from ..report.section import ReportContext
 from ..spec.loading import dump_spec
@@ -15,6 +13,7 @@ from .context import reduce_context
 from .page import AuditReport, make_report, render_page
 from .reduction import reduce_run
 from .renderer import Renderer
+from .summary_file import write_summary
 
 
 @dataclass(frozen=True)
@@ -35,11 +34,9 @@ def write_results(context: PlanContext, *, runs_code: bool) -> Results:
             yet, of a generator that is a program.
     """
     run, spec = context.run, context.spec
-    reduced = reduce_context(run, spec, context.facts)
+    reduced = reduce_context(context)
     summary = reduce_run(reduced)
-    sink = io.BytesIO()
-    pq.write_table(summary, sink)
-    run.storage.write(SUMMARY_FILE, sink.getvalue())
+    write_summary(context, summary)
     content = make_report(
         ReportContext(
             reduce=reduced,

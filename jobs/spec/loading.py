@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from ...cluster import locations
 from ...cluster.s3_settings import BY_ENVIRONMENT, S3Settings
+from ...workers.shard import content_id
 from .audit import AuditSpec
 from .paths import with_paths
 
@@ -153,6 +154,11 @@ def read_yaml(text: str, source: str) -> Any:
 def dump_spec(spec: AuditSpec) -> str:
     """The resolved spec as YAML, every default written out."""
     return yaml.safe_dump(spec.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def spec_digest(spec: AuditSpec) -> str:
+    """A hash of what a spec asks for; where it runs is not part of it."""
+    return content_id(spec.model_dump(mode="json", exclude={"cluster"}))
 
 
 def apply_override(content: dict[str, Any], override: str) -> None:

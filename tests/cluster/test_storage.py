@@ -126,3 +126,14 @@ def test_single_columns_are_read(storage: Storage) -> None:
 def test_a_place_is_named_as_a_person_would(storage: Storage) -> None:
     assert storage.locate("stage/part") == f"{storage.locate()}/stage/part"
     assert storage.locate().endswith("/run")
+
+
+def test_a_file_is_moved_in_place_of_another(storage: Storage) -> None:
+    storage.publish("images/part-1.parquet", b"new")
+    storage.publish("_damaged/images/part-1.parquet", b"old")
+    storage.move("images/part-1.parquet", "_damaged/images/part-1.parquet")
+    assert storage.read("_damaged/images/part-1.parquet") == b"new"
+    assert storage.list_names("images") == []
+    storage.move("images/part-1.parquet", "_damaged/images/part-1.parquet")
+    assert storage.read("_damaged/images/part-1.parquet") == b"new"
+    assert storage.publish("images/part-1.parquet", b"again")

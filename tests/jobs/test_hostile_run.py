@@ -16,8 +16,8 @@ import pytest
 import yaml
 from offmanifold.jobs.audits.specs import parse_spec
 from offmanifold.jobs.commands.cli import app
-from offmanifold.jobs.drive.driver import replan
 from offmanifold.jobs.record.run_directory import RunDirectory
+from offmanifold.jobs.results.finished_run import replan
 from offmanifold.jobs.results.renderer import Renderer
 from offmanifold.jobs.spec.loading import SpecError
 from offmanifold.workers.stored_images import IMAGES_TABLE
@@ -84,8 +84,9 @@ def test_names_are_text_in_the_report_and_no_formulas_in_its_tables(
 
 
 def rewritten(table: pa.Table) -> bytes:
+    """As if no seal had ever been."""
     sink = io.BytesIO()
-    pq.write_table(table, sink)
+    pq.write_table(table.replace_schema_metadata({}), sink)
     return sink.getvalue()
 
 
@@ -131,22 +132,31 @@ DAMAGES: dict[str, tuple[str, Callable[[bytes], bytes], str]] = {
         "is not a table of stage images: its label is string, expected int32",
     ),
     "giant": ("images", repeated, "claims to hold 545,259,520 values"),
-    "other items": ("inversion", other_items, "its rows are not the planned items"),
+    "other items": ("inversion", other_items, "does not have the rows of the planned items"),
 }
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_a_hostile_part_is_refused_by_name(run: Path, damage: str) -> None:
+def test_a_hostile_part_is_refused_by_name_and_a_run_replaces_it(run: Path, damage: str) -> None:
     stage, spoil, message = DAMAGES[damage]
+    rows = {name: pd.read_parquet(run / name) for name in ("images", "inversion")}
     part = next((run / stage).glob("part-*.parquet"))
-    part.write_bytes(spoil(part.read_bytes()))
+    spoiled = spoil(part.read_bytes())
+    part.write_bytes(spoiled)
     before = (run / "report.html").read_bytes()
-    for command in (("report", run), ("run", run / "audit.yaml", "--out", run)):
-        result = cli(*command)
-        assert result.exit_code == 1, result.output
-        assert f"{part.name}{':' * (stage == 'inversion')} {message}" in result.output
-        assert "run the same command again" in result.output
+    again = ("run", run / "audit.yaml", "--out", run)
+    looked = cli("report", run)
+    assert looked.exit_code == 1, looked.output
+    assert f"{part.name} {message}" in looked.output
+    assert f"`offmanifold {' '.join(map(str, again))}` moves it aside" in looked.output
     assert (run / "report.html").read_bytes() == before
+    result = cli(*again)
+    assert result.exit_code == 3, result.output
+    assert "damaged parts: 1" in result.output
+    assert (run / "_damaged" / stage / part.name).read_bytes() == spoiled
+    for name, table in rows.items():
+        pd.testing.assert_frame_equal(pd.read_parquet(run / name), table)
+    assert cli("report", run).exit_code == 3
 
 
 def test_a_run_directory_runs_no_code_of_its_own(run: Path, tmp_path: Path) -> None:

@@ -1,18 +1,24 @@
 """Parts read by their columns: what is fetched, and whose failure a failure is."""
 
-import io
 from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from offmanifold.cluster.local_storage import LocalStorage
 from offmanifold.cluster.locations import open_storage
 from offmanifold.cluster.s3_settings import S3Settings
 from offmanifold.cluster.storage import CredentialsError, StorageError
-from offmanifold.workers.part_file import PartError, read_columns, read_columns_of_parts, read_part
+from offmanifold.workers.part_file import (
+    PartError,
+    check_part,
+    columns_or_damage,
+    read_columns,
+    read_columns_of_parts,
+    read_part,
+)
+from offmanifold.workers.seal import sealed_table
 from offmanifold.workers.shard import part_path
 from offmanifold.workers.stored_images import IMAGES_TABLE
 
@@ -31,9 +37,9 @@ def part(shard: str) -> bytes:
         {"image_id": f"{shard}-{row}", "status": "ok", "pixels": pixels.tolist()}
         for row, pixels in enumerate(noise)
     ]
-    sink = io.BytesIO()
-    pq.write_table(pa.Table.from_pylist(rows, schema=IMAGES_TABLE.arrow), sink, compression="zstd")
-    return sink.getvalue()
+    return sealed_table(
+        pa.Table.from_pylist(rows, schema=IMAGES_TABLE.arrow), part_path(IMAGES_TABLE.name, shard)
+    )
 
 
 @pytest.fixture
@@ -96,6 +102,32 @@ def test_a_part_that_is_gone_is_named(address: str, tmp_path: Path) -> None:
         read_columns(storage, IMAGES_TABLE, SHARDS[0], COLUMNS)
     with pytest.raises(StorageError, match=f"{address}/images/part-{'f' * 16}"):
         read_columns(open_storage(address, S3Settings()), IMAGES_TABLE, "f" * 16, COLUMNS)
+
+
+def test_columns_are_proved_before_they_are_decoded(tmp_path: Path) -> None:
+    """A flipped bit anywhere is refused, or lies in what was not asked for."""
+    storage, name = LocalStorage.create(tmp_path), part_path(IMAGES_TABLE.name, SHARDS[0])
+    rows = [{"image_id": f"x-{row}", "status": "ok", "pixels": [0.5] * 9} for row in range(ROWS)]
+    content = sealed_table(pa.Table.from_pylist(rows, schema=IMAGES_TABLE.arrow), name)
+    storage.publish(name, content)
+    expected = read_columns(storage, IMAGES_TABLE, SHARDS[0], COLUMNS)
+    assert expected["image_id"].to_pylist() == [row["image_id"] for row in rows]
+    refused = 0
+    for position in range(0, len(content), 3):
+        damaged = bytearray(content)
+        damaged[position] ^= 1 << position % 8
+        (tmp_path / name).write_bytes(damaged)
+        (found,) = columns_or_damage(storage, IMAGES_TABLE, SHARDS[:1], COLUMNS)
+        if isinstance(found, PartError):
+            refused += found.part == name
+        else:
+            assert found.equals(expected)
+        with pytest.raises(PartError, match=name):
+            check_part(storage, IMAGES_TABLE, SHARDS[0])
+    assert len(content) / 6 < refused < len(content) / 3
+    storage.write(part_path(IMAGES_TABLE.name, SHARDS[1]), content)
+    with pytest.raises(PartError, match=f"{SHARDS[1]}.parquet holds the rows of {name}"):
+        read_columns(storage, IMAGES_TABLE, SHARDS[1], COLUMNS)
 
 
 @pytest.mark.parametrize("content", [part("cut")[:-20], b"PAR1", b""])

@@ -1,9 +1,10 @@
 """The images of a group of another run, out of its Parquet, read as they are needed."""
 
 import hashlib
+import json
 import math
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from ...cluster.local_storage import LocalStorage
 from ...cluster.storage import StorageError
 from ..part_file import read_columns, read_columns_of_parts
-from ..schema import STATUS_OK
+from ..schema import PARTS_FILE, STATUS_OK
 from ..shard import PART_SUFFIX, shard_id_of
 from ..stored_images import IMAGES_TABLE
 from .account import Account
@@ -130,6 +131,7 @@ def open_run(split: str, path: Path | None, image_shape: Shape | None, seed: int
     names = [file.name for file in path.glob(f"{IMAGES_TABLE.name}/part-*{PART_SUFFIX}")]
     if not names:
         raise DatasetError(f"{path} has no images/part-*.parquet: name a run directory")
+    _refuse_unplanned(path, set(names))
     parts = sorted(shard_id_of(name) for name in names)
     try:
         tables = list(read_columns_of_parts(storage, IMAGES_TABLE, parts, _COLUMNS))
@@ -139,6 +141,26 @@ def open_run(split: str, path: Path | None, image_shape: Shape | None, seed: int
     lengths = zip(parts, map(len, tables), strict=True)
     places = [(part, row) for part, length in lengths for row in range(length)]
     return _image_set(path, split, table, places, image_shape)
+
+
+def _refuse_unplanned(path: Path, names: Set[str]) -> None:
+    """Holds the parts that lie there against the run's list of them, once it is complete."""
+    listing = path / PARTS_FILE
+    if not listing.exists():
+        return
+    try:
+        planned = set(json.loads(listing.read_bytes())["tables"][IMAGES_TABLE.name])
+    except (ValueError, KeyError, TypeError) as error:
+        raise DatasetError(
+            f"{listing} is damaged; `offmanifold report {path}` writes it again"
+        ) from error
+    if strange := sorted(names ^ planned):
+        folder = path / IMAGES_TABLE.name
+        raise DatasetError(
+            f"{folder} does not hold the parts that {listing} lists: {strange[0]} is "
+            f"{'not listed' if strange[0] in names else 'missing'}; finish that run first "
+            f"(`offmanifold run {path}/audit.yaml --out {path}`)"
+        )
 
 
 def _image_set(
