@@ -37,12 +37,16 @@ class PartError(StorageError):
         message: for people.
         part: its name in the run.
         problem: what is wrong with it, without the remedy.
+        sealed: whether it shows that it had a seal. Then nothing was computed from the damage.
     """
 
-    def __init__(self, message: str, part: str = "", problem: str = "") -> None:
+    def __init__(
+        self, message: str, part: str = "", problem: str = "", *, sealed: bool = False
+    ) -> None:
         super().__init__(message)
         self.part = part
         self.problem = problem
+        self.sealed = sealed
 
 
 @dataclass(frozen=True)
@@ -57,13 +61,14 @@ class Part:
         """Where it is, for people."""
         return f"{self.run}/{self.name}"
 
-    def error(self, problem: str) -> PartError:
+    def error(self, problem: str, *, sealed: bool = False) -> PartError:
         """That it is no part, and what to do."""
         return PartError(
             f"{self.place} {problem}. `offmanifold run {self.run}/audit.yaml --out {self.run}` "
             "moves it aside and computes it again",
             self.name,
             problem,
+            sealed=sealed,
         )
 
 
@@ -157,9 +162,11 @@ def read_end(source: pa.NativeFile, part: Part) -> End:
         end = proved_end(tail, size)
         found = end.metadata.get(NAME_KEY, part.name)
     except DamageError as error:
-        raise part.error(f"is not a complete Parquet file ({error})") from error
+        raise part.error(
+            f"is not a complete Parquet file ({error})", sealed=error.sealed
+        ) from error
     if found != part.name:
-        raise part.error(f"holds the rows of {found}")
+        raise part.error(f"holds the rows of {found}", sealed=end.sealed)
     return end
 
 
@@ -199,7 +206,7 @@ def decoded_columns(
                 end.prove(piece, content[edges[piece] - start : edges[piece + 1] - start])
             proved[start : start + len(content)] = np.frombuffer(content, np.uint8)
     except DamageError as error:
-        raise part.error(f"is damaged ({error})") from error
+        raise part.error(f"is damaged ({error})", sealed=True) from error
     return _rows(pa.BufferReader(pa.py_buffer(proved.data)), end.footer, part, columns)
 
 
@@ -211,7 +218,7 @@ def _proved(content: bytes, table: TableSchema, part: Part) -> End:
         if end.sealed:
             end.prove_all(content)
     except DamageError as error:
-        raise part.error(f"is damaged ({error})") from error
+        raise part.error(f"is damaged ({error})", sealed=True) from error
     return end
 
 

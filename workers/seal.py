@@ -39,7 +39,16 @@ USUAL_END = 2**16
 
 
 class DamageError(ValueError):
-    """The bytes are not those that were written."""
+    """The bytes are not those that were written.
+
+    Args:
+        message: in which way.
+        sealed: whether they show that there was a seal.
+    """
+
+    def __init__(self, message: str, *, sealed: bool = False) -> None:
+        super().__init__(message)
+        self.sealed = sealed
 
 
 @dataclass(frozen=True)
@@ -88,7 +97,9 @@ class End:
         """
         if hashlib.sha256(content).digest() != self._digest(piece):
             start, stop = self.edges[piece : piece + 2]
-            raise DamageError(f"its bytes {start} to {stop - 1} are not those that were written")
+            raise DamageError(
+                f"its bytes {start} to {stop - 1} are not those that were written", sealed=True
+            )
 
     def prove_all(self, content: bytes) -> None:
         """Holds every piece of the whole file against its digest.
@@ -197,13 +208,13 @@ def proved_end(tail: bytes, size: int) -> End:
     head = end[: len(end) - footer]
     if not _is_sealed(head):
         if _MAGIC in tail or _SEALED_KEY.encode() in tail:
-            raise DamageError("its seal is not where its footer says")
+            raise DamageError("its seal is not where its footer says", sealed=True)
         return End(end, size, sealed=False)
     proof = head[-_DIGEST:]
     digest = hashlib.sha256(head[:-_DIGEST] + end[len(end) - footer :]).digest()
     body = int.from_bytes(head[-_FIXED + _COUNT :][:_LENGTH], "little")
     if digest != proof or body != size - len(end):
-        raise DamageError("its end is not the one that was written")
+        raise DamageError("its end is not the one that was written", sealed=True)
     return End(end, size, sealed=True)
 
 

@@ -93,9 +93,12 @@ def run_audit(
             try:
                 with open_executor(spec.cluster, import_paths(spec)) as executor:
                     driver.run_stages(context, executor)
-                return _reduce(context, runs_code=True, mended=mending.mended)
+                outcome = _reduce(context, runs_code=True, mended=mending.mended)
             except PartError as error:
                 mending.take(error)
+            else:
+                mending.finish()
+                return outcome
 
 
 def provenance_of(spec: AuditSpec, facts: Facts) -> dict[str, Any]:

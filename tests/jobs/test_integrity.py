@@ -13,6 +13,7 @@ import torch
 import yaml
 from offmanifold.cluster.local_storage import LocalStorage
 from offmanifold.jobs.commands.cli import app
+from offmanifold.jobs.drive.mending import Mending
 from offmanifold.jobs.record.run_directory import RunDirectory
 from offmanifold.jobs.results.finished_run import replan
 from offmanifold.workers.part_file import PartError, check_part
@@ -279,6 +280,38 @@ def test_a_part_that_is_always_damaged_ends_the_run(
     assert result.exit_code == 1
     assert part.name in result.output
     assert "is not a complete Parquet file" in result.output
+
+
+def test_what_was_computed_from_a_part_without_a_seal_is_computed_again(
+    run: Path, finished: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    part = part_of(run, "inversion")
+    part.write_bytes(bytes(part.stat().st_size))
+    context = replan(RunDirectory.at(finished))
+    named = {
+        f"{stage}/part-{shard_id}.parquet"
+        for stage in ("variance_fit", "likelihood")
+        for shard_id, shard in context.plans[stage].with_ids()
+        if shard.names(shard_id_of(part.name))
+    }
+    assert named
+    # A driver that is killed in between leaves them to the next one.
+    with monkeypatch.context() as patched:
+        patched.setattr(Mending, "_move_tainted", killed)
+        assert isinstance(resume(run).exception, MemoryError)
+    assert resume(run).exit_code == 0
+    moved = {str(path.relative_to(run / "_damaged")) for path in run.glob("_damaged/*/part-*")}
+    assert moved >= {*named, f"inversion/{part.name}"}
+    # The variance names all parts of its fit.
+    assert moved - named - {f"inversion/{part.name}"} == {
+        f"variance/{path.name}" for path in (run / "variance").iterdir()
+    }
+    assert not (run / "_damaged" / "tainted.json").exists()
+    assert_the_rows_of(run, rows(finished))
+
+
+def killed(*_: object) -> None:
+    raise MemoryError("killed")
 
 
 def test_a_worker_computes_nothing_from_another_image(run: Path) -> None:
