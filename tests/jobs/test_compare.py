@@ -158,10 +158,10 @@ def test_a_summary_of_another_version_is_refused(runs: Path, copy: Path) -> None
     assert "not those of this version" in refused(runs / "a", copy)
 
 
-def test_tables_that_contradict_themselves_are_refused(runs: Path, copy: Path) -> None:
+def test_files_that_are_not_planned_are_refused(runs: Path, copy: Path) -> None:
     part = next((copy / "inversion").iterdir())
     shutil.copy(part, part.with_name("part-again.parquet"))
-    assert "twice" in refused(runs / "a", copy)
+    assert "inversion/part-again.parquet is not planned" in refused(runs / "a", copy)
 
 
 @pytest.mark.parametrize(
