@@ -1,6 +1,7 @@
 """Only planned and undamaged parts count: what else lies in a run is named, moved aside, mended."""
 
 import json
+import pickle
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,7 +17,8 @@ from offmanifold.jobs.commands.cli import app
 from offmanifold.jobs.drive.mending import Mending
 from offmanifold.jobs.record.run_directory import RunDirectory
 from offmanifold.jobs.results.finished_run import replan
-from offmanifold.workers.part_file import PartError, check_part
+from offmanifold.workers.datasets import DatasetError, open_dataset
+from offmanifold.workers.part_file import Part, PartError, check_part
 from offmanifold.workers.runner import ShardWorker
 from offmanifold.workers.seal import sealed_table
 from offmanifold.workers.shard import shard_id_of
@@ -202,6 +204,20 @@ def test_what_is_not_planned_is_refused_by_name_and_moved_aside(
     assert (run / "_superseded" / name).exists()
     assert_the_rows_of(run, rows(finished))
     assert (run / "summary.parquet").read_bytes() == summary
+
+
+def test_another_audit_takes_no_image_that_is_not_planned(run: Path) -> None:
+    part = part_of(run, "images")
+    assert open_dataset("run", path=run, split="train").length
+    shutil.copy(part, part.with_name("part-0123456789abcdef.parquet"))
+    with pytest.raises(DatasetError, match=r"part-0123456789abcdef.parquet is not listed"):
+        open_dataset("run", path=run, split="train")
+
+
+def test_an_error_of_a_part_keeps_its_name_on_its_way() -> None:
+    error = Part("images/part-0.parquet", "run").error("is damaged", sealed=True)
+    sent = pickle.loads(pickle.dumps(error))
+    assert (str(sent), vars(sent)) == (str(error), vars(error))
 
 
 def test_a_stage_that_left_the_spec_leaves_nothing(run: Path) -> None:

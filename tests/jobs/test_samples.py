@@ -257,7 +257,7 @@ def test_a_broken_image_of_a_run_is_one_failed_image(folder: Path) -> None:
             short = [(row or [])[1:] for row in table["pixels"].to_pylist()]
             column = table.schema.get_field_index("pixels")
             field = table.schema.field("pixels")
-                broken_table = table.set_column(column, field, pa.array(short, field.type))
+            broken_table = table.set_column(column, field, pa.array(short, field.type))
             pq.write_table(broken_table.replace_schema_metadata({}), part)
     broken = open_dataset("run", path=run, split="generated")
     assert broken.hash() != whole
