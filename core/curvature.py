@@ -29,12 +29,31 @@ class Curvature(NamedTuple):
     products: int
 
 
+class StartVectors:
+    """What subspace iterations begin with: the same vectors at every point, from one seed.
+
+    They are drawn once and kept where they are used: a device waits for every copy to it.
+    """
+
+    def __init__(self) -> None:
+        self._drawn: Tensor | None = None
+
+    def like(self, latent: Float[Tensor, "points latent"], count: int) -> Tensor:
+        """So many vectors [count, latent] of the dtype and on the device of ``latent``."""
+        if self._drawn is None or len(self._drawn) != count:
+            random = torch.Generator().manual_seed(0)
+            drawn = torch.randn(count, latent.shape[1], generator=random, dtype=latent.dtype)
+            self._drawn = drawn.to(latent.device)
+        return self._drawn
+
+
 def gauss_newton(
     generator: Generator,
     latent: Float[Tensor, "points latent"],
     condition: Int[Tensor, " points"] | None,
     variance: float,
     max_bytes: int,
+    start: StartVectors,
 ) -> Curvature:
     """The curvature of |x - G(z)|^2 / (2 variance) without the second derivatives of G.
 
@@ -48,6 +67,7 @@ def gauss_newton(
         condition: a class for each point; None for an unconditional generator.
         variance: sigma^2 on [0, 1].
         max_bytes: memory for the derivatives.
+        start: of the subspace iterations; the same for each call.
     """
     pixels = torch.Size(generator.image_shape).numel()
     latent_dim = latent.shape[1]
@@ -61,8 +81,9 @@ def gauss_newton(
         products = latent_dim
     else:
         rank = max(1, affordable - _OVERSAMPLING)
+        vectors = start.like(latent, rank + _OVERSAMPLING)
         parts = [
-            _leading(generator, points, labels, rank, affordable)
+            _leading(generator, points, labels, vectors, affordable)
             for points, labels in _chunks(latent, condition, 1)
         ]
         products = (rank + _OVERSAMPLING) * (2 + 2 * _POWER_ITERATIONS + 1)
@@ -92,16 +113,14 @@ def _dense(
 
 
 def _leading(
-    generator: Generator, latent: Tensor, condition: Tensor | None, rank: int, affordable: int
+    generator: Generator, latent: Tensor, condition: Tensor | None, start: Tensor, affordable: int
 ) -> tuple[Tensor, Tensor]:
     """The leading eigenpairs of J^T J at a single point."""
+    rank = len(start) - _OVERSAMPLING
     at_once = max(1, affordable // _LAYERS)
     forward = torch.vmap(_forward_product(generator, latent, condition), chunk_size=at_once)
     pull_back = torch.func.vjp(lambda points: generator(points, condition), latent)[1]
-    random = torch.Generator().manual_seed(0)
-    width = rank + _OVERSAMPLING
-    start = torch.randn(width, latent.shape[1], generator=random, dtype=latent.dtype)
-    basis = torch.linalg.qr(start.to(latent.device).mT).Q
+    basis = torch.linalg.qr(start.mT).Q
     for _ in range(1 + _POWER_ITERATIONS):
         images = forward(basis.mT[:, None])
         (product,) = torch.vmap(pull_back, chunk_size=at_once)(images)

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from .curvature import Curvature, gauss_newton
+from .curvature import Curvature, StartVectors, gauss_newton
 from .generators.protocol import Generator
 
 Points = Float[Tensor, "images points latent"]
@@ -33,6 +33,7 @@ class Posterior:
         self._condition = condition
         self._variance = variance
         self._radius: float | None = None
+        self._start = StartVectors()
 
     def confine(self, probe: Tensor) -> None:
         """Restricts the search to a sphere if the generator turns out to normalise its latent."""
@@ -88,7 +89,8 @@ class Posterior:
     def curvature(self, latent: Points, max_bytes: int) -> Curvature:
         """J^T J / variance at each point, one image's after the other's (see `gauss_newton`)."""
         points, labels = latent.flatten(0, 1), self._labels(latent.shape[1])
-        return gauss_newton(self._generator, points, labels, self._variance, max_bytes)
+        start = self._start
+        return gauss_newton(self._generator, points, labels, self._variance, max_bytes, start)
 
     def _labels(self, points: int) -> Tensor | None:
         return None if self._condition is None else self._condition.repeat_interleave(points)

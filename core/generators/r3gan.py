@@ -8,7 +8,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import leaky_relu
 
-from .low_pass import enlarged
+from .low_pass import LowPass
 
 _COARSEST = 4
 _SLOPE = 0.2
@@ -80,6 +80,7 @@ class R3GanGenerator(nn.Module):
                 channels, inner, groups, blocks, strict=True
             )
         )
+        self.filter = LowPass()
         self.pixels = nn.Conv2d(channels[-1], image_shape[0], 1, bias=False)
 
     def forward(
@@ -94,6 +95,6 @@ class R3GanGenerator(nn.Module):
         for index, stage in enumerate(self.stages):
             if str(index) in self.widths:
                 features = self.widths[str(index)](features)
-            features = stage(enlarged(features) if index else features)
+            features = stage(self.filter.enlarged(features) if index else features)
         images: Tensor = (self.pixels(features) + 1) / 2
         return images

@@ -8,7 +8,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, conv_transpose2d, leaky_relu
 
-from .low_pass import enlarged, smoothed
+from .low_pass import LowPass
 
 _COARSEST = 4
 _SLOPE = 0.2
@@ -70,7 +70,8 @@ class StyledConvolution(nn.Module):
     ) -> None:
         """``side`` of the result; ``clamp`` bounds its absolute values."""
         super().__init__()
-        self._enlarge, self._clamp = enlarge, clamp
+        self._clamp = clamp
+        self.filter = LowPass() if enlarge else None
         self.scales = nn.Linear(style_dim, inputs)
         pair = (inputs, outputs) if enlarge else (outputs, inputs)
         self.weight = nn.Parameter(torch.randn(*pair, 3, 3) / (3 * inputs**0.5))
@@ -85,8 +86,8 @@ class StyledConvolution(nn.Module):
         scales = self.scales(style)
         back = (scales.square() @ self.energy.T + _EPSILON).rsqrt()[:, :, None, None]
         features = features * scales[:, :, None, None]
-        if self._enlarge:
-            features = smoothed(conv_transpose2d(features, self.weight, stride=2))
+        if self.filter is not None:
+            features = self.filter.smoothed(conv_transpose2d(features, self.weight, stride=2))
         else:
             features = conv2d(features, self.weight, padding=1)
         features = torch.addcmul(self.bias[:, None, None], features, back).add_(self.noise)
@@ -153,6 +154,7 @@ class StyleGan2Generator(nn.Module):
         self.pixels = nn.ModuleList(
             StyledPixels(width, image_shape[0], style_dim, clamp) for width in channels
         )
+        self.filter = LowPass()
         self.register_load_state_dict_post_hook(weights_channels_last)  # type: ignore[no-untyped-call]
 
     def forward(
@@ -169,7 +171,7 @@ class StyleGan2Generator(nn.Module):
                 features = self.enlarging[index - 1](features, style)
             features = refine(features, style)
             here = pixels(features, style)
-            image = here if image is None else here.add_(enlarged(image))
+            image = here if image is None else here.add_(self.filter.enlarged(image))
         if image is None:
             raise ValueError("this generator has no resolution")
         return (image + 1) / 2

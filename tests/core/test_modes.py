@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from offmanifold.core.curvature import gauss_newton
+from offmanifold.core.curvature import StartVectors, gauss_newton
 from offmanifold.core.generators.adapter import ModuleGenerator
 from offmanifold.core.generators.latent_prior import truncated_normal, uniform
 from offmanifold.core.guided import estimate_guided
@@ -27,7 +27,7 @@ DOUBLE = torch.empty(0).double()
 def test_the_curvature_of_a_linear_decoder_is_exact(linear_decoder: Callable[..., Any]) -> None:
     decoder = linear_decoder(5, 40)
     points = torch.linspace(-1, 1, 15).double().view(3, 5)
-    found = gauss_newton(decoder, points, None, 0.1, 2**20)
+    found = gauss_newton(decoder, points, None, 0.1, 2**20, StartVectors())
     rebuilt = (found.directions * found.eigenvalue[:, None]) @ found.directions.mT
     expected = decoder.weight.T @ decoder.weight / 0.1
     torch.testing.assert_close(rebuilt, expected.expand(3, -1, -1))
@@ -40,7 +40,7 @@ def test_the_curvature_of_a_curved_decoder_is_its_jacobians(
     decoder = curved_decoder(2, 20)
     points = torch.tensor([[0.3, -1.0], [2.0, 0.1]]).double()
     # A memory of two derivatives: the points are taken one at a time.
-    found = gauss_newton(decoder, points, None, 0.01, 4 * 20 * 2)
+    found = gauss_newton(decoder, points, None, 0.01, 4 * 20 * 2, StartVectors())
     for point, directions, eigenvalue in zip(
         points, found.directions, found.eigenvalue, strict=True
     ):
@@ -58,7 +58,9 @@ def test_where_memory_is_short_the_leading_eigenpairs_are_found(
     spectrum = torch.logspace(1, -3, 50).double()
     left, _, right = torch.linalg.svd(decoder.weight, full_matrices=False)
     decoder._used_weight = (left * spectrum) @ right
-    found = gauss_newton(decoder, torch.zeros(2, 60).double(), None, 1.0, 4 * 50 * 30)
+    found = gauss_newton(
+        decoder, torch.zeros(2, 60).double(), None, 1.0, 4 * 50 * 30, StartVectors()
+    )
     assert found.directions.shape == (2, 60, 22)
     expected = spectrum.square()[:22].flip(0)
     torch.testing.assert_close(found.eigenvalue[0], expected, rtol=1e-2, atol=1e-6)

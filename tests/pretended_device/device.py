@@ -2,13 +2,16 @@
 
 The device has no kernels. A tensor on it is a FakeTensor, which computes what an operation would
 return but for the numbers; one that takes tensors of two devices raises as a GPU does. Tensors on
-the CPU stay real. What is read back from the device is made up: ones, halves, or true.
+the CPU stay real. What is read back from the device is made up: ones, halves, or true. Whatever
+crosses from one to the other is counted, since on a GPU the host waits for it.
 """
 
 import os
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from types import FrameType
 from typing import Any, NoReturn
 from unittest.mock import patch
 
@@ -22,6 +25,8 @@ from torch.utils.backend_registration import _setup_privateuseone_for_python_bac
 NAME = "pretended"
 
 _aten = torch.ops.aten
+# What crossed so far, by what it was and the line of the package that it came from.
+_CROSSINGS: Counter[str] = Counter()
 
 
 def register_device() -> None:
@@ -53,6 +58,8 @@ def pretended_device() -> Iterator[torch.device]:
         return numpy(tensor, **options)
 
     def list_of(tensor: Tensor) -> Any:
+        if is_pretended(tensor):
+            _count_crossing("read back")
         return tolist(_made_up(tensor) if is_pretended(tensor) else tensor)
 
     def moved(module: nn.Module, *args: Any, **kwargs: Any) -> nn.Module:
@@ -66,6 +73,13 @@ def pretended_device() -> Iterator[torch.device]:
         _TwoPlaces(),
     ):
         yield torch.device(NAME)
+
+
+def crossings_in(work: Callable[[], object]) -> Counter[str]:
+    """What crosses between device and host in the course of some work."""
+    before = Counter(_CROSSINGS)
+    work()
+    return _CROSSINGS - before
 
 
 def is_pretended(value: object) -> bool:
@@ -97,6 +111,7 @@ class _TwoPlaces(TorchDispatchMode):
         involved = any(isinstance(leaf, FakeTensor) for leaf in tree_leaves((args, kwargs)))
         if not involved and (target is None or torch.device(target).type != NAME):
             return func(*args, **kwargs)
+        _count_crossings(func, args, kwargs)
         if func is _aten._local_scalar_dense.default:
             return _made_up(args[0]).item()
         to_cpu = target is not None and torch.device(target).type == "cpu"
@@ -109,6 +124,37 @@ class _TwoPlaces(TorchDispatchMode):
         if _is_below_zero(func, args):
             result.is_below_zero = True
         return result
+
+
+def _count_crossings(
+    func: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> None:
+    """Counts what on a GPU is a copy to it or from it, or would make the host wait."""
+    if func is _aten._local_scalar_dense.default:
+        _count_crossing("read back")
+    elif func is _aten._to_copy.default:
+        target = kwargs.get("device")
+        if target is not None and torch.device(target).type != args[0].device.type:
+            _count_crossing("read back" if is_pretended(args[0]) else "copied there")
+    elif func is _aten.copy_.default:
+        if is_pretended(args[0]) != is_pretended(args[1]):
+            _count_crossing("copied there" if is_pretended(args[0]) else "read back")
+    elif func in (_aten.index.Tensor, _aten.index_put_.default, _aten.index_put.default):
+        indices = [index for index in args[1] if index is not None]
+        if not all(is_pretended(index) for index in indices):
+            _count_crossing("copied there, an index")
+        if any(index.dtype == torch.bool for index in indices):
+            _count_crossing("read back, a mask's number of entries")
+    elif func in (_aten.nonzero.default, _aten.masked_select.default):
+        _count_crossing("read back, a mask's number of entries")
+
+
+def _count_crossing(kind: str) -> None:
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and not frame.f_globals["__name__"].startswith("offmanifold."):
+        frame = frame.f_back
+    line = "" if frame is None else f"{frame.f_globals['__name__']}:{frame.f_lineno}"
+    _CROSSINGS[f"{kind}, {line}"] += 1
 
 
 def _is_below_zero(func: Callable[..., Any], args: Sequence[Any]) -> bool:

@@ -22,6 +22,7 @@ register_device()
 with pretended_device() as device:
     there, here = torch.ones(3, device=device), torch.ones(3)
 """
+COUNTING = f"from tests.pretended_device.device import crossings_in\n{SETUP}"
 
 
 def python(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -69,3 +70,34 @@ def test_no_row_fails_on_a_device() -> None:
     assert {("neighbours", False, space) for space in ("pixels", "lpips")} <= kinds
     failed = [each for each in work if each["failed"]]
     assert not failed, "\n".join(f"{each['computation']}: {each['traceback']}" for each in failed)
+
+
+@pytest.mark.slow
+@pytest.mark.ci
+def test_nothing_waits_for_the_device_in_a_call_of_a_generator_or_in_an_inner_loop() -> None:
+    result = python("-m", "tests.pretended_device.loops")
+    assert result.returncode == 0, result.stderr
+    found: list[dict[str, Any]] = [json.loads(line) for line in result.stdout.splitlines()]
+    assert {each["kind"] for each in found} == {"call", "loop"}
+    waited = [each for each in found if each["crossings"]]
+    assert not waited, waited
+
+
+def test_what_crosses_to_the_device_or_back_is_counted() -> None:
+    lines = []
+    for work, crossing in (
+        ("there + torch.ones(3).to(device)", "copied there"),
+        ("there.new_tensor([1.0])", "copied there"),
+        ("there[torch.arange(2)]", "copied there"),
+        ("there.cpu()", "read back"),
+        ("there.sum().item()", "read back"),
+        ("there.tolist()", "read back"),
+        ("there[there > 0]", "read back"),
+        ("there.square().sum()", None),
+    ):
+        lines.append(f"    found = crossings_in(lambda: {work})")
+        expected = [crossing] if crossing else []
+        lines.append(f"    assert [key.split(',')[0] for key in found] == {expected}, found")
+    script = "\n".join([COUNTING, *lines, "leave()"])
+    result = python("-c", script)
+    assert result.returncode == 0, result.stderr

@@ -55,24 +55,24 @@ def main() -> None:
     else:
         place = nullcontext(torch.device(name))
     with tempfile.TemporaryDirectory() as folder:
-        kinds = _kinds(tiny_runs(Path(folder)))
+        kinds = kinds_of_work(tiny_runs(Path(folder)))
         with place as device:
             for storage, shard in kinds:
                 json.dump(asdict(_work(storage, shard, device)), sys.stdout)
                 print(flush=True)
 
 
-def _kinds(runs: Iterable[PlanContext]) -> list[tuple[Storage, Shard]]:
+def kinds_of_work(runs: Iterable[PlanContext]) -> list[tuple[Storage, Shard]]:
     """The first shard of each kind of work, and the run that it belongs to."""
     kinds: dict[Hashable, tuple[Storage, Shard]] = {}
     for context in runs:
         for shards in context.plans.values():
             for shard in shards:
-                kinds.setdefault(_kind(shard), (context.run.storage, shard))
+                kinds.setdefault(kind_of(shard), (context.run.storage, shard))
     return list(kinds.values())
 
 
-def _kind(shard: Shard) -> tuple[str, bool, str | None]:
+def kind_of(shard: Shard) -> tuple[str, bool, str | None]:
     return (
         shard.computation.name,
         shard.items[0].image_seed is not None,
@@ -80,19 +80,24 @@ def _kind(shard: Shard) -> tuple[str, bool, str | None]:
     )
 
 
+def with_few_variances(shard: Shard) -> Shard:
+    """The shard with at most two variances: an operation without numbers costs what one has."""
+    settings = dict(shard.settings)
+    if "variances" in settings:
+        settings["variances"] = settings["variances"][:2]
+    return replace(shard, settings=settings)
+
+
 def _work(storage: Storage, shard: Shard, device: torch.device) -> Work:
     # Another setting, another part: the run's own stays.
-    settings = {**shard.settings, "device": str(device)}
-    if "variances" in settings:
-        # An operation without numbers takes the time of one with a million.
-        settings["variances"] = settings["variances"][:2]
-    again = replace(shard, settings=settings)
+    again = with_few_variances(shard)
+    again = replace(again, settings={**again.settings, "device": str(device)})
     report = ShardWorker(storage, device).compute(again, 0, len(again.items))
     part = read_part(storage, again.table, again.id)
     errors = part["error"].to_pylist()
     first = next((row for row, error in enumerate(errors) if error is not None), None)
     return Work(
-        *_kind(shard),
+        *kind_of(shard),
         rows=report.rows,
         failed=report.failed,
         error=None if first is None else errors[first],
