@@ -32,8 +32,9 @@ class GeneratedImages(Protocol):
     def images(self, draws: Sequence[Draw]) -> Tensor:
         """Noise-free images, float32 [draws, C, H, W], on the worker's device.
 
-        Of number k among all, a class-conditional generator makes class k mod C, so that classes
-        have equal shares; samples are in random order, and keep the shares that they have.
+        Of number k among all, a class-conditional generator makes the class at place k mod C of
+        those that are evaluated, so that classes have equal shares; samples are in random order,
+        and keep the shares that they have.
 
         Raises:
             ImageError: a sample cannot be used.
@@ -61,7 +62,8 @@ def shard_generated_images(settings: Mapping[str, Any], resources: Resources) ->
     samples, seed = settings.get("samples"), settings["image_seed"]
     if samples is None:
         generator = shard_generator(settings, resources)
-        return DrawnImages(generator, seed, settings["levels"], resources.device)
+        classes = settings.get("conditions", range(generator.num_classes))
+        return DrawnImages(generator, seed, settings["levels"], resources.device, tuple(classes))
     return resources.kept(
         "samples",
         (samples["hash"], seed),
@@ -73,9 +75,16 @@ class DrawnImages:
     """Images G(z) with z from the prior, rounded to the grey levels of the data."""
 
     def __init__(
-        self, generator: "Generator", seed: int, levels: int | None, device: torch.device
+        self,
+        generator: "Generator",
+        seed: int,
+        levels: int | None,
+        device: torch.device,
+        classes: tuple[int, ...],
     ) -> None:
+        """``classes`` are those that are made; none of an unconditional generator."""
         self._generator = generator
+        self._classes = classes
         self._seed = seed
         self._levels = levels
         self._like = torch.empty(0, device=device)
@@ -100,11 +109,11 @@ class DrawnImages:
     def _placed(self, draw: Draw) -> Draw:
         """The image by its number in its class, where there are classes."""
         label, number = draw
-        classes = self._generator.num_classes
-        if number < 0 or (label is not None and not 0 <= label < classes):
-            raise IndexError(f"no image {number} of class {label}: there are {classes} classes")
+        classes = self._classes
+        if number < 0 or (label is not None and label not in classes):
+            raise IndexError(f"no image {number} of class {label} of {len(classes)} classes")
         if classes and label is None:
-            return number % classes, number // classes
+            return classes[number % len(classes)], number // len(classes)
         return draw
 
 

@@ -13,6 +13,15 @@ _FUNCTION = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 
 
 @dataclass(frozen=True)
+class ClassMember:
+    """The generator of one class in a set: the class's name and number, what it is opened from."""
+
+    name: str
+    number: int
+    source: "GeneratorSource"
+
+
+@dataclass(frozen=True)
 class GeneratorSource:
     """All that opening a generator takes, but for the S3 service.
 
@@ -24,7 +33,8 @@ class GeneratorSource:
     the generator lies, if there are several, and ``classes`` how many of its inputs are classes,
     for families whose files do not say it. With a ``network``, it is a file of the user's that
     holds the network so described. Folder and file may lie at an ``s3://`` address. A relative path
-    counts from ``import_path``, by default the working directory.
+    counts from ``import_path``, by default the working directory. With ``members`` it is the set of
+    these, in the order of their numbers, and ``source`` is what messages call it.
     """
 
     source: str
@@ -34,11 +44,13 @@ class GeneratorSource:
     network: UserNetwork | None = None
     key: str | None = None
     classes: int | None = None
+    members: tuple[ClassMember, ...] = ()
 
     @property
     def is_folder(self) -> bool:
         """Whether it is a folder, of the package's or of the user's."""
-        return self.family is None and self.network is None and not self.is_function
+        is_file = self.family is not None or self.network is not None
+        return not (is_file or self.members or self.is_function)
 
     @property
     def is_function(self) -> bool:
@@ -46,6 +58,7 @@ class GeneratorSource:
         return (
             self.family is None
             and self.network is None
+            and not self.members
             and not self.source.startswith(SHIPPED_PREFIX)
             and _FUNCTION.fullmatch(self.source) is not None
         )
@@ -55,27 +68,32 @@ class GeneratorSource:
         """Whether opening it runs a program of the user's: a module, or a file's."""
         if self.network is not None:
             return self.network.format != "onnx"
-        return self.is_function
+        return self.is_function or any(member.source.runs_code for member in self.members)
 
     @property
     def is_remote(self) -> bool:
         """Whether it lies in a bucket."""
-        return is_remote(self.source)
+        return not self.members and is_remote(self.source)
 
     def settings(self, weights: str) -> dict[str, Any]:
         """The same in plain values, as a shard's settings hold it.
 
         ``weights`` is the SHA-256 that the worker must find, and makes them part of the shard's id.
         """
+        return {**self._values, "weights": weights}
+
+    @property
+    def _values(self) -> dict[str, Any]:
         given = {"key": self.key, "classes": self.classes}
+        members = [[each.name, each.number, each.source._values] for each in self.members]
         return {
             "source": self.source,
             "import_path": self.import_path,
             "family": self.family,
             "truncation": self.truncation,
-            "weights": weights,
             **({} if self.network is None else {"network": self.network.settings}),
             **{name: value for name, value in given.items() if value is not None},
+            **({"members": members} if members else {}),
         }
 
     @classmethod
@@ -90,4 +108,8 @@ class GeneratorSource:
             None if network is None else UserNetwork.of(network),
             settings.get("key"),
             settings.get("classes"),
+            tuple(
+                ClassMember(name, number, cls.of(values))
+                for name, number, values in settings.get("members", ())
+            ),
         )

@@ -15,9 +15,10 @@ from ..cluster.locations import LocationError
 from ..cluster.s3_settings import BY_ENVIRONMENT, S3Settings
 from ..core.generators.architectures import ArchitectureError, build, require_architecture
 from .checkpoints.config_beside import CONFIG_NAMES
+from .class_sets import describe_set, naming_member, open_set
 from .file_generators import open_published, open_user_network
 from .generator_errors import GeneratorError as GeneratorError
-from .generator_source import SHIPPED_PREFIX
+from .generator_source import SHIPPED_PREFIX, ClassMember
 from .generator_source import GeneratorSource as GeneratorSource
 from .inputs import copied_file, copied_folder, naming_original
 from .opened_generator import GeneratorDescription as GeneratorDescription
@@ -47,6 +48,8 @@ def open_generator(
         StorageError: the bucket cannot be read.
     """
     wanted = _source(source)
+    if wanted.members:
+        return _open_members(wanted, service)
     if wanted.is_remote:
         copy = _copied(wanted, service)
         with naming_original(wanted.source, copy, GeneratorError):
@@ -99,6 +102,8 @@ def describe_generator(
         StorageError: the bucket cannot be read.
     """
     wanted = _source(source)
+    if wanted.members:
+        return describe_set(wanted, [_described(each, service) for each in wanted.members])
     if not wanted.is_folder:
         return open_generator(wanted, service).description
     if wanted.is_remote:
@@ -106,6 +111,21 @@ def describe_generator(
         with naming_original(wanted.source, copy, GeneratorError):
             return replace(describe_generator(str(copy)), source=wanted.source)
     return _describe_folder(wanted.source, _folder(wanted))
+
+
+def _open_members(wanted: GeneratorSource, service: S3Settings) -> OpenedGenerator:
+    opened = []
+    for member in wanted.members:
+        with naming_member(member):
+            opened.append(open_generator(member.source, service))
+    description = describe_set(wanted, [each.description for each in opened])
+    generator = open_set(wanted.members, [each.generator for each in opened])
+    return OpenedGenerator(generator, description.sha256, description)
+
+
+def _described(member: ClassMember, service: S3Settings) -> GeneratorDescription:
+    with naming_member(member):
+        return describe_generator(member.source, service)
 
 
 def _source(source: GeneratorSource | str) -> GeneratorSource:

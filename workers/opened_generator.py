@@ -1,6 +1,7 @@
 """What is known of a generator, and a generator that is open."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -14,7 +15,8 @@ class GeneratorDescription:
     ``sha256`` is that of the weights file; for a user's function that of the source file which
     holds it, for what it loads in turn is not known. ``evaluations_per_second`` (images with their
     latent gradients) is what the config says, measured on the machine that trained it. ``notes``
-    are what a reader of the results should know of a published checkpoint.
+    are what a reader of the results should know of a published checkpoint. Of a set of generators,
+    ``members`` has each one's hash by its class's name, and ``sha256`` is that of all together.
     """
 
     source: str
@@ -25,6 +27,7 @@ class GeneratorDescription:
     evaluations_per_second: float | None
     sha256: str
     notes: tuple[str, ...] = ()
+    members: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

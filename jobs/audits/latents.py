@@ -12,7 +12,7 @@ def check_latents(spec: AuditSpec) -> None:
     Raises:
         ValueError: naming the generator, the keys and what to do.
     """
-    sampled = [generator.name for generator in spec.generators if generator.samples is not None]
+    sampled = [each.name for each in spec.each_generator if each.samples is not None]
     if not sampled:
         return
     keys = [

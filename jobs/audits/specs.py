@@ -7,7 +7,7 @@ from pydantic import create_model, model_validator
 
 from ..audits import AUDITS
 from ..record.run_directory import RunDirectory
-from ..spec import facts, loading
+from ..spec import gathering, loading
 from ..spec.audit import AuditSpec
 from ..spec.facts import Facts
 from ..spec.stages import StagesSpec
@@ -76,7 +76,7 @@ def gather_facts(spec: AuditSpec) -> Facts:
         SpecError: naming the key, what was found, what was expected and what to do.
     """
     users = [key for audit in AUDITS for key in audit.lpips_keys(spec)]
-    found = facts.gather_facts(spec, users)
+    found = gathering.gather_facts(spec, users)
     for audit in AUDITS:
         for check in audit.fact_checks:
             check(spec, found)

@@ -1,7 +1,8 @@
 """What was understood of the images: what was read, and of which classes it is."""
 
 from ..spec.audit import AuditSpec
-from ..spec.facts import Facts
+from ..spec.evaluated import listed
+from ..spec.facts import DatasetFacts, Facts, GeneratorFacts
 
 _MOST_LISTED = 12
 
@@ -19,25 +20,57 @@ def account_notes(facts: Facts) -> list[str]:
 def class_notes(spec: AuditSpec, facts: Facts) -> list[str]:
     """Training and test groups, reference sets, then samples: names and class numbers."""
     is_conditional = any(each.num_classes for each in facts.generators.values())
-    notes = []
+    notes = _generator_notes(facts)
     for group in spec.groups:
         if group.role in ("train", "test"):
             known = facts.groups[group.name]
             if known.classes is not None:
-                notes.append(f"{group.name}: {_told(known.classes)}")
+                notes.append(f"{group.name}: {_told(known.classes)}{_left_out(known)}")
             elif is_conditional and group.conditions == "all":
                 notes.append(
-                    f"{group.name}: no classes; evaluated under every class, and in turn under "
-                    "one where a stage needs a single class"
+                    f"{group.name}: no classes; evaluated under every class. σ² is fitted "
+                    "under each image's class of least reconstruction error, and nothing is asked "
+                    "that needs an image's own class"
                 )
             elif is_conditional:
                 notes.append(f"{group.name}: classes in turn, whatever the images show")
     notes += [
-        f"reference set of {stage}: {_told(known.classes)}"
+        f"reference set of {stage}: {_told(known.classes)}{_left_out(known)}"
         for stage, known in facts.references.items()
         if known.classes is not None
     ]
     return notes + _sample_notes(facts)
+
+
+def _generator_notes(facts: Facts) -> list[str]:
+    """Which generators are sets or series, and which are evaluated under some classes alone."""
+    notes = []
+    for name, each in facts.generators.items():
+        if each.class_numbers:
+            notes.append(f"{name}: a generator for each class; {_told(each.class_numbers)}")
+        if each.subset not in (None, tuple(sorted(each.class_numbers.values()))):
+            notes.append(
+                f"{name}: evaluated under {listed(each.conditions)} of {_own_classes(each)}: "
+                "marginal densities, classification and σ² are over these"
+            )
+    series: dict[str, list[str]] = {}
+    for name, each in facts.generators.items():
+        if each.series is not None:
+            series.setdefault(each.series.name, []).append(name)
+    notes += [
+        f"{name}: {len(members)} checkpoints of one training, in this order: {', '.join(members)}"
+        for name, members in series.items()
+    ]
+    return notes
+
+
+def _own_classes(generator: GeneratorFacts) -> str:
+    return f"{len(generator.members) or generator.num_classes:,} classes"
+
+
+def _left_out(facts: DatasetFacts) -> str:
+    """How many images are of classes that are not evaluated."""
+    return f"; {facts.left_out:,} images of other classes left out" if facts.left_out else ""
 
 
 def _sample_notes(facts: Facts) -> list[str]:

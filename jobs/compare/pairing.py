@@ -197,7 +197,7 @@ def _values(side: Side) -> "Iterator[tuple[Key, pd.Series[float]]]":
                 column = np.full(len(values.image_id), np.nan)
                 whole = values.complete
                 found = classify(scores.sign * values.by_class[whole])
-                column[whole] = found.predicted == values.label[whole]
+                column[whole] = values.classes[found.predicted] == values.label[whole]
                 accuracy = f"accuracy_{scores.method}"
                 yield (accuracy, name, EVERY_CLASS, estimator), _series(values, EVERY_CLASS, column)
 
@@ -215,5 +215,5 @@ def _columns(scores: Scores, values: GroupValues) -> Iterator[tuple[str | None, 
 
 def _series(values: GroupValues, condition: str | None, column: np.ndarray) -> "pd.Series[float]":
     over_classes = condition in (MARGINAL, NEAREST_CLASS, EVERY_CLASS)
-    under = np.full(len(column), -1) if over_classes else values.own_class
+    under = np.full(len(column), -1) if over_classes else values.own_number
     return pd.Series(column, index=pd.MultiIndex.from_arrays([values.image_id, under]))

@@ -56,7 +56,7 @@ def side_table(comparison: Comparison) -> Table:
                 side.run,
                 side.generator.name,
                 side.weights[:12],
-                side.generator.num_classes or None,
+                len(side.generator.conditions) or None,
                 side.variance,
                 side.spec.seed,
             ]

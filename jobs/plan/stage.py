@@ -184,7 +184,7 @@ def own_condition(
         return None
     if label is not None:
         return label
-    turns = context.class_turns or range(generator.num_classes)
+    turns = context.class_turns or generator.conditions
     return turns[position % len(turns)]
 
 
@@ -213,7 +213,7 @@ def conditions_of(
 ) -> list[int | None]:
     """The conditions under which an image of the group is evaluated."""
     if generator.num_classes and group.conditions == "all":
-        return list(range(generator.num_classes))
+        return list(generator.conditions)
     return [own_condition(context, generator, label, position)]
 
 

@@ -37,7 +37,7 @@ def kept_facts(run: RunDirectory, spec: AuditSpec) -> Facts:
         first = error.errors()[0]
         key = ".".join(str(step) for step in first["loc"])
         raise SpecError(f"{place}: {key}: {first['msg']}; {remedy}") from error
-    generators = {generator.name for generator in spec.generators}
+    generators = {generator.name for generator in spec.each_generator}
     groups = {group.name for group in spec.groups if group.role not in MODEL_ROLES}
     found = (set(facts.generators), set(facts.groups), set(facts.references))
     if found != (generators, groups, set(spec.stages.references)):

@@ -116,16 +116,14 @@ class RunDirectory:
         Raises:
             SpecError: a generator's module, or its network's file, would be.
         """
-        for generator in spec.generators:
-            trusted = generator.network is not None and generator.network.trust
-            path = generator.weights if trusted else generator.import_path
-            if path is not None and Path(path).resolve().is_relative_to(
-                Path(self.location).resolve()
-            ):
+        own = Path(self.location).resolve()
+        for generator in spec.each_generator:
+            inside = [path for path in generator.code if Path(path).resolve().is_relative_to(own)]
+            if inside:
                 raise SpecError(
                     f"{self.location}: generators.{generator.name} would import code from the run "
-                    f"directory itself ({path}); keep modules and networks outside of it, and if "
-                    "this run is not yours, read them first"
+                    f"directory itself ({inside[0]}); keep modules and networks outside of it, and "
+                    "if this run is not yours, read them first"
                 )
 
     def finished(self, stage: str) -> set[str]:

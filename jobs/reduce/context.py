@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from ...core.settings.statistics import MINIMUM_RESAMPLES
 from ...workers.shard import item_seed
 from ..spec.audit import Conditions, Role
+from ..spec.generator import Series
 from .tables import RunTables
 
 
@@ -20,11 +21,27 @@ class GroupInfo:
 
 @dataclass(frozen=True)
 class GeneratorInfo:
-    """A generator: ``num_classes`` is 0 for an unconditional one; shape (C, H, W)."""
+    """A generator: ``num_classes`` is 0 for an unconditional one; shape (C, H, W).
+
+    It is evaluated under a ``subset`` of its classes where that is not None. ``series`` is where a
+    checkpoint stands in its training.
+    """
 
     name: str
     num_classes: int
     image_shape: tuple[int, int, int]
+    subset: tuple[int, ...] | None = None
+    series: Series | None = None
+
+    @property
+    def conditions(self) -> tuple[int, ...]:
+        """The classes that it is evaluated under, in order; none where it takes none."""
+        return tuple(range(self.num_classes)) if self.subset is None else self.subset
+
+    @property
+    def chance(self) -> float:
+        """How often a class drawn at random is right, in percent."""
+        return 100 / len(self.conditions)
 
     @property
     def dimensions(self) -> int:

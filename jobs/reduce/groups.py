@@ -18,10 +18,11 @@ Reduction = Callable[[np.ndarray], np.ndarray]
 
 @dataclass(frozen=True)
 class GroupValues:
-    """``by_class[i, c]`` of image i under class c, nan where it failed or was not planned.
+    """``by_class[i, k]`` of image i under class ``classes[k]``, nan if it failed or is not planned.
 
-    Images are in the order of their ids. ``own_class`` is an image's label; images without one
-    take those of the data in turn. An unconditional generator has a single column.
+    Images are in the order of their ids. ``own_class`` is the column of an image's label. Outliers
+    take the classes of the data in turn; of data without labels that was evaluated under every
+    class none is known, and it is -1. An unconditional generator has a single column.
     """
 
     group: GroupInfo
@@ -30,6 +31,7 @@ class GroupValues:
     own_class: np.ndarray
     by_class: np.ndarray
     conditional: bool
+    classes: np.ndarray
 
     @property
     def has_every_class(self) -> bool:
@@ -37,10 +39,20 @@ class GroupValues:
         return not self.conditional or self.group.conditions == "all"
 
     @property
+    def has_own_class(self) -> bool:
+        """Whether its images' own classes are known, or assigned."""
+        return bool((self.own_class >= 0).all())
+
+    @property
     def own(self) -> np.ndarray:
-        """Each image's value under its own class, nan where that failed."""
-        values: np.ndarray = self.by_class[np.arange(len(self.by_class)), self.own_class]
-        return values
+        """Each image's value under its own class, nan where that failed or is not known."""
+        values = self.by_class[np.arange(len(self.by_class)), self.own_class]
+        return np.where(self.own_class >= 0, values, np.nan)
+
+    @property
+    def own_number(self) -> np.ndarray:
+        """The number of each image's own class, -1 where it has none."""
+        return np.where(self.own_class >= 0, self.classes[self.own_class], NO_CLASS)
 
     @property
     def complete(self) -> np.ndarray:
@@ -92,7 +104,7 @@ class GroupValues:
 
 def density_conditions(values: GroupValues) -> list[str]:
     """Under which densities a group can be described."""
-    if not values.conditional:
+    if not values.conditional or not values.has_own_class:
         return [MARGINAL]
     return [OWN, MARGINAL] if values.has_every_class else [OWN]
 
@@ -157,14 +169,14 @@ def _values(
     generator: GeneratorInfo,
 ) -> GroupValues:
     condition = rows["condition"].to_numpy()
-    classes = max(generator.num_classes, 1)
-    known = range(generator.num_classes) if generator.num_classes else [NO_CLASS]
-    if not np.isin(condition, list(known)).all():
+    known = np.array(generator.conditions or [NO_CLASS], dtype=np.int64)
+    classes = len(known)
+    if not np.isin(condition, known).all():
         raise RunTableError(
             f"group {group.name}, generator {generator.name}: conditions "
-            f"{sorted(set(condition.tolist()))} do not fit its {generator.num_classes} classes"
+            f"{sorted(set(condition.tolist()))} do not fit its {len(generator.conditions)} classes"
         )
-    column_of = np.maximum(condition, 0)
+    column_of = np.searchsorted(known, condition)
     image_id, row_of = np.unique(rows["image_id"].to_numpy(dtype=str), return_inverse=True)
     present = np.zeros((len(image_id), classes), dtype=bool)
     present[row_of, column_of] = True
@@ -175,10 +187,12 @@ def _values(
     by_class = np.full((len(image_id), classes), np.nan)
     succeeded = rows["status"].to_numpy() == STATUS_OK
     by_class[row_of, column_of] = np.where(succeeded, rows[column].to_numpy(np.float64), np.nan)
-    turns = np.resize(np.array(context.class_turns or range(classes)), len(image_id))
-    own_class = np.where(label >= 0, label, turns) if whole else present.argmax(axis=1)
-    if not generator.num_classes:
-        own_class = np.zeros(len(image_id), dtype=np.int64)
+    turns = np.resize(np.array(context.class_turns or known), len(image_id))
+    own_class = present.argmax(axis=1)
+    if whole and generator.num_classes:
+        assigned = np.searchsorted(known, np.where(label >= 0, label, turns))
+        is_data = group.role in ("train", "test")
+        own_class = np.where((label < 0) & is_data, NO_CLASS, assigned)
     return GroupValues(
         group=group,
         image_id=image_id,
@@ -186,6 +200,7 @@ def _values(
         own_class=own_class,
         by_class=by_class,
         conditional=generator.num_classes > 0,
+        classes=known,
     )
 
 

@@ -31,9 +31,10 @@ class PairedScores:
     @property
     def own(self) -> "OwnScores":
         """Both scores under each image's own class, of the images that have both."""
+        known = self.own_class >= 0
         rows = np.arange(len(self.own_class))
         first, second = self.first[rows, self.own_class], self.second[rows, self.own_class]
-        both = ~(np.isnan(first) | np.isnan(second))
+        both = known & ~(np.isnan(first) | np.isnan(second))
         return OwnScores(self.image_id[both], self.of_group[both], first[both], second[both])
 
 

@@ -17,7 +17,9 @@ def reduce_context(context: PlanContext) -> ReduceContext:
         tables=RunTables(context.run.storage, TABLES, planned=planned),
         groups=tuple(GroupInfo(group.name, group.role, group.conditions) for group in spec.audited),
         generators=tuple(
-            GeneratorInfo(found.name, found.num_classes, found.image_shape)
+            GeneratorInfo(
+                found.name, found.num_classes, found.image_shape, found.subset, found.series
+            )
             for found in context.facts.generators.values()
         ),
         seed=spec.seed,

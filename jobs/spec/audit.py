@@ -11,7 +11,6 @@ from typing import Annotated, Literal, Self, get_args
 from pydantic import (
     ByteSize,
     Field,
-    ValidationInfo,
     WithJsonSchema,
     field_validator,
     model_validator,
@@ -19,109 +18,17 @@ from pydantic import (
 
 from ...cluster.patience import Patience
 from ...cluster.s3_settings import Addressing, S3Settings
-from ...core.generators.families.registry import require_family
 from ...core.settings.statistics import StatisticsSettings
-from ...workers.generator_source import SHIPPED_PREFIX, GeneratorSource
-from .model import DatasetOptions, PathField, SamplesSpec, SpecModel, SpecPath, setting
-from .network import NetworkSpec
+from .generator import GeneratorSpec, NamedGenerator
+from .model import DatasetOptions, Name, SpecModel, SpecPath, setting
 from .stages import StagesSpec
 
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=64)]
 Role = Literal["train", "test", "generated", "simulated", "null", "outlier"]
 Conditions = Literal["own", "all", "in_turn"]
 # YAML reads the bare word `null` as no value, and both say the same here.
 _RoleInYaml = Annotated[Role, WithJsonSchema({"enum": [*get_args(Role), None]})]
 _NameInYaml = Annotated[Name, WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "null"}]})]
 MODEL_ROLES: frozenset[str] = frozenset({"generated", "simulated", "null"})
-
-
-def _is_name(source: str) -> bool:
-    """Whether it is ``shipped:NAME`` or ``module:function``, and no path."""
-    return ":" in source and "://" not in source
-
-
-class GeneratorSpec(SpecModel):
-    """A generator: a ``source``, ``weights`` with their ``family`` or ``network``, or ``samples``.
-
-    A source is ``shipped:NAME``, a folder with weights, or ``module:function``; folder and weights
-    may be ``s3://`` addresses. ``import_path`` is the folder in which ``module`` is found, by
-    default the spec's own. ``weights`` are a published checkpoint of a ``family``, or a file with a
-    ``network`` of the user's. ``truncation`` is that of the latents, in families that have one;
-    ``key`` names the generator in a file that holds several (``g_ema``), and ``classes`` is how
-    many of the first layer's inputs are one-hot classes, in families whose files do not say it.
-    ``samples`` are images that it made: enough for the stages that need no latent.
-    """
-
-    name: Name
-    source: Annotated[str | None, PathField(is_name=_is_name)] = Field(default=None, min_length=1)
-    import_path: Annotated[str | None, PathField(travels=True)] = Field(
-        default=None, validate_default=True
-    )
-    family: str | None = None
-    weights: SpecPath = Field(default=None, min_length=1)
-    truncation: float | None = Field(default=None, gt=0, le=1)
-    network: NetworkSpec | None = None
-    key: str | None = Field(default=None, min_length=1)
-    classes: int | None = Field(default=None, ge=1)
-    samples: SamplesSpec | None = None
-
-    @property
-    def opened_from(self) -> GeneratorSource:
-        """The same for the workers: what to open is the source, or the checkpoint file.
-
-        Of samples alone, it says only where they are.
-        """
-        samples = "" if self.samples is None else self.samples.path or self.samples.dataset
-        return GeneratorSource(
-            self.source or self.weights or samples,
-            self.import_path,
-            self.family,
-            self.truncation,
-            None if self.network is None else self.network.facts,
-            self.key,
-            self.classes,
-        )
-
-    @property
-    def _of_family(self) -> list[str]:
-        """Those of the keys that only a family's checkpoint takes, which are given."""
-        keys = ("family", "truncation", "key", "classes")
-        return [key for key in keys if getattr(self, key) is not None]
-
-    @field_validator("import_path")
-    @classmethod
-    def _only_modules_are_imported(cls, value: str | None, info: ValidationInfo) -> str | None:
-        source = info.data.get("source") or ""
-        is_module = _is_name(source) and not source.startswith(SHIPPED_PREFIX)
-        return (value or ".") if is_module else None
-
-    @model_validator(mode="after")
-    def _one_thing_to_open(self) -> Self:
-        if [self.source, self.weights, self.samples].count(None) != 2:
-            raise ValueError(
-                f"generator {self.name!r}: give one of source (shipped:NAME, a folder, or "
-                "module:function), weights (a published checkpoint, or a network of your own) and "
-                "samples (images that it made)"
-            )
-        if self.weights is None and (self._of_family or self.network):
-            raise ValueError(
-                f"generator {self.name!r}: family, truncation, key, classes and network need "
-                f"weights instead of {'samples' if self.source is None else 'source'}"
-            )
-        if self.weights is not None and self.family is None and self.network is None:
-            raise ValueError(
-                f"generator {self.name!r}: weights need a family; `offmanifold inspect "
-                f"{self.weights}` names it (a TorchScript, torch.export or ONNX file needs a "
-                "network instead)"
-            )
-        if self.network is not None and self._of_family:
-            raise ValueError(
-                f"generator {self.name!r}: a network of your own takes no "
-                f"{', '.join(self._of_family)}; remove what belongs to a family"
-            )
-        if self.family is not None:
-            require_family(self.family)
-        return self
 
 
 class GroupSpec(DatasetOptions):
@@ -292,7 +199,7 @@ class AuditSpec(SpecModel):
     @model_validator(mode="after")
     def _names_are_unique(self) -> Self:
         for kind, names in (
-            ("generators", [generator.name for generator in self.generators]),
+            ("generators", [generator.name for generator in self.each_generator]),
             ("groups", [group.name for group in self.groups]),
         ):
             twice = sorted({name for name in names if names.count(name) > 1})
@@ -301,6 +208,11 @@ class AuditSpec(SpecModel):
                     f"{kind}: the name {twice[0]!r} is used twice; names must be unique"
                 )
         return self
+
+    @property
+    def each_generator(self) -> tuple[NamedGenerator, ...]:
+        """The generators, those of a series one by one."""
+        return tuple(each for generator in self.generators for each in generator.each)
 
     @property
     def audited(self) -> tuple[GroupSpec, ...]:

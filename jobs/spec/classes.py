@@ -38,14 +38,39 @@ class ClassedSet:
     unclassed: str | None = None
 
 
-def decide_classes(
-    sets: Sequence[ClassedSet], class_counts: Mapping[str, int], service: S3Settings
-) -> dict[str, Classes | None]:
+@dataclass(frozen=True)
+class ModelClasses:
+    """The classes of a class-conditional generator: how many, and the ``numbers`` of its own names.
+
+    Only a set of generators has names. One that is ``selecting`` is evaluated under some of its
+    classes, and images of others, which it may not even have, are left out.
+    """
+
+    name: str
+    count: int
+    numbers: Mapping[str, int]
+    selecting: bool
+
+
+@dataclass(frozen=True)
+class DecidedClasses:
     """By key, the generator's class of each name, or of all images; None where there is none.
 
-    ``class_counts`` has the number of classes of each class-conditional generator. Without any, a
-    class has no number but the place of its name among those of all sets. A file of classes may
-    be in a bucket of the ``service``.
+    ``names`` is the class map of the whole audit.
+    """
+
+    classes: dict[str, Classes | None]
+    names: dict[str, int]
+
+
+def decide_classes(
+    sets: Sequence[ClassedSet], models: Sequence[ModelClasses], service: S3Settings
+) -> DecidedClasses:
+    """The generators' class of each image.
+
+    ``models`` are the class-conditional generators. Without any, a class has no number but the
+    place of its name among those of all sets. A file of classes may be in a bucket of the
+    ``service``.
 
     Raises:
         SpecError: classes that cannot be told, or images without one; with the remedy.
@@ -54,16 +79,37 @@ def decide_classes(
     maps = [classes for classes in stated.values() if isinstance(classes, dict)]
     # A name means the same class everywhere, so a map is written once for all sets.
     shared = {name: number for each in reversed(maps) for name, number in each.items()}
+    shared |= _own_names(models)
     decided: dict[str, Classes | None] = {}
     for each in sets:
         try:
-            classes = _decide(each, stated[each.key], shared, sets, class_counts)
-            _require_possible(each, stated[each.key], classes, class_counts)
+            classes = _decide(each, stated[each.key], shared, sets, models)
+            _require_possible(each, stated[each.key], classes, models)
         except DatasetError as error:
             raise SpecError(f"{each.key}: {each.place}: {error}") from error
         decided[each.key] = classes
     _require_one_meaning(sets, stated, decided)
-    return decided
+    by_name = [classes for classes in decided.values() if isinstance(classes, dict)]
+    found = {name: number for each in reversed(by_name) for name, number in each.items()}
+    return DecidedClasses(decided, found | shared)
+
+
+def _own_names(models: Sequence[ModelClasses]) -> dict[str, int]:
+    """The class numbers by the names that generators have themselves.
+
+    Raises:
+        SpecError: two of them have different numbers for a name.
+    """
+    names: dict[str, int] = {}
+    for each in models:
+        for name, number in each.numbers.items():
+            if names.setdefault(name, number) != number:
+                raise SpecError(
+                    f"generators.{each.name}.per_class: class {name!r} is number {number} here "
+                    f"and {names[name]} in another generator; name the classes of both in the "
+                    "same order"
+                )
+    return names
 
 
 def _stated(each: ClassedSet, service: S3Settings) -> Classes | None:
@@ -88,7 +134,7 @@ def _decide(
     stated: Classes | None,
     shared: Mapping[str, int],
     sets: Sequence[ClassedSet],
-    class_counts: Mapping[str, int],
+    models: Sequence[ModelClasses],
 ) -> Classes | None:
     found, conditions = each.found, getattr(each.source, "conditions", None)
     if isinstance(stated, int):
@@ -104,18 +150,43 @@ def _decide(
                 f"the images have no classes that a map could name{_because(each)}; use class, one "
                 "for all of them, or labels, a file that lists the class of each"
             )
-        if conditions == "own" and class_counts:
-            raise DatasetError(_unclassed(each, class_counts))
+        if conditions == "own" and models:
+            raise DatasetError(_unclassed(each, models[0]))
         return None
     if conditions == "in_turn":
         return None
-    if not class_counts and stated is None and not shared:
+    if not models and stated is None and not shared:
         return _by_place(found, sets)
-    return class_numbers(found, list(class_counts.values()), stated, shared)
+    for model in models:
+        _require_own_names(found, stated, shared, model)
+    return class_numbers(found, [model.count for model in models], stated, shared)
 
 
-def _unclassed(each: ClassedSet, class_counts: Mapping[str, int]) -> str:
-    generator, count = next(iter(class_counts.items()))
+def _require_own_names(
+    found: FoundClasses, stated: Classes | None, shared: Mapping[str, int], model: ModelClasses
+) -> None:
+    """Raises DatasetError where a generator names its classes, and the images' go another way."""
+    own = ", ".join(f"{name}: {number}" for name, number in model.numbers.items())
+    if isinstance(stated, dict):
+        wrong = [name for name in stated if model.numbers.get(name, stated[name]) != stated[name]]
+        if wrong:
+            raise DatasetError(
+                f"classes has {wrong[0]!r} as {stated[wrong[0]]}, but generator {model.name} calls "
+                f"its classes {{{own}}}; use these numbers"
+            )
+        return
+    unknown = [
+        name for name in sorted(found.names.values()) if name not in shared and not is_whole(name)
+    ]
+    if model.numbers and unknown:
+        raise DatasetError(
+            f"class {unknown[0]!r} is none of those of generator {model.name}, which calls them "
+            f"{{{own}}}; rename it, leave it out, or add classes: with the number of each class"
+        )
+
+
+def _unclassed(each: ClassedSet, model: ModelClasses) -> str:
+    generator, count = model.name, model.count
     many = "its images have no class" if each.length is None else f"{each.length} images, no class"
     return (
         f"{many}{_because(each)}, but generator {generator} makes images of {count} classes and "
@@ -147,18 +218,20 @@ def _require_possible(
     each: ClassedSet,
     stated: Classes | None,
     classes: Classes | None,
-    class_counts: Mapping[str, int],
+    models: Sequence[ModelClasses],
 ) -> None:
     """Raises DatasetError for a class that a generator does not have.
 
     A reference set of numbers may have others than the generator: its images are only compared.
+    Where the generator is evaluated under some classes alone, images of others are left out.
     """
     is_numbered = each.found is not None and each.found.numbered
     if classes is None or (each.is_reference and is_numbered and stated is None):
         return
     numbers = {str(classes): classes} if isinstance(classes, int) else classes
-    for generator, count in class_counts.items():
-        require_within(numbers, count, f"generator {generator}")
+    for model in models:
+        if stated is not None or not model.selecting:
+            require_within(numbers, model.count, f"generator {model.name}")
 
 
 def _require_one_meaning(

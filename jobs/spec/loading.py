@@ -4,7 +4,7 @@ import difflib
 import reprlib
 from importlib import resources
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -234,18 +234,25 @@ def _without_tags(location: tuple[int | str, ...], model: type[BaseModel]) -> li
 
 def _models_at(location: tuple[int | str, ...], model: type[BaseModel]) -> list[type[BaseModel]]:
     """The model at a location in the spec; several where an estimator is yet to be chosen."""
-    models = [model]
+    models, is_key = [model], False
     for step in location:
-        if isinstance(step, int):
+        if isinstance(step, int) or is_key:
+            is_key = False
             continue
         if len(models) > 1:
             models = [m for m in models if step in get_args(m.model_fields["estimator"].annotation)]
         else:
             field = models[0].model_fields.get(step)
             models = [] if field is None else _models_in(field.annotation)
+            is_key = bool(models) and field is not None and _is_by_name(field.annotation)
         if not models:
             break
     return models
+
+
+def _is_by_name(annotation: Any) -> bool:
+    """Whether it is a mapping from names to models."""
+    return get_origin(annotation) is dict or any(map(_is_by_name, get_args(annotation)))
 
 
 def _models_in(annotation: Any) -> list[type[BaseModel]]:

@@ -32,8 +32,10 @@ class PathField:
     travels: bool = False
 
 
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=64)]
 SpecPath = Annotated[str | None, PathField()]
 ClassNumber = Annotated[int, Field(ge=0)]
+ClassName = Annotated[str, Field(min_length=1)]
 Size = Annotated[int, Field(ge=1)]
 
 

@@ -14,6 +14,8 @@ def with_paths(part: Part, change: Callable[[str], str]) -> Part:
     for name, value in _inner_parts(part):
         if isinstance(value, tuple):
             changed[name] = tuple(with_paths(each, change) for each in value)
+        elif isinstance(value, dict):
+            changed[name] = {key: with_paths(each, change) for key, each in value.items()}
         else:
             changed[name] = with_paths(value, change)
     return part.model_copy(update=changed)
@@ -23,6 +25,8 @@ def paths_in(part: SpecModel) -> Iterator[tuple[str, PathField]]:
     """Each path in a part of a spec, or in the parts in it, with what its field says of it."""
     yield from ((path, field) for _, path, field in _own_paths(part))
     for _, value in _inner_parts(part):
+        if isinstance(value, dict):
+            value = tuple(value.values())
         for each in value if isinstance(value, tuple) else (value,):
             yield from paths_in(each)
 
@@ -35,9 +39,13 @@ def _own_paths(part: SpecModel) -> Iterator[tuple[str, str, PathField]]:
                 yield name, value, mark
 
 
-def _inner_parts(part: SpecModel) -> Iterator[tuple[str, SpecModel | tuple[SpecModel, ...]]]:
+_Parts = SpecModel | tuple[SpecModel, ...] | dict[str, SpecModel]
+
+
+def _inner_parts(part: SpecModel) -> Iterator[tuple[str, _Parts]]:
     for name in type(part).model_fields:
         value = getattr(part, name)
-        first = value[0] if isinstance(value, tuple) and value else value
+        inside = value.values() if isinstance(value, dict) else value
+        first = next(iter(inside), None) if isinstance(value, tuple | dict) else value
         if isinstance(first, SpecModel):
             yield name, value

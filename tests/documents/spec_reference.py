@@ -39,6 +39,8 @@ def reference() -> str:
         "\n".join(_model(title, models[name], models))
         for title, name in (
             ("`generators`: a list", "GeneratorSpec"),
+            ("`generators.….per_class.…`", "SourceSpec"),
+            ("`generators.….checkpoints`: a list", "CheckpointSpec"),
             ("`generators.….network`", "NetworkSpec"),
             ("`generators.….samples`", "SamplesSpec"),
             ("`groups`: a list", "GroupSpec"),
@@ -117,7 +119,8 @@ def _values(field: Schema, models: dict[str, Schema]) -> str:
     if field.get("type") == "array":
         return f"a list, each {_values(field['items'], models)}"
     if field.get("type") == "object":
-        return "names and numbers"
+        inner = field.get("additionalProperties", {})
+        return "names, each with keys as below" if "$ref" in inner else "names and numbers"
     words = {
         "boolean": "`true` or `false`",
         "integer": "a whole number",

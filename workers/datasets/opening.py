@@ -12,6 +12,7 @@ from ..inputs import copied_file
 from ..resources import ChangedInputError, Resources
 from .class_map import ClassedImages
 from .image_set import DatasetError, ImageSet, Shape
+from .of_classes import ImagesOfClasses
 
 if TYPE_CHECKING:
     from .listed_images import LabelList
@@ -177,6 +178,8 @@ def shard_image_set(settings: Mapping[str, Any], resources: Resources) -> ImageS
         )
         if settings.get("classes") is not None:
             images = ClassedImages(images, settings["classes"])
+        if settings.get("only_classes") is not None:
+            images = ImagesOfClasses(images, settings["only_classes"])
         found, planned = images.fingerprint(), settings["fingerprint"]
         if found != planned:
             place = settings["path"] or "its usual place"

@@ -97,7 +97,8 @@ def generated_settings(context: AuditContext, generator: GeneratorFacts) -> dict
     seed = {"image_seed": _image_seed(context, generator)}
     if generator.samples is not None:
         return {"samples": dataset_settings(context, generator.samples), **seed}
-    return {**generator_settings(generator), "levels": context.levels, **seed}
+    subset = {} if generator.subset is None else {"conditions": list(generator.subset)}
+    return {**generator_settings(generator), "levels": context.levels, **subset, **seed}
 
 
 def _image_seed(context: AuditContext, generator: GeneratorFacts) -> int:

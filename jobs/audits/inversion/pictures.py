@@ -30,7 +30,7 @@ def reconstruction_pictures(view: PageView) -> list[Figure]:
 def _picture(view: PageView, values: GroupValues, chosen: np.ndarray) -> Figure:
     generator = view.generator
     image_ids = values.image_id[chosen].tolist()
-    classes = values.own_class[chosen]
+    classes = values.own_number[chosen]
     pixels = originals(view.context, image_ids, generator.image_shape)
     latents = _latents(view, image_ids, classes)
     condition = classes.astype(np.int64) if generator.num_classes else None
@@ -51,7 +51,7 @@ def _latents(view: View, image_ids: list[str], classes: np.ndarray) -> np.ndarra
     generator = view.generator
     rows = view.context.tables.read_images("inversion", image_ids, ["latent"])
     mine = rows[rows["generator"] == generator.name]
-    conditions = mine["condition"] if generator.num_classes else np.zeros(len(mine), np.int64)
-    found = dict(zip(zip(mine["image_id"], conditions, strict=True), mine["latent"], strict=True))
+    keyed = zip(mine["image_id"], mine["condition"], strict=True)
+    found = dict(zip(keyed, mine["latent"], strict=True))
     keys = zip(image_ids, classes.tolist(), strict=True)
     return np.array([found[key] for key in keys], dtype=np.float32)

@@ -65,6 +65,8 @@ def reconstruction_conditions(values: GroupValues) -> list[str | None]:
     """Under which conditions a group's errors can be described; None for no condition at all."""
     if not values.conditional:
         return [None]
+    if not values.has_own_class:
+        return [NEAREST_CLASS]
     return [OWN, NEAREST_CLASS] if values.has_every_class else [OWN]
 
 

@@ -3,6 +3,7 @@
 from ...reduce.context import GeneratorInfo
 from ...report.section import Section, present
 from ...report.view import View
+from ...spec.evaluated import listed
 from ..across.ranking.figures import ranking_figure
 from .figures import density_histograms
 from .tables import density_table
@@ -27,7 +28,13 @@ def density_section(view: View) -> Section:
 def _density_rule(generator: GeneratorInfo) -> str:
     if not generator.num_classes:
         return "The generator is unconditional."
-    return (
+    evaluated = ""
+    if generator.subset is not None:
+        evaluated = (
+            f"The generator was evaluated under {listed(generator.conditions)}: "
+            "the marginal, classification and σ² are over these alone. "
+        )
+    return evaluated + (
         "The marginal density treats classes as equally likely and needs every class; the own "
         "density is that under an image's own class (outliers take the classes in turn). Groups "
         "are only compared under the same one."

@@ -163,7 +163,7 @@ def _lists(
     good = succeeded(frame)
     mine = good[(good["generator"] == generator.name) & (good["group"] == group)]
     if values is not None and values.conditional:
-        own = dict(zip(values.image_id, values.own_class, strict=True))
+        own = dict(zip(values.image_id, values.own_number, strict=True))
         mine = mine[mine["condition"] == mine["image_id"].map(own)]
     known = mine[column].dropna()
     return np.stack(known.to_list()).astype(np.float64) if len(known) else np.empty((0, 1))

@@ -49,7 +49,7 @@ def patch_models(generator: GeneratorFacts, reference: DatasetFacts) -> list[int
     None is one model of all images: for an unconditional generator, or a set without labels.
     """
     if generator.num_classes and reference.labels is not None:
-        return list(range(generator.num_classes))
+        return list(generator.conditions)
     return [None]
 
 

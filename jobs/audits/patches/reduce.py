@@ -1,6 +1,6 @@
 """Is the density that of small patches? Both models' densities of the same images [HU 3]."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
@@ -43,7 +43,7 @@ def reduce_patches(context: ReduceContext) -> list[SummaryRow]:
             if pair.group == inliers:
                 keys = {"group": pair.group, "against": pair.against}
                 if generator.num_classes:
-                    rows += _by_class(emit.at(**keys), pair)
+                    rows += _by_class(emit.at(**keys), pair, generator.conditions)
                 rows += _tops(own.at(**keys), pair.own)
     return rows
 
@@ -78,15 +78,15 @@ def _means(
     ]
 
 
-def _by_class(emit: Emitter, pair: PairedScores) -> Iterator[SummaryRow]:
-    """Correlations under each class, and their mean over classes."""
+def _by_class(emit: Emitter, pair: PairedScores, classes: Sequence[int]) -> Iterator[SummaryRow]:
+    """Correlations under each of the classes, and their mean over these."""
     for kind in KINDS:
         found = class_correlations(pair.first, pair.second, kind)
         if found is not None:
             metric = f"{_CORRELATION}_{kind}"
             yield emit.at(condition=PER_CLASS_MEAN).row(metric, found.mean)
             for index, interval in found.by_class.items():
-                yield emit.at(condition=class_condition(index)).row(metric, interval)
+                yield emit.at(condition=class_condition(classes[index])).row(metric, interval)
 
 
 def _tops(emit: Emitter, scores: OwnScores) -> Iterator[SummaryRow]:

@@ -138,7 +138,7 @@ def _class_table(view: View) -> Table | None:
         return None
     name = view.context.inliers.name
     rows: list[list[Cell]] = []
-    for index in range(view.generator.num_classes):
+    for index in view.generator.conditions:
         for against in (None, WITH_OUTLIERS):
             condition = class_condition(index)
             cells = correlation_cells(view, _METRIC, name, condition, against=against)

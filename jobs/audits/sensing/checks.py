@@ -7,7 +7,7 @@ from .settings import SENSING
 
 
 def check_sensing(spec: AuditSpec, facts: Facts) -> None:
-    """No more measurements than values, and fewer components than images and values.
+    """No more measurements than values, fewer components than images and values, and classes.
 
     Raises:
         SpecError: naming the key and what to do.
@@ -15,6 +15,16 @@ def check_sensing(spec: AuditSpec, facts: Facts) -> None:
     sensing = SENSING.of(spec.stages)
     if sensing is None:
         return
+    is_conditional = any(each.num_classes for each in facts.generators.values())
+    for group in spec.groups:
+        if group.role not in ("train", "test") or group.conditions != "all":
+            continue
+        if is_conditional and facts.groups[group.name].labels is None:
+            raise SpecError(
+                f"groups.{group.name}: its images have no class, and stages.sensing restores each "
+                "under one class; give class or classes, ask for conditions: in_turn (one class "
+                "each, whatever the image shows), or remove stages.sensing"
+            )
     dimensions = facts.dimensions
     most = max(sensing.measurements_of(dimensions))
     if most > dimensions:

@@ -86,12 +86,46 @@ def control_groups(context: AuditContext) -> list[GroupSpec]:
 def _members(
     context: PlanContext, generator: GeneratorFacts, roles: tuple[str, ...]
 ) -> list[tuple[ImageRecord, int | None]]:
+    nearest: dict[str, int] = {}
+    if any(_lacks_classes(context, generator, group) for group in _groups(context, roles)):
+        nearest = _nearest_classes(context, generator)
     return [
-        (image, own_condition(context, generator, image.label, position))
-        for group in context.spec.audited
-        if group.role in roles
+        (
+            image,
+            nearest.get(image.image_id, generator.conditions[0])
+            if _lacks_classes(context, generator, group)
+            else own_condition(context, generator, image.label, position),
+        )
+        for group in _groups(context, roles)
         for position, image in enumerate(context.images_under(generator, group))
     ]
+
+
+def _groups(context: AuditContext, roles: tuple[str, ...]) -> list[GroupSpec]:
+    return [group for group in context.spec.audited if group.role in roles]
+
+
+def _lacks_classes(context: AuditContext, generator: GeneratorFacts, group: GroupSpec) -> bool:
+    """Whether nobody knows under which one of its conditions a group's images belong."""
+    facts = context.facts.groups.get(group.name)
+    unlabelled = facts is not None and facts.labels is None
+    return bool(generator.num_classes) and group.conditions == "all" and unlabelled
+
+
+def _nearest_classes(context: PlanContext, generator: GeneratorFacts) -> dict[str, int]:
+    """The class under which an image has the least reconstruction error, the lower of equals.
+
+    With the latent it is the maximum of the posterior, where classes are equally likely.
+    """
+    ordered = sorted(
+        (image_id, error, condition)
+        for (image_id, condition), error in _inversion_errors(context, generator).items()
+        if condition is not None
+    )
+    found: dict[str, int] = {}
+    for image_id, _, condition in ordered:
+        found.setdefault(image_id, condition)
+    return found
 
 
 def _fitted(group: str, members: list[tuple[ImageRecord, int | None]]) -> FittedImages:

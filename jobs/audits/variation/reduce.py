@@ -57,6 +57,7 @@ def _as_values(values: GroupValues, by_image: "pd.Series[float]") -> GroupValues
         own_class=values.own_class,
         by_class=np.repeat(mine[:, None], values.by_class.shape[1], axis=1),
         conditional=values.conditional,
+        classes=values.classes,
     )
 
 

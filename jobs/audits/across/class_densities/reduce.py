@@ -33,7 +33,7 @@ def correlated_classes(
     generator: GeneratorInfo, values: GroupValues, kind: Kind
 ) -> PairCorrelations | None:
     """The correlations of a group's class densities; None where it cannot have them."""
-    if generator.num_classes < 2 or not values.has_every_class:
+    if len(generator.conditions) < 2 or not values.has_every_class:
         return None
     whole = values.by_class[values.complete]
     if len(whole) < MINIMUM_IMAGES:

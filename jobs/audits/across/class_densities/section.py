@@ -82,7 +82,7 @@ def _matrix(found: _Classes) -> Figure:
         axes.pcolormesh(found.matrix, cmap="viridis", vmin=low, vmax=1)
         axes.set_aspect("equal")
         axes.invert_yaxis()
-        centres, names = np.arange(classes) + 0.5, [str(index) for index in range(classes)]
+        centres, names = np.arange(classes) + 0.5, found.values.classes.astype(str)
         if classes <= _NUMBERED_CLASSES:
             for (row, column), value in np.ndenumerate(found.matrix):
                 ink = "#ffffff" if value < (1 + low) / 2 else INK
@@ -120,11 +120,12 @@ def _scatter(view: View, found: _Classes) -> Figure:
     name = found.values.group.name
     points: Points = {name: (whole[:, first], whole[:, second])}
     correlation = number(float(found.matrix[first, second]))
+    one, other = found.values.classes[[first, second]].tolist()
     return scatter_figure(
         view,
         points,
-        (f"ln p(x | class {first}), nats", f"ln p(x | class {second}), nats"),
-        f"Log density of {name} images under class {second} over that under class {first}; "
+        (f"ln p(x | class {one}), nats", f"ln p(x | class {other}), nats"),
+        f"Log density of {name} images under class {other} over that under class {one}; "
         f"correlation {correlation}.",
         f"Each dot is one of {len(whole)} {name} images of any class. Of all pairs of classes this "
         f"is the one whose correlation, {correlation}, is the median.",

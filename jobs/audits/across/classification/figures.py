@@ -32,7 +32,7 @@ def accuracy_figure(view: View) -> Figure | None:
         axes.set_xlim(0, 101)
         axes.set_xlabel("images given their own class, %")
 
-    chance = 100 / view.generator.num_classes
+    chance = view.generator.chance
     return methods_figure(
         entries,
         mark,

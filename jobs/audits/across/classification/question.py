@@ -80,7 +80,7 @@ def baseline_comparisons(
 
 def _finding(view: View, group: str, method: str, accuracy: Estimate) -> Finding:
     """The pixel baseline decides where there is one; the sentence names every baseline."""
-    chance = f"chance {number(100 / view.generator.num_classes)}%, N = {accuracy.n}"
+    chance = f"chance {number(view.generator.chance)}%, N = {accuracy.n}"
     right = f"{accuracy.scaled(100).fixed(1)}%"
     words = f"By {_MANNERS[method]} {right} of {group} images are right"
     name, counted = f"{group} by {method}", f"N = {accuracy.n}"

@@ -60,7 +60,7 @@ def _group_rows(
 ) -> Iterator[SummaryRow]:
     whole = values.complete
     result = classify(scores.sign * values.by_class[whole])
-    correct = result.predicted == values.label[whole]
+    correct = values.classes[result.predicted] == values.label[whole]
     accuracy = proportion_interval(int(correct.sum()), len(correct), failed=int(np.sum(~whole)))
     yield emit.row(f"accuracy_{scores.method}", accuracy)
     yield emit.exact(f"ties_{scores.method}", result.ties, len(correct))

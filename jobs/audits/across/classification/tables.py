@@ -16,7 +16,8 @@ def accuracy_table(view: View) -> Table | None:
         counted = sum(int(tie.value) for tie in ties if tie is not None)
         found[group.name, counted] = [method.accuracy(view, group.name) for method in METHODS]
     return methods_table(
-        f"Images given their own class, %; chance is {number(100 / view.generator.num_classes)}",
+        f"Images given their own class of {len(view.generator.conditions)}, %; chance is "
+        f"{number(view.generator.chance)}",
         [Column("group"), counts("ties")],
         found,
         decimals=1,

@@ -1,0 +1,192 @@
+"""What a spec names, opened and checked before any work: generators, image sets, their fit."""
+
+from collections.abc import Sequence
+
+from ...workers.datasets.class_map import FoundClasses
+from ...workers.generators import GeneratorError, describe_generator
+from ...workers.lpips_backbone import Backbone, PerceptualError, describe_backbone
+from .audit import MODEL_ROLES, AuditSpec
+from .classes import ClassedSet, ModelClasses, decide_classes
+from .evaluated import evaluated_classes, of_classes
+from .facts import DatasetFacts, Facts, GeneratorFacts
+from .generator import NamedGenerator
+from .image_sets import Shape, check_count, dataset_facts, samples_facts, with_classes
+from .loading import SpecError
+from .model import DatasetOptions
+
+
+def gather_facts(spec: AuditSpec, lpips_users: Sequence[str] = ()) -> Facts:
+    """Opens all that the spec names and checks that it fits together.
+
+    ``lpips_users`` are the spec's keys that ask for LPIPS, and so for its backbone.
+
+    Raises:
+        SpecError: naming the key, what was found, what was expected and what to do.
+    """
+    latent = _generators(spec)
+    opened, classed, image_shape = _image_sets(spec, latent)
+    models = _models(spec, latent)
+    decided = decide_classes(classed, models, spec.cluster.storage.settings)
+    latent = evaluated_classes(spec, latent, decided.names)
+    subset = next((each.subset for each in latent.values() if each.subset is not None), None)
+    known = {
+        key: with_classes(facts, found, decided.classes[key]) if key in decided.classes else facts
+        for key, (facts, found) in opened.items()
+    }
+    if subset is not None:
+        known |= {
+            key: of_classes(key, facts, subset)
+            for key, facts in known.items()
+            if key in decided.classes and not key.endswith(".samples")
+        }
+    for group in spec.groups:
+        if (facts := known.get(f"groups.{group.name}")) is not None:
+            check_count(f"groups.{group.name}", group, facts)
+    groups = {g.name: known[key] for g in spec.groups if (key := f"groups.{g.name}") in known}
+    references = {stage: known[f"stages.{stage}"] for stage in spec.stages.references}
+    generators = {
+        each.name: latent.get(each.name) or _sampled(each, known[each.key], image_shape)
+        for each in spec.each_generator
+    }
+    _check_samples(spec, generators)
+    backbone = _backbone(spec, image_shape, lpips_users)
+    return Facts(generators, groups, references, image_shape, backbone)
+
+
+def _models(spec: AuditSpec, latent: dict[str, GeneratorFacts]) -> list[ModelClasses]:
+    """The class-conditional generators; a set may have no generator for some class numbers."""
+    asked = {each.name for each in spec.each_generator if each.conditions is not None}
+    return [
+        ModelClasses(
+            each.name,
+            each.num_classes,
+            each.class_numbers,
+            each.name in asked or 0 < len(each.class_numbers) < each.num_classes,
+        )
+        for each in latent.values()
+        if each.num_classes
+    ]
+
+
+_Opened = dict[str, tuple[DatasetFacts, FoundClasses | None]]
+
+
+def _image_sets(
+    spec: AuditSpec, latent: dict[str, GeneratorFacts]
+) -> tuple[_Opened, list[ClassedSet], Shape]:
+    """Every image set by its key, as it is by itself; those whose classes count; the shape."""
+    opened: _Opened = {}
+    classed: list[ClassedSet] = []
+    image_shape = _common_shape(latent) if latent else None
+    for generator in spec.each_generator:
+        if (samples := generator.samples) is not None:
+            key = generator.key
+            facts, found, image_shape = samples_facts(key, samples, image_shape, spec)
+            opened[key] = facts, found
+            classed.append(_classed_set(key, samples, facts, found, is_reference=True))
+    assert image_shape is not None, "a spec has a generator, and each has a shape"
+    for group in spec.groups:
+        if group.role in MODEL_ROLES or group.dataset is None:
+            continue
+        key = f"groups.{group.name}"
+        facts, found = dataset_facts(key, group.dataset, group, image_shape, spec)
+        opened[key] = facts, found
+        if group.role in ("train", "test"):
+            classed.append(_classed_set(key, group, facts, found, is_reference=False))
+    for stage, reference in spec.stages.references.items():
+        key = f"stages.{stage}"
+        facts, found = dataset_facts(key, reference.dataset, reference, image_shape, spec)
+        if facts.length is None:
+            raise SpecError(
+                f"{key}.dataset: {reference.dataset} is endless; name a set of real images"
+            )
+        opened[key] = facts, found
+        classed.append(_classed_set(key, reference, facts, found, is_reference=True))
+    return opened, classed, image_shape
+
+
+def _sampled(
+    generator: NamedGenerator, samples: DatasetFacts, image_shape: Shape
+) -> GeneratorFacts:
+    return GeneratorFacts(
+        **vars(generator.opened_from),
+        name=generator.name,
+        sha256=samples.sha256,
+        latent_dim=0,
+        num_classes=0,
+        image_shape=image_shape,
+        evaluations_per_second=None,
+        samples=samples,
+        series=generator.series,
+    )
+
+
+def _check_samples(spec: AuditSpec, generators: dict[str, GeneratorFacts]) -> None:
+    """Samples are enough for the groups of generated images, which share none."""
+    groups = [group for group in spec.groups if group.role == "generated"]
+    if groups:
+        key = f"groups.{groups[-1].name}.count"
+        for generator in generators.values():
+            generator.require_images(key, sum(group.count or 0 for group in groups))
+
+
+def _classed_set(
+    key: str,
+    source: DatasetOptions,
+    facts: DatasetFacts,
+    found: FoundClasses | None,
+    *,
+    is_reference: bool,
+) -> ClassedSet:
+    place = f"{facts.dataset} in {facts.path}" if facts.path else facts.dataset
+    unclassed = None if facts.account is None else facts.account.unclassed
+    return ClassedSet(key, source, found, facts.length, place, is_reference, unclassed)
+
+
+def _backbone(
+    spec: AuditSpec, image_shape: tuple[int, int, int], users: Sequence[str]
+) -> Backbone | None:
+    if not users:
+        return None
+    try:
+        return describe_backbone(
+            spec.perceptual.network,
+            spec.perceptual.weights,
+            image_shape,
+            spec.cluster.storage.settings,
+        )
+    except PerceptualError as error:
+        raise SpecError(f"perceptual ({', '.join(users)} needs LPIPS): {error}") from error
+
+
+def _generators(spec: AuditSpec) -> dict[str, GeneratorFacts]:
+    """Those that are opened; samples alone are not."""
+    generators: dict[str, GeneratorFacts] = {}
+    for generator in spec.each_generator:
+        if generator.samples is not None:
+            continue
+        try:
+            found = describe_generator(generator.opened_from, spec.cluster.storage.settings)
+        except GeneratorError as error:
+            raise SpecError(f"{generator.key}: {error}") from error
+        generators[generator.name] = GeneratorFacts(
+            **vars(generator.opened_from),
+            name=generator.name,
+            sha256=found.sha256,
+            latent_dim=found.latent_dim,
+            num_classes=found.num_classes,
+            image_shape=found.image_shape,
+            evaluations_per_second=found.evaluations_per_second,
+            notes=found.notes,
+            member_sha256=dict(found.members),
+            series=generator.series,
+        )
+    return generators
+
+
+def _common_shape(generators: dict[str, GeneratorFacts]) -> Shape:
+    shapes = {facts.image_shape for facts in generators.values()}
+    if len(shapes) > 1:
+        found = ", ".join(f"{facts.name} {facts.image_shape}" for facts in generators.values())
+        raise SpecError(f"generators: image shapes differ ({found}); audit them in separate specs")
+    return shapes.pop()
