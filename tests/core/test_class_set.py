@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from offmanifold.core.curvature import gauss_newton
+from offmanifold.core.curvature import StartVectors, gauss_newton
 from offmanifold.core.generators.class_set import ClassSetGenerator
 from offmanifold.core.generators.dense import DenseGenerator
 from torch import Tensor
@@ -83,15 +83,19 @@ def test_curvature_of_mixed_classes(
     whole: DenseGenerator, members: dict[int, Fixed], max_bytes: int
 ) -> None:
     latent, condition = mixed(6)
-    found = gauss_newton(ClassSetGenerator(members), latent, condition, 0.1, max_bytes)
-    expected = gauss_newton(whole, latent, condition, 0.1, max_bytes)
+    found = gauss_newton(
+        ClassSetGenerator(members), latent, condition, 0.1, max_bytes, StartVectors()
+    )
+    expected = gauss_newton(whole, latent, condition, 0.1, max_bytes, StartVectors())
     torch.testing.assert_close(found.eigenvalue, expected.eigenvalue)
 
 
 def test_curvature_by_subspace_iteration(whole: DenseGenerator, members: dict[int, Fixed]) -> None:
     latent, condition = mixed(4)
-    found = gauss_newton(ClassSetGenerator(members), latent, condition, 0.1, 4 * 12 * 3)
-    expected = gauss_newton(whole, latent, condition, 0.1, 4 * 12 * 3)
+    found = gauss_newton(
+        ClassSetGenerator(members), latent, condition, 0.1, 4 * 12 * 3, StartVectors()
+    )
+    expected = gauss_newton(whole, latent, condition, 0.1, 4 * 12 * 3, StartVectors())
     torch.testing.assert_close(found.eigenvalue, expected.eigenvalue)
     assert found.products == expected.products > LATENT
 
