@@ -11,7 +11,7 @@ def open_published(wanted: GeneratorSource, path: Path) -> OpenedGenerator:
     """The generator of a family's checkpoint, which lies at ``path``."""
     from .checkpoints.opening import Reading, build_checkpoint, open_checkpoint
 
-    reading = Reading(wanted.key, wanted.truncation, wanted.classes)
+    reading = Reading(wanted.key, wanted.truncation, wanted.classes, wanted.mixed_precision)
     opened = open_checkpoint(path.expanduser(), wanted.family, reading)
     channels, height, width = opened.arguments["image_shape"]
     description = GeneratorDescription(

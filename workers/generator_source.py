@@ -30,8 +30,9 @@ class GeneratorSource:
     ``import_path`` first on ``sys.path``. Only the last runs code of the user's; nothing runs from
     a weights file. With a ``family`` of published generators, ``source`` is a checkpoint file of
     it; ``truncation`` is that of the latents, for families that have one, ``key`` where in the file
-    the generator lies, if there are several, and ``classes`` how many of its inputs are classes,
-    for families whose files do not say it. With a ``network``, it is a file of the user's that
+    the generator lies, if there are several, ``classes`` how many of its inputs are classes and
+    ``mixed_precision`` whether training used half precision too, for families whose files do not
+    say it. With a ``network``, it is a file of the user's that
     holds the network so described. Folder and file may lie at an ``s3://`` address. A relative path
     counts from ``import_path``, by default the working directory. With ``members`` it is the set of
     these, in the order of their numbers, and ``source`` is what messages call it.
@@ -44,6 +45,7 @@ class GeneratorSource:
     network: UserNetwork | None = None
     key: str | None = None
     classes: int | None = None
+    mixed_precision: bool | None = None
     members: tuple[ClassMember, ...] = ()
 
     @property
@@ -84,7 +86,11 @@ class GeneratorSource:
 
     @property
     def _values(self) -> dict[str, Any]:
-        given = {"key": self.key, "classes": self.classes}
+        given = {
+            "key": self.key,
+            "classes": self.classes,
+            "mixed_precision": self.mixed_precision,
+        }
         members = [[each.name, each.number, each.source._values] for each in self.members]
         return {
             "source": self.source,
@@ -108,6 +114,7 @@ class GeneratorSource:
             None if network is None else UserNetwork.of(network),
             settings.get("key"),
             settings.get("classes"),
+            settings.get("mixed_precision"),
             tuple(
                 ClassMember(name, number, cls.of(values))
                 for name, number, values in settings.get("members", ())

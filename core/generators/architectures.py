@@ -14,6 +14,7 @@ _TARGETS: dict[Kind, dict[str, str]] = {
         "residual": "generators.residual:ResidualGenerator",
         "biggan_deep": "generators.biggan_deep:BigGanDeepGenerator",
         "stylegan2": "generators.stylegan2:StyleGan2Generator",
+        "stylegan2_bilinear": "generators.stylegan2_bilinear:BilinearStyleGan2Generator",
         "stylegan3": "generators.stylegan3:StyleGan3Generator",
         "deep_convolutional": "generators.deep_convolutional:DeepConvolutionalGenerator",
         "began": "generators.began:BeganGenerator",

@@ -27,6 +27,13 @@ ClassesOption = Annotated[
         min=1, help="How many inputs are one-hot classes, for families whose files do not say."
     ),
 ]
+MixedPrecisionOption = Annotated[
+    bool | None,
+    typer.Option(
+        "--mixed-precision/--no-mixed-precision",
+        help="Whether training used half precision too, for families whose files do not say.",
+    ),
+]
 
 
 def inspect(
@@ -34,6 +41,7 @@ def inspect(
     family: FamilyOption = None,
     key: KeyOption = None,
     classes: ClassesOption = None,
+    mixed_precision: MixedPrecisionOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Describe a published checkpoint: family, resolution, classes, latent, size, hash.
@@ -44,7 +52,8 @@ def inspect(
         from ...workers.checkpoints.opening import Reading
         from .checkpoints import checkpoint_facts, facts_table
 
-        facts = checkpoint_facts(file, family, Reading(key, classes=classes))
+        reading = Reading(key, classes=classes, mixed_precision=mixed_precision)
+        facts = checkpoint_facts(file, family, reading)
         if as_json:
             typer.echo(json.dumps(facts, indent=2))
         else:
@@ -56,6 +65,7 @@ def convert(
     family: FamilyOption = None,
     key: KeyOption = None,
     classes: ClassesOption = None,
+    mixed_precision: MixedPrecisionOption = None,
     truncation: Annotated[
         float | None,
         typer.Option(help="Truncation of the latents, for families that have one."),
@@ -70,4 +80,5 @@ def convert(
         from .checkpoints import convert as convert_checkpoint
 
         folder = out or Path("generators") / file.stem
-        typer.echo(convert_checkpoint(file, family, Reading(key, truncation, classes), folder))
+        reading = Reading(key, truncation, classes, mixed_precision)
+        typer.echo(convert_checkpoint(file, family, reading, folder))

@@ -91,7 +91,11 @@ def _name(
         facts.family,
         facts.truncation,
         None if facts.network is None else facts.network.settings,
-        *(value for value in (facts.key, facts.classes) if value is not None),
+        *(
+            value
+            for value in (facts.key, facts.classes, facts.mixed_precision)
+            if value is not None
+        ),
     ]
     digest = hashlib.sha256(latents.astype(_STORED).tobytes()).hexdigest()
     classes = None if conditions is None else conditions.tolist()

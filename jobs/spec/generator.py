@@ -12,7 +12,7 @@ from ...workers.generator_source import SHIPPED_PREFIX, ClassMember, GeneratorSo
 from .model import ClassName, ClassNumber, Name, PathField, SamplesSpec, SpecModel, SpecPath
 from .network import NetworkSpec
 
-_OF_FAMILY = ("family", "truncation", "key", "classes")
+_OF_FAMILY = ("family", "truncation", "key", "classes", "mixed_precision")
 # What the members of a set, or the checkpoints of a series, may have in common.
 _SHARED = (*_OF_FAMILY, "network", "import_path")
 _CLASS = re.compile(r"\S(.*\S)?")
@@ -39,6 +39,7 @@ class SourceSpec(SpecModel):
     network: NetworkSpec | None = None
     key: str | None = Field(default=None, min_length=1)
     classes: int | None = Field(default=None, ge=1)
+    mixed_precision: bool | None = None
 
     @property
     def opened_from(self) -> GeneratorSource:
@@ -51,6 +52,7 @@ class SourceSpec(SpecModel):
             None if self.network is None else self.network.facts,
             self.key,
             self.classes,
+            self.mixed_precision,
         )
 
     @property
@@ -77,8 +79,7 @@ class SourceSpec(SpecModel):
         of_weights = [name for name in (*_OF_FAMILY, "network") if getattr(self, name) is not None]
         if self.weights is None and of_weights:
             raise ValueError(
-                f"{which}family, truncation, key, classes and network need weights instead of "
-                f"{given[0]}"
+                f"{which}{', '.join(_OF_FAMILY)} and network need weights instead of {given[0]}"
             )
         if self.weights is not None and self.family is None and self.network is None:
             raise ValueError(
@@ -192,8 +193,9 @@ class GeneratorSpec(_SampledSpec, _Named):
     may be ``s3://`` addresses. ``import_path`` is the folder in which ``module`` is found, by
     default the spec's own. ``weights`` are a published checkpoint of a ``family``, or a file with a
     ``network`` of the user's. ``truncation`` is that of the latents, in families that have one;
-    ``key`` names the generator in a file that holds several (``g_ema``), and ``classes`` is how
-    many of the first layer's inputs are one-hot classes, in families whose files do not say it.
+    ``key`` names the generator in a file that holds several (``g_ema``), ``classes`` is how many of
+    the first layer's inputs are one-hot classes, and ``mixed_precision`` whether training used half
+    precision too, in families whose files do not say it.
     ``samples`` are images that it made: enough for the stages that need no latent.
 
     ``per_class`` has an unconditional generator for each class, which together are one

@@ -34,7 +34,7 @@ def write_checkpoint(case: str, folder: Path) -> Path:
     if content["wrapped"] == "modules":
         return write_modules(folder / "network-snapshot.pkl", weights, content["modules"])
     path = folder / "checkpoint.pth"
-    wrapper = {True: "state_dict", "g_ema": "g_ema"}.get(content["wrapped"])
+    wrapper = {True: "state_dict", "g_ema": "g_ema", "GAN": "GAN"}.get(content["wrapped"])
     torch.save({wrapper: weights} if wrapper else weights, path)
     if content["settings"]:
         (folder / "config.json").write_text(json.dumps(content["settings"]))

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+_LUCIDRAINS = ("SE.", "GE.")
 _ROSINALITYS = ("style.", "input.", "conv1.", "convs.", "to_rgb", "noises.")
 
 
@@ -41,6 +42,8 @@ def _drawn(name: str, shape: tuple[int, ...]) -> Tensor:
         return _drawn_for_stylegan(name, numbers)
     if name.startswith(_ROSINALITYS):
         return _drawn_for_rosinality(name, numbers)
+    if name.startswith(_LUCIDRAINS):
+        return _drawn_for_lucidrains(name, numbers)
     if last == "Kernel":
         return _filter()
     if last == "num_batches_tracked":
@@ -89,6 +92,16 @@ def _drawn_for_rosinality(name: str, numbers: Tensor) -> Tensor:
     if name.endswith("modulation.bias"):
         return 1 + 0.3 * numbers
     return 0.3 * numbers if numbers.numel() == 1 or last == "bias" else numbers
+
+
+def _drawn_for_lucidrains(name: str, numbers: Tensor) -> Tensor:
+    """Weights of variance 1 in the mapping, over its rate, 0.1; else over their inputs."""
+    if name.endswith(".f"):
+        return torch.tensor([1.0, 2.0, 1.0])
+    if name.endswith(("bias", "initial_block")):
+        return numbers if name.endswith("initial_block") else 0.3 * numbers
+    inputs = numbers[0].numel() ** 0.5
+    return numbers / inputs / 0.1 if name.startswith("SE.") else numbers / inputs
 
 
 def _filter() -> Tensor:

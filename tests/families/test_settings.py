@@ -90,13 +90,15 @@ def test_a_stylegan3_that_is_not_known_is_refused(
         open_checkpoint(path)
 
 
-def test_a_stylegan3_of_tensors_alone_lacks_its_settings(tmp_path: Path) -> None:
-    torch.save(by_rule(recorded("stylegan3-t")["shapes"]), tmp_path / "n.pt")
+def test_a_stylegan_xl_of_tensors_alone_lacks_its_settings(tmp_path: Path) -> None:
+    torch.save(by_rule(recorded("stylegan-xl")["shapes"]), tmp_path / "n.pt")
     with pytest.raises(GeneratorError, match="the pickle that StyleGAN"):
         open_checkpoint(tmp_path / "n.pt")
 
 
-@pytest.mark.parametrize("case", ["stylegan2-ada", "stylegan3-t", "stylegan3-r"])
+@pytest.mark.parametrize(
+    "case", ["stylegan2-ada", "stylegan3-t", "stylegan3-r", "stylegan2-lucidrains"]
+)
 def test_derivatives_both_ways_agree_on_a_batch_of_directions(case: str, tmp_path: Path) -> None:
     """Curvature takes them by torch's transforms; <J v, c> = <v, J' c> for every v."""
     generator = build_checkpoint(open_checkpoint(write_checkpoint(case, tmp_path)))

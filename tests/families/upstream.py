@@ -40,6 +40,7 @@ from .upstream_biggan import BIGGAN
 from .upstream_cases import CASES as STYLEGAN
 from .upstream_cases import Case
 from .upstream_dcgan import DCGAN
+from .upstream_lucidrains import LUCIDRAINS
 from .upstream_r3gan import R3GAN
 from .upstream_rosinality import ROSINALITY
 from .upstream_studiogan import STUDIOGAN
@@ -49,7 +50,16 @@ FOLDER = Path(__file__).parent / "recorded"
 _RECORDED_VALUES = 40
 _LEAST_TIMES, _MOST_TIMES, _SECONDS = 5, 101, 4.0
 _JUMP = 1e-5
-CASES = {**STYLEGAN, **STYLEGAN3, **STUDIOGAN, **BIGGAN, **DCGAN, **R3GAN, **ROSINALITY}
+CASES = {
+    **STYLEGAN,
+    **STYLEGAN3,
+    **STUDIOGAN,
+    **BIGGAN,
+    **DCGAN,
+    **R3GAN,
+    **ROSINALITY,
+    **LUCIDRAINS,
+}
 
 Images = Callable[[Tensor, Tensor | None], Tensor]
 Returned = list[tuple[Tensor, Tensor]]
@@ -68,7 +78,8 @@ def by_rule_network(case: Case) -> nn.Module:
 def opened_here(case: Case, network: nn.Module, folder: Path) -> OpenedCheckpoint:
     """The file that upstream would write, opened here: strict in names and shapes."""
     path = case.save(network, folder)
-    return open_checkpoint(path, case.family, Reading(truncation=case.truncation))
+    reading = Reading(truncation=case.truncation, mixed_precision=case.mixed_precision)
+    return open_checkpoint(path, case.family, reading)
 
 
 @contextmanager
@@ -252,8 +263,9 @@ def record(name: str, case: Case, checkout: Path) -> None:
         "gradient_norm": gradient.norm().item(),
         "gradient": _some(gradient),
     }
-    if case.truncation is not None:
-        content["truncation"] = case.truncation
+    for key in ("truncation", "mixed_precision"):
+        if (value := getattr(case, key)) is not None:
+            content[key] = value
     if opened.file.modules:
         content["modules"] = opened.file.modules
     path = FOLDER / f"{name}.json"

@@ -5,12 +5,15 @@ Nothing of upstream is imported before a case is built; its checkout is on the i
 
 import importlib
 import pickle
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Literal
 
 import torch
+from packaging.version import parse
 from torch import Tensor, nn
 
 
@@ -32,9 +35,10 @@ class Case:
     build: Callable[[Mapping[str, Any]], nn.Module]
     images: Callable[[nn.Module, Tensor, Tensor | None], Tensor]
     save: Callable[[nn.Module, Path], Path]
-    wrapped: bool | Literal["pickle", "dill", "modules", "g_ema", "decoder"]
+    wrapped: bool | Literal["pickle", "dill", "modules", "g_ema", "decoder", "GAN"]
     count: int = 2
     truncation: float | None = None
+    mixed_precision: bool | None = None
     designed: tuple[str, ...] = ()
     native: Callable[[nn.Module, Tensor, Tensor | None], Tensor] | None = None
 
@@ -56,6 +60,13 @@ def save_pickle(network: nn.Module, folder: Path) -> Path:
     path = folder / "network-snapshot.pkl"
     path.write_bytes(pickle.dumps({"G": None, "D": None, "G_ema": network}))
     return path
+
+
+def give_pkg_resources() -> None:
+    """What upstream asks of a package that setuptools no longer has."""
+    old = ModuleType("pkg_resources")
+    old.parse_version = parse  # type: ignore[attr-defined]
+    sys.modules.setdefault(old.__name__, old)
 
 
 def one_hot(condition: Tensor | None, classes: int, like: Tensor) -> Tensor:

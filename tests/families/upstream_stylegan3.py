@@ -6,14 +6,12 @@ import tempfile
 from collections.abc import Mapping
 from contextlib import chdir
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import dill
-from packaging.version import parse
 from torch import Tensor, nn
 
-from .upstream_cases import Case, one_hot, save_pickle, stylegan2_images
+from .upstream_cases import Case, give_pkg_resources, one_hot, save_pickle, stylegan2_images
 
 _XL = "training.networks_stylegan3_resetting"
 _R = {"conv_kernel": 1, "use_radial_filters": True}
@@ -21,10 +19,8 @@ _T = {"conv_kernel": 3, "use_radial_filters": False}
 
 
 def _networks(module: str) -> Any:
-    """Upstream's module, which asks for a name that setuptools no longer has."""
-    old = ModuleType("pkg_resources")
-    old.parse_version = parse  # type: ignore[attr-defined]
-    sys.modules.setdefault("pkg_resources", old)
+    """Upstream's module."""
+    give_pkg_resources()
     return importlib.import_module(module)
 
 

@@ -3,7 +3,7 @@
 import re
 from collections import deque
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import Any
 
@@ -51,6 +51,13 @@ class Candidate:
     def lies_in(self, key: str) -> bool:
         """Whether ``key`` names its place, or steps on the way there that follow each other."""
         return f".{key}." in f".{self.key}."
+
+    def named(self, pattern: str | None) -> "Candidate":
+        """Those of its tensors whose names begin so; all of them without a pattern."""
+        if pattern is None:
+            return self
+        found = {name: each for name, each in self.tensors.items() if re.match(pattern, name)}
+        return replace(self, tensors=found, whole=False)
 
     def is_inside(self, other: "Candidate") -> bool:
         """Whether its tensors are some of the other's, under a longer path."""

@@ -40,7 +40,7 @@ def choose(path: Path, file: CheckpointFile, family: str | None, key: str | None
     candidates = [found for found in file.candidates if key is None or found.lies_in(key)]
     if key is not None and not candidates:
         raise GeneratorError(f"{path} holds nothing under the key '{key}'; {_listed(file)}")
-    choices = _outermost([_recognise(candidate) for candidate in candidates])
+    choices = _outermost([_recognise(candidate, file) for candidate in candidates])
     recognised = [choice for choice in choices if choice.families]
     wanted = [choice for choice in recognised if family in (None, *choice.families)] or recognised
     if not wanted:
@@ -52,7 +52,8 @@ def choose(path: Path, file: CheckpointFile, family: str | None, key: str | None
     return wanted[0]
 
 
-def _recognise(candidate: Candidate) -> Choice:
+def _recognise(candidate: Candidate, file: CheckpointFile) -> Choice:
+    """Of families that share their names, that of pickles is of a pickle, the other of tensors."""
     shapes = {name: tuple(tensor.shape) for name, tensor in candidate.tensors.items()}
     families, failed = [], None
     for name in family_names():
@@ -61,7 +62,10 @@ def _recognise(candidate: Candidate) -> Choice:
                 families.append(name)
         except OUT_OF_FORM as error:
             failed = error
-    return Choice(candidate, families, failed)
+    of_its_kind = [
+        name for name in families if find_family(name).reads_modules == bool(file.modules)
+    ]
+    return Choice(candidate, of_its_kind or families, failed)
 
 
 def _outermost(choices: Sequence[Choice]) -> list[Choice]:

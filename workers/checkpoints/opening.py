@@ -30,12 +30,14 @@ class Reading:
     """How a checkpoint is read where the file alone does not say.
 
     ``key`` is where in the file the generator lies, ``truncation`` that of the latents and
-    ``classes`` how many of the network's inputs are classes, for families that have them.
+    ``classes`` how many of the network's inputs are classes, for families that have them, and
+    ``mixed_precision`` whether training used half precision too, for families that ask for it.
     """
 
     key: str | None = None
     truncation: float | None = None
     classes: int | None = None
+    mixed_precision: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,8 @@ class OpenedCheckpoint:
     @property
     def average(self) -> bool | None:
         """Whether the weights are a moving average over training, None if nothing says so."""
-        return True if self.chosen.is_average else self.file.average
+        is_average = self.chosen.is_average or _find(self.family).average_names is not None
+        return True if is_average else self.file.average
 
 
 def open_checkpoint(
@@ -92,18 +95,15 @@ def open_checkpoint(
     choice = choose(path, file, family, reading.key)
     name = family or _require_one(path, choice)
     found = _find(name)
-    if reading.truncation is not None and not found.truncates:
-        raise GeneratorError(f"{path}: the family '{name}' has no truncation; remove it")
-    if reading.classes is not None and not found.counts_classes:
-        raise GeneratorError(
-            f"{path}: the family '{name}' knows its classes from the file; remove 'classes'"
-        )
+    _require_what_is_asked(path, name, choice, reading)
+    chosen = choice.candidate.named(found.average_names)
     checkpoint = Checkpoint(
-        choice.candidate.tensors,
+        chosen.tensors,
         file.settings,
         reading.truncation,
         file.modules,
         reading.classes,
+        reading.mixed_precision,
     )
     try:
         translation = found.translate(checkpoint)
@@ -116,7 +116,7 @@ def open_checkpoint(
             f"{path} is not a checkpoint of the family '{name}'{_hint(name, choice)}: its "
             f"tensors or settings do not have the expected form ({type(error).__name__}: {error})"
         ) from error
-    return OpenedCheckpoint(path, file, choice.candidate, name, translation)
+    return OpenedCheckpoint(path, file, chosen, name, translation)
 
 
 def build_checkpoint(opened: OpenedCheckpoint) -> "Generator":
@@ -134,6 +134,30 @@ def _find(name: str) -> Family:
         return find_family(name)
     except FamilyError as error:
         raise GeneratorError(str(error)) from error
+
+
+def _require_what_is_asked(path: Path, name: str, choice: Choice, reading: Reading) -> None:
+    """Raises GeneratorError where the user says what the family does not ask, or the reverse."""
+    family = _find(name)
+    if reading.truncation is not None and not family.truncates:
+        raise GeneratorError(f"{path}: the family '{name}' has no truncation; remove it")
+    if reading.classes is not None and not family.counts_classes:
+        raise GeneratorError(
+            f"{path}: the family '{name}' knows its classes from the file; remove 'classes'"
+        )
+    if reading.mixed_precision is not None and not family.asks_mixed_precision:
+        raise GeneratorError(
+            f"{path}: the family '{name}' does not depend on 'mixed_precision', or has it in the "
+            "file; remove it"
+        )
+    is_asked = family.asks_mixed_precision and name in choice.families
+    if reading.mixed_precision is None and is_asked:
+        raise GeneratorError(
+            f"{path} is of the family '{name}', whose files do not say whether training used "
+            "mixed precision, which bounds the values in its layers. Look at how it was trained "
+            "(StudioGAN's option -mpc), and say 'mixed_precision: true' or 'mixed_precision: "
+            "false' in the spec, or --mixed-precision or --no-mixed-precision"
+        )
 
 
 def _require_one(path: Path, choice: Choice) -> str:

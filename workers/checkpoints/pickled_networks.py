@@ -14,6 +14,8 @@ from .unpickler import read_pickle
 
 AVERAGE_KEY = "G_ema"
 _DEEPEST = 16
+# The first format of TensorFlow's networks that NVIDIA's converter takes: StyleGAN2's.
+_FIRST_CONVERTIBLE = 4
 _MOST_VALUES = 10_000
 
 
@@ -39,6 +41,7 @@ def read_network(path: Path, content: bytes, key: str = AVERAGE_KEY) -> PickledN
     """
     try:
         holds = read_pickle(content)
+        _require_no_tensorflow(path, holds)
         network: Any = holds.get(key) if isinstance(holds, dict) else None
         if not is_module(network):
             raise GeneratorError(
@@ -56,6 +59,30 @@ def read_network(path: Path, content: bytes, key: str = AVERAGE_KEY) -> PickledN
             f"{path} was not read, and nothing in it was run: the pickle is damaged, or not a "
             f"StyleGAN's: {error}"
         ) from error
+
+
+def _require_no_tensorflow(path: Path, holds: Any) -> None:
+    """Raises GeneratorError for TensorFlow's StyleGANs: networks with source and variables."""
+    states = [each.state for each in holds if isinstance(each, Inert)] if _is_list(holds) else []
+    for state in states:
+        if not isinstance(state, dict) or not {"variables", "static_kwargs"} <= set(state):
+            continue
+        version = state.get("version")
+        if isinstance(version, int) and version < _FIRST_CONVERTIBLE:
+            raise GeneratorError(
+                f"{path} is a pickle of TensorFlow's StyleGAN of 2019, which is not read and which "
+                "NVIDIA's converter does not take; images that it made can be audited as 'samples'"
+            )
+        raise GeneratorError(
+            f"{path} is a pickle of TensorFlow's StyleGAN2, which is not read: convert it with "
+            "'python legacy.py --source=FILE --dest=OUT.pkl' of NVlabs/stylegan2-ada-pytorch "
+            "(configurations E and F and StyleGAN2-ADA's own; it needs no TensorFlow), and give "
+            "OUT.pkl with the family stylegan2-ada"
+        )
+
+
+def _is_list(holds: Any) -> bool:
+    return isinstance(holds, list | tuple)
 
 
 def _described(holds: Any) -> str:

@@ -22,7 +22,8 @@ class Checkpoint:
 
     ``truncation`` is the user's, for families whose latents are truncated. ``modules`` are the
     plain attributes of the network's modules by the modules' names, where the file has any.
-    ``classes`` is how many of the network's inputs are classes, where the user says so.
+    ``classes`` is how many of the network's inputs are classes, and ``mixed_precision`` whether
+    training used half precision too, where the user says so.
     """
 
     tensors: Mapping[str, Tensor]
@@ -30,6 +31,7 @@ class Checkpoint:
     truncation: float | None = None
     modules: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     classes: int | None = None
+    mixed_precision: bool | None = None
 
     @property
     def shapes(self) -> dict[str, Shape]:
@@ -60,7 +62,11 @@ class Family:
     ``recognises`` decides by tensor names alone. ``translate`` checks every tensor and raises
     CheckpointError. ``truncates``: the user says a truncation of its latents. ``reads_config``: a
     config.json that is published beside the file decides too. ``counts_classes``: the user says how
-    many of the network's inputs are classes.
+    many of the network's inputs are classes. ``reads_modules``: what a pickle's modules were set to
+    decides too, so that of two families with the same names it is that of a pickle.
+    ``asks_mixed_precision``: the user must say whether training used half precision too.
+    ``average_names``: how the names of the generator's tensors begin, a pattern, where it is a
+    moving average that shares one state dict with other networks.
     """
 
     description: str
@@ -69,6 +75,9 @@ class Family:
     truncates: bool = False
     reads_config: bool = False
     counts_classes: bool = False
+    reads_modules: bool = False
+    asks_mixed_precision: bool = False
+    average_names: str | None = None
 
 
 class PublishedTensors:

@@ -153,4 +153,4 @@ def _translate(checkpoint: Checkpoint) -> Translation:
     return Translation("r3gan", arguments, weights, _NOTES + reduced, _ASSUMPTIONS + assumed)
 
 
-R3GAN = Family("R3GAN", _recognises, _translate)
+R3GAN = Family("R3GAN", _recognises, _translate, reads_modules=True)

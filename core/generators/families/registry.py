@@ -12,6 +12,8 @@ _TARGETS = {
     "studiogan-biggan-deep": "studiogan_deep:BIGGAN_DEEP",
     "studiogan-resnet": "studiogan:RESNET",
     "studiogan-dcgan": "studiogan:DEEP_CONVOLUTIONAL",
+    "studiogan-stylegan2": "studiogan_stylegan:STYLEGAN2",
+    "studiogan-stylegan3": "studiogan_stylegan:STYLEGAN3",
     "biggan-pytorch": "biggan_pytorch:BIGGAN_PYTORCH",
     "biggan-deep": "biggan_deep:BIGGAN_DEEP",
     "dcgan": "dcgan:DCGAN",
@@ -23,6 +25,7 @@ _TARGETS = {
     "stylegan3": "stylegan3:STYLEGAN3",
     "stylegan-xl": "stylegan3:STYLEGAN_XL",
     "stylegan2-rosinality": "stylegan2_rosinality:STYLEGAN2_ROSINALITY",
+    "stylegan2-lucidrains": "stylegan2_lucidrains:STYLEGAN2_LUCIDRAINS",
     "r3gan": "r3gan:R3GAN",
 }
 

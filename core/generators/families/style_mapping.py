@@ -15,6 +15,10 @@ from .checkpoint import PublishedTensors, Shape
 from .modules import PublishedModules
 
 ACTIVATION_GAIN = sqrt(2)
+# What the mapping's learning rate was divided by, in every published training.
+MAPPING_RATE = 0.01
+# Weights of the mapping begin with standard deviation 1 / MAPPING_RATE, and stay near it.
+_LEAST_SPREAD = 10.0
 
 
 def mapping_arguments(shapes: Mapping[str, Shape], embedding_dim: int) -> dict[str, Any]:
@@ -89,6 +93,18 @@ def mapping_layers(
         }
         for index in range(count)
     }
+
+
+def rate_warnings(first: Tensor) -> tuple[str, ...]:
+    """Where the mapping's ``first`` weights look as if their learning rate was another one."""
+    spread = first.double().std().item()
+    if spread >= _LEAST_SPREAD:
+        return ()
+    return (
+        f"the mapping's first weights have standard deviation {spread:.3g}, expected about "
+        f"{1 / MAPPING_RATE:.0f} after training with the learning rate {MAPPING_RATE}: with "
+        "another rate the images are wrong",
+    )
 
 
 def one_hot_embedding(

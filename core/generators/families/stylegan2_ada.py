@@ -121,4 +121,4 @@ def _translate(checkpoint: Checkpoint) -> Translation:
     return Translation("stylegan2", arguments, weights, _NOTES)
 
 
-STYLEGAN2_ADA = Family("StyleGAN2-ADA (PyTorch)", _recognises, _translate)
+STYLEGAN2_ADA = Family("StyleGAN2-ADA (PyTorch)", _recognises, _translate, reads_modules=True)

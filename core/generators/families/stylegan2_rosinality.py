@@ -14,12 +14,8 @@ from torch import Tensor
 
 from .checkpoint import Checkpoint, CheckpointError, Family, PublishedTensors, Shape, Translation
 from .residual import nested
-from .style_mapping import ACTIVATION_GAIN, dense
+from .style_mapping import ACTIVATION_GAIN, MAPPING_RATE, dense, rate_warnings
 
-# What the mapping's learning rate was divided by, in every published training.
-_RATE = 0.01
-# Weights of the mapping begin with standard deviation 1 / _RATE, and stay near it.
-_LEAST_SPREAD = 10.0
 _NOTES = (
     "the latent is normalised inside: the density is flat along its radius",
     "no truncation",
@@ -33,7 +29,7 @@ _FIRST_NOISE = "noises.noise_0"
 _ASSUMPTIONS = (
     "latents are N(0, I)",
     "black is -1 and white is 1, as in training",
-    f"the mapping's layers have the learning rate {_RATE}, as in every published training",
+    f"the mapping's layers have the learning rate {MAPPING_RATE}, as in every published training",
 )
 
 
@@ -125,18 +121,6 @@ def _require_no_wavelets(shapes: Mapping[str, Shape]) -> None:
         )
 
 
-def _warnings(tensors: PublishedTensors, arguments: Mapping[str, Any]) -> tuple[str, ...]:
-    width, latent_dim = arguments["mapping_width"], arguments["latent_dim"]
-    spread = tensors.take("style.1.weight", width, latent_dim).std().item()
-    if spread >= _LEAST_SPREAD:
-        return ()
-    return (
-        f"the mapping's first weights have standard deviation {spread:.3g}, expected about "
-        f"{1 / _RATE:.0f} after training with the learning rate {_RATE}: with another rate the "
-        "images are wrong",
-    )
-
-
 def _translate(checkpoint: Checkpoint) -> Translation:
     shapes, tensors = checkpoint.shapes, PublishedTensors(checkpoint.tensors)
     _require_no_wavelets(shapes)
@@ -151,7 +135,7 @@ def _translate(checkpoint: Checkpoint) -> Translation:
     widths = [arguments["latent_dim"], *[arguments["mapping_width"]] * arguments["mapping_layers"]]
     for index in range(arguments["mapping_layers"]):
         pair = widths[index + 1], widths[index]
-        layer = dense(tensors, f"style.{index + 1}", *pair, _RATE)
+        layer = dense(tensors, f"style.{index + 1}", *pair, MAPPING_RATE)
         parts[f"mapping.layers.{index}"] = {
             name: tensor * ACTIVATION_GAIN for name, tensor in layer.items()
         }
@@ -175,7 +159,7 @@ def _translate(checkpoint: Checkpoint) -> Translation:
         weights,
         (_CONSTANT_NOISE, *_NOTES) if has_noise else _NOTES,
         _ASSUMPTIONS if has_noise else (*_ASSUMPTIONS, _NO_NOISE),
-        _warnings(tensors, arguments),
+        rate_warnings(checkpoint.tensors["style.1.weight"]),
     )
 
 

@@ -50,7 +50,7 @@ def _has_table(shapes: Mapping[str, Shape]) -> bool:
     return "mapping.embed.weight" in shapes and "mapping.embed.bias" not in shapes
 
 
-def _layer_names(shapes: Mapping[str, Shape]) -> list[str]:
+def layer_names(shapes: Mapping[str, Shape]) -> list[str]:
     """The layers in their order, which their names begin with; the last one makes pixels."""
     found = {
         int(match[2]): match[1]
@@ -200,7 +200,7 @@ def _translate(checkpoint: Checkpoint) -> Translation:
     tensors = PublishedTensors(checkpoint.tensors)
     tensors.shape("mapping.fc0.weight")
     tensors.shape("synthesis.input.freqs")
-    *names, last = _layer_names(shapes)
+    *names, last = layer_names(shapes)
     mapping, parts = _mapping(tensors, shapes, modules)
     style, side = mapping["style_dim"], _first_side(modules)
     layers = [_layer_settings(tensors, modules, name) for name in names]
@@ -224,5 +224,5 @@ def _translate(checkpoint: Checkpoint) -> Translation:
     return Translation("stylegan3", arguments, nested(parts), _NOTES)
 
 
-STYLEGAN3 = Family("StyleGAN3", _recognises_stylegan3, _translate)
-STYLEGAN_XL = Family("StyleGAN-XL", _recognises_stylegan_xl, _translate)
+STYLEGAN3 = Family("StyleGAN3", _recognises_stylegan3, _translate, reads_modules=True)
+STYLEGAN_XL = Family("StyleGAN-XL", _recognises_stylegan_xl, _translate, reads_modules=True)
