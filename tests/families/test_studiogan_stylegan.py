@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 from offmanifold.jobs.commands.cli import app
-from offmanifold.jobs.spec.audit import GeneratorSpec
+from offmanifold.jobs.spec.generator import GeneratorSpec
 from offmanifold.workers.checkpoints.opening import Reading, open_checkpoint
 from offmanifold.workers.generators import GeneratorError, open_generator
 from typer.testing import CliRunner
