@@ -9,6 +9,8 @@ import lmdb
 import numpy as np
 import pytest
 from offmanifold.workers.datasets import DatasetError, ImageError, open_dataset
+from offmanifold.workers.datasets.image_set import UnfitError
+from offmanifold.workers.datasets.survey import survey
 from PIL import Image
 
 from ..object_store import BUCKET, ObjectStore
@@ -46,6 +48,24 @@ def test_a_folder_of_classes_and_a_split(store: ObjectStore, tmp_path: Path) -> 
     assert there.source(4) == f"folder:{address}/train/b/1.png"
     for found, expected in zip(there.arrays(), here.arrays(), strict=True):
         np.testing.assert_array_equal(found, expected)
+
+
+def test_kinds_of_pictures_are_read_and_refused_alike(store: ObjectStore, tmp_path: Path) -> None:
+    deep = io.BytesIO()
+    Image.fromarray(np.arange(64, dtype=np.uint16).reshape(8, 8) * 999).save(deep, "png")
+    clear = io.BytesIO()
+    Image.new("LA", (8, 8), (9, 128)).save(clear, "png")
+    files = {"0.png": deep.getvalue(), "1.png": picture(3), "2.png": clear.getvalue()}
+    address = lay(store, tmp_path / "set", "sets/kinds", files)
+    with pytest.raises(UnfitError, match=rf"^{address}/2.png has 64 of 64 pixels .* not opaque"):
+        survey(open_dataset("folder", path=address, image_shape=SHAPE))
+    here, there = (
+        open_dataset("folder", path=place, image_shape=SHAPE, alpha="white")
+        for place in (tmp_path / "set", address)
+    )
+    assert survey(there) == survey(here) == ("1 with an alpha channel",)
+    np.testing.assert_array_equal(there.arrays()[0], here.arrays()[0])
+    np.testing.assert_allclose(there.image(0)[0].ravel() * 65535, np.arange(64) * 999, rtol=1e-6)
 
 
 def test_a_bad_image_is_named_by_its_address(store: ObjectStore, tmp_path: Path) -> None:

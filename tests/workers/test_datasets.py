@@ -255,7 +255,7 @@ def test_one_bad_image_leaves_the_others_usable(tmp_path: Path) -> None:
     assert all(str(tmp_path / name) in message for name, message in messages.items())
     expected = {
         "large.png": "1x9x12.*1x8x8",
-        "colour.png": "mode RGB",
+        "colour.png": "has colours, but 1 channel",
         "empty.png": "not an image",
         "text.png": "not an image",
         "torn.png": "damaged",

@@ -8,48 +8,41 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .image_set import ImageError, Shape
-from .picture import require_image_shape
-from .resized import Resizing
+from .fitting import require_image_shape, require_range
+from .image_set import ImageError, UnfitError
+from .picture_rule import PictureRule
 
 
-def read_array(
-    content: bytes, name: str, image_shape: Shape, resizing: Resizing | None = None
-) -> NDArray[np.float32]:
+def read_array(content: bytes, name: str, rule: PictureRule) -> NDArray[np.float32]:
     """The image [C, H, W] of a ``.npy`` file: floats in [0, 1].
 
+    A single channel is repeated to three, as a grey picture's is.
+
     Raises:
-        ImageError: another shape or type, values outside of [0, 1], or damaged; ``name`` is what
-            messages call it.
+        UnfitError: another shape or type, or values outside of [0, 1]; ``name`` is what messages
+            call it.
+        ImageError: damaged.
     """
     array = _array(content, name)
     if array.dtype.kind != "f":
-        raise ImageError(
+        raise UnfitError(
             f"{name} must hold floats in [0, 1] as [channels, height, width], not {array.dtype}"
         )
-    if resizing is None:
-        require_image_shape(name, array.shape, image_shape)
-    elif array.ndim != 3 or array.shape[0] not in (1, image_shape[0]) or 0 in array.shape:
-        raise ImageError(
+    channels = rule.channels
+    is_grey = array.ndim == 3 and array.shape[0] == 1 and channels == 3
+    if rule.resizing is None:
+        shape = (channels, *array.shape[1:]) if is_grey else array.shape
+        require_image_shape(name, shape, rule.shape)
+    elif array.ndim != 3 or array.shape[0] not in (1, channels) or 0 in array.shape:
+        raise UnfitError(
             f"{name} has shape {array.shape}, expected [channels, height, width] with 1 or "
-            f"{image_shape[0]} channels"
+            f"{channels} channels"
         )
     require_range(name, array)
     image = np.array(array, dtype=np.float32)
-    return image if resizing is None else resizing(name, image)
-
-
-def require_range(name: str, array: NDArray[Any]) -> None:
-    """Raises ImageError unless all values are finite and in [0, 1]."""
-    if not np.isfinite(array).all():
-        raise ImageError(
-            f"{name} has {int((~np.isfinite(array)).sum())} values that are NaN or infinite"
-        )
-    if array.min() < 0 or array.max() > 1:
-        raise ImageError(
-            f"{name} has values from {array.min():.3g} to {array.max():.3g}, not [0, 1]; divide "
-            "them by the value of white"
-        )
+    if rule.resizing is not None:
+        return rule.resizing(name, image)
+    return image.repeat(channels, axis=0) if is_grey else image
 
 
 def _array(content: bytes, name: str) -> NDArray[Any]:

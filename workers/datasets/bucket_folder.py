@@ -10,6 +10,7 @@ from ...cluster.s3_settings import S3Settings
 from .folder import NEEDS_SHAPE
 from .image_set import DatasetError, Shape
 from .listed_images import LabelList, ListedImages, find_images
+from .picture_rule import Alpha, PictureRule
 from .resized import Resizing
 
 _CONNECTIONS = 8
@@ -77,6 +78,7 @@ def open_bucket_folder(
     image_shape: Shape | None,
     service: S3Settings,
     resizing: Resizing | None,
+    alpha: Alpha | None,
     listed: LabelList | None = None,
 ) -> ListedImages:
     """The images under an ``s3://`` address, as :func:`~.folder.open_folder` has them of a folder.
@@ -92,4 +94,10 @@ def open_bucket_folder(
         raise DatasetError(f"split {split!r} leads out of {address}: name a folder inside it")
     bucket = S3Folder(*split_address(f"{address}/{split}" if split else address), service)
     place = BucketPlace(bucket)
-    return ListedImages("folder", split, place, find_images(place, listed), image_shape, resizing)
+    return ListedImages(
+        "folder",
+        split,
+        place,
+        find_images(place, listed),
+        PictureRule(image_shape, resizing, alpha),
+    )

@@ -11,6 +11,7 @@ from .image_set import DatasetError, Shape, require_split
 from .label_files import read_table
 from .labels import Labels
 from .listed_images import FoundImages, ListedImages
+from .picture_rule import Alpha, PictureRule
 from .resized import Resizing
 
 _SPLITS = ("train", "valid", "test")
@@ -28,6 +29,7 @@ def open_celeba(
     image_shape: Shape | None,
     seed: int,
     resizing: Resizing | None = None,
+    alpha: Alpha | None = None,
     attribute: str | None = None,
 ) -> ListedImages:
     """Faces of 178 x 218: 162,770 ``train``, 19,867 ``valid``, 19,962 ``test``; all with "".
@@ -57,7 +59,9 @@ def open_celeba(
     labels = None if attribute is None else _classes(base, attribute, names)
     account = Account(len(names), unclassed="no attribute is named" if labels is None else None)
     images = FoundImages(tuple(names), labels, account)
-    return ListedImages("celeba", split, FolderPlace(found), images, image_shape, resizing)
+    return ListedImages(
+        "celeba", split, FolderPlace(found), images, PictureRule(image_shape, resizing, alpha)
+    )
 
 
 def _find(folder: Path, *names: str) -> Path | None:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .image_set import DatasetError, ImageSet, IndexedImages, Shape
+from .image_set import DatasetError, Header, ImageSet, IndexedImages, Shape
 from .listing import folded
 
 # By name, or one for every image.
@@ -153,6 +153,10 @@ class ClassedImages(IndexedImages):
         """See ImageSet."""
         pixels, label = self._images.image(index)
         return pixels, self._number(label)
+
+    def header(self, index: int) -> Header | None:
+        """See ImageSet."""
+        return self._images.header(index)
 
     def source(self, index: int) -> str:
         """See ImageSet."""

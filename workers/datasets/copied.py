@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ...cluster.locations import LocationError
 from ...cluster.s3_settings import S3Settings
 from ..inputs import copied_file, copied_folder, naming_original
-from .image_set import DatasetError, ImageError, ImageSet, Shape
+from .image_set import DatasetError, Header, ImageError, ImageSet, Shape
 
 _IDX = tuple(
     f"{split}-{kind}-ubyte{suffix}"
@@ -62,6 +62,11 @@ class CopiedImages:
         """See ImageSet."""
         with naming_original(self._address, self._copy, ImageError):
             return self._images.image(index)
+
+    def header(self, index: int) -> Header | None:
+        """See ImageSet."""
+        with naming_original(self._address, self._copy, ImageError):
+            return self._images.header(index)
 
     def source(self, index: int) -> str:
         """See ImageSet."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from .image_set import DatasetError, ImageError, Shape
 from .listed_images import LabelList, ListedImages, find_images
 from .listing import SUFFIXES
+from .picture_rule import Alpha, PictureRule
 from .resized import Resizing
 
 NEEDS_SHAPE = "image set 'folder' needs the image_shape that its files must have"
@@ -95,6 +96,7 @@ def open_folder(
     image_shape: Shape | None,
     seed: int,
     resizing: Resizing | None = None,
+    alpha: Alpha | None = None,
     listed: LabelList | None = None,
 ) -> ListedImages:
     """The images in a folder, and in folders in it, in sorted order.
@@ -115,7 +117,7 @@ def open_folder(
         )
     place = FolderPlace(folder)
     found = find_images(place, listed)
-    return ListedImages("folder", split, place, found, image_shape, resizing)
+    return ListedImages("folder", split, place, found, PictureRule(image_shape, resizing, alpha))
 
 
 def _require_inside(root: Path, file: Path, refusal: type[DatasetError | ImageError]) -> None:

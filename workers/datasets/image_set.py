@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -21,6 +22,23 @@ class DatasetError(ValueError):
 
 class ImageError(ValueError):
     """One image of a set cannot be used, the others may: names the file and what is wrong."""
+
+
+class UnfitError(ImageError):
+    """One image is whole, but has another size, mode or range than the audit needs."""
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a picture is known by before it is decoded.
+
+    Attributes:
+        kinds: what is done to it that not every picture needs, for an account.
+        undecided: only its pixels tell whether it fits.
+    """
+
+    kinds: tuple[str, ...] = ()
+    undecided: bool = False
 
 
 class ImageSet(Protocol):
@@ -72,6 +90,13 @@ class ImageSet(Protocol):
         """
         ...
 
+    def header(self, index: int) -> Header | None:
+        """What is known of image ``index`` without its pixels; None where they cost no more.
+
+        Raises ImageError as ``image`` does, as far as the header shows it.
+        """
+        ...
+
     def source(self, index: int) -> str:
         """What image ``index`` is, such as ``digits:train:17``: equal only for the same image."""
         ...
@@ -109,6 +134,11 @@ class IndexedImages:
     def image(self, index: int) -> tuple[NDArray[np.float32], int | None]:
         """See ImageSet."""
         raise NotImplementedError
+
+    def header(self, index: int) -> Header | None:
+        """See ImageSet."""
+        require_index(index, self.length)
+        return None
 
     def hash(self) -> str:
         """See ImageSet."""
@@ -219,9 +249,12 @@ def require_split(name: str, split: str, splits: Sequence[str]) -> None:
 def require_shape(name: str, actual: Shape, wanted: Shape | None) -> None:
     """Raises DatasetError if images of ``wanted`` shape were asked for and these are others."""
     if wanted is not None and tuple(wanted) != actual:
+        can_be_resized = actual[0] in (1, wanted[0])
+        resize = "add resize: lanczos beside the dataset, or " if can_be_resized else ""
         raise DatasetError(
             f"image set '{name}' has images of shape {describe_shape(actual)}, but "
-            f"{describe_shape(tuple(wanted))} is needed: choose a set that fits the generator"
+            f"{describe_shape(tuple(wanted))} is needed: {resize}choose a set that fits the "
+            "generator"
         )
 
 

@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 
 from .account import Account
 from .array_file import read_array
-from .image_set import DatasetError, ImageError, IndexedImages, Shape, require_index
+from .fitting import require_size
+from .image_set import DatasetError, Header, ImageError, IndexedImages, require_index
 from .label_files import listed_in_json, read_table, require_modest
 from .labels import Labels, labels_of, match
 from .listing import ARRAYS, SUFFIXES, Listing, list_images
-from .picture import read_picture, require_size
-from .resized import Resizing, change, picture_digest
+from .picture import read_header, read_picture
+from .picture_rule import PictureRule
 
 # What a file may hold besides its pixels (profiles, text, previews), and what a pixel's value may
 # take: eight bytes in a .npy, less in a picture.
@@ -92,13 +93,12 @@ class ListedImages(IndexedImages):
         split: str,
         place: Place,
         found: FoundImages,
-        image_shape: Shape,
-        resizing: Resizing | None,
+        rule: PictureRule,
     ) -> None:
         """``name`` is what the set is opened by."""
         self.name = name
         self.split = split
-        self.image_shape = image_shape
+        self.image_shape = rule.shape
         self.account = found.account
         self.num_classes = 0 if found.labels is None else found.labels.count
         self.class_names = None if found.labels is None else found.labels.names
@@ -106,7 +106,7 @@ class ListedImages(IndexedImages):
         self._place = place
         self._files = found.files
         self._labels = None if found.labels is None else found.labels.of_image
-        self._resizing = resizing
+        self._rule = rule
 
     def image(self, index: int) -> tuple[NDArray[np.float32], int | None]:
         """See ImageSet.
@@ -119,8 +119,17 @@ class ListedImages(IndexedImages):
         place = self._place.locate(file)
         content = self._content(file)
         read = read_array if file.lower().endswith(ARRAYS) else read_picture
-        image = read(content, place, self.image_shape, self._resizing)
+        image = read(content, place, self._rule)
         return image, None if self._labels is None else int(self._labels[index])
+
+    def header(self, index: int) -> Header:
+        """See ImageSet."""
+        require_index(index, self.length)
+        file = self._files[index]
+        # The values of an array are not known until all are read.
+        if file.lower().endswith(ARRAYS):
+            return Header(undecided=True)
+        return read_header(self._content(file), self._place.locate(file), self._rule)
 
     def labels(self) -> NDArray[np.int64] | None:
         """See ImageSet."""
@@ -130,7 +139,7 @@ class ListedImages(IndexedImages):
         """See ImageSet."""
         require_index(index, self.length)
         origin = self._place.origin(self._files[index])
-        return f"{self.name}:{origin}{change(self._resizing)}"
+        return f"{self.name}:{origin}{self._rule.suffix}"
 
     def hash(self) -> str:
         """See ImageSet; the same for the same files in another kind of place.
@@ -139,7 +148,7 @@ class ListedImages(IndexedImages):
             StorageError: a bucket cannot be read.
         """
         self._place.prepare(self._modest())
-        digest = picture_digest(self.image_shape, self._resizing)
+        digest = self._rule.digest()
         for file in self._files:
             try:
                 content = self._content(file)
@@ -155,7 +164,7 @@ class ListedImages(IndexedImages):
         Raises:
             StorageError: a bucket cannot be read.
         """
-        digest = picture_digest(self.image_shape, self._resizing)
+        digest = self._rule.digest()
         for file in self._files:
             digest.update(f"{file} {self._place.version(file)} ".encode())
         return self._with_labels(digest)
@@ -183,7 +192,7 @@ class ListedImages(IndexedImages):
         place = self._place.locate(file)
         most = math.prod(self.image_shape) * _BYTES_PER_VALUE + _BYTES_BESIDES
         try:
-            require_size(place, self._place.size(file), most, self.image_shape, self._resizing)
+            require_size(place, self._place.size(file), most, self._rule)
         except OSError as error:
             raise ImageError(f"{place} cannot be read: {error}") from error
 

@@ -9,9 +9,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .image_set import DatasetError, ImageError, IndexedImages, Shape, require_index, require_split
-from .picture import read_picture, require_size
-from .resized import Resizing, change, picture_digest
+from .account import Account
+from .fitting import require_size
+from .image_set import (
+    DatasetError,
+    Header,
+    ImageError,
+    IndexedImages,
+    Shape,
+    require_index,
+    require_split,
+)
+from .picture import read_header, read_picture
+from .picture_rule import Alpha, PictureRule
+from .resized import Resizing
 
 _DATA = "data.mdb"
 # Two pages in turn, each with the number of the last transaction.
@@ -27,15 +38,14 @@ class LmdbImages(IndexedImages):
     split = ""
     num_classes = 0
 
-    def __init__(
-        self, path: Path, image_shape: Shape, keys: list[bytes], resizing: Resizing | None
-    ) -> None:
+    def __init__(self, path: Path, keys: list[bytes], rule: PictureRule) -> None:
         """``path`` is the folder with ``data.mdb``."""
-        self.image_shape = image_shape
+        self.image_shape = rule.shape
+        self.account = Account(len(keys), unclassed="an lmdb has none")
         self.length: int | None = len(keys)
         self._path = path
         self._keys = keys
-        self._resizing = resizing
+        self._rule = rule
 
     def labels(self) -> NDArray[np.int64] | None:
         """See ImageSet."""
@@ -43,6 +53,15 @@ class LmdbImages(IndexedImages):
 
     def image(self, index: int) -> tuple[NDArray[np.float32], int | None]:
         """See ImageSet."""
+        content, name = self._content(index)
+        return read_picture(content, name, self._rule), None
+
+    def header(self, index: int) -> Header:
+        """See ImageSet."""
+        return read_header(*self._content(index), self._rule)
+
+    def _content(self, index: int) -> tuple[bytes, str]:
+        """A picture's bytes, and what messages call it."""
         require_index(index, self.length)
         key = self._keys[index]
         name = f"{self._path}, {_text(key)}"
@@ -52,24 +71,24 @@ class LmdbImages(IndexedImages):
             raise ImageError(f"{name} is gone: the database was changed")
         channels, height, width = self.image_shape
         most = channels * height * width * _BYTES_PER_VALUE + _BYTES_BESIDES
-        require_size(name, len(content), most, self.image_shape, self._resizing)
-        return read_picture(content, name, self.image_shape, self._resizing), None
+        require_size(name, len(content), most, self._rule)
+        return content, name
 
     def source(self, index: int) -> str:
         """See ImageSet."""
         require_index(index, self.length)
-        return f"lmdb:{self._path.as_posix()}:{_text(self._keys[index])}{change(self._resizing)}"
+        return f"lmdb:{self._path.as_posix()}:{_text(self._keys[index])}{self._rule.suffix}"
 
     def hash(self) -> str:
         """See ImageSet."""
-        digest = picture_digest(self.image_shape, self._resizing)
+        digest = self._rule.digest()
         with (self._path / _DATA).open("rb") as file:
             hashlib.file_digest(file, lambda: digest)
         return digest.hexdigest()
 
     def fingerprint(self) -> str:
         """See ImageSet; of the keys, the file's size, and its first pages, which count changes."""
-        digest = picture_digest(self.image_shape, self._resizing)
+        digest = self._rule.digest()
         for key in self._keys:
             digest.update(len(key).to_bytes(4) + key)
         data = self._path / _DATA
@@ -84,10 +103,11 @@ def open_lmdb(
     image_shape: Shape | None,
     seed: int,
     resizing: Resizing | None = None,
+    alpha: Alpha | None = None,
 ) -> LmdbImages:
     """The pictures of one of LSUN's folders, such as ``church_outdoor_train_lmdb``.
 
-    They come in many sizes: without a resizing, those of another one are failed images.
+    They come in many sizes: without a resizing, those of another one do not fit.
     """
     del seed
     require_split("lmdb", split, ("",))
@@ -101,7 +121,7 @@ def open_lmdb(
         keys = list(transaction.cursor().iternext(keys=True, values=False))
     if not keys:
         raise DatasetError(f"{path} is an empty lmdb")
-    return LmdbImages(path, image_shape, keys, resizing)
+    return LmdbImages(path, keys, PictureRule(image_shape, resizing, alpha))
 
 
 def _database(path: Path) -> Any:

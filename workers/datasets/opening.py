@@ -16,6 +16,7 @@ from .of_classes import ImagesOfClasses
 
 if TYPE_CHECKING:
     from .listed_images import LabelList
+    from .picture_rule import Alpha
     from .resized import Resizing
 
 Opener = Callable[..., ImageSet]
@@ -95,6 +96,7 @@ def open_dataset(
     crop: int | None = None,
     attribute: str | None = None,
     labels: str | None = None,
+    alpha: "Alpha | None" = None,
 ) -> ImageSet:
     """Opens an image set by its registered name.
 
@@ -104,7 +106,8 @@ def open_dataset(
     (channels, height, width) is what the caller needs: sets with a shape of their own are checked
     against it, the others are made at it. ``seed`` draws the endless sets. With ``resize``, which
     names a method, a set with a shape of its own, and pictures of any size, are brought to
-    ``image_shape``, from their central square of ``crop`` pixels where that is given. ``labels`` is
+    ``image_shape``, from their central square of ``crop`` pixels where that is given. ``alpha``
+    says what becomes of pictures that are not opaque (see `PictureRule`). ``labels`` is
     a file that lists the classes of a folder's or an archive's images, ``attribute`` names what
     such a list, or a set with attributes, has for the classes.
 
@@ -124,7 +127,9 @@ def open_dataset(
     wanted = _as_shape(image_shape)
     resizing = _resizing(wanted, resize, crop)
     shape = wanted if resizing is None or entry.pictures else None
-    own: dict[str, Any] = {"resizing": resizing} if entry.pictures else {}
+    own: dict[str, Any] = {"resizing": resizing, "alpha": alpha} if entry.pictures else {}
+    if alpha is not None and not entry.pictures:
+        raise DatasetError(f"image set '{name}' has no pictures with transparency; remove alpha")
     if entry.attributes:
         own["attribute"] = attribute
     elif attribute is not None and (labels is None or not entry.listed):
@@ -175,6 +180,7 @@ def shard_image_set(settings: Mapping[str, Any], resources: Resources) -> ImageS
             crop=settings.get("crop"),
             attribute=settings.get("attribute"),
             labels=settings.get("labels"),
+            alpha=settings.get("alpha"),
         )
         if settings.get("classes") is not None:
             images = ClassedImages(images, settings["classes"])

@@ -9,16 +9,14 @@ from PIL import Image
 
 from .image_set import (
     DatasetError,
-    ImageError,
     ImageSet,
     IndexedImages,
     Shape,
+    UnfitError,
     describe_shape,
 )
 
 METHODS = ("lanczos",)
-# Raised when other images, pixels or classes are read of the same files.
-_RULES = 2
 
 
 @dataclass(frozen=True)
@@ -32,12 +30,11 @@ class Resizing:
         """The image [C, H, W] in [0, 1] at that shape; see `resize`.
 
         Raises:
-            ImageError: it is smaller than the crop; ``name`` is what the message calls it.
+            UnfitError: it is smaller than the crop; ``name`` is what the message calls it.
         """
         if self.crop is not None:
             height, width = image.shape[1:]
-            if min(height, width) < self.crop:
-                raise ImageError(f"{name} has {height}x{width} pixels, fewer than crop {self.crop}")
+            require_crop(name, height, width, self.crop)
             top, left = (height - self.crop) // 2, (width - self.crop) // 2
             image = image[:, top : top + self.crop, left : left + self.crop]
         return resize(image, self.shape)
@@ -48,14 +45,13 @@ class Resizing:
         return f"{crop}lanczos {describe_shape(self.shape)}"
 
 
-def picture_digest(shape: Shape, resizing: Resizing | None) -> "hashlib._Hash":
-    """What the hash and the fingerprint of pictures begin with: what becomes of each of them."""
-    return hashlib.sha256(f"{_RULES} {describe_shape(shape)}{change(resizing)}".encode())
-
-
-def change(resizing: Resizing | None) -> str:
-    """What follows a picture's name in its source, and the shape in a hash."""
-    return "" if resizing is None else f", {resizing}"
+def require_crop(name: str, height: int, width: int, crop: int) -> None:
+    """Raises UnfitError for an image that is smaller than the square to be cut out of it."""
+    if min(height, width) < crop:
+        raise UnfitError(
+            f"{name} has {height}x{width} pixels, fewer than crop {crop}; choose a smaller crop, "
+            "or remove the file"
+        )
 
 
 class ResizedImages(IndexedImages):
@@ -68,6 +64,12 @@ class ResizedImages(IndexedImages):
             raise DatasetError(
                 f"image set '{images.name}' has {images.image_shape[0]} channels, but "
                 f"{image_shape[0]} are needed: resizing changes sizes, not colours"
+            )
+        crop, side = resizing.crop, min(images.image_shape[1:])
+        if crop is not None and crop > side:
+            raise DatasetError(
+                f"image set '{images.name}' has images of {describe_shape(images.image_shape)}, "
+                f"smaller than crop {crop}; choose a crop of at most {side}"
             )
         self.name = images.name
         self.split = images.split

@@ -10,6 +10,7 @@ from pathlib import Path
 from ..npz_file import ZIP_DAMAGE
 from .image_set import DatasetError, ImageError, Shape
 from .listed_images import LabelList, ListedImages, find_images
+from .picture_rule import Alpha, PictureRule
 from .resized import Resizing
 
 
@@ -83,6 +84,7 @@ def open_zip(
     image_shape: Shape | None,
     seed: int,
     resizing: Resizing | None = None,
+    alpha: Alpha | None = None,
     listed: LabelList | None = None,
 ) -> ListedImages:
     """The images of a zip archive in the order of their names.
@@ -102,7 +104,9 @@ def open_zip(
         ) from error
     except OSError as error:
         raise DatasetError(f"{path} cannot be read: {error.strerror}") from error
-    return ListedImages("zip", split, place, find_images(place, listed), image_shape, resizing)
+    return ListedImages(
+        "zip", split, place, find_images(place, listed), PictureRule(image_shape, resizing, alpha)
+    )
 
 
 def _members(
