@@ -41,6 +41,7 @@ def plan_table(spec: AuditSpec) -> Table:
 def plan_notes(context: AuditContext) -> list[str]:
     """What was understood of the data, and what the audit's sizes cannot decide."""
     notes = account_notes(context.facts) + class_notes(context.spec, context.facts)
+    notes += [f"{each}." for each in context.facts.shared]
     if context.inliers is not None:
         stored = (
             "no fixed grey levels" if context.levels is None else f"{context.levels} grey levels"

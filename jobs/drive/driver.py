@@ -80,6 +80,8 @@ def run_audit(
     run = RunDirectory.at(out, settings)
     run.refuse_own_code(spec)
     facts = gather_facts(spec)
+    for each in facts.shared:
+        logger.warning("%s", each)
     create_storage(out, settings)
     run.claim(spec, provenance_of(spec, facts), allow_changed=allow_changed)
     keep_facts(run, facts)

@@ -14,6 +14,7 @@ from ...workers.stored_images import IMAGES_TABLE
 from ...workers.variance import DATA, VARIANCE_TABLE
 from ..record.run_directory import RunDirectory
 from ..spec.audit import AuditSpec, GroupSpec
+from ..spec.choice import chosen_images, label_ranks
 from ..spec.facts import Facts, GeneratorFacts
 from .places import Places
 from .shards import Shards
@@ -71,8 +72,8 @@ class AuditContext:
     def chosen(self, group: GroupSpec) -> list[int]:
         """Which images of its set a group takes, classes as even as they can be."""
         facts = self.facts.groups[group.name]
-        seed = self.seed("choice", group.name)
-        return balanced_choice(facts.labels, facts.length, self.group_size(group), seed)
+        size = self.group_size(group)
+        return chosen_images(group.name, facts.labels, facts.length, size, self.spec.seed)
 
     @cached_property
     def class_turns(self) -> tuple[int, ...]:
@@ -87,7 +88,7 @@ class AuditContext:
         if group is None or labels is None:
             return ()
         chosen = np.array([labels[index] for index in self.chosen(group)], dtype=np.int64)
-        return tuple(chosen[np.argsort(_ranks(chosen), kind="stable")].tolist())
+        return tuple(chosen[np.argsort(label_ranks(chosen), kind="stable")].tolist())
 
     @property
     def inliers(self) -> GroupSpec | None:
@@ -215,27 +216,6 @@ def conditions_of(
     if generator.num_classes and group.conditions == "all":
         return list(generator.conditions)
     return [own_condition(context, generator, label, position)]
-
-
-def balanced_choice(
-    labels: tuple[int, ...] | None, length: int | None, count: int, seed: int
-) -> list[int]:
-    """``count`` positions without replacement, classes as even as the labels allow, sorted."""
-    if length is None:
-        return list(range(count))
-    order = np.random.default_rng(seed).permutation(length)
-    if labels is not None:
-        order = order[np.argsort(_ranks(np.asarray(labels)[order]), kind="stable")]
-    return sorted(order[:count].tolist())
-
-
-def _ranks(labels: np.ndarray) -> np.ndarray:
-    """How many of each label came before it."""
-    seen: dict[int, int] = {}
-    ranks = np.empty(len(labels), dtype=np.int64)
-    for position, label in enumerate(labels.tolist()):
-        ranks[position] = seen[label] = seen.get(label, -1) + 1
-    return ranks
 
 
 def pairs(context: AuditContext) -> int:

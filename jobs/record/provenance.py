@@ -16,6 +16,7 @@ from ...workers.revisions import Computation
 from ...workers.schema import TableSchema
 from ..spec.audit import AuditSpec
 from ..spec.facts import DatasetFacts, Facts, GeneratorFacts
+from ..spec.shared import SharedImages
 
 _LIBRARIES = ("torch", "ray", "numpy", "scipy", "pyarrow", "scikit-learn", "lpips")
 
@@ -50,6 +51,7 @@ def gather_provenance(
         },
         "generators": {name: _generator(each) for name, each in facts.generators.items()},
         "datasets": datasets,
+        "shared_images": {f"{each.one}, {each.other}": _shared(each) for each in facts.shared},
         "perceptual": facts.backbone and {**spec.perceptual.model_dump(), **asdict(facts.backbone)},
     }
 
@@ -62,6 +64,12 @@ def _generator(facts: GeneratorFacts) -> dict[str, Any]:
 def _dataset(facts: DatasetFacts) -> dict[str, Any]:
     content = asdict(facts)
     del content["labels"]
+    return content
+
+
+def _shared(found: SharedImages) -> dict[str, Any]:
+    content = asdict(found)
+    del content["one"], content["other"]
     return content
 
 

@@ -65,7 +65,7 @@ class GroupSpec(DatasetOptions):
                 raise ValueError(
                     f"group {self.name!r}: role {self.role!r} takes its images from the "
                     "generator; remove dataset, split, path, resize, crop, attribute, labels, "
-                    "class and classes"
+                    "alpha, class and classes"
                 )
             if self.count is None:
                 raise ValueError(f"group {self.name!r}: give the number of images to draw as count")

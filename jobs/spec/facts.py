@@ -9,6 +9,7 @@ from ...workers.generators import GeneratorSource
 from ...workers.lpips_backbone import Backbone
 from .generator import Series
 from .loading import SpecError
+from .shared import SharedImages
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,8 @@ class Facts:
     """Everything a spec names.
 
     ``groups`` by group name; ``references`` by the stage that has a reference set; ``backbone`` is
-    LPIPS's, None where no stage uses it.
+    LPIPS's, None where no stage uses it. ``shared`` are pictures that groups of different roles
+    have in common.
     """
 
     generators: dict[str, GeneratorFacts]
@@ -111,6 +113,7 @@ class Facts:
     references: dict[str, DatasetFacts]
     image_shape: tuple[int, int, int]
     backbone: Backbone | None
+    shared: tuple[SharedImages, ...] = ()
 
     @property
     def dimensions(self) -> int:

@@ -2,17 +2,20 @@
 
 from collections.abc import Sequence
 
+from ...workers.datasets import ImageSet
 from ...workers.datasets.class_map import FoundClasses
 from ...workers.generators import GeneratorError, describe_generator
 from ...workers.lpips_backbone import Backbone, PerceptualError, describe_backbone
 from .audit import MODEL_ROLES, AuditSpec
+from .choice import chosen_images
 from .classes import ClassedSet, ModelClasses, decide_classes
 from .evaluated import evaluated_classes, of_classes
 from .facts import DatasetFacts, Facts, GeneratorFacts
 from .generator import NamedGenerator
-from .image_sets import Shape, check_count, dataset_facts, samples_facts, with_classes
+from .image_sets import Shape, check_count, dataset_facts, open_images, samples_facts, with_classes
 from .loading import SpecError
 from .model import DatasetOptions
+from .shared import ChosenImages, shared_images
 
 
 def gather_facts(spec: AuditSpec, lpips_users: Sequence[str] = ()) -> Facts:
@@ -24,7 +27,7 @@ def gather_facts(spec: AuditSpec, lpips_users: Sequence[str] = ()) -> Facts:
         SpecError: naming the key, what was found, what was expected and what to do.
     """
     latent = _generators(spec)
-    opened, classed, image_shape = _image_sets(spec, latent)
+    opened, classed, data, image_shape = _image_sets(spec, latent)
     models = _models(spec, latent)
     decided = decide_classes(classed, models, spec.cluster.storage.settings)
     latent = evaluated_classes(spec, latent, decided.names)
@@ -33,6 +36,7 @@ def gather_facts(spec: AuditSpec, lpips_users: Sequence[str] = ()) -> Facts:
         key: with_classes(facts, found, decided.classes[key]) if key in decided.classes else facts
         for key, (facts, found) in opened.items()
     }
+    whole = dict(known)
     if subset is not None:
         known |= {
             key: of_classes(key, facts, subset)
@@ -50,7 +54,31 @@ def gather_facts(spec: AuditSpec, lpips_users: Sequence[str] = ()) -> Facts:
     }
     _check_samples(spec, generators)
     backbone = _backbone(spec, image_shape, lpips_users)
-    return Facts(generators, groups, references, image_shape, backbone)
+    shared = shared_images(_chosen(spec, groups, whole, data))
+    return Facts(generators, groups, references, image_shape, backbone, shared)
+
+
+def _chosen(
+    spec: AuditSpec,
+    groups: dict[str, DatasetFacts],
+    whole: dict[str, DatasetFacts],
+    data: dict[str, ImageSet],
+) -> list[ChosenImages]:
+    """The images that each group takes; ``whole`` are the facts before classes are left out."""
+    chosen = []
+    for group in spec.groups:
+        if (facts := groups.get(group.name)) is None:
+            continue
+        key, length = f"groups.{group.name}", facts.length
+        count = group.count or length or 0
+        picked = chosen_images(group.name, facts.labels, length, count, spec.seed)
+        if facts.left_out:
+            kept = set(facts.labels or ())
+            labels = whole[key].labels or ()
+            places = [place for place, label in enumerate(labels) if label in kept]
+            picked = [places[position] for position in picked]
+        chosen.append(ChosenImages(group.name, group.role, data[key], picked))
+    return chosen
 
 
 def _models(spec: AuditSpec, latent: dict[str, GeneratorFacts]) -> list[ModelClasses]:
@@ -73,9 +101,13 @@ _Opened = dict[str, tuple[DatasetFacts, FoundClasses | None]]
 
 def _image_sets(
     spec: AuditSpec, latent: dict[str, GeneratorFacts]
-) -> tuple[_Opened, list[ClassedSet], Shape]:
-    """Every image set by its key, as it is by itself; those whose classes count; the shape."""
+) -> tuple[_Opened, list[ClassedSet], dict[str, ImageSet], Shape]:
+    """Every image set by its key, as it is by itself; those whose classes count; the shape.
+
+    Those of groups are given open.
+    """
     opened: _Opened = {}
+    data: dict[str, ImageSet] = {}
     classed: list[ClassedSet] = []
     image_shape = _common_shape(latent) if latent else None
     for generator in spec.each_generator:
@@ -89,20 +121,22 @@ def _image_sets(
         if group.role in MODEL_ROLES or group.dataset is None:
             continue
         key = f"groups.{group.name}"
-        facts, found = dataset_facts(key, group.dataset, group, image_shape, spec)
+        data[key] = open_images(key, group.dataset, group, image_shape, spec)
+        facts, found = dataset_facts(key, group.dataset, group, data[key])
         opened[key] = facts, found
         if group.role in ("train", "test"):
             classed.append(_classed_set(key, group, facts, found, is_reference=False))
     for stage, reference in spec.stages.references.items():
         key = f"stages.{stage}"
-        facts, found = dataset_facts(key, reference.dataset, reference, image_shape, spec)
+        images = open_images(key, reference.dataset, reference, image_shape, spec)
+        facts, found = dataset_facts(key, reference.dataset, reference, images)
         if facts.length is None:
             raise SpecError(
                 f"{key}.dataset: {reference.dataset} is endless; name a set of real images"
             )
         opened[key] = facts, found
         classed.append(_classed_set(key, reference, facts, found, is_reference=True))
-    return opened, classed, image_shape
+    return opened, classed, data, image_shape
 
 
 def _sampled(

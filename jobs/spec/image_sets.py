@@ -6,12 +6,15 @@ import numpy as np
 
 from ...core.quantisation import detect_levels
 from ...workers.datasets import DatasetError, ImageError, ImageSet, open_dataset, takes_pictures
+from ...workers.datasets.account import Account
 from ...workers.datasets.class_map import (
     Classes,
     FoundClasses,
     classed_digest,
     found_classes,
 )
+from ...workers.datasets.image_set import UnfitError
+from ...workers.datasets.survey import survey
 from .audit import AuditSpec, GroupSpec
 from .facts import DatasetFacts
 from .loading import SpecError
@@ -39,12 +42,12 @@ def samples_facts(
         raise SpecError(
             f"{key}: pictures may have any shape; add image_shape: [channels, height, width]"
         )
-    images = _open(key, samples.dataset, samples, wanted, spec)
+    images = open_images(key, samples.dataset, samples, wanted, spec)
     if images.length is None:
         raise SpecError(
             f"{key}.dataset: {samples.dataset} is endless; name a set of images that were made once"
         )
-    facts = _dataset_facts(images, samples.dataset, samples)
+    facts = _dataset_facts(key, images, samples.dataset, samples)
     return facts, found_classes(images), images.image_shape
 
 
@@ -52,12 +55,10 @@ def dataset_facts(
     key: str,
     dataset: str,
     source: GroupSpec | ReferenceSpec,
-    image_shape: Shape,
-    spec: AuditSpec,
+    images: ImageSet,
 ) -> tuple[DatasetFacts, FoundClasses | None]:
     """What is known of a set by itself: its facts, its labels still its own, and their names."""
-    images = _open(key, dataset, source, image_shape, spec)
-    return _dataset_facts(images, dataset, source), found_classes(images)
+    return _dataset_facts(key, images, dataset, source), found_classes(images)
 
 
 def check_count(key: str, group: GroupSpec, facts: DatasetFacts) -> None:
@@ -97,13 +98,14 @@ def with_classes(
     )
 
 
-def _open(
+def open_images(
     key: str,
     dataset: str,
     source: _ImageSource,
     image_shape: Shape | None,
     spec: AuditSpec,
 ) -> ImageSet:
+    """The image set of that name, as the spec has it at the ``key``; SpecError if it has none."""
     try:
         return open_dataset(
             dataset,
@@ -118,21 +120,37 @@ def _open(
         raise SpecError(f"{key}: {error}") from error
 
 
-def _dataset_facts(images: ImageSet, dataset: str, source: _ImageSource) -> DatasetFacts:
+def _dataset_facts(key: str, images: ImageSet, dataset: str, source: _ImageSource) -> DatasetFacts:
     labels = images.labels()
+    # The hash has every file of a bucket copied, several at a time; then they are looked at.
+    sha256 = images.hash()
+    account = _surveyed(key, images)
     return DatasetFacts(
         dataset,
         source.split,
         source.path,
         source.dataset_options,
-        images.hash(),
+        sha256,
         images.fingerprint(),
         images.num_classes,
         None if labels is None else tuple(labels.tolist()),
         images.length,
         _levels(images),
-        account=images.account,
+        account=account,
     )
+
+
+def _surveyed(key: str, images: ImageSet) -> Account | None:
+    """The set's account, with what its images' headers say.
+
+    Raises SpecError where they do not fit.
+    """
+    try:
+        notes = survey(images)
+    except UnfitError as error:
+        raise SpecError(f"{key}: {error}") from error
+    account = images.account
+    return None if account is None else replace(account, notes=(*account.notes, *notes))
 
 
 def _levels(images: ImageSet) -> int | None:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from ...core.settings.definition import settings_in
+from ...workers.datasets.picture_rule import Alpha
 
 
 class SpecModel(BaseModel):
@@ -53,7 +54,9 @@ class DatasetOptions(SpecModel):
 
     ``resize: lanczos`` brings a set with a shape of its own, and pictures of any size, to the
     generator's, from their central square of ``crop`` pixels where that is given. ``attribute``
-    names what a set with attributes, or a table of ``labels``, has for its classes.
+    names what a set with attributes, or a table of ``labels``, has for its classes. ``alpha`` says
+    what becomes of pictures that are not opaque, where the generator makes no transparency:
+    ``white`` lays them on white, ``drop`` takes their colours as they are.
 
     ``classes`` says which of the generator's classes each class of the set is, by the set's name
     for it: ``{n02009912: 9, n04285008: 817}``, or a JSON or YAML file with such a mapping.
@@ -63,6 +66,9 @@ class DatasetOptions(SpecModel):
     resize: Literal["lanczos"] | None = None
     crop: int | None = Field(default=None, ge=1)
     attribute: str | None = None
+    alpha: Alpha | None = Field(
+        default=None, description="of pictures that are not opaque; by default refuse"
+    )
     labels: SpecPath = Field(
         default=None,
         min_length=1,
@@ -106,7 +112,7 @@ class DatasetOptions(SpecModel):
     @property
     def dataset_options(self) -> dict[str, Any]:
         """Those that are set, by name."""
-        names = ("resize", "crop", "attribute", "labels")
+        names = ("resize", "crop", "attribute", "labels", "alpha")
         named = {name: getattr(self, name) for name in names}
         return {name: value for name, value in named.items() if value is not None}
 

@@ -12,7 +12,8 @@ from offmanifold.jobs.audits.likelihood.tuning_plan import RUNS_PER_PILOT
 from offmanifold.jobs.audits.specs import Spec
 from offmanifold.jobs.audits.variance.halves import fitted_positions
 from offmanifold.jobs.audits.variance.settings import VarianceSpec
-from offmanifold.jobs.plan.stage import AuditContext, balanced_choice, own_condition
+from offmanifold.jobs.plan.stage import AuditContext, own_condition
+from offmanifold.jobs.spec.choice import balanced_choice
 from offmanifold.jobs.spec.facts import DatasetFacts, Facts, GeneratorFacts
 from offmanifold.workers.inversion import COMPUTATION, INVERSION_TABLE
 from offmanifold.workers.shard import Item, Shard, item_seed

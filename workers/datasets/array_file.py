@@ -21,7 +21,7 @@ def read_array(content: bytes, name: str, rule: PictureRule) -> NDArray[np.float
     Raises:
         UnfitError: another shape or type, or values outside of [0, 1]; ``name`` is what messages
             call it.
-        ImageError: damaged.
+        ImageError: damaged, or with values that are NaN or infinite.
     """
     array = _array(content, name)
     if array.dtype.kind != "f":

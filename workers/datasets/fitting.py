@@ -36,9 +36,9 @@ def require_image_shape(name: str, shape: tuple[int, ...], image_shape: Shape) -
 
 
 def require_range(name: str, array: NDArray[Any]) -> None:
-    """Raises UnfitError unless all values are finite and in [0, 1]."""
+    """Raises UnfitError unless all values are in [0, 1]; for holes in them, ImageError."""
     if not np.isfinite(array).all():
-        raise UnfitError(
+        raise ImageError(
             f"{name} has {int((~np.isfinite(array)).sum())} values that are NaN or infinite"
         )
     if array.min() < 0 or array.max() > 1:

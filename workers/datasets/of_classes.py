@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from .image_set import DatasetError, ImageSet, IndexedImages, Shape
+from .image_set import DatasetError, Header, ImageSet, IndexedImages, Shape
 
 
 def selected_digest(digest: str, classes: Sequence[int]) -> str:
@@ -42,6 +42,10 @@ class ImagesOfClasses(IndexedImages):
     def image(self, index: int) -> tuple[NDArray[np.float32], int | None]:
         """See ImageSet."""
         return self._images.image(int(self._places[index]))
+
+    def header(self, index: int) -> Header | None:
+        """See ImageSet."""
+        return self._images.header(int(self._places[index]))
 
     def source(self, index: int) -> str:
         """See ImageSet."""

@@ -15,10 +15,10 @@ from ...plan.stage import (
     PlanContext,
     Stage,
     StageError,
-    balanced_choice,
     own_condition,
 )
 from ...spec.audit import GroupSpec
+from ...spec.choice import balanced_choice
 from ...spec.facts import GeneratorFacts
 from ..images.plan import generator_settings
 from .settings import SENSING, SensingSpec
