@@ -1,6 +1,7 @@
 """The table for ``plan``."""
 
 from rich.table import Table
+from rich.text import Text
 
 from ...core.statistics.typicality import images_needed
 from ..audits import stages_of
@@ -10,6 +11,7 @@ from ..plan.stage import AuditContext, Cost
 from ..spec.audit import AuditSpec
 from ..spec.facts import Facts
 from .data_notes import account_notes, class_notes
+from .errors_text import printable
 
 
 def plan_table(spec: AuditSpec) -> Table:
@@ -33,7 +35,8 @@ def plan_table(spec: AuditSpec) -> Table:
             total.evaluations + cost.evaluations,
         )
     table.add_row("total", *_cells(total, facts), style="bold")
-    table.caption = "\n".join(plan_notes(context))
+    # Names of files are no markup, and must not steer the terminal.
+    table.caption = Text(printable("\n".join(plan_notes(context))))
     table.caption_justify = "left"
     return table
 

@@ -5,7 +5,7 @@ import platform
 import time
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import numpy as np
 import torch
@@ -21,8 +21,9 @@ from ...core.adversarial import AdversarialSettings, AdversarialTraining
 from ...core.discriminators import ProjectionHead
 from ...core.generators.architectures import ArchitectureError, build
 from ...core.generators.protocol import Generator
-from ...workers.datasets import DatasetError, ImageSet, open_dataset
+from ...workers.datasets import DatasetError, ImageError, ImageSet, open_dataset
 from ...workers.datasets.class_map import ClassedImages, class_numbers, found_classes
+from ...workers.datasets.picture_rule import Alpha
 from ..spec.loading import SpecError, preset_text, read_spec_text, read_yaml
 
 _PRESETS = ("train-digits", "train-fashion")
@@ -34,11 +35,14 @@ class _Strict(BaseModel):
 
 
 class DatasetChoice(_Strict):
-    """Which labelled images to learn."""
+    """Which labelled images to learn; what becomes of them is said as in an audit's spec."""
 
     name: str
     split: str = "train"
     path: str | None = None
+    resize: Literal["lanczos"] | None = None
+    crop: int | None = Field(default=None, ge=1)
+    alpha: Alpha | None = None
 
 
 class NetworkChoice(_Strict):
@@ -115,7 +119,10 @@ def train(source: str, out_dir: Path) -> Path:
     spec = load_training_spec(source)
     data = _open_data(source, spec)
     generator, discriminator = _build(source, spec)
-    images, labels = (torch.from_numpy(array) for array in data.arrays())
+    try:
+        images, labels = (torch.from_numpy(array) for array in data.arrays())
+    except ImageError as error:
+        raise SpecError(f"{source}: dataset: {error}") from error
     out_dir.mkdir(parents=True, exist_ok=True)
     settings = AdversarialSettings(
         **spec.model_dump(exclude={"dataset", "generator", "discriminator", "seed"})
@@ -148,6 +155,9 @@ def _open_data(source: str, spec: TrainingSpec) -> ImageSet:
             split=spec.dataset.split,
             path=spec.dataset.path,
             image_shape=arguments.get("image_shape"),
+            resize=spec.dataset.resize,
+            crop=spec.dataset.crop,
+            alpha=spec.dataset.alpha,
         )
         data = _classed(data, arguments.get("num_classes"))
     except DatasetError as error:

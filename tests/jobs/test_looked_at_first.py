@@ -88,10 +88,19 @@ def test_a_misfit_ends_plan_and_run_before_any_work(
 
 def test_what_is_done_to_pictures_is_told(tmp_path: Path) -> None:
     grey = picture(1)
-    write(tmp_path / "train", {"a.png": grey, "b.png": picture(2, "RGBA"), "c.png": b"torn"})
+    files = {"a.png": grey, "b.png": picture(2, "RGBA"), "c[/x]\x1b.png": b"torn"}
+    write(tmp_path / "train", {name.replace("/", "_"): file for name, file in files.items()})
     planned = command("plan", spec_of(tmp_path, {**TRAIN, "alpha": "drop"}))
     told = " ".join(planned.output.split())
     assert "3 images read; 1 with an alpha channel; 1 that cannot be read, such as" in told
+    assert "\x1b" not in told
+
+
+def test_names_are_no_markup(tmp_path: Path) -> None:
+    write(tmp_path / "train", {"[/red]/a.png": picture(1), "[/red]/b[bold].txt": b"x"})
+    planned = command("plan", spec_of(tmp_path, TRAIN))
+    assert planned.exit_code == 0, planned.output
+    assert "[/red]/b[bold].txt" in " ".join(planned.output.split())
 
 
 def facts_of(place: Path, *groups: dict[str, Any]) -> Facts:

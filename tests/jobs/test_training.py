@@ -10,7 +10,7 @@ import torch
 import yaml
 from offmanifold.core.adversarial import AdversarialSettings, AdversarialTraining, translate
 from offmanifold.core.generators.architectures import build
-from offmanifold.jobs.drive.training import load_training_spec, train
+from offmanifold.jobs.drive.training import TrainingSpec, load_training_spec, train
 from offmanifold.jobs.spec.loading import SpecError, preset_text
 from offmanifold.workers.generators import open_generator
 from PIL import Image
@@ -67,6 +67,30 @@ def test_translation_moves_half_of_the_images_and_brings_in_black() -> None:
     # Unmoved: half, and a ninth of the other half; 4 standard errors.
     unmoved = np.mean([offset == (1, 1) for offset in offsets])
     assert abs(unmoved - 5 / 9) < 4 * np.sqrt(5 / 9 * 4 / 9 / 400)
+
+
+def test_pictures_that_do_not_fit_are_refused_with_what_mends_it(
+    spec: WriteSpec, tmp_path: Path
+) -> None:
+    for name in "01":
+        (tmp_path / "set" / name).mkdir(parents=True)
+        Image.new("LA", (12, 12), (9, 128)).save(tmp_path / "set" / name / "a.png")
+    content = yaml.safe_load(preset_text("train-digits"))
+    arguments = {**content["generator"]["arguments"], "num_classes": 2}
+    generator = {**content["generator"], "arguments": arguments}
+    arguments = {**content["discriminator"]["arguments"], "num_classes": 2}
+    discriminator = {**content["discriminator"], "arguments": arguments}
+    dataset = {"name": "folder", "split": "", "path": "set"}
+    for remedy in ({"resize": "lanczos"}, {"alpha": "white"}):
+        told = ": ".join(*remedy.items())
+        with pytest.raises(SpecError, match=rf"dataset: .*a\.png .*add .*{told}"):
+            train(
+                spec(dataset=dataset, generator=generator, discriminator=discriminator),
+                tmp_path / "out",
+            )
+        dataset |= remedy
+    mended = spec(dataset=dataset, generator=generator, discriminator=discriminator)
+    assert (train(mended, tmp_path / "out") / "samples.png").exists()
 
 
 @pytest.fixture
@@ -141,4 +165,4 @@ def test_a_missing_spec_names_the_presets() -> None:
 def test_the_shipped_weights_were_made_by_the_shipped_spec(name: str) -> None:
     folder = resources.files("offmanifold.workers") / "weights" / name
     made_by = json.loads((folder / "config.json").read_text())["training"]["spec"]
-    assert made_by == load_training_spec(f"train-{name}").model_dump(mode="json")
+    assert TrainingSpec.model_validate(made_by) == load_training_spec(f"train-{name}")
