@@ -74,7 +74,7 @@ def test_names_are_text_in_the_report_and_no_formulas_in_its_tables(
     assert cli("report", run, "--tables", tmp_path / "tables").exit_code == 3
     page = (run / "report.html").read_text()
     assert HTML not in page
-    assert "&lt;img src=x onerror=alert(1)&gt;/0.png is not a PNG" in page
+    assert "&lt;img src=x onerror=alert(1)&gt;/0.png is not an image" in page
     errors = pd.read_csv(tmp_path / "tables" / "audit.failed.csv")["error"]
     assert HTML in errors[0]
     cells = pd.concat(

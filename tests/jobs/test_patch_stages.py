@@ -172,7 +172,7 @@ def test_images_smaller_than_a_patch_stop_before_any_work(audit_folder: Path, st
     spec["stages"] = {stage: {} if stage == "local_variation" else spec["stages"][stage]}
     if stage == "patch_gmm":
         spec["stages"][stage]["dataset"] = "folder"
-        spec["stages"][stage] |= {"path": "images", "split": None}
+        spec["stages"][stage] |= {"path": "images", "split": None, "resize": "lanczos"}
     write_spec(audit_folder, spec)
     result = run(audit_folder)
     assert result.exit_code == 2
