@@ -137,6 +137,21 @@ def test_only_the_images_that_are_taken_are_compared(tmp_path: Path) -> None:
     assert facts_of(tmp_path, TRAIN, apart).shared == ()
 
 
+def test_images_of_classes_that_are_not_evaluated_are_not_compared(tmp_path: Path) -> None:
+    files = {f"{label}/{n}.png": picture(9 * label + n) for label in (3, 5) for n in range(4)}
+    write(tmp_path / "train", files)
+    write(tmp_path / "test", {"3/a.png": picture(28), "5/a.png": picture(46)})
+    groups = [{**each, "class": None} for each in (TRAIN, TEST)]
+    (shared,) = facts_of(tmp_path, *groups).shared
+    assert shared.count == 2
+    spec = yaml.safe_load((tmp_path / "audit.yaml").read_text())
+    spec["generators"][0]["conditions"] = [5]
+    (tmp_path / "audit.yaml").write_text(yaml.safe_dump(spec))
+    (shared,) = gather_facts(load_spec(str(tmp_path / "audit.yaml"))).shared
+    assert (shared.count, shared.compared) == (1, 4)
+    assert shared.examples[0].endswith("5/1.png")
+
+
 def test_beyond_the_bound_there_may_be_more(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
