@@ -115,7 +115,7 @@ def test_a_checkpoint_is_audited_from_file_to_report(case: str, tmp_path: Path) 
     ("generator", "message"),
     [
         ({"weights": "checkpoint.pth"}, "weights need a family"),
-        ({"family": "studiogan-biggan"}, "give either source"),
+        ({"family": "studiogan-biggan"}, "give one of source"),
         ({"family": "studiogan-bigan", "weights": "checkpoint.pth"}, "did you mean"),
         ({"source": "shipped:digits", "family": "studiogan-biggan"}, "need weights"),
         ({"family": "studiogan-dcgan", "weights": "checkpoint.pth"}, "it looks like studiogan-big"),

@@ -139,7 +139,7 @@ def test_a_network_is_audited_from_its_file_to_the_report(file_format: str, tmp_
         ({"num_classes": 0}, "one_hot needs num_classes"),
         ({"format": "keras"}, "torchscript"),
         ({"family": "dcgan"}, "a network of your own takes no family"),
-        ({"weights": None}, "give either source"),
+        ({"weights": None}, "give one of source"),
     ],
 )
 def test_a_wrong_entry_is_refused(change: dict[str, Any], message: str, tmp_path: Path) -> None:
