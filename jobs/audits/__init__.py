@@ -16,8 +16,10 @@ from .across.ranking.audit import AUDIT as RANKING
 from .across.standing.audit import AUDIT as STANDING
 from .across.typicality.audit import AUDIT as TYPICALITY
 from .audit import Audit
+from .class_shares.audit import AUDIT as CLASS_SHARES
 from .comparison.audit import AUDIT as COMPARISON
 from .convergence.audit import AUDIT as CONVERGENCE
+from .diversity.audit import AUDIT as DIVERSITY
 from .images.audit import AUDIT as IMAGES
 from .inversion.audit import AUDIT as INVERSION
 from .likelihood.audit import AUDIT as LIKELIHOOD
@@ -46,6 +48,8 @@ AUDITS: tuple[Audit, ...] = (
     PATCHES,
     VARIATION,
     SENSING,
+    CLASS_SHARES,
+    DIVERSITY,
     STANDING,
     COMPARISON,
     CONVERGENCE,

@@ -101,6 +101,9 @@ def _spec() -> dict[str, Any]:
             "neighbours": {**_DIGITS, "spaces": ["pixels", "lpips"]},
             "patch_gmm": {**_DIGITS, "components": 2, "iterations": 5},
             "local_variation": {},
+            "annotator": {"dataset": "digits", "architecture": "linear", "most_rounds": 1},
+            "class_shares": {**_DIGITS, "images": 8, "shard_items": 500},
+            "diversity": {"factors": [1, 16], "repeats": 2, "most_rounds": 1},
             "sensing": {
                 **_DIGITS,
                 "measurements": [32, 4],

@@ -1,0 +1,1 @@
+"""Does the generator give each class its share? Seen through an annotator."""

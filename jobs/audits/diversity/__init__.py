@@ -1,0 +1,1 @@
+"""Is what the generator makes as diverse as the data? Seen through classifiers."""

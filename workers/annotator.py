@@ -1,0 +1,52 @@
+"""The annotator: a trained classifier that later stages load from its part in the run."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+
+from ..core.classifiers.architectures import build_classifier
+from ..core.classifiers.classifier import Classifier
+from .part_file import read_part
+from .resources import Resources
+from .trained import ANNOTATOR_TABLE
+
+
+def parameters_of(classifier: Classifier) -> np.ndarray:
+    """All that the classifier's answers depend on, as one vector of float32."""
+    tensors = [each.flatten() for each in _tensors(classifier)]
+    vector: np.ndarray = torch.cat(tensors).to(torch.float32).cpu().numpy()
+    return vector
+
+
+def annotator_of(settings: Mapping[str, Any], resources: Resources) -> Classifier:
+    """The annotator that a shard's settings name, ready to answer; opened once.
+
+    Raises:
+        ValueError: its part holds other weights than its architecture has.
+    """
+
+    def opened() -> Classifier:
+        table = read_part(resources.storage, ANNOTATOR_TABLE, settings["part"], ["weights"])
+        weights = torch.from_numpy(table["weights"][0].values.to_numpy().copy())
+        classifier = build_classifier(
+            settings["architecture"], settings["image_shape"], settings["classes"], seed=0
+        )
+        tensors = _tensors(classifier)
+        sizes = [each.numel() for each in tensors]
+        if sum(sizes) != len(weights):
+            raise ValueError(
+                f"the annotator's part has {len(weights)} weights, expected {sum(sizes)}: move it "
+                "out of the run, then run the same command again"
+            )
+        with torch.no_grad():
+            for tensor, values in zip(tensors, weights.split(sizes), strict=True):
+                tensor.copy_(values.view(tensor.shape))
+        return classifier.to(resources.device).eval().requires_grad_(False)
+
+    return resources.kept("annotator", settings["part"], opened, most=4)
+
+
+def _tensors(classifier: Classifier) -> list[torch.Tensor]:
+    return [each for each in classifier.state_dict().values() if each.is_floating_point()]
