@@ -1,4 +1,4 @@
-"""Class shares and diversity as stages: from a spec to their tables, the summary and the answers."""
+"""Class shares and diversity as stages: from a spec to tables, summary and answers."""
 
 from pathlib import Path
 from typing import Any
@@ -84,8 +84,9 @@ def spec_of(**stages: Any) -> dict[str, Any]:
 def value(finished: Path, generator: str, metric: str, condition: str | None = None) -> pd.Series:
     summary = pd.read_parquet(finished / "run" / "summary.parquet")
     of = (summary.generator == generator) & (summary.metric == metric)
-    (row,) = summary[of & ((summary.condition == condition) | (condition is None))].iloc
-    return row
+    found = summary[of & ((summary.condition == condition) | (condition is None))]
+    assert len(found) == 1
+    return found.iloc[0]
 
 
 def answers(finished: Path, generator: str) -> str:
@@ -135,13 +136,12 @@ def test_the_summary_says_what_the_tables_hold(finished: Path) -> None:
     models = pd.read_parquet(finished / "run" / "classifiers")
     assert sorted(models.source.unique()) == ["generated", "real"]
     assert models[models.factor == 30].images.tolist() == [20, 20]
-    (once,) = models[
-        (models.image_id == "linear-generated-00001-0") & (models.generator == "gan")
-    ].iloc
-    assert once.images == 590
-    confusion = np.reshape(once.test_confusion, (CLASSES, CLASSES))
-    assert confusion.sum() == len(once.test_correct) == 600
-    assert confusion.trace() / 600 == pytest.approx(once.test_accuracy)
+    named = models.image_id == "linear-generated-00001-0"
+    (once,) = models[named & (models.generator == "gan")].to_dict("records")
+    assert once["images"] == 590
+    confusion = np.reshape(once["test_confusion"], (CLASSES, CLASSES))
+    assert confusion.sum() == len(once["test_correct"]) == 600
+    assert confusion.trace() / 600 == pytest.approx(once["test_accuracy"])
 
 
 def test_the_report_has_both_sections_and_what_training_left_is_gone(finished: Path) -> None:
@@ -186,7 +186,7 @@ def test_training_goes_on_where_a_killed_worker_left_it(
     calls.extend([0] * 10)
     (resumed,) = rows("killed")
     # It began again with the fourth of six rounds.
-    assert [each for each in calls[4:] if each][0] == 3
+    assert next(each for each in calls[4:] if each) == 3
     assert list((tmp_path / "killed" / "_training").iterdir()) == []
     assert np.array_equal(resumed.pop("weights"), whole.pop("weights"))
     assert resumed == whole
@@ -218,7 +218,10 @@ def test_spooled_images_are_those_that_came(levels: int | None) -> None:
         ),
         ({"diversity": {"factors": [2, 4]}}, "expected 1 and numbers that ascend"),
         ({"diversity": {"factors": [1, 100]}}, "give factors of 59 at most"),
-        ({"diversity": {"multiples": [1, 2]}}, "give more samples, smaller multiples"),
+        (
+            {"diversity": {"factors": [1, 2], "multiples": [1, 2]}},
+            "give more samples, smaller multiples",
+        ),
         (
             {"class_shares": {"dataset": "npz", "split": None, "path": "held.npz", "images": 700}},
             "stages.class_shares.images: 700 images of generator honest",

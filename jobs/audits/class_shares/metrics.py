@@ -24,7 +24,7 @@ METRICS: dict[str, Metric] = {
     "class_total_variation_reach": Metric(
         "what it exceeds in 5% of samples where there is no difference", "none", "of 1"
     ),
-    "class_shares_chi_squared": Metric("Pearson's statistic of the same two samples", "none", ""),
+    "class_shares_chi_squared": Metric("Pearson's statistic of the same two samples", "none", "1"),
     "class_shares_p_value": Metric(
         "its p-value under no difference, by permutation", "none", "probability"
     ),

@@ -49,7 +49,7 @@ def check_diversity(spec: AuditSpec, facts: Facts) -> None:
         if there is not None and there < wanted:
             raise SpecError(
                 f"stages.diversity.multiples: {diversity.multiples[-1]} times the {length:,} "
-                f"images of the annotator are {wanted:,}, but there are {there:,} samples of generator "
-                f"{generator.name}; give more samples, smaller multiples, or an annotator that "
-                "learns from fewer images"
+                f"images of the annotator are {wanted:,}, but there are {there:,} samples of "
+                f"generator {generator.name}; give more samples, smaller multiples, "
+                "or an annotator that learns from fewer images"
             )
