@@ -102,9 +102,9 @@ for proportions and paired differences are exact.
   number of pairs behind it (`outlier_pairs_*`).
 - **Correlation** (`correlation.py`): the jackknife on Fisher's scale, with fewer degrees of freedom
   if few images decide it. There is no interval below 10 images, or for a perfect correlation.
-- **Total variation** (`class_shares.py`): the distances under which the observed one is not extreme.
-  **Entropy**, exp(H): Miller's correction and a normal interval. **Ratio of proportions**: Koopman's
-  score interval. **Corrected shares** (`annotated_shares.py`): a percentile bootstrap.
+- **Total variation** (`class_shares.py`): the distances under which the observed one is not
+  extreme. **Entropy**, exp(H): Miller's correction and a normal interval. **Ratio of proportions**:
+  Koopman's score interval. **Corrected shares** (`annotated_shares.py`): a percentile bootstrap.
 - **Crossing of a curve** (`equivalent_share.py`): test images weighed anew, and each mean over
   classifiers moved by Student's t. It is censored at all of the data and at the fewest tried.
 - **Overlap of top lists**: no interval. Whether an image is in a list depends on all the others,
@@ -127,9 +127,9 @@ that succeeded. Means use only images that succeeded, because a failed one could
   bound must cover those that do not. Means over classes of one or two images: up to 99%.
 - The mean over pairs of correlations between unrelated classes, for 16 images with a joint heavy
   tail: 91 to 92%.
-- exp(H) of shares covers 88% at 50 images with one class of .7 beside nine, and 90% at 200 images of
-  two classes of .6 and .4; elsewhere 95 to 98%, and 99 to 100% of equal classes. It is a description
-  in the report, and no verdict rests on it.
+- exp(H) of shares covers 88% at 50 images with one class of .7 beside nine, and 90% at 200 images
+  of two classes of .6 and .4; elsewhere 94 to 98%, and 99 to 100% of equal classes. It is a
+  description in the report, and no verdict rests on it.
 - The median of whole numbers covers more than 95%, because of equal values.
 - Leads of groups with the same skewness cover up to 100% at 16 images: the skewness cancels in
   their differences, which a small resample does not show.
