@@ -41,6 +41,13 @@ def check_class_shares(spec: AuditSpec, facts: Facts) -> None:
     shares = CLASS_SHARES.of(spec.stages)
     if shares is None:
         return
+    for generator in facts.generators.values():
+        if generator.subset is not None:
+            raise SpecError(
+                f"stages.class_shares: generator {generator.name} is evaluated under some of its "
+                "classes, but shares are of all; evaluate it under all of them, or remove the "
+                "stages annotator, class_shares and diversity"
+            )
     classes = facts.references[ANNOTATOR.name].num_classes
     for stage in (ANNOTATOR.name, CLASS_SHARES.name):
         found = facts.references[stage]
