@@ -34,6 +34,9 @@ _CHANGES: dict[str, tuple[str, _Change]] = {
     "darker": (f"{_DARKER} times as bright", lambda images, _: images * _DARKER),
 }
 
+REPLAYS = tuple(f"replay-{name}" for name in _CHANGES)
+"""The culprits of which every image is a copy, by name."""
+
 
 def copying_culprits(
     training: Float[Tensor, "training channels height width"],

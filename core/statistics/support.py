@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Float64, Int64
-from scipy import optimize, special, stats
+from scipy import optimize, special
 
 from .interval import CONFIDENCE, Interval, check_confidence
 from .l2 import known_scores, pair_distances, products, rounding, rows_at_once, squared_norms
@@ -122,14 +122,11 @@ def effective_support(pairs: Pairs, n: int, *, confidence: float = CONFIDENCE) -
         raise ValueError(f"collisions among {n} samples: expected two or more, with all pairs")
     every = n * (n - 1) / 2
     chance = found / every
-    partners = np.bincount(np.concatenate([pairs.first, pairs.second]), minlength=n)
-    # Two collisions of one image: so many pairs of pairs.
-    shared = float(np.sum(partners * (partners - 1.0))) / 2
+    shared = _shared(pairs, n)
 
     def end(shared: float, which: int) -> float:
         """An end of the interval if pairs of pairs share an image so often."""
-        more = 2 * shared - n * (n - 1) * (n - 2) * chance**2
-        spread = max(1.0, 1 - chance + more / found) if found else 1.0
+        spread = _spread_of(found, n, shared) if found else 1.0
         bounds = _poisson_bounds(found / spread, (1 - confidence) / 2)
         return min(1.0, spread * bounds[which] / every)
 
@@ -162,14 +159,51 @@ def duplicate_threshold(real: Pairs, allowed: int) -> float:
 
 
 def collides_more(pairs: Pairs, n: int, real: Pairs, real_n: int) -> float:
-    """The p-value that samples collide no more often than real images: exact, for Poisson counts.
+    """The p-value that samples collide no more often than real images.
 
-    Of all colliding pairs, those of the samples are then binomial by the numbers of pairs.
+    Of all colliding pairs those of the samples are binomial by the numbers of pairs, where pairs
+    are independent. Those that share an image are not: both counts are divided by how much more
+    they vary for it, by the larger estimate of the two (Fashion-MNIST: 20 expected pairs among 500
+    images vary 3.3 times as much, and the binomial law alone was wrong in 14% of cases for 5%).
     """
-    every, real_every = n * (n - 1) / 2, real_n * (real_n - 1) / 2
-    together = len(pairs.first) + len(real.first)
-    law = stats.binom(together, every / (every + real_every))
-    return float(law.sf(len(pairs.first) - 1))
+    samples, together, share = _beside_real(pairs, n, real, real_n, 1.0)
+    return 1.0 if samples == 0 else float(special.betainc(samples, together - samples + 1, share))
+
+
+def collides_less(pairs: Pairs, n: int, real: Pairs, real_n: int, ratio: float) -> float:
+    """The p-value that samples collide at least ``ratio`` times as often as real images."""
+    samples, together, share = _beside_real(pairs, n, real, real_n, ratio)
+    if samples == together:
+        return 1.0
+    return float(special.betaincc(samples + 1, together - samples, share))
+
+
+def _beside_real(
+    pairs: Pairs, n: int, real: Pairs, real_n: int, ratio: float
+) -> tuple[float, float, float]:
+    """Counts of the samples' and of all pairs, as if independent, and the share expected."""
+    spread = max(_spread(pairs, n), _spread(real, real_n))
+    every, real_every = ratio * n * (n - 1) / 2, real_n * (real_n - 1) / 2
+    samples, others = len(pairs.first) / spread, len(real.first) / spread
+    return samples, samples + others, every / (every + real_every)
+
+
+def _spread(pairs: Pairs, n: int) -> float:
+    """By how much the number of colliding pairs varies more than a Poisson count; at least 1."""
+    found = len(pairs.first)
+    return _spread_of(found, n, _shared(pairs, n)) if found else 1.0
+
+
+def _shared(pairs: Pairs, n: int) -> float:
+    """How many pairs of colliding pairs have an image in common."""
+    partners = np.bincount(np.concatenate([pairs.first, pairs.second]), minlength=n)
+    return float(np.sum(partners * (partners - 1.0))) / 2
+
+
+def _spread_of(found: int, n: int, shared: float) -> float:
+    chance = found / (n * (n - 1) / 2)
+    more = 2 * shared - n * (n - 1) * (n - 2) * chance**2
+    return max(1.0, 1 - chance + more / found)
 
 
 def half_chance_batch(pairs: Pairs, n: int, seed: int, *, orders: int = 2000) -> int | None:

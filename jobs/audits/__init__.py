@@ -20,6 +20,7 @@ from .class_shares.audit import AUDIT as CLASS_SHARES
 from .comparison.audit import AUDIT as COMPARISON
 from .convergence.audit import AUDIT as CONVERGENCE
 from .diversity.audit import AUDIT as DIVERSITY
+from .copies.audit import AUDIT as COPIES
 from .images.audit import AUDIT as IMAGES
 from .inversion.audit import AUDIT as INVERSION
 from .likelihood.audit import AUDIT as LIKELIHOOD
@@ -28,6 +29,7 @@ from .null_audit.audit import AUDIT as NULL_AUDIT
 from .patches.audit import AUDIT as PATCHES
 from .perceptual.audit import AUDIT as PERCEPTUAL
 from .sensing.audit import AUDIT as SENSING
+from .support.audit import AUDIT as SUPPORT
 from .sweep.audit import AUDIT as SWEEP
 from .variance.audit import AUDIT as VARIANCE
 from .variation.audit import AUDIT as VARIATION
@@ -45,6 +47,8 @@ AUDITS: tuple[Audit, ...] = (
     CLASSIFICATION,
     CLASS_DENSITIES,
     NEIGHBOURS,
+    COPIES,
+    SUPPORT,
     PATCHES,
     VARIATION,
     SENSING,

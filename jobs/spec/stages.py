@@ -17,9 +17,18 @@ class StagesSpec(SpecModel):
 
     @property
     def references(self) -> dict[str, ReferenceSpec]:
-        """The stages that have a reference set, by name."""
-        named = {name: getattr(self, name) for name in type(self).model_fields}
-        return {name: spec for name, spec in named.items() if isinstance(spec, ReferenceSpec)}
+        """The reference sets of the stages, by the key that names them.
+
+        That is the stage's, and the inner key too for a set beside the stage's own.
+        """
+        named: dict[str, object] = {}
+        for stage in type(self).model_fields:
+            spec = getattr(self, stage)
+            named[stage] = spec
+            if isinstance(spec, ReferenceSpec):
+                inner = {key: getattr(spec, key) for key in type(spec).model_fields}
+                named |= {f"{stage}.{key}": value for key, value in inner.items()}
+        return {key: spec for key, spec in named.items() if isinstance(spec, ReferenceSpec)}
 
 
 @dataclass(frozen=True)

@@ -99,6 +99,12 @@ def _spec() -> dict[str, Any]:
             "convergence": {"images_per_group": 2},
             "sweep": {"transitions": [2, 3], "images_per_group": 2},
             "neighbours": {**_DIGITS, "spaces": ["pixels", "lpips"]},
+            "copies": {
+                **_DIGITS,
+                "held_out": {"dataset": "digits", "split": "train"},
+                "images": 100,
+            },
+            "support": {**_DIGITS, "images": 64},
             "patch_gmm": {**_DIGITS, "components": 2, "iterations": 5},
             "local_variation": {},
             "annotator": {"dataset": "digits", "architecture": "linear", "most_rounds": 1},

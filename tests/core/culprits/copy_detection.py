@@ -48,6 +48,28 @@ are wrong. The command
 
 writes this page again.
 
+## In an audit
+
+```yaml
+stages:
+  copies: {{dataset: digits, split: train, held_out: {{dataset: digits, split: test}}}}
+  support: {{dataset: digits, split: train}}
+```
+
+`dataset` names all the images that the generator was trained on, `held_out` others of the same
+origin that it was not trained on; the latter are needed, and a spec without them is refused.
+Samples alone are enough. The report answers three questions:
+
+- *Does it copy training images?* Yes only if the placebo is silent and held-out images lie among
+  the training images as these do among themselves. No if fewer than 1% can be copies, and at least
+  90% of planted copies of each kind are seen. Otherwise nothing is decided, and the smallest share
+  that could have been found is stated.
+- *Are its images nearer to its training images than to others like them?* The exact test's answer,
+  which is never no. It is another question: what leans towards training images need not be a copy.
+- *Does it repeat itself more often than real images do?* From near-duplicates among its images,
+  by a distance that real images calibrate, beside other real images. Images that are smoother than
+  real ones are nearer to each other too: the report shows the closest pairs.
+
 ## The test
 
 An image's **nearness** is the distance to its nearest training image over the mean distance to its

@@ -1,0 +1,118 @@
+"""Plans the ``copies`` stage: held-out images, planted copies, and every generator's images."""
+
+from typing import Any
+
+from ....core.culprits.copies import REPLAYS
+from ....workers.copies import COMPUTATION, COPIES_TABLE, held_out_halves
+from ....workers.shard import Item, Shard, chunk
+from ...plan.stage import AuditContext, Cost, PlanContext, Stage
+from ..images.plan import generated_settings, reference_settings
+from .settings import COPIES, CopiesSpec
+
+HELD_OUT = "held-out"
+"""What the table calls the group of held-out images."""
+GENERATED = "generated"
+"""What the table calls the group of generated images."""
+PLANTED = "planted"
+"""And that of copies that were made on purpose, to know which kinds are seen."""
+_PLANTED_IMAGES = 100
+_FLOAT32_BYTES = 4
+
+
+def _settings(context: AuditContext) -> CopiesSpec:
+    return COPIES.required(context.spec.stages)
+
+
+def _held_out_count(context: AuditContext) -> int:
+    length = context.facts.references["copies.held_out"].length
+    assert length is not None, "validation refuses a reference set without end"
+    return min(length, _settings(context).images)
+
+
+def _planted_count(context: AuditContext) -> int:
+    length = context.facts.references["copies"].length
+    assert length is not None, "validation refuses a reference set without end"
+    return min(length, _PLANTED_IMAGES)
+
+
+def plan(context: PlanContext) -> list[Shard]:
+    """Shards of held-out images, of planted copies by kind, then of each generator's images."""
+    spec = _settings(context)
+    shared = _shared_settings(context)
+    halves = held_out_halves(
+        shared["held_out_length"], shared["held_out_images"], shared["held_out_seed"]
+    )
+    held = [
+        _item(None, HELD_OUT, f"{HELD_OUT}-{index:06d}", index)
+        for index in sorted(halves[0] + halves[1])
+    ]
+    shards = list(chunk(COPIES_TABLE, COMPUTATION, shared, held, spec.shard_items))
+    for kind in REPLAYS:
+        planted = [
+            _item(None, PLANTED, f"{kind}-{number:06d}", number)
+            for number in range(_planted_count(context))
+        ]
+        settings = {
+            **shared,
+            "planted": kind,
+            "planted_images": len(planted),
+            "planted_seed": context.seed("copies", PLANTED),
+        }
+        shards += chunk(COPIES_TABLE, COMPUTATION, settings, planted, spec.shard_items)
+    for generator in context.facts.generators.values():
+        items = [
+            _item(generator.name, GENERATED, f"{GENERATED}-{number:06d}", number)
+            for number in range(spec.images)
+        ]
+        settings = {**shared, "generated": generated_settings(context, generator)}
+        shards += chunk(COPIES_TABLE, COMPUTATION, settings, items, spec.shard_items)
+    return shards
+
+
+def _shared_settings(context: AuditContext) -> dict[str, Any]:
+    training, held_out = (context.facts.references[key] for key in ("copies", "copies.held_out"))
+    row_bytes = _FLOAT32_BYTES * context.facts.dimensions
+    return {
+        "training": reference_settings(context, "copies"),
+        "training_length": training.length,
+        "block_images": max(1, int(_settings(context).block_mib * 2**20 / row_bytes)),
+        "held_out": reference_settings(context, "copies.held_out"),
+        "held_out_length": held_out.length,
+        "held_out_images": _held_out_count(context),
+        "held_out_seed": context.seed("copies", HELD_OUT),
+    }
+
+
+def _item(generator: str | None, group: str, image_id: str, index: int) -> Item:
+    return Item(
+        generator=generator,
+        condition=None,
+        group=group,
+        image_id=image_id,
+        label=None,
+        seed=0,
+        index=index,
+    )
+
+
+def _cost(context: AuditContext) -> Cost:
+    spec, generators = _settings(context), context.facts.generators.values()
+    sizes = [
+        _held_out_count(context),
+        *[_planted_count(context)] * len(REPLAYS),
+        *[spec.images] * len(generators),
+    ]
+    drawn = [each for each in generators if each.samples is None]
+    shards = sum(-(-size // spec.shard_items) for size in sizes)
+    return Cost(sum(sizes), shards, len(drawn) * spec.images)
+
+
+STAGE = Stage(
+    table=COPIES_TABLE,
+    computations=(COMPUTATION,),
+    description="the nearest training images of generated and held-out images, in many views",
+    needs=(),
+    enabled=lambda spec: COPIES.of(spec.stages) is not None,
+    plan=plan,
+    cost=_cost,
+)

@@ -1,0 +1,176 @@
+"""Are its images copies? Are they nearer to training images? Two questions, each with a control."""
+
+from ....core.culprits.copies import REPLAYS
+from ...report.summary import Estimate, number
+from ...report.verdict import (
+    ERROR_RATE,
+    Answer,
+    Finding,
+    Null,
+    Verdict,
+    decide,
+    side_p_value,
+)
+from ...report.view import View
+from .plan import GENERATED
+from .reduce import PLACEBO, TRAINING
+
+# Fewer copies than this share count as none.
+RARE = 0.01
+# And only where at least this share of planted copies of each kind is seen.
+SEEN = 0.9
+
+
+def copies_training_images(view: View) -> Verdict | None:
+    """Whether some images are copies of training images.
+
+    Yes only if the placebo finds no copies where there are none, and held-out images lie among
+    training images as these do. No if fewer than `RARE` are, and planted copies are seen.
+    """
+    share, p_value, detectable, found, held_out = (
+        _of(view, metric)
+        for metric in (
+            "copies_share",
+            "copies_p",
+            "copies_detectable",
+            "copies_found",
+            "copies_held_out",
+        )
+    )
+    if share is None or p_value is None or detectable is None or found is None or held_out is None:
+        return None
+    answer, p_of_answer, reason = _copies_answer(view, share, p_value.value)
+    sentence = (
+        f"An estimated {percent(share)} of {share.n} images are copies of training images, as they "
+        "are or flipped, shifted, enlarged or of another brightness (p = "
+        f"{number(p_value.value, 2)} without copies, among {held_out.value:.0f} held-out images); "
+        f"{found.value:.0f} of them are at a false discovery rate of {100 * ERROR_RATE:.0f}%. "
+        f"{_detectable(detectable)}{reason}"
+    )
+    finding = Finding(
+        GENERATED,
+        answer,
+        sentence,
+        measured=f"{percent(share)} are copies",
+        counted=f"N = {share.n}",
+        p_value=p_of_answer,
+        null=Null("no", _placebo_sentence(view)),
+    )
+    return Verdict("copies", "Does it copy training images?", "no", (finding,), "copies")
+
+
+def nearer_to_training(view: View) -> Verdict | None:
+    """Whether exchanging the labels "training" and "held out" matters; never no.
+
+    The exact test needs no assumption of the generator but that both sets were drawn alike.
+    """
+    p_value, share, expected, fewest, alike = (
+        view.find(metric, GENERATED)
+        for metric in (
+            "nearer_p",
+            "nearer_share",
+            "nearer_expected",
+            "nearer_fewest",
+            "copies_p_alike",
+        )
+    )
+    if p_value is None or share is None or expected is None or fewest is None or alike is None:
+        return None
+    is_nearer, is_alike = p_value.value <= ERROR_RATE, alike.value > ERROR_RATE
+    sentence = (
+        f"{100 * share.value:.1f}% of {share.n} images have a training image as their nearest, "
+        f"where {100 * expected.value:.1f}% are expected if training images are like any others; "
+        f"the exact test, which exchanges the labels, gives p = {number(p_value.value, 2)}. It "
+        f"cannot see fewer than {fewest.value:.0f} copies, and images that lean towards training "
+        "images need be no copies."
+    )
+    if is_nearer and not is_alike:
+        sentence += _NOT_ALIKE
+    finding = Finding(
+        GENERATED,
+        "yes" if is_nearer and is_alike else "undecided",
+        sentence,
+        measured=f"p = {number(p_value.value, 2)} by the exact test",
+        counted=f"N = {share.n}",
+        p_value=p_value.value,
+        null=Null("no", _alike_sentence(alike)),
+    )
+    question = "Are its images nearer to its training images than to others like them?"
+    return Verdict("nearer", question, "no", (finding,), "copies")
+
+
+_NOT_ALIKE = (
+    " But the held-out images do not lie among the training images as these do among themselves, "
+    "so that every generator's images would seem to be nearer: nothing is decided. Name held-out "
+    "images of the same origin and processing."
+)
+
+
+def percent(share: Estimate) -> str:
+    """A share with its interval, in per cent."""
+    text = share.scaled(100).fixed(2)
+    value, _, bounds = text.partition(" ")
+    return f"{value}% {bounds}".rstrip()
+
+
+def _of(view: View, metric: str, against: str = TRAINING) -> Estimate | None:
+    return view.find(metric, GENERATED, against=against)
+
+
+def _copies_answer(view: View, share: Estimate, p_value: float) -> tuple[Answer, float | None, str]:
+    """The answer, its p-value, and words for why it is not another."""
+    alike = view.find("copies_p_alike", GENERATED)
+    placebo = _of(view, "copies_p", PLACEBO)
+    if p_value <= ERROR_RATE:
+        if alike is None or alike.value <= ERROR_RATE:
+            return "undecided", p_value, _NOT_ALIKE
+        if placebo is None or placebo.value <= ERROR_RATE:
+            return "undecided", p_value, _LOUD
+        return "yes", p_value, ""
+    unseen = [kind for kind in REPLAYS if not _is_seen(view, kind)]
+    if unseen:
+        names = ", ".join(kind.removeprefix("replay-") for kind in unseen)
+        return (
+            "undecided",
+            p_value,
+            f" Of copies that were planted among the images less than {100 * SEEN:.0f}% are seen "
+            f"({names}), so that none being found says little.",
+        )
+    if decide(share, RARE) == "below":
+        words = f" So fewer than {100 * RARE:.0f}% are copies of the kinds that are seen."
+        return "no", side_p_value(share, RARE), words
+    return "undecided", p_value, ""
+
+
+_LOUD = (
+    " But it finds copies also where there can be none, so that nothing is decided: the "
+    "generator's images are nearer to any real images than real ones are."
+)
+
+
+def _is_seen(view: View, kind: str) -> bool:
+    seen = _of(view, "copies_seen", kind)
+    return seen is not None and seen.value >= SEEN
+
+
+def _detectable(detectable: Estimate) -> str:
+    if detectable.value > 1:
+        return "With so few images not even copies alone could be told."
+    return f"A share of {100 * detectable.value:.1f}% would be found in 95 of 100 cases."
+
+
+def _placebo_sentence(view: View) -> str:
+    share, p_value = (_of(view, metric, PLACEBO) for metric in ("copies_share", "copies_p"))
+    if share is None or p_value is None:
+        return "The placebo gave no result."
+    return (
+        "The placebo, the same question about held-out images that cannot have been copied, gives "
+        f"{percent(share)} (p = {number(p_value.value, 2)})."
+    )
+
+
+def _alike_sentence(alike: Estimate) -> str:
+    return (
+        "The same test with held-out images in the place of generated ones, for being nearer to "
+        f"each other than to training images, gives p = {number(alike.value, 2)} (N = {alike.n})."
+    )

@@ -1,0 +1,188 @@
+"""Copies: the nearness of generated images ranked among that of held-out ones."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from ....core.culprits.copies import REPLAYS
+from ....core.statistics.copies import (
+    benjamini_hochberg,
+    held_out_p_values,
+    share_of_copies,
+)
+from ....core.statistics.data_copying import authentic, data_copying
+from ....core.statistics.interval import CONFIDENCE
+from ....core.statistics.label_permutation import LabelTest, permute_labels
+from ....core.statistics.proportions import proportion_interval
+from ...reduce.context import ReduceContext
+from ...reduce.emitter import Emitter, emitter
+from ...reduce.schema import SummaryRow
+from ...reduce.tables import succeeded
+from .plan import GENERATED, HELD_OUT, PLANTED
+
+TRAINING = "training"
+"""The column `against` of what is asked of training images."""
+PLACEBO = "placebo"
+"""And of what is asked of held-out images, which nothing can have been copied from."""
+
+_COLUMNS = [
+    "half",
+    "nearness",
+    "distance",
+    "placebo_nearness",
+    "training_label",
+    "own_distance",
+    "pool_training",
+    "pool_held_out",
+    "pool_place",
+    "pool_nearness",
+]
+# Without two images on either side nothing is ranked.
+_FEWEST = 2
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Rows of a generator's images, and of the held-out images and planted copies beside them."""
+
+    generated: pd.DataFrame
+    held_out: pd.DataFrame
+    planted: pd.DataFrame
+
+    @property
+    def judged(self) -> pd.DataFrame:
+        """The held-out images of the half that the placebo compares with the other."""
+        return self.held_out[self.held_out["half"] == 1]
+
+
+def read_asked(context: ReduceContext, generator: str) -> Asked | None:
+    """What was computed for a generator; None where too few images have a result."""
+    frame = context.tables.read("copies", _COLUMNS)
+    if frame is None:
+        return None
+    frame = succeeded(frame)
+    held_out = frame[frame["group"] == HELD_OUT]
+    generated = frame[(frame["group"] == GENERATED) & (frame["generator"] == generator)]
+    asked = Asked(generated, held_out, frame[frame["group"] == PLANTED])
+    enough = min(len(generated), len(asked.judged)) >= _FEWEST
+    return asked if enough else None
+
+
+def reduce_copies(context: ReduceContext) -> list[SummaryRow]:
+    """The share of copies with its placebo, the exact test, C_T and authenticity."""
+    rows: list[SummaryRow] = []
+    for generator in context.generators:
+        asked = read_asked(context, generator.name)
+        if asked is None:
+            continue
+        emit = emitter(context, generator=generator.name, group=GENERATED)
+        rows += _shares(emit, asked)
+        rows += _labels(emit, asked)
+        rows += _data_copying(emit, asked)
+        rows += _authenticity(emit, asked)
+    return rows
+
+
+def least(values: pd.Series) -> np.ndarray:
+    """The nearness in the view in which it is least."""
+    return np.asarray(np.stack(values.to_list()).min(axis=1), dtype=np.float64)
+
+
+def _shares(emit: Emitter, asked: Asked) -> Iterator[SummaryRow]:
+    columns = {
+        TRAINING: ("nearness", asked.held_out),
+        PLACEBO: ("placebo_nearness", asked.judged),
+    }
+    for against, (column, held_out) in columns.items():
+        made, others = least(asked.generated[column]), least(held_out[column])
+        try:
+            found = share_of_copies(made, others)
+        except ValueError:
+            # All held-out images are at distance 0: none of them tells a copy.
+            continue
+        keyed = emit.at(against=against)
+        yield keyed.row("copies_share", found.share)
+        yield keyed.exact("copies_p", found.p_value, found.n)
+        yield keyed.exact("copies_detectable", found.detectable, found.n)
+        yield keyed.exact("copies_held_out", found.held_out, found.n)
+        p_values = held_out_p_values(made, others)
+        count = int(benjamini_hochberg(p_values, 1 - CONFIDENCE).sum())
+        yield keyed.exact("copies_found", count, found.n)
+        if against == TRAINING:
+            yield from _seen(emit, asked.planted, found.threshold)
+
+
+def _seen(emit: Emitter, planted: pd.DataFrame, threshold: float) -> Iterator[SummaryRow]:
+    """How many planted copies are as near as the images that are counted."""
+    for kind in REPLAYS:
+        rows = planted[planted["image_id"].str.startswith(f"{kind}-")]
+        if len(rows):
+            near = int(np.sum(least(rows["nearness"]) <= threshold))
+            yield emit.at(against=kind).row("copies_seen", proportion_interval(near, len(rows)))
+
+
+def _labels(emit: Emitter, asked: Asked) -> Iterator[SummaryRow]:
+    seed = emit.context.seed_of("copies", "labels", emit.keys["generator"])
+    found = _label_test(asked.generated, seed)
+    n = len(asked.generated)
+    yield emit.exact("nearer_p", found.p_value, n)
+    yield emit.exact("nearer_share", found.training, n)
+    yield emit.exact("nearer_expected", found.expected, n)
+    yield emit.exact("nearer_fewest", found.fewest, n)
+    # Held-out images that lie apart from training images make any generator's look like copies.
+    control = _label_test(asked.judged, seed, turned=True)
+    yield emit.exact("copies_p_alike", control.p_value, len(asked.judged))
+
+
+def _label_test(rows: pd.DataFrame, seed: int, *, turned: bool = False) -> LabelTest:
+    """The exchange of labels for some images; ``turned`` looks for nearness to held-out ones."""
+    training, held = int(rows["pool_training"].iloc[0]), int(rows["pool_held_out"].iloc[0])
+    is_training = np.arange(training + held) < training
+    return permute_labels(
+        rows["pool_place"].to_numpy(np.int64),
+        rows["pool_nearness"].to_numpy(np.float64),
+        ~is_training if turned else is_training,
+        seed,
+    )
+
+
+def _data_copying(emit: Emitter, asked: Asked) -> Iterator[SummaryRow]:
+    """C_T in cells of the nearest training image's class, which has the nearest of its cell too.
+
+    Of held-out images: one half in the place of generated ones, the other as held out.
+    """
+    other = asked.held_out[asked.held_out["half"] == 0]
+    for group, rows, held_out in (
+        (GENERATED, asked.generated, asked.held_out),
+        (HELD_OUT, asked.judged, other),
+    ):
+        found = data_copying(
+            _pixel_distance(rows),
+            _cells(rows),
+            _pixel_distance(held_out),
+            _cells(held_out),
+            emit.context.seed_of("copies", "C_T", emit.keys["generator"], group),
+        )
+        if found is not None:
+            keyed = emit.at(group=group)
+            yield keyed.exact("data_copying", found.value, len(rows))
+            yield keyed.exact("data_copying_deviation", found.deviation, len(rows))
+            yield keyed.exact("data_copying_p", found.p_value, len(rows))
+
+
+def _authenticity(emit: Emitter, asked: Asked) -> Iterator[SummaryRow]:
+    for group, rows in ((GENERATED, asked.generated), (HELD_OUT, asked.held_out)):
+        own = rows["own_distance"].to_numpy(np.float64)
+        farther = authentic(np.arange(len(rows)), _pixel_distance(rows), own)
+        share = proportion_interval(int(farther.sum()), len(rows))
+        yield emit.at(group=group).row("authentic_share", share)
+
+
+def _pixel_distance(rows: pd.DataFrame) -> np.ndarray:
+    return np.stack(rows["distance"].to_list())[:, 0]
+
+
+def _cells(rows: pd.DataFrame) -> np.ndarray:
+    return rows["training_label"].fillna(-1).to_numpy(np.int64)

@@ -1,0 +1,38 @@
+"""Which images it may have copied, and which it cannot have."""
+
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from ...spec.model import ReferenceSpec
+from ...spec.stages import StageKey
+
+_NO_HELD_OUT = (
+    "held_out is missing: how near images come to training images that they were not copied from "
+    "is only known from real images that the generator was not trained on, and without them no "
+    "image can be called a copy. Add held_out: {dataset: ..., split: test}, or remove this stage"
+)
+
+
+class CopiesSpec(ReferenceSpec):
+    """Whether generated images are copies of training images, as they are or changed.
+
+    ``dataset`` names the images that the generator was trained on, all of them; ``held_out``
+    others of the same origin that it was not trained on. ``images`` are generated, and as many
+    held-out ones are chosen at random, or all where there are fewer. The training images are read
+    in blocks of ``block_mib`` as float32.
+    """
+
+    held_out: ReferenceSpec | None = None
+    images: int = Field(default=1000, ge=1)
+    block_mib: float = Field(default=64, gt=0)
+    shard_items: int = Field(default=1024, ge=1)
+
+    @model_validator(mode="after")
+    def _has_held_out(self) -> Self:
+        if self.held_out is None:
+            raise ValueError(_NO_HELD_OUT)
+        return self
+
+
+COPIES: StageKey[CopiesSpec] = StageKey("copies", CopiesSpec)

@@ -1,0 +1,1 @@
+"""How many different images does it make?"""

@@ -1,0 +1,71 @@
+"""Plans the ``support`` stage: two sets of real images, and one of every generator."""
+
+from typing import Any
+
+from ....workers.shard import Item, Shard
+from ....workers.support import COMPUTATION, SUPPORT_TABLE
+from ...plan.stage import AuditContext, Cost, PlanContext, Stage
+from ..images.plan import generated_settings, reference_settings
+from .settings import SUPPORT
+
+CALIBRATING = "calibrating"
+"""The group of real images that say which pairs count as duplicates."""
+JUDGED = "judged"
+"""The group of other real images, beside which those of a generator are judged."""
+GENERATED = "generated"
+"""The group of a generator's images."""
+
+
+def plan(context: PlanContext) -> list[Shard]:
+    """A shard for each set."""
+    shared = _shared_settings(context)
+    sets: list[tuple[str | None, str, dict[str, Any]]] = [
+        (None, which, shared) for which in (CALIBRATING, JUDGED)
+    ]
+    spec = SUPPORT.required(context.spec.stages)
+    for generator in context.facts.generators.values():
+        own = {
+            **shared,
+            "images": spec.images,
+            "generated": generated_settings(context, generator),
+        }
+        sets.append((generator.name, GENERATED, own))
+    return [
+        Shard(SUPPORT_TABLE, COMPUTATION, {**settings, "set": which}, (_item(name, which),))
+        for name, which, settings in sets
+    ]
+
+
+def _shared_settings(context: AuditContext) -> dict[str, Any]:
+    length = context.facts.references["support"].length
+    assert length is not None, "validation refuses a reference set without end"
+    return {
+        "real": reference_settings(context, "support"),
+        "real_length": length,
+        "real_images": min(SUPPORT.required(context.spec.stages).images, length // 2),
+        "real_seed": context.seed("support", "real"),
+    }
+
+
+def _item(generator: str | None, which: str) -> Item:
+    return Item(
+        generator=generator, condition=None, group=which, image_id=which, label=None, seed=0
+    )
+
+
+def _cost(context: AuditContext) -> Cost:
+    generators = context.facts.generators.values()
+    drawn = [each for each in generators if each.samples is None]
+    sets = 2 + len(generators)
+    return Cost(sets, sets, len(drawn) * SUPPORT.required(context.spec.stages).images)
+
+
+STAGE = Stage(
+    table=SUPPORT_TABLE,
+    computations=(COMPUTATION,),
+    description="near-duplicates among generated images, and among real ones",
+    needs=(),
+    enabled=lambda spec: SUPPORT.of(spec.stages) is not None,
+    plan=plan,
+    cost=_cost,
+)

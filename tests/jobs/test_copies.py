@@ -1,0 +1,318 @@
+"""The audits of copies and of the support: honest samples, copies among them, repeated ones."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from offmanifold.cluster.local_storage import LocalStorage
+from offmanifold.core.culprits.copies import REPLAYS
+from offmanifold.core.statistics.copies import NEAREST
+from offmanifold.core.statistics.interval import Interval
+from offmanifold.core.statistics.support import Pairs, collides_less, collides_more
+from offmanifold.core.statistics.views import pixel_views
+from offmanifold.jobs.audits import METRICS
+from offmanifold.jobs.audits.copies.plan import plan
+from offmanifold.jobs.audits.copies.questions import copies_training_images, nearer_to_training
+from offmanifold.jobs.audits.specs import gather_facts, load_spec
+from offmanifold.jobs.audits.support.question import repeats_itself
+from offmanifold.jobs.commands.cli import app
+from offmanifold.jobs.plan.stage import PlanContext
+from offmanifold.jobs.record.run_directory import RunDirectory
+from offmanifold.jobs.reduce.context import GeneratorInfo
+from offmanifold.jobs.reduce.schema import SummaryRow, summary_row, summary_table
+from offmanifold.jobs.report.summary import Summary
+from offmanifold.jobs.report.verdict import Verdict
+from offmanifold.jobs.report.view import View
+from offmanifold.jobs.spec.loading import SpecError
+from offmanifold.workers.copies import compute
+from offmanifold.workers.resources import Resources
+from scipy.spatial.distance import cdist
+from sklearn.datasets import load_digits
+from typer.testing import CliRunner
+
+from tests.run_contexts import context_of
+
+from .conftest import write_spec
+
+COPIES, IMAGES = 24, 200
+# The columns of single images that depend on the training images, on neither shards nor blocks.
+COMPARED = ["nearness", "nearest_index", "placebo_nearness", "own_distance", "pool_nearness"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Digits in files: training, held-out, and samples of generators that are known."""
+    place = tmp_path_factory.mktemp("copies")
+    images = (load_digits().images * 15).astype(np.uint8)
+    images = images[np.random.default_rng(1).permutation(len(images))]
+    training, held_out, honest = np.split(images[:1200], [700, 1000])
+    copier = honest.copy()
+    copier[::8][:COPIES] = training[:COPIES, :, ::-1]
+    repeating = honest.copy()
+    repeating[60:] = honest[np.arange(140) % 60]
+    sets = {
+        "training": training,
+        "held_out": held_out,
+        "honest": honest,
+        "copier": copier,
+        "repeating": repeating,
+        "few": honest[:40],
+    }
+    for name, pixels in sets.items():
+        np.savez(place / f"{name}.npz", pixels[..., None])
+    return place
+
+
+def npz(name: str) -> dict[str, Any]:
+    return {"dataset": "npz", "path": f"{name}.npz", "split": None}
+
+
+def spec_of(folder: Path, *names: str, copies: dict[str, Any], **stages: Any) -> Path:
+    spec = {
+        "name": "copies",
+        "generators": [
+            {"name": name, "samples": {"dataset": "npz", "path": f"{name}.npz"}} for name in names
+        ],
+        "groups": [{"name": "generated", "role": "generated", "count": 2}],
+        "stages": {
+            "copies": {**npz("training"), "held_out": npz("held_out"), "images": IMAGES, **copies},
+            **stages,
+        },
+        "cluster": {"executor": "serial"},
+    }
+    return write_spec(folder, spec)
+
+
+def run(spec: Path, out: Path) -> Path:
+    done = CliRunner().invoke(app, ["run", str(spec), "--out", str(out)])
+    assert done.exit_code == 0, done.output
+    return out
+
+
+@pytest.fixture(scope="module")
+def whole(folder: Path) -> Path:
+    names = ("honest", "copier", "repeating")
+    support = {**npz("held_out"), "images": IMAGES}
+    return run(spec_of(folder, *names, copies={}, support=support), folder / "whole")
+
+
+def rows_of(place: Path, generator: str | None = None) -> pd.DataFrame:
+    rows = pd.read_parquet(place / "copies")
+    mine = rows.generator.isna() if generator is None else rows.generator == generator
+    return rows[mine].sort_values(["group", "image_id"]).reset_index(drop=True)
+
+
+def vectors(folder: Path, name: str) -> np.ndarray:
+    images: np.ndarray = np.load(folder / f"{name}.npz")["arr_0"]
+    return images.reshape(len(images), -1) / 255
+
+
+def pick(place: Path, metric: str, generator: str, against: str) -> dict[str, Any]:
+    """The one row of the summary for a generator's images."""
+    summary = pd.read_parquet(place / "summary.parquet")
+    keys = {
+        "metric": metric,
+        "generator": generator,
+        "group": "generated",
+        "against": against,
+    }
+    found = summary[(summary[list(keys)] == pd.Series(keys)).all(axis=1)]
+    assert len(found) == 1
+    return dict(found.iloc[0])
+
+
+def test_distances_are_those_of_all_pairs(folder: Path, whole: Path) -> None:
+    training, held = vectors(folder, "training"), vectors(folder, "held_out")
+    rows = rows_of(whole)
+    halves = rows[rows.group == "held-out"].set_index("index").half
+    assert (halves == 0).sum() == (halves == 1).sum() == IMAGES // 2
+    first, second = (held[halves[halves == half].index.to_numpy()] for half in (0, 1))
+    made = rows_of(whole, "copier")
+    queries = np.stack(made.pixels.dropna().to_list())
+    shown = made[made.pixels.notna()]
+    assert len(shown) == 10
+
+    def nearness(references: np.ndarray) -> np.ndarray:
+        ordered = np.sort(cdist(queries, references), axis=1)[:, :NEAREST]
+        return np.asarray(ordered[:, 0] / ordered.mean(axis=1))
+
+    pixels = np.stack(shown.nearness.to_list())[:, 0]
+    np.testing.assert_allclose(pixels, nearness(training), rtol=1e-5)
+    placebo = np.stack(shown.placebo_nearness.to_list())[:, 0]
+    np.testing.assert_allclose(placebo, nearness(first), rtol=1e-5)
+    pool = np.concatenate([training, first, second])
+    np.testing.assert_allclose(shown.pool_nearness, nearness(pool), rtol=1e-5)
+    among = cdist(training, training)
+    np.fill_diagonal(among, np.inf)
+    nearest = [each[0] for each in shown.nearest_index]
+    np.testing.assert_allclose(shown.own_distance, among.min(axis=1)[nearest], rtol=1e-5)
+    np.testing.assert_array_equal(
+        shown.pool_place < len(training), cdist(queries, pool).argmin(axis=1) < len(training)
+    )
+
+
+def test_copies_are_found_and_honest_samples_are_not_convicted(whole: Path) -> None:
+    share = pick(whole, "copies_share", "copier", "training")
+    assert 0 < share["low"] <= COPIES / IMAGES <= share["high"]
+    assert pick(whole, "copies_p", "copier", "training")["value"] < 1e-6
+    for name, against in (("copier", "placebo"), ("honest", "placebo"), ("honest", "training")):
+        assert pick(whole, "copies_p", name, against)["value"] > 0.05
+    for kind in REPLAYS:
+        assert pick(whole, "copies_seen", "honest", kind)["value"] >= 0.9
+    # The copies themselves, in the view that shows them.
+    made = rows_of(whole, "copier")
+    views = [view.name for view in pixel_views()]
+    values = np.stack(made.nearness.to_list())
+    exact = values.min(axis=1) == 0
+    assert exact.sum() == COPIES
+    assert {views[view] for view in values[exact].argmin(axis=1)} == {"flip"}
+    nearest = np.stack(made.nearest_index.to_list())[exact, views.index("flip")]
+    assert sorted(nearest.tolist()) == list(range(COPIES))
+    report = (whole / "report.html").read_text()
+    assert "Does it copy training images?" in report
+
+
+def test_repeated_images_are_found(whole: Path) -> None:
+    assert pick(whole, "support_p_more", "repeating", "judged")["value"] < 1e-3
+    for name in ("honest", "copier"):
+        assert pick(whole, "support_p_more", name, "judged")["value"] > 0.05
+    rows = pd.read_parquet(whole / "support").set_index("generator")
+    repeated = vectors(whole.parent, "repeating")
+    near = cdist(repeated, repeated)[np.triu_indices(IMAGES, 1)]
+    row = rows.loc["repeating"]
+    assert len(row["first"]) == np.sum(near <= row.threshold)
+    assert np.sum(np.asarray(row.distance) == 0) == np.sum(near == 0)
+
+
+def test_shards_and_blocks_change_nothing(folder: Path, whole: Path) -> None:
+    spec = load_spec(str(spec_of(folder, "copier", copies={})))
+    storage = LocalStorage.create(folder / "other")
+    *_, shard = plan(PlanContext(spec, gather_facts(spec), RunDirectory(storage)))
+    # Blocks of other sizes, and only some of the shard's images.
+    found = compute(
+        shard.items[5:25],
+        {**shard.settings, "block_images": 300},
+        Resources(storage, torch.device("cpu")),
+    )
+    theirs = rows_of(whole, "copier").iloc[5:25].reset_index(drop=True)
+    for column in COMPARED:
+        mine = pd.DataFrame(found)[column]
+        pd.testing.assert_series_equal(mine, theirs[column], rtol=1e-12)
+
+
+REFUSED: dict[str, tuple[dict[str, Any], str]] = {
+    "no held-out images": ({"held_out": None}, "held_out is missing: .* Add held_out"),
+    "the same images": ({"held_out": npz("training")}, "the same images as stages.copies"),
+    "few held-out images": ({"held_out": npz("few")}, "held_out.dataset: npz has 40 images"),
+    "few training images": ({**npz("few")}, "stages.copies.dataset: npz has 40 images"),
+    "more than the samples": ({"images": 201}, "201 images of generator honest asked for"),
+    "few asked for": ({"images": 99}, "ask for at least 100"),
+}
+
+
+@pytest.mark.parametrize(("copies", "message"), REFUSED.values(), ids=REFUSED)
+def test_what_cannot_be_judged_is_refused(
+    folder: Path, copies: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(SpecError, match=message):
+        gather_facts(load_spec(str(spec_of(folder, "honest", copies=copies))))
+
+
+def test_few_real_images_have_no_support(folder: Path) -> None:
+    spec = spec_of(folder, "honest", copies={}, support={**npz("few"), "images": 64})
+    with pytest.raises(SpecError, match=r"stages.support.dataset: npz has 40 images"):
+        gather_facts(load_spec(str(spec)))
+
+
+def view_of(rows: list[SummaryRow]) -> View:
+    generator = GeneratorInfo("small", 0, (1, 8, 8))
+    summary = Summary(summary_table(rows, METRICS))
+    return View(context_of([], [generator]), summary, generator)
+
+
+def row(metric: str, value: float, high: float = np.nan, **keys: Any) -> SummaryRow:
+    low = np.nan if np.isnan(high) else 0.0
+    given = {"generator": "small", "group": "generated", **keys}
+    return summary_row(metric, Interval(float(value), low, float(high), 1000), **given)
+
+
+def verdicts(
+    p_value: float,
+    *,
+    high: float = 0.05,
+    placebo: float = 0.5,
+    alike: float = 0.5,
+    seen: float = 1.0,
+) -> tuple[Verdict | None, Verdict | None]:
+    rows = [row("nearer_p", p_value), row("copies_p_alike", alike)]
+    rows += [row(f"nearer_{name}", 0.5) for name in ("share", "expected", "fewest")]
+    for against, p in (("training", p_value), ("placebo", placebo)):
+        rows += [
+            row("copies_share", 0.001, high, against=against),
+            row("copies_p", p, against=against),
+            *(
+                row(f"copies_{name}", 0.01, against=against)
+                for name in ("detectable", "found", "held_out")
+            ),
+        ]
+    rows += [row("copies_seen", seen, 1, against=kind) for kind in REPLAYS]
+    view = view_of(rows)
+    return copies_training_images(view), nearer_to_training(view)
+
+
+@pytest.mark.parametrize(
+    ("given", "answers"),
+    [
+        ({"p_value": 0.001}, ("yes", "yes")),
+        ({"p_value": 0.001, "placebo": 0.01}, ("undecided", "yes")),
+        ({"p_value": 0.001, "alike": 0.01}, ("undecided", "undecided")),
+        ({"p_value": 0.3}, ("undecided", "undecided")),
+        ({"p_value": 0.3, "high": 0.008}, ("no", "undecided")),
+        ({"p_value": 0.3, "high": 0.008, "seen": 0.5}, ("undecided", "undecided")),
+    ],
+)
+def test_a_verdict_needs_silent_controls(given: dict[str, Any], answers: tuple[str, str]) -> None:
+    found = verdicts(**given)
+    assert tuple(None if each is None else each.answer for each in found) == answers
+
+
+@pytest.mark.parametrize(
+    ("more", "twice", "control", "answer"),
+    [
+        (0.01, 0.5, 0.5, "yes"),
+        (0.01, 0.5, 0.01, "undecided"),
+        (0.6, 0.01, 0.5, "no"),
+        (0.6, 0.3, 0.5, "undecided"),
+    ],
+)
+def test_repetition_needs_a_silent_control(
+    more: float, twice: float, control: float, answer: str
+) -> None:
+    rows = [row("support_p_more", more), row("support_p_twice", twice)]
+    rows.append(row("support_p_more", control, group="judged"))
+    for group in ("generated", "judged"):
+        rows += [row(f"support_{name}", 5, 9, group=group) for name in ("pairs", "size")]
+    found = repeats_itself(view_of(rows))
+    assert found is not None
+    assert found.answer == answer
+
+
+def test_samples_of_one_law_collide_as_often() -> None:
+    """Of few common images: their collisions come in groups, and are not Poisson."""
+    rng = np.random.default_rng(4)
+    share = np.r_[np.full(10, 0.01), np.full(9000, 0.9 / 9000)]
+    more, less = [], []
+    for _ in range(200):
+        first, second = (collisions(rng.choice(9010, 300, p=share)) for _ in range(2))
+        more.append(collides_more(first, 300, second, 300))
+        less.append(collides_less(first, 300, second, 300, 1.0))
+    # Three standard errors above 5%, of 200 repeats.
+    assert max(np.mean(np.array(each) <= 0.05) for each in (more, less)) < 0.097
+
+
+def collisions(images: np.ndarray) -> Pairs:
+    first, second = np.nonzero(np.triu(images[:, None] == images, 1))
+    return Pairs(first, second, np.zeros(len(first)))

@@ -1,0 +1,321 @@
+"""The ``copies`` stage: the nearest training images of generated and of held-out images."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import torch
+from torch import Tensor
+
+from ..core.culprits.copies import copying_culprits
+from ..core.statistics.copies import NEAREST, nearness
+from ..core.statistics.neighbour_lists import NeighbourLists, merge_lists, nearest_lists
+from ..core.statistics.views import View, nearest_view, pixel_views
+from .datasets import ImageError, ImageSet, shard_image_set
+from .generated_images import sample_order, shard_generated_images
+from .outcome import Failure, Outcome, Row
+from .reference_block import ReferenceBlock, flat, read_block
+from .resources import Resources
+from .revisions import Computation
+from .schema import TableSchema
+from .shard import Item
+
+COMPUTATION = Computation("offmanifold.workers.copies:compute", "copies", 1)
+
+# index is an image's number among the generator's or a culprit's, or its place in the held-out set,
+# whose half is 0 or 1 (null for other images). Lists have a value for each of pixel_views():
+# nearness, and the nearest training image with its distance. placebo_nearness is that among
+# held-out images of half 0, null for these themselves. training_label is the class of the nearest
+# training image in pixels, own_distance how far that is from its own nearest. The pool holds the
+# usable training images and after them held-out ones: all for an image that is not held out, half 0
+# for one of half 1. pixels and nearest_pixels are those of an image and its nearest, of a shard's
+# nearest images only.
+COPIES_TABLE = TableSchema(
+    "copies",
+    1,
+    (
+        ("index", pa.int64()),
+        ("half", pa.int32()),
+        ("nearness", pa.list_(pa.float64())),
+        ("nearest_index", pa.list_(pa.int64())),
+        ("distance", pa.list_(pa.float64())),
+        ("placebo_nearness", pa.list_(pa.float64())),
+        ("training_label", pa.int32()),
+        ("own_distance", pa.float64()),
+        ("pool_training", pa.int64()),
+        ("pool_held_out", pa.int64()),
+        ("pool_place", pa.int64()),
+        ("pool_nearness", pa.float64()),
+        ("pixels", pa.list_(pa.float32())),
+        ("nearest_pixels", pa.list_(pa.float32())),
+    ),
+)
+
+SHOWN = 10
+"""Of how many images of a shard, the nearest ones, pixels are kept."""
+
+
+def compute(
+    items: Sequence[Item], settings: Mapping[str, Any], resources: Resources
+) -> list[Outcome]:
+    """Rows of the ``copies`` table: a generator's images, held-out ones, or planted copies.
+
+    The training images come by block, and none of them stays.
+    """
+    held = resources.kept(
+        "held-out images", _held_key(settings), lambda: _held_out(settings, resources), most=1
+    )
+    images, failed = _queries(items, settings, held, resources)
+    there = [place for place in range(len(items)) if place not in failed]
+    rows = _rows(images, [items[place] for place in there], settings, held, resources)
+    found: dict[int, Outcome] = {**failed, **dict(zip(there, rows, strict=True))}
+    return [found[place] for place in range(len(items))]
+
+
+@dataclass(frozen=True)
+class _HeldOut:
+    """Held-out images in two halves; ``half`` of each by its place in its set."""
+
+    images: tuple[Tensor, Tensor]
+    half: Mapping[int, int]
+    errors: Mapping[int, str]
+
+
+def held_out_halves(length: int, count: int, seed: int) -> tuple[list[int], list[int]]:
+    """The places of the two halves of ``count`` images of a held-out set, chosen at random."""
+    chosen = sample_order(length, seed)[:count].tolist()
+    return chosen[: count // 2], chosen[count // 2 :]
+
+
+def _held_key(settings: Mapping[str, Any]) -> tuple[Any, ...]:
+    return (
+        settings["held_out"]["hash"],
+        settings["held_out_length"],
+        settings["held_out_images"],
+        settings["held_out_seed"],
+    )
+
+
+def _held_out(settings: Mapping[str, Any], resources: Resources) -> _HeldOut:
+    images = shard_image_set(settings["held_out"], resources)
+    _, length, count, seed = _held_key(settings)
+    halves, half, errors = [], {}, {}
+    for number, places in enumerate(held_out_halves(length, count, seed)):
+        pixels = []
+        for place in places:
+            half[place] = number
+            try:
+                pixels.append(images.image(place)[0])
+            except ImageError as error:
+                errors[place] = str(error)
+        halves.append(torch.from_numpy(np.stack(pixels)))
+    return _HeldOut((halves[0], halves[1]), half, errors)
+
+
+def _queries(
+    items: Sequence[Item], settings: Mapping[str, Any], held: _HeldOut, resources: Resources
+) -> tuple[Tensor, dict[int, Outcome]]:
+    """The images of the items that have one, and the failures of the others by their place."""
+    numbers = [_index(item) for item in items]
+    if "planted" in settings:
+        return _planted(settings, resources)[numbers], {}
+    if "generated" in settings:
+        generator = shard_generated_images(settings["generated"], resources)
+        return generator.images([(None, number) for number in numbers]).cpu().float(), {}
+    failed: dict[int, Outcome] = {
+        place: Failure(held.errors[number])
+        for place, number in enumerate(numbers)
+        if number in held.errors
+    }
+    images = shard_image_set(settings["held_out"], resources)
+    pixels = [images.image(number)[0] for number in numbers if number not in held.errors]
+    shape = settings["held_out"]["image_shape"]
+    return torch.from_numpy(np.array(pixels, np.float32).reshape(-1, *shape)), failed
+
+
+def _planted(settings: Mapping[str, Any], resources: Resources) -> Tensor:
+    """Copies of training images chosen at random, as one culprit makes them."""
+    count, seed = settings["planted_images"], settings["planted_seed"]
+    images = shard_image_set(settings["training"], resources)
+    chosen = sample_order(settings["training_length"], seed)[:count].tolist()
+    originals = torch.from_numpy(np.stack([images.image(place)[0] for place in chosen]))
+    labels = torch.zeros(len(chosen), dtype=torch.int64)
+    (culprit,) = (
+        each for each in copying_culprits(originals, labels) if each.name == settings["planted"]
+    )
+    return culprit.make(originals, labels, seed)[0]
+
+
+def _index(item: Item) -> int:
+    if item.index is None:
+        raise ValueError(f"item {item.image_id} has no index")
+    return item.index
+
+
+def _rows(
+    images: Tensor,
+    items: Sequence[Item],
+    settings: Mapping[str, Any],
+    held: _HeldOut,
+    resources: Resources,
+) -> list[Row]:
+    if not items:
+        return []
+    views = pixel_views()
+    training = _training(images, views, settings, resources)
+    nearest = {view.name: nearness(training.lists[view.name].distance) for view in views}
+    least, best = nearest_view(nearest)
+    pixels = views[0].name
+    own = _own_distances(training, training.lists[pixels].index[:, 0], settings, resources)
+    is_held = "planted" not in settings and "generated" not in settings
+    halves = [held.half[_index(item)] if is_held else None for item in items]
+    placebo = _placebo(images, views, held, halves)
+    pools = _pools(images, views[0], training, held, halves)
+    shown = set(np.argsort(least, kind="stable")[:SHOWN].tolist())
+    rows = []
+    for row, item in enumerate(items):
+        places = {name: int(lists.index[row, 0]) for name, lists in training.lists.items()}
+        label = int(training.labels[places[pixels]])
+        made: Row = {
+            "index": _index(item),
+            "half": halves[row],
+            "nearness": [float(nearest[view.name][row]) for view in views],
+            "nearest_index": [int(training.index[places[view.name]]) for view in views],
+            "distance": [float(training.lists[view.name].distance[row, 0]) for view in views],
+            "placebo_nearness": placebo[row],
+            "training_label": None if label < 0 else label,
+            "own_distance": float(own[row]),
+            **pools[row],
+        }
+        if row in shown:
+            place = int(training.index[places[best[row]]])
+            made["pixels"] = images[row].flatten().tolist()
+            made["nearest_pixels"] = training.images.image(place)[0].ravel().tolist()
+        rows.append(made)
+    return rows
+
+
+@dataclass(frozen=True)
+class _Training:
+    """The nearest training images in each view, by their place among the usable ones.
+
+    ``index`` and ``labels`` are, of each of those, the place in the whole set and the class.
+    """
+
+    images: ImageSet
+    lists: Mapping[str, NeighbourLists]
+    index: np.ndarray
+    labels: np.ndarray
+
+
+def _blocks(
+    settings: Mapping[str, Any], resources: Resources
+) -> Iterator[tuple[int, ReferenceBlock]]:
+    """The blocks of usable training images, and how many there are before each."""
+    images = shard_image_set(settings["training"], resources)
+    width = int(np.prod(settings["training"]["image_shape"]))
+    length, step = settings["training_length"], settings["block_images"]
+    before = 0
+    for start in range(0, length, step):
+        stop = min(start + step, length)
+        block = resources.kept(
+            "training block",
+            (settings["training"]["hash"], start, stop),
+            partial(read_block, images, start, stop, flat, width),
+            most=1,
+        )
+        if len(block.index):
+            yield before, block
+        before += len(block.index)
+
+
+def _training(
+    queries: Tensor, views: Sequence[View], settings: Mapping[str, Any], resources: Resources
+) -> _Training:
+    lists: dict[str, NeighbourLists] = {}
+    index, labels = [], []
+    for before, block in _blocks(settings, resources):
+        references = torch.from_numpy(block.vectors.reshape(-1, *queries.shape[1:]))
+        index.append(block.index)
+        labels.append(block.labels)
+        for view in views:
+            found = nearest_lists(view.queries(queries), view.references(references), NEAREST)
+            known = lists.get(view.name)
+            parts = [found] if known is None else [known, found]
+            starts = [before] if known is None else [0, before]
+            lists[view.name] = merge_lists(parts, starts, NEAREST)
+    if not lists:
+        raise ValueError("no training image can be used")
+    images = shard_image_set(settings["training"], resources)
+    return _Training(images, lists, np.concatenate(index), np.concatenate(labels))
+
+
+def _own_distances(
+    training: _Training, places: np.ndarray, settings: Mapping[str, Any], resources: Resources
+) -> np.ndarray:
+    """How far each of these training images is from its own nearest other one, in pixels."""
+    found, which = np.unique(places, return_inverse=True)
+    queries = flat(np.stack([training.images.image(int(training.index[i]))[0] for i in found]))
+    least = np.full(len(found), np.inf)
+    for before, block in _blocks(settings, resources):
+        own = found - before
+        exclude = np.where((own >= 0) & (own < len(block.index)), own, -1)
+        least = np.minimum(least, nearest_lists(queries, block.vectors, 1, exclude).distance[:, 0])
+    return np.asarray(least[which])
+
+
+def _placebo(
+    images: Tensor, views: Sequence[View], held: _HeldOut, halves: Sequence[int | None]
+) -> list[list[float] | None]:
+    """Nearness among held-out images of half 0, in each view; None for these themselves."""
+    asked = [row for row, half in enumerate(halves) if half != 0]
+    found: list[list[float] | None] = [None] * len(halves)
+    if not asked:
+        return found
+    values = [
+        nearness(
+            nearest_lists(
+                view.queries(images[asked]), view.references(held.images[0]), NEAREST
+            ).distance
+        )
+        for view in views
+    ]
+    for position, row in enumerate(asked):
+        found[row] = [float(each[position]) for each in values]
+    return found
+
+
+def _pools(
+    images: Tensor,
+    view: View,
+    training: _Training,
+    held: _HeldOut,
+    halves: Sequence[int | None],
+) -> list[Row]:
+    """The nearest of each image in a pool of training and held-out images, labels unseen."""
+    count, lists = len(training.index), training.lists[view.name]
+    rows: list[Row] = [{} for _ in halves]
+    for half, others in ((None, held.images), (1, held.images[:1])):
+        asked = [row for row, own in enumerate(halves) if own == half]
+        if not asked:
+            continue
+        parts = [NeighbourLists(lists.index[asked], lists.distance[asked])]
+        starts = [0]
+        for references in others:
+            starts.append(count + sum(len(each) for each in others[: len(parts) - 1]))
+            parts.append(
+                nearest_lists(view.queries(images[asked]), view.references(references), NEAREST)
+            )
+        pool = merge_lists(parts, starts, NEAREST)
+        near = nearness(pool.distance)
+        for position, row in enumerate(asked):
+            rows[row] = {
+                "pool_training": count,
+                "pool_held_out": sum(len(each) for each in others),
+                "pool_place": int(pool.index[position, 0]),
+                "pool_nearness": float(near[position]),
+            }
+    return rows

@@ -1,0 +1,127 @@
+"""The ``support`` stage: the closest pairs of a set of images, generated or real."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from ..core.statistics.support import Pairs, closest_pairs, duplicate_threshold
+from .datasets import ImageError, shard_image_set
+from .generated_images import sample_order, shard_generated_images
+from .outcome import Outcome
+from .reference_block import Vectors, flat
+from .resources import Resources
+from .revisions import Computation
+from .schema import TableSchema
+from .shard import Item
+
+COMPUTATION = Computation("offmanifold.workers.support:compute", "support", 1)
+
+# A row is a set of n images. first, second and distance (l2 in pixels) are its pairs at most
+# threshold apart, which the first set of real images gave: allowed pairs of it are as close.
+# closest_pixels and beside_pixels are the images of the closest pairs, one after the other.
+SUPPORT_TABLE = TableSchema(
+    "support",
+    1,
+    (
+        ("n", pa.int32()),
+        ("allowed", pa.int32()),
+        ("threshold", pa.float64()),
+        ("first", pa.list_(pa.int32())),
+        ("second", pa.list_(pa.int32())),
+        ("distance", pa.list_(pa.float64())),
+        ("closest_pixels", pa.list_(pa.float32())),
+        ("beside_pixels", pa.list_(pa.float32())),
+    ),
+)
+
+ALLOWED = 20
+"""So many pairs of the first real images count as duplicates, besides equal ones."""
+SHOWN = 10
+"""Of how many of the closest pairs pixels are kept."""
+_GENERATED_TOGETHER = 256
+
+
+def compute(
+    items: Sequence[Item], settings: Mapping[str, Any], resources: Resources
+) -> list[Outcome]:
+    """A row of the ``support`` table: the set of generated or real images of the settings."""
+    (calibrating, judged) = resources.kept(
+        "real images", _real_key(settings), lambda: _real_images(settings, resources), most=1
+    )
+    allowed, threshold = _threshold(calibrating)
+    which = settings["set"]
+    if which == "generated":
+        images = _generated(settings, resources)
+    else:
+        images = judged if which == "judged" else calibrating
+    near = _pairs_within(images, threshold)
+    # Pairs beyond the threshold are shown too, where there are few within it.
+    shown = closest_pairs(images, min(SHOWN, _every(images)))
+    row: Outcome = {
+        "n": len(images),
+        "allowed": allowed,
+        "threshold": threshold,
+        "first": near.first.tolist(),
+        "second": near.second.tolist(),
+        "distance": near.distance.tolist(),
+        "closest_pixels": images[shown.first[:SHOWN]].ravel().tolist(),
+        "beside_pixels": images[shown.second[:SHOWN]].ravel().tolist(),
+    }
+    return [row for _ in items]
+
+
+def _every(images: Vectors) -> int:
+    return len(images) * (len(images) - 1) // 2
+
+
+def _real_key(settings: Mapping[str, Any]) -> tuple[Any, ...]:
+    keys = ("real_length", "real_images", "real_seed")
+    return (settings["real"]["hash"], *(settings[key] for key in keys))
+
+
+def _real_images(settings: Mapping[str, Any], resources: Resources) -> tuple[Vectors, Vectors]:
+    """Two sets of real images with none in common; those that cannot be used are left out."""
+    images = shard_image_set(settings["real"], resources)
+    count, pixels = settings["real_images"], []
+    for place in sample_order(settings["real_length"], settings["real_seed"]).tolist():
+        try:
+            pixels.append(images.image(place)[0])
+        except ImageError:
+            continue
+        if len(pixels) == 2 * count:
+            break
+    vectors = flat(np.stack(pixels))
+    half = len(vectors) // 2
+    return vectors[:half], vectors[half:]
+
+
+def _generated(settings: Mapping[str, Any], resources: Resources) -> Vectors:
+    generator, count = shard_generated_images(settings["generated"], resources), settings["images"]
+    parts = []
+    for start in range(0, count, _GENERATED_TOGETHER):
+        numbers = range(start, min(start + _GENERATED_TOGETHER, count))
+        parts.append(flat(generator.images([(None, number) for number in numbers]).cpu().numpy()))
+    return np.concatenate(parts).astype(np.float32, copy=False)
+
+
+def _threshold(calibrating: Vectors) -> tuple[int, float]:
+    """How many pairs may lie within the threshold, and the threshold.
+
+    Equal images among the real ones are not counted: else no distance would tell duplicates.
+    """
+    pairs = closest_pairs(calibrating, min(ALLOWED + 1, _every(calibrating)))
+    equal = int(np.sum(pairs.distance == 0))
+    if equal:
+        pairs = closest_pairs(calibrating, min(equal + ALLOWED + 1, _every(calibrating)))
+    return equal + ALLOWED, duplicate_threshold(pairs, equal + ALLOWED)
+
+
+def _pairs_within(images: Vectors, threshold: float) -> Pairs:
+    count, every = min(4 * ALLOWED, _every(images)), _every(images)
+    pairs = closest_pairs(images, count)
+    while pairs.distance[-1] <= threshold and len(pairs.distance) < every:
+        count = min(8 * len(pairs.distance), every)
+        pairs = closest_pairs(images, count)
+    return pairs.within(threshold)
