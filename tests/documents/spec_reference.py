@@ -57,6 +57,11 @@ def reference() -> str:
                 parts.append(
                     "\n".join(_model(f"`stages.{key.name}`{suffix}", models[name], models))
                 )
+                parts += [
+                    "\n".join(_model(f"`stages.{key.name}.{inner}`", models[each], models))
+                    for inner, field in models[name]["properties"].items()
+                    for each in _named(field)
+                ]
     parts += [
         "\n".join(_model(f"`{key}`", models[name], models))
         for key in ("perceptual", "statistics", "cluster")

@@ -23,7 +23,7 @@ class CopiesSpec(ReferenceSpec):
     in blocks of ``block_mib`` as float32.
     """
 
-    held_out: ReferenceSpec | None = None
+    held_out: ReferenceSpec | None = Field(default=None, description="needed for every verdict")
     images: int = Field(default=1000, ge=1)
     block_mib: float = Field(default=64, gt=0)
     shard_items: int = Field(default=1024, ge=1)
