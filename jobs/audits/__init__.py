@@ -19,8 +19,8 @@ from .audit import Audit
 from .class_shares.audit import AUDIT as CLASS_SHARES
 from .comparison.audit import AUDIT as COMPARISON
 from .convergence.audit import AUDIT as CONVERGENCE
-from .diversity.audit import AUDIT as DIVERSITY
 from .copies.audit import AUDIT as COPIES
+from .diversity.audit import AUDIT as DIVERSITY
 from .images.audit import AUDIT as IMAGES
 from .inversion.audit import AUDIT as INVERSION
 from .likelihood.audit import AUDIT as LIKELIHOOD
