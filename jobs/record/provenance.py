@@ -42,7 +42,7 @@ def gather_provenance(
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
         "python": platform.python_version(),
-        "libraries": {name: metadata.version(name) for name in _LIBRARIES},
+        "libraries": {name: _version(name) for name in _LIBRARIES},
         "machine": {
             "platform": platform.platform(),
             "processor": platform.machine(),
@@ -54,6 +54,14 @@ def gather_provenance(
         "shared_images": {f"{each.one}, {each.other}": _shared(each) for each in facts.shared},
         "perceptual": facts.backbone and {**spec.perceptual.model_dump(), **asdict(facts.backbone)},
     }
+
+
+def _version(library: str) -> str | None:
+    """None where it is not installed: not every computation needs every library."""
+    try:
+        return metadata.version(library)
+    except metadata.PackageNotFoundError:
+        return None
 
 
 def _generator(facts: GeneratorFacts) -> dict[str, Any]:

@@ -1,11 +1,11 @@
-"""A GPU in four minutes: are the numbers right there, how fast do they come, what memory is taken?
+"""A GPU in eight minutes: are the numbers right there, how fast do they come, what memory is taken?
 
-    python -m tests.benchmarks.gpu [--device cuda] [--seconds 240] [--out DIR] [--tiny] [CHECK ...]
+    python -m tests.benchmarks.gpu [--device cuda] [--seconds 480] [--out DIR] [--tiny] [CHECK ...]
 
 from the root of the repository. Each check prints lines that begin with PASS, FAIL, INFO or SKIP,
-and `gpu.json` in DIR has all lines so far, whatever comes after. Right is what the CPU says in
-float64; fast is beside the generator's own calls in the same process. With names of checks, these
-alone are run.
+and `gpu.json` in DIR has all lines so far, whatever comes after. TF32 is off but where a line says
+otherwise. Right is what the CPU says in float64; fast is beside the generator's own calls in the
+same process. With names of checks, these alone are run.
 
 `--device cpu --tiny` runs the same checks on a machine without a GPU, at sizes of seconds: that
 they run, and nothing about any GPU.
@@ -13,6 +13,7 @@ they run, and nothing about any GPU.
 
 import argparse
 import json
+import linecache
 import math
 import multiprocessing
 import os
@@ -96,6 +97,11 @@ ROUNDING = 1e-6
 STORED_ROUNDING = 1e-5
 SMALLEST_VARIANCE = 1e-4
 
+# What torch says when the host waits; it also says once that it does not notice every case.
+_WAITED = "called a synchronizing"
+# Reads back whether each matrix converged: once a curvature, which is once a round of polishing.
+_WAITING = ("torch.linalg.eigh(",)
+
 Facts = dict[str, Any]
 Work = Callable[[], object]
 
@@ -115,7 +121,7 @@ class Bench:
         """Seconds until the end."""
         return self._began + self._seconds - time.monotonic()
 
-    def say(self, verdict: str, name: str, **facts: Any) -> None:
+    def say(self, verdict: str, name: str, /, **facts: Any) -> None:
         """Prints a line, and writes all of them to the file."""
         at = round(time.monotonic() - self._began, 1)
         self._lines.append({"verdict": verdict, "name": name, "at": at, **facts})
@@ -125,7 +131,7 @@ class Bench:
         unfinished.write_text(json.dumps(self._lines, indent=1, default=str))
         unfinished.replace(self._file)
 
-    def judge(self, right: bool, name: str, **facts: Any) -> None:
+    def judge(self, right: bool, name: str, /, **facts: Any) -> None:
         """Says PASS or FAIL."""
         self.say("PASS" if right else "FAIL", name, **facts)
 
@@ -264,12 +270,12 @@ def _like(generator: Generator) -> Tensor:
 
 
 def check_machine(bench: Bench) -> None:
-    """What the machine is, and what torch does there by itself."""
+    """What the machine is, and what the checks that follow are computed with."""
     facts: Facts = {"torch": torch.__version__, "cuda": torch.version.cuda, "cpus": os.cpu_count()}
     if bench.on_gpu:
         found = torch.cuda.get_device_properties(0)
         facts |= {
-            "name": found.name,
+            "device": found.name,
             "capability": f"{found.major}.{found.minor}",
             "gib": found.total_memory / 2**30,
             "cudnn": torch.backends.cudnn.version(),
@@ -508,6 +514,8 @@ def _numbers(column: Any) -> npt.NDArray[np.float64]:
 
 def check_crossings(bench: Bench) -> None:
     """What makes the host wait for the device in calls of a generator, and in the inner loops."""
+    one = torch.ones(1, device=bench.device)
+    bench.judge(bool(_waits(bench, one.item)) or not bench.on_gpu, "a wait is noticed")
     for name in FAMILIES:
         bench.attempt(f"crossings {name}", partial(_crossings_in_calls, bench, name), least=60)
     dense = _model(bench, "dense")
@@ -542,8 +550,14 @@ def _waits(bench: Bench, work: Work) -> Counter[str]:
             work()
         finally:
             torch.cuda.set_sync_debug_mode("default")
-    waits = [each for each in said if "synchroniz" in str(each.message)]
+    waits = [each for each in said if _WAITED in str(each.message) and not _inherent(each)]
     return Counter(f"{'/'.join(Path(each.filename).parts[-2:])}:{each.lineno}" for each in waits)
+
+
+def _inherent(wait: warnings.WarningMessage) -> bool:
+    """Whether the line is one that cannot but wait."""
+    line = linecache.getline(wait.filename, wait.lineno)
+    return any(function in line for function in _WAITING)
 
 
 def check_memory(bench: Bench) -> None:
@@ -553,26 +567,33 @@ def check_memory(bench: Bench) -> None:
         storage = LocalStorage.create(Path(folder))
         worker = ShardWorker(storage, bench.device)
         shard = _inversion_shard(worker, count)
+        few = replace(shard, items=shard.items[:8])
+        worker.compute(few, 0, 8)
+        alone: list[Any] = read_part(storage, INVERSION_TABLE, few.id)["mse"].to_pylist()
+        # The model, its images and the workspaces of cuBLAS stay, which few items need as well.
+        before = _allocated(bench)
         with _allowed(bench, 320 * 2**20):
             report = worker.compute(shard, 0, count)
-        before = torch.cuda.memory_allocated() / 2**20 if bench.on_gpu else 0.0
+        left = _allocated(bench) - before
         rows: list[Any] = read_part(storage, INVERSION_TABLE, shard.id)["mse"].to_pylist()
-        few = replace(shard, items=shard.items[:8])
-        ShardWorker(storage, bench.device).compute(few, 0, 8)
-        alone: list[Any] = read_part(storage, INVERSION_TABLE, few.id)["mse"].to_pylist()
+        # Of rounding, which another size of batch may change: 2e-6 on a CPU, 4e-3 with TF32.
         worst = max(abs(a / b - 1) for a, b in zip(rows[:8], alone, strict=True))
         halved = worker._batch_limit is not None or not bench.on_gpu
-        # The model and its images stay; gradients and activations do not.
         bench.judge(
-            halved and report.failed == 0 and worst < 0.05 and before < 64,
+            halved and report.failed == 0 and worst < 1e-3 and left < 8,
             "out of memory",
             rows=report.rows,
             failed=report.failed,
             items_at_once=worker._batch_limit,
-            mib_left=before,
+            mib_before=before,
+            mib_left=left,
             worst_of_eight_alone=worst,
             seconds=report.seconds,
         )
+
+
+def _allocated(bench: Bench) -> float:
+    return torch.cuda.memory_allocated() / 2**20 if bench.on_gpu else 0.0
 
 
 def _inversion_shard(worker: ShardWorker, count: int) -> Shard:
@@ -1154,15 +1175,15 @@ CHECKS: Mapping[str, Callable[[Bench], None]] = {
     "crossings": check_crossings,
     "memory": check_memory,
     "rounding": check_rounding,
-    "rows": check_rows,
-    "transitions": check_transitions,
-    "forces": check_forces,
-    "audit": check_audit,
-    "layouts": check_layouts,
     "estimates": check_estimates,
     "algebra": check_algebra,
     "sharing": check_sharing,
+    "transitions": check_transitions,
+    "forces": check_forces,
+    "audit": check_audit,
     "compiled": check_compiled,
+    "layouts": check_layouts,
+    "rows": check_rows,
 }
 
 
@@ -1170,7 +1191,7 @@ def main(given: Sequence[str] | None = None) -> None:
     """Runs the checks in order, as long as there is time."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--device", type=torch.device, default=torch.device("cuda"))
-    parser.add_argument("--seconds", type=float, default=240, help="after which no check begins")
+    parser.add_argument("--seconds", type=float, default=480, help="after which no check begins")
     parser.add_argument("--out", type=Path, default=Path(), help="the folder of gpu.json")
     parser.add_argument("--tiny", action="store_true", help="sizes of seconds, on any machine")
     parser.add_argument("checks", nargs="*", metavar="CHECK", help=", ".join(CHECKS))
@@ -1183,7 +1204,8 @@ def main(given: Sequence[str] | None = None) -> None:
     bench = Bench(args.device, args.seconds, args.out, args.tiny)
     for name in args.checks or CHECKS:
         began = time.monotonic()
-        bench.attempt(name, partial(CHECKS[name], bench))
+        with _tf32(False):
+            bench.attempt(name, partial(CHECKS[name], bench))
         bench.say("INFO", f"{name} took", seconds=time.monotonic() - began)
     bench.say("INFO", "end", **bench.counted())
 
