@@ -14,6 +14,7 @@ import torch
 from ..cluster.broken_worker import BrokenWorkerError
 from ..cluster.s3_settings import BY_ENVIRONMENT, S3Settings
 from ..cluster.storage import Storage, StorageError
+from .computed_on import COMPUTED_ON_KEY, computed_on, in_metadata, read_from, set_precision
 from .outcome import Failure, Outcome, Row
 from .part_file import Part, parse_part
 from .resources import Resources
@@ -56,16 +57,19 @@ class WorkerFactory:
         threads: Threads for numerical libraries; fixed, since it decides the order of sums.
         use_gpu: Whether a GPU was assigned to the worker.
         service: Of models and image sets at ``s3://`` addresses.
+        tf32: Whether a GPU may compute with TF32.
     """
 
     storage: Storage
     threads: int
     use_gpu: bool
     service: S3Settings = BY_ENVIRONMENT
+    tf32: bool = False
 
     def __call__(self) -> "ShardWorker":
-        """A worker with its threads and device set."""
+        """A worker with its threads, precision and device set."""
         torch.set_num_threads(self.threads)
+        set_precision(tf32=self.tf32)
         device = torch.device("cuda" if self.use_gpu else "cpu")
         return ShardWorker(self.storage, device, self.service)
 
@@ -95,10 +99,11 @@ class ShardWorker:
         tracebacks = _tracebacks(outcomes)
         if stop - start < len(payload.items):
             name = _scratch_path(payload.id, start, stop)
-            content = _serialise(payload, name, rows, time.perf_counter() - began, tracebacks)
+            seconds = time.perf_counter() - began
+            content = _serialise(payload, name, rows, seconds, tracebacks, self._computers)
             self._storage.write(name, content)
             return self._report(payload, rows, began, published=False)
-        return self._publish(payload, rows, began, tracebacks)
+        return self._publish(payload, rows, began, tracebacks, self._computers)
 
     def assemble(
         self, payload: Shard, spans: Sequence[tuple[int, int]], lost: Mapping[int, str]
@@ -110,23 +115,31 @@ class ShardWorker:
             for index, error in lost.items()
         }
         tracebacks: dict[int, str] = {}
+        computers: list[dict[str, str]] = []
         for start, stop in spans:
             name = _scratch_path(payload.id, start, stop)
             where = Part(name, self._storage.locate())
             piece = parse_part(self._storage.read(name), payload.table, where)
             rows.update(zip(range(start, stop), piece.to_pylist(), strict=True))
+            computers += read_from(piece)
             found = tracebacks_of(piece)
             tracebacks.update({start + position: text for position, text in found.items()})
         ordered = [rows[index] for index in range(len(payload.items))]
-        report = self._publish(payload, ordered, began, tracebacks)
+        report = self._publish(payload, ordered, began, tracebacks, computers)
         for start, stop in spans:
             self._storage.delete(_scratch_path(payload.id, start, stop))
         return report
 
     def _publish(
-        self, shard: Shard, rows: list[Row], began: float, tracebacks: Mapping[int, str]
+        self,
+        shard: Shard,
+        rows: list[Row],
+        began: float,
+        tracebacks: Mapping[int, str],
+        computers: Sequence[dict[str, str]],
     ) -> ShardReport:
-        content = _serialise(shard, shard.part, rows, time.perf_counter() - began, tracebacks)
+        seconds = time.perf_counter() - began
+        content = _serialise(shard, shard.part, rows, seconds, tracebacks, computers)
         published = self._storage.publish(shard.part, content)
         return self._report(shard, rows, began, published=published)
 
@@ -142,6 +155,10 @@ class ShardWorker:
             published=published,
             device_bytes=torch.cuda.max_memory_allocated(device) if self._on_gpu else None,
         )
+
+    @property
+    def _computers(self) -> list[dict[str, str]]:
+        return [computed_on(self._resources.device)]
 
     @property
     def _on_gpu(self) -> bool:
@@ -223,12 +240,18 @@ def _keys(item: Item) -> Row:
 
 
 def _serialise(
-    shard: Shard, name: str, rows: list[Row], seconds: float, tracebacks: Mapping[int, str]
+    shard: Shard,
+    name: str,
+    rows: list[Row],
+    seconds: float,
+    tracebacks: Mapping[int, str],
+    computers: Sequence[dict[str, str]],
 ) -> bytes:
     schema = shard.table.arrow
     metadata: dict[str | bytes, str | bytes] = {
         SECONDS_KEY: f"{seconds:.3f}",
         REVISION_KEY: str(shard.computation.revision),
+        COMPUTED_ON_KEY: in_metadata(computers),
     }
     if tracebacks:
         metadata[TRACEBACKS_KEY] = json.dumps(tracebacks)

@@ -5,6 +5,7 @@ with what is missing then.
 """
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +21,7 @@ from ..record.journal import Journal, journal
 from ..record.kept_facts import keep_facts
 from ..record.other_drivers import announced
 from ..record.provenance import gather_provenance
-from ..record.run_directory import RETRIED, SUPERSEDED, RunDirectory
+from ..record.run_directory import PROVENANCE_FILE, RETRIED, SUPERSEDED, RunDirectory, Verified
 from ..results.finished_run import listed, refuse_unplanned, replan, require_complete
 from ..results.write import Results, write_results
 from ..spec.audit import AuditSpec
@@ -160,12 +161,35 @@ def _set_aside(run: RunDirectory, unplanned: list[str]) -> None:
 
 
 def _reduce(context: PlanContext, *, runs_code: bool, mended: int = 0) -> Outcome:
-    quarantined = {
+    verified = {
         stage.name: context.run.verify(stage.table, shards.ids, shards)
         for stage in stages_of(context.spec)
         if (shards := context.plans.get(stage.name)) is not None
     }
+    _keep_computers(context.run, verified)
+    quarantined = {name: each.failed for name, each in verified.items()}
     return Outcome(write_results(context, runs_code=runs_code), quarantined, mended)
+
+
+def _keep_computers(run: RunDirectory, verified: Mapping[str, Verified]) -> None:
+    """Keeps in the provenance how many parts of each stage were computed on what."""
+    found: dict[str, dict[str, int]] = {}
+    for stage, each in verified.items():
+        for computer, parts in sorted(each.computed_on.items()):
+            found.setdefault(computer, {})[stage] = parts
+    if len(found) > 1:
+        told = "; ".join(
+            f"{computer}: {sum(parts.values())} parts" for computer, parts in found.items()
+        )
+        logger.warning(
+            "the run's parts were computed on different devices, with different versions or in "
+            "different precisions, so rounding differs between them: %s (provenance.json says "
+            "which stages)",
+            told,
+        )
+    provenance = run.read_json(PROVENANCE_FILE)
+    if provenance.get("computed_on") != found:
+        run.write_json(PROVENANCE_FILE, {**provenance, "computed_on": found})
 
 
 def rebuild(out: Location) -> Outcome:

@@ -76,6 +76,7 @@ def worker_factory(spec: AuditSpec, storage: Storage) -> WorkerFactory:
         threads,
         use_gpu=spec.cluster.gpus_per_worker > 0,
         service=spec.cluster.storage.settings,
+        tf32=spec.cluster.tf32,
     )
 
 

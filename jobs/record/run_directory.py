@@ -1,6 +1,7 @@
 """A run on disk or in a bucket: who owns it, which parts exist, and their rows."""
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from itertools import tee
@@ -12,6 +13,7 @@ import pyarrow as pa
 from ...cluster.locations import Location, is_remote, open_storage
 from ...cluster.s3_settings import BY_ENVIRONMENT, S3Settings
 from ...cluster.storage import Storage
+from ...workers.computed_on import UNKNOWN, in_words, read_from
 from ...workers.part_file import Part, PartError, columns_or_damage, read_columns_of_parts
 from ...workers.runner import SECONDS_KEY
 from ...workers.schema import STATUS_OK, TableSchema
@@ -34,11 +36,20 @@ _IDENTITY = ["generator", "condition", "image_id"]
 
 @dataclass(frozen=True)
 class PartFacts:
-    """A part's rows, how many of them failed, and the seconds they took one worker."""
+    """A part's rows, how many of them failed, the seconds they took one worker, and on what."""
 
     rows: int
     failed: int
     seconds: float
+    computed_on: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Verified:
+    """How many of a table's rows failed, and how many parts were computed on what, in words."""
+
+    failed: int
+    computed_on: Counter[str]
 
 
 @dataclass(frozen=True)
@@ -191,15 +202,18 @@ class RunDirectory:
             raise Part(part_path(stage, shard_id), self.location).error(
                 f"was not written by an offmanifold worker: it has no {SECONDS_KEY}"
             ) from error
-        return PartFacts(part.num_rows, failed, seconds)
+        computers = tuple(in_words(each) for each in read_from(part)) or (UNKNOWN,)
+        return PartFacts(part.num_rows, failed, seconds, computers)
 
     def set_aside(self, names: Iterable[str], folder: str) -> None:
         """Moves files of the run into one of its folders: kept, but no longer read."""
         for name in names:
             self.storage.move(name, f"{folder}/{name}")
 
-    def verify(self, table: TableSchema, shard_ids: Iterable[str], shards: Iterable[Shard]) -> int:
-        """Checks the table's rows against the plan; how many of them failed.
+    def verify(
+        self, table: TableSchema, shard_ids: Iterable[str], shards: Iterable[Shard]
+    ) -> Verified:
+        """Checks the table's rows against the plan.
 
         ``shard_ids`` are those of ``shards``, in their order.
 
@@ -209,10 +223,12 @@ class RunDirectory:
         """
         first, second = tee(shard_ids)
         parts = self.each_part(table, first, [*_IDENTITY, "status"])
-        return sum(
-            self._verified(shard_id, shard, part).failed
-            for shard_id, shard, part in zip(second, shards, parts, strict=True)
-        )
+        failed, computed_on = 0, Counter[str]()
+        for shard_id, shard, part in zip(second, shards, parts, strict=True):
+            facts = self._verified(shard_id, shard, part)
+            failed += facts.failed
+            computed_on.update(facts.computed_on)
+        return Verified(failed, computed_on)
 
     def _verified(self, shard_id: str, shard: Shard, part: pa.Table) -> PartFacts:
         found = [tuple(row.values()) for row in part.select(_IDENTITY).to_pylist()]
