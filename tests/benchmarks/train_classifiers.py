@@ -1,6 +1,7 @@
 """Trains the classifiers of the diversity audit on Fashion-MNIST, on one GPU and in one go.
 
-    python -m tests.benchmarks.train_classifiers DATA.npz OUT [--device cuda] [--seconds 220]
+    python -m tests.benchmarks.train_classifiers DATA.npz OUT [--device cuda] [--seconds 220] \
+        [--models resnet32-real-1-0 resnet32-generated-1-0]
 
 Needs `core`, torch, scipy and safetensors, but neither Ray nor a run. DATA.npz has uint8
 ``train_images`` and ``test_images`` [N, 28, 28] with ``train_labels`` and ``test_labels``. The
@@ -200,14 +201,24 @@ def main() -> None:
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--seconds", type=float, default=220.0)
     parser.add_argument("--processes", type=int, default=14)
+    known = {model.name: model for model in models()}
+    parser.add_argument(
+        "--models",
+        nargs="+",
+        metavar="NAME",
+        choices=known,
+        default=list(known),
+        help="only these, named as in models.json: ARCHITECTURE-DATA-FACTOR-DRAW",
+    )
     parser.add_argument("--limit", type=int, help="images of each part, to try the script out")
     arguments = parser.parse_args()
+    chosen = [known[name] for name in arguments.models]
     deadline = time.time() + arguments.seconds
     arguments.out.mkdir(parents=True, exist_ok=True)
     rows: list[dict[str, Any]] = []
     arrays: dict[str, np.ndarray] = {}
     with ProcessPoolExecutor(arguments.processes, get_context("spawn")) as pool:
-        futures = [pool.submit(train, model, arguments, deadline) for model in models()]
+        futures = [pool.submit(train, model, arguments, deadline) for model in chosen]
         for future in as_completed(futures):
             row, found = future.result()
             rows.append(row)
