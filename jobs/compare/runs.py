@@ -66,10 +66,25 @@ def _caveats(sides: Sequence[Side]) -> Iterator[str]:
                 "{value: ...}`."
             )
         yield from _group_caveats(first, other, pair)
+        yield from _version_caveat(first, other, pair)
         for stage in ("inversion", "likelihood", "comparison"):
             changed = _changed(first.spec, other.spec, stage)
             if changed:
                 yield f"Settings of {stage} differ between {pair}: {'; '.join(changed)}."
+
+
+def _version_caveat(first: Side, other: Side, pair: str) -> Iterator[str]:
+    mine, theirs = first.versions.revisions, other.versions.revisions
+    changed = [
+        f"{name} {mine[name]} and {theirs[name]}"
+        for name in mine
+        if name in theirs and mine[name] != theirs[name]
+    ]
+    if changed:
+        yield (
+            f"{pair} were computed by other revisions ({first.versions.package} and "
+            f"{other.versions.package}): {', '.join(changed)}. What differs may be the algorithm."
+        )
 
 
 def _group_caveats(first: Side, other: Side, pair: str) -> Iterator[str]:

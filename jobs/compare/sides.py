@@ -11,6 +11,7 @@ import pyarrow as pa
 from ...cluster.locations import Location
 from ..audits.likelihood.densities import trusted_estimator
 from ..record.run_directory import PROVENANCE_FILE, RunDirectory
+from ..record.versions import Versions, recorded_versions
 from ..reduce.context import GeneratorInfo, ReduceContext
 from ..results.context import reduce_context
 from ..results.finished_run import refuse_unplanned, replan, require_complete
@@ -26,7 +27,7 @@ class Side:
     """A generator of a run; ``letter`` names it in the tables, ``rows`` are the summary's of it.
 
     ``datasets`` says by group where its images came from, ``weights`` is a SHA-256, ``trusted`` the
-    estimator on which the run's verdicts rest.
+    estimator on which the run's verdicts rest, ``versions`` what computed it.
     """
 
     letter: str
@@ -36,6 +37,7 @@ class Side:
     weights: str
     trusted: str | None
     datasets: Mapping[str, Mapping[str, Any]]
+    versions: Versions
     rows: Sequence[Mapping[str, Any]]
 
     @property
@@ -98,6 +100,7 @@ def _generators(folder: Location) -> list[dict[str, Any]]:
             "weights": provenance["generators"][generator.name]["sha256"],
             "trusted": trusted_estimator(context.tables),
             "datasets": provenance["datasets"],
+            "versions": recorded_versions(run),
             "rows": _rows_of(summary, generator.name),
         }
         for generator in context.generators

@@ -13,7 +13,7 @@ from ...cluster.executor import Executor
 from ...cluster.locations import Location, create_storage
 from ...workers.part_file import PartError
 from ...workers.runner import WorkerFactory
-from ...workers.shard import part_path
+from ...workers.shard import content_id, part_path
 from ..audits import STAGES, stages_of
 from ..audits.specs import gather_facts
 from ..plan.stage import PlanContext, Stage
@@ -22,14 +22,17 @@ from ..record.kept_facts import keep_facts
 from ..record.other_drivers import announced
 from ..record.provenance import gather_provenance
 from ..record.run_directory import PROVENANCE_FILE, RETRIED, SUPERSEDED, RunDirectory, Verified
+from ..results.changes import say_older
 from ..results.finished_run import listed, refuse_unplanned, replan, require_complete
 from ..results.write import Results, write_results
 from ..spec.audit import AuditSpec
 from ..spec.facts import Facts
+from ..spec.loading import spec_digest
 from .execution import import_paths, open_executor, terminate_as_interrupt, worker_factory
 from .mending import Mending
 from .pending import PendingTasks
 from .progress import Progress
+from .upgrade import announce_upgrade
 
 logger = logging.getLogger(__name__)
 
@@ -84,10 +87,17 @@ def run_audit(
     for each in facts.shared:
         logger.warning("%s", each)
     create_storage(out, settings)
-    run.claim(spec, provenance_of(spec, facts), allow_changed=allow_changed)
-    keep_facts(run, facts)
+    run.require_own(spec, allow_changed=allow_changed)
+    announce_upgrade(run, spec)
+    provenance = provenance_of(spec, facts)
     factory = worker_factory(spec, run.storage)
-    with announced(run.storage), journal(run.storage) as log:
+    with (
+        announced(run.storage, _work(spec, provenance)) as presence,
+        journal(run.storage) as log,
+    ):
+        run.claim(spec, provenance, allow_changed=allow_changed, rivals=presence.rivals)
+        presence.warn_of_company()
+        keep_facts(run, facts)
         mending = Mending(run, log)
         retries = {stage.name for stage in STAGES} if retry_failed else set()
         driver = _Driver(factory, progress, log, mending, retries)
@@ -108,6 +118,12 @@ def provenance_of(spec: AuditSpec, facts: Facts) -> dict[str, Any]:
     """What a run says of itself; arguments and result as `gather_provenance`."""
     computations = [each for stage in STAGES for each in stage.computations]
     return gather_provenance(spec, facts, [stage.table for stage in STAGES], computations)
+
+
+def _work(spec: AuditSpec, provenance: dict[str, Any]) -> str:
+    """What two drivers have in common that plan the same shards."""
+    versions = {key: provenance[key] for key in ("revisions", "schema_versions")}
+    return content_id({"spec": spec_digest(spec), **versions})
 
 
 @dataclass
@@ -204,4 +220,5 @@ def rebuild(out: Location) -> Outcome:
     context = replan(RunDirectory.at(out))
     require_complete(context)
     refuse_unplanned(context)
+    say_older(context)
     return _reduce(context, runs_code=False)

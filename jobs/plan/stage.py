@@ -1,7 +1,7 @@
 """What a stage is: its needs, its plan, and what it will cost."""
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -13,6 +13,7 @@ from ...workers.shard import Item, Shard, item_seed
 from ...workers.stored_images import IMAGES_TABLE
 from ...workers.variance import DATA, VARIANCE_TABLE
 from ..record.run_directory import RunDirectory
+from ..record.versions import Versions
 from ..spec.audit import AuditSpec, GroupSpec
 from ..spec.choice import chosen_images, label_ranks
 from ..spec.facts import Facts, GeneratorFacts
@@ -113,12 +114,37 @@ class AuditContext:
 
 
 class PlanContext(AuditContext):
-    """What planners read besides: the results of the stages that are finished."""
+    """What planners read besides: the results of the stages that are finished.
 
-    def __init__(self, spec: AuditSpec, facts: Facts, run: RunDirectory) -> None:
+    ``recorded`` is the version that wrote a run which is only read: the plan is then its own.
+    """
+
+    def __init__(
+        self,
+        spec: AuditSpec,
+        facts: Facts,
+        run: RunDirectory,
+        recorded: Versions | None = None,
+    ) -> None:
         super().__init__(spec, facts)
         self.run = run
         self.plans: dict[str, Shards] = {}
+        self._recorded = recorded
+
+    def dated(self, shard: Shard) -> Shard:
+        """A shard with the revision and the table's version that it has in the run."""
+        if self._recorded is None:
+            return shard
+        table, computation = shard.table, shard.computation
+        version = self._recorded.schemas.get(table.name, table.version)
+        revision = self._recorded.revisions.get(computation.name, computation.revision)
+        if (version, revision) == (table.version, computation.revision):
+            return shard
+        return replace(
+            shard,
+            table=replace(table, version=version),
+            computation=replace(computation, revision=revision),
+        )
 
     def shard_ids(self, stage: str) -> list[str]:
         """The ids of a stage that has been planned."""
@@ -258,4 +284,4 @@ class Stage:
 
     def shards(self, context: PlanContext) -> Shards:
         """The plan, of which only ids and sizes stay in memory."""
-        return Shards(lambda: self.plan(context))
+        return Shards(lambda: map(context.dated, self.plan(context)))

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from itertools import tee
 from pathlib import Path
@@ -83,27 +83,62 @@ class RunDirectory:
         """Where the run is, for people."""
         return self.storage.locate()
 
-    def claim(self, spec: AuditSpec, provenance: dict[str, Any], *, allow_changed: bool) -> None:
-        """Makes the directory this spec's own.
+    def require_own(self, spec: AuditSpec, *, allow_changed: bool) -> None:
+        """Checks that the directory is this spec's, or nobody's.
 
         Raises:
             SpecError: when it belongs to another spec and ``allow_changed`` is false, or holds
                 a spec that no run wrote.
         """
-        if self.storage.exists(SPEC_FILE) and not self.storage.exists(PROVENANCE_FILE):
+        if not self.storage.exists(SPEC_FILE):
+            return
+        if not self.storage.exists(PROVENANCE_FILE):
             raise SpecError(
                 f"{self.location}: holds a {SPEC_FILE} that no run wrote; choose another --out"
             )
-        if self.storage.exists(SPEC_FILE) and not allow_changed:
-            differences = _differences(self.spec(type(spec)), spec)
-            if differences:
+        differences = [] if allow_changed else _differences(self.spec(type(spec)), spec)
+        if differences:
+            raise SpecError(
+                f"{self.location}: holds the run of another spec ({SPEC_FILE} differs in "
+                f"{', '.join(differences)}); choose another --out, or pass --changed to "
+                "recompute the stages that the change affects"
+            )
+
+    def claim(
+        self,
+        spec: AuditSpec,
+        provenance: dict[str, Any],
+        *,
+        allow_changed: bool,
+        rivals: Callable[[], Sequence[object]] = tuple,
+    ) -> None:
+        """Makes the directory this spec's own; of any number who try at once, one succeeds.
+
+        Args:
+            spec: the spec.
+            provenance: what the run then says of itself.
+            allow_changed: whether to take it from another spec.
+            rivals: the drivers that work on it now for something else. Nothing is taken from them.
+
+        Raises:
+            SpecError: as :meth:`require_own`, or rivals are at work on it.
+        """
+        self.require_own(spec, allow_changed=allow_changed)
+        content = dump_spec(spec).encode()
+        # Whose spec comes first decides. A spec is a run's only beside a provenance; so that comes
+        # before it, and is written again by whoever the run belongs to.
+        if not self.storage.exists(SPEC_FILE):
+            self.storage.publish(PROVENANCE_FILE, _as_json(provenance))
+        if not self.storage.publish(SPEC_FILE, content):
+            self.require_own(spec, allow_changed=allow_changed)
+            if others := rivals():
                 raise SpecError(
-                    f"{self.location}: holds the run of another spec ({SPEC_FILE} differs in "
-                    f"{', '.join(differences)}); choose another --out, or pass --changed to "
-                    "recompute the stages that the change affects"
+                    f"{self.location}: another driver is working on this run, for another spec or "
+                    f"by another version ({'; '.join(map(str, others))}); stop it first, or choose "
+                    "another --out. One that was killed on another machine is forgotten after 90 s"
                 )
         self.write_json(PROVENANCE_FILE, provenance)
-        self.storage.write(SPEC_FILE, dump_spec(spec).encode())
+        self.storage.write(SPEC_FILE, content)
 
     def spec(self, model: type[Spec]) -> Spec:
         """The resolved spec that the run belongs to, as a ``model``.
@@ -242,12 +277,16 @@ class RunDirectory:
 
     def write_json(self, name: str, content: dict[str, Any]) -> None:
         """Replaces a JSON file of the run."""
-        self.storage.write(name, (json.dumps(content, indent=2, sort_keys=True) + "\n").encode())
+        self.storage.write(name, _as_json(content))
 
     def read_json(self, name: str) -> dict[str, Any]:
         """A JSON file of the run."""
         content: dict[str, Any] = json.loads(self.storage.read(name))
         return content
+
+
+def _as_json(content: dict[str, Any]) -> bytes:
+    return (json.dumps(content, indent=2, sort_keys=True) + "\n").encode()
 
 
 def _differences(old: AuditSpec, new: AuditSpec) -> list[str]:

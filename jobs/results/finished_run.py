@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from ... import __version__
 from ...workers.part_file import PartError
 from ...workers.shard import content_id
 from ..audits import TABLES, stages_of
@@ -9,7 +10,9 @@ from ..audits.specs import spec_of
 from ..plan.stage import PlanContext
 from ..record.kept_facts import kept_facts
 from ..record.run_directory import RunDirectory
+from ..record.versions import recorded_versions
 from ..spec.loading import SpecError
+from .changes import refuse_other_schemas
 
 _NAMED = 3
 
@@ -17,18 +20,28 @@ _NAMED = 3
 def replan(run: RunDirectory, on_damage: Callable[[PartError], None] | None = None) -> PlanContext:
     """The plan of a run on disk, as far as its finished stages allow.
 
-    Computes nothing, and opens nothing that the spec names.
+    Computes nothing, and opens nothing that the spec names. A run of another version has the plan
+    that this version made.
 
     Args:
         run: the run.
         on_damage: told of a damaged part that a stage's plan rests on, which then has none.
 
     Raises:
-        SpecError: no run directory, or one without the facts of its spec.
+        SpecError: no run directory, one without the facts of its spec, or of a version whose tables
+            this one cannot read.
         PartError: without ``on_damage``, a damaged part.
     """
+    refuse_other_schemas(run, recorded_versions(run), stages_of(spec_of(run)))
+    return plan_as_recorded(run, on_damage)
+
+
+def plan_as_recorded(
+    run: RunDirectory, on_damage: Callable[[PartError], None] | None = None
+) -> PlanContext:
+    """As :func:`replan`, also where this version cannot read all of the run's tables."""
     spec = spec_of(run)
-    context = PlanContext(spec, kept_facts(run, spec), run)
+    context = PlanContext(spec, kept_facts(run, spec), run, recorded_versions(run))
     complete: set[str] = set()
     stages = stages_of(spec)
     enabled = {stage.name for stage in stages}
@@ -59,9 +72,16 @@ def require_complete(context: PlanContext, *, besides: str | None = None) -> Non
         finished = context.run.finished(stage.name)
         complete = shards is not None and finished.issuperset(shards.ids)
         if not complete and stage.name != besides:
+            recorded = recorded_versions(context.run)
+            other = (
+                f". It was written by {recorded.package}, which may have planned it otherwise: if "
+                "it is complete there, read it with that version"
+                if recorded.version != __version__
+                else ""
+            )
             raise SpecError(
                 f"{out}: stage {stage.name} is not complete; "
-                f"resume with `offmanifold run {out}/audit.yaml --out {out}`"
+                f"resume with `offmanifold run {out}/audit.yaml --out {out}`{other}"
             )
 
 

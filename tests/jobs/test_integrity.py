@@ -24,7 +24,7 @@ from offmanifold.workers.seal import sealed_table
 from offmanifold.workers.shard import shard_id_of
 from typer.testing import CliRunner
 
-from ..registered import TABLES
+from ..registered import COMPUTATIONS, TABLES
 from .conftest import fill_audit_folder, forget_decoder, lean_spec, write_spec
 from .tiny_run import tiny_runs
 
@@ -367,3 +367,69 @@ def test_every_third_byte_of_a_part_of_each_table_counts(tmp_path: Path) -> None
                 assert check_part(storage, TABLES[name], shard_id)
     assert seen.keys() == TABLES.keys()
     print(seen)
+
+
+def raise_revision(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """As a later version has it."""
+    monkeypatch.setitem(vars(COMPUTATIONS[name]), "revision", COMPUTATIONS[name].revision + 1)
+
+
+def test_a_finished_run_of_an_older_version_is_read(
+    run: Path, finished: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    summary = (run / "summary.parquet").read_bytes()
+    raise_revision(monkeypatch, "inversion")
+    raise_revision(monkeypatch, "likelihood.guided")
+    stages = status(run)
+    assert all(stage["pending"] == 0 and not stage["unplanned"] for stage in stages.values())
+    result = cli("report", run)
+    assert result.exit_code == 0, result.output
+    assert (run / "summary.parquet").read_bytes() == summary
+    before = COMPUTATIONS["inversion"].revision - 1
+    assert (
+        f"the revision of inversion (stage inversion) is {before} there and {before + 1} here"
+        in caplog.text
+    )
+    # No shard of the run is of that estimator.
+    assert "likelihood.guided" not in caplog.text
+    provenance = json.loads((run / "provenance.json").read_text())
+    provenance["revisions"]["inversion"] += 1
+    (run / "provenance.json").write_text(json.dumps(provenance))
+    assert "stage inversion is not complete" in cli("compare", run, finished).output
+
+
+def test_a_driver_says_what_another_version_makes_it_compute_again(
+    run: Path, finished: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    raise_revision(monkeypatch, "likelihood.classical")
+    result = resume(run)
+    assert result.exit_code == 0, result.output
+    parts = len(list((run / "likelihood").glob("part-*")))
+    before = COMPUTATIONS["likelihood.classical"].revision - 1
+    assert "was written by offmanifold " in caplog.text
+    assert f"(stage likelihood) is {before} there and {before + 1} here" in caplog.text
+    assert f"{parts} finished parts are computed again" in caplog.text
+    assert_the_rows_of(run, rows(finished))
+    caplog.clear()
+    assert resume(run).exit_code == 0
+    assert "finished parts are computed again" not in caplog.text
+    result = cli("compare", run, finished)
+    assert result.exit_code == 0, result.output
+    assert "other revisions" in result.output
+
+
+def test_what_this_version_cannot_read_names_the_version_that_can(
+    run: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    table = TABLES["local_variation"]
+    monkeypatch.setitem(vars(table), "version", table.version + 1)
+    monkeypatch.delitem(vars(table), "arrow", raising=False)
+    for command in ("report", "status", "errors"):
+        result = cli(command, run)
+        assert result.exit_code == 2, result.output
+        assert "Read it with offmanifold " in result.output
+        assert f"is {table.version - 1} there and {table.version} here" in result.output
+    result = resume(run)
+    assert result.exit_code == 0, result.output
+    assert "the schema of table local_variation is" in caplog.text
+    assert cli("report", run).exit_code == 0
