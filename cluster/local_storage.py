@@ -8,13 +8,13 @@ import errno
 import os
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from pyarrow.fs import FileSystem, LocalFileSystem
 
-from .storage import StorageDeniedError, StorageError, StorageFullError, checked_name
+from .storage import Result, StorageDeniedError, StorageError, StorageFullError, checked_name
 
 _TEMPORARY_SUFFIX = ".tmp"
 
@@ -133,6 +133,10 @@ class LocalStorage:
         target = self._path(name) if name else self.root
         with _explained("read", target):
             yield LocalFileSystem(), str(target)
+
+    def wait_out(self, call: Callable[[], Result]) -> Result:
+        """See :meth:`Storage.wait_out`: a file system makes its callers wait by itself."""
+        return call()
 
     def _path(self, name: str) -> Path:
         return self.root / checked_name(name)

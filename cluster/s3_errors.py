@@ -12,16 +12,18 @@ from botocore.exceptions import (
     ClientError,
     CredentialRetrievalError,
     HTTPClientError,
+    IncompleteReadError,
     NoCredentialsError,
     PartialCredentialsError,
     ProfileNotFound,
+    SSLError,
     SSOError,
     TokenRetrievalError,
 )
 from botocore.exceptions import ConnectionError as UnreachedError
 from s3transfer.exceptions import RetriesExceededError
 
-from .storage import CredentialsError, StorageDeniedError, StorageError, StorageFullError
+from .storage import AwayError, CredentialsError, StorageDeniedError, StorageError, StorageFullError
 
 _AGAIN = "then run the same command again; finished parts are kept"
 _KEYS = "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or the profile in ~/.aws/credentials"
@@ -75,6 +77,8 @@ _REASONS = {
     "PreconditionFailed": "it changed while it was being read. Run the same command again",
 }
 
+_ARROW_AWAY = ("NETWORK_CONNECTION", "SERVICE_UNAVAILABLE", "SLOW_DOWN", "INTERNAL_FAILURE")
+
 _KINDS: dict[str, type[StorageError]] = {
     _FULL: StorageFullError,
     _NO_PERMISSION: StorageDeniedError,
@@ -94,9 +98,9 @@ def explained(verb: str, address: str) -> Iterator[None]:
     try:
         yield
     except RetriesExceededError as error:
-        raise _refusal(verb, address, _reason(error.last_exception)) from None
+        raise _refusal(verb, address, error.last_exception) from None
     except (ClientError, BotoCoreError) as error:
-        raise _refusal(verb, address, _reason(error)) from None
+        raise _refusal(verb, address, error) from None
 
 
 @contextmanager
@@ -106,12 +110,22 @@ def explained_columns(address: str) -> Iterator[None]:
         try:
             yield
         except OSError as error:
-            raise _refusal("read", address, _arrow_reason(str(error))) from None
+            raise _refusal("read", address, error) from None
 
 
-def _refusal(verb: str, address: str, reason: str) -> StorageError:
+def _refusal(verb: str, address: str, error: Exception) -> StorageError:
     """Raised without the chain: a traceback would quote the service."""
-    return _KINDS.get(reason, StorageError)(f"cannot {verb} {address}: {reason}.")
+    reason = _reason(error)
+    kind = AwayError if _is_away(error, reason) else _KINDS.get(reason, StorageError)
+    return kind(f"cannot {verb} {address}: {reason}.")
+
+
+def _is_away(error: Exception, reason: str) -> bool:
+    """Whether the service may be there again in a while."""
+    if isinstance(error, OSError):
+        return any(word in str(error) for word in _ARROW_AWAY)
+    broken = isinstance(error, HTTPClientError | UnreachedError | IncompleteReadError)
+    return reason == _BUSY or (broken and not isinstance(error, SSLError))
 
 
 def _reason(error: Exception) -> str:
@@ -132,7 +146,7 @@ def _reason(error: Exception) -> str:
             f"{whom} cannot be reached or does not answer ({type(error).__name__}). Check that "
             f"the endpoint is correct and running, {_AGAIN}"
         )
-    return str(error)
+    return _arrow_reason(str(error)) if isinstance(error, OSError) else str(error)
 
 
 def _arrow_reason(text: str) -> str:

@@ -22,6 +22,7 @@ from boto3.s3.transfer import TransferConfig
 from filelock import FileLock
 
 from .local_storage import kind_of
+from .outage import patiently
 from .s3_client import S3Connection
 from .s3_errors import explained
 from .s3_settings import S3Settings
@@ -67,7 +68,7 @@ class S3Folder:
         Raises:
             StorageError: it cannot be listed.
         """
-        return self._found(folder, Delimiter="/")
+        return self._found(folder, {"Delimiter": "/"})
 
     def tree(self) -> dict[str, RemoteFile]:
         """The files below the prefix at any depth, by name and sorted.
@@ -77,9 +78,10 @@ class S3Folder:
         Raises:
             StorageError: it cannot be listed.
         """
-        return self._found("")
+        return self._found("", {})
 
-    def _found(self, folder: str, **how: str) -> dict[str, RemoteFile]:
+    @patiently
+    def _found(self, folder: str, how: dict[str, str]) -> dict[str, RemoteFile]:
         start = f"{self._key(folder)}/".lstrip("/")
         files: dict[str, RemoteFile] = {}
         with explained("list", self.address(folder)):
@@ -94,6 +96,7 @@ class S3Folder:
         files.pop("", None)
         return dict(sorted(files.items()))
 
+    @patiently
     def fetch(self, name: str, file: RemoteFile) -> Path:
         """This machine's copy of a file of a listing, made if need be by one process alone.
 
@@ -167,6 +170,11 @@ class S3Folder:
                 f"cannot read {self.address(name)}: {sink.tell():,} bytes arrived that are not the "
                 f"{file.size:,} whose MD5 the service reports. Run the same command again."
             )
+
+    @property
+    def patience(self) -> float:
+        """For how many seconds the service is waited for."""
+        return self._settings.patience
 
     @cached_property
     def _connection(self) -> S3Connection:

@@ -16,12 +16,15 @@ class S3Settings:
         addressing: whether the bucket's name goes into the path or the host name; ``auto`` is the
             path at an endpoint of one's own, and the host name at Amazon's.
         timeout: seconds without an answer after which a request is tried again.
+        patience: seconds for which a service that is away is waited for. None for one that may
+            never have been there.
     """
 
     endpoint: str | None = None
     region: str | None = None
     addressing: Addressing = "auto"
     timeout: float = 60.0
+    patience: float = 0.0
 
 
 BY_ENVIRONMENT = S3Settings()

@@ -10,7 +10,7 @@ import hashlib
 import io
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,10 +20,11 @@ from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import ClientError
 from pyarrow.fs import FileSystem
 
+from .outage import patiently, wait_out
 from .s3_client import S3Connection
 from .s3_errors import explained, explained_columns
 from .s3_settings import S3Settings
-from .storage import StorageError, checked_name
+from .storage import Result, StorageError, checked_name
 
 _WRITER = "writer"
 _CONFLICTS = 10
@@ -75,6 +76,7 @@ class S3Storage:
         """See :meth:`Storage.locate`."""
         return f"s3://{self.bucket}/{self._key(name) if name else self.prefix}".rstrip("/")
 
+    @patiently
     def publish(self, name: str, data: bytes) -> bool:
         """See :meth:`Storage.publish`.
 
@@ -101,11 +103,13 @@ class S3Storage:
             f"writer {_CONFLICTS} times. Run the same command again; finished parts are kept."
         )
 
+    @patiently
     def write(self, name: str, data: bytes) -> None:
         """See :meth:`Storage.write`."""
         with explained("write", self.locate(name)):
             self._put(self._key(name), data)
 
+    @patiently
     def read(self, name: str) -> bytes:
         """See :meth:`Storage.read`."""
         sink = io.BytesIO()
@@ -113,6 +117,7 @@ class S3Storage:
             self._client.download_fileobj(self.bucket, self._key(name), sink, Config=_DOWNLOAD)
         return sink.getvalue()
 
+    @patiently
     def exists(self, name: str) -> bool:
         """See :meth:`Storage.exists`; by a listing, whose refusals say more than a HEAD's."""
         key = self._key(name)
@@ -120,6 +125,7 @@ class S3Storage:
             answer = self._client.list_objects_v2(Bucket=self.bucket, Prefix=key, MaxKeys=1)
         return any(found["Key"] == key for found in answer.get("Contents", []))
 
+    @patiently
     def list_names(self, folder: str = "") -> list[str]:
         """See :meth:`Storage.list_names`."""
         start = f"{self._key(folder) if folder else self.prefix}/".lstrip("/")
@@ -131,11 +137,13 @@ class S3Storage:
         names = [key.removeprefix(start) for key in keys]
         return sorted(name for name in names if name and not name.startswith("."))
 
+    @patiently
     def delete(self, name: str) -> None:
         """See :meth:`Storage.delete`."""
         with explained("delete", self.locate(name)):
             self._client.delete_object(Bucket=self.bucket, Key=self._key(name))
 
+    @patiently
     def move(self, name: str, target: str) -> None:
         """See :meth:`Storage.move`; a copy that the service makes, and then a deletion."""
         key = self._key(name)
@@ -163,6 +171,15 @@ class S3Storage:
         key = self._key(name) if name else self.prefix
         with explained_columns(self.locate(name)):
             yield self._connection.file_system(), f"{self.bucket}/{key}".rstrip("/")
+
+    def wait_out(self, call: Callable[[], Result]) -> Result:
+        """See :meth:`Storage.wait_out`."""
+        return wait_out(self.patience, call)
+
+    @property
+    def patience(self) -> float:
+        """For how many seconds the service is waited for."""
+        return self.settings.patience
 
     def __getstate__(self) -> dict[str, Any]:
         return {key: self.__dict__[key] for key in ("bucket", "prefix", "settings")}

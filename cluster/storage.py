@@ -4,11 +4,14 @@ A part is *published*: the first writer wins and every later one is told so, whi
 repeated, raced or resumed shard harmless. Report files are *written*: the last writer wins.
 """
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import PurePosixPath
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from pyarrow.fs import FileSystem
+
+Result = TypeVar("Result")
 
 
 class StorageError(Exception):
@@ -21,6 +24,10 @@ class StorageFullError(StorageError):
 
 class StorageDeniedError(StorageError):
     """The place is read-only, or not for us to write or read."""
+
+
+class AwayError(StorageError):
+    """A store cannot be reached or does not answer, which may pass."""
 
 
 class CredentialsError(StorageError):
@@ -87,6 +94,10 @@ class Storage(Protocol):
 
         A file system, and where ``name``, or the place itself, is in it.
         """
+        ...
+
+    def wait_out(self, call: Callable[[], Result]) -> Result:
+        """What a call that reads by :meth:`columns` gives; made again while the store is away."""
         ...
 
 

@@ -104,10 +104,14 @@ def read_columns(
 ) -> pa.Table:
     """As :func:`read_part`, but fetches nothing else than those columns: a part may have pixels."""
     part = Part(part_path(table.name, shard_id), storage.locate())
-    with storage.columns(part.name) as (files, path), files.open_input_file(path) as source:
-        end = read_end(source, part)
-        check_table(end, table, part)
-        return decoded_columns(source, end, part, columns)
+
+    def read() -> pa.Table:
+        with storage.columns(part.name) as (files, path), files.open_input_file(path) as source:
+            end = read_end(source, part)
+            check_table(end, table, part)
+            return decoded_columns(source, end, part, columns)
+
+    return storage.wait_out(read)
 
 
 def columns_or_damage(

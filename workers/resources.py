@@ -26,6 +26,15 @@ class ChangedInputError(StorageError):
             "command again"
         )
 
+    @classmethod
+    def gone(cls, what: str, error: Exception) -> "ChangedInputError":
+        """Says ``what`` of an input cannot be opened any more on this machine, and why."""
+        return cls(
+            f"on {socket.gethostname()} the {what} cannot be read any more ({error}). No image is "
+            "counted as failed for that: bring its folder or disk back, then run the same command "
+            "again"
+        )
+
 
 class Resources:
     """Where a worker reads and computes, and what it keeps: each thing is made once a process.

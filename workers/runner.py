@@ -1,7 +1,9 @@
 """The worker: turns a shard into one published part, with a row for every item, whatever fails."""
 
+import errno
 import importlib
 import json
+import socket
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -15,6 +17,7 @@ from ..cluster.broken_worker import BrokenWorkerError
 from ..cluster.s3_settings import BY_ENVIRONMENT, S3Settings
 from ..cluster.storage import Storage, StorageError
 from .computed_on import COMPUTED_ON_KEY, computed_on, in_metadata, read_from, set_precision
+from .datasets import file_error
 from .outcome import Failure, Outcome, Row
 from .part_file import Part, parse_part
 from .resources import Resources
@@ -29,6 +32,8 @@ REVISION_KEY = "offmanifold.revision"
 TRACEBACKS_KEY = "offmanifold.tracebacks"
 # Of a traceback, the end tells more than the beginning.
 _TRACEBACK_CHARACTERS = 8000
+
+_SHORTAGES = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOSPC, errno.EDQUOT}
 
 Compute = Callable[[Sequence[Item], Mapping[str, Any], Resources], Sequence[Outcome]]
 
@@ -186,6 +191,7 @@ class ShardWorker:
                 return [_failure(error)]
             self._batch_limit = len(items) // 2
         except Exception as error:  # noqa: BLE001 - quarantine: the item's row carries the error
+            _require_surroundings(error)
             if len(items) == 1:
                 return [_failure(error)]
         half = len(items) // 2
@@ -193,6 +199,20 @@ class ShardWorker:
             *self._attempt(compute, shard, items[:half]),
             *self._attempt(compute, shard, items[half:]),
         ]
+
+
+def _require_surroundings(error: Exception) -> None:
+    """Raises what ends the run where the machine, and not the item, is at fault.
+
+    Raises:
+        StorageError: the machine is short of something.
+    """
+    cause = file_error(error)
+    if cause is not None and cause.errno in _SHORTAGES:
+        raise StorageError(
+            f"on {socket.gethostname()}: {error}. The machine is short of something: mend that, "
+            "then run the same command again; finished parts are kept"
+        ) from error
 
 
 def _failure(error: BaseException) -> Failure:

@@ -29,6 +29,7 @@ from ..spec.audit import AuditSpec
 from ..spec.facts import Facts
 from ..spec.loading import spec_digest
 from .execution import import_paths, open_executor, terminate_as_interrupt, worker_factory
+from .image_folders import refuse_among_images
 from .mending import Mending
 from .pending import PendingTasks
 from .progress import Progress
@@ -83,6 +84,7 @@ def run_audit(
     settings = spec.cluster.storage.settings
     run = RunDirectory.at(out, settings)
     run.refuse_own_code(spec)
+    refuse_among_images(spec, run.location)
     facts = gather_facts(spec)
     for each in facts.shared:
         logger.warning("%s", each)
@@ -90,10 +92,12 @@ def run_audit(
     run.require_own(spec, allow_changed=allow_changed)
     announce_upgrade(run, spec)
     provenance = provenance_of(spec, facts)
+    # What only keeps a record does not hold up the end of a run.
+    prompt, run = run, RunDirectory.at(out, spec.cluster.storage.patient_settings)
     factory = worker_factory(spec, run.storage)
     with (
-        announced(run.storage, _work(spec, provenance)) as presence,
-        journal(run.storage) as log,
+        announced(prompt.storage, _work(spec, provenance)) as presence,
+        journal(prompt.storage) as log,
     ):
         run.claim(spec, provenance, allow_changed=allow_changed, rivals=presence.rivals)
         presence.warn_of_company()

@@ -75,7 +75,7 @@ def worker_factory(spec: AuditSpec, storage: Storage) -> WorkerFactory:
         storage,
         threads,
         use_gpu=spec.cluster.gpus_per_worker > 0,
-        service=spec.cluster.storage.settings,
+        service=spec.cluster.storage.patient_settings,
         tf32=spec.cluster.tf32,
     )
 

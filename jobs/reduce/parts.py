@@ -5,7 +5,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
 import pyarrow as pa
-from pyarrow.fs import FileSystem
 
 from ...cluster.storage import Storage
 from ...workers.part_file import (
@@ -47,17 +46,21 @@ class StageParts:
             PartError: a part that is damaged.
         """
         names = self.names if positions is None else [self.names[at] for at in positions]
-        with self.storage.columns() as (files, folder), ThreadPoolExecutor(PARTS_AT_ONCE) as pool:
-            read = self._reader(files, f"{folder}/{self.table.name}", columns)
+        with ThreadPoolExecutor(PARTS_AT_ONCE) as pool:
+            read = self._reader(columns)
             for start in range(0, len(names), PARTS_AT_ONCE):
                 yield from pool.map(read, names[start : start + PARTS_AT_ONCE])
 
-    def _reader(
-        self, files: FileSystem, folder: str, columns: Sequence[str]
-    ) -> Callable[[str], pa.Table]:
+    def _reader(self, columns: Sequence[str]) -> Callable[[str], pa.Table]:
         def read(name: str) -> pa.Table:
+            return self.storage.wait_out(lambda: read_once(name))
+
+        def read_once(name: str) -> pa.Table:
             part = Part(f"{self.table.name}/{name}", self.storage.locate())
-            with files.open_input_file(f"{folder}/{name}") as file:
+            with (
+                self.storage.columns(part.name) as (files, path),
+                files.open_input_file(path) as file,
+            ):
                 known = self._ends.get(name)
                 end = read_end(file, part) if known is None else replace(known)
                 if known is None:

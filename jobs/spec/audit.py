@@ -6,6 +6,7 @@ checked by :mod:`offmanifold.jobs.spec.facts`, before any work. What the stages 
 other is checked by the audits that bring them.
 """
 
+from dataclasses import replace
 from typing import Annotated, Literal, Self, get_args
 
 from pydantic import (
@@ -123,18 +124,25 @@ class StorageSpec(SpecModel):
 
     What is left out comes from boto3's settings (``AWS_ENDPOINT_URL``, ``AWS_DEFAULT_REGION``,
     ``~/.aws/config``). ``addressing`` says where the bucket's name goes; ``timeout`` is the time
-    without an answer, in seconds, after which a request is sent again.
+    without an answer, in seconds, after which a request is sent again; ``patience`` the time for
+    which a run waits for a service that went away while it was at work.
     """
 
     endpoint: str | None = Field(default=None, pattern=r"^https?://[^/@?#\s]+/?$")
     region: str | None = Field(default=None, pattern=r"^[A-Za-z0-9-]+$")
     addressing: Addressing = S3Settings.addressing
     timeout: float = Field(default=S3Settings.timeout, gt=0)
+    patience: float = Field(default=300.0, ge=0)
 
     @property
     def settings(self) -> S3Settings:
-        """The same for the storage."""
+        """The same for the storage, without patience: who is at the start may be misspelt."""
         return S3Settings(self.endpoint, self.region, self.addressing, self.timeout)
+
+    @property
+    def patient_settings(self) -> S3Settings:
+        """The same for what has answered before."""
+        return replace(self.settings, patience=self.patience)
 
 
 class ClusterSpec(SpecModel):

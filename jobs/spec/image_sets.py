@@ -122,16 +122,24 @@ def open_images(
 
 def _dataset_facts(key: str, images: ImageSet, dataset: str, source: _ImageSource) -> DatasetFacts:
     labels = images.labels()
+    # Of a folder whose disk goes away in between, every file would count as unreadable.
+    before = images.fingerprint() if takes_pictures(dataset) else None
     # The hash has every file of a bucket copied, several at a time; then they are looked at.
     sha256 = images.hash()
     account = _surveyed(key, images)
+    fingerprint = images.fingerprint()
+    if before is not None and before != fingerprint:
+        raise SpecError(
+            f"{key}: the files of {source.path or dataset} changed while they were read; wait "
+            "until they are complete, or bring their folder back, then run the same command again"
+        )
     return DatasetFacts(
         dataset,
         source.split,
         source.path,
         source.dataset_options,
         sha256,
-        images.fingerprint(),
+        fingerprint,
         images.num_classes,
         None if labels is None else tuple(labels.tolist()),
         images.length,

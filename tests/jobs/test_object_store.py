@@ -188,7 +188,7 @@ def test_a_service_that_breaks_down_ends_a_run_under_ray_which_the_same_command_
 
     with faulty_proxy(store.endpoint, no_likelihoods) as proxy:
         monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.endpoint)
-        done = audit_as_a_user(inputs, address, "ray")
+        done = audit_as_a_user(inputs, address, "ray", "--set", "cluster.storage.patience=2")
     assert done.returncode == 1
     refusal = rf"cannot write {address}/likelihood/part-.*kept failing.*run the same command"
     assert re.search(refusal, done.stderr), done.stderr

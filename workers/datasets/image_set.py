@@ -41,6 +41,16 @@ class Header:
     undecided: bool = False
 
 
+def file_error(error: BaseException | None) -> OSError | None:
+    """The operating system's refusal from which an error came, if it did."""
+    while error is not None:
+        # Pillow's own refusals are an OSError without a number.
+        if isinstance(error, OSError) and error.errno is not None:
+            return error
+        error = error.__cause__
+    return None
+
+
 class ImageSet(Protocol):
     """Images with class labels, opened for reading; items are independent of each other."""
 

@@ -11,8 +11,9 @@ from ...cluster.s3_settings import BY_ENVIRONMENT, S3Settings
 from ..inputs import copied_file
 from ..resources import ChangedInputError, Resources
 from .class_map import ClassedImages
-from .image_set import DatasetError, ImageSet, Shape
+from .image_set import DatasetError, ImageError, ImageSet, Shape
 from .of_classes import ImagesOfClasses
+from .watched import WatchedImages
 
 if TYPE_CHECKING:
     from .listed_images import LabelList
@@ -164,36 +165,51 @@ def shard_image_set(settings: Mapping[str, Any], resources: Resources) -> ImageS
     """The image set that a shard's settings name; opened once.
 
     Raises:
-        ChangedInputError: what lies there is not what the run was planned with.
-        DatasetError: as `open_dataset`.
+        ChangedInputError: what lies there is not what the run was planned with, or cannot be
+            opened any more.
     """
 
-    def opened() -> ImageSet:
-        images = open_dataset(
-            settings["dataset"],
-            split=settings["split"] or "",
-            path=settings["path"],
-            image_shape=settings["image_shape"],
-            seed=settings["seed"],
-            service=resources.service,
-            resize=settings.get("resize"),
-            crop=settings.get("crop"),
-            attribute=settings.get("attribute"),
-            labels=settings.get("labels"),
-            alpha=settings.get("alpha"),
-        )
-        if settings.get("classes") is not None:
-            images = ClassedImages(images, settings["classes"])
-        if settings.get("only_classes") is not None:
-            images = ImagesOfClasses(images, settings["only_classes"])
-        found, planned = images.fingerprint(), settings["fingerprint"]
-        if found != planned:
-            place = settings["path"] or "its usual place"
-            what = f"fingerprint of image set {settings['dataset']} in {place}"
-            raise ChangedInputError.of(what, found, planned)
-        return images
+    def as_planned() -> ImageSet:
+        return _as_planned(settings, resources)
 
-    return resources.kept("image set", settings["hash"], opened)
+    return resources.kept(
+        "image set", settings["hash"], lambda: WatchedImages(as_planned(), as_planned)
+    )
+
+
+def _as_planned(settings: Mapping[str, Any], resources: Resources) -> ImageSet:
+    place = settings["path"] or "its usual place"
+    what = f"image set {settings['dataset']} in {place}"
+    try:
+        images = _open(settings, resources)
+        found = images.fingerprint()
+    except (DatasetError, ImageError, OSError) as error:
+        # The driver has opened it: so this is no fault of its images.
+        raise ChangedInputError.gone(what, error) from error
+    if found != settings["fingerprint"]:
+        raise ChangedInputError.of(f"fingerprint of {what}", found, settings["fingerprint"])
+    return images
+
+
+def _open(settings: Mapping[str, Any], resources: Resources) -> ImageSet:
+    images = open_dataset(
+        settings["dataset"],
+        split=settings["split"] or "",
+        path=settings["path"],
+        image_shape=settings["image_shape"],
+        seed=settings["seed"],
+        service=resources.service,
+        resize=settings.get("resize"),
+        crop=settings.get("crop"),
+        attribute=settings.get("attribute"),
+        labels=settings.get("labels"),
+        alpha=settings.get("alpha"),
+    )
+    if settings.get("classes") is not None:
+        images = ClassedImages(images, settings["classes"])
+    if settings.get("only_classes") is not None:
+        images = ImagesOfClasses(images, settings["only_classes"])
+    return images
 
 
 def _label_list(file: str, attribute: str | None, service: S3Settings) -> "LabelList":
