@@ -100,7 +100,6 @@ def run_audit(
         journal(prompt.storage) as log,
     ):
         run.claim(spec, provenance, allow_changed=allow_changed, rivals=presence.rivals)
-        presence.warn_of_company()
         keep_facts(run, facts)
         mending = Mending(run, log)
         retries = {stage.name for stage in STAGES} if retry_failed else set()

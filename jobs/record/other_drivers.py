@@ -116,9 +116,9 @@ class Presence:
 
 @contextmanager
 def announced(storage: Storage, work: str = "") -> Iterator[Presence]:
-    """Say in the run directory that this driver is at work.
+    """Say in the run directory that this driver is at work, and warn of others at the same work.
 
-    It does so before it looks at others: of two that start at once, one at least sees the other.
+    It says so before it looks at others: of two that start at once, one at least sees the other.
 
     Args:
         storage: the run directory.
@@ -129,6 +129,7 @@ def announced(storage: Storage, work: str = "") -> Iterator[Presence]:
     """
     presence = Presence(storage, work)
     presence.renew()
+    presence.warn_of_company()
     ended = threading.Event()
     thread = threading.Thread(target=_keep_renewing, args=(presence, ended), daemon=True)
     thread.start()

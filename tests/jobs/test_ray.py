@@ -2,6 +2,7 @@
 
 import os
 import random
+import shutil
 import signal
 import stat
 import subprocess
@@ -198,3 +199,43 @@ def test_an_item_that_kills_its_process_is_one_failed_row(audit_folder: Path) ->
     assert len(table) == 4
     assert (table[table.condition == 0].status == "ok").all()
     assert (table[table.condition == 1].status == "killed worker").all()
+
+
+@pytest.mark.slow
+def test_parts_that_are_damaged_before_and_during_a_run_under_ray_heal(audit_folder: Path) -> None:
+    """Images of a finished stage, and an inversion that the likelihood's workers read."""
+    spec = lean_spec()
+    for group in spec["groups"]:
+        group["count"] = 4
+    under_ray(audit_folder, spec)
+    done = audit(audit_folder, "undisturbed")
+    assert done.returncode == 0, done.stderr
+    shutil.copytree(audit_folder / "undisturbed", audit_folder / "run")
+    shutil.rmtree(audit_folder / "run" / "likelihood")
+    for stage in ("images", "inversion"):
+        part = min((audit_folder / "run" / stage).glob("part-*"))
+        content = bytearray(part.read_bytes())
+        content[len(content) // 2] ^= 1
+        part.write_bytes(content)
+    later = max((audit_folder / "run" / "inversion").glob("part-*"))
+    driver = subprocess.Popen(
+        command("run"),
+        cwd=audit_folder,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+    )
+    # Of another part, once the driver has read all of them.
+    wait_for(
+        lambda: (
+            list((audit_folder / "run" / "likelihood").glob("part-*")) or driver.poll() is not None
+        ),
+        240,
+    )
+    content = bytearray(later.read_bytes())
+    content[len(content) // 2] ^= 1
+    later.write_bytes(content)
+    _, errors = driver.communicate(timeout=400)
+    assert driver.returncode == 0, errors
+    assert "moved to _damaged" in errors
+    assert_same_tables(audit_folder / "run", audit_folder / "undisturbed")
