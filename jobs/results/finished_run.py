@@ -32,7 +32,8 @@ def replan(run: RunDirectory, on_damage: Callable[[PartError], None] | None = No
             this one cannot read.
         PartError: without ``on_damage``, a damaged part.
     """
-    refuse_other_schemas(run, recorded_versions(run), stages_of(spec_of(run)))
+    stages = stages_of(spec_of(run))
+    refuse_other_schemas(run, recorded_versions(run), stages)
     return plan_as_recorded(run, on_damage)
 
 
