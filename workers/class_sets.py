@@ -1,6 +1,7 @@
 """A set of generators, one a class: their descriptions and the set itself, out of its members."""
 
 import hashlib
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -28,7 +29,7 @@ def describe_set(
 ) -> GeneratorDescription:
     """What the set is, from what its members are, in the order of the source's.
 
-    Its hash is that of its members' classes and hashes.
+    Its hash is that of its members' classes and identities: two may lie in one file.
 
     Raises:
         GeneratorError: a member is conditional, or latents or images differ.
@@ -38,7 +39,9 @@ def describe_set(
     parameters = [each.parameters for each in members if each.parameters is not None]
     rates = [each.evaluations_per_second for each in members]
     known = [rate for rate in rates if rate is not None]
-    lines = "".join(f"{each.number} {found.sha256}\n" for each, found in named)
+    lines = "".join(
+        f"{each.number} {json.dumps(each.source.identity(found.sha256))}\n" for each, found in named
+    )
     return GeneratorDescription(
         source=source.source,
         latent_dim=members[0].latent_dim,

@@ -9,7 +9,7 @@ from .user_networks import UserNetwork, open_network
 
 def open_published(wanted: GeneratorSource, path: Path) -> OpenedGenerator:
     """The generator of a family's checkpoint, which lies at ``path``."""
-    from .checkpoints.opening import Reading, build_checkpoint, open_checkpoint
+    from .checkpoints.opening import Reading, build_checkpoint, checkpoint_warnings, open_checkpoint
 
     reading = Reading(wanted.key, wanted.truncation, wanted.classes, wanted.mixed_precision)
     opened = open_checkpoint(path.expanduser(), wanted.family, reading)
@@ -22,7 +22,7 @@ def open_published(wanted: GeneratorSource, path: Path) -> OpenedGenerator:
         parameters=opened.parameters,
         evaluations_per_second=None,
         sha256=opened.sha256,
-        notes=opened.translation.notes + opened.translation.warnings,
+        notes=opened.translation.notes + checkpoint_warnings(opened),
     )
     return OpenedGenerator(build_checkpoint(opened), opened.sha256, description)
 

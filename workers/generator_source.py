@@ -84,6 +84,25 @@ class GeneratorSource:
         """
         return {**self._values, "weights": weights}
 
+    def identity(self, weights: str) -> list[Any]:
+        """What its images depend on besides latent and class, wherever the file lies.
+
+        ``weights`` is the SHA-256 of its description. One file may hold several generators, by key,
+        by function or by what is said of it.
+        """
+        function = self.source if self.is_function else None
+        return [
+            weights,
+            self.family,
+            self.truncation,
+            None if self.network is None else self.network.settings,
+            *(
+                value
+                for value in (self.key, self.classes, self.mixed_precision, function)
+                if value is not None
+            ),
+        ]
+
     @property
     def _values(self) -> dict[str, Any]:
         given = {

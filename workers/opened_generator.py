@@ -15,7 +15,8 @@ class GeneratorDescription:
     ``sha256`` is that of the weights file; for a user's function that of the source file which
     holds it, for what it loads in turn is not known. ``evaluations_per_second`` (images with their
     latent gradients) is what the config says, measured on the machine that trained it. ``notes``
-    are what a reader of the results should know of a published checkpoint. Of a set of generators,
+    are what a reader of the results should know of a published checkpoint; of one of the user's
+    own, what was assumed and what looks wrong in a few of its images. Of a set of generators,
     ``members`` has each one's hash by its class's name, and ``sha256`` is that of all together.
     """
 
@@ -40,7 +41,9 @@ class OpenedGenerator:
 
     @classmethod
     def of_user(cls, source: str, generator: "Generator", sha256: str) -> "OpenedGenerator":
-        """A generator of the user's, which says itself what it is."""
+        """A generator of the user's, which says itself what it is; checked already."""
+        from .own_generator import assumed_of
+
         description = GeneratorDescription(
             source=source,
             latent_dim=generator.latent_dim,
@@ -49,5 +52,6 @@ class OpenedGenerator:
             parameters=None,
             evaluations_per_second=None,
             sha256=sha256,
+            notes=assumed_of(generator),
         )
         return cls(generator, sha256, description)

@@ -11,7 +11,7 @@ import io
 import math
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import KW_ONLY, asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,7 +43,8 @@ class UserNetwork:
     image_shape: tuple[int, int, int]
     num_classes: int = 0
     one_hot: bool = False
-    native_range: tuple[float, float] = (-1.0, 1.0)
+    _: KW_ONLY
+    native_range: tuple[float, float]
     prior: str = "normal"
     prior_bounds: tuple[float, ...] = ()
 

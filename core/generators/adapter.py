@@ -4,6 +4,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from .latent_prior import LatentPrior
+from .native_range import NativeRangeError, missing
 
 
 class ModuleGenerator(nn.Module):
@@ -22,34 +23,41 @@ class ModuleGenerator(nn.Module):
         latent_dim: int,
         num_classes: int,
         image_shape: tuple[int, int, int],
-        native_range: tuple[int | float, int | float] = (-1.0, 1.0),
+        native_range: tuple[int | float, int | float] | None = None,
         latent_prior: LatentPrior | None = None,
     ) -> None:
         """Says what the module maps from and to.
 
-        ``native_range`` is what black and white are in the module's own output; ``latent_prior``
-        the distribution of its latents where that is not N(0, I) (`latent_prior.uniform` and the
-        like). Latents of the wrapped generator are standard normal all the same.
+        ``native_range`` is what black and white are in the module's own output, which must be
+        said: it is None only where that was forgotten. ``latent_prior`` is the distribution of its
+        latents where that is not N(0, I) (`latent_prior.uniform` and the like). Latents of the
+        wrapped generator are standard normal all the same.
+
+        Raises:
+            NativeRangeError: the range is missing, or not in ascending order.
         """
         super().__init__()
+        if native_range is None:
+            raise NativeRangeError(missing("native_range=(-1, 1)"))
         low, high = native_range
         if not low < high:
-            raise ValueError(
+            raise NativeRangeError(
                 f"native_range must be (black, white) in ascending order: {low}, {high}"
             )
         self.module = module.eval().requires_grad_(False)
         self.latent_dim = latent_dim
         self.num_classes = num_classes
         self.image_shape = image_shape
-        self._prior = latent_prior
+        self.native_range = float(low), float(high)
+        self.latent_prior = latent_prior
         self._low = low
         self._span = high - low
 
     def forward(
         self, latent: Float[Tensor, "batch latent"], condition: Int[Tensor, " batch"] | None
     ) -> Float[Tensor, "batch channels height width"]:
-        """Images in [0, 1], one per row of ``latent``."""
-        own = latent if self._prior is None else self._prior(latent)
+        """Images in [0, 1], one per row of ``latent``; unbounded modules may leave it a little."""
+        own = latent if self.latent_prior is None else self.latent_prior(latent)
         native = self.module(own, condition) if self.num_classes else self.module(own)
         images: Tensor = (native - self._low) / self._span
         return images.view(-1, *self.image_shape)

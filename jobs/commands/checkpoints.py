@@ -9,7 +9,12 @@ from rich.table import Table
 from safetensors.torch import save
 
 from ...cluster.local_storage import LocalStorage
-from ...workers.checkpoints.opening import OpenedCheckpoint, Reading, open_checkpoint
+from ...workers.checkpoints.opening import (
+    OpenedCheckpoint,
+    Reading,
+    checkpoint_warnings,
+    open_checkpoint,
+)
 from ...workers.generators import CONFIG_NAME, WEIGHTS_NAME, GeneratorError
 from ..spec.loading import SpecError
 
@@ -99,5 +104,5 @@ def _facts(opened: OpenedCheckpoint) -> dict[str, Any]:
         "sha256": opened.file.sha256,
         "notes": list(opened.translation.notes),
         "assumed": list(opened.translation.assumptions),
-        "warnings": list(opened.translation.warnings),
+        "warnings": list(checkpoint_warnings(opened)),
     }

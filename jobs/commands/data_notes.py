@@ -1,4 +1,4 @@
-"""What was understood of the images: what was read, and of which classes it is."""
+"""What was understood of generators and images: what is assumed, what was read, which classes."""
 
 from ..spec.audit import AuditSpec
 from ..spec.evaluated import listed
@@ -17,6 +17,15 @@ def account_notes(facts: Facts) -> list[str]:
     return [f"{name}: {known.account}" for name, known in named if known and known.account]
 
 
+def generator_notes(facts: Facts) -> list[str]:
+    """What is known, assumed or looks wrong of each generator; the same of several, once."""
+    named: dict[str, list[str]] = {}
+    for name, generator in facts.generators.items():
+        for note in generator.notes:
+            named.setdefault(note, []).append(name)
+    return [f"{', '.join(names)}: {note}" for note, names in named.items()]
+
+
 def class_notes(spec: AuditSpec, facts: Facts) -> list[str]:
     """Training and test groups, reference sets, then samples: names and class numbers."""
     is_conditional = any(each.num_classes for each in facts.generators.values())
@@ -33,7 +42,11 @@ def class_notes(spec: AuditSpec, facts: Facts) -> list[str]:
                     "that needs an image's own class"
                 )
             elif is_conditional:
-                notes.append(f"{group.name}: classes in turn, whatever the images show")
+                others = ", nor by other training images, which share their σ²"
+                notes.append(
+                    f"{group.name}: classes in turn, whatever the images show; no question is "
+                    f"answered by these images{others if group.role == 'train' else ''}"
+                )
     notes += [
         f"reference set of {stage}: {_told(known.classes)}{_left_out(known)}"
         for stage, known in facts.references.items()

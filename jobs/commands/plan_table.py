@@ -10,7 +10,7 @@ from ..audits.specs import gather_facts
 from ..plan.stage import AuditContext, Cost
 from ..spec.audit import AuditSpec
 from ..spec.facts import Facts
-from .data_notes import account_notes, class_notes
+from .data_notes import account_notes, class_notes, generator_notes
 from .errors_text import printable
 
 
@@ -42,8 +42,9 @@ def plan_table(spec: AuditSpec) -> Table:
 
 
 def plan_notes(context: AuditContext) -> list[str]:
-    """What was understood of the data, and what the audit's sizes cannot decide."""
-    notes = account_notes(context.facts) + class_notes(context.spec, context.facts)
+    """What was understood of generators and data, and what the audit's sizes cannot decide."""
+    notes = generator_notes(context.facts) + account_notes(context.facts)
+    notes += class_notes(context.spec, context.facts)
     notes += [f"{each}." for each in context.facts.shared]
     if context.inliers is not None:
         stored = (

@@ -1,7 +1,7 @@
 """Looks estimates up in the summary table, and writes them as text."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import dataclass
 from typing import Literal
@@ -70,6 +70,16 @@ class Summary:
         """The same table with the densities of another estimator."""
         other = copy(self)
         other.estimator = estimator
+        return other
+
+    def where(self, keeps: Callable[[dict[str, object]], bool]) -> "Summary":
+        """The table's rows that ``keeps`` says yes to."""
+        other = copy(self)
+        other._rows = {
+            metric: kept
+            for metric, rows in self._rows.items()
+            if (kept := [row for row in rows if keeps(row)])
+        }
         return other
 
     def find(

@@ -227,8 +227,8 @@ def own_group_decides(
         return decided
     missing = (
         f"There is no result about {group.name} images, which this question needs: they failed, "
-        "or there are too few of them or of what they are compared with. Other groups cannot "
-        "replace them."
+        "their own classes are not known, or there are too few of them or of what they are "
+        "compared with. Other groups cannot replace them."
     )
     return [Finding(group.name, "undecided", missing), *decided]
 

@@ -86,17 +86,7 @@ def _name(
     conditions: npt.NDArray[np.int64] | None,
 ) -> str:
     """Of all that the images depend on: the generator as it is opened, latents and classes."""
-    opened = [
-        facts.sha256,
-        facts.family,
-        facts.truncation,
-        None if facts.network is None else facts.network.settings,
-        *(
-            value
-            for value in (facts.key, facts.classes, facts.mixed_precision)
-            if value is not None
-        ),
-    ]
+    opened = facts.identity(facts.sha256)
     digest = hashlib.sha256(latents.astype(_STORED).tobytes()).hexdigest()
     classes = None if conditions is None else conditions.tolist()
     return f"{_FOLDER}/{content_id([opened, digest, list(latents.shape), classes])}.f32"

@@ -142,6 +142,17 @@ def test_inspect_says_what_it_took_for_granted(
     assert ("warnings" in table) == (warned is not None)
 
 
+def test_inspect_looks_at_a_few_images(tmp_path: Path) -> None:
+    last = nn.ConvTranspose2d(4, 3, 4, 2, 1, bias=False)
+    # After a ReLU, and so with images of mid-grey to white: what a sigmoid would have made.
+    nn.init.uniform_(last.weight, 0.0, 1.0)
+    layers = [nn.ConvTranspose2d(100, 4, 4, 1, 0, bias=False), nn.BatchNorm2d(4), nn.ReLU()]
+    path = saved(nn.Sequential(OrderedDict(main=nn.Sequential(*layers, last))), tmp_path / "g.pth")
+    result = CliRunner().invoke(app, ["inspect", str(path), "--json"])
+    (warned,) = json.loads(result.stdout)["warnings"]
+    assert re.search(r"looks wrong.*all fit native_range \[0, 1\]", warned)
+
+
 def test_only_a_family_without_them_in_its_file_is_told_its_classes(tmp_path: Path) -> None:
     path = saved(wgan(), tmp_path / "netG.pth")
     with pytest.raises(GeneratorError, match="remove 'classes'"):

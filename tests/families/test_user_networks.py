@@ -39,7 +39,14 @@ class Network(nn.Module):
 
 
 FACTS = UserNetwork(
-    "torchscript", (LATENT, 1, 1), (3, 8, 8), CLASSES, True, (0.0, 255.0), "uniform", (-1.0, 1.0)
+    "torchscript",
+    (LATENT, 1, 1),
+    (3, 8, 8),
+    CLASSES,
+    True,
+    native_range=(0.0, 255.0),
+    prior="uniform",
+    prior_bounds=(-1.0, 1.0),
 )
 EXAMPLE = torch.zeros(2, LATENT, 1, 1), torch.zeros(2, CLASSES)
 
@@ -136,6 +143,7 @@ def test_a_network_is_audited_from_its_file_to_the_report(file_format: str, tmp_
         ({"trust": False}, "a torchscript file is a program"),
         ({"prior": "uniform", "prior_bounds": [1.0]}, "uniform prior needs 2 prior_bounds"),
         ({"native_range": [1.0, 1.0]}, "native_range must be [black, white]"),
+        ({"native_range": None}, "network: native_range is missing: black and white of"),
         ({"num_classes": 0}, "one_hot needs num_classes"),
         ({"format": "keras"}, "torchscript"),
         ({"family": "dcgan"}, "a network of your own takes no family"),
@@ -177,7 +185,7 @@ def test_what_a_network_does_not_do_is_told(tmp_path: Path) -> None:
     path = tmp_path / "network.pt"
     write_torchscript(Network().requires_grad_(False), path)
     for changes, message in (
-        ({"native_range": [-1.0, 1.0]}, r"images must be in \[0, 1\]"),
+        ({"native_range": [-1.0, 1.0]}, r"images must be in \[0, 1\].*fit native_range \[0, 255\]"),
         ({"image_shape": [1, 8, 8]}, "it raised TypeCheckError|its image_shape says"),
         ({"latent_shape": [LATENT]}, "it raised"),
         ({"prior_bounds": [1.0, -1.0]}, "the lower bound must come first"),

@@ -15,7 +15,13 @@ import pytest
 import torch
 from offmanifold.jobs.commands.cli import app
 from offmanifold.workers.checkpoints.opening import OpenedCheckpoint, Reading, open_checkpoint
-from offmanifold.workers.generators import GeneratorError, GeneratorSource, open_generator
+from offmanifold.workers.generator_source import ClassMember
+from offmanifold.workers.generators import (
+    GeneratorError,
+    GeneratorSource,
+    describe_generator,
+    open_generator,
+)
 from torch import Tensor, nn
 from typer.testing import CliRunner
 
@@ -139,6 +145,20 @@ class TestSeveral:
             for key in ("g", "g_ema")
         )
         assert not torch.allclose(one, other)
+
+    def test_two_keys_are_two_identities(self, path: Path) -> None:
+        def alone(key: str) -> GeneratorSource:
+            return GeneratorSource(str(path), family="began", key=key)
+
+        def together(*keys: str) -> GeneratorSource:
+            members = (ClassMember(f"c{n}", n, alone(key)) for n, key in enumerate(keys))
+            return GeneratorSource("per_class: c0, c1", members=tuple(members))
+
+        sources = [alone("g"), alone("g_ema"), together("g", "g_ema"), together("g_ema", "g")]
+        found = [describe_generator(source) for source in sources]
+        assert len({each.sha256 for each in found}) == len(found)
+        assert len(set(found[2].members.values())) == 2
+        assert open_generator(sources[2]).sha256 == found[2].sha256
 
     def test_the_family_chooses(self, tmp_path: Path) -> None:
         content = {"first": weights("began"), "second": weights("dcgan")}

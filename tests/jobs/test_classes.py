@@ -257,6 +257,7 @@ def test_images_without_a_class_are_refused_unless_the_spec_says_what_they_are(
         assert remedy in said
     planned = command(place, "plan", 10, group(source, conditions="in_turn"))
     assert "train: classes in turn" in planned.output
+    assert "no question is answered by these images" in " ".join(planned.output.split())
     assert command(place, "plan", 10, group(source, conditions="all")).exit_code == 0
     assert classes_of(place, 10, {**group(source), "class": 7}) == {1: 7, 2: 7, 3: 7}
     assert command(place, "plan", 0, group(source)).exit_code == 0

@@ -100,7 +100,9 @@ def test_a_wrong_architecture_says_why(name: str, arguments: dict[str, Any], mes
 def test_any_module_can_be_wrapped() -> None:
     torch.manual_seed(0)
     module = nn.Sequential(nn.Linear(3, 12), nn.BatchNorm1d(12), nn.Tanh())
-    generator = ModuleGenerator(module, latent_dim=3, num_classes=0, image_shape=(3, 2, 2))
+    generator = ModuleGenerator(
+        module, latent_dim=3, num_classes=0, image_shape=(3, 2, 2), native_range=(-1, 1)
+    )
     latent = torch.randn(5, 3)
     expected = (module(latent).reshape(5, 3, 2, 2) + 1) / 2
     torch.testing.assert_close(generator(latent, None), expected)
@@ -229,7 +231,14 @@ SOURCES = {
     "one of several": GeneratorSource("/g.pt", family="dcgan", key="g_ema", classes=8),
     "network": GeneratorSource(
         "/g.pt",
-        network=UserNetwork("onnx", (6, 1, 1), (3, 8, 8), prior="uniform", prior_bounds=(-1, 1)),
+        network=UserNetwork(
+            "onnx",
+            (6, 1, 1),
+            (3, 8, 8),
+            native_range=(-1, 1),
+            prior="uniform",
+            prior_bounds=(-1, 1),
+        ),
     ),
 }
 

@@ -1,4 +1,5 @@
 import hashlib
+import re
 from pathlib import Path
 
 import pytest
@@ -33,7 +34,41 @@ def good():
 def wrapped():
     torch.manual_seed(0)
     module = nn.Sequential(nn.Linear(2, 4), nn.BatchNorm1d(4), nn.Tanh())
-    return ModuleGenerator(module, latent_dim=2, num_classes=0, image_shape=(1, 2, 2))
+    shapes = dict(latent_dim=2, num_classes=0, image_shape=(1, 2, 2))
+    return ModuleGenerator(module, **shapes, native_range=(-1, 1))
+
+
+def no_range():
+    shapes = dict(latent_dim=2, num_classes=0, image_shape=(1, 2, 2))
+    return ModuleGenerator(nn.Linear(2, 4), **shapes)
+
+
+class Pixels(nn.Module):
+    def __init__(self, low, high):
+        super().__init__()
+        self.low, self.high = low, high
+        torch.manual_seed(0)
+        self.register_buffer("weights", torch.randn(2, 100))
+
+    def forward(self, latent):
+        return self.low + (self.high - self.low) * (latent @ self.weights).sigmoid()
+
+
+def pixels(low, high, native_range):
+    shapes = dict(latent_dim=2, num_classes=0, image_shape=(1, 10, 10))
+    return ModuleGenerator(Pixels(low, high), **shapes, native_range=native_range)
+
+
+def sigmoid_as_tanh(): return pixels(0.1, 0.88, (-1, 1))
+def sigmoid_as_bytes(): return pixels(0, 1, (0, 255))
+def tanh_as_sigmoid(): return pixels(-1, 1, (0, 1))
+def bytes_as_tanh(): return pixels(0, 255, (-1, 1))
+def bytes_as_sigmoid(): return pixels(0, 255, (0, 1))
+def tanh_rightly(): return pixels(-1, 1, (-1, 1))
+def sigmoid_rightly(): return pixels(0.5, 0.95, (0, 1))
+def bytes_rightly(): return pixels(0, 255, (0, 255))
+def unbounded(): return pixels(-1.12, 1.12, (-1, 1))
+def mapped_twice(): return Called(lambda x: (x + 1) / 2)
 
 
 def faulty(change):
@@ -95,6 +130,7 @@ def test_a_function_is_called_from_the_base_folder(base: Path, name: str, classe
         ("no_latent_dim", "latent_dim must be a positive int.*None"),
         ("list_shape", r"image_shape must be a tuple.*\[1, 2, 2\]"),
         ("call_fails", r"called with latents \[8, 2\] and class indices \[8\] it raised"),
+        ("no_range", r"native_range is missing.*Add native_range=\(-1, 1\) if it ends in tanh"),
         ("native", r"values from -.* to .*must be in \[0, 1\]"),
         ("wrong_shape", r"\[8, 1, 1, 2\].*\[8, 1, 2, 2\]"),
         ("not_finite", "not finite"),
@@ -116,3 +152,41 @@ def test_a_module_that_cannot_be_imported_is_explained(base: Path, tmp_path: Pat
     open_generator(GeneratorSource("own_model_under_test:good", str(base)))
     with pytest.raises(GeneratorError, match=f"already imported.*{base}"):
         open_generator(GeneratorSource("own_model_under_test:good", str(tmp_path)))
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("tanh_as_sigmoid", r"well outside.*fit native_range \[-1, 1\]"),
+        ("bytes_as_tanh", r"well outside.*fit native_range \[0, 255\]"),
+        ("bytes_as_sigmoid", r"well outside.*fit native_range \[0, 255\]"),
+    ],
+)
+def test_an_impossible_range_is_refused(base: Path, name: str, message: str) -> None:
+    with pytest.raises(GeneratorError, match=message):
+        open_generator(GeneratorSource(f"own_model_under_test:{name}", str(base)))
+
+
+@pytest.mark.parametrize(
+    ("name", "remark"),
+    [
+        ("sigmoid_as_tanh", "which looks wrong.*likelier"),
+        ("sigmoid_as_bytes", "which looks wrong.*likelier"),
+        ("mapped_twice", "leave out the map"),
+        ("unbounded", r"lie outside \[0, 1\], from"),
+        ("tanh_rightly", None),
+        ("sigmoid_rightly", None),
+        ("bytes_rightly", None),
+        ("good", None),
+    ],
+)
+def test_what_looks_wrong_in_a_few_images_is_told(
+    base: Path, name: str, remark: str | None
+) -> None:
+    source = GeneratorSource(f"own_model_under_test:{name}", str(base))
+    assumed = [note for note in describe_generator(source).notes if "N(0, I)" not in note]
+    if remark is None:
+        assert assumed == []
+    else:
+        (told,) = assumed
+        assert re.search(remark, told), told

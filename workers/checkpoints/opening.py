@@ -16,7 +16,9 @@ from ...core.generators.families.checkpoint import (
     Translation,
 )
 from ...core.generators.families.registry import FamilyError, family_names, find_family
+from ...core.generators.native_range import native_range_remarks
 from ..generator_errors import GeneratorError
+from ..own_generator import few_inputs
 from .candidates import Candidate
 from .choosing import OUT_OF_FORM, Choice, choose
 from .files import CheckpointFile, read_checkpoint
@@ -44,7 +46,7 @@ class Reading:
 class OpenedCheckpoint:
     """A checkpoint of a known family, and its translation into one of our architectures.
 
-    ``chosen`` are those of the file's tensors that are the generator's.
+    ``chosen`` are those of the file's tensors that are the generator's, ``asked`` whether by a key.
     """
 
     path: Path
@@ -52,6 +54,7 @@ class OpenedCheckpoint:
     chosen: Candidate
     family: str
     translation: Translation
+    asked: bool = False
 
     @property
     def arguments(self) -> dict[str, Any]:
@@ -60,11 +63,15 @@ class OpenedCheckpoint:
 
     @property
     def sha256(self) -> str:
-        """SHA-256 in hex of the file, or, where a config decides too, of both."""
-        if not _find(self.family).reads_config:
+        """SHA-256 in hex of the file, or of it and what else decides: a config, a key."""
+        decides = [self.file.sha256]
+        if _find(self.family).reads_config:
+            decides.append(json.dumps(self.file.settings, sort_keys=True))
+        if self.asked:
+            decides.append(self.chosen.key)
+        if len(decides) == 1:
             return self.file.sha256
-        settings = json.dumps(self.file.settings, sort_keys=True)
-        return hashlib.sha256(f"{self.file.sha256} {settings}".encode()).hexdigest()
+        return hashlib.sha256(" ".join(decides).encode()).hexdigest()
 
     @property
     def parameters(self) -> int:
@@ -116,7 +123,8 @@ def open_checkpoint(
             f"{path} is not a checkpoint of the family '{name}'{_hint(name, choice)}: its "
             f"tensors or settings do not have the expected form ({type(error).__name__}: {error})"
         ) from error
-    return OpenedCheckpoint(path, file, chosen, name, translation)
+    asked = reading.key is not None
+    return OpenedCheckpoint(path, file, chosen, name, translation, asked)
 
 
 def build_checkpoint(opened: OpenedCheckpoint) -> "Generator":
@@ -127,6 +135,18 @@ def build_checkpoint(opened: OpenedCheckpoint) -> "Generator":
     module.load_state_dict(opened.translation.weights, assign=True)
     generator: Generator = module.float().eval().requires_grad_(False)
     return generator
+
+
+def checkpoint_warnings(opened: OpenedCheckpoint) -> tuple[str, ...]:
+    """Where what was taken for granted looks wrong: in the tensors, and in a few images."""
+    warnings = opened.translation.warnings
+    if opened.translation.assumed_range is None:
+        return warnings
+    generator = build_checkpoint(opened)
+    latent, condition = few_inputs(generator)
+    with torch.no_grad():
+        images = generator(latent, condition)
+    return warnings + native_range_remarks(images, opened.translation.assumed_range)
 
 
 def _find(name: str) -> Family:

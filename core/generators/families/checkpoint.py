@@ -45,6 +45,7 @@ class Translation:
 
     ``notes`` are what a reader of the results should know, for the provenance. ``assumptions`` are
     what the file does not say and was taken for granted, ``warnings`` where that looks wrong.
+    ``assumed_range`` is (black, white) of the network's own output where that is one of them.
     """
 
     architecture: str
@@ -53,6 +54,7 @@ class Translation:
     notes: tuple[str, ...] = ()
     assumptions: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    assumed_range: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)

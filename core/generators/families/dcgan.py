@@ -113,6 +113,7 @@ def _translate(checkpoint: Checkpoint) -> Translation:
         _NOTES,
         _assumptions(inputs, classes),
         _warnings(latent_dim, classes),
+        assumed_range=(-1.0, 1.0),
     )
 
 

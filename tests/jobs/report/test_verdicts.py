@@ -834,3 +834,37 @@ def test_latents_that_the_prior_calls_unlikely_make_data_atypical(
     found = verdict("typical", *rows, latents)
     assert found.headline == answer
     assert "need latents of the same length" in found.findings[0].sentence
+
+
+def in_turn(*names: str) -> ReduceContext:
+    groups = [
+        replace(each, conditions="in_turn") if each.name in names else each
+        for each in CONTEXT.groups
+    ]
+    return replace(CONTEXT, groups=groups)
+
+
+def test_data_under_classes_in_turn_answer_nothing() -> None:
+    ratio = row("reconstruction_ratio", *FAR, group="train", against="generated", condition="own")
+    test = row("reconstruction_ratio", *FAR, group="test", against="generated", condition="own")
+    auc = row(
+        "outlier_auc_reconstruction", 0.1, 0.05, 0.2, group="MNIST", against="test", condition="own"
+    )
+    lead = [
+        row("density_lead_given", 9, 8, 10, group="MNIST", against="train", condition="own"),
+        row("density_lead", 9, 8, 10, group="MNIST", against="simulated", condition="own"),
+    ]
+
+    def judged(context: ReduceContext, *rows: SummaryRow) -> list[Verdict]:
+        return judge(context, Summary(summary_table(rows, METRICS)))["g"]
+
+    assert [each.key for each in judged(CONTEXT, ratio, *lead)] == ["manifold", "likeliest"]
+    assert judged(in_turn("train"), ratio, *lead) == []
+    assert judged(in_turn("test"), auc) == []
+    # The question does not move to the test images.
+    (found,) = judged(in_turn("train"), ratio, test)
+    assert found.answer == "undecided"
+    assert "their own classes are not known" in found.findings[0].sentence
+    # An unconditional generator has no classes to assign.
+    alone = replace(in_turn("train"), generators=[replace(GENERATOR, num_classes=0)])
+    assert [each.key for each in judged(alone, ratio)] == ["manifold"]
