@@ -147,7 +147,9 @@ def test_inspect_looks_at_a_few_images(tmp_path: Path) -> None:
     # After a ReLU, and so with images of mid-grey to white: what a sigmoid would have made.
     nn.init.uniform_(last.weight, 0.0, 1.0)
     layers = [nn.ConvTranspose2d(100, 4, 4, 1, 0, bias=False), nn.BatchNorm2d(4), nn.ReLU()]
-    path = saved(nn.Sequential(OrderedDict(main=nn.Sequential(*layers, last))), tmp_path / "g.pth")
+    network = nn.Sequential(OrderedDict(main=nn.Sequential(*layers, last)))
+    path = tmp_path / "netG.pth"
+    torch.save(network.state_dict(), path)
     result = CliRunner().invoke(app, ["inspect", str(path), "--json"])
     (warned,) = json.loads(result.stdout)["warnings"]
     assert re.search(r"looks wrong.*all fit native_range \[0, 1\]", warned)
