@@ -36,10 +36,18 @@ def compare_runs(folders: Sequence[Location]) -> Comparison:
     """Compares every generator of every run with the first.
 
     Raises:
-        SpecError: as :func:`open_sides`, or a run whose tables contradict themselves.
+        SpecError: as :func:`open_sides` and :func:`compare_sides`.
+    """
+    return compare_sides(open_sides(folders))
+
+
+def compare_sides(sides: Sequence[Side]) -> Comparison:
+    """Compares every side with the first.
+
+    Raises:
+        SpecError: the tables of a run contradict themselves.
     """
     try:
-        sides = open_sides(folders)
         first, *others = side_values(sides)
     except RunTableError as error:
         raise SpecError(f"compare: {error}") from error

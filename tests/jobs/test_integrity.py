@@ -341,7 +341,7 @@ def test_a_worker_computes_nothing_from_another_image(run: Path) -> None:
     pq.write_table(tables[1], first)
     pq.write_table(tables[0], second)
     worker = ShardWorker(context.run.storage, torch.device("cpu"))
-    with pytest.raises(PartError, match=r"in row 0, where .* was planned") as caught:
+    with pytest.raises(PartError, match=r"in row \d+, where .* was planned") as caught:
         worker.compute(shard, 0, len(shard.items))
     assert caught.value.part in {f"images/{first.name}", f"images/{second.name}"}
 
