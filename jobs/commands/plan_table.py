@@ -5,6 +5,7 @@ from rich.text import Text
 
 from ...core.statistics.typicality import images_needed
 from ..audits import stages_of
+from ..audits.inversion.settings import INVERSION
 from ..audits.likelihood.settings import LIKELIHOOD
 from ..audits.specs import gather_facts
 from ..plan.stage import AuditContext, Cost
@@ -33,10 +34,17 @@ def plan_table(spec: AuditSpec) -> Table:
             total.items + cost.items,
             total.shards + cost.shards,
             total.evaluations + cost.evaluations,
+            total.trainings + cost.trainings,
         )
     table.add_row("total", *_cells(total, facts), style="bold")
     # Names of files are no markup, and must not steer the terminal.
-    table.caption = Text(printable("\n".join(plan_notes(context))))
+    notes = plan_notes(context)
+    if total.trainings:
+        notes.append(
+            f"Training {total.trainings} classifiers takes time that is not counted here: it ends "
+            "when they have converged."
+        )
+    table.caption = Text(printable("\n".join(notes)))
     table.caption_justify = "left"
     return table
 
@@ -54,10 +62,11 @@ def plan_notes(context: AuditContext) -> list[str]:
             f"The data have {stored}, judging by the first images; generated images are stored "
             "the same way."
         )
-    if context.spec.null is None:
+    stages = context.spec.stages
+    if context.spec.null is None and (INVERSION.of(stages) or LIKELIHOOD.of(stages)):
         notes.append(
-            "No group has role `null`: no verdict will go against the generator, because its "
-            "own samples are not put to the same tests."
+            "No group has role `null`: no verdict on reconstruction or typicality will go against "
+            "the generator, because its own samples are not put to the same tests."
         )
     return notes + _typicality_note(context)
 
@@ -87,11 +96,20 @@ def _cells(cost: Cost, facts: Facts) -> tuple[str, str, str, str]:
         f"{cost.shards:,}",
         f"{cost.items:,}",
         f"{cost.evaluations:,}",
-        _time(cost.evaluations, facts),
+        _time(cost, facts),
     )
 
 
-def _time(evaluations: int, facts: Facts) -> str:
+def _time(cost: Cost, facts: Facts) -> str:
+    """That of the generators' evaluations; how long training takes is not known before it ends."""
+    if not cost.trainings:
+        return _time_of_evaluations(cost.evaluations, facts)
+    if not cost.evaluations:
+        return "training"
+    return f"{_time_of_evaluations(cost.evaluations, facts)} + training"
+
+
+def _time_of_evaluations(evaluations: int, facts: Facts) -> str:
     """Evaluations over the slowest generator's measured rate on a CPU core, where it is known."""
     rates = [generator.evaluations_per_second for generator in facts.generators.values()]
     known = [rate for rate in rates if rate is not None]

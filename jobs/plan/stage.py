@@ -52,11 +52,15 @@ class ImageRecord:
 
 @dataclass(frozen=True)
 class Cost:
-    """What a stage will compute: items, shards and generator evaluations (gradients included)."""
+    """What a stage will compute: items, shards and generator evaluations (gradients included).
+
+    Of the items ``trainings`` are classifiers to train.
+    """
 
     items: int
     shards: int
     evaluations: int
+    trainings: int = 0
 
 
 class AuditContext:

@@ -80,5 +80,5 @@ STAGE = Stage(
     needs=(),
     enabled=lambda spec: ANNOTATOR.of(spec.stages) is not None,
     plan=plan,
-    cost=lambda _: Cost(1, 1, 0),
+    cost=lambda _: Cost(1, 1, 0, trainings=1),
 )

@@ -119,7 +119,7 @@ def _cost(context: AuditContext) -> Cost:
     models = len(real_models(spec)) + len(context.facts.generators) * len(made)
     drawn = [each for each in context.facts.generators.values() if each.samples is None]
     images = sum(model.size * length for model in made)
-    return Cost(models, models, len(drawn) * images)
+    return Cost(models, models, len(drawn) * images, trainings=models)
 
 
 STAGE = Stage(
