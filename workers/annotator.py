@@ -1,6 +1,6 @@
 """The annotator: a trained classifier that later stages load from its part in the run."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,29 @@ def parameters_of(classifier: Classifier) -> np.ndarray:
     return vector
 
 
+def restored(
+    weights: np.ndarray, architecture: str, image_shape: Sequence[int], classes: int
+) -> Classifier:
+    """The classifier that has these `parameters_of`, ready to answer.
+
+    Raises:
+        ValueError: another number of them than the architecture has.
+    """
+    classifier = build_classifier(architecture, image_shape, classes, seed=0)
+    tensors = _tensors(classifier)
+    sizes = [each.numel() for each in tensors]
+    if sum(sizes) != len(weights):
+        raise ValueError(
+            f"the annotator's part has {len(weights)} weights, expected {sum(sizes)}: move it "
+            "out of the run, then run the same command again"
+        )
+    vector = torch.from_numpy(weights.copy())
+    with torch.no_grad():
+        for tensor, values in zip(tensors, vector.split(sizes), strict=True):
+            tensor.copy_(values.view(tensor.shape))
+    return classifier.eval().requires_grad_(False)
+
+
 def annotator_of(settings: Mapping[str, Any], resources: Resources) -> Classifier:
     """The annotator that a shard's settings name, ready to answer; opened once.
 
@@ -29,21 +52,11 @@ def annotator_of(settings: Mapping[str, Any], resources: Resources) -> Classifie
 
     def opened() -> Classifier:
         table = read_part(resources.storage, ANNOTATOR_TABLE, settings["part"], ["weights"])
-        weights = torch.from_numpy(table["weights"][0].values.to_numpy().copy())
-        classifier = build_classifier(
-            settings["architecture"], settings["image_shape"], settings["classes"], seed=0
+        weights = table["weights"][0].values.to_numpy()
+        classifier = restored(
+            weights, settings["architecture"], settings["image_shape"], settings["classes"]
         )
-        tensors = _tensors(classifier)
-        sizes = [each.numel() for each in tensors]
-        if sum(sizes) != len(weights):
-            raise ValueError(
-                f"the annotator's part has {len(weights)} weights, expected {sum(sizes)}: move it "
-                "out of the run, then run the same command again"
-            )
-        with torch.no_grad():
-            for tensor, values in zip(tensors, weights.split(sizes), strict=True):
-                tensor.copy_(values.view(tensor.shape))
-        return classifier.to(resources.device).eval().requires_grad_(False)
+        return classifier.to(resources.device)
 
     return resources.kept("annotator", settings["part"], opened, most=4)
 

@@ -14,6 +14,7 @@ from ..report.view import View
 from ..spec.audit import AuditSpec
 from ..spec.facts import Facts
 from ..spec.stages import StageKey
+from .detector import DetectorMaker
 
 Reducer = Callable[[ReduceContext], list[SummaryRow]]
 Maker = Callable[[PageView], Section]
@@ -44,6 +45,7 @@ class Audit:
         reducers: rows of the summary, from the run's tables.
         sections: a generator's sections of the report.
         questions: each answered by a verdict, or by None where the run cannot answer it.
+        detector: how its verdict is tried on generators whose faults are known, by `calibrate`.
         conclude: what its findings that rest on densities conclude, to be held against another
             estimator's.
         method: how it is done, in sentences, with the paper it is from.
@@ -60,5 +62,6 @@ class Audit:
     reducers: tuple[Reducer, ...] = ()
     sections: tuple[Maker, ...] = ()
     questions: tuple[Question, ...] = ()
+    detector: DetectorMaker | None = None
     conclude: Concluder | None = None
     method: tuple[str, ...] = ()

@@ -173,6 +173,28 @@ def converge(
 
 
 @app.command()
+def calibrate(
+    spec: SpecArgument,
+    repeats: Annotated[
+        int, typer.Option(min=20, help="Audits of each generator, behind each share.")
+    ] = 100,
+    overrides: SetOption = None,
+) -> None:
+    """Try a spec's verdicts on generators wrong by construction, made from its own images.
+
+    Prints how often each verdict speaks up against each of them, with intervals: false alarms for
+    the one that is right, power for the others. Keeps nothing; the annotator is trained for it.
+    """
+    with errors_explained():
+        from ..audits.specs import load_spec
+        from .calibrate import calibrate as tried
+        from .calibrate import calibration_table
+
+        found = tried(load_spec(spec, tuple(overrides or ())), repeats)
+        print_rich(calibration_table(found))
+
+
+@app.command()
 def compare(
     directories: Annotated[
         list[str], typer.Argument(metavar="DIR DIR…", help="Run directories with a summary.")

@@ -54,7 +54,12 @@ def annotator_settings(context: PlanContext) -> dict[str, Any]:
 
 
 def plan(context: PlanContext) -> list[Shard]:
-    """A shard with one item."""
+    """The annotator's shard."""
+    return [annotator_shard(context)]
+
+
+def annotator_shard(context: AuditContext) -> Shard:
+    """A shard with one item: the annotator to train."""
     spec = ANNOTATOR.required(context.spec.stages)
     settings = {
         **classifier_settings(context, spec.architecture, spec.most_rounds),
@@ -70,7 +75,7 @@ def plan(context: PlanContext) -> list[Shard]:
         label=None,
         seed=context.seed("annotator"),
     )
-    return [Shard(ANNOTATOR_TABLE, COMPUTATION, settings, (item,))]
+    return Shard(ANNOTATOR_TABLE, COMPUTATION, settings, (item,))
 
 
 STAGE = Stage(
