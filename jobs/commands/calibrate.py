@@ -5,31 +5,25 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 from rich.table import Table
 from rich.text import Text
 
 from ...cluster.local_storage import LocalStorage
+from ...core.culprits.classes import DROPS_A_CLASS, UNEVEN_CLASSES
 from ...core.culprits.copies import copying_culprits
 from ...core.culprits.culprit import Culprit
 from ...core.culprits.registry import CULPRITS
 from ...core.statistics.interval import Interval
 from ...core.statistics.proportions import proportion_interval
-from ...workers.datasets import ImageError, shard_image_set
 from ...workers.resources import Resources
 from ..audits import AUDITS
-from ..audits.class_shares.settings import ANNOTATOR, CLASS_SHARES
 from ..audits.detector import Detector, RealImages
-from ..audits.images.plan import reference_settings
 from ..audits.specs import gather_facts
 from ..plan.stage import AuditContext
 from ..spec.audit import AuditSpec
 from ..spec.loading import SpecError
 from .errors_text import printable
-
-# Culprits are made from so many images of a set, chosen at random, or from all of a smaller one.
-MOST_IMAGES = 2000
 
 
 @dataclass(frozen=True)
@@ -65,7 +59,7 @@ def calibrate(spec: AuditSpec, repeats: int) -> Calibration:
     if not tried:
         raise SpecError(
             "stages: none has a verdict that can be tried on culprits; add `annotator: {dataset: "
-            "..., split: train}` and `class_shares: {dataset: ..., split: test}`"
+            "..., split: train}` and `class_shares: {dataset: ..., split: test}`, or `copies`"
         )
     context = AuditContext(spec, gather_facts(spec))
     device = torch.device("cuda" if spec.cluster.gpus_per_worker > 0 else "cpu")
@@ -73,12 +67,8 @@ def calibrate(spec: AuditSpec, repeats: int) -> Calibration:
         resources = Resources(
             LocalStorage.create(Path(folder)), device, spec.cluster.storage.settings
         )
-        real = _real_images(context, resources)
-        culprits = [*CULPRITS, *copying_culprits(real.training, real.training_labels)]
-        detectors = [audit.detector(context, resources, real) for audit in tried if audit.detector]
-        trials = tuple(
-            trial for detector in detectors for trial in _trials(detector, culprits, repeats)
-        )
+        detectors = [audit.detector(context, resources) for audit in tried if audit.detector]
+        trials = tuple(trial for each in detectors for trial in _trials(each, repeats))
     others = [
         audit.name
         for audit in AUDITS
@@ -87,12 +77,8 @@ def calibrate(spec: AuditSpec, repeats: int) -> Calibration:
         and any(key.of(spec.stages) for key in audit.settings)
     ]
     notes = [note for detector in detectors for note in detector.notes]
-    notes.append(
-        f"Culprits are made from {len(real.held_out):,} held-out images, and copies from "
-        f"{len(real.training):,} training images."
-    )
     if others:
-        notes.append(f"Not tried, since it would take more than labels: {', '.join(others)}.")
+        notes.append(f"Verdicts of this spec that are not tried: {', '.join(others)}.")
     return Calibration(spec.name, trials, tuple(notes))
 
 
@@ -119,35 +105,16 @@ def calibration_table(found: Calibration) -> Table:
     return table
 
 
-def _trials(detector: Detector, culprits: list[Culprit], repeats: int) -> Iterator[Trial]:
-    for culprit in culprits:
+def _trials(detector: Detector, repeats: int) -> Iterator[Trial]:
+    for culprit in _culprits(detector.real):
         said = detector.convicts(culprit, repeats)
         share = proportion_interval(sum(said), len(said))
         yield Trial(detector.name, culprit.name, culprit.fault, share)
 
 
-def _real_images(context: AuditContext, resources: Resources) -> RealImages:
-    training, held_out = (
-        _chosen(context, stage, resources) for stage in (ANNOTATOR.name, CLASS_SHARES.name)
-    )
-    return RealImages(*training, *held_out)
-
-
-def _chosen(
-    context: AuditContext, stage: str, resources: Resources
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Images of a reference set and their classes; those that cannot be used are left out."""
-    images = shard_image_set(reference_settings(context, stage), resources)
-    length = context.facts.references[stage].length
-    assert length is not None, "validation refuses a reference set without end"
-    order = np.random.default_rng(context.seed("calibrate", stage)).permutation(length)
-    pixels, labels = [], []
-    for index in order[:MOST_IMAGES].tolist():
-        try:
-            image, label = images.image(index)
-        except ImageError:
-            continue
-        if label is not None:
-            pixels.append(image)
-            labels.append(label)
-    return torch.from_numpy(np.stack(pixels)), torch.tensor(labels)
+def _culprits(real: RealImages) -> list[Culprit]:
+    """All that can be made from these images: without classes those alone that need none."""
+    copying = copying_culprits(real.training, real.training_labels)
+    classed = len(torch.unique(real.held_out_labels)) > 1
+    of_classes = (DROPS_A_CLASS, UNEVEN_CLASSES)
+    return [each for each in CULPRITS if classed or each not in of_classes] + copying

@@ -13,7 +13,7 @@ from ....workers.resources import Resources
 from ...plan.stage import AuditContext
 from ...report.summary import number
 from ...report.verdict import ERROR_RATE
-from ..detector import Detector, RealImages
+from ..detector import Detector, real_images
 from .annotator_plan import annotator_shard, real_levels
 from .plan import annotated_images
 from .settings import ANNOTATOR, CLASS_SHARES
@@ -23,14 +23,13 @@ _MAKINGS = 5
 _BATCH = 512
 
 
-def class_shares_detector(
-    context: AuditContext, resources: Resources, real: RealImages
-) -> Detector:
+def class_shares_detector(context: AuditContext, resources: Resources) -> Detector:
     """Trains the annotator, and has it label the held-out images.
 
     Of these labels, and of those of what a culprit makes of the same images, a repeat draws as many
     as an audit has, independently: both sides are samples, of shares that are known.
     """
+    real = real_images(context, resources, ANNOTATOR.name, CLASS_SHARES.name)
     labels = _Labels(context, resources)
     held_out = labels.shares(real.held_out)
     size = min(annotated_images(context, each) for each in context.facts.generators.values())
@@ -63,7 +62,7 @@ def class_shares_detector(
         return found
 
     sizes = f"class_shares: {size:,} generated against {length:,} held-out images, as in an audit."
-    return Detector("class_shares", convicts, (sizes, *note))
+    return Detector("class_shares", real, convicts, (sizes, *note))
 
 
 class _Labels:

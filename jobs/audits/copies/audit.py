@@ -2,6 +2,7 @@
 
 from ..audit import Audit
 from .checks import check_copies
+from .detector import copies_detector
 from .metrics import METRICS
 from .plan import STAGE
 from .questions import copies_training_images, nearer_to_training
@@ -19,6 +20,7 @@ AUDIT = Audit(
     reducers=(reduce_copies,),
     sections=(copies_section,),
     questions=(copies_training_images, nearer_to_training),
+    detector=copies_detector,
     method=(
         "The distance to the nearest training image over the mean of the 50 nearest, the least "
         "over views, ranked among held-out images; a placebo, planted copies, and an exact test "
