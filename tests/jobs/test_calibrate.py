@@ -1,0 +1,96 @@
+"""Verdicts are tried on culprits: the honest one is left alone, and the fault that is looked for
+is found."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from offmanifold.cluster.local_storage import LocalStorage
+from offmanifold.core.culprits.classes import DROPS_A_CLASS, HONEST
+from offmanifold.core.culprits.copies import copying_culprits
+from offmanifold.core.statistics.interval import Interval
+from offmanifold.jobs.audits.class_shares.detector import class_shares_detector
+from offmanifold.jobs.audits.copies.detector import copies_detector
+from offmanifold.jobs.audits.detector import Detector, DetectorMaker
+from offmanifold.jobs.audits.specs import gather_facts, load_spec
+from offmanifold.jobs.commands.calibrate import Calibration, Trial, calibration_table
+from offmanifold.jobs.commands.cli import app
+from offmanifold.jobs.plan.stage import AuditContext
+from offmanifold.workers.resources import Resources
+from rich.console import Console
+from typer.testing import CliRunner
+
+from .conftest import write_spec
+
+REPEATS = 40
+# Of 40 repeats with a chance of 5% as many have one of 1 in 1,000.
+MOST_FALSE_ALARMS = 7
+_DIGITS = {"dataset": "digits"}
+STAGES = {
+    "annotator": {**_DIGITS, "split": "train", "architecture": "linear", "most_rounds": 5},
+    "class_shares": {**_DIGITS, "split": "test"},
+    "copies": {**_DIGITS, "split": "train", "held_out": {**_DIGITS, "split": "test"}},
+}
+
+Opened = Callable[[DetectorMaker], Detector]
+
+
+@pytest.fixture
+def opened(tmp_path: Path) -> Opened:
+    spec = load_spec(str(write_spec(tmp_path, spec_of(STAGES))))
+    context = AuditContext(spec, gather_facts(spec))
+    resources = Resources(LocalStorage.create(tmp_path / "run"), torch.device("cpu"))
+    return lambda maker: maker(context, resources)
+
+
+def spec_of(stages: dict[str, object]) -> dict[str, object]:
+    return {
+        "name": "tried",
+        "generators": [{"name": "gan", "source": "shipped:digits"}],
+        "groups": [{"name": "generated", "role": "generated", "count": 2}],
+        "stages": stages,
+        "cluster": {"executor": "serial"},
+    }
+
+
+def test_class_shares_find_a_missing_class_and_leave_an_honest_generator_alone(
+    opened: Opened,
+) -> None:
+    detector = opened(class_shares_detector)
+    assert sum(detector.convicts(HONEST, REPEATS)) < MOST_FALSE_ALARMS
+    # Real halves are told apart in 5%, and then nothing is decided.
+    assert sum(detector.convicts(DROPS_A_CLASS, REPEATS)) > REPEATS - MOST_FALSE_ALARMS
+    assert detector.convicts(HONEST, 3) == detector.convicts(HONEST, 3)
+    assert "1,297 generated against 500 held-out" in detector.notes[0]
+
+
+def test_copies_are_found_and_an_honest_generator_is_left_alone(opened: Opened) -> None:
+    detector = opened(copies_detector)
+    culprits = {
+        each.name: each
+        for each in copying_culprits(detector.real.training, detector.real.training_labels)
+    }
+    assert sum(detector.convicts(HONEST, REPEATS)) < MOST_FALSE_ALARMS
+    assert sum(detector.convicts(culprits["replay-flipped"], 5)) >= 4
+
+
+def test_a_spec_without_such_a_verdict_is_refused(tmp_path: Path) -> None:
+    spec = write_spec(tmp_path, spec_of({"images": {}, "inversion": {}}))
+    result = CliRunner().invoke(app, ["calibrate", str(spec)])
+    assert result.exit_code == 2
+    assert "none has a verdict that can be tried" in " ".join(result.output.split())
+
+
+def test_the_table_says_which_are_false_alarms() -> None:
+    trials = (
+        Trial("shares", "honest", "", Interval(0.05, 0.019, 0.107, 100)),
+        Trial("shares", "blur", "is not sharp", Interval(0.5, 0.4, 0.6, 100)),
+    )
+    console = Console(width=120)
+    with console.capture() as captured:
+        console.print(calibration_table(Calibration("digits", trials, ("A note.",))))
+    lines = [" ".join(line.split()) for line in captured.get().splitlines()]
+    assert "shares honest nothing: false alarms 5.0 [1.9, 10.7] 100" in lines
+    assert "shares blur is not sharp 50.0 [40.0, 60.0] 100" in lines
+    assert "A note." in lines
