@@ -20,6 +20,7 @@ from .class_shares.audit import AUDIT as CLASS_SHARES
 from .comparison.audit import AUDIT as COMPARISON
 from .convergence.audit import AUDIT as CONVERGENCE
 from .copies.audit import AUDIT as COPIES
+from .distances.audit import AUDIT as DISTANCES
 from .diversity.audit import AUDIT as DIVERSITY
 from .images.audit import AUDIT as IMAGES
 from .inversion.audit import AUDIT as INVERSION
@@ -54,6 +55,7 @@ AUDITS: tuple[Audit, ...] = (
     SENSING,
     CLASS_SHARES,
     DIVERSITY,
+    DISTANCES,
     STANDING,
     COMPARISON,
     CONVERGENCE,

@@ -110,6 +110,7 @@ def _spec() -> dict[str, Any]:
             "annotator": {"dataset": "digits", "architecture": "linear", "most_rounds": 1},
             "class_shares": {**_DIGITS, "images": 8, "shard_items": 500},
             "diversity": {"factors": [1, 16], "repeats": 2, "most_rounds": 1},
+            "distances": {**_DIGITS, "spaces": ["pixels", "annotator"], "images": 64, "sets": 1},
             "sensing": {
                 **_DIGITS,
                 "measurements": [32, 4],

@@ -1,0 +1,1 @@
+"""How far are its images from real ones, as sets?"""

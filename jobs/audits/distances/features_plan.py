@@ -1,0 +1,126 @@
+"""Plans the ``features`` stage: sets of real images, and as many of every generator."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from ....workers.features import COMPUTATION, FEATURES_TABLE
+from ....workers.generated_images import sample_order
+from ....workers.shard import Item, Shard, chunk
+from ....workers.trained import ANNOTATOR_TABLE
+from ...plan.stage import AuditContext, Cost, PlanContext, Stage
+from ...spec.facts import GeneratorFacts
+from ..class_shares.annotator_plan import annotator_settings
+from ..images.plan import generated_settings, reference_settings
+from .settings import DISTANCES
+
+REFERENCE = "reference"
+"""The group of real images that every set is held against."""
+REAL = "real"
+"""The group of other real images, in sets: the floor."""
+GENERATED = "generated"
+"""The group of a generator's images, in sets."""
+
+
+def real_sets(context: AuditContext) -> int:
+    """How many sets of real images there are besides the reference."""
+    spec = DISTANCES.required(context.spec.stages)
+    length = context.facts.references[DISTANCES.name].length
+    assert length is not None, "validation refuses a reference set without end"
+    return min(spec.sets, length // spec.images - 1)
+
+
+def plan(context: PlanContext) -> Iterator[Shard]:
+    """Shards of each set, in each space; none holds images of two sets."""
+    spec = DISTANCES.required(context.spec.stages)
+    for space in spec.spaces:
+        common: dict[str, Any] = {
+            "space": space,
+            "levels": context.facts.references[DISTANCES.name].levels,
+        }
+        if space == "annotator":
+            common["annotator"] = annotator_settings(context)
+        real = {**common, "real": reference_settings(context, DISTANCES.name)}
+        for number, items in enumerate(_real(context)):
+            settings = {**real, "set": max(number - 1, 0)}
+            yield from chunk(FEATURES_TABLE, COMPUTATION, settings, items, spec.shard_items)
+        for generator in context.facts.generators.values():
+            own = {**common, "generated": generated_settings(context, generator)}
+            for number, items in enumerate(_generated(context, generator)):
+                settings = {**own, "set": number}
+                yield from chunk(FEATURES_TABLE, COMPUTATION, settings, items, spec.shard_items)
+
+
+def _real(context: AuditContext) -> Iterator[list[Item]]:
+    """The reference, then the other sets; chosen at random, with no image in two of them."""
+    spec, facts = (
+        DISTANCES.required(context.spec.stages),
+        context.facts.references[DISTANCES.name],
+    )
+    assert facts.length is not None, "validation refuses a reference set without end"
+    order = sample_order(facts.length, context.seed("distances", "real"))
+    for number in range(1 + real_sets(context)):
+        group = REAL if number else REFERENCE
+        yield [
+            Item(
+                generator=None,
+                condition=None,
+                group=group,
+                image_id=f"distances-{group}-{place:07d}",
+                label=None if facts.labels is None else facts.labels[place],
+                seed=0,
+                index=place,
+            )
+            for place in order[number * spec.images : (number + 1) * spec.images].tolist()
+        ]
+
+
+def _generated(context: AuditContext, generator: GeneratorFacts) -> Iterator[list[Item]]:
+    """Numbers from 0 on; where the generator takes a class, those of the real images by chance.
+
+    Classes come in turn where the real images have none.
+    """
+    spec = DISTANCES.required(context.spec.stages)
+    known = context.facts.references[DISTANCES.name].labels
+    count = spec.images * spec.sets
+    classes: list[int | None] = [None] * count
+    if generator.num_classes and known is not None:
+        rng = np.random.default_rng(context.seed("distances", "classes", generator.name))
+        classes = rng.choice(np.asarray(known, np.int64), count).tolist()
+    items = [
+        Item(
+            generator=generator.name,
+            condition=classes[number],
+            group=GENERATED,
+            image_id=f"distances-{generator.name}-{number:07d}",
+            label=classes[number],
+            seed=0,
+            index=number,
+        )
+        for number in range(count)
+    ]
+    for start in range(0, count, spec.images):
+        yield items[start : start + spec.images]
+
+
+def _cost(context: AuditContext) -> Cost:
+    spec = DISTANCES.required(context.spec.stages)
+    generators = context.facts.generators.values()
+    drawn = [each for each in generators if each.samples is None]
+    sets = 1 + real_sets(context) + len(generators) * spec.sets
+    shards = sets * -(-spec.images // spec.shard_items)
+    spaces = len(spec.spaces)
+    evaluations = spaces * len(drawn) * spec.sets * spec.images
+    return Cost(spaces * sets * spec.images, spaces * shards, evaluations)
+
+
+STAGE = Stage(
+    table=FEATURES_TABLE,
+    computations=(COMPUTATION,),
+    description="features of generated and of real images, in sets of equal size",
+    needs=(ANNOTATOR_TABLE.name,),
+    enabled=lambda spec: DISTANCES.of(spec.stages) is not None,
+    plan=plan,
+    cost=_cost,
+)

@@ -1,0 +1,36 @@
+"""Which real images sets are held against, in which spaces, and how large the sets are."""
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from ...spec.model import ReferenceSpec
+from ...spec.stages import StageKey
+
+
+class DistancesSpec(ReferenceSpec):
+    """Distances between sets of images: Frechet's and the kernel distance, precision and recall.
+
+    ``dataset`` names real images. ``images`` of them are the reference, against which ``sets``
+    sets of as many generated images are held, and of as many other real ones, or as many such sets
+    as there are images for. ``spaces`` are those of the features: ``pixels``, and what the last
+    layer of the ``annotator`` sees, which learned from other images.
+    """
+
+    spaces: tuple[Literal["pixels", "annotator"], ...] = Field(
+        ("pixels",), min_length=1, strict=False
+    )
+    images: int = Field(default=1000, ge=64)
+    sets: int = Field(
+        default=5, ge=1, description="independent sets, of which intervals need at least 3"
+    )
+    shard_items: int = Field(default=1024, ge=1)
+
+    @model_validator(mode="after")
+    def _each_once(self) -> Self:
+        if len(set(self.spaces)) < len(self.spaces):
+            raise ValueError(f"spaces names one twice: {', '.join(self.spaces)}; name each once")
+        return self
+
+
+DISTANCES: StageKey[DistancesSpec] = StageKey("distances", DistancesSpec)

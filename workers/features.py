@@ -1,0 +1,88 @@
+"""The ``features`` stage: what an extractor says of real and of generated images, kept for others.
+
+A part depends on its images and the extractor alone, so that both meet once in a run.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import torch
+
+from ..core.quantisation import quantise
+from .annotator import annotator_of
+from .datasets import ImageError, shard_image_set
+from .generated_images import shard_generated_images
+from .outcome import Failure, Outcome
+from .resources import Resources
+from .revisions import Computation
+from .schema import TableSchema
+from .shard import Item
+
+COMPUTATION = Computation("offmanifold.workers.features:compute", "features", 1)
+
+# space is pixels, or annotator (what its last layer sees); features are an image's vector there.
+FEATURES_TABLE = TableSchema(
+    "features",
+    1,
+    (("space", pa.string()), ("features", pa.list_(pa.float32()))),
+    repeated_by=("space",),
+)
+
+_TOGETHER = 256
+
+
+def compute(
+    items: Sequence[Item], settings: Mapping[str, Any], resources: Resources
+) -> list[Outcome]:
+    """Rows of the ``features`` table; images are rounded to the grey levels of the real ones."""
+    found: list[Outcome] = []
+    for start in range(0, len(items), _TOGETHER):
+        found += _together(items[start : start + _TOGETHER], settings, resources)
+    return found
+
+
+def _together(
+    items: Sequence[Item], settings: Mapping[str, Any], resources: Resources
+) -> list[Outcome]:
+    if "generated" in settings:
+        made = shard_generated_images(settings["generated"], resources)
+        draws = [(item.condition, _number(item)) for item in items]
+        return _rows(made.images(draws), settings, resources)
+    pixels, failures = [], {}
+    source = shard_image_set(settings["real"], resources)
+    for position, item in enumerate(items):
+        try:
+            pixels.append(source.image(_number(item))[0])
+        except ImageError as error:
+            failures[position] = Failure(f"ImageError: {error}")
+    found: list[Outcome] = []
+    if pixels:
+        images = torch.from_numpy(np.stack(pixels)).to(resources.device)
+        found = _rows(images, settings, resources)
+    left = iter(found)
+    return [
+        failures[position] if position in failures else next(left) for position in range(len(items))
+    ]
+
+
+def _number(item: Item) -> int:
+    assert item.index is not None, "an image is named by its number"
+    return item.index
+
+
+def _rows(images: torch.Tensor, settings: Mapping[str, Any], resources: Resources) -> list[Outcome]:
+    rounded = quantise(images.clamp(0, 1), settings.get("levels"))
+    vectors = _features(rounded, settings, resources)
+    return [{"space": settings["space"], "features": vector} for vector in vectors]
+
+
+def _features(
+    images: torch.Tensor, settings: Mapping[str, Any], resources: Resources
+) -> np.ndarray:
+    if settings["space"] == "annotator":
+        with torch.no_grad():
+            images = annotator_of(settings["annotator"], resources).features(images)
+    vectors: np.ndarray = images.flatten(1).to(torch.float32).cpu().numpy()
+    return vectors
