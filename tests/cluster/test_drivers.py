@@ -277,7 +277,9 @@ _LOCAL_RAY = """if True:
 
 def health(address, environment):
     command = [sys.executable, "-m", "ray.scripts.scripts", "health-check", "--address", address]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    # Ray's command would else ask at the machine's own address, where a local Ray does not listen.
+    loopback = environment | {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+    return subprocess.run(command, env=loopback, capture_output=True, text=True, check=False)
 
 
 @pytest.mark.slow
