@@ -62,9 +62,10 @@ def _generator_notes(facts: Facts) -> list[str]:
         if each.class_numbers:
             notes.append(f"{name}: a generator for each class; {_told(each.class_numbers)}")
         if each.subset not in (None, tuple(sorted(each.class_numbers.values()))):
+            whole, alone = _own_classes(each), len(each.conditions) == 1
             notes.append(
-                f"{name}: evaluated under {listed(each.conditions)} of {_own_classes(each)}: "
-                "marginal densities, classification and σ² are over these"
+                f"{name}: evaluated under {listed(each.conditions)} of its {whole}: "
+                f"marginal densities, classification and σ² are over {'it' if alone else 'these'}"
             )
     series: dict[str, list[str]] = {}
     for name, each in facts.generators.items():
@@ -78,7 +79,7 @@ def _generator_notes(facts: Facts) -> list[str]:
 
 
 def _own_classes(generator: GeneratorFacts) -> str:
-    return f"{len(generator.members) or generator.num_classes:,} classes"
+    return f"{len(generator.members) or generator.num_classes:,}"
 
 
 def _left_out(facts: DatasetFacts) -> str:

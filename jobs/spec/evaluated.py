@@ -71,9 +71,10 @@ def listed(classes: Sequence[int]) -> str:
     """Class numbers in words."""
     if list(classes) == list(range(len(classes))) and len(classes) > 2:
         return f"classes 0 to {len(classes) - 1}"
-    shown = ", ".join(map(str, classes[:_MOST_LISTED]))
-    more = f" and {len(classes) - _MOST_LISTED} more" if len(classes) > _MOST_LISTED else ""
-    return f"class{'' if len(classes) == 1 else 'es'} {shown}{more}"
+    shown = list(map(str, classes[:_MOST_LISTED]))
+    last = f"{len(classes) - _MOST_LISTED} more" if len(classes) > _MOST_LISTED else shown.pop()
+    counted = f"class{'' if len(classes) == 1 else 'es'}"
+    return f"{counted} {', '.join(shown)} and {last}" if shown else f"{counted} {last}"
 
 
 def _subset(

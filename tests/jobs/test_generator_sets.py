@@ -365,7 +365,7 @@ def test_some_classes_are_as_a_set_of_their_generators(tmp_path: Path) -> None:
     right = (test.idxmax(axis=1) == rows.groupby("image_id").label.first()[test.index]).mean()
     accuracy = summary[(summary.metric == "accuracy_likelihood") & (summary.group == "test")]
     assert accuracy.value.tolist() == pytest.approx([right])
-    assert "evaluated under classes 3, 7" in (run / "report.html").read_text()
+    assert "evaluated under classes 3 and 7" in (run / "report.html").read_text()
 
 
 def test_two_classes_of_a_thousand(tmp_path: Path) -> None:
@@ -387,7 +387,7 @@ def test_two_classes_of_a_thousand(tmp_path: Path) -> None:
     entry = {"name": "biggan", "source": "thousand:make", "conditions": ["n02009912", 817]}
     spec = spec_of(tmp_path, [entry], groups=[train])
     said = planned(spec)
-    assert "biggan: evaluated under classes 9, 817 of 1,000 classes" in said
+    assert "biggan: evaluated under classes 9 and 817 of its 1,000" in said
     assert "n02009912 → 9, n04285008 → 817" in said
     assert "2 images of other classes left out" in said
     facts = gather_facts(load_spec(str(spec)))

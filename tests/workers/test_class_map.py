@@ -98,3 +98,13 @@ def test_a_number_beyond_the_generators_classes_is_named() -> None:
     require_within({"ape": 1}, 2, "generator g")
     with pytest.raises(DatasetError, match=r"class 2 \('owl'\) cannot be generated: generator g"):
         require_within({"ape": 1, "owl": 2}, 2, "generator g")
+
+
+def test_classes_that_look_numbered_from_one_are_told_of_in_their_order() -> None:
+    with pytest.raises(DatasetError, match="numbered from 1, each is its number less 1") as refusal:
+        require_within({str(number): number for number in range(1, 11)}, 10, "generator g")
+    lines = str(refusal.value).splitlines()
+    assert lines[2:] == [f'  "{number}": ?' for number in range(1, 11)]
+    with pytest.raises(DatasetError) as other:
+        require_within({"0": 0, "10": 10}, 10, "generator g")
+    assert "numbered from 1" not in str(other.value)

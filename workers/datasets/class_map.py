@@ -108,10 +108,13 @@ def require_within(numbers: Mapping[str, int], count: int, generator: str) -> No
     if beyond:
         name, number = max(beyond.items(), key=lambda item: item[1])
         what = f"class {number}" if name == str(number) else f"class {number} ({name!r})"
+        from_one = ""
+        if min(numbers.values()) > 0 and number == count:
+            from_one = " (if they are numbered from 1, each is its number less 1)"
         raise DatasetError(
             f"{_classes(len(numbers))} found; {what} cannot be generated: {generator} has {count} "
             f"classes, 0 to {count - 1}. Leave out the images of other classes, or say which of "
-            f"the generator's each class of the images is:\n{_block(sorted(numbers))}"
+            f"the generator's each class of the images is{from_one}:\n{_block(sorted(numbers))}"
         )
 
 
@@ -194,7 +197,9 @@ def _empty_named(empty: tuple[str, ...]) -> str:
 
 
 def _block(names: Sequence[str]) -> str:
-    """What to paste into a spec."""
+    """What to paste into a spec; names that are numbers are in the order of these."""
+    if all(is_whole(name) for name in names):
+        names = sorted(names, key=lambda name: (int(name), name))
     lines = [f"  {json.dumps(name, ensure_ascii=False)}: ?" for name in names[:_MOST_LISTED]]
     if len(names) > _MOST_LISTED:
         more = len(names) - _MOST_LISTED
