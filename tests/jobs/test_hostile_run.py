@@ -255,6 +255,7 @@ def test_a_run_directory_runs_no_network_of_its_own(run: Path) -> None:
             "format": "torchscript",
             "latent_shape": [2],
             "image_shape": [1, 8, 8],
+            "native_range": [0, 1],
             "trust": True,
         },
     }

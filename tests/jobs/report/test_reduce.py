@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from offmanifold.core.statistics.outliers import marginal_auc
 from offmanifold.core.statistics.proportions import mcnemar_mid_p, proportion_interval
-from offmanifold.jobs.audits import METRICS
+from offmanifold.jobs.audits import AUDITS, METRICS
 from offmanifold.jobs.audits.neighbours.nearest import distances_by_group, read_neighbours
 from offmanifold.jobs.reduce.context import GeneratorInfo, GroupInfo
 from offmanifold.jobs.reduce.parts import RunTableError
@@ -21,6 +21,9 @@ from sklearn.metrics import roc_auc_score
 from tests.run_contexts import context_of
 
 from .conftest import WholeRun
+
+# A sweep is a run of its own, and these have tests of theirs.
+OF_OTHER_RUNS = {"sweep", "class_shares", "diversity", "copies", "support", "distances"}
 
 CLASSES = 4
 
@@ -63,9 +66,13 @@ def test_summary_has_the_schema_and_only_defined_metrics(run: Any) -> None:
     table = reduce_run(run.write())
     assert table.schema.equals(SUMMARY)
     summary = table.to_pandas()
-    # A sweep is a run of its own.
-    swept = {name for name in METRICS if "sweep" in name} | {"recommended_transitions"}
-    assert set(summary["metric"]) == set(METRICS) - swept
+    elsewhere = {
+        name
+        for audit in AUDITS
+        if audit.name in OF_OTHER_RUNS
+        for name in (*audit.metrics, *(f"failed_rows_{stage.name}" for stage in audit.stages))
+    }
+    assert set(summary["metric"]) == set(METRICS) - elsewhere
     key = ["metric", "generator", "condition", "group", "against", "estimator"]
     assert not summary.duplicated(key).any()
     bounded = summary[summary["low"].notna()]
