@@ -8,6 +8,7 @@ from jaxtyping import Float, Float64, Int
 from torch import Tensor
 
 from .generators.protocol import Generator
+from .row_limit import limit_of
 
 _FLOAT_BYTES = 4
 # A guess of how much more than its images a generator holds while it is differentiated.
@@ -59,7 +60,8 @@ def gauss_newton(
 
     Where the derivatives of one point fit into ``max_bytes`` they are computed whole, in forward
     mode, d products, as many points at once as fit; else the leading eigenpairs come from a
-    randomised subspace iteration (Halko, Martinsson & Tropp 2011) of as many vectors as fit.
+    randomised subspace iteration (Halko, Martinsson & Tropp 2011) of as many vectors as fit. How
+    many of these products are computed at once, the generator's limit of rows says as well.
 
     Args:
         generator: G; must support forward-mode differentiation.
@@ -72,21 +74,30 @@ def gauss_newton(
     pixels = torch.Size(generator.image_shape).numel()
     latent_dim = latent.shape[1]
     affordable = max(1, max_bytes // (_FLOAT_BYTES * pixels))
+    limit = limit_of(generator)
     if latent_dim <= affordable:
-        chunk = max(1, affordable // latent_dim)
-        parts = [
-            _dense(generator, points, labels, affordable)
-            for points, labels in _chunks(latent, condition, chunk)
-        ]
         products = latent_dim
+
+        def computed() -> list[tuple[Tensor, Tensor]]:
+            rows = min(affordable // _LAYERS, limit.rows)
+            chunk = max(1, min(affordable // latent_dim, limit.rows))
+            return [
+                _dense(generator, points, labels, rows)
+                for points, labels in _chunks(latent, condition, chunk)
+            ]
     else:
         rank = max(1, affordable - _OVERSAMPLING)
         vectors = start.like(latent, rank + _OVERSAMPLING)
-        parts = [
-            _leading(generator, points, labels, vectors, affordable)
-            for points, labels in _chunks(latent, condition, 1)
-        ]
         products = (rank + _OVERSAMPLING) * (2 + 2 * _POWER_ITERATIONS + 1)
+
+        def computed() -> list[tuple[Tensor, Tensor]]:
+            rows = min(affordable // _LAYERS, limit.rows)
+            return [
+                _leading(generator, points, labels, vectors, rows)
+                for points, labels in _chunks(latent, condition, 1)
+            ]
+
+    parts = limit.attempt(max(1, affordable // _LAYERS), computed)
     directions = torch.cat([part[0] for part in parts])
     eigenvalue = torch.cat([part[1] for part in parts])
     return Curvature(directions.to(latent), eigenvalue.clamp(min=0) / variance, products)
@@ -102,22 +113,22 @@ def _chunks(
 
 
 def _dense(
-    generator: Generator, latent: Tensor, condition: Tensor | None, affordable: int
+    generator: Generator, latent: Tensor, condition: Tensor | None, rows: int
 ) -> tuple[Tensor, Tensor]:
     forward = _forward_product(generator, latent, condition)
     identity = torch.eye(latent.shape[1], dtype=latent.dtype, device=latent.device)
     tangents = identity[:, None].expand(-1, len(latent), -1)
-    at_once = max(1, affordable // (_LAYERS * len(latent)))
+    at_once = max(1, rows // len(latent))
     columns = torch.vmap(forward, chunk_size=at_once)(tangents).flatten(2).transpose(0, 1)
     return _eigenpairs(columns @ columns.mT)
 
 
 def _leading(
-    generator: Generator, latent: Tensor, condition: Tensor | None, start: Tensor, affordable: int
+    generator: Generator, latent: Tensor, condition: Tensor | None, start: Tensor, rows: int
 ) -> tuple[Tensor, Tensor]:
     """The leading eigenpairs of J^T J at a single point."""
     rank = len(start) - _OVERSAMPLING
-    at_once = max(1, affordable // _LAYERS)
+    at_once = max(1, rows)
     forward = torch.vmap(_forward_product(generator, latent, condition), chunk_size=at_once)
     pull_back = torch.func.vjp(lambda points: generator(points, condition), latent)[1]
     basis = torch.linalg.qr(start.mT).Q

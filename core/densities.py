@@ -7,6 +7,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from .generators.protocol import Generator
+from .row_limit import Block, limit_of
 from .samplers.charts import Chart
 from .samplers.density_pair import PairEvaluation
 
@@ -17,6 +18,9 @@ class ProposalToPosterior:
     The start is N(u; 0, I); the difference is ln p(x|z) + ln p(z) - ln q(z) at z(u), with
     ln p(x|z) = -|x - G(z)|^2 / (2 variance) - (D/2) ln(2 pi variance). In the standard chart q is
     the prior p(z) = N(0, I), u is z, and the difference is ln p(x|z).
+
+    The generator and its derivative are computed block by block of chains, as many as its limit
+    allows.
     """
 
     def __init__(
@@ -28,6 +32,7 @@ class ProposalToPosterior:
         chart: Chart,
     ) -> None:
         self._generator = generator
+        self._limit = limit_of(generator)
         self._images = images[:, None]
         self._condition = condition
         self._repeated: Tensor | None = None
@@ -40,14 +45,24 @@ class ProposalToPosterior:
     ) -> tuple[Float[Tensor, "images chains latent"], Float[Tensor, "images chains latent"]]:
         """Gradients, in the positions, of the start and of the difference."""
         latent = self._chart.latent(position)
-        _, likelihood_gradient = self._residual_and_gradient(latent)
+
+        def computed(block: Block) -> tuple[Tensor, ...]:
+            return (self._residual_and_gradient(latent, block)[1],)
+
+        images, chains, _ = latent.shape
+        (likelihood_gradient,) = self._limit.over(images, chains, computed)
         return -position, self._chart.pull_back(latent, likelihood_gradient)
 
     def evaluate(self, position: Float[Tensor, "images chains latent"]) -> PairEvaluation:
         """Values and gradients of the start and of the difference, squares summed in float64."""
         latent = self._chart.latent(position)
-        residual, likelihood_gradient = self._residual_and_gradient(latent)
-        squared_error = residual.square_().flatten(2).sum(-1, dtype=torch.float64)
+
+        def computed(block: Block) -> tuple[Tensor, ...]:
+            residual, gradient = self._residual_and_gradient(latent, block)
+            return residual.square_().flatten(2).sum(-1, dtype=torch.float64), gradient
+
+        images, chains, _ = latent.shape
+        squared_error, likelihood_gradient = self._limit.over(images, chains, computed)
         log_likelihood = self._log_normaliser - squared_error / (2 * self._variance)
         squared_norm = position.square().sum(-1, dtype=torch.float64)
         return PairEvaluation(
@@ -57,21 +72,22 @@ class ProposalToPosterior:
             difference_gradient=self._chart.pull_back(latent, likelihood_gradient),
         )
 
-    def _residual_and_gradient(self, latent: Tensor) -> tuple[Tensor, Tensor]:
-        images, chains, _ = latent.shape
-        condition = self._condition_of_chains(chains)
+    def _residual_and_gradient(self, latent: Tensor, block: Block) -> tuple[Tensor, Tensor]:
+        condition = self._condition_of_chains(latent.shape[1], block)
+        chosen = latent[block]
         with torch.enable_grad():
-            flat = latent.detach().flatten(0, 1).requires_grad_()
+            flat = chosen.detach().flatten(0, 1).requires_grad_()
             decoded = self._generator(flat, condition)
-        residual = self._images - decoded.detach().view(images, chains, *decoded.shape[1:])
+        shape = (*chosen.shape[:2], *decoded.shape[1:])
+        residual = self._images[block.images] - decoded.detach().view(shape)
         # d/dz ln p(x|z) = J^T (x - G(z)) / variance: the residual is the vector, so that neither
         # the loss nor its graph is built, and the division is over d numbers instead of D.
         (gradient,) = torch.autograd.grad(decoded, flat, residual.flatten(0, 1))
-        return residual, gradient.div_(self._variance).view_as(latent)
+        return residual, gradient.div_(self._variance).view_as(chosen)
 
-    def _condition_of_chains(self, chains: int) -> Tensor | None:
+    def _condition_of_chains(self, chains: int, block: Block) -> Tensor | None:
         if self._condition is None:
             return None
         if self._repeated is None or len(self._repeated) != chains * len(self._condition):
             self._repeated = self._condition.repeat_interleave(chains)
-        return self._repeated
+        return self._repeated.view(-1, chains)[block].flatten()

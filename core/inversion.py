@@ -11,6 +11,7 @@ from torch import Tensor
 from .batch import check_batch
 from .descent import descend
 from .generators.protocol import Generator
+from .row_limit import Block, limit_of
 from .samplers.noise import Stream, item_normals
 from .settings.inversion import InversionSettings
 
@@ -64,7 +65,7 @@ def invert(
     seeds: Sequence[int],
     distance: Distance = mean_squared_error,
 ) -> Inversion:
-    """Finds argmin_z distance(x, G(z; c)) for each image, images x restarts in one batch.
+    """Finds argmin_z distance(x, G(z; c)) for each image, of all images and restarts together.
 
     Latents have the images' dtype and device, which must be the generator's. The best iterate is
     kept, not the last; the generator is called ``iterations + 1`` times on the batch of restarts,
@@ -83,17 +84,27 @@ def invert(
     """
     check_batch(generator, images, condition, seeds)
     restarts = settings.restarts
-    targets = images.repeat_interleave(restarts, 0)
-    conditions = None if condition is None else condition.repeat_interleave(restarts)
     start = _nearest_candidates(generator, images, condition, settings, seeds)
 
-    def objective(rows: Tensor, progress: float) -> tuple[Tensor, Tensor]:  # noqa: ARG001
-        distances = distance(generator(rows, conditions), targets)
-        return distances, distances
+    def objective(
+        latent: Tensor,
+        progress: float,  # noqa: ARG001
+        block: Block,
+    ) -> tuple[Tensor, Tensor]:
+        points = latent.shape[1]
+        labels = None if condition is None else condition[block.images].repeat_interleave(points)
+        targets = images[block.images].repeat_interleave(points, 0)
+        distances = distance(generator(latent.flatten(0, 1), labels), targets)
+        of_points = distances.view(latent.shape[:2])
+        return of_points, of_points
 
-    latent, best = descend(objective, start, settings.iterations, settings.learning_rate)
-    restart_distance = best.view(-1, restarts)
-    restart_latent = latent.view(-1, restarts, latent.shape[-1])
+    restart_latent, restart_distance = descend(
+        objective,
+        start.unflatten(0, (len(images), restarts)),
+        settings.iterations,
+        settings.learning_rate,
+        limit_of(generator),
+    )
     chosen = restart_latent[torch.arange(len(images)), restart_distance.argmin(1)]
     with torch.no_grad():
         residual = images - generator(chosen, condition)
@@ -119,10 +130,11 @@ def _nearest_candidates(
 ) -> Tensor:
     """For each restart of each image, the latent nearest in l2 of its own sampled candidates.
 
-    Decoded in chunks no larger than the batch that the optimisation decodes anyway.
+    Decoded in chunks no larger than what the optimisation decodes anyway.
     """
     shape = (settings.restarts, settings.candidates, generator.latent_dim)
     chunk = max(_SMALLEST_CHUNK, len(images) * settings.restarts)
+    chunk = min(chunk, limit_of(generator).rows)
     nearest = []
     for index, seed in enumerate(seeds):
         candidates = item_normals([seed], (Stream.INVERSION,), shape, images)[0]

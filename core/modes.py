@@ -13,6 +13,7 @@ from .descent import descend
 from .generators.protocol import Generator
 from .polish import polish, polish_evaluations
 from .posterior import Posterior
+from .row_limit import Block
 from .samplers.noise import Stream, item_normals
 from .settings.guided import GuidedMethod, GuidedSettings
 
@@ -208,17 +209,14 @@ def _least_misfit(latent: Tensor, value: Tensor) -> Tensor:
 
 
 def _descend(posterior: Posterior, start: Tensor, iterations: int, method: GuidedMethod) -> Tensor:
-    images, restarts = start.shape[:2]
-    rates = torch.logspace(
-        math.log10(method.learning_rate), math.log10(method.fastest), restarts
-    ).repeat(images)
+    restarts = start.shape[1]
+    rates = torch.logspace(math.log10(method.learning_rate), math.log10(method.fastest), restarts)
     heats = math.log(max(method.heat / 3, 1.0)), math.log(method.heat)
     log_heat = torch.linspace(*heats, restarts).to(start)
 
-    def objective(rows: Tensor, progress: float) -> tuple[Tensor, Tensor]:
-        misfit, prior = posterior.terms(rows.view_as(start))
-        heat = torch.exp(log_heat * max(0.0, 1 - progress / _HEATED_PART))
-        return (misfit / heat + prior).flatten(), (misfit + prior).flatten()
+    def objective(latent: Tensor, progress: float, block: Block) -> tuple[Tensor, Tensor]:
+        misfit, prior = posterior.terms(latent, block.images)
+        heat = torch.exp(log_heat[block.points] * max(0.0, 1 - progress / _HEATED_PART))
+        return misfit / heat + prior, misfit + prior
 
-    rows, _ = descend(objective, start.flatten(0, 1), iterations, rates)
-    return rows.view_as(start)
+    return descend(objective, start, iterations, rates, posterior.limit)[0]

@@ -8,15 +8,20 @@ from torch import Tensor
 
 from .curvature import Curvature, StartVectors, gauss_newton
 from .generators.protocol import Generator
+from .row_limit import Block, limit_of
 
 Points = Float[Tensor, "images points latent"]
 Values = Float[Tensor, "images points"]
+
+_ALL = slice(None)
 
 _SAME_IMAGES = 1e-3
 
 
 class Posterior:
     """-ln p(x, z) up to a constant, natural log, at several latents [images, points, latent].
+
+    ``limit`` is the generator's, of the points that are computed at once.
 
     Args:
         generator: G.
@@ -29,6 +34,7 @@ class Posterior:
         self, generator: Generator, images: Tensor, condition: Tensor | None, variance: float
     ) -> None:
         self._generator = generator
+        self.limit = limit_of(generator)
         self._images = images
         self._condition = condition
         self._variance = variance
@@ -47,17 +53,38 @@ class Posterior:
         norm: Tensor = latent.norm(dim=-1, keepdim=True)
         return latent * (self._radius / norm)
 
-    def terms(self, latent: Points) -> tuple[Values, Values]:
-        """|x - G(z)|^2 / (2 variance) and |z|^2 / 2 at each point."""
+    def terms(self, latent: Points, images: slice = _ALL) -> tuple[Values, Values]:
+        """|x - G(z)|^2 / (2 variance) and |z|^2 / 2 at each point of some of the images, at once.
+
+        Memory that does not suffice is an error here: whoever differentiates the terms asks for
+        them block by block.
+        """
         placed = self.place(latent)
-        misfit = self._residual(placed).square().sum(2) / (2 * self._variance)
+        misfit = self._residual(placed, images).square().sum(2) / (2 * self._variance)
         return misfit, 0.5 * placed.square().sum(2)
 
     def value_and_distance(
         self, latent: Points
     ) -> tuple[Values, Float[Tensor, "images points points"]]:
-        """The value at each point, and |G(a) - G(b)|^2 / variance + |a - b|^2 of each two."""
-        residual = self._residual(latent) / math.sqrt(self._variance)
+        """The value at each point, and |G(a) - G(b)|^2 / variance + |a - b|^2 of each two.
+
+        Whole images at a time: of one, those of all points are needed together.
+        """
+        images, points = latent.shape[:2]
+
+        def computed() -> tuple[Tensor, Tensor]:
+            at_once = max(1, min(images, self.limit.rows // points))
+            parts = [
+                self._value_and_distance(latent[chosen], chosen)
+                for chosen in (slice(start, start + at_once) for start in range(0, images, at_once))
+            ]
+            values, distances = zip(*parts, strict=True)
+            return torch.cat(values), torch.cat(distances)
+
+        return self.limit.attempt(images * points, computed)
+
+    def _value_and_distance(self, latent: Tensor, images: slice) -> tuple[Tensor, Tensor]:
+        residual = self._residual(latent, images) / math.sqrt(self._variance)
         place = torch.cat([residual, latent], 2)
         # Not by a matrix product, whose rounding is larger than the distance of near-duplicates.
         mode = "donot_use_mm_for_euclid_dist"
@@ -65,35 +92,45 @@ class Posterior:
         value: Tensor = 0.5 * (residual.square().sum(2).double() + latent.square().sum(2))
         return value, distance
 
-    def _residual(self, latent: Tensor) -> Tensor:
-        images, points, _ = latent.shape
-        decoded = self._generator(latent.flatten(0, 1), self._labels(points))
-        return decoded.reshape(images, points, -1) - self._images.flatten(1)[:, None]
+    def _residual(self, latent: Tensor, images: slice) -> Tensor:
+        points = latent.shape[1]
+        decoded = self._generator(latent.flatten(0, 1), self._labels(points, images))
+        return decoded.reshape(*latent.shape[:2], -1) - self._images[images].flatten(1)[:, None]
 
     @torch.no_grad()
     def value(self, latent: Points) -> Values:
         """The value at each point, in float64."""
-        misfit, prior = self.terms(latent)
-        value: Tensor = misfit.double() + prior
+
+        def computed(block: Block) -> tuple[Tensor, ...]:
+            misfit, prior = self.terms(latent[block], block.images)
+            return (misfit.double() + prior,)
+
+        (value,) = self.limit.over(latent.shape[0], latent.shape[1], computed)
         return value
 
     def gradient(self, latent: Points) -> Points:
         """The value's gradient at each point."""
-        with torch.enable_grad():
-            points = latent.detach().requires_grad_()
-            misfit, prior = self.terms(points)
-            total = misfit.sum() + prior.sum()
-        (gradient,) = torch.autograd.grad(total, points)
+
+        def computed(block: Block) -> tuple[Tensor, ...]:
+            with torch.enable_grad():
+                points = latent[block].detach().requires_grad_()
+                misfit, prior = self.terms(points, block.images)
+                total = misfit.sum() + prior.sum()
+            return torch.autograd.grad(total, points)
+
+        (gradient,) = self.limit.over(latent.shape[0], latent.shape[1], computed)
         return gradient
 
     def curvature(self, latent: Points, max_bytes: int) -> Curvature:
         """J^T J / variance at each point, one image's after the other's (see `gauss_newton`)."""
-        points, labels = latent.flatten(0, 1), self._labels(latent.shape[1])
+        points, labels = latent.flatten(0, 1), self._labels(latent.shape[1], _ALL)
         start = self._start
         return gauss_newton(self._generator, points, labels, self._variance, max_bytes, start)
 
-    def _labels(self, points: int) -> Tensor | None:
-        return None if self._condition is None else self._condition.repeat_interleave(points)
+    def _labels(self, points: int, images: slice) -> Tensor | None:
+        if self._condition is None:
+            return None
+        return self._condition[images].repeat_interleave(points)
 
 
 def is_scale_invariant(

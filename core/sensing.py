@@ -19,6 +19,7 @@ from .batch import check_batch
 from .descent import descend
 from .generators.protocol import Generator
 from .posterior import is_scale_invariant
+from .row_limit import Block, limit_of
 from .samplers.noise import Stream, item_normals
 from .settings.sensing import SensingSettings
 
@@ -124,8 +125,7 @@ def restore(
     shape = (restarts, generator.latent_dim)
     drawn = item_normals(seeds, (Stream.SENSING,), shape, images)
     measured = measure(images, matrix, settings.noise, seeds).to(images)
-    observed = measured.repeat_interleave(restarts, 0)
-    conditions = None if condition is None else condition.repeat_interleave(restarts)
+    limit = limit_of(generator)
     typical = math.sqrt(generator.latent_dim - 1)
     confined = is_scale_invariant(generator, drawn[:, 0], condition)
     used = matrix.to(images)
@@ -133,20 +133,33 @@ def restore(
     def place(rows: Tensor) -> Tensor:
         return rows * (typical / rows.norm(dim=-1, keepdim=True)) if confined else rows
 
-    def objective(rows: Tensor, progress: float) -> tuple[Tensor, Tensor]:  # noqa: ARG001
+    def labels(block: Block, points: int) -> Tensor | None:
+        return None if condition is None else condition[block.images].repeat_interleave(points)
+
+    def objective(
+        latent: Tensor,
+        progress: float,  # noqa: ARG001
+        block: Block,
+    ) -> tuple[Tensor, Tensor]:
+        points = latent.shape[1]
+        rows, observed = latent.flatten(0, 1), measured[block.images].repeat_interleave(points, 0)
         value = sensing_objective(
-            generator, place(rows), conditions, observed, used, settings.noise
-        )
+            generator, place(rows), labels(block, points), observed, used, settings.noise
+        ).view(latent.shape[:2])
         return value, value
 
-    start = drawn.flatten(0, 1)
-    rows, best = descend(objective, start, settings.iterations, settings.learning_rate)
-    with torch.no_grad():
-        latent = place(rows)
-        restored = generator(latent, conditions).unflatten(0, (len(images), restarts))
-        error = (restored.double() - images.double()[:, None]).square().flatten(2).mean(2)
+    found, best = descend(objective, drawn, settings.iterations, settings.learning_rate, limit)
+    latent = place(found)
+
+    @torch.no_grad()
+    def error(block: Block) -> tuple[Tensor, ...]:
+        rows = latent[block]
+        restored = generator(rows.flatten(0, 1), labels(block, rows.shape[1]))
+        difference = restored.unflatten(0, rows.shape[:2]).double()
+        difference -= images[block.images, None].double()
+        return (difference.square_().flatten(2).mean(2),)
+
+    (restart_mse,) = limit.over(len(images), restarts, error)
     return Restoration(
-        restart_latent=latent.view(len(images), *shape),
-        restart_objective=best.double().view(-1, restarts),
-        restart_mse=error,
+        restart_latent=latent, restart_objective=best.double(), restart_mse=restart_mse
     )

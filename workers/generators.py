@@ -24,6 +24,7 @@ from .inputs import copied_file, copied_folder, naming_original
 from .opened_generator import GeneratorDescription as GeneratorDescription
 from .opened_generator import OpenedGenerator as OpenedGenerator
 from .resources import ChangedInputError, Resources
+from .row_memory import limited
 
 if TYPE_CHECKING:
     from ..core.generators.protocol import Generator
@@ -72,6 +73,8 @@ def open_generator(
 def shard_generator(settings: Mapping[str, Any], resources: Resources) -> "Generator":
     """The generator that a shard's settings name, on the worker's device; opened once.
 
+    It is given as many rows at once as the worker's memory has room for (`row_memory`).
+
     Raises:
         ChangedInputError: what lies there has other weights than the run was planned with.
         GeneratorError: as `open_generator`.
@@ -83,7 +86,7 @@ def shard_generator(settings: Mapping[str, Any], resources: Resources) -> "Gener
         if found.sha256 != planned:
             what = f"SHA-256 of generator {source.source}"
             raise ChangedInputError.of(what, found.sha256, planned)
-        return found.generator.to(resources.device)
+        return limited(found.generator.to(resources.device), resources.device)
 
     return resources.kept("generator", (source, planned), opened)
 

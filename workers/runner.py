@@ -60,14 +60,14 @@ class WorkerFactory:
     Args:
         storage: The run directory.
         threads: Threads for numerical libraries; fixed, since it decides the order of sums.
-        use_gpu: Whether a GPU was assigned to the worker.
+        gpu_share: The part of a GPU that was assigned to the worker, and of its memory; 0 for none.
         service: Of models and image sets at ``s3://`` addresses.
         tf32: Whether a GPU may compute with TF32.
     """
 
     storage: Storage
     threads: int
-    use_gpu: bool
+    gpu_share: float
     service: S3Settings = BY_ENVIRONMENT
     tf32: bool = False
 
@@ -75,7 +75,9 @@ class WorkerFactory:
         """A worker with its threads, precision and device set."""
         torch.set_num_threads(self.threads)
         set_precision(tf32=self.tf32)
-        device = torch.device("cuda" if self.use_gpu else "cpu")
+        device = torch.device("cuda" if self.gpu_share else "cpu")
+        if 0 < self.gpu_share < 1:
+            torch.cuda.set_per_process_memory_fraction(self.gpu_share)
         return ShardWorker(self.storage, device, self.service)
 
 

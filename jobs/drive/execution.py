@@ -74,7 +74,7 @@ def worker_factory(spec: AuditSpec, storage: Storage) -> WorkerFactory:
     return WorkerFactory(
         storage,
         threads,
-        use_gpu=spec.cluster.gpus_per_worker > 0,
+        gpu_share=spec.cluster.gpus_per_worker,
         service=spec.cluster.storage.patient_settings,
         tf32=spec.cluster.tf32,
     )

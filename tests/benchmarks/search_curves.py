@@ -25,6 +25,7 @@ from offmanifold.core.descent import descend
 from offmanifold.core.generators.architectures import build
 from offmanifold.core.polish import polish, polish_evaluations
 from offmanifold.core.posterior import Posterior
+from offmanifold.core.row_limit import Block, RowLimit
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -86,18 +87,18 @@ def take(table: Tensor, index: Tensor) -> Tensor:
 
 def adam(problem, start, iterations, heat=(10.0, 30.0), rates=(0.1, 0.4), heated=0.6):
     """The product's descent: rates and heats spread over the points, in geometric steps."""
-    images, points, _ = start.shape
-    rate = torch.logspace(math.log10(rates[0]), math.log10(rates[1]), points).repeat(images)
+    points = start.shape[1]
+    rate = torch.logspace(math.log10(rates[0]), math.log10(rates[1]), points)
     log_heat = torch.linspace(math.log(heat[0]), math.log(heat[1]), points).to(start)
 
-    def objective(rows: Tensor, progress: float) -> tuple[Tensor, Tensor]:
-        misfit, prior = problem.terms(rows.view_as(start))
+    def objective(latent: Tensor, progress: float, _: Block) -> tuple[Tensor, Tensor]:
+        misfit, prior = problem.terms(latent)
         hot = torch.exp(log_heat * max(0.0, 1 - progress / heated))
-        return (misfit / hot + prior).flatten(), (misfit + prior).flatten()
+        return misfit / hot + prior, misfit + prior
 
-    rows, value = descend(objective, start.flatten(0, 1), iterations, rate.to(start))
-    problem.note(value.view(images, points))
-    return rows.view_as(start), value.view(images, points)
+    found, value = descend(objective, start, iterations, rate.to(start), RowLimit())
+    problem.note(value)
+    return found, value
 
 
 @torch.no_grad()
@@ -273,14 +274,13 @@ def bred_from(problem, latent, count, used):
 def cooled(problem, start, iterations, hot, cooler, first_rate):
     """A descent at a heat that falls from one to another; judged by the cooler objective."""
 
-    def objective(rows: Tensor, progress: float) -> tuple[Tensor, Tensor]:
-        misfit, prior = problem.terms(rows.view_as(start))
+    def objective(latent: Tensor, progress: float, _: Block) -> tuple[Tensor, Tensor]:
+        misfit, prior = problem.terms(latent)
         now = hot ** (1 - progress) * cooler**progress
-        problem.note((misfit + prior).detach().view(start.shape[:2]))
-        return (misfit / now + prior).flatten(), (misfit / cooler + prior).flatten()
+        problem.note((misfit + prior).detach())
+        return misfit / now + prior, misfit / cooler + prior
 
-    rows, value = descend(objective, start.flatten(0, 1), iterations, first_rate)
-    return rows.view_as(start), value.view(start.shape[:2])
+    return descend(objective, start, iterations, first_rate, RowLimit())
 
 
 def annealing(problem, budget, points=32, hottest=300.0, rate=0.05, every=10, bank=None):

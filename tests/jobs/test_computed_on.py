@@ -79,7 +79,7 @@ def test_tf32_is_off_unless_the_spec_asks_for_it(tmp_path: Path) -> None:
     try:
         for tf32 in (True, False):
             torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = not tf32
-            WorkerFactory(LocalStorage(tmp_path), 1, use_gpu=False, tf32=tf32)()
+            WorkerFactory(LocalStorage(tmp_path), 1, gpu_share=0, tf32=tf32)()
             assert torch.backends.cudnn.allow_tf32 is tf32
             assert torch.backends.cuda.matmul.allow_tf32 is tf32
     finally:

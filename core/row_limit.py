@@ -1,0 +1,178 @@
+"""How many rows a generator is given at once: as many as memory has room for.
+
+A row is a latent: an image x restart, or an image x chain. Searches and chains keep all of their
+rows' latents, which are small; what is large is a generator's call and its derivative, and only
+that is computed in blocks of rows. A block changes no number beyond rounding.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple, TypeVar
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from .generators.protocol import Generator
+
+Result = TypeVar("Result")
+
+_UNLIMITED = 1 << 62
+
+
+class Block(NamedTuple):
+    """Some of the rows [images, points]: the same points of a few images."""
+
+    images: slice
+    points: slice
+
+
+class RowLimit:
+    """The most rows of a generator that are computed at once.
+
+    ``rows`` is at least 1; it is halved where memory turns out not to suffice, and stays so.
+    """
+
+    def __init__(self, rows: int = _UNLIMITED) -> None:
+        self.rows = max(1, rows)
+
+    def over(
+        self, images: int, points: int, compute: Callable[[Block], tuple[Tensor, ...]]
+    ) -> tuple[Tensor, ...]:
+        """What ``compute`` gives for all rows, block by block.
+
+        Args:
+            images: how many there are.
+            points: of each image.
+            compute: tensors [images, points, ...] of a block.
+
+        Raises:
+            torch.OutOfMemoryError: memory does not suffice for a single row, tried twice.
+        """
+
+        def computed() -> tuple[Tensor, ...]:
+            if images * points <= self.rows:
+                return compute(Block(slice(0, images), slice(0, points)))
+            whole: tuple[Tensor, ...] = ()
+            for block in self._blocks(images, points):
+                parts = compute(block)
+                whole = whole or tuple(
+                    part.new_empty((images, points, *part.shape[2:])) for part in parts
+                )
+                for tensor, part in zip(whole, parts, strict=True):
+                    tensor[block] = part
+            return whole
+
+        return self.attempt(images * points, computed)
+
+    def attempt(self, rows: int, compute: Callable[[], Result]) -> Result:
+        """What ``compute`` gives for so many rows, after as many halvings as memory asks for.
+
+        Raises:
+            torch.OutOfMemoryError: memory does not suffice for a single row, tried twice.
+        """
+        single = False
+        while True:
+            at_once = min(rows, self.rows)
+            try:
+                return compute()
+            except torch.OutOfMemoryError:
+                if single:
+                    raise
+            # Only here have the frames that held the memory been let go of.
+            torch.cuda.empty_cache()
+            single = at_once == 1
+            self.rows = max(1, at_once // 2)
+
+    def _blocks(self, images: int, points: int) -> Iterator[Block]:
+        at_once = min(points, self.rows)
+        images_at_once = max(1, self.rows // points)
+        for first in range(0, images, images_at_once):
+            for start in range(0, points, at_once):
+                last = min(first + images_at_once, images)
+                yield Block(slice(first, last), slice(start, min(start + at_once, points)))
+
+
+class LimitedGenerator:
+    """A generator with the limit of its rows, which it keeps by itself but for derivatives.
+
+    A call that is to be differentiated is made whole: what it keeps is let go of only after its
+    derivative, so that whoever takes that asks for the blocks (`limit_of`).
+    """
+
+    def __init__(self, generator: Generator, limit: RowLimit) -> None:
+        self._generator = generator
+        self.limit = limit
+
+    @property
+    def latent_dim(self) -> int:
+        """The generator's."""
+        return self._generator.latent_dim
+
+    @property
+    def num_classes(self) -> int:
+        """The generator's."""
+        return self._generator.num_classes
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """The generator's."""
+        return self._generator.image_shape
+
+    def __call__(
+        self, latent: Float[Tensor, "batch latent"], condition: Int[Tensor, " batch"] | None
+    ) -> Float[Tensor, "batch channels height width"]:
+        """The generator's images."""
+        if latent.requires_grad and torch.is_grad_enabled():
+            return self._generator(latent, condition)
+
+        def images() -> Tensor:
+            rows = self.limit.rows
+            if len(latent) <= rows:
+                return self._generator(latent, condition)
+            return torch.cat(
+                [
+                    self._generator(
+                        latent[start : start + rows],
+                        None if condition is None else condition[start : start + rows],
+                    )
+                    for start in range(0, len(latent), rows)
+                ]
+            )
+
+        return self.limit.attempt(len(latent), images)
+
+    def to(self, device: torch.device) -> "LimitedGenerator":
+        """The same with its weights on ``device``."""
+        return LimitedGenerator(self._generator.to(device), self.limit)
+
+
+def limit_of(generator: Generator) -> RowLimit:
+    """The limit that a generator was given; without one, memory alone sets it."""
+    return generator.limit if isinstance(generator, LimitedGenerator) else RowLimit()
+
+
+def bytes_of_row(generator: Generator, device: torch.device) -> int:
+    """Device or main memory that each further row takes for a derivative in its latent.
+
+    What two rows keep for it more than one, beside the images. Nothing is differentiated.
+    """
+    one, two = (_bytes_kept(generator, device, rows) for rows in (1, 2))
+    return max(1, two - one)
+
+
+def _bytes_kept(generator: Generator, device: torch.device, rows: int) -> int:
+    random = torch.Generator().manual_seed(0)
+    drawn = torch.randn(rows, generator.latent_dim, generator=random).to(device)
+    latent = drawn.requires_grad_()
+    classes = generator.num_classes
+    condition = torch.zeros(rows, dtype=torch.int64, device=device) if classes else None
+    kept: dict[int, int] = {}
+
+    def keep(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        kept[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(keep, lambda kept: kept):
+        images = generator(latent, condition)
+    return sum(kept.values()) + images.untyped_storage().nbytes()

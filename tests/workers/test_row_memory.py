@@ -1,0 +1,94 @@
+"""How many rows a worker computes at once: by its part of the memory, and of the largest member."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from unittest.mock import patch
+
+import pytest
+import torch
+from offmanifold.cluster.local_storage import LocalStorage
+from offmanifold.cluster.resources import available_cpus
+from offmanifold.core.generators.class_set import ClassSetGenerator
+from offmanifold.core.row_limit import bytes_of_row
+from offmanifold.workers.generators import open_generator
+from offmanifold.workers.row_memory import _main_memory, limited
+from offmanifold.workers.runner import WorkerFactory
+from torch import Tensor
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+class Member:
+    """An unconditional generator that keeps so many numbers a row."""
+
+    latent_dim, num_classes, image_shape = 2, 0, (1, 1, 1)
+
+    def __init__(self, width: int) -> None:
+        self.weight = torch.ones(2, width)
+
+    def __call__(self, latent: Tensor, condition: Tensor | None) -> Tensor:
+        assert condition is None
+        return torch.sigmoid(latent @ self.weight).mean(1).view(-1, 1, 1, 1)
+
+    def to(self, device: torch.device) -> "Member":
+        del device
+        return self
+
+
+def test_rows_take_half_of_the_workers_part_of_the_machine(one_thread: None) -> None:
+    large = Member(1 << 20)
+    row = bytes_of_row(large, CPU)
+    rows = limited(large, CPU).limit.rows
+    part = _main_memory() / available_cpus()
+    assert part / 4 - row <= row * (rows + 1) and row * rows <= part / 4
+
+
+def test_the_row_of_a_set_is_that_of_its_largest_member(one_thread: None) -> None:
+    # Class 0 is missing: no condition that is made up fits every set.
+    members = ClassSetGenerator({1: Member(8), 4: Member(1 << 20)})
+    assert limited(members, CPU).limit.rows == limited(Member(1 << 20), CPU).limit.rows
+
+
+@pytest.mark.parametrize("name", ["digits", "fashion"])
+def test_a_small_generator_keeps_all_rows_of_a_shard_in_one_block(
+    one_thread: None, name: str
+) -> None:
+    generator = open_generator(f"shipped:{name}").generator
+    gibibyte = 1 << 30
+    with patch("offmanifold.workers.row_memory._main_memory", lambda: 2 * gibibyte):
+        assert limited(generator, CPU).limit.rows * available_cpus() > 64 * 75
+
+
+def test_memory_too_small_for_a_row_is_left_to_a_single_one() -> None:
+    with patch("offmanifold.workers.row_memory._main_memory", lambda: 1):
+        assert limited(Member(8), CPU).limit.rows == 1
+
+
+@pytest.mark.parametrize("name", ["memory.max", "memory/memory.limit_in_bytes"])
+def test_a_container_has_the_memory_that_it_is_granted(tmp_path: Path, name: str) -> None:
+    whole = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    assert _main_memory(tmp_path) == whole
+    granted = tmp_path / name
+    granted.parent.mkdir(exist_ok=True)
+    for text, expected in (("1048576\n", 1 << 20), ("max\n", whole), (f"{1 << 62}\n", whole)):
+        granted.write_text(text)
+        assert _main_memory(tmp_path) == expected
+
+
+@pytest.mark.parametrize(("share", "told"), [(0, []), (1, []), (2, []), (0.5, [0.5])])
+def test_workers_that_share_a_gpu_take_their_part_of_its_memory(
+    tmp_path: Path, share: float, told: list[float]
+) -> None:
+    found: list[float] = []
+    with patch("torch.cuda.set_per_process_memory_fraction", found.append):
+        WorkerFactory(LocalStorage(tmp_path), torch.get_num_threads(), gpu_share=share)()
+    assert found == told
