@@ -44,24 +44,25 @@ class Member:
         return self
 
 
-def test_rows_take_half_of_the_workers_part_of_the_machine(one_thread: None) -> None:
+@pytest.mark.usefixtures("one_thread")
+def test_rows_take_half_of_the_workers_part_of_the_machine() -> None:
     large = Member(1 << 20)
     row = bytes_of_row(large, CPU)
     rows = limited(large, CPU).limit.rows
     part = _main_memory() / available_cpus()
-    assert part / 4 - row <= row * (rows + 1) and row * rows <= part / 4
+    assert row * rows <= part / 4 <= row * (rows + 1)
 
 
-def test_the_row_of_a_set_is_that_of_its_largest_member(one_thread: None) -> None:
+@pytest.mark.usefixtures("one_thread")
+def test_the_row_of_a_set_is_that_of_its_largest_member() -> None:
     # Class 0 is missing: no condition that is made up fits every set.
     members = ClassSetGenerator({1: Member(8), 4: Member(1 << 20)})
     assert limited(members, CPU).limit.rows == limited(Member(1 << 20), CPU).limit.rows
 
 
+@pytest.mark.usefixtures("one_thread")
 @pytest.mark.parametrize("name", ["digits", "fashion"])
-def test_a_small_generator_keeps_all_rows_of_a_shard_in_one_block(
-    one_thread: None, name: str
-) -> None:
+def test_a_small_generator_keeps_all_rows_of_a_shard_in_one_block(name: str) -> None:
     generator = open_generator(f"shipped:{name}").generator
     gibibyte = 1 << 30
     with patch("offmanifold.workers.row_memory._main_memory", lambda: 2 * gibibyte):
