@@ -8,8 +8,9 @@ from ..audits import stages_of
 from ..audits.inversion.settings import INVERSION
 from ..audits.likelihood.settings import LIKELIHOOD
 from ..audits.specs import gather_facts
+from ..drive.execution import local_gpu_problem
 from ..plan.stage import AuditContext, Cost
-from ..spec.audit import AuditSpec
+from ..spec.audit import AuditSpec, ClusterSpec
 from ..spec.facts import Facts
 from .data_notes import account_notes, class_notes, generator_notes
 from .errors_text import printable
@@ -68,7 +69,21 @@ def plan_notes(context: AuditContext) -> list[str]:
             "No group has role `null`: no verdict on reconstruction or typicality will go against "
             "the generator, because its own samples are not put to the same tests."
         )
-    return notes + _typicality_note(context)
+    return notes + _gpu_notes(context.spec.cluster) + _typicality_note(context)
+
+
+def _gpu_notes(cluster: ClusterSpec) -> list[str]:
+    """What `run` would refuse, and GPUs that would be idle."""
+    notes = []
+    problem = local_gpu_problem(cluster)
+    if problem is not None:
+        notes.append(f"`run` would refuse to start: {problem}.")
+    if cluster.gpus_per_worker > 1:
+        notes.append(
+            f"A worker computes on one GPU: of its {cluster.gpus_per_worker:g} "
+            "(cluster.gpus_per_worker), the others would be idle. 1 gives more workers."
+        )
+    return notes
 
 
 def _typicality_note(context: AuditContext) -> list[str]:

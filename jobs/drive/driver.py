@@ -28,7 +28,13 @@ from ..results.write import Results, write_results
 from ..spec.audit import AuditSpec
 from ..spec.facts import Facts
 from ..spec.loading import spec_digest
-from .execution import import_paths, open_executor, terminate_as_interrupt, worker_factory
+from .execution import (
+    import_paths,
+    open_executor,
+    require_local_gpus,
+    terminate_as_interrupt,
+    worker_factory,
+)
 from .image_folders import refuse_among_images
 from .mending import Mending
 from .pending import PendingTasks
@@ -77,6 +83,8 @@ def run_audit(
 
     Raises:
         SpecError: before any work, for a spec that cannot be run or a directory of another spec.
+        ClusterError: before any work, for GPUs that this machine does not have; or when a Ray
+            cannot be started or joined.
         LocationError: when ``out`` is another address than a bucket's.
         StorageError: when the directory cannot be written.
         PartError: when a part is damaged again and again.
@@ -85,6 +93,7 @@ def run_audit(
     run = RunDirectory.at(out, settings)
     run.refuse_own_code(spec)
     refuse_among_images(spec, run.location)
+    require_local_gpus(spec.cluster)
     facts = gather_facts(spec)
     for each in facts.shared:
         logger.warning("%s", each)

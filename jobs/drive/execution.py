@@ -7,9 +7,11 @@ from pathlib import Path
 from types import FrameType
 
 from ...cluster.executor import Executor
+from ...cluster.ray_errors import ClusterError
 from ...cluster.resources import WorkerResources
 from ...cluster.serial_executor import SerialExecutor
 from ...cluster.storage import Storage
+from ...workers.gpu_problem import gpu_problem
 from ...workers.runner import WorkerFactory
 from ..spec.audit import AuditSpec, ClusterSpec
 
@@ -45,6 +47,27 @@ def open_executor(cluster: ClusterSpec, import_paths: Sequence[Path]) -> Iterato
         closing(RayExecutor(resources, import_paths=import_paths, patience=patience)) as executor,
     ):
         yield executor
+
+
+def require_local_gpus(cluster: ClusterSpec) -> None:
+    """Refuses workers on this machine that are to have GPUs, where torch can use none.
+
+    Raises:
+        ClusterError: why, and what to do.
+    """
+    problem = local_gpu_problem(cluster)
+    if problem is not None:
+        raise ClusterError(f"cluster.gpus_per_worker is {cluster.gpus_per_worker:g}, but {problem}")
+
+
+def local_gpu_problem(cluster: ClusterSpec) -> str | None:
+    """What keeps workers on this machine from the GPUs that they are to have; None if nothing does.
+
+    Nothing is said of the nodes of a cluster that is joined: theirs may be other machines.
+    """
+    if not cluster.gpus_per_worker or (cluster.executor == "ray" and cluster.address is not None):
+        return None
+    return gpu_problem()
 
 
 @contextmanager
