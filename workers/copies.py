@@ -1,8 +1,7 @@
 """The ``copies`` stage: the nearest training images of generated and of held-out images."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,11 +12,12 @@ from torch import Tensor
 from ..core.culprits.copies import copying_culprits
 from ..core.statistics.copies import NEAREST, nearness
 from ..core.statistics.neighbour_lists import NeighbourLists, merge_lists, nearest_lists
-from ..core.statistics.views import View, nearest_view, pixel_views
-from .datasets import ImageError, ImageSet, shard_image_set
+from ..core.statistics.views import View, nearest_view, pixel_views, view_nearness
+from .datasets import ImageError, shard_image_set
 from .generated_images import sample_order, shard_generated_images
+from .nearest_training import NearestTraining, nearest_training, training_blocks
 from .outcome import Failure, Outcome, Row
-from .reference_block import ReferenceBlock, flat, read_block
+from .reference_block import flat
 from .resources import Resources
 from .revisions import Computation
 from .schema import TableSchema
@@ -165,7 +165,7 @@ def _rows(
     if not items:
         return []
     views = pixel_views()
-    training = _training(images, views, settings, resources)
+    training = nearest_training(images, views, settings, resources)
     nearest = {view.name: nearness(training.lists[view.name].distance) for view in views}
     least, best = nearest_view(nearest)
     pixels = views[0].name
@@ -198,69 +198,14 @@ def _rows(
     return rows
 
 
-@dataclass(frozen=True)
-class _Training:
-    """The nearest training images in each view, by their place among the usable ones.
-
-    ``index`` and ``labels`` are, of each of those, the place in the whole set and the class.
-    """
-
-    images: ImageSet
-    lists: Mapping[str, NeighbourLists]
-    index: np.ndarray
-    labels: np.ndarray
-
-
-def _blocks(
-    settings: Mapping[str, Any], resources: Resources
-) -> Iterator[tuple[int, ReferenceBlock]]:
-    """The blocks of usable training images, and how many there are before each."""
-    images = shard_image_set(settings["training"], resources)
-    width = int(np.prod(settings["training"]["image_shape"]))
-    length, step = settings["training_length"], settings["block_images"]
-    before = 0
-    for start in range(0, length, step):
-        stop = min(start + step, length)
-        block = resources.kept(
-            "training block",
-            (settings["training"]["hash"], start, stop),
-            partial(read_block, images, start, stop, flat, width),
-            most=1,
-        )
-        if len(block.index):
-            yield before, block
-        before += len(block.index)
-
-
-def _training(
-    queries: Tensor, views: Sequence[View], settings: Mapping[str, Any], resources: Resources
-) -> _Training:
-    lists: dict[str, NeighbourLists] = {}
-    index, labels = [], []
-    for before, block in _blocks(settings, resources):
-        references = torch.from_numpy(block.vectors.reshape(-1, *queries.shape[1:]))
-        index.append(block.index)
-        labels.append(block.labels)
-        for view in views:
-            found = nearest_lists(view.queries(queries), view.references(references), NEAREST)
-            known = lists.get(view.name)
-            parts = [found] if known is None else [known, found]
-            starts = [before] if known is None else [0, before]
-            lists[view.name] = merge_lists(parts, starts, NEAREST)
-    if not lists:
-        raise ValueError("no training image can be used")
-    images = shard_image_set(settings["training"], resources)
-    return _Training(images, lists, np.concatenate(index), np.concatenate(labels))
-
-
 def _own_distances(
-    training: _Training, places: np.ndarray, settings: Mapping[str, Any], resources: Resources
+    training: NearestTraining, places: np.ndarray, settings: Mapping[str, Any], resources: Resources
 ) -> np.ndarray:
     """How far each of these training images is from its own nearest other one, in pixels."""
     found, which = np.unique(places, return_inverse=True)
     queries = flat(np.stack([training.images.image(int(training.index[i]))[0] for i in found]))
     least = np.full(len(found), np.inf)
-    for before, block in _blocks(settings, resources):
+    for before, block in training_blocks(settings, resources):
         own = found - before
         exclude = np.where((own >= 0) & (own < len(block.index)), own, -1)
         least = np.minimum(least, nearest_lists(queries, block.vectors, 1, exclude).distance[:, 0])
@@ -275,23 +220,16 @@ def _placebo(
     found: list[list[float] | None] = [None] * len(halves)
     if not asked:
         return found
-    values = [
-        nearness(
-            nearest_lists(
-                view.queries(images[asked]), view.references(held.images[0]), NEAREST
-            ).distance
-        )
-        for view in views
-    ]
+    values = view_nearness(images[asked], held.images[0], views)
     for position, row in enumerate(asked):
-        found[row] = [float(each[position]) for each in values]
+        found[row] = [float(values[view.name][position]) for view in views]
     return found
 
 
 def _pools(
     images: Tensor,
     view: View,
-    training: _Training,
+    training: NearestTraining,
     held: _HeldOut,
     halves: Sequence[int | None],
 ) -> list[Row]:

@@ -4,7 +4,7 @@ A copy is rarely exact. In pixels a shift by one leaves nothing of it; so traini
 compared as they are, and flipped, shifted and zoomed, and images with their brightness divided out.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,9 +12,13 @@ from jaxtyping import Float, Float64
 from torch import Tensor
 from torch.nn.functional import interpolate, pad
 
+from .copies import NEAREST, nearness
+from .neighbour_lists import nearest_lists
+
 Change = Callable[
     [Float[Tensor, "n channels height width"]], Float[Tensor, "n channels height width"]
 ]
+Features = Callable[[Float[Tensor, "n channels height width"]], Float[Tensor, "n ..."]]
 # How far, in pixels, and by how much training images are moved and enlarged.
 _SHIFTS = (1, 2)
 _ZOOMS = (1.1, 1.2)
@@ -24,18 +28,21 @@ _ZOOMS = (1.1, 1.2)
 class View:
     """A way to compare: training images are changed by ``change``, then both are flat vectors.
 
-    With ``unit`` these have length 1, which no change of brightness by a factor alters.
+    With ``unit`` these have length 1, which no change of brightness by a factor alters. Vectors
+    are of an image's ``features``, which are its pixels if none are given.
     """
 
     name: str
     change: Change
     unit: bool = False
+    features: Features | None = None
 
     def queries(
         self, images: Float[Tensor, "n channels height width"]
     ) -> Float[np.ndarray, "n columns"]:
         """Vectors of the images that are asked about."""
-        vectors: np.ndarray = images.flatten(1).numpy()
+        seen = images if self.features is None else self.features(images)
+        vectors: np.ndarray = seen.flatten(1).numpy()
         return _unit(vectors) if self.unit else vectors
 
     def references(
@@ -99,8 +106,25 @@ def pixel_views() -> list[View]:
     ]
 
 
+def view_nearness(
+    images: Float[Tensor, "n channels height width"],
+    references: Float[Tensor, "references channels height width"],
+    views: Sequence[View],
+) -> dict[str, Float64[np.ndarray, " n"]]:
+    """Each image's nearness among the references, in each view by its name.
+
+    Raises:
+        ValueError: there are fewer than `NEAREST` references.
+    """
+    found = {}
+    for view in views:
+        lists = nearest_lists(view.queries(images), view.references(references), NEAREST)
+        found[view.name] = nearness(lists.distance)
+    return found
+
+
 def nearest_view(
-    nearness: Mapping[str, Float64[np.ndarray, " images"]],
+    by_view: Mapping[str, Float64[np.ndarray, " images"]],
 ) -> tuple[Float64[np.ndarray, " images"], list[str]]:
     """Each image's nearness in the view in which it is nearest, and which that is.
 
@@ -110,9 +134,9 @@ def nearest_view(
     Raises:
         ValueError: no views.
     """
-    if not nearness:
+    if not by_view:
         raise ValueError("no views: give the nearness in at least one")
-    names, values = list(nearness), np.stack(list(nearness.values()))
+    names, values = list(by_view), np.stack(list(by_view.values()))
     first = values.argmin(axis=0)
     return values.min(axis=0), [names[view] for view in first]
 

@@ -10,6 +10,7 @@ import typer
 from .checkpoint_commands import convert, inspect
 from .exit_status import end, errors_explained
 from .job_commands import job_app, submit
+from .nearest_command import nearest
 from .options import ChangedOption, RetryOption, RunArgument, SetOption, SpecArgument
 from .printing import print_rich
 from .state_commands import errors, status
@@ -192,6 +193,9 @@ def calibrate(
 
         found = tried(load_spec(spec, tuple(overrides or ())), repeats)
         print_rich(calibration_table(found))
+
+
+app.command()(nearest)
 
 
 @app.command()

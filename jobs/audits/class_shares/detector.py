@@ -7,16 +7,15 @@ from ....core.classifiers.answers import logits_of
 from ....core.culprits.culprit import Culprit
 from ....core.quantisation import quantise
 from ....core.statistics.class_shares import compare_shares
-from ....workers.annotator import restored
-from ....workers.classifiers import train_annotator
 from ....workers.resources import Resources
 from ...plan.stage import AuditContext
 from ...report.summary import number
 from ...report.verdict import ERROR_RATE
 from ..detector import Detector, real_images
-from .annotator_plan import annotator_shard, real_levels
+from .annotator_plan import real_levels
 from .plan import annotated_images
 from .settings import ANNOTATOR, CLASS_SHARES
+from .trained_annotator import trained_annotator
 
 # A culprit chooses anew so often which class it drops, or which clusters; repeats take turns.
 _MAKINGS = 5
@@ -69,16 +68,7 @@ class _Labels:
     """The trained annotator's labels of images."""
 
     def __init__(self, context: AuditContext, resources: Resources) -> None:
-        shard = annotator_shard(context)
-        (row,) = train_annotator(shard.items, shard.settings, resources)
-        assert isinstance(row, dict), "training has no failures that are rows"
-        facts = context.facts
-        self._classifier = restored(
-            row["weights"],
-            ANNOTATOR.required(context.spec.stages).architecture,
-            facts.image_shape,
-            facts.references[ANNOTATOR.name].num_classes,
-        ).to(resources.device)
+        self._classifier = trained_annotator(context, resources)
         self._levels = real_levels(context)
         self._device = resources.device
 

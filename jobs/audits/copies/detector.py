@@ -4,9 +4,8 @@ import numpy as np
 import torch
 
 from ....core.culprits.culprit import Culprit
-from ....core.statistics.copies import NEAREST, nearness, share_of_copies
-from ....core.statistics.neighbour_lists import nearest_lists
-from ....core.statistics.views import nearest_view, pixel_views
+from ....core.statistics.copies import NEAREST, share_of_copies
+from ....core.statistics.views import nearest_view, pixel_views, view_nearness
 from ....workers.resources import Resources
 from ...plan.stage import AuditContext
 from ...report.verdict import ERROR_RATE
@@ -67,11 +66,6 @@ class _Nearness:
         new = {key: place for place, key in enumerate(keys) if key not in self._known}
         if new:
             queries = images[list(new.values())]
-            found = {}
-            for view in pixel_views():
-                lists = nearest_lists(
-                    view.queries(queries), view.references(self._references), NEAREST
-                )
-                found[view.name] = nearness(lists.distance)
+            found = view_nearness(queries, self._references, pixel_views())
             self._known |= dict(zip(new, nearest_view(found)[0].tolist(), strict=True))
         return np.array([self._known[key] for key in keys])

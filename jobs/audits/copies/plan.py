@@ -38,7 +38,7 @@ def _planted_count(context: AuditContext) -> int:
 def plan(context: PlanContext) -> list[Shard]:
     """Shards of held-out images, of planted copies by kind, then of each generator's images."""
     spec = _settings(context)
-    shared = _shared_settings(context)
+    shared = shared_settings(context)
     halves = held_out_halves(
         shared["held_out_length"], shared["held_out_images"], shared["held_out_seed"]
     )
@@ -69,18 +69,24 @@ def plan(context: PlanContext) -> list[Shard]:
     return shards
 
 
-def _shared_settings(context: AuditContext) -> dict[str, Any]:
+def shared_settings(context: AuditContext) -> dict[str, Any]:
+    """What every shard says: the training images, and which held-out ones are chosen."""
     training, held_out = (context.facts.references[key] for key in ("copies", "copies.held_out"))
-    row_bytes = _FLOAT32_BYTES * context.facts.dimensions
     return {
         "training": reference_settings(context, "copies"),
         "training_length": training.length,
-        "block_images": max(1, int(_settings(context).block_mib * 2**20 / row_bytes)),
+        "block_images": block_images(context, _settings(context).block_mib),
         "held_out": reference_settings(context, "copies.held_out"),
         "held_out_length": held_out.length,
         "held_out_images": _held_out_count(context),
         "held_out_seed": context.seed("copies", HELD_OUT),
     }
+
+
+def block_images(context: AuditContext, block_mib: float) -> int:
+    """How many training images are read at once; at least 1."""
+    row_bytes = _FLOAT32_BYTES * context.facts.dimensions
+    return max(1, int(block_mib * 2**20 / row_bytes))
 
 
 def _item(generator: str | None, group: str, image_id: str, index: int) -> Item:
