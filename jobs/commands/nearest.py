@@ -20,6 +20,8 @@ from ...core.statistics.copies import NEAREST
 from ...core.statistics.interval import CONFIDENCE
 from ...core.statistics.views import View, pixel_views, same
 from ...workers.datasets import DatasetError, ImageSet, open_dataset
+from ...workers.datasets.copied import CopiedImages
+from ...workers.datasets.listing import SUFFIXES
 from ...workers.resources import Resources
 from ..audits.class_shares.settings import ANNOTATOR, CLASS_SHARES
 from ..audits.class_shares.trained_annotator import trained_annotator
@@ -126,14 +128,19 @@ def find_nearest(spec: AuditSpec, images: str, space: Space, resize: str | None 
         )
         # Asked before the annotator is trained: it refuses a spec without training images.
         query = Query(context, resources)
-        answer = query.answer(asked, _views(context, resources, space))
+        try:
+            answer = query.answer(asked, _views(context, resources, space))
+        except SpecError as error:
+            raise SpecError(_with_options(str(error))) from error
         order = sorted(answer.images, key=lambda each: each.nearness)
         shown = order[:_PICTURED]
         rows = [np.stack([asked.image(each.index)[0] for each in shown])]
         for rank in range(SHOWN):
             near = [each.neighbours[rank].index for each in shown]
             rows.append(np.stack([answer.training.image(index)[0] for index in near]))
-    return Found(spec.name, space, replace(answer, images=tuple(order)), tuple(rows))
+    unusable = tuple(_with_options(each) for each in answer.unusable)
+    answer = replace(answer, images=tuple(order), unusable=unusable)
+    return Found(spec.name, space, answer, tuple(rows))
 
 
 def nearest_table(found: Found) -> Table:
@@ -270,17 +277,28 @@ def _opened(context: AuditContext, images: str, resize: str | None) -> Iterator[
     """The images that the user names; a single picture is put into a folder of its own."""
     place = absolute(images)
     name = {".zip": "zip", ".npz": "npz"}.get(PurePosixPath(place).suffix.lower(), "folder")
+    is_picture = name == "folder" and not is_remote(place) and Path(place).is_file()
+    if is_picture and not place.lower().endswith(SUFFIXES):
+        raise SpecError(
+            f"{images}: no image by its suffix; expected {', '.join(SUFFIXES)}, a .zip or .npz "
+            "archive, or a folder"
+        )
     with tempfile.TemporaryDirectory() as folder:
-        if name == "folder" and not is_remote(place) and Path(place).is_file():
+        if is_picture:
             shutil.copy(place, folder)
-            place = folder
         try:
-            yield open_dataset(
+            found = open_dataset(
                 name,
-                path=place,
+                path=folder if is_picture else place,
                 image_shape=context.facts.image_shape,
                 service=context.spec.cluster.storage.settings,
                 resize=resize,
             )
         except DatasetError as error:
-            raise SpecError(f"{images}: {error}") from error
+            raise SpecError(f"{images}: {_with_options(str(error))}") from error
+        yield CopiedImages(found, Path(folder), str(Path(place).parent)) if is_picture else found
+
+
+def _with_options(message: str) -> str:
+    """A remedy for an image set of a spec as one for these images."""
+    return message.replace("resize: lanczos beside the dataset", "--resize lanczos")

@@ -39,6 +39,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory, digits: np.ndarray) -> Path
     training, held_out, others = np.split(digits, [TRAINING, TRAINING + HELD_OUT])
     np.savez(place / "training.npz", training[..., None])
     np.savez(place / "held_out.npz", held_out[..., None])
+    Image.new("L", (16, 16)).save(place / "large.png")
     asked = place / "asked"
     asked.mkdir()
     for number, pixels in enumerate(others):
@@ -130,6 +131,7 @@ def test_without_held_out_images_there_is_no_p_value_and_it_says_why(folder: Pat
     stages = {"neighbours": {**NPZ, "path": "training.npz"}}
     found = answered(ask(folder, "asked/plain.png", stages, "--json"))
     assert list(found["images"]) == ["plain"]
+    assert found["images"]["plain"]["source"] == f"folder:{folder}/asked/plain.png"
     assert found["images"]["plain"]["p_value"] is None
     assert found["held_out"] is None
     assert "no p-values: the spec names no held-out images" in " ".join(found["notes"])
@@ -153,6 +155,8 @@ REFUSED = {
     "no training images": ({"images": {}}, "asked", "none says what the training images are"),
     "no annotator": ({"copies": COPIES_STAGE}, "asked", "the spec has no annotator"),
     "no such folder": ({"copies": COPIES_STAGE}, "nowhere", "there is no folder"),
+    "no picture": ({"copies": COPIES_STAGE}, "audit.yaml", "no image by its suffix"),
+    "another size": ({"copies": COPIES_STAGE}, "large.png", "or add --resize lanczos"),
     "nothing usable": ({"copies": COPIES_STAGE}, "asked/broken.png", "none of these images"),
 }
 
