@@ -49,10 +49,11 @@ def reduce_health(context: ReduceContext) -> list[SummaryRow]:
 
 def _chain_rows(emit: Emitter, members: pd.DataFrame) -> list[SummaryRow]:
     by_image = _chain_values(members).groupby(members["image_id"]).mean()
+    chains = float(members["chain_log_weights"].map(len).max())
     known = {name: by_image[name].dropna().to_numpy(np.float64) for name in by_image.columns}
     emit = emit.seeded("health")
     return [
-        emit.row(name, _interval(emit, name, values))
+        emit.row(name, _interval(emit, name, values, chains))
         for name, values in known.items()
         if len(values)
     ]
@@ -76,17 +77,24 @@ def _chain_values(members: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _interval(emit: Emitter, name: str, by_image: np.ndarray) -> Interval:
+def _interval(emit: Emitter, name: str, by_image: np.ndarray, chains: float) -> Interval:
     if name in _MEDIANS:
         return median_interval(by_image)
-    if name not in _SHARES:
-        return emit.mean(by_image)
-    if np.isin(by_image, (0.0, 1.0)).all():
+    if name in _SHARES and np.isin(by_image, (0.0, 1.0)).all():
         return proportion_interval(int(by_image.sum()), len(by_image))
     # An image under several classes has a share of its own: a mean, and no share is beyond 0 or 1.
     mean = emit.mean(by_image)
-    low, high = np.clip([mean.low, mean.high], 0, 1).tolist()
+    low, high = np.clip([mean.low, mean.high], *_possible(name, chains)).tolist()
     return Interval(mean.value, low, high, mean.n)
+
+
+def _possible(name: str, chains: float) -> tuple[float, float]:
+    """Between what a metric lies, whatever the interval of a mean of few values says."""
+    if name == "effective_sample_size":
+        return 1.0, chains
+    if name == "best_chain_share":
+        return 1 / chains, 1.0
+    return 0.0, math.inf if name in ("evaluations", "modes") else 1.0
 
 
 def _sandwich_rows(

@@ -425,6 +425,22 @@ def test_failed_rows_are_left_out_and_counted(run: Any) -> None:
     assert [accuracy["low"], accuracy["high"]] == pytest.approx([expected.low, expected.high])
 
 
+def test_no_interval_of_the_chains_leaves_what_is_possible(run: Any) -> None:
+    """One image is unlike all others: the interval of their mean reaches far."""
+    rows = [row for row in run.rows["likelihood"] if row["group"] == "test"]
+    for row in rows:
+        little = 1e-5 * int(str(row["image_id"])[-6:])
+        row["effective_sample_size"] = 1 + (little or 0.9)
+        row["acceptance"] = [1 - (little or 0.9)] * len(row["acceptance"])
+    summary = reduce_run(run.write()).to_pandas()
+    chains = len(rows[0]["chain_log_weights"])
+    size, acceptance = (
+        pick(summary, metric, group="test") for metric in ("effective_sample_size", "acceptance")
+    )
+    assert 1 <= size["low"] <= size["value"] <= size["high"] <= chains
+    assert 0 <= acceptance["low"] <= acceptance["value"] <= acceptance["high"] <= 1
+
+
 def test_absent_stages_have_no_metrics(run: Any) -> None:
     run.rows = {stage: run.rows[stage] for stage in ("images", "inversion")}
     summary = reduce_run(run.write()).to_pandas()
