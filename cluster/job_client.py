@@ -32,6 +32,7 @@ _CHATTY = ("ray", "ray.dashboard.modules.dashboard_sdk", "ray.dashboard.modules.
 # To find the head, and to have an answer from it.
 _TIMEOUT_SECONDS = (10.0, 120.0)
 _POLL_SECONDS = 1.0
+_EPOCH = datetime.fromtimestamp(0, UTC)
 # The signal of a stop is SIGTERM; a run then ends its workers before it ends itself.
 _STOP_SECONDS = 30
 
@@ -128,15 +129,15 @@ class JobClient:
         """How a job is."""
         with self._explained(job_id):
             details = self._client.get_job_info(job_id)
-        return Job(
-            id=job_id,
-            status=str(details.status.value),
-            exit_code=details.driver_exit_code,
-            message=details.message or "",
-            started=_time(details.start_time),
-            ended=_time(details.end_time),
-            metadata=details.metadata or {},
-        )
+        return _job(job_id, details)
+
+    def jobs(self) -> list[Job]:
+        """All that were submitted, the latest first."""
+        with self._explained():
+            found = self._client.list_jobs()
+        # Other drivers of the cluster were not submitted, and have no such id.
+        jobs = [_job(each.submission_id, each) for each in found if each.submission_id]
+        return sorted(jobs, key=lambda job: (job.started or _EPOCH, job.id), reverse=True)
 
     def logs(self, job_id: str) -> str:
         """All that a job has printed so far."""
@@ -266,6 +267,18 @@ def _failure(address: str, job_id: str | None, reason: str) -> ClusterError:
             "in a .rayignore in that folder."
         )
     return ClusterError(f"the Ray cluster at {address} failed: {' '.join(reason.split())}")
+
+
+def _job(job_id: str, details: Any) -> Job:
+    return Job(
+        id=job_id,
+        status=str(details.status.value),
+        exit_code=details.driver_exit_code,
+        message=details.message or "",
+        started=_time(details.start_time),
+        ended=_time(details.end_time),
+        metadata=details.metadata or {},
+    )
 
 
 def _time(milliseconds: int | None) -> datetime | None:

@@ -118,7 +118,7 @@ class RayExecutor:
         return taken
 
     def _worker_count(self) -> int:
-        nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        nodes = node_resources()
         count = self._resources.worker_count(nodes)
         if self._resources.fit(nodes) == 0:
             wanted = self._resources.per_worker
@@ -151,6 +151,11 @@ class RayExecutor:
 
     def _start_arguments(self, factory: WorkerFactory) -> tuple[list[str], bytes]:
         return self._import_paths, cloudpickle.dumps(factory)
+
+
+def node_resources() -> list[Mapping[str, float]]:
+    """The resources of each node that is alive, by Ray's names; Ray must be joined."""
+    return [node["Resources"] for node in ray.nodes() if node["Alive"]]
 
 
 def _is_alive(running: Running) -> bool:

@@ -1,5 +1,6 @@
 """Inversion: the latent whose generated image is nearest to a given one."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
@@ -143,6 +144,7 @@ def _nearest_candidates(
             labels = None if condition is None else condition[index].expand(len(part))
             residual = generator(part, labels) - images[index]
             errors.append(residual.square_().flatten(1).sum(1, dtype=torch.float64))
-        best = torch.cat(errors).view(shape[:2]).argmin(1)
+        # To argmin a NaN is the least of all numbers.
+        best = torch.cat(errors).nan_to_num(nan=math.inf).view(shape[:2]).argmin(1)
         nearest.append(candidates[torch.arange(settings.restarts), best])
     return torch.cat(nearest)

@@ -21,6 +21,7 @@ from .generator_errors import GeneratorError as GeneratorError
 from .generator_source import SHIPPED_PREFIX, ClassMember
 from .generator_source import GeneratorSource as GeneratorSource
 from .inputs import copied_file, copied_folder, naming_original
+from .meant_function import meant_function
 from .opened_generator import GeneratorDescription as GeneratorDescription
 from .opened_generator import OpenedGenerator as OpenedGenerator
 from .resources import ChangedInputError, Resources
@@ -190,6 +191,12 @@ def _folder(wanted: GeneratorSource) -> Path:
             raise GeneratorError(f"no generator '{source}' comes with the package: {hint}")
         return _SHIPPED / name
     folder = _path(wanted).expanduser()
+    meant = None if folder.is_dir() else meant_function(folder)
+    if meant is not None:
+        raise GeneratorError(
+            f"generator '{source}': there is no folder {folder} with {WEIGHTS_NAME} and "
+            f"{CONFIG_NAME}; {meant}"
+        )
     if folder.is_file():
         raise GeneratorError(
             f"generator '{source}': {folder} is a file. Give a published checkpoint by 'family' "

@@ -21,10 +21,16 @@ from ..core.generators.native_range import (
 )
 from ..core.generators.protocol import Generator
 from .generator_errors import GeneratorError
+from .meant_function import meant_function
 
 # Of a job on a cluster: the folder with the copy of the user's modules that travelled with it. The
 # spec's own folder stays part of the shards' identity, and may lie there too, with other modules.
 MODULES_VARIABLE = "OFFMANIFOLD_MODULES"
+_TRAINING_MODE = "Expected more than 1 value per channel when training"
+_EVALUATION = (
+    "put the network into evaluation mode, which fixes batch statistics (network.eval(), before it "
+    "is returned, traced or exported)"
+)
 _ROUNDING = 1e-5
 _BATCH_ROUNDING = 1e-3
 _CHECKED = 8
@@ -45,7 +51,13 @@ def open_function(source: str, base_dir: str | Path | None) -> tuple[Generator, 
     """
     module_name, _, name = source.partition(":")
     folder = Path(os.environ.get(MODULES_VARIABLE) or base_dir or ".")
-    module = _import(source, module_name, folder.resolve())
+    try:
+        module = _import(source, module_name, folder.resolve())
+    except GeneratorError as error:
+        meant = meant_function(folder.resolve() / source)
+        if meant is None or f"source: {source}" in meant:
+            raise
+        raise GeneratorError(f"{error}; {meant}") from error
     function = getattr(module, name, None)
     if not callable(function):
         raise GeneratorError(
@@ -105,8 +117,7 @@ def check_generator(source: str, generator: Any) -> None:
     except Exception as error:
         raise GeneratorError(
             f"generator '{source}': called with latents [{_CHECKED}, {generator.latent_dim}] and "
-            f"{f'class indices [{_CHECKED}]' if classes else 'None'} it raised "
-            f"{type(error).__name__}: {error}"
+            f"{f'class indices [{_CHECKED}]' if classes else 'None'} it raised {_in_short(error)}"
         ) from error
     _check_images(source, images, (_CHECKED, *generator.image_shape))
     try:
@@ -115,6 +126,16 @@ def check_generator(source: str, generator: Any) -> None:
         raise GeneratorError(f"generator '{source}' {error}") from error
     _check_repeatable(source, images, again, alone)
     _check_gradient(source, images, latent)
+
+
+def _in_short(error: Exception) -> str:
+    """An error of the generator's, without the code that TorchScript puts before it."""
+    text = str(error).strip()
+    if _TRAINING_MODE in text:
+        return f"torch's refusal of a single latent by a batch normalisation: {_EVALUATION}"
+    if text.startswith("The following operation failed in the TorchScript interpreter"):
+        text = text.splitlines()[-1]
+    return f"{type(error).__name__}: {text}"
 
 
 def assumed_of(generator: Generator) -> tuple[str, ...]:
@@ -198,8 +219,8 @@ def _check_repeatable(source: str, images: Tensor, again: Tensor, alone: Tensor)
         )
     if not torch.allclose(images[:1], alone, atol=_BATCH_ROUNDING):
         raise GeneratorError(
-            f"generator '{source}' gave different images for a latent alone and in a batch: put "
-            "it into evaluation mode, which fixes batch statistics"
+            f"generator '{source}' gave different images for a latent alone and in a batch: "
+            f"{_EVALUATION}"
         )
 
 

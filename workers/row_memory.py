@@ -25,17 +25,29 @@ def limited(generator: "Generator", device: "torch.device") -> "LimitedGenerator
     What a row takes is measured, with three rows; of a set, by the largest of its members. On a
     device that does not say what memory it has there is no limit.
     """
-    from ..core.generators.class_set import ClassSetGenerator
-    from ..core.row_limit import LimitedGenerator, RowLimit, bytes_of_row
+    from ..core.row_limit import LimitedGenerator, RowLimit
 
     usable = _usable_bytes(device)
     if usable is None:
         return LimitedGenerator(generator, RowLimit())
+    rows = int(_SHARE * usable) // bytes_of_derivative(generator, device)
+    return LimitedGenerator(generator, RowLimit(rows))
+
+
+def bytes_of_derivative(generator: "Generator", device: "torch.device") -> int:
+    """Memory that each row takes for its derivative; of a set, of the largest of its members."""
+    from ..core.generators.class_set import ClassSetGenerator
+    from ..core.row_limit import bytes_of_row
+
     measured = [generator]
     if isinstance(generator, ClassSetGenerator):
         measured = list(generator.members.values())
-    row = _DERIVATIVE * max(bytes_of_row(each, device) for each in measured)
-    return LimitedGenerator(generator, RowLimit(int(_SHARE * usable) // row))
+    return _DERIVATIVE * max(bytes_of_row(each, device) for each in measured)
+
+
+def bytes_for_rows(generator: "Generator", device: "torch.device", rows: int) -> int:
+    """Memory that a worker must have for as many rows at once, with what it keeps free."""
+    return int(rows * bytes_of_derivative(generator, device) / _SHARE)
 
 
 def _usable_bytes(device: "torch.device") -> int | None:

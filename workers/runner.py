@@ -14,10 +14,12 @@ import pyarrow as pa
 import torch
 
 from ..cluster.broken_worker import BrokenWorkerError
+from ..cluster.ray_errors import ClusterError
 from ..cluster.s3_settings import BY_ENVIRONMENT, S3Settings
 from ..cluster.storage import Storage, StorageError
 from .computed_on import COMPUTED_ON_KEY, computed_on, in_metadata, read_from, set_precision
 from .datasets import file_error
+from .gpu_problem import gpu_problem
 from .outcome import Failure, Outcome, Row
 from .part_file import Part, parse_part
 from .resources import Resources
@@ -72,7 +74,13 @@ class WorkerFactory:
     tf32: bool = False
 
     def __call__(self) -> "ShardWorker":
-        """A worker with its threads, precision and device set."""
+        """A worker with its threads, precision and device set.
+
+        Raises:
+            ClusterError: it is to have a GPU, and can use none.
+        """
+        if self.gpu_share and (problem := gpu_problem()) is not None:
+            raise ClusterError(f"a worker on {socket.gethostname()} has a GPU, but {problem}")
         torch.set_num_threads(self.threads)
         set_precision(tf32=self.tf32)
         device = torch.device("cuda" if self.gpu_share else "cpu")

@@ -15,6 +15,7 @@ from dataclasses import KW_ONLY, asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .checkpoints.kind_of_file import PROGRAMS, kind_of_file
 from .generator_errors import GeneratorError
 
 if TYPE_CHECKING:
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
     from ..core.generators.protocol import Generator
 
 
-# Where torch.export.save puts the graph; the second before torch 2.7.
-_GRAPHS = ("models/model.json", "serialized_exported_program.json")
+# Where torch.export.save puts the graph.
+_GRAPHS = tuple(name for name, kind in PROGRAMS.items() if kind == "torch-export")
 
 
 @dataclass(frozen=True)
@@ -144,7 +145,8 @@ def _torchscript(path: Path, content: bytes) -> "nn.Module":
     try:
         module: nn.Module = torch.jit.load(io.BytesIO(content), map_location="cpu")
     except (RuntimeError, ValueError) as error:
-        raise _damaged(path, "a TorchScript file (torch.jit.save)", error) from error
+        expected = "a TorchScript file (torch.jit.save)"
+        raise _another(path, content, expected, error) from error
     return module.eval()
 
 
@@ -156,9 +158,9 @@ def _torch_export(path: Path, content: bytes) -> "nn.Module":
         # Of other files torch prints its own traceback.
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             if not any(name.endswith(_GRAPHS) for name in archive.namelist()):
-                raise _damaged(path, expected, ValueError("it holds no graph"))
+                raise _another(path, content, expected, ValueError("it holds no graph"))
     except zipfile.BadZipFile as error:
-        raise _damaged(path, expected, error) from error
+        raise _another(path, content, expected, error) from error
     try:
         return torch.export.load(io.BytesIO(content)).module()
     except Exception as error:
@@ -192,7 +194,7 @@ def _onnx(path: Path, content: bytes) -> "nn.Module":
             )
         onnx.checker.check_model(model)
     except (DecodeError, UnicodeDecodeError, onnx.checker.ValidationError) as error:
-        raise _damaged(path, "an ONNX file", error) from error
+        raise _another(path, content, "an ONNX file", error) from error
     try:
         module: nn.Module = onnx2torch.convert(model)
     except Exception as error:
@@ -214,6 +216,22 @@ def _tensors(message: Any) -> Iterator[Any]:
                 yield inner
             else:
                 yield from _tensors(inner)
+
+
+def _another(path: Path, content: bytes, expected: str, error: Exception) -> GeneratorError:
+    """What a file is that is not of the format that was named, if that can be told."""
+    kind = kind_of_file(content)
+    if kind is None or kind in expected.lower():
+        return _damaged(path, expected, error)
+    if kind in _LOADERS:
+        return GeneratorError(f"{path} is a {kind} file, not {expected}: set format: {kind}")
+    return GeneratorError(
+        f"{path} is {kind}, not {expected}: it holds weights, or an object, without the network "
+        "that they belong to. Build the network in a function of your own that loads them (source: "
+        "module:function), or save it whole: torch.jit.save(torch.jit.trace(network.eval(), "
+        "latent), FILE). Of a published family (`offmanifold inspect FILE` names it) give family "
+        "instead of network"
+    )
 
 
 def _damaged(path: Path, expected: str, error: Exception) -> GeneratorError:

@@ -20,6 +20,7 @@ from ...workers.resources import Resources
 from ..audits import AUDITS
 from ..audits.detector import Detector, RealImages
 from ..audits.specs import gather_facts
+from ..drive.devices import device_here
 from ..plan.stage import AuditContext
 from ..spec.audit import AuditSpec
 from ..spec.loading import SpecError
@@ -62,7 +63,7 @@ def calibrate(spec: AuditSpec, repeats: int) -> Calibration:
             "..., split: train}` and `class_shares: {dataset: ..., split: test}`, or `copies`"
         )
     context = AuditContext(spec, gather_facts(spec))
-    device = torch.device("cuda" if spec.cluster.gpus_per_worker > 0 else "cpu")
+    device = device_here(spec.cluster)
     with tempfile.TemporaryDirectory() as folder:
         resources = Resources(
             LocalStorage.create(Path(folder)), device, spec.cluster.storage.settings

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 app = typer.Typer(
     name="offmanifold",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     help=(
         "Has an image generator learned its data? Audits image generators by inversion and "
@@ -46,6 +45,26 @@ AddressOption = Annotated[
         help="Ray cluster to join: `auto` or HOST:PORT. Default: a local Ray for this run."
     ),
 ]
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        from ... import __version__
+
+        typer.echo(f"offmanifold {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", is_eager=True, callback=_print_version, help="Print the version."
+        ),
+    ] = False,
+) -> None:
+    """What the commands have in common."""
 
 
 class Listing(StrEnum):
@@ -86,10 +105,9 @@ def run(
     retry_failed: RetryOption = False,
 ) -> None:
     """Run an audit, or resume it where it stopped, and print its verdict."""
-    folder = out or str(Path("runs") / Path(spec).stem)
     _run(
         spec,
-        folder,
+        out,
         tuple(overrides or ()),
         address=address,
         allow_changed=changed,
@@ -267,7 +285,7 @@ def train(
 
 def _run(
     source: str,
-    out: str,
+    out: str | None,
     overrides: tuple[str, ...],
     *,
     address: str | None,
@@ -278,8 +296,10 @@ def _run(
         from ...cluster.locations import absolute
         from ..audits.specs import load_spec
 
-        folder = absolute(out)
+        folder = absolute(out or _default_folder(source))
         spec = load_spec(source, _located(overrides, address))
+        if out is None:
+            typer.echo(f"run directory: {folder} (--out names another)", err=True)
         from ..drive.driver import run_audit
         from ..drive.progress import Progress
 
@@ -291,6 +311,10 @@ def _run(
             retry_failed=retry_failed,
         )
         _finish(outcome)
+
+
+def _default_folder(source: str) -> str:
+    return str(Path("runs") / Path(source).stem)
 
 
 def _check_export(figures: Path | None, tables: Path | None, *, png: bool) -> None:

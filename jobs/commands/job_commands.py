@@ -1,14 +1,21 @@
 """``offmanifold submit`` and ``offmanifold job``: audits as jobs of a remote Ray cluster."""
 
+import json
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.table import Table
 
+from .errors_text import printable
 from .exit_status import EXIT_INTERRUPTED, EXIT_QUARANTINED, EXIT_STOPPED, errors_explained
-from .options import ChangedOption, RetryOption, SetOption, SpecArgument
+from .options import ChangedOption, JsonOption, RetryOption, SetOption, SpecArgument
+from .printing import print_rich
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from ...cluster.job_client import Job, JobClient
 
 HeadOption = Annotated[
@@ -25,7 +32,7 @@ JobArgument = Annotated[str, typer.Argument(metavar="ID", help="A job's id, from
 job_app = typer.Typer(
     name="job",
     no_args_is_help=True,
-    help="Show the status or log of an audit submitted to a Ray cluster, or stop it.",
+    help="List the audits submitted to a Ray cluster, show one's status or log, or stop it.",
 )
 
 
@@ -62,6 +69,8 @@ def submit(
         for path in absent_paths(checked):
             typer.echo(f"{path}: not on this machine; the cluster will look for it", err=True)
         run = absolute(out or str(Path("runs") / Path(spec).stem))
+        if out is None:
+            typer.echo(f"run directory: {run} (--out names another)", err=True)
         flags = {"--changed": changed, "--retry-failed": retry_failed}
         client = JobClient(address)
         job_id = submit(client, checked, run, [flag for flag, given in flags.items() if given])
@@ -70,6 +79,36 @@ def submit(
             typer.echo(job_id)
         else:
             _follow(client, job_id)
+
+
+@job_app.command(name="list")
+def list_(address: HeadOption, as_json: JsonOption = False) -> None:
+    """List the audits that were submitted to a cluster, the latest first."""
+    with errors_explained():
+        from ...cluster.job_client import JobClient
+        from ..drive.submission import NAME_KEY, RUN_KEY
+
+        jobs = [job for job in JobClient(address).jobs() if RUN_KEY in job.metadata]
+        if as_json:
+            typer.echo(json.dumps([_as_json(job) for job in jobs], indent=2))
+            return
+        table = Table("job", "status", "started", "audit", "run directory", box=None)
+        for job in jobs:
+            started = "" if job.started is None else f"{job.started:%Y-%m-%d %H:%M:%S}"
+            said = (job.id, job.status, started, job.metadata.get(NAME_KEY, ""))
+            table.add_row(*map(printable, (*said, job.metadata[RUN_KEY])))
+        print_rich(table if jobs else "no audits were submitted to this cluster")
+
+
+def _as_json(job: "Job") -> dict[str, Any]:
+    return {
+        **asdict(job),
+        **{name: time and time.isoformat() for name, time in _times(job)},
+    }
+
+
+def _times(job: "Job") -> tuple[tuple[str, "datetime | None"], ...]:
+    return ("started", job.started), ("ended", job.ended)
 
 
 @job_app.command()
@@ -83,7 +122,7 @@ def status(job_id: JobArgument, address: HeadOption) -> None:
         code = "" if job.exit_code is None else f" with exit status {job.exit_code}"
         quarantined = job.exit_code == EXIT_QUARANTINED
         typer.echo(f"{job.status}{code}{': complete but for quarantined items' * quarantined}")
-        for name, time in (("started", job.started), ("ended", job.ended)):
+        for name, time in _times(job):
             if time is not None:
                 typer.echo(f"{name}: {time.isoformat(sep=' ', timespec='seconds')}")
         if RUN_KEY in job.metadata:

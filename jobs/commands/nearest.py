@@ -27,6 +27,7 @@ from ..audits.class_shares.settings import ANNOTATOR, CLASS_SHARES
 from ..audits.class_shares.trained_annotator import trained_annotator
 from ..audits.copies.query import NO_P_VALUES, SHOWN, Answer, Nearest, Query
 from ..audits.specs import gather_facts
+from ..drive.devices import device_here
 from ..plan.stage import AuditContext
 from ..report.figure import Figure, mosaic
 from ..report.summary import number
@@ -121,7 +122,7 @@ def find_nearest(spec: AuditSpec, images: str, space: Space, resize: str | None 
             "another space"
         )
     context = AuditContext(spec, gather_facts(spec))
-    device = torch.device("cuda" if spec.cluster.gpus_per_worker > 0 else "cpu")
+    device = device_here(spec.cluster)
     with tempfile.TemporaryDirectory() as folder, _opened(context, images, resize) as asked:
         resources = Resources(
             LocalStorage.create(Path(folder)), device, spec.cluster.storage.settings

@@ -8,7 +8,7 @@ from ..audits import stages_of
 from ..audits.inversion.settings import INVERSION
 from ..audits.likelihood.settings import LIKELIHOOD
 from ..audits.specs import gather_facts
-from ..drive.execution import local_gpu_problem
+from ..drive.devices import local_devices, local_gpu_problem
 from ..plan.stage import AuditContext, Cost
 from ..spec.audit import AuditSpec, ClusterSpec
 from ..spec.facts import Facts
@@ -69,16 +69,20 @@ def plan_notes(context: AuditContext) -> list[str]:
             "No group has role `null`: no verdict on reconstruction or typicality will go against "
             "the generator, because its own samples are not put to the same tests."
         )
-    return notes + _gpu_notes(context.spec.cluster) + _typicality_note(context)
+    return notes + _device_notes(context.spec.cluster, context.facts) + _typicality_note(context)
 
 
-def _gpu_notes(cluster: ClusterSpec) -> list[str]:
-    """What `run` would refuse, and GPUs that would be idle."""
+def _device_notes(cluster: ClusterSpec, facts: Facts) -> list[str]:
+    """What is computed on, what `run` would refuse, and GPUs that would be idle."""
     notes = []
     problem = local_gpu_problem(cluster)
     if problem is not None:
         notes.append(f"`run` would refuse to start: {problem}.")
-    if cluster.gpus_per_worker > 1:
+    elif cluster.is_joined:
+        notes.append("Whether the cluster has GPUs is seen once `run` joins it.")
+    else:
+        notes.append(f"On this machine: {local_devices(cluster, facts).told}.")
+    if cluster.gpus_per_worker is not None and cluster.gpus_per_worker > 1:
         notes.append(
             f"A worker computes on one GPU: of its {cluster.gpus_per_worker:g} "
             "(cluster.gpus_per_worker), the others would be idle. 1 gives more workers."

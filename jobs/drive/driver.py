@@ -28,13 +28,8 @@ from ..results.write import Results, write_results
 from ..spec.audit import AuditSpec
 from ..spec.facts import Facts
 from ..spec.loading import spec_digest
-from .execution import (
-    import_paths,
-    open_executor,
-    require_local_gpus,
-    terminate_as_interrupt,
-    worker_factory,
-)
+from .devices import require_local_gpus
+from .execution import open_executor, terminate_as_interrupt, worker_factory
 from .image_folders import refuse_among_images
 from .mending import Mending
 from .pending import PendingTasks
@@ -103,7 +98,6 @@ def run_audit(
     provenance = provenance_of(spec, facts)
     # What only keeps a record does not hold up the end of a run.
     prompt, run = run, RunDirectory.at(out, spec.cluster.storage.patient_settings)
-    factory = worker_factory(spec, run.storage)
     with (
         announced(prompt.storage, _work(spec, provenance)) as presence,
         journal(prompt.storage) as log,
@@ -112,12 +106,14 @@ def run_audit(
         keep_facts(run, facts)
         mending = Mending(run, log)
         retries = {stage.name for stage in STAGES} if retry_failed else set()
-        driver = _Driver(factory, progress, log, mending, retries)
+        driver = _Driver(progress, log, mending, retries)
         while True:
             context = PlanContext(spec, facts, run)
             try:
-                with open_executor(spec.cluster, import_paths(spec)) as executor:
-                    driver.run_stages(context, executor)
+                with open_executor(spec, facts) as (executor, devices):
+                    progress.say(devices.told)
+                    factory = worker_factory(spec, run.storage, devices)
+                    driver.run_stages(context, executor, factory)
                 outcome = _reduce(context, runs_code=True, mended=mending.mended)
             except PartError as error:
                 mending.take(error)
@@ -142,13 +138,12 @@ def _work(spec: AuditSpec, provenance: dict[str, Any]) -> str:
 class _Driver:
     """Runs what is missing of a run; ``retries`` are the stages whose failures are to run again."""
 
-    factory: WorkerFactory
     progress: Progress
     log: Journal
     mending: Mending
     retries: set[str]
 
-    def run_stages(self, context: PlanContext, executor: Executor) -> None:
+    def run_stages(self, context: PlanContext, executor: Executor, factory: WorkerFactory) -> None:
         """Plans and runs each stage, once what it needs is complete.
 
         Raises:
@@ -159,9 +154,11 @@ class _Driver:
             _set_aside(context.run, context.run.contents(name, set()).unplanned)
         for stage in stages:
             context.plans[stage.name] = stage.shards(context)
-            self._run_stage(stage, context, executor)
+            self._run_stage(stage, context, executor, factory)
 
-    def _run_stage(self, stage: Stage, context: PlanContext, executor: Executor) -> None:
+    def _run_stage(
+        self, stage: Stage, context: PlanContext, executor: Executor, factory: WorkerFactory
+    ) -> None:
         run, shards = context.run, context.plans[stage.name]
         run.storage.remove_stale(stage.name)
         contents = run.contents(stage.name, set(shards.ids))
@@ -178,7 +175,7 @@ class _Driver:
         with self.progress.stage(
             stage.name, len(shards), shards.items, shards.items - pending.items
         ):
-            executor.run(pending, self.factory, self.progress.report, self.log)
+            executor.run(pending, factory, self.progress.report, self.log)
 
 
 def _set_aside(run: RunDirectory, unplanned: list[str]) -> None:

@@ -1,39 +1,70 @@
 """The executor that a spec's ``cluster`` section asks for."""
 
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from types import FrameType
 
 from ...cluster.executor import Executor
-from ...cluster.ray_errors import ClusterError
 from ...cluster.resources import WorkerResources
 from ...cluster.serial_executor import SerialExecutor
 from ...cluster.storage import Storage
-from ...workers.gpu_problem import gpu_problem
 from ...workers.runner import WorkerFactory
 from ..spec.audit import AuditSpec, ClusterSpec
+from ..spec.facts import Facts
+from .devices import Devices, joined_devices, local_devices
 
 
 @contextmanager
-def open_executor(cluster: ClusterSpec, import_paths: Sequence[Path]) -> Iterator[Executor]:
-    """An executor for as long as the block lasts; a local Ray starts and ends with it.
+def open_executor(spec: AuditSpec, facts: Facts) -> Iterator[tuple[Executor, Devices]]:
+    """An executor for as long as the block lasts, and what its workers are to compute on.
+
+    A local Ray starts and ends with it.
 
     Raises:
         ClusterError: when the Ray cluster cannot be started or joined.
     """
+    cluster = spec.cluster
     if cluster.executor == "serial":
-        yield SerialExecutor()
+        yield SerialExecutor(), local_devices(cluster, facts)
         return
-    from ...cluster.patience import Patience
-    from ...cluster.ray_executor import RayExecutor
+    from ...cluster.ray_executor import node_resources
     from ...cluster.ray_session import ray_session
 
-    resources = WorkerResources(
+    if not cluster.is_joined:
+        devices = local_devices(cluster, facts)
+        with (
+            ray_session(None, _resources(cluster, devices)),
+            _ray_executor(spec, devices) as executor,
+        ):
+            yield executor, devices
+        return
+    # What it has is seen once it is joined; what workers need is of no matter for that.
+    with ray_session(cluster.address, WorkerResources()):
+        devices = joined_devices(cluster, node_resources())
+        with _ray_executor(spec, devices) as executor:
+            yield executor, devices
+
+
+@contextmanager
+def _ray_executor(spec: AuditSpec, devices: Devices) -> Iterator[Executor]:
+    """An executor on the Ray that this process is connected to."""
+    from ...cluster.patience import Patience
+    from ...cluster.ray_executor import RayExecutor
+
+    cluster = spec.cluster
+    patience = Patience(cluster.heartbeat_seconds, cluster.shard_seconds)
+    resources, paths = _resources(cluster, devices), import_paths(spec)
+    with closing(RayExecutor(resources, import_paths=paths, patience=patience)) as executor:
+        yield executor
+
+
+def _resources(cluster: ClusterSpec, devices: Devices) -> WorkerResources:
+    return WorkerResources(
         workers=cluster.workers,
         cpus_per_worker=cluster.cpus_per_worker,
-        gpus_per_worker=cluster.gpus_per_worker,
+        gpus_per_worker=devices.gpus_per_worker,
         memory_per_worker=cluster.memory_per_worker,
         custom_per_worker=cluster.resources_per_worker,
         min_workers=cluster.min_workers,
@@ -41,33 +72,6 @@ def open_executor(cluster: ClusterSpec, import_paths: Sequence[Path]) -> Iterato
         # A Ray on this machine alone never grows.
         autoscaling=cluster.address is not None and cluster.max_workers is not None,
     )
-    patience = Patience(cluster.heartbeat_seconds, cluster.shard_seconds)
-    with (
-        ray_session(cluster.address, resources),
-        closing(RayExecutor(resources, import_paths=import_paths, patience=patience)) as executor,
-    ):
-        yield executor
-
-
-def require_local_gpus(cluster: ClusterSpec) -> None:
-    """Refuses workers on this machine that are to have GPUs, where torch can use none.
-
-    Raises:
-        ClusterError: why, and what to do.
-    """
-    problem = local_gpu_problem(cluster)
-    if problem is not None:
-        raise ClusterError(f"cluster.gpus_per_worker is {cluster.gpus_per_worker:g}, but {problem}")
-
-
-def local_gpu_problem(cluster: ClusterSpec) -> str | None:
-    """What keeps workers on this machine from the GPUs that they are to have; None if nothing does.
-
-    Nothing is said of the nodes of a cluster that is joined: theirs may be other machines.
-    """
-    if not cluster.gpus_per_worker or (cluster.executor == "ray" and cluster.address is not None):
-        return None
-    return gpu_problem()
 
 
 @contextmanager
@@ -91,13 +95,13 @@ def _interrupt(signum: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def worker_factory(spec: AuditSpec, storage: Storage) -> WorkerFactory:
+def worker_factory(spec: AuditSpec, storage: Storage, devices: Devices) -> WorkerFactory:
     """How workers of this run are made; the same threads under every executor, for equal sums."""
     threads = max(1, int(spec.cluster.cpus_per_worker))
     return WorkerFactory(
         storage,
         threads,
-        gpu_share=spec.cluster.gpus_per_worker,
+        gpu_share=devices.gpus_per_worker,
         service=spec.cluster.storage.patient_settings,
         tf32=spec.cluster.tf32,
     )

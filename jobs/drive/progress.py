@@ -34,6 +34,10 @@ class Progress:
         self._began = self._last_line = 0.0
         self._already = 0
 
+    def say(self, text: str) -> None:
+        """A line of its own."""
+        self._line(text)
+
     @contextmanager
     def stage(self, name: str, shards: int, items: int, done: int) -> Iterator[None]:
         """Shows a stage of so many shards and items while the block runs those not ``done``."""

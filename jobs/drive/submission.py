@@ -17,6 +17,7 @@ from ..spec.paths import paths_in
 
 JOB_SPEC = "offmanifold-job.yaml"
 RUN_KEY = "offmanifold_run"
+NAME_KEY = "name"
 _STAYS_HERE = (
     *(".git/", "__pycache__/", ".venv/", "venv/", ".mypy_cache/", ".ruff_cache/"),
     # Where keys are kept most often.
@@ -68,7 +69,7 @@ def submit(client: JobClient, spec: AuditSpec, run: str, options: Sequence[str])
         # The shell of the head finds its Python, which need not be where ours is.
         command = ("python3", "-m", "offmanifold.jobs", "run", JOB_SPEC, "--out", run, *options)
         environment = {} if modules is None else {MODULES_VARIABLE: "."}
-        return client.submit(command, code, environment, {RUN_KEY: run, "name": spec.name})
+        return client.submit(command, code, environment, {RUN_KEY: run, NAME_KEY: spec.name})
 
 
 def _modules_folder(spec: AuditSpec) -> Path | None:

@@ -153,6 +153,10 @@ class ClusterSpec(SpecModel):
     are kept while a stage has nothing for them to do. ``memory_per_worker`` is bytes, or a size
     such as ``8GiB``; ``resources_per_worker`` names resources that nodes were started with.
 
+    ``device: auto`` computes on GPUs where there are any, and on CPUs elsewhere; ``gpu`` and
+    ``cpu`` ask for the one. Without ``gpus_per_worker`` workers of this machine share a GPU where
+    its memory lets them, and those of a joined cluster have one each.
+
     ``tf32`` lets GPUs round products and convolutions to 10 bits, which moves ln p(x|z) at a
     variance of 1e-4 by up to a nat. It is told in each part's metadata and in ``provenance.json``.
 
@@ -166,7 +170,10 @@ class ClusterSpec(SpecModel):
     min_workers: int = Field(default=0, ge=0)
     max_workers: int | None = Field(default=None, ge=1)
     cpus_per_worker: float = Field(default=1, gt=0)
-    gpus_per_worker: float = Field(default=0, ge=0)
+    device: Literal["auto", "gpu", "cpu"] = "auto"
+    gpus_per_worker: float | None = Field(
+        default=None, ge=0, description="by default chosen; 0 is `device: cpu`"
+    )
     tf32: bool = False
     memory_per_worker: ByteSize = ByteSize(0)
     resources_per_worker: dict[str, Annotated[float, Field(gt=0)]] = Field(default_factory=dict)
@@ -181,16 +188,7 @@ class ClusterSpec(SpecModel):
         most = self.workers if self.max_workers is None else self.max_workers
         if most is not None and self.min_workers > most:
             raise ValueError(f"min_workers is {self.min_workers}, more than the {most} allowed")
-        if self.gpus_per_worker > 1 and not self.gpus_per_worker.is_integer():
-            raise ValueError(
-                "gpus_per_worker: expected a fraction of one device or a whole number of "
-                f"devices, found {self.gpus_per_worker:g}"
-            )
-        if self.tf32 and not self.gpus_per_worker:
-            raise ValueError(
-                "tf32: only GPUs have it, and gpus_per_worker is 0; leave tf32 out, or give each "
-                "worker a GPU"
-            )
+        self._check_gpus()
         known = {"CPU", "GPU", "memory", "object_store_memory"} & self.resources_per_worker.keys()
         if known:
             raise ValueError(
@@ -199,6 +197,35 @@ class ClusterSpec(SpecModel):
                 "resources named by `ray start --resources`)"
             )
         return self
+
+    def _check_gpus(self) -> None:
+        share = self.gpus_per_worker
+        if share is not None and share > 1 and not share.is_integer():
+            raise ValueError(
+                "gpus_per_worker: expected a fraction of one device or a whole number of "
+                f"devices, found {share:g}"
+            )
+        if share is not None and {"gpu": share == 0, "cpu": share > 0}.get(self.device, False):
+            raise ValueError(
+                f"device is {self.device}, but gpus_per_worker is {share:g}; leave out one of them"
+            )
+        if self.tf32 and self.wants_gpus is False:
+            raise ValueError(
+                "tf32: only GPUs have it, and the workers are to have none; leave tf32 out, or "
+                "set device to gpu"
+            )
+
+    @property
+    def wants_gpus(self) -> bool | None:
+        """Whether workers must have GPUs, or must have none; None where either will do."""
+        if self.gpus_per_worker is not None:
+            return self.gpus_per_worker > 0
+        return None if self.device == "auto" else self.device == "gpu"
+
+    @property
+    def is_joined(self) -> bool:
+        """Whether the workers are of a cluster that is joined, and perhaps on other machines."""
+        return self.executor == "ray" and self.address is not None
 
 
 class AuditSpec(SpecModel):

@@ -43,6 +43,7 @@ except RuntimeError:
     # As in the tests' set-up: a torchvision that was built for another torch.
     for name in ("nms", "qnms"):
         operators.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+from offmanifold.jobs.drive.devices import Devices
 from offmanifold.jobs.drive.execution import worker_factory
 from offmanifold.jobs.record.run_directory import RunDirectory
 from offmanifold.jobs.audits.specs import load_spec
@@ -57,7 +58,7 @@ root = Path(sys.argv[1])
 spec = load_spec(str(root / "audit.yaml"))
 (root / "run").mkdir()
 run = RunDirectory.at(root / "run")
-worker = worker_factory(spec, run.storage)()
+worker = worker_factory(spec, run.storage, Devices(0, ""))()
 context = PlanContext(spec, gather_facts(spec), run)
 found = {"before": peak()}
 for stage in stages_of(spec):

@@ -100,6 +100,30 @@ def test_restarts_begin_at_the_nearest_candidate(linear_decoder: Callable[..., A
     assert (errors[1].std(1) > 0).all()
 
 
+def test_a_candidate_without_an_image_is_never_the_nearest(
+    linear_decoder: Callable[..., Any],
+) -> None:
+    decoder = linear_decoder(3, 6)
+    images, _ = simulate(decoder, None, 0.01, range(6), like=DOUBLE)
+
+    class Half:
+        """Of half of all latents it makes what is no number."""
+
+        latent_dim, num_classes, image_shape = 3, 0, decoder.image_shape
+
+        def __call__(self, latent: Tensor, condition: Tensor | None) -> Tensor:
+            made: Tensor = decoder(latent, condition)
+            return torch.where((latent[:, :1] < 0).view(-1, 1, 1, 1), math.nan, made)
+
+        def to(self, _: torch.device) -> "Half":
+            return self
+
+    settings = InversionSettings(iterations=0, restarts=3, candidates=50)
+    found = invert(Half(), images, None, settings, range(6))
+    assert (found.restart_latent[..., 0] >= 0).all()
+    assert found.restart_distance.isfinite().all()
+
+
 def test_an_image_does_not_depend_on_its_batch(
     linear_decoder: Callable[..., Any], conditional_decoder: Callable[..., Any]
 ) -> None:

@@ -1,5 +1,6 @@
 """A user's own network in a TorchScript, torch.export or ONNX file."""
 
+import pickle
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -9,9 +10,11 @@ import numpy as np
 import onnx
 import pandas as pd
 import pytest
+import safetensors.torch
 import torch
 import yaml
 from offmanifold.jobs.commands.cli import app
+from offmanifold.workers.checkpoints.kind_of_file import kind_of_file
 from offmanifold.workers.generators import GeneratorError
 from offmanifold.workers.user_networks import UserNetwork, open_network
 from onnx import TensorProto, helper, numpy_helper
@@ -21,6 +24,7 @@ from typer.testing import CliRunner
 from .test_audit import small_spec, write_images
 
 LATENT, CLASSES = 6, 4
+SHAPE = (1, 2, 2)
 
 
 class Network(nn.Module):
@@ -171,14 +175,50 @@ def test_a_file_of_another_format_is_refused(
     path = tmp_path / "network.bin"
     for other in WRITERS.keys() - {file_format}:
         WRITERS[other](Network(), path)
-        with pytest.raises(GeneratorError, match=r"network\.bin is not an? .*, or is damaged"):
+        known = f"is a {other} file, not .*: set format: {other}"
+        with pytest.raises(GeneratorError, match=rf"network\.bin ({known}|is not .*is damaged)"):
             open_network(path, facts(file_format))
+        assert other == "onnx" or kind_of_file(path.read_bytes()) == other
     WRITERS[file_format](Network(), path)
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(GeneratorError, match="or is damaged"):
         open_network(path, facts(file_format))
     # Where torch tells its traceback to whoever asked for a plan.
     assert "torch.export" not in {record.name for record in caplog.records}
+
+
+@pytest.mark.parametrize("file_format", WRITERS)
+def test_weights_without_their_network_are_told_from_a_program(
+    file_format: str, tmp_path: Path
+) -> None:
+    weights = dict(Network().state_dict())
+    path = tmp_path / "weights.pt"
+    for write in (
+        lambda: torch.save(weights, path),
+        lambda: torch.save(weights, path, _use_new_zipfile_serialization=False),
+        lambda: path.write_bytes(safetensors.torch.save(weights)),
+        lambda: path.write_bytes(pickle.dumps(1)),
+        lambda: np.savez(path.with_suffix(""), a=np.zeros(3)),
+    ):
+        write()
+        written = path if path.exists() else path.with_suffix(".npz")
+        with pytest.raises(GeneratorError, match=r"without the network.*module:function"):
+            open_network(written, facts(file_format))
+        written.unlink()
+
+
+def test_a_batch_normalisation_that_was_traced_in_training_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "network.pt"
+    module = nn.Sequential(nn.Linear(2, 4), nn.BatchNorm1d(4), nn.Sigmoid(), nn.Unflatten(1, SHAPE))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.jit.trace(module, torch.randn(8, 2)).save(str(path))
+    network = UserNetwork("torchscript", (2,), SHAPE, native_range=(0.0, 1.0))
+    with pytest.raises(GeneratorError, match=r"evaluation mode.*network\.eval\(\).*traced"):
+        open_network(path, network)
+    with pytest.raises(GeneratorError, match="shapes cannot be multiplied") as it:
+        open_network(path, UserNetwork("torchscript", (3,), SHAPE, native_range=(0.0, 1.0)))
+    assert "TorchScript interpreter" not in str(it.value)
 
 
 def test_what_a_network_does_not_do_is_told(tmp_path: Path) -> None:

@@ -22,6 +22,8 @@ def test_a_size_of_memory_is_read_with_its_unit() -> None:
         ({"workers": 2, "max_workers": 4}, ["workers", "max_workers", "not both"]),
         ({"min_workers": 5, "max_workers": 4}, ["min_workers is 5", "4 allowed"]),
         ({"gpus_per_worker": 1.5}, ["gpus_per_worker", "fraction of one device", "1.5"]),
+        ({"device": "gpu", "gpus_per_worker": 0}, ["device is gpu", "gpus_per_worker is 0"]),
+        ({"device": "cpu", "gpus_per_worker": 1}, ["device is cpu", "gpus_per_worker is 1"]),
         ({"memory_per_worker": "much"}, ["memory_per_worker", "much"]),
         ({"resources_per_worker": {"GPU": 1}}, ["GPU cannot be set here"]),
         ({"resources_per_worker": {"a100": 0}}, ["resources_per_worker.a100", "greater than 0"]),

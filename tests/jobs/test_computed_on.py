@@ -86,5 +86,6 @@ def test_tf32_is_off_unless_the_spec_asks_for_it(tmp_path: Path) -> None:
         torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = before
     assert ClusterSpec(gpus_per_worker=0.5, tf32=True).tf32
     assert not ClusterSpec(gpus_per_worker=1).tf32
-    with pytest.raises(ValidationError, match="only GPUs have it"):
-        ClusterSpec(tf32=True)
+    for none in (ClusterSpec(device="cpu"), ClusterSpec(gpus_per_worker=0)):
+        with pytest.raises(ValidationError, match="only GPUs have it"):
+            ClusterSpec.model_validate({**none.model_dump(), "tf32": True})

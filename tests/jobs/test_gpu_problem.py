@@ -6,7 +6,7 @@ from unittest.mock import patch
 import pytest
 import torch
 from offmanifold.jobs.commands.cli import app
-from offmanifold.jobs.drive.execution import local_gpu_problem
+from offmanifold.jobs.drive.devices import local_gpu_problem
 from offmanifold.jobs.spec.audit import ClusterSpec
 from offmanifold.workers.gpu_problem import gpu_problem
 from typer.testing import CliRunner
@@ -62,17 +62,19 @@ def test_nothing_is_said_of_gpus_that_are_there_or_not_asked_for_or_elsewhere() 
         assert gpu_problem() is None
     assert local_gpu_problem(ClusterSpec()) is None
     assert local_gpu_problem(ClusterSpec(gpus_per_worker=1, address="auto")) is None
+    assert local_gpu_problem(ClusterSpec(device="gpu", address="auto")) is None
 
 
 @no_gpu
 @pytest.mark.parametrize("executor", ["ray", "serial"])
-def test_run_refuses_before_any_work(tmp_path: Path, executor: str) -> None:
+@pytest.mark.parametrize("asked", ["gpus_per_worker=1", "device=gpu"])
+def test_run_refuses_before_any_work(tmp_path: Path, executor: str, asked: str) -> None:
     out = tmp_path / "run"
-    sets = ["--set", "cluster.gpus_per_worker=1", "--set", f"cluster.executor={executor}"]
+    sets = ["--set", f"cluster.{asked}", "--set", f"cluster.executor={executor}"]
     done = CliRunner().invoke(app, ["run", "digits", "--out", str(out), *sets])
     told = " ".join(done.stderr.split())
     assert done.exit_code == 7, told
-    assert "cluster.gpus_per_worker is 1, but torch" in told
+    assert f"cluster.{asked.replace('=', ' is ')}, but torch" in told
     assert not out.exists()
 
 

@@ -98,6 +98,8 @@ def test_a_user_with_the_token_submits_leaves_and_comes_back(cluster: Cluster) -
     state = cluster.offmanifold("job", "status", job)
     assert "exit status 3" in state.stdout
     assert str(cluster.folder / "run") in state.stdout
+    (listed,) = json.loads(cluster.offmanifold("job", "list", "--json").stdout)
+    assert (listed["id"], listed["exit_code"]) == (job, 3)
 
 
 @pytest.mark.slow

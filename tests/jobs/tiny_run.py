@@ -9,6 +9,7 @@ import yaml
 from offmanifold.cluster.local_storage import LocalStorage
 from offmanifold.jobs.audits import stages_of
 from offmanifold.jobs.audits.specs import gather_facts, load_spec
+from offmanifold.jobs.drive.devices import Devices
 from offmanifold.jobs.drive.driver import provenance_of
 from offmanifold.jobs.drive.execution import worker_factory
 from offmanifold.jobs.plan.stage import PlanContext
@@ -54,7 +55,7 @@ def _run(folder: Path, name: str, content: dict[str, Any]) -> PlanContext:
     facts, run = gather_facts(spec), RunDirectory(LocalStorage.create(folder / name))
     run.claim(spec, provenance_of(spec, facts), allow_changed=False)
     context = PlanContext(spec, facts, run)
-    worker = worker_factory(spec, run.storage)()
+    worker = worker_factory(spec, run.storage, Devices(0, ""))()
     for stage in stages_of(spec):
         context.plans[stage.name] = stage.shards(context)
         for shard in context.plans[stage.name]:

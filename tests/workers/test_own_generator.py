@@ -1,5 +1,6 @@
 import hashlib
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -96,6 +97,7 @@ def not_finite(): return Called(lambda x: x / 0)
 def whole_numbers(): return Called(lambda x: (255 * x).to(torch.uint8))
 def noisy(): return Called(lambda x: 0.5 * (x + torch.rand(())))
 def detached(): return Called(lambda x: x.detach())
+def in_training(): return Called(lambda x: nn.BatchNorm1d(4)(x.flatten(1)).view(-1, 1, 2, 2))
 def by_batch(): return Called(lambda x: x / len(x))
 
 value = 3
@@ -138,6 +140,7 @@ def test_a_function_is_called_from_the_base_folder(base: Path, name: str, classe
         ("noisy", "two different images for the same latent"),
         ("detached", "is not differentiable"),
         ("by_batch", "evaluation mode"),
+        ("in_training", r"a single latent by a batch normalisation: put .*network\.eval\(\)"),
     ],
 )
 def test_a_breach_of_the_protocol_is_explained(base: Path, name: str, message: str) -> None:
@@ -190,3 +193,35 @@ def test_what_looks_wrong_in_a_few_images_is_told(
     else:
         (told,) = assumed
         assert re.search(remark, told), told
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "own_model_under_test.good",
+        "own_model_under_test.py:good",
+        "./own_model_under_test.py:good",
+        "own_model_under_test:good()",
+        "own_model_under_test.good()",
+    ],
+)
+def test_a_function_named_in_another_way_is_recognised(base: Path, written: str) -> None:
+    with pytest.raises(GeneratorError, match="did you mean source: own_model_under_test:good "):
+        open_generator(GeneratorSource(written, str(base)))
+
+
+def test_a_module_without_its_function_is_recognised_and_other_files_are_not(base: Path) -> None:
+    for written in ("own_model_under_test.py", "own_model_under_test"):
+        with pytest.raises(GeneratorError, match="source: own_model_under_test:FUNCTION "):
+            open_generator(GeneratorSource(written, str(base)))
+    for written in ("own_model_under_test.pt", "weights.pt", "nowhere", "a b"):
+        with pytest.raises(GeneratorError) as caught:
+            open_generator(GeneratorSource(written, str(base)))
+        assert "did you mean" not in str(caught.value)
+
+
+def test_an_installed_module_is_recognised_unimported(base: Path) -> None:
+    with pytest.raises(GeneratorError, match="did you mean") as it:
+        open_generator(GeneratorSource("antigravity.geohash", str(base)))
+    assert "source: antigravity:geohash?" in str(it.value)
+    assert "antigravity" not in sys.modules

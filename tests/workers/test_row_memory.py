@@ -90,6 +90,9 @@ def test_workers_that_share_a_gpu_take_their_part_of_its_memory(
     tmp_path: Path, share: float, told: list[float]
 ) -> None:
     found: list[float] = []
-    with patch("torch.cuda.set_per_process_memory_fraction", found.append):
+    with (
+        patch("torch.cuda.set_per_process_memory_fraction", found.append),
+        patch("torch.cuda.is_available", lambda: True),
+    ):
         WorkerFactory(LocalStorage(tmp_path), torch.get_num_threads(), gpu_share=share)()
     assert found == told

@@ -22,17 +22,12 @@ from ..npz_file import ZIP_DAMAGE, is_npz
 from .array_files import load_arrays, parameters_in_tar
 from .candidates import Candidate, find_candidates
 from .config_beside import find_config
+from .kind_of_file import ARCHIVE, OLD_TORCH, is_safetensors, program_format
 from .pickled_networks import AVERAGE_KEY, read_network
 from .pickled_objects import PickleError
 from .torch_files import read_archive, read_old_file
 
-_ARCHIVE = b"PK\x03\x04"
-# The number that torch's pickles before version 1.6 begin with.
-_OLD_TORCH = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 _TAR, _TAR_PLACE = b"ustar", 257
-# Members that only these programs' archives have.
-_PROGRAMS = {"constants.pkl": "torchscript", "models/model.json": "torch-export"}
-_LARGEST_HEADER = 1 << 27
 
 
 @dataclass(frozen=True)
@@ -67,15 +62,15 @@ def read_checkpoint(path: Path, key: str | None = None) -> CheckpointFile:
     holds: Any
     if content[_TAR_PLACE:].startswith(_TAR):
         holds = load_arrays(path, parameters_in_tar(path, content))
-    elif content.startswith(_ARCHIVE) and is_npz(members := _members(path, content)):
+    elif content.startswith(ARCHIVE) and is_npz(members := _members(path, content)):
         holds = load_arrays(path, content)
-    elif content.startswith(_ARCHIVE):
+    elif content.startswith(ARCHIVE):
         _require_no_program(path, members)
         _require_plain_archive(path, members, len(content))
         holds = _load_torch(path, content, read_archive)
-    elif content.startswith(_OLD_TORCH):
+    elif content.startswith(OLD_TORCH):
         holds = _load_torch(path, content, read_old_file)
-    elif _is_safetensors(content):
+    elif is_safetensors(content):
         holds = _load_safetensors(path, content)
     elif content.startswith(b"\x80"):
         return _network_file(path, content, key or AVERAGE_KEY)
@@ -109,12 +104,12 @@ def _members(path: Path, content: bytes) -> list[zipfile.ZipInfo]:
 
 def _require_no_program(path: Path, members: list[zipfile.ZipInfo]) -> None:
     """Raises GeneratorError for the archives of TorchScript and torch.export."""
-    for marker, kind in _PROGRAMS.items():
-        if any(member.filename.endswith(f"/{marker}") for member in members):
-            raise GeneratorError(
-                f"{path} is a {kind} file: a program with its weights, not a family's "
-                f"checkpoint. In a spec it goes under weights, with a 'network' of format {kind}"
-            )
+    kind = program_format(members)
+    if kind is not None:
+        raise GeneratorError(
+            f"{path} is a {kind} file: a program with its weights, not a family's "
+            f"checkpoint. In a spec it goes under weights, with a 'network' of format {kind}"
+        )
 
 
 def _require_plain_archive(path: Path, members: list[zipfile.ZipInfo], size: int) -> None:
@@ -135,11 +130,6 @@ def _load_torch(path: Path, content: bytes, read: Callable[[bytes], Any]) -> Any
             f"{path} is a damaged torch file, or one that torch did not write ({error}); nothing "
             "in it was run: copy or download it again"
         ) from error
-
-
-def _is_safetensors(content: bytes) -> bool:
-    header = int.from_bytes(content[:8], "little")
-    return content[8:9] == b"{" and header < _LARGEST_HEADER
 
 
 def _load_safetensors(path: Path, content: bytes) -> dict[str, Tensor]:

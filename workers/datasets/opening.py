@@ -12,6 +12,7 @@ from ..inputs import copied_file
 from ..resources import ChangedInputError, Resources
 from .class_map import ClassedImages
 from .image_set import DatasetError, ImageError, ImageSet, Shape
+from .kind_of_path import other_kind
 from .of_classes import ImagesOfClasses
 from .watched import WatchedImages
 
@@ -146,7 +147,16 @@ def open_dataset(
         own["listed"] = None if labels is None else _label_list(labels, attribute, service)
 
     def open_at(location: Path | None) -> ImageSet:
-        return opener(split, location, shape, seed, **own)
+        try:
+            return opener(split, location, shape, seed, **own)
+        except (DatasetError, OSError) as error:
+            kind = None if location is None else other_kind(name, location)
+            if kind is None:
+                raise
+            raise DatasetError(
+                f"{error}. {path} looks like an image set of another kind: did you mean dataset: "
+                f"{kind}?"
+            ) from error
 
     if path is not None and is_remote(path):
         from .copied import open_remote
