@@ -49,7 +49,7 @@ def reduce_health(context: ReduceContext) -> list[SummaryRow]:
 
 def _chain_rows(emit: Emitter, members: pd.DataFrame) -> list[SummaryRow]:
     by_image = _chain_values(members).groupby(members["image_id"]).mean()
-    chains = float(members["chain_log_weights"].map(len).max())
+    chains = float(members["chain_log_weights"].dropna().map(len).max())
     known = {name: by_image[name].dropna().to_numpy(np.float64) for name in by_image.columns}
     emit = emit.seeded("health")
     return [
