@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from .bank import Bank
 from .batch import check_batch, check_variance
 from .generators.protocol import Generator
 from .guided_run import FoundModes, GuidedEstimate, GuidedProblem, run_chains, search_modes
@@ -29,6 +30,7 @@ def estimate_guided(
     seeds: Sequence[int],
     latent: Float[Tensor, "images latent"] | None = None,
     known: Float[Tensor, "images known latent"] | None = None,
+    bank: Bank | None = None,
 ) -> GuidedEstimate:
     """Estimates ln p(x | condition) of each image by guided annealed importance sampling.
 
@@ -44,13 +46,19 @@ def estimate_guided(
         latent: the latents that made images simulated from the model with this condition and
             variance; reversed chains from there then give the upper bound.
         known: points to count among the modes, such as the latents of an inversion's restarts.
+        bank: where the settings ask for one, the generator's, to share it with other calls. It
+            must have drawn nothing from these seeds: the chains' noise does not depend on it, and
+            so their mean weight is p(x) whatever starts it gave.
 
     Raises:
         ValueError: if lengths or shapes disagree or the variance is not positive.
     """
     check_batch(generator, images, condition, seeds)
     check_variance(variance)
-    problem = GuidedProblem(generator, images, condition, variance, tuple(seeds), latent, known)
+    bank = Bank(generator) if bank is None else bank
+    problem = GuidedProblem(
+        generator, images, condition, variance, tuple(seeds), latent, known, bank
+    )
     if settings.tolerance is None:
         return run_chains(problem, settings, 0, search_modes(problem, settings, 0, None))
     return _settle(problem, settings, settings.tolerance)

@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Bool, Float64, Int64
 from torch import Tensor
 
+from .bank import Bank
 from .densities import ProposalToPosterior
 from .generators.protocol import Generator
 from .laplace import distinct_modes, laplace_proposal, mode_of
@@ -63,6 +64,7 @@ class GuidedProblem:
     seeds: tuple[int, ...]
     latent: Tensor | None
     known: Tensor | None
+    bank: Bank | None = None
 
     def rows(self, index: Tensor) -> "GuidedProblem":
         """The problem of some of the images."""
@@ -94,18 +96,24 @@ class FoundModes:
 def search_modes(
     problem: GuidedProblem, settings: GuidedSettings, level: int, earlier: FoundModes | None
 ) -> FoundModes:
-    """The modes with restarts doubled ``level`` times; those of ``earlier`` levels count."""
+    """The modes with restarts doubled ``level`` times; those of ``earlier`` levels count.
+
+    Only the first search starts from the bank: what others would take from it is worse by its own
+    measure, and starts of another law may find what the bank has none of.
+    """
     base = settings.restarts
-    fresh = base if earlier is None else base * 2**level // 2
+    if earlier is not None:
+        settings = replace(settings, restarts=base * 2**level // 2, bank=0)
     search = find_modes(
         problem.generator,
         problem.images,
         problem.condition,
         problem.variance,
-        replace(settings, restarts=fresh),
+        settings,
         problem.seeds,
         level,
         problem.known if earlier is None else None,
+        problem.bank,
     )
     modes, least_error = search.modes, search.least_error
     if earlier is not None:

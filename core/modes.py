@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Bool, Float, Float64, Int, Int64
 from torch import Tensor
 
+from .bank import Bank, bank_size
 from .descent import descend
 from .generators.protocol import Generator
 from .polish import polish, polish_evaluations
@@ -20,6 +21,8 @@ from .settings.guided import GuidedMethod, GuidedSettings
 _HEATED_PART = 0.6
 # Calls that tell whether the generator normalises its latent.
 _PROBES = 2
+# So many times the starts are taken from the bank, judged, and the best distinct ones kept.
+_JUDGED = 4
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,7 @@ def find_modes(
     seeds: Sequence[int],
     number: int = 0,
     known: Float[Tensor, "images known latent"] | None = None,
+    bank: Bank | None = None,
 ) -> Search:
     """Local minima of |x - G(z)|^2 / (2 variance) + |z|^2 / 2.
 
@@ -98,19 +102,31 @@ def find_modes(
         seeds: one per image; an image's numbers depend on its own seed and ``number`` alone.
         number: of the search, where an image is searched repeatedly.
         known: points to polish along with those found, such as an inversion's latents.
+        bank: where the settings ask for one, the generator's, to share it with other calls.
 
     Returns:
         The best of the restarts' ends and of the known points, polished.
+
+    Raises:
+        ValueError: the settings ask for a bank of fewer latents than restarts.
     """
-    restarts, method = settings.restarts, settings.method
-    scale = torch.linspace(1.0, method.widest, restarts)
-    pool_shape = (restarts, settings.candidates, generator.latent_dim)
-    pool = scale.to(images)[:, None, None] * item_normals(
-        seeds, (Stream.MODES, number), pool_shape, images
-    )
+    if 0 < settings.bank < settings.restarts:
+        raise ValueError(
+            f"bank = {settings.bank} is too few for {settings.restarts} restarts: expected 0 or "
+            "at least as many"
+        )
+    method, stream = settings.method, (Stream.MODES, number)
     posterior = Posterior(generator, images, condition, variance)
-    posterior.confine(pool[:, 0, 0])
-    found = _ends(posterior, _best_candidates(posterior, pool), settings)
+    posterior.confine(item_normals(seeds, stream, (generator.latent_dim,), images))
+    if settings.bank:
+        bank = Bank(generator) if bank is None else bank
+        start = _banked_starts(posterior, bank, images, condition, variance, settings)
+    else:
+        scale = torch.linspace(1.0, method.widest, settings.restarts).to(images)
+        pool_shape = (settings.restarts, settings.candidates, generator.latent_dim)
+        pool = scale[:, None, None] * item_normals(seeds, stream, pool_shape, images)
+        start = _best_candidates(posterior, pool)
+    found = _ends(posterior, start, settings)
     if known is not None:
         found = torch.cat([found, known.to(found)], 1)
     found = posterior.place(found)
@@ -139,9 +155,11 @@ def find_modes(
 def search_evaluations(settings: GuidedSettings, known: int, products: int) -> int:
     """Calls of the generator for an image whose search also judges ``known`` points.
 
-    A candidate's and each of the ``products`` with J of a point count as much as a gradient's.
+    A candidate's and each of the ``products`` with J of a point count as much as a gradient's. A
+    bank is decoded once for all images and does not count.
     """
-    descent = settings.restarts * (settings.candidates + settings.iterations + 1)
+    judged = _shortlist(settings) if settings.bank else settings.restarts * settings.candidates
+    descent = judged + settings.restarts * (settings.iterations + 1)
     ends = settings.restarts
     if settings.final_iterations:
         ends = min(settings.finalists, settings.restarts)
@@ -149,6 +167,11 @@ def search_evaluations(settings: GuidedSettings, known: int, products: int) -> i
     found = ends + known
     polished = min(settings.method.modes, found) * polish_evaluations(settings.polish, products)
     return _PROBES + descent + found + polished
+
+
+def size_of_bank(settings: GuidedSettings, classes: int) -> int:
+    """How many latents each of so many classes has in the bank; 0 classes are one."""
+    return bank_size(settings.bank, classes, 2 * _JUDGED * settings.restarts)
 
 
 def distinct(near: Bool[Tensor, "images points points"]) -> Bool[Tensor, "images points"]:
@@ -189,6 +212,28 @@ def _best_distinct(
         torch.take_along_dim(latent, chosen[..., None], 1),
         torch.take_along_dim(value, chosen, 1),
     )
+
+
+def _shortlist(settings: GuidedSettings) -> int:
+    """How many latents of the bank are judged for each image."""
+    return min(_JUDGED * settings.restarts, settings.bank)
+
+
+def _banked_starts(
+    posterior: Posterior,
+    bank: Bank,
+    images: Tensor,
+    condition: Tensor | None,
+    variance: float,
+    settings: GuidedSettings,
+) -> Tensor:
+    """For each restart [images, restarts, latent] one of the bank's best distinct latents."""
+    method = settings.method
+    size = size_of_bank(settings, bank.classes)
+    kept, prior = _shortlist(settings), not posterior.confined
+    found = bank.nearest(images, condition, variance, size, method.bank_widest, kept, prior=prior)
+    judged = posterior.place(found)
+    return _best_distinct(posterior, judged, settings.restarts, method.separation)[0]
 
 
 def _ends(posterior: Posterior, start: Tensor, settings: GuidedSettings) -> Tensor:

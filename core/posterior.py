@@ -46,6 +46,11 @@ class Posterior:
         if is_scale_invariant(self._generator, probe, self._condition):
             self._radius = math.sqrt(probe.shape[-1] - 1)
 
+    @property
+    def confined(self) -> bool:
+        """Whether the search is restricted to a sphere."""
+        return self._radius is not None
+
     def place(self, latent: Points) -> Points:
         """The points themselves, or those on the sphere that the search is confined to."""
         if self._radius is None:

@@ -10,6 +10,7 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
+from ..core.bank import Bank
 from ..core.generators.protocol import Generator
 from ..core.guided import estimate_guided
 from ..core.guided_run import GuidedEstimate
@@ -24,17 +25,19 @@ from ..core.settings.classical import ClassicalSettings
 from ..core.settings.definition import build_settings
 from ..core.settings.guided import GuidedSettings
 from .conditions import condition_tensor
+from .generator_source import GeneratorSource
 from .generators import shard_generator
 from .inversion import INVERSION_TABLE, restart_latents
 from .outcome import Failure, Outcome
 from .resources import Resources
 from .revisions import Computation
+from .row_memory import bank_bytes
 from .schema import Columns, TableSchema
 from .shard import Item
 from .subjects import subject_images
 from .variance_fit import NULL_FIT_TABLE
 
-GUIDED = Computation("offmanifold.workers.likelihood:compute", "likelihood.guided", 1)
+GUIDED = Computation("offmanifold.workers.likelihood:compute", "likelihood.guided", 2)
 CLASSICAL = Computation("offmanifold.workers.likelihood:compute", "likelihood.classical", 1)
 # The estimators as settings name them.
 ESTIMATORS: Mapping[str, Computation] = {"guided": GUIDED, "classical": CLASSICAL}
@@ -68,7 +71,8 @@ _COLUMNS: Columns = (
 # from (-1 is the prior) and whether the curvature was dense or of low rank. transitions, restarts
 # and settled are those the row ended with; settled is null without a tolerance. With one, the
 # chains are fresh ones, not those that settled. evaluations counts generator calls of the row:
-# gradients, candidates and products with the Jacobian alike.
+# gradients, starts that were judged and products with the Jacobian alike, but not the bank's, which
+# are all images' together.
 LIKELIHOOD_TABLE = TableSchema("likelihood", 3, _COLUMNS)
 
 # The other half of the null's images, and the simulated ones, under the null's variance.
@@ -123,6 +127,7 @@ def _guided(
     """The guided columns; items with an inversion and an exact latent are batches of their own."""
     rows: list[dict[str, Any]] = [{}] * len(items)
     batches: dict[tuple[bool, int], list[int]] = {}
+    bank = _bank(generator, settings, resources)
     known = [_known_latents(item, resources) for item in items]
     for index, (item, found) in enumerate(zip(items, known, strict=True)):
         exact = latent is not None and item.condition in (None, item.label)
@@ -142,11 +147,25 @@ def _guided(
             [item.seed for item in own],
             latent[batch] if exact and latent is not None else None,
             starts,
+            bank,
         )
         tolerant = settings["tolerance"] is not None
         for index, row in zip(batch, _guided_rows(estimate, generator, tolerant), strict=True):
             rows[index] = row
     return rows
+
+
+def _bank(generator: Generator, settings: Mapping[str, Any], resources: Resources) -> Bank | None:
+    """The bank that shards of the same generator and seed share in this process."""
+    if not settings["bank"]:
+        return None
+    seed, device = settings["bank_seed"], resources.device
+    return resources.kept(
+        "bank",
+        (GeneratorSource.of(settings), settings["weights"], seed),
+        lambda: Bank(generator, seed, bank_bytes(device)),
+        most=1,
+    )
 
 
 def _known_latents(item: Item, resources: Resources) -> npt.NDArray[np.float32]:

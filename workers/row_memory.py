@@ -1,4 +1,4 @@
-"""How many rows of a generator a worker computes at once, by the memory that it may use."""
+"""What a worker computes at once, and what it keeps, by the memory that it may use."""
 
 import os
 from pathlib import Path
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 # Of the memory that a worker may use: the rest is for images, states and what other work takes.
 _SHARE = 0.5
+_BANK_SHARE = 1 / 8
 # What a derivative took on an H200 (`docs/gpu.md`) over what its forward pass keeps: 1.1 times of a
 # StyleGAN2 of 256 pixels, 1.2 of 32, 1.3 of `fashion`, 1.6 of `digits`, 2.0 of a BigGAN.
 _DERIVATIVE = 2
@@ -48,6 +49,12 @@ def bytes_of_derivative(generator: "Generator", device: "torch.device") -> int:
 def bytes_for_rows(generator: "Generator", device: "torch.device", rows: int) -> int:
     """Memory that a worker must have for as many rows at once, with what it keeps free."""
     return int(rows * bytes_of_derivative(generator, device) / _SHARE)
+
+
+def bank_bytes(device: "torch.device") -> int | None:
+    """What a bank may keep; None on a device that does not say what memory it has."""
+    usable = _usable_bytes(device)
+    return None if usable is None else int(_BANK_SHARE * usable)
 
 
 def _usable_bytes(device: "torch.device") -> int | None:

@@ -32,6 +32,7 @@ class Stream(IntEnum):
     MEASUREMENT_NOISE = 10
     SENSING = 11
     REPORTED = 12
+    BANK = 13
 
 
 class _Part(IntEnum):

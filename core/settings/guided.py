@@ -21,12 +21,14 @@ class GuidedMethod:
     long ones, and small steps of wide ``jitter`` (their relative half-width) more than large ones,
     where the posterior is not Gaussian. ``growth`` is the schedule's, see `geometric_schedule`.
 
-    Of the search, each restart begins at the best of its candidates, latents drawn from
-    N(0, s^2 I), and descends by Adam, its rate falling to 0 as a cosine. From the first restart to
-    the last, s grows from 1 to ``widest`` and the first rate from ``learning_rate`` to
-    ``fastest``: the model's own images want careful descents from the prior, while an outlier's
-    modes lie far out. The variance begins at a third of ``heat`` to ``heat`` times its value, which
-    smooths the objective, and falls to it as a power over the first 60% of the iterations. Points
+    Of the search, the restarts begin at the best distinct latents of a bank, drawn from N(0, s^2 I)
+    with s from 1 to ``bank_widest``. Without a bank, each begins at the best of its own candidates,
+    and s grows from 1 to ``widest`` from the first restart to the last: an outlier's modes lie far
+    out. Each descends by Adam, its rate falling to 0 as a cosine. From the first restart to the
+    last, or from the best start to the worst, the first rate grows from ``learning_rate`` to
+    ``fastest``: the model's own images want careful descents. The variance begins at a third of
+    ``heat`` to ``heat`` times its value, which smooths the objective, and falls to it as a power
+    over the first 60% of the iterations. Points
     ``separation`` posterior standard deviations apart are distinct; the best ``modes`` of them are
     kept and polished: Adam alone stops tens of nats short in a narrow valley. Derivatives take up
     to ``jacobian_bytes``.
@@ -44,6 +46,7 @@ class GuidedMethod:
     learning_rate: float = 0.1
     fastest: float = 0.4
     widest: float = 3.5
+    bank_widest: float = 5.0
     heat: float = 30.0
     modes: int = 8
     separation: float = 2.0
@@ -68,6 +71,16 @@ class GuidedSettings:
     leapfrog_steps: Annotated[int, Ge(1), doc("leapfrog steps of each transition")] = 3
     restarts: Annotated[int, Ge(1), doc("searches for modes of each image")] = 75
     candidates: Annotated[int, Ge(1), doc("starts of which a search takes the best")] = 8
+    bank: Annotated[
+        int,
+        Ge(0),
+        doc(
+            "latents that are drawn and decoded once for a class, and of which every image's "
+            "searches start at the best; at least 8 times `restarts`, and at most 1,000,000 of all "
+            "classes together; with 0, each search takes the best of its own `candidates`, which "
+            "are otherwise those of searches that a tolerance adds"
+        ),
+    ] = 100_000
     iterations: Annotated[int, Ge(1), doc("steps of Adam of each search")] = 100
     finalists: Annotated[int, Ge(1), doc("the best searches, which descend further")] = 10
     final_iterations: Annotated[

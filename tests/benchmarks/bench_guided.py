@@ -71,6 +71,7 @@ def large_model(jacobian_bytes: int) -> None:
         transitions=10,
         restarts=4,
         candidates=4,
+        bank=0,
         iterations=20,
         final_iterations=0,
         polish=1,

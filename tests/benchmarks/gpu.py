@@ -400,7 +400,7 @@ def _short_search() -> GuidedSettings:
         transitions=4,
         chains=2,
         restarts=3,
-        candidates=2,
+        bank=24,
         iterations=6,
         finalists=2,
         final_iterations=3,
@@ -842,7 +842,13 @@ def _transitions(bench: Bench, name: str, images: int) -> None:
 def _quick_modes(problem: GuidedProblem) -> FoundModes:
     """Some eight modes: chains cost the same from any."""
     settings = GuidedSettings(
-        restarts=8, candidates=1, iterations=3, finalists=8, final_iterations=0, polish=0
+        restarts=8,
+        candidates=1,
+        bank=0,
+        iterations=3,
+        finalists=8,
+        final_iterations=0,
+        polish=0,
     )
     return search_modes(problem, settings, 0, None)
 

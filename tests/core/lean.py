@@ -6,6 +6,7 @@ LEAN = GuidedSettings(
     transitions=66,
     restarts=24,
     candidates=32,
+    bank=0,
     iterations=66,
     finalists=8,
     final_iterations=0,

@@ -58,7 +58,7 @@ def guided(generator: Generator, images: Tensor, condition: Tensor) -> Mapping[s
         chains=4,
         leapfrog_steps=2,
         restarts=4,
-        candidates=2,
+        bank=40,
         iterations=5,
         finalists=3,
         final_iterations=3,

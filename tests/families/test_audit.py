@@ -32,7 +32,7 @@ def small_spec(generator: dict[str, Any]) -> dict[str, Any]:
         "stages": {
             "inversion": SETTINGS,
             "variance": {},
-            "likelihood": {"transitions": 2, "leapfrog_steps": 1, **SETTINGS},
+            "likelihood": {"transitions": 2, "leapfrog_steps": 1, "bank": 8, **SETTINGS},
         },
         "cluster": {"executor": "serial"},
     }

@@ -300,6 +300,7 @@ CHAINS = {
     "leapfrog_steps": 2,
     "restarts": 2,
     "candidates": 2,
+    "bank": 16,
     "iterations": 5,
     "finalists": 1,
     "final_iterations": 3,

@@ -23,6 +23,7 @@ LEAN = {
     "estimator": "guided",
     "transitions": 30,
     "restarts": 8,
+    "bank": 1000,
     "iterations": 40,
     "finalists": 4,
     "final_iterations": 0,

@@ -45,6 +45,7 @@ def spec_at(place: str) -> dict[str, Any]:
                 "chains": 2,
                 "restarts": 2,
                 "candidates": 2,
+                "bank": 16,
                 "iterations": 3,
                 "shard_items": 8,
             },

@@ -30,7 +30,7 @@ def patch_spec(*, simulated: bool = False, **settings: Any) -> dict[str, Any]:
         "local_variation": {},
     }
     if simulated:
-        fewest = {"transitions": 1, "chains": 1, "restarts": 1, "candidates": 1, "iterations": 1}
+        fewest = {"transitions": 1, "chains": 1, "restarts": 1, "bank": 0, "iterations": 1}
         stages |= {"variance": {"value": 0.02}, "likelihood": {**fewest, "shard_items": 80}}
     else:
         spec["groups"] = [group for group in spec["groups"] if group["role"] != "simulated"]

@@ -63,6 +63,10 @@ def break_guided_key(spec: dict[str, Any]) -> None:
     spec["stages"]["likelihood"]["restart"] = 5
 
 
+def break_bank(spec: dict[str, Any]) -> None:
+    spec["stages"]["likelihood"] |= {"restarts": 50, "bank": 399}
+
+
 def break_classical_key(spec: dict[str, Any]) -> None:
     spec["stages"]["comparison"]["restarts"] = 5
 
@@ -87,6 +91,7 @@ def break_stage(spec: dict[str, Any]) -> None:
     ("damage", "words"),
     [
         (break_guided_key, ["stages.likelihood.restart:", "did you mean 'restarts'"]),
+        (break_bank, ["stages.likelihood", "399", "at least 400", "8 times `restarts`"]),
         (break_classical_key, ["stages.comparison.restarts:", "unknown key", "transitions"]),
         (break_estimator, ["stages.comparison.estimator", "'classic'", "'guided', 'classical'"]),
         (break_comparison, ["stages.comparison.estimator", "needs the other one"]),

@@ -32,6 +32,7 @@ SHORT = {
     "likelihood": {
         "transitions": 5,
         "restarts": 4,
+        "bank": 100,
         "iterations": 20,
         "finalists": 2,
         "final_iterations": 5,

@@ -22,6 +22,7 @@ _DIGITS = {"dataset": "digits", "split": "test"}
 _SEARCH = {
     "restarts": 2,
     "candidates": 2,
+    "bank": 32,
     "iterations": 4,
     "finalists": 1,
     "final_iterations": 3,

@@ -61,7 +61,8 @@ def estimator_settings(
             **setting_values(ClassicalSettings, spec),
             "step_size_schedule": _frozen_schedule(context, generator, spec),
         }
-    return {**settings, **setting_values(GuidedSettings, spec)}
+    banked = {"bank_seed": context.seed("bank", generator.name)} if spec.bank else {}
+    return {**settings, **setting_values(GuidedSettings, spec), **banked}
 
 
 def _frozen_schedule(
@@ -115,6 +116,16 @@ def evaluations_per_item(
     # One doubling, then fresh chains at its settings: those that decided are not reported.
     doubled = _gradients(spec.model_copy(update={"transitions": 2 * spec.transitions}))
     return once + 2 * doubled + search_evaluations(settings, 0, generator.latent_dim)
+
+
+def bank_evaluations(generator: GeneratorFacts, spec: EstimatorSpec) -> int:
+    """Latents that a worker decodes for a bank, once, if it meets every class that is audited."""
+    if isinstance(spec, ClassicalSpec) or not spec.bank:
+        return 0
+    from ....core.modes import size_of_bank
+
+    settings = GuidedSettings(**setting_values(GuidedSettings, spec))
+    return max(1, len(generator.conditions)) * size_of_bank(settings, generator.num_classes)
 
 
 def reverse_evaluations(spec: EstimatorSpec) -> int:

@@ -20,6 +20,7 @@ from ...spec.audit import GroupSpec
 from ...spec.facts import GeneratorFacts
 from ...spec.stages import StageKey
 from .estimators import (
+    bank_evaluations,
     estimator_settings,
     evaluations_per_item,
     reuses_inversion,
@@ -112,9 +113,13 @@ def plan_estimates(
 
 
 def estimate_cost(context: AuditContext, spec: EstimatorSpec) -> Cost:
-    """Items, shards and generator evaluations of a whole stage of estimates."""
+    """Items, shards and generator evaluations of a whole stage of estimates.
+
+    A bank counts once, though each worker has its own.
+    """
     items = evaluations = 0
     for generator in context.facts.generators.values():
+        evaluations += bank_evaluations(generator, spec)
         for group in context.spec.audited:
             count = group_pairs(context, generator, group)
             items += count

@@ -8,7 +8,7 @@ from ....workers.schema import TableSchema
 from ....workers.shard import Shard, chunk
 from ...plan.stage import AuditContext, Cost, PlanContext, own_condition
 from ...spec.facts import GeneratorFacts
-from .estimators import evaluations_per_item, reverse_evaluations
+from .estimators import bank_evaluations, evaluations_per_item, reverse_evaluations
 from .plan import item, subjects
 from .settings import EstimatorSpec
 
@@ -48,10 +48,14 @@ def estimate_sample(
     images_per_group: int,
     shard_items: int,
 ) -> Cost:
-    """Items, shards and generator evaluations of the sample under every one of ``specs``."""
+    """Items, shards and generator evaluations of the sample under every one of ``specs``.
+
+    They have one bank, the largest that any asks for.
+    """
     variations = list(specs)
     items = shards = evaluations = 0
     for generator in context.facts.generators.values():
+        evaluations += max((bank_evaluations(generator, spec) for spec in variations), default=0)
         for spec in variations:
             for group in context.spec.audited:
                 count = min(images_per_group, context.group_size(group))

@@ -1,13 +1,16 @@
 """How densities are estimated."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from ....core.settings.classical import ClassicalSettings
 from ....core.settings.guided import GuidedSettings
 from ...spec.model import SpecModel, setting
 from ...spec.stages import StageKey
+
+# Latents of a bank for each restart: half of them are judged when `convergence` doubles restarts.
+_BANKED = 8
 
 
 class GuidedSpec(SpecModel):
@@ -22,6 +25,7 @@ class GuidedSpec(SpecModel):
     leapfrog_steps: int = setting(GuidedSettings, "leapfrog_steps")
     restarts: int = setting(GuidedSettings, "restarts")
     candidates: int = setting(GuidedSettings, "candidates")
+    bank: int = setting(GuidedSettings, "bank")
     iterations: int = setting(GuidedSettings, "iterations")
     finalists: int = setting(GuidedSettings, "finalists")
     final_iterations: int = setting(GuidedSettings, "final_iterations")
@@ -30,6 +34,16 @@ class GuidedSpec(SpecModel):
     tolerance: float | None = setting(GuidedSettings, "tolerance")
     doublings: int = setting(GuidedSettings, "doublings")
     shard_items: int = Field(default=32, ge=1)
+
+    @model_validator(mode="after")
+    def _bank_has_starts(self) -> Self:
+        least = _BANKED * self.restarts
+        if 0 < self.bank < least:
+            raise ValueError(
+                f"bank is {self.bank}, too few for {self.restarts} restarts: give at least {least} "
+                f"({_BANKED} times `restarts`), or 0 for searches without a bank"
+            )
+        return self
 
 
 class ClassicalSpec(SpecModel):
