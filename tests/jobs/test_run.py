@@ -321,8 +321,8 @@ def test_plan_computes_nothing_and_counts_what_run_does(audit_folder: Path, cli:
     assert cells["comparison"][3] == f"{(80 + 6) * 4 * (2 * 9 + 1):,}"
     cli.run(audit_folder)
     counted = pd.read_parquet(audit_folder / "run" / "likelihood").evaluations.sum()
-    # And a bank of 16 latents for each of ten classes, which no row counts.
-    assert cells["likelihood"][3] == f"{counted + 6 * 4 * (2 * 2 + 1) + 10 * 16:,}"
+    # And a bank of 16 latents for each of two classes, which no row counts.
+    assert cells["likelihood"][3] == f"{counted + 6 * 4 * (2 * 2 + 1) + 2 * 16:,}"
 
 
 def test_status_follows_a_run_as_text_and_as_json(lean_folder: Path, cli: Cli) -> None:
