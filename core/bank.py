@@ -103,23 +103,13 @@ class Bank:
         """
         flat = images.flatten(1)
         found = flat.new_zeros((len(flat), kept, self._generator.latent_dim))
-        for own, rows in self._by_class(condition, len(flat)):
+        for own, rows in _by_class(condition):
             chosen = flat if rows is None else flat[rows]
             sketch = self._sketch(own, size, widest, chosen)
             index = _best(sketch, chosen, variance, kept, prior=prior)
             latent = self._gathered(own, widest, index.cpu(), chosen)
             found[slice(None) if rows is None else rows] = latent
         return found
-
-    def _by_class(
-        self, condition: Tensor | None, images: int
-    ) -> Iterator[tuple[int, Tensor | None]]:
-        """Each class's number in the bank, 0 without classes, and the images that have it."""
-        if condition is None:
-            yield 0, None
-            return
-        for label in condition.unique().tolist() if images else []:
-            yield label + 1, (condition == label).nonzero()[:, 0]
 
     def _sketch(self, own: int, size: int, widest: float, like: Tensor) -> _Sketch:
         key = (own, size, widest)
@@ -166,6 +156,16 @@ class Bank:
             inside = (index >= block * length) & (index < (block + 1) * length)
             found[inside] = self._latents(own, block, widest, here)[index[inside] - block * length]
         return found.to(like)
+
+
+def _by_class(condition: Tensor | None) -> Iterator[tuple[int, Tensor | None]]:
+    """Each class's number in the bank, 0 without classes, and the images that have it."""
+    if condition is None:
+        yield 0, None
+        return
+    labels = condition.cpu()
+    for label in labels.unique().tolist():
+        yield label + 1, (labels == label).nonzero()[:, 0].to(condition.device)
 
 
 def bank_size(wanted: int, classes: int, fewest: int) -> int:
