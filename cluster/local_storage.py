@@ -14,10 +14,22 @@ from pathlib import Path
 
 from pyarrow.fs import FileSystem, LocalFileSystem
 
-from .storage import Result, StorageDeniedError, StorageError, StorageFullError, checked_name
+from .regular_file import NotRegularError, open_regular, read_regular
+from .storage import (
+    Result,
+    StorageDeniedError,
+    StorageError,
+    StorageFullError,
+    StrangeFileError,
+    checked_name,
+)
 
 _TEMPORARY_SUFFIX = ".tmp"
 
+_NO_STRANGE_FILES = (
+    "A run holds regular files in folders of its own: remove it, or put a copy of what it stands "
+    "for in its place"
+)
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _FORBIDDEN = {errno.EROFS, errno.EACCES, errno.EPERM}
 _NO_HARD_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
@@ -51,7 +63,7 @@ class LocalStorage:
         The file is synced before it gets its name and its folder afterwards: what was published
         survives a power cut.
         """
-        target = self._path(name)
+        target = self._place(name)
         with _explained("write", target):
             # Another process may take a slow writer's temporary for a dead one's; nothing is lost
             # by writing it once more.
@@ -66,16 +78,16 @@ class LocalStorage:
 
     def write(self, name: str, data: bytes) -> None:
         """See :meth:`Storage.write`."""
-        target = self._path(name)
+        target = self._place(name)
         with _explained("write", target), self._temporary(target, data) as temporary:
             temporary.replace(target)
             _sync_folder(target.parent)
 
     def read(self, name: str) -> bytes:
         """See :meth:`Storage.read`."""
-        target = self._path(name)
+        target = self._inside(name)
         with _explained("read", target):
-            return target.read_bytes()
+            return read_regular(target)
 
     def exists(self, name: str) -> bool:
         """See :meth:`Storage.exists`."""
@@ -85,23 +97,26 @@ class LocalStorage:
 
     def list_names(self, folder: str = "") -> list[str]:
         """See :meth:`Storage.list_names`."""
-        target = self._path(folder) if folder else self.root
+        target = self._inside(folder) if folder else self.root
         with _explained("list", target):
             self._require_root()
             if not target.exists():
                 return []
             with os.scandir(target) as entries:
-                return sorted(e.name for e in entries if not e.name.startswith(".") and e.is_file())
+                # What is no file has a file's name all the same: whoever reads it is told.
+                return sorted(
+                    e.name for e in entries if not e.name.startswith(".") and not _is_folder(e)
+                )
 
     def delete(self, name: str) -> None:
         """See :meth:`Storage.delete`."""
-        target = self._path(name)
+        target = self._place(name)
         with _explained("delete", target):
             target.unlink(missing_ok=True)
 
     def move(self, name: str, target: str) -> None:
         """See :meth:`Storage.move`."""
-        old, new = self._path(name), self._path(target)
+        old, new = self._place(name), self._place(target)
         with _explained("move", old):
             new.parent.mkdir(parents=True, exist_ok=True)
             with contextlib.suppress(FileNotFoundError):
@@ -116,7 +131,7 @@ class LocalStorage:
         ``older_than`` seconds are taken to be dead. Mistaking a slow writer for a dead one costs
         that writer a second try (see :meth:`publish`).
         """
-        target = self._path(folder)
+        target = self._inside(folder)
         removed = 0
         with _explained("clean", target):
             for path in target.glob(f".*{_TEMPORARY_SUFFIX}"):
@@ -130,8 +145,10 @@ class LocalStorage:
     @contextlib.contextmanager
     def columns(self, name: str = "") -> Iterator[tuple[FileSystem, str]]:
         """See :meth:`Storage.columns`."""
-        target = self._path(name) if name else self.root
+        target = self._inside(name) if name else self.root
         with _explained("read", target):
+            if name:
+                open_regular(target).close()
             yield LocalFileSystem(), str(target)
 
     def wait_out(self, call: Callable[[], Result]) -> Result:
@@ -141,11 +158,34 @@ class LocalStorage:
     def _path(self, name: str) -> Path:
         return self.root / checked_name(name)
 
+    def _inside(self, name: str) -> Path:
+        """The path of what is read, unless it or a folder on the way leads out of the place."""
+        path = self._path(name)
+        self._require_inside(path)
+        return path
+
+    def _place(self, name: str) -> Path:
+        """The path of what is written, moved or removed, which may be a link itself."""
+        path = self._path(name)
+        self._require_inside(path.parent)
+        return path
+
+    def _require_inside(self, path: Path) -> None:
+        real = os.path.realpath(path)
+        if not Path(real).is_relative_to(os.path.realpath(self.root)):
+            raise StrangeFileError(
+                f"cannot use {path}: it is, or lies behind, a link that leads out of {self.root}. "
+                f"{_NO_STRANGE_FILES}"
+            )
+
     def _require_root(self) -> None:
         if not self.root.is_dir():
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(self.root))
 
     def _publish_once(self, target: Path, data: bytes) -> bool:
+        if target.is_dir():
+            told = "it is a folder, not a regular file"
+            raise NotRegularError(errno.EISDIR, told, str(target))
         if target.exists():
             return False
         with self._temporary(target, data) as temporary:
@@ -176,6 +216,13 @@ class LocalStorage:
 
 class _TemporaryRemovedError(Exception):
     """Our temporary file was taken for a dead writer's."""
+
+
+def _is_folder(entry: "os.DirEntry[str]") -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
 
 
 def _link(temporary: Path, target: Path) -> bool:
@@ -214,18 +261,22 @@ def _explained(verb: str, path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        reason = os.strerror(error.errno) if error.errno else str(error)
+        reason = error.strerror or str(error)
         raise kind_of(error)(f"cannot {verb} {path}: {reason}. {_remedy(error, path)}") from error
 
 
 def kind_of(error: OSError) -> type[StorageError]:
     """What a file system's error is to those who store: no room, no permission, or anything."""
+    if isinstance(error, NotRegularError):
+        return StrangeFileError
     if error.errno in _FULL:
         return StorageFullError
     return StorageDeniedError if error.errno in _FORBIDDEN else StorageError
 
 
 def _remedy(error: OSError, path: Path) -> str:
+    if isinstance(error, NotRegularError):
+        return _NO_STRANGE_FILES
     if error.errno in _FULL:
         return (
             "The disk or a quota is full: free some space, then run the same command again; "

@@ -26,6 +26,10 @@ class StorageDeniedError(StorageError):
     """The place is read-only, or not for us to write or read."""
 
 
+class StrangeFileError(StorageError):
+    """What has a file's name is no regular file, or a link that leads out of the place."""
+
+
 class AwayError(StorageError):
     """A store cannot be reached or does not answer, which may pass."""
 

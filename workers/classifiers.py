@@ -5,7 +5,6 @@ time, so that whoever computes the item again goes on from there; on a CPU to th
 """
 
 import io
-import pickle
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -21,6 +20,7 @@ from ..core.classifiers.labelled_images import Joined, LabelledImages, Subset
 from ..core.classifiers.training import ClassifierTraining
 from ..core.settings.classifiers import ClassifierSettings
 from .annotator import annotator_of, parameters_of
+from .checkpoints.torch_files import read_state
 from .datasets import shard_image_set
 from .generated_images import Draw, shard_generated_images
 from .outcome import Outcome, Row
@@ -115,11 +115,9 @@ def _finish(training: ClassifierTraining, kept: str, resources: Resources) -> No
 def _take_up(training: ClassifierTraining, kept: str, resources: Resources) -> None:
     if not resources.storage.exists(kept):
         return
-    content = io.BytesIO(resources.storage.read(kept))
     try:
-        state = torch.load(content, map_location=resources.device, weights_only=True)
-        training.restore(state)
-    except (RuntimeError, pickle.UnpicklingError, KeyError, TypeError, ValueError, EOFError):
+        training.restore(read_state(resources.storage.read(kept)))
+    except (RuntimeError, LookupError, TypeError, ValueError, AttributeError):
         place = resources.storage.locate(kept)
         # Half of it may have been taken: what is wrong with it is not known.
         resources.storage.delete(kept)

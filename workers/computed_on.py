@@ -7,6 +7,8 @@ from collections.abc import Iterable
 import pyarrow as pa
 import torch
 
+from .json_file import parse_json
+
 # JSON: a list, in a part's metadata. It has more than one entry where its pieces come from several
 # workers, and none where no row was computed.
 COMPUTED_ON_KEY = "offmanifold.computed_on"
@@ -53,7 +55,7 @@ def read_from(part: pa.Table) -> list[dict[str, str]]:
     text = (part.schema.metadata or {}).get(COMPUTED_ON_KEY.encode(), b"[]")
     try:
         return [
-            {key: str(each[key]) for key in _FIELDS if key in each} for each in json.loads(text)
+            {key: str(each[key]) for key in _FIELDS if key in each} for each in parse_json(text)
         ]
     except (ValueError, TypeError):
         return []

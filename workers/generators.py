@@ -2,7 +2,6 @@
 
 import difflib
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 from math import prod
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from safetensors import SafetensorError, deserialize
 
 from ..cluster.locations import LocationError
+from ..cluster.regular_file import read_regular
 from ..cluster.s3_settings import BY_ENVIRONMENT, S3Settings
 from ..core.generators.architectures import ArchitectureError, build, require_architecture
 from .checkpoints.config_beside import CONFIG_NAMES
@@ -21,6 +21,7 @@ from .generator_errors import GeneratorError as GeneratorError
 from .generator_source import SHIPPED_PREFIX, ClassMember
 from .generator_source import GeneratorSource as GeneratorSource
 from .inputs import copied_file, copied_folder, naming_original
+from .json_file import parse_json
 from .meant_function import meant_function
 from .opened_generator import GeneratorDescription as GeneratorDescription
 from .opened_generator import OpenedGenerator as OpenedGenerator
@@ -244,7 +245,7 @@ def _hash_as_converted(folder: Path, config: dict[str, Any], weights: bytes) -> 
 
 def _read(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        return read_regular(path)
     except OSError as error:
         raise GeneratorError(
             f"{path} cannot be read ({error.strerror}): a generator's folder holds "
@@ -255,8 +256,8 @@ def _read(path: Path) -> bytes:
 def _read_config(folder: Path) -> dict[str, Any]:
     path = folder / CONFIG_NAME
     try:
-        config: dict[str, Any] = json.loads(_read(path))
-    except (ValueError, RecursionError) as error:
+        config: dict[str, Any] = parse_json(_read(path))
+    except ValueError as error:
         raise GeneratorError(f"{path} is not JSON: {error}") from error
     arguments = config.get("arguments") if isinstance(config, dict) else None
     if not isinstance(arguments, dict) or not isinstance(config.get("architecture"), str):

@@ -42,6 +42,7 @@ INVERSION_TABLE = TableSchema(
         ("residual", pa.list_(pa.float32())),
         ("iterations", pa.int32()),
     ),
+    always=("mse", "distance"),
 )
 
 NO_RECONSTRUCTION = "no finite reconstruction error was found; is the generator's output finite?"

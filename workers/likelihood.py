@@ -73,22 +73,30 @@ _COLUMNS: Columns = (
 # chains are fresh ones, not those that settled. evaluations counts generator calls of the row:
 # gradients, starts that were judged and products with the Jacobian alike, but not the bank's, which
 # are all images' together.
-LIKELIHOOD_TABLE = TableSchema("likelihood", 3, _COLUMNS)
+_ALWAYS = ("variance", "log_likelihood", "bits_per_dim")
+
+LIKELIHOOD_TABLE = TableSchema("likelihood", 3, _COLUMNS, always=_ALWAYS)
 
 # The other half of the null's images, and the simulated ones, under the null's variance.
-NULL_LIKELIHOOD_TABLE = TableSchema("null_likelihood", 1, _COLUMNS)
+NULL_LIKELIHOOD_TABLE = TableSchema("null_likelihood", 1, _COLUMNS, always=_ALWAYS)
 
 # The same images by the other estimator.
-COMPARISON_TABLE = TableSchema("comparison", 3, _COLUMNS)
+COMPARISON_TABLE = TableSchema("comparison", 3, _COLUMNS, always=_ALWAYS)
 
 # Each estimator again on a sample of every group, with one setting doubled: varied is transitions,
 # chains or restarts.
 CONVERGENCE_TABLE = TableSchema(
-    "convergence", 3, (*_COLUMNS, ("varied", pa.string())), repeated_by=("estimator", "varied")
+    "convergence",
+    3,
+    (*_COLUMNS, ("varied", pa.string())),
+    repeated_by=("estimator", "varied"),
+    always=_ALWAYS,
 )
 
 # A sample of every group by each estimator at every number of transitions.
-SWEEP_TABLE = TableSchema("sweep", 2, _COLUMNS, repeated_by=("estimator", "transitions"))
+SWEEP_TABLE = TableSchema(
+    "sweep", 2, _COLUMNS, repeated_by=("estimator", "transitions"), always=_ALWAYS
+)
 
 
 def compute(

@@ -1,10 +1,9 @@
 """Opening an LPIPS backbone: from a local file, or by the library's own download."""
 
 import hashlib
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
 
@@ -13,6 +12,8 @@ import torch
 from ..cluster.locations import LocationError, is_remote
 from ..cluster.s3_settings import BY_ENVIRONMENT, S3Settings
 from ..core.perceptual import LpipsDistance
+from .checkpoints.files import read_checkpoint
+from .generator_errors import GeneratorError
 from .inputs import copied_file, naming_original
 from .resources import Resources
 
@@ -138,15 +139,13 @@ def _downloaded(network: str) -> Path:
 
 
 def _load_backbone(backbone: torch.nn.Module, weights: Path, remedy: str) -> None:
-    _require_plain_archive(weights, remedy)
     try:
-        state = torch.load(weights, map_location="cpu", weights_only=True)
-    except Exception as error:
-        kind = type(error).__name__
-        raise PerceptualError(f"{weights}: not a readable state dict ({kind}); {remedy}") from error
+        whole = read_checkpoint(weights).candidates[0]
+    except GeneratorError as error:
+        raise PerceptualError(f"not a readable state dict: {error}; {remedy}") from error
     features = {
         name.removeprefix("features."): value
-        for name, value in state.items()
+        for name, value in whole.tensors.items()
         if name.startswith("features.")
     }
     # lpips cuts torchvision's `features` into slices that keep each layer's original index.
@@ -157,16 +156,3 @@ def _load_backbone(backbone: torch.nn.Module, weights: Path, remedy: str) -> Non
     with torch.no_grad():
         for name, tensor in layers.items():
             tensor.copy_(features[name])
-
-
-def _require_plain_archive(weights: Path, remedy: str) -> None:
-    """Refuses an archive that torch.save did not write: it compresses nothing, names no paths."""
-    if not zipfile.is_zipfile(weights):
-        return
-    with zipfile.ZipFile(weights) as archive:
-        for entry in archive.infolist():
-            if entry.compress_type != zipfile.ZIP_STORED:
-                raise PerceptualError(f"{weights}: {entry.filename} is compressed; {remedy}")
-            parts = PurePosixPath(entry.filename)
-            if parts.is_absolute() or ".." in parts.parts:
-                raise PerceptualError(f"{weights}: {entry.filename} leads out of it; {remedy}")

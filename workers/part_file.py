@@ -7,6 +7,7 @@ the seal have none; they are read as far as they make sense.
 import io
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice, pairwise
 
@@ -14,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ..cluster.storage import Storage, StorageError
+from ..cluster.storage import Storage, StorageError, StrangeFileError
 from .schema import TableSchema
 from .seal import NAME_KEY, USUAL_END, DamageError, End, proved_end, wanted_end
 from .shard import part_path
@@ -85,7 +86,7 @@ def read_part(
         StorageError: it cannot be read.
     """
     part = Part(part_path(table.name, shard_id), storage.locate())
-    return parse_part(storage.read(part.name), table, part, columns)
+    return parse_part(_content(storage, part), table, part, columns)
 
 
 def check_part(storage: Storage, table: TableSchema, shard_id: str) -> bool:
@@ -96,7 +97,7 @@ def check_part(storage: Storage, table: TableSchema, shard_id: str) -> bool:
         StorageError: it cannot be read.
     """
     part = Part(part_path(table.name, shard_id), storage.locate())
-    return _proved(storage.read(part.name), table, part).sealed
+    return _proved(_content(storage, part), table, part).sealed
 
 
 def read_columns(
@@ -106,12 +107,34 @@ def read_columns(
     part = Part(part_path(table.name, shard_id), storage.locate())
 
     def read() -> pa.Table:
-        with storage.columns(part.name) as (files, path), files.open_input_file(path) as source:
+        with opened_part(storage, part) as source:
             end = read_end(source, part)
             check_table(end, table, part)
             return decoded_columns(source, end, part, columns)
 
     return storage.wait_out(read)
+
+
+@contextmanager
+def opened_part(storage: Storage, part: Part) -> Iterator[pa.NativeFile]:
+    """A part's file, open for reading columns of it.
+
+    Raises:
+        PartError: what has its name is no file.
+        StorageError: it cannot be read.
+    """
+    try:
+        with storage.columns(part.name) as (files, path), files.open_input_file(path) as source:
+            yield source
+    except StrangeFileError as error:
+        raise part.error("is a link, a pipe or a device, not a regular file") from error
+
+
+def _content(storage: Storage, part: Part) -> bytes:
+    try:
+        return storage.read(part.name)
+    except StrangeFileError as error:
+        raise part.error("is a link, a pipe or a device, not a regular file") from error
 
 
 def columns_or_damage(

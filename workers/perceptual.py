@@ -21,7 +21,7 @@ from .stored_images import stored_images
 COMPUTATION = Computation("offmanifold.workers.perceptual:compute", "perceptual", 1)
 
 # LPIPS between an image and its reconstruction at the inversion's best latent.
-PERCEPTUAL_TABLE = TableSchema("perceptual", 1, (("lpips", pa.float64()),))
+PERCEPTUAL_TABLE = TableSchema("perceptual", 1, (("lpips", pa.float64()),), always=("lpips",))
 
 # LPIPS holds all layers' activations of a batch at once.
 _BATCH = 32

@@ -20,6 +20,7 @@ from ..cluster.storage import Storage, StorageError
 from .computed_on import COMPUTED_ON_KEY, computed_on, in_metadata, read_from, set_precision
 from .datasets import file_error
 from .gpu_problem import gpu_problem
+from .json_file import parse_json
 from .outcome import Failure, Outcome, Row
 from .part_file import Part, parse_part
 from .resources import Resources
@@ -243,7 +244,7 @@ def tracebacks_of(part: pa.Table) -> dict[int, str]:
     """The tracebacks that a part keeps of its failed rows, by their position."""
     text = (part.schema.metadata or {}).get(TRACEBACKS_KEY.encode())
     try:
-        return {} if text is None else {int(row): str(it) for row, it in json.loads(text).items()}
+        return {} if text is None else {int(row): str(it) for row, it in parse_json(text).items()}
     except (ValueError, AttributeError):
         # Nobody's result hangs on them, and a part of unknown origin may say anything.
         return {}

@@ -50,12 +50,14 @@ class TableSchema:
         columns: Names and types of the table's own columns, which follow those of every table.
         repeated_by: The columns that tell apart the rows of one item, which is an image under a
             condition of a generator; empty where an item has one row.
+        always: Columns of numbers that every row with status ok has, finite.
     """
 
     name: str
     version: int
     columns: Columns
     repeated_by: tuple[str, ...] = ()
+    always: tuple[str, ...] = ()
 
     @cached_property
     def arrow(self) -> pa.Schema:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +27,7 @@ IMAGES_TABLE = TableSchema(
         ("pixels", pa.list_(pa.float32())),
         ("latent", pa.list_(pa.float32())),
     ),
+    always=("height", "width", "channels"),
 )
 
 _COLUMNS = ("image_id", "source", "pixels", "channels", "height", "width")
@@ -72,24 +74,28 @@ def _stored(item: Item, resources: Resources) -> StoredImage:
     if part is None or item.image_row is None:
         raise ValueError(f"item {item.image_id} names no stored image")
 
+    place = Part(part_path(IMAGES_TABLE.name, part), resources.storage.locate())
+
     def read() -> list[StoredImage]:
         table = read_part(resources.storage, IMAGES_TABLE, part, _COLUMNS)
-        return [_stored_image(table, row) for row in range(len(table))]
+        return [_stored_image(table, row, place) for row in range(len(table))]
 
     stored = resources.kept(IMAGES_TABLE.name, part, read, most=_PARTS_KEPT)
     row = item.image_row
     if row >= len(stored) or stored[row].image_id != item.image_id:
         found = stored[row].image_id if row < len(stored) else "none"
-        raise Part(part_path(IMAGES_TABLE.name, part), resources.storage.locate()).error(
-            f"has image {found} in row {row}, where {item.image_id} was planned"
-        )
+        raise place.error(f"has image {found} in row {row}, where {item.image_id} was planned")
     return stored[row]
 
 
-def _stored_image(table: pa.Table, row: int) -> StoredImage:
+def _stored_image(table: pa.Table, row: int, part: Part) -> StoredImage:
     image_id, source, pixels, *shape = (table[name][row] for name in _COLUMNS)
     if not pixels.is_valid:
         return StoredImage(image_id.as_py(), source.as_py(), None)
     # Straight from Arrow: a list of Python numbers would take eight times the memory.
-    values = pixels.values.to_numpy().reshape([size.as_py() for size in shape])
+    values, sizes = pixels.values.to_numpy(zero_copy_only=False), [size.as_py() for size in shape]
+    has_sizes = all(isinstance(size, int) and size > 0 for size in sizes)
+    if not has_sizes or len(values) != prod(sizes) or not np.isfinite(values).all():
+        raise part.error(f"has no whole image of finite pixels in row {row}")
+    values = values.reshape(sizes)
     return StoredImage(image_id.as_py(), source.as_py(), values)

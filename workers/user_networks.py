@@ -15,6 +15,7 @@ from dataclasses import KW_ONLY, asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..cluster.regular_file import read_regular
 from .checkpoints.kind_of_file import PROGRAMS, kind_of_file
 from .generator_errors import GeneratorError
 
@@ -83,7 +84,7 @@ def open_network(path: Path, network: UserNetwork) -> tuple["Generator", str]:
     from .own_generator import check_generator
 
     try:
-        content = path.read_bytes()
+        content = read_regular(path)
     except OSError as error:
         raise GeneratorError(f"{path} cannot be read: {error.strerror}") from error
     module = _LOADERS[network.format](path, content)

@@ -22,9 +22,9 @@ from ..audits.detector import Detector, RealImages
 from ..audits.specs import gather_facts
 from ..drive.devices import device_here
 from ..plan.stage import AuditContext
+from ..report.plain_text import printable
 from ..spec.audit import AuditSpec
 from ..spec.loading import SpecError
-from .errors_text import printable
 
 
 @dataclass(frozen=True)

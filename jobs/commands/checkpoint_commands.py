@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from ..report.plain_text import say
 from .exit_status import errors_explained
 from .options import JsonOption
 from .printing import print_rich
@@ -55,7 +56,7 @@ def inspect(
         reading = Reading(key, classes=classes, mixed_precision=mixed_precision)
         facts = checkpoint_facts(file, family, reading)
         if as_json:
-            typer.echo(json.dumps(facts, indent=2))
+            say(json.dumps(facts, indent=2))
         else:
             print_rich(facts_table(facts))
 
@@ -81,4 +82,4 @@ def convert(
 
         folder = out or Path("generators") / file.stem
         reading = Reading(key, truncation, classes, mixed_precision)
-        typer.echo(convert_checkpoint(file, family, reading, folder))
+        say(convert_checkpoint(file, family, reading, folder))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..report.plain_text import say
 from .checkpoint_commands import convert, inspect
 from .exit_status import end, errors_explained
 from .job_commands import job_app, submit
@@ -51,7 +52,7 @@ def _print_version(asked: bool) -> None:
     if asked:
         from ... import __version__
 
-        typer.echo(f"offmanifold {__version__}")
+        say(f"offmanifold {__version__}")
         raise typer.Exit
 
 
@@ -148,10 +149,10 @@ def report(
         outcome = rebuild(absolute(directory))
         if figures is not None:
             files = export_figures(outcome.results.content, figures, as_png=png)
-            typer.echo(f"figures: {len(files)} files in {figures}")
+            say(f"figures: {len(files)} files in {figures}")
         if tables is not None:
             files = export_tables(outcome.results.content, tables)
-            typer.echo(f"tables: {len(files)} files in {tables}")
+            say(f"tables: {len(files)} files in {tables}")
         _finish(outcome)
 
 
@@ -243,9 +244,9 @@ def compare(
         comparison = compare_runs(directories)
         print_rich(compare_summary(comparison))
         if out is None:
-            typer.echo("\nevery metric: --out PAGE.html")
+            say("\nevery metric: --out PAGE.html")
         else:
-            typer.echo("\nwritten: " + ", ".join(str(path) for path in write_page(comparison, out)))
+            say("\nwritten: " + ", ".join(str(path) for path in write_page(comparison, out)))
 
 
 @app.command(name="list")
@@ -263,9 +264,9 @@ def list_(
         from .list_table import listing_table, preset, schema
 
         if show is not None:
-            typer.echo(preset(show), nl=False)
+            say(preset(show), nl=False)
         elif what is Listing.SCHEMA:
-            typer.echo(schema())
+            say(schema())
         else:
             print_rich(listing_table(what.value))
 
@@ -280,7 +281,7 @@ def train(
         from ..drive.training import train as train_generator
 
         folder = train_generator(spec, out or Path("generators") / Path(spec).stem)
-        typer.echo(folder)
+        say(folder)
 
 
 def _run(
@@ -299,7 +300,7 @@ def _run(
         folder = absolute(out or _default_folder(source))
         spec = load_spec(source, _located(overrides, address))
         if out is None:
-            typer.echo(f"run directory: {folder} (--out names another)", err=True)
+            say(f"run directory: {folder} (--out names another)", err=True)
         from ..drive.driver import run_audit
         from ..drive.progress import Progress
 

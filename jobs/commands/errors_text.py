@@ -1,6 +1,7 @@
 """The list of a run's failed items, by error."""
 
 from ..drive.quarantine import FailedItem
+from ..report.plain_text import printable
 
 _SHOWN = 5
 
@@ -31,11 +32,3 @@ def _named(item: FailedItem) -> str:
     under += [f"condition {keys['condition']}"] if keys["condition"] is not None else []
     where = ", ".join([f"group {keys['group']}", *under])
     return f"{keys['image_id']} ({where}), shard {item.shard}: {keys['status']}"
-
-
-def printable(text: str) -> str:
-    """``text`` without what would steer a terminal: names and errors come from the data."""
-    return "".join(
-        character if character.isprintable() or character in "\n" else ascii(character)[1:-1]
-        for character in text
-    )

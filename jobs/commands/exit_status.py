@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from ..report.plain_text import PlainFormatter, say
+
 if TYPE_CHECKING:
     from ..drive.driver import Outcome
 
@@ -23,9 +25,9 @@ EXIT_INTERRUPTED = 130
 
 def end(outcome: "Outcome") -> None:
     """Names the report and, with the exit status of quarantine, what failed."""
-    typer.echo(f"\nreport: {outcome.results.report}")
+    say(f"\nreport: {outcome.results.report}")
     if outcome.mended:
-        typer.echo(
+        say(
             f"damaged parts: {outcome.mended}, moved to _damaged in the run directory and computed "
             "again",
             err=True,
@@ -34,7 +36,7 @@ def end(outcome: "Outcome") -> None:
         counts = ", ".join(
             f"{count} in {stage}" for stage, count in outcome.quarantined.items() if count
         )
-        typer.echo(
+        say(
             f"quarantined items: {counts} (rows with status != ok; `run --retry-failed` "
             "computes them again)",
             err=True,
@@ -45,11 +47,13 @@ def end(outcome: "Outcome") -> None:
 @contextmanager
 def errors_explained() -> Iterator[None]:
     """Turns what a user can mend into one line on stderr and the documented exit status."""
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    lines = logging.StreamHandler()
+    lines.setFormatter(PlainFormatter("%(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[lines])
     try:
         yield
     except KeyboardInterrupt as interrupt:
-        typer.echo("interrupted; run the same command again to resume", err=True)
+        say("interrupted; run the same command again to resume", err=True)
         raise typer.Exit(EXIT_INTERRUPTED) from interrupt
     except typer.Exit:
         raise
@@ -57,7 +61,7 @@ def errors_explained() -> Iterator[None]:
         code = _exit_status(error)
         if code is None:
             raise
-        typer.echo(f"offmanifold: {error}", err=True)
+        say(f"offmanifold: {error}", err=True)
         raise typer.Exit(code) from error
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
-from .errors_text import printable
+from ..report.plain_text import printable, say
 from .exit_status import EXIT_INTERRUPTED, EXIT_QUARANTINED, EXIT_STOPPED, errors_explained
 from .options import ChangedOption, JsonOption, RetryOption, SetOption, SpecArgument
 from .printing import print_rich
@@ -67,16 +67,16 @@ def submit(
 
         checked = submitted_spec(spec, overrides or ())
         for path in absent_paths(checked):
-            typer.echo(f"{path}: not on this machine; the cluster will look for it", err=True)
+            say(f"{path}: not on this machine; the cluster will look for it", err=True)
         run = absolute(out or str(Path("runs") / Path(spec).stem))
         if out is None:
-            typer.echo(f"run directory: {run} (--out names another)", err=True)
+            say(f"run directory: {run} (--out names another)", err=True)
         flags = {"--changed": changed, "--retry-failed": retry_failed}
         client = JobClient(address)
         job_id = submit(client, checked, run, [flag for flag, given in flags.items() if given])
-        typer.echo(f"submitted; {_how_to_return(job_id, address)}", err=True)
+        say(f"submitted; {_how_to_return(job_id, address)}", err=True)
         if detach:
-            typer.echo(job_id)
+            say(job_id)
         else:
             _follow(client, job_id)
 
@@ -90,7 +90,7 @@ def list_(address: HeadOption, as_json: JsonOption = False) -> None:
 
         jobs = [job for job in JobClient(address).jobs() if RUN_KEY in job.metadata]
         if as_json:
-            typer.echo(json.dumps([_as_json(job) for job in jobs], indent=2))
+            say(json.dumps([_as_json(job) for job in jobs], indent=2))
             return
         table = Table("job", "status", "started", "audit", "run directory", box=None)
         for job in jobs:
@@ -121,14 +121,14 @@ def status(job_id: JobArgument, address: HeadOption) -> None:
         job = JobClient(address).job(job_id)
         code = "" if job.exit_code is None else f" with exit status {job.exit_code}"
         quarantined = job.exit_code == EXIT_QUARANTINED
-        typer.echo(f"{job.status}{code}{': complete but for quarantined items' * quarantined}")
+        say(f"{job.status}{code}{': complete but for quarantined items' * quarantined}")
         for name, time in _times(job):
             if time is not None:
-                typer.echo(f"{name}: {time.isoformat(sep=' ', timespec='seconds')}")
+                say(f"{name}: {time.isoformat(sep=' ', timespec='seconds')}")
         if RUN_KEY in job.metadata:
-            typer.echo(f"run directory: {job.metadata[RUN_KEY]}")
+            say(f"run directory: {job.metadata[RUN_KEY]}")
         if job.finished and job.exit_code is None and job.message:
-            typer.echo(job.message)
+            say(job.message)
 
 
 @job_app.command()
@@ -150,7 +150,7 @@ def logs(
         if follow:
             _follow(client, job_id)
         else:
-            typer.echo(client.logs(job_id), nl=False)
+            say(client.logs(job_id), nl=False)
 
 
 @job_app.command()
@@ -160,18 +160,18 @@ def stop(job_id: JobArgument, address: HeadOption) -> None:
         from ...cluster.job_client import JobClient
 
         stopped = JobClient(address).stop(job_id)
-        typer.echo(f"{job_id} {'is stopping' if stopped else 'was not running'}")
+        say(f"{job_id} {'is stopping' if stopped else 'was not running'}")
 
 
 def _follow(client: "JobClient", job_id: str) -> None:
     """Print a job's log to its end, and end with the exit status of its run."""
     try:
-        job = client.follow(job_id, lambda text: typer.echo(text, nl=False))
+        job = client.follow(job_id, lambda text: say(text, nl=False))
     except KeyboardInterrupt:
-        typer.echo(f"\nthe job continues; {_how_to_return(job_id, client.address)}", err=True)
+        say(f"\nthe job continues; {_how_to_return(job_id, client.address)}", err=True)
         raise typer.Exit(EXIT_INTERRUPTED) from None
     if job.exit_code is None:
-        typer.echo(f"job {job_id}: {job.status}: {job.message}", err=True)
+        say(f"job {job_id}: {job.status}: {job.message}", err=True)
     raise typer.Exit(_exit_status(job))
 
 

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from ..report.plain_text import say
 from .exit_status import errors_explained
 from .options import JsonOption, SetOption
 from .printing import print_rich
@@ -53,8 +54,8 @@ def nearest(
         found = find_nearest(load_spec(spec, tuple(overrides or ())), images, space, resize)
         written = [] if out is None else write_nearest(found, out)
         if as_json:
-            typer.echo(json.dumps(nearest_json(found), indent=2))
+            say(json.dumps(nearest_json(found), indent=2))
             return
         print_rich(nearest_text(found))
         if written:
-            typer.echo("\nwritten: " + ", ".join(str(path) for path in written))
+            say("\nwritten: " + ", ".join(str(path) for path in written))

@@ -10,10 +10,10 @@ from ..audits.likelihood.settings import LIKELIHOOD
 from ..audits.specs import gather_facts
 from ..drive.devices import local_devices, local_gpu_problem
 from ..plan.stage import AuditContext, Cost
+from ..report.plain_text import printable
 from ..spec.audit import AuditSpec, ClusterSpec
 from ..spec.facts import Facts
 from .data_notes import account_notes, class_notes, generator_notes
-from .errors_text import printable
 
 
 def plan_table(spec: AuditSpec) -> Table:

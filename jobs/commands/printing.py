@@ -5,6 +5,6 @@ import sys
 
 def print_rich(renderable: object) -> None:
     """Prints what rich renders: as wide as the terminal, or 120 columns where it is none."""
-    from rich.console import Console
+    from ..report.plain_console import PlainConsole
 
-    Console(width=None if sys.stdout.isatty() else 120).print(renderable)
+    PlainConsole(width=None if sys.stdout.isatty() else 120).print(renderable)

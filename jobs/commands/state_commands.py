@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..report.plain_text import say
 from .exit_status import errors_explained
 from .options import JsonOption, RunArgument
 from .printing import print_rich
@@ -60,11 +61,11 @@ def errors(
         if as_json:
             for item in items:
                 fields = asdict(item)
-                typer.echo(json.dumps({**fields.pop("keys"), **fields}))
+                say(json.dumps({**fields.pop("keys"), **fields}))
         elif items:
-            typer.echo(errors_text(items), nl=False)
+            say(errors_text(items), nl=False)
         else:
-            typer.echo("no items are quarantined")
+            say("no items are quarantined")
 
 
 def _run(directory: str) -> "RunDirectory":
@@ -75,13 +76,13 @@ def _run(directory: str) -> "RunDirectory":
 
 
 def _watch(run: "RunDirectory", every: float) -> None:
-    from rich.console import Console
     from rich.live import Live
 
     from ..drive.status import statuses
+    from ..report.plain_console import PlainConsole
     from .status_table import status_table
 
-    with Live(console=Console(), auto_refresh=False) as live:
+    with Live(console=PlainConsole(), auto_refresh=False) as live:
         for found in statuses(run):
             live.update(status_table(found), refresh=True)
             if not found.complete:
@@ -93,7 +94,7 @@ def _show(status: "RunStatus", *, as_json: bool, indent: int | None = 2) -> None
         from dataclasses import asdict
 
         fields: dict[str, Any] = {**asdict(status), "complete": status.complete}
-        typer.echo(json.dumps(fields, indent=indent))
+        say(json.dumps(fields, indent=indent))
         return
     from .status_table import status_table
 

@@ -18,6 +18,7 @@ from rich.progress import (
 )
 
 from ...cluster.executor import Report
+from ..report.plain_console import PlainConsole
 
 _PLAIN_INTERVAL_SECONDS = 15.0
 
@@ -26,7 +27,7 @@ class Progress:
     """Follows stages and shards by the executor's reports."""
 
     def __init__(self, console: Console | None = None) -> None:
-        self._console = console or Console(stderr=True)
+        self._console = console or PlainConsole(stderr=True)
         self._bar: Bar | None = None
         self._task: TaskID | None = None
         self._stage = ""

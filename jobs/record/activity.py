@@ -1,12 +1,12 @@
 """What the log of a run says of its present: workers alive, and how fast each stage goes."""
 
-import json
 import time
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from ...cluster.storage import Storage, StorageError
+from ...workers.json_file import parse_json
 from .journal import FOLDER, LINES_SUFFIX, WORKERS_SUFFIX
 
 # The driver tells of its workers at least every half minute; two machines' clocks may differ.
@@ -32,7 +32,7 @@ def workers_alive(storage: Storage) -> Workers:
         if not name.endswith(WORKERS_SUFFIX):
             continue
         try:
-            state = json.loads(storage.read(f"{FOLDER}/{name}"))
+            state = parse_json(storage.read(f"{FOLDER}/{name}"))
             if time.time() - state["time"] > PRESENT_SECONDS:
                 continue
             found = {key: int(state[key]) for key in counts}
@@ -74,8 +74,8 @@ def _recent_lines(storage: Storage) -> list[dict[str, Any]]:
     lines = []
     for name in names[-4:]:
         try:
-            text = storage.read(f"{FOLDER}/{name}").decode()
-            lines += [json.loads(line) for line in text.splitlines()]
+            content = storage.read(f"{FOLDER}/{name}")
+            lines += [parse_json(line) for line in content.splitlines()]
         except (StorageError, ValueError):
             continue
     return [line for line in lines if isinstance(line, dict)]

@@ -6,6 +6,7 @@ the spec of a run from elsewhere may name.
 
 from pydantic import TypeAdapter, ValidationError
 
+from ...workers.json_file import JsonError, parse_json
 from ..spec.audit import MODEL_ROLES, AuditSpec
 from ..spec.facts import Facts
 from ..spec.loading import SpecError
@@ -32,7 +33,11 @@ def kept_facts(run: RunDirectory, spec: AuditSpec) -> Facts:
     if not run.storage.exists(FACTS_FILE):
         raise SpecError(f"{place}: does not exist; {remedy}")
     try:
-        facts = _FACTS.validate_json(run.storage.read(FACTS_FILE), strict=True)
+        content = run.storage.read(FACTS_FILE)
+        parse_json(content)
+        facts = _FACTS.validate_json(content, strict=True)
+    except JsonError as error:
+        raise SpecError(f"{place}: is damaged: {error}; {remedy}") from error
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(step) for step in first["loc"])

@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from ...cluster.locations import Location, is_remote, open_storage
 from ...cluster.s3_settings import BY_ENVIRONMENT, S3Settings
 from ...cluster.storage import Storage
 from ...workers.computed_on import UNKNOWN, in_words, read_from
+from ...workers.json_file import JsonError, parse_json
 from ...workers.part_file import Part, PartError, columns_or_damage, read_columns_of_parts
 from ...workers.runner import SECONDS_KEY
 from ...workers.schema import STATUS_OK, TableSchema
@@ -257,7 +259,7 @@ class RunDirectory:
             StorageError: for a missing part.
         """
         first, second = tee(shard_ids)
-        parts = self.each_part(table, first, [*_IDENTITY, "status"])
+        parts = self.each_part(table, first, [*_IDENTITY, "status", *table.always])
         failed, computed_on = 0, Counter[str]()
         for shard_id, shard, part in zip(second, shards, parts, strict=True):
             facts = self._verified(shard_id, shard, part)
@@ -273,6 +275,8 @@ class RunDirectory:
                 f"does not have the rows of the planned items ({len(found)} rows, {len(planned)} "
                 "planned)"
             )
+        if problem := _unsound(shard.table, part):
+            raise Part(part_path(shard.stage, shard_id), self.location).error(problem)
         return self._facts_of(shard.stage, shard_id, part)
 
     def write_json(self, name: str, content: dict[str, Any]) -> None:
@@ -280,9 +284,33 @@ class RunDirectory:
         self.storage.write(name, _as_json(content))
 
     def read_json(self, name: str) -> dict[str, Any]:
-        """A JSON file of the run."""
-        content: dict[str, Any] = json.loads(self.storage.read(name))
+        """A JSON file of the run.
+
+        Raises:
+            SpecError: it is damaged.
+        """
+        try:
+            content = parse_json(self.storage.read(name))
+            if not isinstance(content, dict):
+                raise JsonError(f"expected a mapping, found {type(content).__name__}")
+        except JsonError as error:
+            raise SpecError(
+                f"{self.storage.locate(name)}: is damaged: {error}; `offmanifold run "
+                f"{self.location}/audit.yaml --out {self.location}` writes it again"
+            ) from error
         return content
+
+
+def _unsound(table: TableSchema, part: pa.Table) -> str:
+    """What a row that says ok lacks of what it must have; empty where none does."""
+    is_ok = pc.equal(part["status"], STATUS_OK)
+    for name in table.always:
+        values = part.filter(is_ok)[name]
+        finite = pc.fill_null(pc.is_finite(values), fill_value=False)
+        if len(values) and not pc.all(finite).as_py():
+            row = pc.index(finite, False).as_py()
+            return f"says ok of a row whose {name} is {values[row].as_py()}"
+    return ""
 
 
 def _as_json(content: dict[str, Any]) -> bytes:

@@ -41,7 +41,7 @@ def recorded_versions(run: RunDirectory) -> Versions:
         SpecError: no driver wrote such a file.
     """
     try:
-        found = _Recorded.model_validate_json(run.storage.read(PROVENANCE_FILE))
+        found = _Recorded.model_validate(run.read_json(PROVENANCE_FILE))
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(step) for step in first["loc"]) or "content"

@@ -12,6 +12,7 @@ from ...workers.part_file import (
     Part,
     check_table,
     decoded_columns,
+    opened_part,
     read_end,
 )
 from ...workers.schema import STAGE_KEY, VERSION_KEY, TableSchema
@@ -57,10 +58,7 @@ class StageParts:
 
         def read_once(name: str) -> pa.Table:
             part = Part(f"{self.table.name}/{name}", self.storage.locate())
-            with (
-                self.storage.columns(part.name) as (files, path),
-                files.open_input_file(path) as file,
-            ):
+            with opened_part(self.storage, part) as file:
                 known = self._ends.get(name)
                 end = read_end(file, part) if known is None else replace(known)
                 if known is None:

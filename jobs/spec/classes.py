@@ -14,6 +14,7 @@ from ...workers.datasets.class_map import (
     class_numbers,
     is_whole,
     require_within,
+    whole_number,
 )
 from .loading import SpecError, read_file, read_yaml
 from .model import ClassNumber, DatasetOptions
@@ -209,7 +210,7 @@ def _by_place(found: FoundClasses, sets: Sequence[ClassedSet]) -> dict[str, int]
     }
     is_mixed = any(one.numbered for one in all_found) and all(map(is_whole, named))
     if found.numbered or is_mixed:
-        return {name: int(name) for name in found.names.values()}
+        return {name: whole_number(name) for name in found.names.values()}
     place = {name: position for position, name in enumerate(sorted(named))}
     return {name: place[name] for name in found.names.values()}
 

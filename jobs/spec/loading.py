@@ -10,10 +10,12 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from ...cluster import locations
+from ...cluster.regular_file import read_regular
 from ...cluster.s3_settings import BY_ENVIRONMENT, S3Settings
 from ...workers.shard import content_id
 from .audit import AuditSpec
 from .paths import with_paths
+from .plain_yaml import YamlError, parse_yaml
 
 Spec = TypeVar("Spec", bound=AuditSpec)
 
@@ -55,7 +57,7 @@ def load_spec(model: type[Spec], source: str, overrides: tuple[str, ...] = ()) -
     path = Path(source)
     if locations.is_remote(source):
         text, base = _read_remote(source, BY_ENVIRONMENT), Path.cwd()
-    elif path.is_file():
+    elif path.exists() and not path.is_dir():
         text = read_spec_text(path, source)
         base = path.resolve().parent
     elif source in preset_names():
@@ -112,10 +114,10 @@ def read_spec_text(path: Path, source: str) -> str:
         SpecError: a file that cannot be read, is not UTF-8 or is far too large.
     """
     try:
-        with path.open("rb") as file:
-            return spec_text(file.read(_MOST_BYTES + 1), source)
+        content = read_regular(path, _MOST_BYTES)
     except OSError as error:
-        raise SpecError(f"{source}: cannot be read: {error}") from error
+        raise SpecError(f"{source}: cannot be read: {error.strerror}") from error
+    return spec_text(content, source)
 
 
 def spec_text(content: bytes, source: str) -> str:
@@ -136,19 +138,12 @@ def read_yaml(text: str, source: str) -> Any:
     """Plain values out of YAML: no tag makes an object, or runs anything.
 
     Raises:
-        SpecError: not YAML, with a tag, or nested too deeply.
+        SpecError: not YAML, or as `parse_yaml` refuses it.
     """
     try:
-        return yaml.safe_load(text)
-    except yaml.constructor.ConstructorError as error:
-        raise SpecError(
-            f"{source}: a spec holds plain values, and tags such as !!python/name are refused: "
-            f"{error.problem}{error.problem_mark}; remove the tag"
-        ) from error
-    except yaml.YAMLError as error:
-        raise SpecError(f"{source}: not valid YAML: {error}") from error
-    except RecursionError as error:
-        raise SpecError(f"{source}: nested too deeply") from error
+        return parse_yaml(text)
+    except YamlError as error:
+        raise SpecError(f"{source}: {error}") from error
 
 
 def dump_spec(spec: AuditSpec) -> str:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from ...core.settings.definition import settings_in
+from ...workers.datasets.image_set import MOST_CLASS
 from ...workers.datasets.picture_rule import Alpha
 
 
@@ -14,7 +15,13 @@ class SpecModel(BaseModel):
     """A frozen part of a spec; unknown keys are errors."""
 
     # A key that Python reserves, such as `class`, is an alias: what is written is what is read.
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, serialize_by_alias=True)
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        strict=True,
+        serialize_by_alias=True,
+        allow_inf_nan=False,
+    )
 
 
 def _never(_: str) -> bool:
@@ -35,7 +42,7 @@ class PathField:
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=64)]
 SpecPath = Annotated[str | None, PathField()]
-ClassNumber = Annotated[int, Field(ge=0)]
+ClassNumber = Annotated[int, Field(ge=0, le=MOST_CLASS)]
 ClassName = Annotated[str, Field(min_length=1)]
 Size = Annotated[int, Field(ge=1)]
 

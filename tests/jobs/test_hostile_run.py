@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -20,6 +21,7 @@ from offmanifold.jobs.record.run_directory import RunDirectory
 from offmanifold.jobs.results.finished_run import replan
 from offmanifold.jobs.results.renderer import Renderer
 from offmanifold.jobs.spec.loading import SpecError
+from offmanifold.workers.seal import NAME_KEY, sealed_table
 from offmanifold.workers.stored_images import IMAGES_TABLE
 from typer.testing import CliRunner
 
@@ -108,6 +110,19 @@ def other_items(content: bytes) -> bytes:
     return rewritten(table.set_column(index, "image_id", names))
 
 
+def resealed(column: str, value: Any) -> Callable[[bytes], bytes]:
+    """The same value in every row, as somebody who can seal parts would leave it."""
+
+    def spoil(content: bytes) -> bytes:
+        table = pq.read_table(io.BytesIO(content))
+        index = table.schema.get_field_index(column)
+        field = table.schema.field(index)
+        changed = table.set_column(index, field, pa.array([value] * len(table), field.type))
+        return sealed_table(changed, table.schema.metadata[NAME_KEY.encode()].decode())
+
+    return spoil
+
+
 def repeated(_content: bytes) -> bytes:
     """Half a billion values, all null, in a few kilobytes."""
     rows = 2**22
@@ -132,6 +147,14 @@ DAMAGES: dict[str, tuple[str, Callable[[bytes], bytes], str]] = {
         "is not a table of stage images: its label is string, expected int32",
     ),
     "giant": ("images", repeated, "claims to hold 545,259,520 values"),
+    "null": ("inversion", resealed("mse", None), "says ok of a row whose mse is None"),
+    "not finite": ("inversion", resealed("mse", float("inf")), "says ok of a row whose mse is inf"),
+    "no number": (
+        "inversion",
+        resealed("distance", float("nan")),
+        "says ok of a row whose distance is nan",
+    ),
+    "no size": ("images", resealed("height", None), "says ok of a row whose height is None"),
     "other items": ("inversion", other_items, "does not have the rows of the planned items"),
 }
 
@@ -157,6 +180,125 @@ def test_a_hostile_part_is_refused_by_name_and_a_run_replaces_it(run: Path, dama
     for name, table in rows.items():
         pd.testing.assert_frame_equal(pd.read_parquet(run / name), table)
     assert cli("report", run).exit_code == 3
+
+
+def link_out(part: Path, outside: Path) -> None:
+    shutil.move(part, outside / part.name)
+    part.symlink_to(outside / part.name)
+
+
+STRANGE: dict[str, Callable[[Path, Path], None]] = {
+    "link": link_out,
+    "link to nothing": lambda part, _: part.symlink_to(part.with_name("nothing")),
+    "device": lambda part, _: part.symlink_to("/dev/zero"),
+    "pipe": lambda part, _: os.mkfifo(part),
+    "folder": lambda part, _: part.mkdir(),
+}
+
+
+@pytest.mark.parametrize("kind", STRANGE)
+def test_what_is_no_file_of_the_run_is_refused_by_name_and_a_run_replaces_it(
+    run: Path, tmp_path: Path, kind: str
+) -> None:
+    rows = pd.read_parquet(run / "images")
+    part = next((run / "images").glob("part-*.parquet"))
+    (tmp_path / "outside").mkdir()
+    if kind != "link":
+        part.unlink()
+    STRANGE[kind](part, tmp_path / "outside")
+    looked = cli("report", run)
+    assert looked.exit_code == (2 if kind == "folder" else 1), looked.output
+    result = cli("run", run / "audit.yaml", "--out", run)
+    if kind == "folder":
+        assert result.exit_code == 1
+        assert f"{part.name}: it is a folder" in result.output
+        return
+    assert f"{part.name} is a link, a pipe or a device" in looked.output
+    assert result.exit_code == 3, result.output
+    assert part.is_file()
+    assert not part.is_symlink()
+    pd.testing.assert_frame_equal(pd.read_parquet(run / "images"), rows)
+
+
+@pytest.mark.parametrize("name", ["audit.yaml", "facts.json", "provenance.json", "summary.parquet"])
+def test_a_file_of_a_run_that_has_no_end_is_refused(run: Path, name: str) -> None:
+    (run / name).unlink()
+    (run / name).symlink_to("/dev/zero")
+    for command in (("status", run), ("report", run), ("compare", run, run)):
+        result = cli(*command)
+        assert "Traceback" not in result.output
+        assert result.exit_code in (0, 1, 2, 3)
+        if result.exit_code in (1, 2):
+            assert name in result.output
+    assert (run / name).is_symlink() or name == "summary.parquet"
+
+
+def test_a_folder_of_a_run_that_lies_elsewhere_is_left_alone(run: Path, tmp_path: Path) -> None:
+    shutil.move(run / "images", tmp_path / "elsewhere")
+    (run / "images").symlink_to(tmp_path / "elsewhere")
+    before = sorted((tmp_path / "elsewhere").iterdir())
+    for command in (("report", run), ("run", run / "audit.yaml", "--out", run)):
+        result = cli(*command)
+        assert result.exit_code == 1
+        assert "leads out of" in result.output
+    assert sorted((tmp_path / "elsewhere").iterdir()) == before
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "[" * 100_000,
+        '{"a": ' * 100_000,
+        '{"generators": ' + "9" * 5000 + "}",
+        '{"a": 1, "a": 2}',
+        "[]",
+    ],
+)
+@pytest.mark.parametrize("name", ["facts.json", "provenance.json"])
+def test_json_without_sense_is_refused_by_name(run: Path, name: str, content: str) -> None:
+    (run / name).write_text(content)
+    for command in (("status", run), ("report", run)):
+        result = cli(*command)
+        assert result.exit_code in (1, 2), result.output
+        assert name in result.output
+        assert len(result.output) < 1000
+
+
+def test_no_name_steers_the_terminal(tmp_path: Path) -> None:
+    steering = "\x1b[2J\x1b]0;owned\x07"
+    (tmp_path / "audit.yaml").write_text(
+        f'"{"a" + steering.encode("unicode_escape").decode()}": 1\n'
+    )
+    result = cli("plan", tmp_path / "audit.yaml")
+    assert result.exit_code == 2
+    assert "\x1b" not in result.output
+    assert "\\x1b[2J" in result.output
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("name: a\nseed: 1\nname: b\n", "the key 'name' is there twice, in line 1 and in line 3"),
+        ("a: &a {x: 1}\nb: &b {<<: [*a, *a]}\n" + "c: 1\n" * 2, "is there twice"),
+        ("name: a\nseed: 2001-99-99\n", "month must be in 1..12"),
+        ("name: a\nseed: " + "1" * 5000 + "\n", "the number in line 2 has 5,000 characters"),
+        ("name: &a [*a]\n", "holds itself"),
+    ],
+)
+def test_yaml_that_is_more_or_less_than_it_seems_is_refused(
+    tmp_path: Path, text: str, message: str
+) -> None:
+    (tmp_path / "audit.yaml").write_text(text)
+    result = cli("plan", tmp_path / "audit.yaml")
+    assert result.exit_code == 2
+    assert message in result.output.replace("\n", " ")
+
+
+def test_an_infinite_number_is_none_that_a_spec_means(run: Path) -> None:
+    for value in (".inf", ".nan", "1.0e+999"):
+        result = cli("plan", run / "audit.yaml", "--set", f"stages.likelihood.inflation={value}")
+        assert result.exit_code == 2, value
+        assert "finite number" in result.output
 
 
 def test_a_run_directory_runs_no_code_of_its_own(run: Path, tmp_path: Path) -> None:

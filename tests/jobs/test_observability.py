@@ -9,9 +9,9 @@ import pytest
 from offmanifold.cluster.local_storage import LocalStorage
 from offmanifold.cluster.observer import Attempt
 from offmanifold.jobs.commands.cli import app
-from offmanifold.jobs.commands.errors_text import printable
 from offmanifold.jobs.record.activity import Workers, recent_rates, workers_alive
 from offmanifold.jobs.record.journal import Journal, journal
+from offmanifold.jobs.report.plain_text import printable
 from offmanifold.workers.runner import ShardReport
 from typer.testing import CliRunner
 

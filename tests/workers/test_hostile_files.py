@@ -194,11 +194,11 @@ class TestPickles:
 
 class TestArchives:
     @pytest.mark.parametrize("name", ["../../escaped", "/escaped"])
-    def test_an_entry_that_leads_out_is_refused(self, tmp_path: Path, name: str) -> None:
+    def test_an_entry_that_leads_out_is_not_unpacked(self, tmp_path: Path, name: str) -> None:
         torch.save({"features.0.weight": torch.zeros(1)}, tmp_path / "w.pth")
         with zipfile.ZipFile(tmp_path / "w.pth", "a") as archive:
             archive.writestr(name, "outside")
-        with pytest.raises(PerceptualError, match=f"{name} leads out of it"):
+        with pytest.raises(PerceptualError, match="missing or misshapen"):
             open_perceptual("alex", str(tmp_path / "w.pth"), torch.device("cpu"))
         assert [path.name for path in tmp_path.iterdir()] == ["w.pth"]
         assert not (tmp_path.parent.parent / "escaped").exists()
@@ -211,7 +211,7 @@ class TestArchives:
         ):
             for entry in plain.namelist():
                 archive.writestr(entry, plain.read(entry))
-        with pytest.raises(PerceptualError, match="is compressed"):
+        with pytest.raises(PerceptualError, match="compressed or overlapping"):
             open_perceptual("alex", str(tmp_path / "w.pth"), torch.device("cpu"))
 
 

@@ -10,11 +10,13 @@ from typing import Any
 from torch import Tensor
 
 from .pickled_modules import is_module, module_states, module_tensors
-from .pickled_objects import Inert
+from .pickled_objects import Inert, PickleError, tensor_in
 
 _DEEPEST = 8
 _DEEPEST_PREFIX = 4
 _MOST_CONTAINERS = 10_000
+# Of all modules that are looked into, as often as they are.
+_MOST_MODULES = 50_000
 _LONGEST_LIST = 16
 # No family's generator has fewer tensors; single layers do.
 _FEWEST = 4
@@ -70,16 +72,23 @@ def find_candidates(holds: Any) -> list[Candidate]:
     Dictionaries, objects that became inert, pickled modules and short lists are looked into. What
     is no tensor (epochs, settings, numpy's numbers) is left aside, as is what lies under keys that
     are no text: an optimiser's state.
+
+    Raises:
+        PickleError: a module is none, or there are too many.
     """
     found: list[Candidate] = []
     seen: set[int] = set()
+    modules = 0
     waiting: deque[tuple[tuple[str, ...], Any]] = deque([((), holds)])
     while waiting and len(seen) < _MOST_CONTAINERS:
         place, value = waiting.popleft()
         if id(value) in seen or len(place) > _DEEPEST:
             continue
         seen.add(id(value))
-        tensors, inner = _opened(value)
+        tensors, inner, passed = _opened(value)
+        modules += passed
+        if modules > _MOST_MODULES:
+            raise PickleError(f"there are more than {_MOST_MODULES:,} modules in it")
         if tensors:
             found.append(Candidate(place, tensors))
             found += _under_prefixes(place, tensors, _DEEPEST_PREFIX)
@@ -87,23 +96,25 @@ def find_candidates(holds: Any) -> list[Candidate]:
     return found
 
 
-def _opened(value: Any) -> tuple[dict[str, Tensor], list[tuple[tuple[str, ...], Any]]]:
-    """A container's own tensors, and the containers in it with the steps to them."""
+def _opened(value: Any) -> tuple[dict[str, Tensor], list[tuple[tuple[str, ...], Any]], int]:
+    """A container's own tensors, the containers in it with the steps to them, its modules."""
     if is_module(value):
-        return module_tensors(module_states(value)), []
+        states = module_states(value)
+        return module_tensors(states), [], len(states)
     if isinstance(value, list | tuple):
         members = enumerate(value) if len(value) <= _LONGEST_LIST else ()
-        return {}, [((str(index),), inner) for index, inner in members if _may_hold(inner)]
+        return {}, [((str(index),), inner) for index, inner in members if _may_hold(inner)], 0
     if not isinstance(value, Mapping):
-        return {}, []
+        return {}, [], 0
     named = {name: inner for name, inner in value.items() if isinstance(name, str)}
-    tensors = {name: inner for name, inner in named.items() if isinstance(inner, Tensor)}
+    found = {name: tensor_in(inner) for name, inner in named.items()}
+    tensors = {name: tensor for name, tensor in found.items() if tensor is not None}
     inside: list[tuple[tuple[str, ...], Any]] = [
         ((name,), inner) for name, inner in named.items() if _may_hold(inner)
     ]
     if isinstance(value, Inert) and _may_hold(value.state):
         inside.append(((), value.state))
-    return tensors, inside
+    return tensors, inside, 0
 
 
 def _may_hold(value: Any) -> bool:

@@ -6,7 +6,6 @@ networks, numpy's .npz, and the tars in which Blocks keeps one.
 
 import hashlib
 import io
-import json
 import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -17,7 +16,9 @@ from typing import Any
 from safetensors import SafetensorError
 from torch import Tensor
 
+from ...cluster.regular_file import read_regular
 from ..generator_errors import GeneratorError
+from ..json_file import parse_json
 from ..npz_file import ZIP_DAMAGE, is_npz
 from .array_files import load_arrays, parameters_in_tar
 from .candidates import Candidate, find_candidates
@@ -56,7 +57,7 @@ def read_checkpoint(path: Path, key: str | None = None) -> CheckpointFile:
         GeneratorError: it cannot be read, is damaged, or holds no tensors.
     """
     try:
-        content = path.read_bytes()
+        content = read_regular(path)
     except OSError as error:
         raise GeneratorError(f"{path} cannot be read: {error.strerror}") from error
     holds: Any
@@ -186,7 +187,7 @@ def _settings_beside(path: Path) -> dict[str, Any]:
     if config is None:
         return {}
     try:
-        settings = json.loads(config.read_bytes())
-    except (OSError, ValueError, RecursionError) as error:
+        settings = parse_json(read_regular(config))
+    except (OSError, ValueError) as error:
         raise GeneratorError(f"{config} is not JSON: {error}") from error
     return settings if isinstance(settings, dict) else {}

@@ -4,9 +4,10 @@ from typing import Any
 
 from torch import Tensor
 
-from .pickled_objects import Inert, Network, PickleError
+from .pickled_objects import Inert, Network, PickleError, tensor_in
 
 _MOST_MODULES = 10_000
+_LONGEST_NAME = 1000
 
 
 def is_module(value: Any) -> bool:
@@ -31,10 +32,10 @@ def module_states(network: Any) -> dict[str, dict[Any, Any]]:
                 f"'{name}' is not a module, or the network has more than {_MOST_MODULES:,}"
             )
         found[name] = state
-        inner = _members(state, "_modules", name).items()
+        inner = _members(state, "_modules", name)
         waiting += [
-            (f"{name}.{key}" if name else str(key), value)
-            for key, value in inner
+            (f"{name}.{key}" if name else key, value)
+            for key, value in inner.items()
             if value is not None
         ]
     return found
@@ -57,10 +58,11 @@ def _own_tensors(state: dict[Any, Any], module: str) -> dict[str, Tensor]:
     """The parameters and buffers of one module."""
     found: dict[str, Tensor] = {}
     for kind in ("_parameters", "_buffers"):
-        for name, tensor in _members(state, kind, module).items():
-            if isinstance(tensor, Tensor):
+        for name, value in _members(state, kind, module).items():
+            tensor = tensor_in(value)
+            if tensor is not None:
                 found[name] = tensor
-            elif tensor is not None:
+            elif value is not None:
                 raise PickleError(f"'{name}' of '{module}' is not a tensor")
     return found
 
@@ -69,4 +71,8 @@ def _members(state: dict[Any, Any], kind: str, module: str) -> dict[Any, Any]:
     members = state.get(kind)
     if not isinstance(members, dict):
         raise PickleError(f"'{module}' has no {kind}")
+    for name in members:
+        # Of modules in modules in modules, each has the names of all around it in its own.
+        if not isinstance(name, str) or len(module) + len(name) > _LONGEST_NAME:
+            raise PickleError(f"a name in its {kind} is no text, or far too long")
     return members

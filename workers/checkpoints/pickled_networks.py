@@ -95,7 +95,7 @@ def _described(holds: Any) -> str:
 
 def _attributes(state: dict[Any, Any]) -> dict[str, Any]:
     """What a module was set to; torch's own attributes begin with an underscore."""
-    return _plain({key: value for key, value in state.items() if str(key)[:1] != "_"})
+    return _plain({key: value for key, value in state.items() if _named(key)[:1] != "_"})
 
 
 def _plain(settings: dict[Any, Any]) -> dict[str, Any]:
@@ -107,9 +107,10 @@ def _plain(settings: dict[Any, Any]) -> dict[str, Any]:
         if left[0] < 0:
             raise PickleError(f"its settings hold more than {_MOST_VALUES:,} values")
         if isinstance(value, dict) and depth < _DEEPEST:
-            return {str(key): plain(inner, depth + 1) for key, inner in value.items()}
+            return {_named(key): plain(inner, depth + 1) for key, inner in value.items()}
         if isinstance(value, Array) and value.value is not None and value.value.size < left[0]:
-            return plain(value.value.tolist(), depth)
+            # A thousand million rows of no number would be as many lists.
+            return plain(value.value.tolist() if value.value.size else [], depth)
         if isinstance(value, list | tuple) and depth < _DEEPEST:
             return [plain(inner, depth + 1) for inner in value]
         if isinstance(value, type) and issubclass(value, Inert):
@@ -117,4 +118,9 @@ def _plain(settings: dict[Any, Any]) -> dict[str, Any]:
             return value.__name__
         return value if isinstance(value, str | int | float | None) else type(value).__name__
 
-    return {str(key): plain(value, 1) for key, value in settings.items()}
+    return {_named(key): plain(value, 1) for key, value in settings.items()}
+
+
+def _named(key: Any) -> str:
+    """A key as text: of what has no short one, its type."""
+    return str(key) if isinstance(key, str | int | float | None) else type(key).__name__

@@ -1,12 +1,16 @@
 """What the objects in a pickle become when it is read: content, checked, and no behaviour."""
 
 import re
-from typing import Any
+from math import prod
+from typing import Any, NoReturn
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
+
+# Torch has 64.
+_MOST_DIMENSIONS = 64
 
 
 class PickleError(ValueError):
@@ -34,6 +38,10 @@ class Inert(dict[Any, Any]):
         """By identity: paths and the like are keys in what scripts save."""
         return id(self)
 
+    def __repr__(self) -> str:
+        """Its type: what it holds may have no text that fits into memory."""
+        return f"<{type(self).__name__}>"
+
     def __call__(self, *_: Any) -> "Inert":
         """Calling an inert object gives another one."""
         return Inert()
@@ -52,6 +60,9 @@ class Network:
         self.class_name = class_name
         self.state = state
 
+    def __setstate__(self, _: Any) -> NoReturn:
+        raise PickleError("it tries to change a network")
+
 
 class PickledStorage:
     """A tensor's numbers, flat."""
@@ -60,6 +71,9 @@ class PickledStorage:
 
     def __init__(self, numbers: Tensor) -> None:
         self.numbers = numbers
+
+    def __setstate__(self, _: Any) -> NoReturn:
+        raise PickleError("it tries to change a storage")
 
     @classmethod
     def of(cls, content: bytes, dtype: torch.dtype, length: int) -> "PickledStorage":
@@ -75,6 +89,71 @@ class PickledStorage:
         return cls(torch.frombuffer(bytearray(content), dtype=dtype))
 
 
+class PickledTensor:
+    """A tensor as a pickle describes it: a view of a storage, which it cannot enlarge."""
+
+    __slots__ = ("_offset", "_storage", "_strides", "shape")
+
+    def __init__(
+        self,
+        storage: PickledStorage,
+        offset: int,
+        shape: tuple[int, ...],
+        strides: tuple[int, ...],
+    ) -> None:
+        self._storage = storage
+        self._offset = offset
+        self._strides = strides
+        self.shape = shape
+
+    def __setstate__(self, _: Any) -> NoReturn:
+        raise PickleError("it tries to change a tensor")
+
+    @classmethod
+    def of(cls, storage: Any, offset: Any, shape: Any, strides: Any) -> "PickledTensor":
+        """The view, checked to lie inside its storage and to be no larger than it.
+
+        Raises:
+            PickleError: it is not, or its numbers are no such description.
+        """
+        if not isinstance(storage, PickledStorage):
+            raise PickleError("a tensor in it lacks its storage or its shape")
+        sizes, steps = _sizes(shape), _sizes(strides)
+        if len(sizes) != len(steps) or not _is_size(offset):
+            raise PickleError("a tensor in it lacks its storage or its shape")
+        count, length = prod(sizes), len(storage.numbers)
+        last = offset + sum((size - 1) * step for size, step in zip(sizes, steps, strict=True))
+        if count and (last >= length or count > length):
+            raise PickleError(f"a tensor of shape {list(sizes)} in it is larger than its storage")
+        return cls(storage, offset, sizes, steps)
+
+    def tensor(self) -> Tensor:
+        """The tensor itself, on the storage's numbers."""
+        return self._storage.numbers.as_strided(self.shape, self._strides, self._offset)
+
+
+def tensor_in(value: Any) -> Tensor | None:
+    """The tensor that a value is; None for any other."""
+    if isinstance(value, PickledTensor):
+        return value.tensor()
+    return value if isinstance(value, Tensor) else None
+
+
+def _sizes(value: Any) -> tuple[int, ...]:
+    """A shape or strides; torch.Size is an object without behaviour that was built from a tuple."""
+    if isinstance(value, Inert) and len(value.arguments) == 1:
+        value = value.arguments[0]
+    if not isinstance(value, tuple) or len(value) > _MOST_DIMENSIONS:
+        raise PickleError("a tensor in it lacks its storage or its shape")
+    if not all(map(_is_size, value)):
+        raise PickleError("a tensor in it lacks its storage or its shape")
+    return value
+
+
+def _is_size(value: Any) -> bool:
+    return type(value) is int and 0 <= value < 2**63
+
+
 def _text(value: Any) -> Any:
     """Python 2's strings, which are bytes where a pickle is read as holding those, as text."""
     return value.decode("latin1") if isinstance(value, bytes) else value
@@ -88,7 +167,7 @@ class NumberType:
     def __init__(self, name: Any, *_: Any) -> None:
         name = _text(name)
         if not isinstance(name, str) or not re.fullmatch(r"[fiub]\d{1,2}", name):
-            told = repr(name) if isinstance(name, str) else f"a {type(name).__name__}"
+            told = repr(name[:40]) if isinstance(name, str) else f"a {type(name).__name__}"
             raise PickleError(f"an array in it is of type {told}, not of numbers")
         self.dtype = np.dtype(name)
 

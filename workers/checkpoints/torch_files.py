@@ -7,12 +7,14 @@ from typing import Any
 import torch
 
 from ..npz_file import ZIP_DAMAGE
-from .pickled_objects import PickledStorage, PickleError
+from .budget import Budget
+from .pickled_objects import PickledStorage, PickleError, tensor_in
 from .unpickler import StorageReference, read_next_pickle
 
 _PICKLE, _ORDER = "data.pkl", "byteorder"
 # A number of eight bytes before each storage of an old file: its length once more.
 _LENGTH = 8
+_DEEPEST = 8
 
 
 def read_archive(content: bytes) -> Any:
@@ -55,7 +57,32 @@ def _read_members(archive: zipfile.ZipFile, size: int) -> Any:
             kept[place] = PickledStorage.of(numbers, reference.dtype, reference.length)
         return kept[place]
 
-    return read_next_pickle(io.BytesIO(archive.read(f"{folder}{_PICKLE}")), size, storage_of)
+    pickled = io.BytesIO(archive.read(f"{folder}{_PICKLE}"))
+    return read_next_pickle(pickled, Budget(size), storage_of)
+
+
+def read_state(content: bytes) -> Any:
+    """What an archive by ``torch.save`` holds of tensors and plain values, as they were saved.
+
+    Raises:
+        PickleError: it is damaged, or holds anything else.
+    """
+    return _saved(read_archive(content), _DEEPEST)
+
+
+def _saved(value: Any, depth: int) -> Any:
+    tensor = tensor_in(value)
+    if tensor is not None:
+        return tensor
+    if depth == 0:
+        raise PickleError("it is nested too deeply")
+    if isinstance(value, dict):
+        return {key: _saved(inner, depth - 1) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_saved(inner, depth - 1) for inner in value]
+    if not isinstance(value, str | int | float | None):
+        raise PickleError(f"it holds a value of type {type(value).__name__}")
+    return value
 
 
 def read_old_file(content: bytes) -> Any:
@@ -66,7 +93,7 @@ def read_old_file(content: bytes) -> Any:
     Raises:
         PickleError: it is damaged.
     """
-    stream = io.BytesIO(content)
+    stream, budget = io.BytesIO(content), Budget(len(content))
     made: dict[str, PickledStorage] = {}
     left = [len(content)]
 
@@ -81,14 +108,17 @@ def read_old_file(content: bytes) -> Any:
         whole = made[reference.key]
         if reference.view is None:
             return whole
+        if not _is_view(reference.view):
+            raise PickleError("a view of a storage in it is not as torch writes it")
         _, offset, length = reference.view
         return PickledStorage(whole.numbers[offset : offset + length])
 
     for _ in range(3):
-        read_next_pickle(stream, len(content), storage_of)
-    holds = read_next_pickle(stream, len(content), storage_of)
-    keys = read_next_pickle(stream, len(content), storage_of)
-    named = [str(key) for key in keys if isinstance(key, str | int)] if keys else []
+        read_next_pickle(stream, budget, storage_of)
+    holds = read_next_pickle(stream, budget, storage_of)
+    keys = read_next_pickle(stream, budget, storage_of)
+    is_listed = isinstance(keys, list) and all(isinstance(key, str | int) for key in keys)
+    named = [str(key) for key in keys] if is_listed else []
     if sorted(named) != sorted(made):
         raise PickleError("the storages at its end are not those of its tensors")
     for key in named:
@@ -98,3 +128,12 @@ def read_old_file(content: bytes) -> Any:
         # The views that are in the content already are of these numbers.
         numbers.copy_(PickledStorage.of(read, numbers.dtype, len(numbers)).numbers)
     return holds
+
+
+def _is_view(view: Any) -> bool:
+    """Whether it is (key, offset, length)."""
+    return (
+        isinstance(view, tuple)
+        and len(view) == 3
+        and all(type(number) is int and number >= 0 for number in view[1:])
+    )

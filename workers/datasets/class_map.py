@@ -15,13 +15,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .image_set import DatasetError, Header, ImageSet, IndexedImages, Shape
+from .image_set import MOST_CLASS, DatasetError, Header, ImageSet, IndexedImages, Shape
 from .listing import folded
 
 # By name, or one for every image.
 Classes = dict[str, int] | int
 
 _MOST_LISTED = 18
+# A name of so many digits is no number that anything is counted by.
+_LONGEST_NUMBER = 19
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,7 @@ def class_numbers(
             )
         return {name: stated[name] for name in names}
     if all(is_whole(name) for name in names):
-        numbers = {name: int(name) for name in names}
+        numbers = {name: whole_number(name) for name in names}
         if len(set(numbers.values())) < len(numbers):
             raise DatasetError(
                 f"two class names mean the same number; say which classes they are:\n"
@@ -119,8 +121,20 @@ def require_within(numbers: Mapping[str, int], count: int, generator: str) -> No
 
 
 def is_whole(name: str) -> bool:
-    """Whether a class name is a whole number, such as ``7`` or ``007``."""
-    return name.isascii() and name.isdigit()
+    """Whether a class name is a whole number of at most 18 digits, such as ``7`` or ``007``."""
+    return name.isascii() and name.isdigit() and len(name) < _LONGEST_NUMBER
+
+
+def whole_number(name: str) -> int:
+    """The number of a class that is called by it.
+
+    Raises:
+        DatasetError: no table could hold it.
+    """
+    number = int(name)
+    if number > MOST_CLASS:
+        raise DatasetError(f"class {name} is too large: class numbers are at most {MOST_CLASS:,}")
+    return number
 
 
 def classed_digest(digest: str, classes: Classes) -> str:

@@ -8,6 +8,7 @@ import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from ...cluster.regular_file import read_regular
 from .image_set import DatasetError, ImageError, Shape
 from .listed_images import LabelList, ListedImages, find_images
 from .listing import SUFFIXES
@@ -59,7 +60,7 @@ class FolderPlace:
 
     def read(self, name: str) -> bytes:
         """See Place."""
-        return (self._folder / name).read_bytes()
+        return read_regular(self._folder / name)
 
     def prepare(self, names: Iterable[str]) -> None:
         """See Place."""

@@ -13,6 +13,9 @@ from .account import Account
 
 Shape = tuple[int, int, int]
 
+MOST_CLASS = 2**31 - 1
+"""The largest number of a class that a run's tables can hold."""
+
 _HASHED_TOGETHER = 4096
 
 

@@ -2,12 +2,12 @@
 
 import csv
 import io
-import json
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..json_file import parse_json
 from .image_set import DatasetError
 from .listing import LABEL_FILE, PICTURES
 
@@ -16,7 +16,7 @@ _LABEL_BYTES_PER_PICTURE = 2**10
 _ALWAYS_LABEL_BYTES = 2**26
 _DELIMITERS = (",", ";", "\t")
 _SAMPLED = 5
-_WHOLE = re.compile(r"(\d+)(?:\.0*)?")
+_WHOLE = re.compile(r"(\d{1,4000})(?:\.0*)?")
 # How CelebA and its relatives say that an attribute is absent or present.
 _PRESENCE = {"-1": 0, "1": 1}
 
@@ -39,13 +39,13 @@ def listed_in_json(content: bytes, place: str) -> list[tuple[str, Any]] | None:
         "names"
     )
     try:
-        labels = json.loads(content)["labels"]
+        labels = parse_json(content)["labels"]
         if labels is None:
             return None
         # A mapping of names to classes is what people write by hand.
         pairs = list(labels.items()) if isinstance(labels, dict) else labels
         return [(str(name), label) for name, label in pairs]
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         remedy = "; a file of another kind needs another name" if LABEL_FILE in place else ""
         raise DatasetError(f"{expected} ({error}){remedy}") from error
 

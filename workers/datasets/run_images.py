@@ -1,7 +1,6 @@
 """The images of a group of another run, out of its Parquet, read as they are needed."""
 
 import hashlib
-import json
 import math
 from collections import OrderedDict
 from collections.abc import Sequence, Set
@@ -13,7 +12,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from ...cluster.local_storage import LocalStorage
+from ...cluster.regular_file import read_regular
 from ...cluster.storage import StorageError
+from ..json_file import parse_json
 from ..part_file import read_columns, read_columns_of_parts
 from ..schema import PARTS_FILE, STATUS_OK
 from ..shard import PART_SUFFIX, shard_id_of
@@ -149,8 +150,8 @@ def _refuse_unplanned(path: Path, names: Set[str]) -> None:
     if not listing.exists():
         return
     try:
-        planned = set(json.loads(listing.read_bytes())["tables"][IMAGES_TABLE.name])
-    except (ValueError, KeyError, TypeError) as error:
+        planned = set(parse_json(read_regular(listing))["tables"][IMAGES_TABLE.name])
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise DatasetError(
             f"{listing} is damaged; `offmanifold report {path}` writes it again"
         ) from error

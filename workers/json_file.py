@@ -1,0 +1,65 @@
+"""JSON that others may have written: values as they are meant, or a refusal; never a long wait."""
+
+import json
+from collections import Counter
+from typing import Any, NoReturn
+
+_LARGEST_NUMBER = 2**63
+_LONGEST_REASON = 200
+
+
+class JsonError(ValueError):
+    """Text is not JSON, or JSON of no sensible form; the message says in which way."""
+
+
+def parse_json(content: bytes) -> Any:
+    """The value in a JSON text.
+
+    Raises:
+        JsonError: not JSON in UTF-8; nested some hundred times; with a number beyond 64 bits or
+            not finite, or with one key twice in a mapping.
+    """
+    try:
+        return json.loads(
+            content.decode("utf-8"),
+            parse_int=_whole,
+            parse_float=_finite,
+            parse_constant=_no_number,
+            object_pairs_hook=_once,
+        )
+    except JsonError:
+        raise
+    except RecursionError as error:
+        raise JsonError("it is nested too deeply") from error
+    except ValueError as error:
+        raise JsonError(str(error)[:_LONGEST_REASON]) from error
+
+
+def _whole(text: str) -> int:
+    # Most numbers are short; a long one is not made a number before its length is looked at.
+    if len(text) > 20 or abs(int(text)) >= _LARGEST_NUMBER:
+        raise JsonError(f"the number {_brief(text)} is too large: at most 64 bits")
+    return int(text)
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if number in (float("inf"), float("-inf")):
+        raise JsonError(f"the number {_brief(text)} is too large")
+    return number
+
+
+def _no_number(text: str) -> NoReturn:
+    raise JsonError(f"{text} is no finite number")
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        twice = Counter(key for key, _ in pairs).most_common(1)[0][0]
+        raise JsonError(f"the key {_brief(twice)!r} is there twice")
+    return found
+
+
+def _brief(text: str) -> str:
+    return text if len(text) <= 40 else f"{text[:40]}..."
