@@ -8,6 +8,7 @@ from itertools import tee
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -303,13 +304,13 @@ class RunDirectory:
 
 def _unsound(table: TableSchema, part: pa.Table) -> str:
     """What a row that says ok lacks of what it must have; empty where none does."""
-    is_ok = pc.equal(part["status"], STATUS_OK)
+    said_ok = part.filter(pc.equal(part["status"], pa.scalar(STATUS_OK)))
     for name in table.always:
-        values = part.filter(is_ok)[name]
-        finite = pc.fill_null(pc.is_finite(values), fill_value=False)
-        if len(values) and not pc.all(finite).as_py():
-            row = pc.index(finite, False).as_py()
-            return f"says ok of a row whose {name} is {values[row].as_py()}"
+        # Of what is null numpy makes NaN.
+        numbers = said_ok[name].cast(pa.float64()).to_numpy()
+        if not np.isfinite(numbers).all():
+            row = int(np.flatnonzero(~np.isfinite(numbers))[0])
+            return f"says ok of a row whose {name} is {said_ok[name][row].as_py()}"
     return ""
 
 

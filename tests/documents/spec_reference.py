@@ -137,7 +137,7 @@ def _values(field: Schema, models: dict[str, Schema]) -> str:
 
 def _bounds(field: Schema) -> str:
     bounds = [
-        f"{words} {field[key]:g}"
+        f"{words} {field[key]:.10g}"
         for key, words in (
             ("minimum", "at least"),
             ("exclusiveMinimum", "above"),
