@@ -30,6 +30,7 @@ from ..audits.specs import gather_facts
 from ..drive.devices import device_here
 from ..plan.stage import AuditContext
 from ..report.figure import Figure, mosaic
+from ..report.plain_text import printable
 from ..report.summary import number
 from ..report.table import Cell, Column, Table, filled_table, numbers
 from ..report.table_files import arrow_table, write_table_files
@@ -38,7 +39,6 @@ from ..report.terminal import rich_table
 from ..report.verdict import ERROR_RATE
 from ..spec.audit import AuditSpec
 from ..spec.loading import SpecError
-from .errors_text import printable
 from .space import Space
 
 # So many images, the nearest ones, are on the terminal; and so many as pictures on the page.
