@@ -83,11 +83,7 @@ def open_network(path: Path, network: UserNetwork) -> tuple["Generator", str]:
     from ..core.generators.adapter import ModuleGenerator
     from .own_generator import check_generator
 
-    try:
-        content = read_regular(path)
-    except OSError as error:
-        raise GeneratorError(f"{path} cannot be read: {error.strerror}") from error
-    module = _LOADERS[network.format](path, content)
+    module, content = open_module(path, network.format)
     generator = ModuleGenerator(
         _as_called(module, network),
         latent_dim=network.latent_dim,
@@ -98,6 +94,19 @@ def open_network(path: Path, network: UserNetwork) -> tuple["Generator", str]:
     )
     check_generator(str(path), generator)
     return generator, hashlib.sha256(content).hexdigest()
+
+
+def open_module(path: Path, network_format: str) -> tuple["nn.Module", bytes]:
+    """The network in a file, in evaluation mode, as it wants to be called; and the file's content.
+
+    Raises:
+        GeneratorError: the file cannot be read, or is of another format.
+    """
+    try:
+        content = read_regular(path)
+    except OSError as error:
+        raise GeneratorError(f"{path} cannot be read: {error.strerror}") from error
+    return _LOADERS[network_format](path, content), content
 
 
 def _prior(network: UserNetwork) -> "LatentPrior | None":

@@ -101,6 +101,15 @@ def native_range_remarks(images: "Tensor", declared: Range | None) -> tuple[str,
     return tuple(remarks)
 
 
+def usual_range(low: float, high: float) -> Range | None:
+    """The narrowest of [0, 1], [-1, 1] and [0, 255] that holds values from ``low`` to ``high``."""
+    for usual in _USUAL:
+        slack = _ROUNDING * (usual[1] - usual[0])
+        if usual[0] - slack <= low and high <= usual[1] + slack:
+            return usual
+    return None
+
+
 def _ends(images: "Tensor") -> Range:
     return images.min().item(), images.max().item()
 

@@ -10,9 +10,10 @@ import typer
 from ..report.plain_text import say
 from .checkpoint_commands import convert, inspect
 from .exit_status import end, errors_explained
+from .init_command import init
 from .job_commands import job_app, submit
 from .nearest_command import nearest
-from .options import ChangedOption, RetryOption, RunArgument, SetOption, SpecArgument
+from .options import ChangedOption, QuickOption, RetryOption, RunArgument, SetOption, SpecArgument
 from .printing import print_rich
 from .state_commands import errors, status
 
@@ -46,6 +47,11 @@ AddressOption = Annotated[
         help="Ray cluster to join: `auto` or HOST:PORT. Default: a local Ray for this run."
     ),
 ]
+
+
+_QUICK_ANSWER = """
+A quick answer, of few images and a lean search: its intervals are as wide as that makes them. The
+same command without --quick runs the whole audit, in the same directory."""
 
 
 def _print_version(asked: bool) -> None:
@@ -87,13 +93,15 @@ def demo(out: OutOption = None) -> None:
 
 
 @app.command()
-def plan(spec: SpecArgument, overrides: SetOption = None) -> None:
+def plan(spec: SpecArgument, overrides: SetOption = None, quick: QuickOption = False) -> None:
     """Validate a spec and show its stages, shards, items and cost; computes nothing."""
     with errors_explained():
         from ..audits.specs import load_spec
+        from ..drive.quick import chosen_form
         from .plan_table import plan_table
 
-        print_rich(plan_table(load_spec(spec, tuple(overrides or ()))))
+        chosen = chosen_form(load_spec(spec, _quickened(overrides, quick=quick)))
+        print_rich(plan_table(chosen.spec, chosen.told))
 
 
 @app.command()
@@ -102,6 +110,7 @@ def run(
     out: OutOption = None,
     address: AddressOption = None,
     overrides: SetOption = None,
+    quick: QuickOption = False,
     changed: ChangedOption = False,
     retry_failed: RetryOption = False,
 ) -> None:
@@ -109,13 +118,14 @@ def run(
     _run(
         spec,
         out,
-        tuple(overrides or ()),
+        _quickened(overrides, quick=quick),
         address=address,
         allow_changed=changed,
         retry_failed=retry_failed,
     )
 
 
+app.command()(init)
 app.command()(submit)
 app.add_typer(job_app)
 app.command()(inspect)
@@ -303,15 +313,19 @@ def _run(
             say(f"run directory: {folder} (--out names another)", err=True)
         from ..drive.driver import run_audit
         from ..drive.progress import Progress
+        from ..drive.quick import chosen_form
 
+        chosen = chosen_form(spec, folder)
+        for line in chosen.told:
+            typer.echo(line, err=True)
         outcome = run_audit(
-            spec,
+            chosen.spec,
             folder,
             Progress(),
-            allow_changed=allow_changed,
+            allow_changed=allow_changed or chosen.takes_over,
             retry_failed=retry_failed,
         )
-        _finish(outcome)
+        _finish(outcome, quick=chosen.spec.quick)
 
 
 def _default_folder(source: str) -> str:
@@ -332,8 +346,14 @@ def _located(overrides: Sequence[str] | None, address: str | None) -> tuple[str,
     return (*(overrides or ()), *where)
 
 
-def _finish(outcome: "Outcome") -> None:
+def _quickened(overrides: Sequence[str] | None, *, quick: bool) -> tuple[str, ...]:
+    return (*(overrides or ()), *(("quick=true",) if quick else ()))
+
+
+def _finish(outcome: "Outcome", *, quick: bool = False) -> None:
     from ..results.terminal import terminal_summary
 
     print_rich(terminal_summary(outcome.results.context, outcome.results.summary))
+    if quick:
+        typer.echo(_QUICK_ANSWER)
     end(outcome)

@@ -19,6 +19,13 @@ ChangedOption = Annotated[
         "--changed", help="Reuse the run directory of another spec, and recompute what changed."
     ),
 ]
+QuickOption = Annotated[
+    bool,
+    typer.Option(
+        "--quick",
+        help="A first answer in minutes, with wide intervals: fewer images, a lean search.",
+    ),
+]
 RetryOption = Annotated[bool, typer.Option("--retry-failed", help="Compute failed items again.")]
 RunArgument = Annotated[
     str, typer.Argument(metavar="DIR", help="A run directory: a path, or s3://BUCKET/PREFIX.")

@@ -1,5 +1,7 @@
 """The table for ``plan``."""
 
+from collections.abc import Sequence
+
 from rich.table import Table
 from rich.text import Text
 
@@ -16,8 +18,10 @@ from ..spec.facts import Facts
 from .data_notes import account_notes, class_notes, generator_notes
 
 
-def plan_table(spec: AuditSpec) -> Table:
+def plan_table(spec: AuditSpec, remarks: Sequence[str] = ()) -> Table:
     """Every stage's items, shards, generator evaluations and estimated time on one worker.
+
+    ``remarks`` come first below it.
 
     Raises:
         SpecError: when the spec names what cannot be opened, or what does not fit together.
@@ -39,7 +43,7 @@ def plan_table(spec: AuditSpec) -> Table:
         )
     table.add_row("total", *_cells(total, facts), style="bold")
     # Names of files are no markup, and must not steer the terminal.
-    notes = plan_notes(context)
+    notes = [*remarks, *plan_notes(context)]
     if total.trainings:
         notes.append(
             f"Training {total.trainings} classifiers takes time that is not counted here: it ends "

@@ -229,10 +229,16 @@ class ClusterSpec(SpecModel):
 
 
 class AuditSpec(SpecModel):
-    """A whole audit: generators x groups of images x stages."""
+    """A whole audit: generators x groups of images x stages.
+
+    With ``quick``, or ``--quick`` on the command line, `run` and `plan` take its quick form: fewer
+    images, a lean search and less of the stages, for a first answer in minutes
+    ([quick](quick.md)).
+    """
 
     name: Name
     seed: int = Field(default=0, ge=0)
+    quick: bool = False
     generators: tuple[GeneratorSpec, ...] = Field(min_length=1, strict=False)
     groups: tuple[GroupSpec, ...] = Field(min_length=1, strict=False)
     stages: StagesSpec

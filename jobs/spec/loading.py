@@ -152,8 +152,8 @@ def dump_spec(spec: AuditSpec) -> str:
 
 
 def spec_digest(spec: AuditSpec) -> str:
-    """A hash of what a spec asks for; where it runs is not part of it."""
-    return content_id(spec.model_dump(mode="json", exclude={"cluster"}))
+    """A hash of what a spec asks for; where it runs is no part of it, nor how it was made."""
+    return content_id(spec.model_dump(mode="json", exclude={"cluster", "quick"}))
 
 
 def apply_override(content: dict[str, Any], override: str) -> None:

@@ -1,0 +1,65 @@
+"""``offmanifold init``: a spec to begin with."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .checkpoint_commands import ClassesOption, FamilyOption, KeyOption, MixedPrecisionOption
+from .exit_status import errors_explained
+from .options import QuickOption
+
+
+def init(
+    weights: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="A published checkpoint, or a network in a file."),
+    ] = None,
+    source: Annotated[
+        str | None,
+        typer.Option(help="In place of --weights: module:function, shipped:NAME or a folder."),
+    ] = None,
+    images: Annotated[
+        str | None,
+        typer.Option(metavar="FOLDER", help="The images that it was trained on, or an archive."),
+    ] = None,
+    out: Annotated[Path, typer.Option(help="The spec to write; none is overwritten.")] = Path(
+        "audit.yaml"
+    ),
+    quick: QuickOption = False,
+    trust: Annotated[
+        bool,
+        typer.Option("--trust", help="Run a TorchScript or torch.export file, which is a program."),
+    ] = False,
+    family: FamilyOption = None,
+    key: KeyOption = None,
+    classes: ClassesOption = None,
+    mixed_precision: MixedPrecisionOption = None,
+) -> None:
+    """Write a commented spec for a generator of yours: family, classes, range, groups as found.
+
+    What the files do not say stands in it as a comment, with the choices.
+    """
+    with errors_explained():
+        if (weights is None) == (source is None):
+            raise typer.BadParameter("give one of --weights FILE and --source MODULE:FUNCTION")
+        if source is not None and (family, key, classes, mixed_precision) != (None,) * 4:
+            raise typer.BadParameter(
+                "--family, --key, --classes and --mixed-precision are of files"
+            )
+        if out.exists():
+            raise typer.BadParameter(f"--out {out}: exists already; name another file")
+        from .init_request import Request
+        from .init_spec import starting_spec
+
+        request = Request(
+            out, weights, source, images, family, key, classes, mixed_precision, trust, quick
+        )
+        started = starting_spec(request)
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(started.text, encoding="utf-8")
+        typer.echo(f"written: {out}")
+        if started.missing is None:
+            typer.echo(f"next: offmanifold plan {out}, then offmanifold run {out}")
+        else:
+            typer.echo(f"to fill in first: {started.missing}")

@@ -1,0 +1,96 @@
+"""Which quick form of an audit is run: the most that this machine does in minutes."""
+
+from dataclasses import dataclass
+
+from ...cluster.locations import Location
+from ...cluster.resources import available_cpus
+from ...workers.generators import GeneratorError
+from ...workers.speed import source_speed
+from ..audits import stages_of
+from ..audits.quick import cuts, quick_forms
+from ..audits.specs import gather_facts, spec_of
+from ..plan.stage import AuditContext
+from ..record.run_directory import PROVENANCE_FILE, SPEC_FILE, RunDirectory
+from ..spec.audit import AuditSpec
+from ..spec.facts import Facts
+from ..spec.loading import SpecError
+from .devices import device_here
+
+_SECONDS = 240
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The spec to run, and what of it people should know; nothing of one that is not quick.
+
+    ``takes_over`` is whether the run directory holds a quick form of this audit, which is whole.
+    """
+
+    spec: AuditSpec
+    told: tuple[str, ...] = ()
+    takes_over: bool = False
+
+
+def chosen_form(spec: AuditSpec, out: Location | None = None) -> Chosen:
+    """The form of an audit to run in ``out``: the whole, or where it is ``quick`` a quick one.
+
+    A run that exists is continued in its form. Else it is the first whose generator evaluations
+    take this machine's workers four minutes, at the speed of two batches, or the least of all.
+
+    Raises:
+        SpecError: the spec names what cannot be opened, or a quick form has nothing to shorten.
+        ClusterError: the workers of this machine are to have GPUs, and there is none.
+    """
+    stored = None if out is None else _stored(spec, out)
+    if not spec.quick and (stored is None or not stored.quick):
+        return Chosen(spec)
+    facts = gather_facts(spec)
+    forms = quick_forms(spec, facts)
+    same = [form for form in forms if stored is not None and _asks(form) == _asks(stored)]
+    if not spec.quick:
+        return Chosen(spec, takes_over=bool(same))
+    form = same[0] if same else _affordable(forms, facts)
+    return Chosen(form, tuple(f"quick: {each}" for each in cuts(spec, form)))
+
+
+def _affordable(forms: tuple[AuditSpec, ...], facts: Facts) -> AuditSpec:
+    if len(forms) == 1:
+        return forms[0]
+    rate = _evaluations_per_second(forms[0], facts)
+    for form in forms:
+        context = AuditContext(form, facts)
+        evaluations = sum(stage.cost(context).evaluations for stage in stages_of(form))
+        if evaluations <= _SECONDS * rate:
+            return form
+    return forms[-1]
+
+
+def _evaluations_per_second(spec: AuditSpec, facts: Facts) -> float:
+    """Of all workers of this machine, with the slowest generator."""
+    cluster = spec.cluster
+    device = device_here(cluster)
+    try:
+        speeds = [
+            source_speed(generator, device, cluster.storage.settings)
+            for generator in facts.generators.values()
+            if generator.samples is None
+        ]
+    except GeneratorError as error:
+        raise SpecError(str(error)) from error
+    workers = 1
+    if device.type == "cpu" and cluster.executor == "ray":
+        fit = max(1, int(available_cpus() / cluster.cpus_per_worker))
+        workers = min(fit, cluster.workers or cluster.max_workers or fit)
+    return workers * min(speeds)
+
+
+def _stored(spec: AuditSpec, out: Location) -> AuditSpec | None:
+    """The spec of the run in ``out``, if there is one."""
+    run = RunDirectory.at(out, spec.cluster.storage.settings)
+    if not (run.storage.exists(SPEC_FILE) and run.storage.exists(PROVENANCE_FILE)):
+        return None
+    return spec_of(run)
+
+
+def _asks(spec: AuditSpec) -> dict[str, object]:
+    return spec.model_dump(mode="json", exclude={"cluster", "quick"})
