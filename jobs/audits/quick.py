@@ -45,6 +45,7 @@ _FORMS = (
         {
             "transitions": 60,
             "chains": 2,
+            "bank": 1024,
             "restarts": 8,
             "candidates": 4,
             "iterations": 60,

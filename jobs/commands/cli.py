@@ -317,7 +317,7 @@ def _run(
 
         chosen = chosen_form(spec, folder)
         for line in chosen.told:
-            typer.echo(line, err=True)
+            say(line, err=True)
         outcome = run_audit(
             chosen.spec,
             folder,
@@ -355,5 +355,5 @@ def _finish(outcome: "Outcome", *, quick: bool = False) -> None:
 
     print_rich(terminal_summary(outcome.results.context, outcome.results.summary))
     if quick:
-        typer.echo(_QUICK_ANSWER)
+        say(_QUICK_ANSWER)
     end(outcome)

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from ..report.plain_text import say
 from .checkpoint_commands import ClassesOption, FamilyOption, KeyOption, MixedPrecisionOption
 from .exit_status import errors_explained
 from .options import QuickOption
@@ -58,8 +59,8 @@ def init(
         started = starting_spec(request)
         out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text(started.text, encoding="utf-8")
-        typer.echo(f"written: {out}")
+        say(f"written: {out}")
         if started.missing is None:
-            typer.echo(f"next: offmanifold plan {out}, then offmanifold run {out}")
+            say(f"next: offmanifold plan {out}, then offmanifold run {out}")
         else:
-            typer.echo(f"to fill in first: {started.missing}")
+            say(f"to fill in first: {started.missing}")

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
 
+from ...cluster.regular_file import read_regular
 from ...workers.checkpoints.kind_of_file import kind_of_file
 from ...workers.generators import GeneratorError, GeneratorSource, describe_generator
 from ..spec.loading import SpecError
@@ -37,7 +38,7 @@ def _from_weights(request: Request) -> FoundGenerator:
     path = request.weights
     assert path is not None
     try:
-        content = path.read_bytes()
+        content = read_regular(path)
     except OSError as error:
         raise SpecError(f"--weights {path}: cannot be read: {error.strerror}") from error
     kind = kind_of_file(content)

@@ -7,6 +7,8 @@ from typing import Any
 
 import yaml
 
+from ..report.plain_text import printable
+
 
 @dataclass(frozen=True)
 class Request:
@@ -39,3 +41,8 @@ def in_yaml(value: Any) -> str:
     """A value on one line of YAML."""
     text: str = yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=10**6)
     return text.removesuffix("\n").removesuffix("\n...")
+
+
+def comment(text: str) -> str:
+    """Words out of files as a comment, of one line whatever they hold."""
+    return "# " + " ".join(printable(text).split())

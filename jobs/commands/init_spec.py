@@ -12,7 +12,7 @@ from ..audits.specs import gather_facts, parse_spec
 from ..spec.loading import SpecError
 from .init_data import FoundGroup, found_groups
 from .init_generator import FoundGenerator, Shape, found_generator
-from .init_request import Request, in_yaml
+from .init_request import Request, comment, in_yaml
 
 _TRAIN, _TEST, _MADE, _SIMULATED = 128, 64, 64, 256
 
@@ -43,23 +43,23 @@ def starting_spec(request: Request) -> Started:
 
 
 def _with_missing(text: str, missing: str) -> str:
-    lines = [f"# {line}" for line in missing.splitlines()]
-    return "\n".join(["# TO FILL IN before `offmanifold plan` accepts it:", *lines, text])
+    return f"# TO FILL IN before `offmanifold plan` accepts it:\n{comment(missing)}\n{text}"
 
 
 def _lines(
     request: Request, generator: FoundGenerator, groups: Sequence[FoundGroup]
 ) -> Iterator[str]:
     name = _name(request)
-    yield f"# What `offmanifold init` found for {request.weights or request.source}. Check what it"
-    yield "# assumes, then `offmanifold plan` and `offmanifold run` it. docs/spec.md has all keys."
+    yield comment(f"What `offmanifold init` found for {request.weights or request.source}.")
+    yield "# Check what it assumes, then `offmanifold plan` and `offmanifold run` this file."
+    yield "# docs/spec.md has all keys."
     yield f"name: {name}"
     yield "seed: 0"
     quick = in_yaml(request.quick)
     yield f"quick: {quick}  # true, or --quick: a first answer in minutes, with wide intervals"
     yield "generators:"
     for note in generator.notes:
-        yield f"  # {note}"
+        yield f"  {comment(note)}"
     yield f"  - name: {name}"
     for line in generator.lines:
         yield f"    {line}"
@@ -81,7 +81,7 @@ def _group_lines(generator: FoundGenerator, groups: Sequence[FoundGroup]) -> Ite
         if group.name == "train":
             train = count
         for remark in group.remarks:
-            yield f"  # {remark}"
+            yield f"  {comment(remark)}"
         keys = {"name": group.name, "role": group.name, **group.keys, "count": count}
         found = "" if group.length is None else f"  # of {group.length:,}"
         yield f"  - {in_yaml(keys)}{found}"
