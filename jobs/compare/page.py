@@ -8,10 +8,13 @@ import pyarrow as pa
 from ..reduce.schema import SUMMARY
 from ..report.table_files import write_table_files
 from ..report.templates import page_template
+from ..report.words import terms_in
 from ..spec.loading import SpecError
 from .runs import Comparison
+from .sentences import comparison_sentences
 from .side_by_side import (
     difference_table,
+    headline_table,
     meaning_table,
     metric_tables,
     overlap_table,
@@ -54,13 +57,18 @@ def check_page(path: Path) -> None:
 
 def comparison_page(comparison: Comparison) -> str:
     """The comparison as one self-contained HTML page."""
+    differences, sides = difference_table(comparison), side_table(comparison)
+    headlines = headline_table(comparison)
+    tables = [*([] if headlines is None else [headlines]), *metric_tables(comparison)]
     return page_template("compare.html").render(
-        sides=side_table(comparison),
+        sentences=comparison_sentences(comparison),
+        sides_compared=sides,
         caveats=comparison.caveats,
         overlaps=overlap_table(comparison),
-        differences=difference_table(comparison),
-        metrics=metric_tables(comparison),
+        differences=differences,
+        tables=tables,
         meanings=meaning_table(comparison),
+        words=terms_in([sides, *tables, *([] if differences is None else [differences])]),
     )
 
 

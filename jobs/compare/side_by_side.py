@@ -13,7 +13,8 @@ from .pairing import Difference
 from .runs import Comparison
 from .sides import Side
 
-_DIFFERENCES = {
+# What is paired, in words.
+DIFFERENCES = {
     "reconstruction_mse": "mean squared error",
     "reconstruction_lpips": "LPIPS of the reconstruction",
     "log_likelihood": "ln p, nats",
@@ -116,16 +117,16 @@ def difference_table(comparison: Comparison, *, headlines: bool = False) -> Tabl
 
     ``headlines`` leaves one condition of each, under the estimators that verdicts rest on.
     """
-    shown = _first_conditions(comparison) if headlines else comparison.differences
+    shown = first_conditions(comparison) if headlines else comparison.differences
     rows: list[list[Cell]] = [
         [
             f"{each.second} − {each.first}",
-            _DIFFERENCES[each.metric],
+            DIFFERENCES[each.metric],
             each.group,
             each.condition,
             each.estimator,
             _estimate(each.interval.value, each.interval.low, each.interval.high, each.interval.n),
-            _decided(each) + _beware(comparison, each),
+            in_words(comparison, each),
             each.interval.n,
         ]
         for each in shown
@@ -176,7 +177,8 @@ def _headline_keys(comparison: Comparison, metrics: Sequence[str]) -> set[Key]:
     return set(best.values())
 
 
-def _first_conditions(comparison: Comparison) -> list[Difference]:
+def first_conditions(comparison: Comparison) -> list[Difference]:
+    """Of each metric and group the preferred condition, under estimators that verdicts rest on."""
     trusted = {side.trusted for side in comparison.sides}
     best: dict[tuple[str | None, ...], Difference] = {}
     for each in comparison.differences:
@@ -242,9 +244,24 @@ def _estimate(value: float, low: float, high: float, n: int) -> Estimate:
     return Estimate(value, low, high, n, None)
 
 
+def in_words(comparison: Comparison, difference: Difference) -> str:
+    """What a paired difference decides, and what to beware of."""
+    return _decided(difference) + _beware(comparison, difference)
+
+
+def is_equal(difference: Difference) -> bool:
+    """Whether both sides have the same numbers, image by image."""
+    return difference.interval.low == difference.interval.high == 0
+
+
+def differs(difference: Difference) -> bool:
+    """Whether the whole interval lies on one side of 0."""
+    return difference.interval.low > 0 or difference.interval.high < 0
+
+
 def _decided(difference: Difference) -> str:
     interval = difference.interval
-    if interval.low == interval.high == 0:
+    if is_equal(difference):
         return "equal"
     if interval.low > 0:
         return f"{difference.second} is higher"

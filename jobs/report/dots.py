@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
+from .drawn import Drawn
 from .figure import WIDTH, Figure, bare, draw, guide, label
 from .summary import Estimate, number
+from .table import Column, N, estimates
 
 ROW_HEIGHT = 0.36
 
@@ -31,12 +33,14 @@ def methods_figure(
     *,
     chance: float,
     decimals: int,
+    what: str,
     key: str,
 ) -> Figure:
     """Every group's methods one below the other, the numbers at the right, and a line at chance.
 
     ``mark`` draws an entry in its row, ``finish`` what belongs to the axes. ``words`` are the
-    alternative text, in which ``{}`` stands for all the numbers, and the caption.
+    alternative text, in which ``{}`` stands for all the numbers, and the caption. ``what`` says
+    what the numbers are.
     """
 
     def paint(canvas: Canvas) -> None:
@@ -53,7 +57,11 @@ def methods_figure(
         f"{each.group} by {each.method} {each.found.fixed(decimals)}" for each in entries
     )
     rows = len(entries) + len({entry.group for entry in entries})
-    return draw(WIDTH, 0.8 + 0.3 * rows, alt.format(every), caption, paint, key=key)
+    data = Drawn(
+        [Column("group"), Column("by"), estimates(what), N],
+        [[each.group, each.method, each.found, each.found.n] for each in entries],
+    )
+    return draw(WIDTH, 0.8 + 0.3 * rows, alt.format(every), caption, paint, data=data, key=key)
 
 
 def symlog_dots(

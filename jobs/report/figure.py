@@ -15,6 +15,8 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from ..reduce.context import GroupInfo
+from .drawn import Drawn
+from .table import Table
 
 # What is drawn over the groups' colours, and the lines that they are held against.
 INK = "#22262c"
@@ -55,7 +57,8 @@ class Figure:
     """A picture's bytes, what it shows (``alt``), and what to read in it (``caption``).
 
     ``key`` names it among the figures of its section, the same in every run: files are called by
-    it. ``rasterise`` gives it as PNG.
+    it. ``rasterise`` gives it as PNG. ``data`` are the numbers drawn; of a mosaic's columns of
+    pictures, a row each, where they have any.
     """
 
     key: str
@@ -65,6 +68,7 @@ class Figure:
     caption: str
     rasterise: Callable[[], bytes]
     pixelated: bool = False
+    data: Table | None = None
 
     @property
     def uri(self) -> str:
@@ -79,6 +83,7 @@ def draw(
     caption: str,
     paint: Callable[[Canvas], None],
     *,
+    data: Drawn,
     key: str,
 ) -> Figure:
     """An SVG of ``width`` x ``height`` inches that ``paint`` fills; the same bytes every time.
@@ -104,13 +109,17 @@ def draw(
         alt,
         caption,
         rasterise=lambda: render("png", {"Software": None}),
+        data=Table(caption, data.columns, data.rows, key=key),
     )
 
 
-def mosaic(rows: list[np.ndarray], alt: str, caption: str, *, key: str) -> Figure:
+def mosaic(
+    rows: list[np.ndarray], alt: str, caption: str, *, key: str, data: Drawn | None = None
+) -> Figure:
     """Rows of images [n, C, H, W] in [0, 1], one above the other, one file pixel per pixel.
 
-    Title and description in the file are ``alt`` and ``caption``.
+    Title and description in the file are ``alt`` and ``caption``. ``data`` has a row for each of
+    the n columns.
     """
     gap = 1
     strips = []
@@ -126,7 +135,16 @@ def mosaic(rows: list[np.ndarray], alt: str, caption: str, *, key: str) -> Figur
     described.add_itxt("Description", caption)
     Image.fromarray(whole).save(buffer, format="PNG", optimize=True, pnginfo=described)
     content = buffer.getvalue()
-    return Figure(key, content, PNG, alt, caption, rasterise=lambda: content, pixelated=True)
+    return Figure(
+        key,
+        content,
+        PNG,
+        alt,
+        caption,
+        rasterise=lambda: content,
+        pixelated=True,
+        data=None if data is None else Table(caption, data.columns, data.rows, key=key),
+    )
 
 
 def group_colours(groups: Sequence[GroupInfo]) -> dict[str, str]:

@@ -31,10 +31,8 @@ def histogram_rows(
     named at the left; without ``named`` their counts alone stand at the right, for a column beside
     one that names them.
     """
-    every = np.concatenate(list(values.values()))
-    margin = 0.03 * (float(np.ptp(every)) or 1.0)
-    low, high = window or (float(every.min()) - margin, float(every.max()) + margin)
-    edges = np.linspace(low, high, _BINS + 1)
+    edges = histogram_edges(values, window)
+    low, high = float(edges[0]), float(edges[-1])
     rows = list(np.atleast_1d(canvas.subplots(len(values), 1, sharex=True)))
     for axes, (name, numbers) in zip(rows, values.items(), strict=True):
         heights, _ = np.histogram(numbers, edges)
@@ -63,3 +61,13 @@ def histogram_rows(
         axes.tick_params(bottom=False)
         axes.spines["bottom"].set_color("#d5d8dd")
     return rows
+
+
+def histogram_edges(
+    values: dict[str, np.ndarray], window: tuple[float, float] | None = None
+) -> np.ndarray:
+    """The edges of the bins: over the window, or a little more than all values."""
+    every = np.concatenate(list(values.values()))
+    margin = 0.03 * (float(np.ptp(every)) or 1.0)
+    low, high = window or (float(every.min()) - margin, float(every.max()) + margin)
+    return np.linspace(low, high, _BINS + 1)

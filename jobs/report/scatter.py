@@ -3,8 +3,10 @@
 import numpy as np
 from matplotlib.figure import Figure as Canvas
 
+from .drawn import Drawn
 from .figure import WIDTH, Figure, draw, label
 from .histogram_rows import SMALL_PART
+from .table import Column, numbers
 from .view import View
 
 _HEIGHT = 4.2
@@ -40,7 +42,15 @@ def scatter_figure(
                 loc="outside upper left", ncols=3, frameon=False, fontsize=8.5, handletextpad=0.2
             )
 
-    return draw(WIDTH, _HEIGHT, alt, caption, paint, key=key)
+    data = Drawn(
+        [Column("group"), *(numbers(each) for each in axes_labels)],
+        [
+            [name, float(x), float(y)]
+            for name, pair in shown.items()
+            for x, y in zip(*pair, strict=True)
+        ],
+    )
+    return draw(WIDTH, _HEIGHT, alt, caption, paint, data=data, key=key)
 
 
 def scatter_figures(

@@ -4,8 +4,9 @@ Page, terminal, CSV and Parquet each render the same values.
 """
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import groupby
 from typing import Literal, NamedTuple
 
 from .summary import MISSING, Estimate, number
@@ -67,13 +68,20 @@ Bounds = tuple[float | None, float | None, float | None]
 class Column:
     """What the cells under a header hold, and how they are written.
 
-    A column that no row fills is left out of a :func:`filled_table` unless it ``stays``.
+    A column that no row fills is left out of a :func:`filled_table` unless it ``stays``. ``over``
+    stands above the headers of neighbours that have the same, and before the header elsewhere.
     """
 
     header: str
     kind: Kind = "text"
     format: Format = THREE_DIGITS
     stays: bool = False
+    over: str = ""
+
+    @property
+    def title(self) -> str:
+        """The header with what stands over it: unique in a table, for files and the terminal."""
+        return f"{self.over}, {self.header}" if self.over else self.header
 
     def written(self, cell: Cell) -> Written:
         """The cell for readers; a dash where it is missing."""
@@ -116,8 +124,24 @@ def estimates(
     return Column(header, "estimate", Format(digits, decimals, scale))
 
 
+# Letters in a line of the page's tables, and between two columns.
+_LINE = 134
+_COLUMN_GAP = 2
+# Letters that the mark to sort by takes after a header.
+_SORT_MARK = 2
+
 # How many images a row rests on.
 N = counts("N")
+
+
+@dataclass(frozen=True)
+class Head:
+    """A header's words, how many columns and rows it spans, and its column where it has one."""
+
+    text: str
+    columns: int = 1
+    rows: int = 1
+    index: int | None = None
 
 
 @dataclass(frozen=True)
@@ -132,6 +156,25 @@ class Table:
     columns: Sequence[Column]
     rows: Sequence[Sequence[Cell]]
     key: str = field(kw_only=True)
+
+    @property
+    def header_rows(self) -> list[list[Head]]:
+        """The headers of the page, in one row, or in two where something stands over any."""
+        above = list(_runs(self.columns))
+        below = [Head(c.header, index=index) for index, c in enumerate(self.columns) if c.over]
+        if not below:
+            return [above]
+        return [[head if head.index is None else replace(head, rows=2) for head in above], below]
+
+    @property
+    def is_wide(self) -> bool:
+        """Whether a row is too long for a page's line, so that intervals go under their values."""
+        written = self.written
+        longest = [
+            max([len(column.header) + _SORT_MARK, *(len(row[index].text) for row in written)])
+            for index, column in enumerate(self.columns)
+        ]
+        return sum(longest) + _COLUMN_GAP * len(longest) > _LINE
 
     @property
     def written(self) -> list[list[Written]]:
@@ -159,6 +202,57 @@ def filled_table(
         [[row[index] for index in kept] for row in rows],
         key=key,
     )
+
+
+def twins_side_by_side(table: Table | None, told_apart_by: str) -> Table | None:
+    """Rows that differ by one column, and in what follows it, as one row with values side by side.
+
+    Each column after that one stands once for each of its texts, or once for all where the twins
+    agree in every row. A table with a single text there stays as it is.
+    """
+    if table is None:
+        return None
+    at = [column.header for column in table.columns].index(told_apart_by)
+    names = list(dict.fromkeys(row[at] for row in table.rows))
+    if len(names) < 2:
+        return table
+    twins: dict[tuple[Cell, ...], dict[Cell, Sequence[Cell]]] = {}
+    for row in table.rows:
+        twins.setdefault(tuple(row[:at]), {})[row[at]] = row
+    columns = list(table.columns[:at])
+    rows = [list(head) for head in twins]
+    for index, column in enumerate(table.columns[at + 1 :], at + 1):
+        cells = [
+            [found[name][index] if name in found else None for name in names]
+            for found in twins.values()
+        ]
+        if _agree(cells):
+            columns.append(column)
+            cells = [[next((cell for cell in found if cell is not None), None)] for found in cells]
+        else:
+            columns += [
+                replace(column, header=MISSING if name is None else str(name), over=column.header)
+                for name in names
+            ]
+        for row_cells, found_cells in zip(rows, cells, strict=True):
+            row_cells += found_cells
+    return filled_table(table.caption, columns, rows, key=table.key)
+
+
+def _runs(columns: Sequence[Column]) -> Iterator[Head]:
+    """The upper row: what stands over neighbouring columns, and the other columns' headers."""
+    for over, run in groupby(enumerate(columns), key=lambda numbered: numbered[1].over):
+        found = list(run)
+        if over:
+            yield Head(over, columns=len(found))
+        else:
+            yield from (Head(column.header, index=index) for index, column in found)
+
+
+def _agree(cells: Sequence[Sequence[Cell]]) -> bool:
+    """Whether all values of a row are the same in every row, and some row has several."""
+    known = [[cell for cell in found if cell is not None] for found in cells]
+    return all(len(set(found)) <= 1 for found in known) and any(len(found) > 1 for found in known)
 
 
 def _estimate(cell: Cell) -> Estimate:

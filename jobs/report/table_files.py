@@ -1,5 +1,7 @@
 """A table as files: CSV for people and spreadsheets, Parquet for programs."""
 
+import base64
+import io
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +22,13 @@ _FORMULA = r"^([=+\-@\t\r])"
 def arrow_table(table: Table) -> pa.Table:
     """The table's values at full precision, in the units that its headers name.
 
-    Counts are int64, numbers float64; estimates are followed by ``<header>, low`` and
-    ``<header>, high``. What is missing is null. The metadata have ``offmanifold.caption``.
+    Columns are named by their titles. Counts are int64, numbers float64; estimates are followed by
+    ``<title>, low`` and ``<title>, high``. What is missing is null. The metadata have
+    ``offmanifold.caption``.
     """
     arrays: Arrays = {}
     for index, column in enumerate(table.columns):
-        name = _unused(column.header, arrays)
+        name = _unused(column.title, arrays)
         arrays |= _arrays(name, column, [row[index] for row in table.rows])
     return pa.table(arrays, metadata={"offmanifold.caption": table.caption})
 
@@ -36,9 +39,22 @@ def write_table_files(table: pa.Table, stem: Path) -> list[Path]:
     In the CSV a text that a spreadsheet would run as a formula starts with an apostrophe.
     """
     files = [stem.with_name(f"{stem.name}.{suffix}") for suffix in ("csv", "parquet")]
-    csv.write_csv(_without_formulas(table), files[0])
+    files[0].write_bytes(csv_content(table))
     pq.write_table(table, files[1])
     return files
+
+
+def csv_content(table: pa.Table) -> bytes:
+    """The table as CSV; a text that a spreadsheet would run as a formula gets an apostrophe."""
+    content = io.BytesIO()
+    csv.write_csv(_without_formulas(table), content)
+    return content.getvalue()
+
+
+def csv_uri(table: Table) -> str:
+    """The table's CSV as a data URI, so that a page can hand it out without another file."""
+    content = base64.b64encode(csv_content(arrow_table(table))).decode()
+    return f"data:text/csv;charset=utf-8;base64,{content}"
 
 
 def _arrays(name: str, column: Column, cells: list[Cell]) -> Arrays:

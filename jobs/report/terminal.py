@@ -11,7 +11,7 @@ def rich_table(table: Table) -> RichTable:
     """A table of the report for the terminal."""
     drawn = RichTable(title=Text(table.caption), box=SIMPLE_HEAD, title_justify="left")
     for index, column in enumerate(table.columns):
-        drawn.add_column(Text(column.header), justify="left" if index == 0 else "right")
+        drawn.add_column(Text(column.title), justify="left" if index == 0 else "right")
     for row in table.written:
         drawn.add_row(*[Text(cell.text) for cell in row])
     return drawn

@@ -24,6 +24,24 @@ SETTLED_NATS = 1.0
 # The error rate that all decisions of a report share.
 ERROR_RATE = 0.05
 
+Tone = Literal["good", "bad", "open"]
+
+
+@dataclass(frozen=True)
+class Side:
+    """How the page says which way an answer speaks: a mark, a word, and what the word means."""
+
+    mark: str
+    word: str
+    meaning: str
+
+
+SIDES: dict[Tone, Side] = {
+    "good": Side("✓", "for", "speaks for the generator"),
+    "bad": Side("✗", "against", "speaks against the generator"),
+    "open": Side("?", "open", "not decided, or not the same everywhere"),
+}
+
 _WORDS: dict[Answer, str] = {"yes": "yes", "no": "no", "undecided": "not decided"}
 _NORMAL_95 = 1.959964
 
@@ -96,11 +114,35 @@ class Verdict:
         return words[0].upper() + words[1:]
 
     @property
-    def tone(self) -> Literal["good", "bad", "open"]:
+    def tone(self) -> Tone:
         """Whether the answer speaks for the generator."""
         if self.answer in ("undecided", "mixed"):
             return "open"
         return "good" if self.answer == self.good else "bad"
+
+
+def in_a_sentence(generator: str, verdicts: Sequence[Verdict]) -> str:
+    """How many answers speak against and for a generator or are open, and which are against it."""
+    if not verdicts:
+        return f"The stages of this audit answer none of the questions about {generator}."
+    by_tone: dict[Tone, list[Verdict]] = {"bad": [], "good": [], "open": []}
+    for verdict in verdicts:
+        by_tone[verdict.tone].append(verdict)
+    named = "; ".join(f"“{each.question}” {each.headline}" for each in by_tone["bad"])
+    against = _counted(len(by_tone["bad"]), "speaks against it", "speak against it")
+    counted = [
+        f"{against} ({named})" if named else against,
+        _counted(len(by_tone["good"]), "speaks for it", "speak for it"),
+        _counted(len(by_tone["open"]), "is open", "are open"),
+    ]
+    answers = "one answer" if len(verdicts) == 1 else f"{len(verdicts)} answers"
+    return f"Of {answers} about {generator}, {counted[0]}, {counted[1]} and {counted[2]}."
+
+
+def _counted(count: int, one: str, several: str) -> str:
+    if count == 0:
+        return f"none {one}"
+    return f"{count} {one if count == 1 else several}"
 
 
 def decide(estimate: Estimate, threshold: float) -> Literal["above", "below", "undecided"]:

@@ -1,6 +1,6 @@
-"""The report: one HTML file that needs no network, no script and no other file."""
+"""The report: one HTML file that needs no network, no other file and not even its script."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -15,7 +15,8 @@ from ..report.section import PageView, ReportContext, Section
 from ..report.summary import Summary
 from ..report.table import Table
 from ..report.templates import page_template
-from ..report.verdict import Verdict
+from ..report.verdict import Verdict, in_a_sentence
+from ..report.words import terms_in
 from .verdicts import judge
 
 
@@ -27,6 +28,11 @@ class GeneratorReport:
     verdicts: Sequence[Verdict]
     sections: Sequence[Section]
     certificate: str | None
+
+    @property
+    def sentence(self) -> str:
+        """The verdict in one sentence."""
+        return in_a_sentence(self.generator.name, self.verdicts)
 
     def explained(self, verdict: Verdict) -> bool:
         """Whether a section answers at length, so that the summary on top can be short."""
@@ -45,6 +51,22 @@ class AuditReport:
     provenance: Sequence[tuple[str, str]]
     spec_yaml: str
     resamples: int
+
+    @property
+    def tables(self) -> Iterator[Table]:
+        """Every table of the page."""
+        for each in self.reports:
+            for section in each.sections:
+                yield from section.tables
+        yield from (self.groups, self.failures)
+        if self.failed is not None:
+            yield self.failed
+
+    @property
+    def failed_rows(self) -> int:
+        """How many rows of all stages failed."""
+        failed = [column.header for column in self.failures.columns].index("failed")
+        return sum(int(str(row[failed])) for row in self.failures.rows)
 
 
 def sections_of(view: PageView) -> list[Section]:
@@ -93,7 +115,9 @@ def make_report(context: ReportContext) -> AuditReport:
 def render_page(report: AuditReport) -> str:
     """The report as one self-contained HTML page."""
     return page_template("report.html").render(
-        {field.name: getattr(report, field.name) for field in fields(report)}
+        {field.name: getattr(report, field.name) for field in fields(report)},
+        failed_rows=report.failed_rows,
+        words=terms_in(report.tables),
     )
 
 

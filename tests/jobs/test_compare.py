@@ -1,6 +1,7 @@
 """``offmanifold compare``: runs side by side, paired where the images are the same."""
 
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -73,8 +74,11 @@ def test_a_run_does_not_differ_from_itself(runs: Path, tmp_path: Path) -> None:
     summary = pd.read_parquet(runs / "a" / "summary.parquet")
     assert len(metrics) == 2 * len(summary)
     page = (tmp_path / "self.html").read_text()
-    assert "<script" not in page
+    assert page.count("<script") == 1
     assert "://" not in page
+    sentence = re.search(r"Paired differences between B \(decoder\) and A \(decoder\): [^<]*", page)
+    assert sentence is not None
+    assert re.search(r": 0 of (\d) decided, \d of equal numbers, \d not decided", sentence[0])
     for word in ("Paired differences", "equal", "bits per dim", "What the metrics mean"):
         assert word in page
 

@@ -4,8 +4,10 @@ import numpy as np
 from matplotlib.figure import Figure as Canvas
 
 from ....core.classifiers.answers import confidence_counts
+from ...report.drawn import Drawn
 from ...report.figure import GUIDE, WIDTH, Figure, draw
 from ...report.summary import number
+from ...report.table import Column, numbers
 from ...report.view import View
 from .reduce import annotated
 
@@ -39,5 +41,13 @@ def confidence_histograms(view: View) -> Figure | None:
         "How sure the annotator is of its labels. Images that belong to no class clearly make the "
         "left part higher.",
         paint,
+        data=Drawn(
+            [Column("images"), numbers("confidence, from"), numbers("to"), numbers("share, %")],
+            [
+                [name, index / _BINS, (index + 1) / _BINS, 100 * float(share)]
+                for name, by_bin in shares.items()
+                for index, share in enumerate(by_bin)
+            ],
+        ),
         key="confidence",
     )

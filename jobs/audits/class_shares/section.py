@@ -5,6 +5,7 @@ import math
 from matplotlib.figure import Figure as Canvas
 
 from ...reduce.schema import class_condition
+from ...report.drawn import Drawn
 from ...report.figure import GUIDE, WIDTH, Figure, draw
 from ...report.section import Section, present
 from ...report.summary import Estimate, number
@@ -236,5 +237,13 @@ def _histogram(view: View) -> Figure | None:
         "Class histograms of generated and of held-out real images, both labelled by the same "
         "annotator. The lines are 95% intervals.",
         paint,
+        data=Drawn(
+            [Column("images"), counts("class"), estimates("share, %", scale=100)],
+            [
+                [name, index, share]
+                for name, shares in (("generated", made), ("held-out real", real))
+                for index, share in enumerate(shares)
+            ],
+        ),
         key="class-histogram",
     )

@@ -2,6 +2,7 @@
 
 from matplotlib.figure import Figure as Canvas
 
+from ...report.drawn import drawn_values
 from ...report.figure import WIDTH, Figure, draw
 from ...report.strips import AXIS_WORDS, in_order, means_in_words, strips
 from ...report.view import View
@@ -29,5 +30,6 @@ def gap_figure(view: View) -> Figure | None:
         f"Each dot is an image under its own class, the bar its group's mean. Right of 0 the "
         f"{gaps.estimator} estimate is higher. {AXIS_WORDS}",
         paint,
+        data=drawn_values(by_group, f"ln p, {subtraction}, nats"),
         key="gap",
     )

@@ -4,8 +4,10 @@ import numpy as np
 from matplotlib.figure import Figure as Canvas
 
 from ...reduce.schema import DOUBLED
+from ...report.drawn import Drawn
 from ...report.figure import WIDTH, Figure, draw, panel_title
 from ...report.strips import AXIS_WORDS, Values, in_order, means_in_words, strips
+from ...report.table import Column, numbers
 from ...report.view import View
 from .reduce import doubling_changes
 
@@ -52,5 +54,14 @@ def _doubling_figure(view: View, estimator: str | None, panels: dict[str, Values
         f"The {named}estimates again with one setting doubled. Each dot is an image, the bar its "
         f"group's mean. Right of 0 the estimate is still rising. {AXIS_WORDS}",
         paint,
+        data=Drawn(
+            [Column("doubled"), Column("group"), numbers("change of ln p, nats")],
+            [
+                [varied, group, float(value)]
+                for varied, by_group in panels.items()
+                for group, values in by_group.items()
+                for value in values
+            ],
+        ),
         key="doubling" if estimator is None else f"doubling-{estimator}",
     )

@@ -1,7 +1,16 @@
 """The table of what doubling a setting changes."""
 
 from ...reduce.schema import DOUBLED
-from ...report.table import Cell, Column, N, Table, estimates, filled_table, numbers
+from ...report.table import (
+    Cell,
+    Column,
+    N,
+    Table,
+    estimates,
+    filled_table,
+    numbers,
+    twins_side_by_side,
+)
 from ...report.view import View
 
 
@@ -9,20 +18,20 @@ def doubling_table(view: View) -> Table | None:
     """Mean and largest change of ln p by group, estimator and what was doubled."""
     rows: list[list[Cell]] = []
     for group in view.context.groups:
-        for each in view.by_estimator():
-            for varied in DOUBLED:
+        for varied in DOUBLED:
+            for each in view.by_estimator():
                 change, largest = (
                     each.find(metric, group.name, against=varied)
                     for metric in ("doubling_change", "doubling_change_max")
                 )
                 if change is not None and largest is not None:
-                    rows.append([group.name, each.estimator, varied, change, largest, change.n])
-    return filled_table(
+                    rows.append([group.name, varied, each.estimator, change, largest, change.n])
+    table = filled_table(
         "Change of ln p when one setting is doubled, nats",
         [
             Column("group"),
-            Column("estimator"),
             Column("doubled"),
+            Column("estimator"),
             estimates("mean change"),
             numbers("largest change"),
             N,
@@ -30,3 +39,4 @@ def doubling_table(view: View) -> Table | None:
         rows,
         key="doubling",
     )
+    return twins_side_by_side(table, "estimator")

@@ -6,6 +6,7 @@ from matplotlib.figure import Figure as Canvas
 
 from ....core.statistics.equivalent_share import EquivalentShare
 from ...reduce.schema import class_condition
+from ...report.drawn import Drawn
 from ...report.figure import WIDTH, Figure, draw
 from ...report.section import Section, present
 from ...report.summary import Estimate
@@ -241,5 +242,12 @@ def _curve(view: View, architecture: str) -> Figure | None:
         "generated images as all real ones. Where a line crosses the curve is the part that the "
         "generated images are worth [CB Fig. 3].",
         paint,
+        data=Drawn(
+            [Column("images"), Column("part"), estimates("test accuracy, %", scale=100)],
+            [
+                *(("real", f"1/{factor}", each) for factor, each in known),
+                *((name, "as many as real", each) for name, each in lines.items()),
+            ],
+        ),
         key=f"curve-{architecture}",
     )

@@ -7,8 +7,9 @@ from ...reduce.context import GeneratorInfo, ReduceContext
 from ...reduce.distributions import Distributions
 from ...reduce.groups import group_values
 from ...reduce.schema import NEAREST_CLASS, OWN
+from ...report.drawn import drawn_bins
 from ...report.figure import WIDTH, Figure, draw
-from ...report.histogram_rows import ROW_HEIGHT, histogram_rows
+from ...report.histogram_rows import ROW_HEIGHT, histogram_edges, histogram_rows
 from ...report.summary import number
 from ...report.view import View
 from .reduce import SMALLEST_ERROR, median, reconstruction_errors
@@ -65,5 +66,10 @@ def error_histogram(view: View) -> Figure | None:
         f"Reconstruction error{under} of each group after inversion; the line is the median. The "
         "generator's own images, inverted in the same way, are the control.",
         paint,
+        data=drawn_bins(
+            found.values,
+            10 ** histogram_edges(logs),
+            "mean squared error",
+        ),
         key="error",
     )

@@ -2,12 +2,16 @@
 
 import numpy as np
 
+from ....core.statistics.classification import classify
 from ...reduce.groups import GroupValues, group_values
+from ...report.drawn import Drawn
 from ...report.figure import Figure, mosaic
 from ...report.pictures import SHOWN, group_title, originals, quantile_positions
 from ...report.section import PageView
 from ...report.summary import number
+from ...report.table import Cell, Column, counts, numbers
 from ...report.view import View
+from ..likelihood.densities import TRUSTED
 
 
 def reconstruction_pictures(view: PageView) -> list[Figure]:
@@ -16,6 +20,7 @@ def reconstruction_pictures(view: PageView) -> list[Figure]:
     frame = context.tables.read("inversion", ["mse"])
     if frame is None or not context.tables.has("images"):
         return []
+    densities = _densities(view)
     figures = []
     for values in group_values(context, frame, "mse", view.generator).values():
         errors = values.own
@@ -23,11 +28,13 @@ def reconstruction_pictures(view: PageView) -> list[Figure]:
         if len(succeeded):
             ordered = succeeded[np.argsort(errors[succeeded], kind="stable")]
             chosen = ordered[quantile_positions(len(ordered), SHOWN)]
-            figures.append(_picture(view, values, chosen))
+            figures.append(_picture(view, values, chosen, densities.get(values.group.name)))
     return figures
 
 
-def _picture(view: PageView, values: GroupValues, chosen: np.ndarray) -> Figure:
+def _picture(
+    view: PageView, values: GroupValues, chosen: np.ndarray, densities: GroupValues | None
+) -> Figure:
     generator = view.generator
     image_ids = values.image_id[chosen].tolist()
     classes = values.own_number[chosen]
@@ -44,7 +51,47 @@ def _picture(view: PageView, values: GroupValues, chosen: np.ndarray) -> Figure:
         f"{group_title(values.group)}: originals above, reconstructions below; at even quantiles "
         f"of the error, {span}.",
         key=values.group.name,
+        data=_numbers(values, chosen, densities),
     )
+
+
+def _densities(view: View) -> dict[str, GroupValues]:
+    """Ln p by group, of the estimator that verdicts rest on; nothing where there is none."""
+    frame = view.context.tables.read(TRUSTED, ["log_likelihood"])
+    if frame is None:
+        return {}
+    return group_values(view.context, frame, "log_likelihood", view.generator)
+
+
+def _numbers(values: GroupValues, chosen: np.ndarray, densities: GroupValues | None) -> Drawn:
+    """Each image's class and error, its ln p under that class, and its likeliest class."""
+    rows: list[list[Cell]] = []
+    for index in chosen:
+        image_id = str(values.image_id[index])
+        own = int(values.own_number[index]) if values.conditional else None
+        found = _density(densities, image_id)
+        rows.append([image_id, own, float(values.own[index]), *found])
+    columns = [
+        Column("image"),
+        counts("class"),
+        numbers("1000 MSE", 2, scale=1000),
+        numbers("ln p", decimals=0),
+        counts("likeliest class"),
+    ]
+    kept = [at for at in range(len(columns)) if any(row[at] is not None for row in rows)]
+    return Drawn([columns[at] for at in kept], [[row[at] for at in kept] for row in rows])
+
+
+def _density(densities: GroupValues | None, image_id: str) -> tuple[float | None, int | None]:
+    """An image's ln p under its own class, and the class under which it is highest."""
+    if densities is None or image_id not in densities.image_id:
+        return None, None
+    at = int(np.flatnonzero(densities.image_id == image_id)[0])
+    value = float(densities.own[at])
+    likeliest = None
+    if densities.conditional and densities.has_every_class and densities.complete[at]:
+        likeliest = int(densities.classes[classify(densities.by_class[at : at + 1]).predicted[0]])
+    return None if np.isnan(value) else value, likeliest
 
 
 def _latents(view: View, image_ids: list[str], classes: np.ndarray) -> np.ndarray:

@@ -7,9 +7,16 @@ from ....core.statistics.classification import mean
 from ...reduce.context import GeneratorInfo, ReduceContext
 from ...reduce.distributions import Distributions, shared_densities
 from ...reduce.tables import list_means, succeeded
+from ...report.drawn import Drawn, drawn_bins
 from ...report.figure import WIDTH, Figure, draw
-from ...report.histogram_rows import ROW_HEIGHT, SMALL_PART, histogram_rows
+from ...report.histogram_rows import (
+    ROW_HEIGHT,
+    SMALL_PART,
+    histogram_edges,
+    histogram_rows,
+)
 from ...report.summary import number
+from ...report.table import Column, numbers
 from ...report.view import View
 
 
@@ -47,6 +54,16 @@ def tuning_figure(view: View) -> Figure | None:
         f"What {len(pilots)} pilot images settled on along the path from prior (β = 0) to "
         "posterior (β = 1). Their common schedule was frozen for every image.",
         paint,
+        data=Drawn(
+            [Column("pilot"), numbers("β"), numbers("step size"), numbers("acceptance")],
+            [
+                [image_id, float(at), float(size), float(rate)]
+                for image_id, beta, sizes, rates in pilots[
+                    ["image_id", "beta", "step_size", "acceptance"]
+                ].itertuples(index=False)
+                for at, size, rate in zip(beta[-len(sizes) :], sizes, rates, strict=True)
+            ],
+        ),
         key="tuning",
     )
 
@@ -125,6 +142,7 @@ def _density_figure(
         alt,
         caption,
         paint,
+        data=drawn_bins(found.values, histogram_edges(found.values, window), "ln p, nats"),
         key=key,
     )
 

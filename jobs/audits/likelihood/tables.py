@@ -2,7 +2,15 @@
 
 from ...reduce.schema import MARGINAL, OWN
 from ...report.summary import number
-from ...report.table import Cell, Column, N, Table, estimates, filled_table
+from ...report.table import (
+    Cell,
+    Column,
+    N,
+    Table,
+    estimates,
+    filled_table,
+    twins_side_by_side,
+)
 from ...report.view import View
 
 # What is said of the chains, and the metric that says it; columns that nothing fills are left out.
@@ -31,7 +39,7 @@ def density_table(view: View) -> Table | None:
                     rows.append([group.name, condition, each.estimator, nats, bits, nats.n])
     variance = view.find("variance")
     under = "" if variance is None else f", σ² = {number(variance.value)}"
-    return filled_table(
+    table = filled_table(
         f"Mean log density on [0, 1]{under}; bits per dimension are higher for denser images",
         [
             Column("group"),
@@ -44,6 +52,7 @@ def density_table(view: View) -> Table | None:
         rows,
         key="density",
     )
+    return twins_side_by_side(table, "estimator")
 
 
 def health_table(view: View) -> Table | None:
@@ -54,9 +63,10 @@ def health_table(view: View) -> Table | None:
             acceptance, *others = (each.find(metric, group.name) for metric in _HEALTH)
             if acceptance is not None:
                 rows.append([group.name, each.estimator, acceptance, *others, acceptance.n])
-    return filled_table(
+    table = filled_table(
         "Annealed importance sampling, mean over images (step size: median of the last ones)",
         [Column("group"), Column("estimator"), *_HEALTH.values(), N],
         rows,
         key="chains",
     )
+    return twins_side_by_side(table, "estimator")

@@ -6,11 +6,13 @@ from ....core.statistics.classification import mean
 from ....core.statistics.overlap import top_indices, top_size
 from ...reduce.context import GeneratorInfo, ReduceContext
 from ...reduce.distributions import Distributions, shared_densities
+from ...report.drawn import Drawn, drawn_bins
 from ...report.figure import Figure, draw, mosaic
-from ...report.histogram_rows import histogram_rows
+from ...report.histogram_rows import histogram_edges, histogram_rows
 from ...report.pictures import originals
 from ...report.scatter import points_by_group, scatter_figures
 from ...report.summary import number
+from ...report.table import Column
 from ...report.view import View
 from ..likelihood.figures import density_distributions, inner_window
 from .reduce import patch_scores
@@ -75,6 +77,10 @@ def _histograms(
         + ", ".join(f"{group} {number(float(v.mean()), 4)}" for group, v in each.values.items())
         for name, each in found.items()
     )
+    bins = {
+        name: drawn_bins(each.values, histogram_edges(each.values, windows.get(name)), "ln p, nats")
+        for name, each in found.items()
+    }
     part = " where the groups are that are not outliers" if windows else ""
     return draw(
         _WIDTH,
@@ -85,6 +91,10 @@ def _histograms(
         else "The groups under the generator (left) and under the model of small patches (right); "
         "the line is the mean. The same order of the groups in both is what the paper found.",
         paint,
+        data=Drawn(
+            [Column("model"), *bins[next(iter(bins))].columns],
+            [[name, *row] for name, each in bins.items() for row in each.rows],
+        ),
         key=key,
     )
 

@@ -16,7 +16,16 @@ from ...reduce.tables import succeeded
 from ...report.correlations import CORRELATION_COLUMNS, correlation_cells
 from ...report.section import Section, present
 from ...report.summary import number
-from ...report.table import Cell, Column, N, Table, counts, filled_table, numbers
+from ...report.table import (
+    Cell,
+    Column,
+    N,
+    Table,
+    counts,
+    filled_table,
+    numbers,
+    twins_side_by_side,
+)
 from ...report.view import View
 from .figures import patch_histograms, patch_scatter, top_pictures
 from .reduce import fitted_mixtures
@@ -125,12 +134,13 @@ def _correlation_table(view: View) -> Table | None:
                 cells = correlation_cells(each, _METRIC, group, condition, against=against)
                 if cells:
                     rows.append([named(group, against), condition, each.estimator, *cells])
-    return filled_table(
+    table = filled_table(
         "Correlation of ln p by the generator with ln p by the patch model",
         [Column("group"), Column("density"), Column("estimator"), *CORRELATION_COLUMNS],
         rows,
         key="patch-correlation",
     )
+    return twins_side_by_side(table, "estimator")
 
 
 def _class_table(view: View) -> Table | None:
@@ -144,13 +154,14 @@ def _class_table(view: View) -> Table | None:
             cells = correlation_cells(view, _METRIC, name, condition, against=against)
             if cells:
                 rows.append([index, named(name, against), *cells])
-    return filled_table(
+    table = filled_table(
         "The same under each class"
         + ("" if view.estimator is None else f", {view.estimator} estimates"),
         [counts("class"), Column("images"), *CORRELATION_COLUMNS],
         rows,
         key="patch-classes",
     )
+    return twins_side_by_side(table, "images")
 
 
 def _overlap_table(view: View) -> Table | None:
@@ -168,7 +179,7 @@ def _overlap_table(view: View) -> Table | None:
                 chance = size.value / overlap.n
                 head = [named(name, against), each.estimator]
                 rows.append([*head, int(size.value), overlap, chance, overlap.n])
-    return filled_table(
+    table = filled_table(
         "Images of highest ln p in both models, under their own class. The lists hold 20 images, "
         "or half of them where there are fewer than 40",
         [
@@ -182,3 +193,4 @@ def _overlap_table(view: View) -> Table | None:
         rows,
         key="patch-top",
     )
+    return twins_side_by_side(table, "estimator")

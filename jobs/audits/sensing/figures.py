@@ -5,10 +5,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
 from ...reduce.schema import OWN
+from ...report.drawn import Drawn
 from ...report.figure import Figure, draw, log_ticks, mosaic, panel_title
 from ...report.pictures import SHOWN, group_title, originals, quantile_positions
 from ...report.section import PageView
 from ...report.summary import Estimate, number
+from ...report.table import Column, counts, estimates
 from ...report.view import View
 from ...spec.audit import Role
 from .reduce import SensedGroup, sensed_groups
@@ -48,6 +50,24 @@ def sensing_curve(view: View) -> Figure | None:
         "probabilistic PCA from the same measurements (dashed). Bands are 95% intervals "
         "over images; the table has every group.",
         paint,
+        data=Drawn(
+            [
+                Column("group"),
+                counts("m"),
+                estimates("PSNR, dB"),
+                estimates("PSNR of pPCA, dB"),
+            ],
+            [
+                [name, each.measurements, own, gaussian]
+                for name, sensed in by_group.items()
+                for each, own, gaussian in zip(
+                    sensed,
+                    _estimates(view, sensed, "psnr_mean"),
+                    _estimates(view, sensed, "ppca_psnr_mean"),
+                    strict=True,
+                )
+            ],
+        ),
         key="curve",
     )
 

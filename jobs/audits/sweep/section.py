@@ -7,6 +7,7 @@ from matplotlib.figure import Figure as Canvas
 
 from ....core.statistics.convergence import MINIMUM_GAPS, SandwichGap
 from ....core.statistics.interval import Interval
+from ...report.drawn import Drawn
 from ...report.figure import Figure, draw, log_ticks, panel_title
 from ...report.section import Section, present
 from ...report.summary import Estimate, number
@@ -196,6 +197,22 @@ def sweep_figure(view: View) -> Figure | None:
         "Mean ln p against the number of transitions, each group on its own axis. Whiskers: 95% "
         "interval of the change from there to the largest T, paired by image.",
         paint,
+        data=Drawn(
+            [
+                Column("group"),
+                Column("estimator"),
+                counts("T"),
+                numbers("mean ln p, nats"),
+                numbers("whisker below"),
+                numbers("whisker above"),
+            ],
+            [
+                [group, estimator, at, *point]
+                for group, curves in panels.items()
+                for estimator, points in curves.items()
+                for at, point in points.items()
+            ],
+        ),
         key="sweep",
     )
 

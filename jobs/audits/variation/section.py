@@ -11,7 +11,7 @@ from ...report.pictures import SHOWN, originals
 from ...report.scatter import points_by_group, scatter_figures
 from ...report.section import Section, present
 from ...report.summary import number
-from ...report.table import Cell, Column, Table, estimates, filled_table
+from ...report.table import Cell, Column, Table, estimates, filled_table, twins_side_by_side
 from ...report.view import View
 from ..likelihood.densities import TRUSTED
 from .reduce import variation_scores
@@ -117,7 +117,7 @@ def _variation_table(view: View) -> Table | None:
             if cells:
                 rows.append([named(group, against), variation, each.estimator, *cells])
     under = " under the own class" if view.generator.num_classes else ""
-    return filled_table(
+    table = filled_table(
         f"Mean local variation, and its correlation with ln p{under}",
         [
             Column("group"),
@@ -128,3 +128,4 @@ def _variation_table(view: View) -> Table | None:
         rows,
         key="variation",
     )
+    return twins_side_by_side(table, "estimator")

@@ -29,13 +29,18 @@ _SECONDS = 60
 # Waits for every picture, then tells of each, and of what the page's width makes scroll.
 _LOOK = """
 (async () => {
+  if (UNFOLD) for (const part of document.querySelectorAll("details")) part.open = true;
   await Promise.allSettled([...document.images].map(image => image.decode()));
   const root = document.documentElement;
   return {
     images: [...document.images].map(image => ({
-      alt: image.alt, width: image.naturalWidth, shown: image.getBoundingClientRect().width})),
+      alt: image.alt, width: image.naturalWidth,
+      // Pictures with numbers below them scroll, as tables do, in a box of their own.
+      shown: (image.closest('.scroll') ?? image).getBoundingClientRect().width})),
     width: root.clientWidth,
     content: root.scrollWidth,
+    height: root.scrollHeight,
+    back: getComputedStyle(document.body).backgroundColor,
     hiding: [...document.querySelectorAll('body *')].filter(
       element => element.scrollWidth > element.clientWidth + 1
         && !['auto', 'scroll'].includes(getComputedStyle(element).overflowX)
@@ -48,22 +53,42 @@ _LOOK = """
 
 @dataclass(frozen=True)
 class Visit:
-    """What a page did: its pictures, widths in CSS pixels, console, requests and its print."""
+    """What a page did: its pictures, sizes in CSS pixels, console, requests and its print.
+
+    ``back`` is the colour behind it.
+    """
 
     images: list[dict[str, Any]]
     width: int
     content: int
+    height: int
+    back: str
     hiding: list[str]
     text: str
     console: list[str]
     requests: list[str]
     pdf: bytes
+    answer: Any
 
 
-def visit(chromium: str, page: Path, profile: Path, width: int, media: str = "screen") -> Visit:
-    """Opens the page in a window of ``width`` CSS pixels, as a phone does below 600 of them."""
+@dataclass(frozen=True)
+class Look:
+    """How a page is looked at: in a window of ``width`` CSS pixels, a phone's below 600 of them.
+
+    ``ask`` is evaluated in the page at the end.
+    """
+
+    width: int
+    media: str = "screen"
+    scheme: str = "light"
+    unfold: bool = False
+    ask: str = "null"
+
+
+def visit(chromium: str, page: Path, profile: Path, look: Look) -> Visit:
+    """Opens the page and says what it did."""
     with _browser(chromium, profile) as port:
-        return asyncio.run(_visit(port, page, width, media))
+        return asyncio.run(_visit(port, page, look))
 
 
 @contextmanager
@@ -116,7 +141,7 @@ class _Tab:
         return [event["params"] for event in self.events if event["method"] == method]
 
 
-async def _visit(port: int, page: Path, width: int, media: str) -> Visit:
+async def _visit(port: int, page: Path, look: Look) -> Visit:
     async with aiohttp.ClientSession() as session:
         async with session.get(f"http://127.0.0.1:{port}/json/list") as answer:
             targets = await answer.json()
@@ -125,19 +150,24 @@ async def _visit(port: int, page: Path, width: int, media: str) -> Visit:
             tab = _Tab(socket)
             for domain in ("Page", "Network", "Runtime", "Log"):
                 await tab.send(f"{domain}.enable")
-            await tab.send("Emulation.setEmulatedMedia", media=media)
+            scheme = {"name": "prefers-color-scheme", "value": look.scheme}
+            await tab.send("Emulation.setEmulatedMedia", media=look.media, features=[scheme])
             await tab.send(
                 "Emulation.setDeviceMetricsOverride",
-                width=width,
+                width=look.width,
                 height=844,
                 deviceScaleFactor=1,
-                mobile=width < 600,
+                mobile=look.width < 600,
             )
             tab.events.clear()
             await tab.send("Page.navigate", url=page.as_uri())
             await tab.until("Page.loadEventFired")
+            script = _LOOK.replace("UNFOLD", str(look.unfold).lower())
             seen = await tab.send(
-                "Runtime.evaluate", expression=_LOOK, awaitPromise=True, returnByValue=True
+                "Runtime.evaluate", expression=script, awaitPromise=True, returnByValue=True
+            )
+            asked = await tab.send(
+                "Runtime.evaluate", expression=look.ask, awaitPromise=True, returnByValue=True
             )
             printed = await tab.send("Page.printToPDF")
             return Visit(
@@ -152,4 +182,5 @@ async def _visit(port: int, page: Path, width: int, media: str) -> Visit:
                 ],
                 requests=[event["request"]["url"] for event in tab.of("Network.requestWillBeSent")],
                 pdf=base64.b64decode(printed["data"]),
+                answer=asked["result"].get("value"),
             )

@@ -491,7 +491,7 @@ def part_writer() -> Callable[..., Path]:
 
 def headers(table: Table) -> list[str]:
     """The headers of a table's columns."""
-    return [column.header for column in table.columns]
+    return [column.title for column in table.columns]
 
 
 def texts(table: Table) -> list[list[str]]:

@@ -9,7 +9,7 @@ import pytest
 from offmanifold.jobs.reduce.context import GroupInfo
 from offmanifold.jobs.results.page import AuditReport, render_page
 
-from .browser import Visit, visit
+from .browser import Look, Visit, visit
 from .conftest import report_of
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
@@ -20,7 +20,7 @@ pytestmark = [
         reason="needs a browser: no chromium on the path (apt-get install chromium)",
     ),
 ]
-PHONE, DESK, PAPER = 390, 1200, 718
+PHONE, DESK, PAPER = 390, 1280, 718
 LONG = "natural_patches_" * 6
 
 
@@ -31,18 +31,28 @@ def page(standard_report: AuditReport, tmp_path_factory: pytest.TempPathFactory)
     return path
 
 
-def see(page: Path, profile: Path, width: int, media: str = "screen") -> Visit:
+def see(page: Path, profile: Path, look: Look) -> Visit:
     assert CHROMIUM is not None
-    return visit(CHROMIUM, page, profile, width, media)
+    return visit(CHROMIUM, page, profile, look)
 
 
 @pytest.mark.parametrize(
-    ("width", "media"), [(PHONE, "screen"), (DESK, "screen"), (PAPER, "print")]
+    "look",
+    [
+        Look(PHONE, unfold=True),
+        Look(DESK, unfold=True, scheme="dark"),
+        Look(DESK),
+        Look(PAPER, "print", unfold=True),
+    ],
+    ids=["phone", "dark desk", "folded desk", "paper"],
 )
 def test_the_page_opens_whole_and_alone(
-    page: Path, tmp_path: Path, standard_report: AuditReport, width: int, media: str
+    page: Path, tmp_path: Path, standard_report: AuditReport, look: Look
 ) -> None:
-    seen = see(page, tmp_path, width, media)
+    seen, width = see(page, tmp_path, look), look.width
+    assert seen.back == ("rgb(20, 23, 27)" if look.scheme == "dark" else "rgb(255, 255, 255)")
+    if not look.unfold:
+        assert seen.height < 3 * 844
     assert seen.console == []
     assert [url for url in seen.requests if not url.startswith("data:")] == [page.as_uri()]
     figures = [figure for part in standard_report.reports[0].sections for figure in part.figures]
@@ -57,6 +67,43 @@ def test_the_page_opens_whole_and_alone(
     assert "Which group does the generator find most likely?" in seen.text
     assert seen.pdf.startswith(b"%PDF")
     assert seen.pdf.count(b"/Type /Page\n") > 2
+
+
+def test_the_script_sorts_filters_and_opens_what_a_link_leads_to(
+    page: Path, tmp_path: Path
+) -> None:
+    ask = """
+    (async () => {
+      const part = document.getElementById("g1-typicality");
+      location.hash = "#g1-typicality";
+      await new Promise(done => setTimeout(done, 300));
+      const table = part.querySelector("table");
+      const cells = at => [...table.tBodies[0].rows].map(row => row.cells[at].textContent);
+      const head = table.querySelector("th[data-column='2']");
+      head.querySelector("button").click();
+      const rising = cells(2), sorted = head.getAttribute("aria-sort");
+      head.querySelector("button").click();
+      const falling = cells(2);
+      const field = table.querySelector("input");
+      field.value = "train simulated";
+      field.dispatchEvent(new Event("input"));
+      const left = [...table.tBodies[0].rows].filter(row => !row.hidden).map(
+        row => row.cells[0].textContent + " " + row.cells[1].textContent);
+      return {open: part.open, others: document.getElementById("g1-density").open,
+        rising, sorted, falling, left};
+    })()
+    """
+    found = see(page, tmp_path, Look(DESK, ask=ask)).answer
+    assert found["open"]
+    assert not found["others"]
+    assert found["sorted"] == "ascending"
+    values = [
+        float(text.split(" [")[0].replace("−", "-").replace(",", "")) for text in found["rising"]
+    ]
+    assert len(values) > 8
+    assert values == sorted(values)
+    assert found["falling"][0] == found["rising"][-1]
+    assert found["left"] == ["train simulated"]
 
 
 def test_long_names_do_not_widen_the_page(
@@ -77,7 +124,7 @@ def test_long_names_do_not_widen_the_page(
     )
     path = tmp_path / "report.html"
     path.write_text(render_page(report_of(run.write(), spec_yaml=f"name: {LONG * 2}\n")))
-    seen = see(path, tmp_path / "profile", PHONE)
+    seen = see(path, tmp_path / "profile", Look(PHONE, unfold=True))
     assert LONG in seen.text
     assert seen.content == PHONE
 
@@ -89,7 +136,7 @@ def test_the_browser_tells_of_what_is_wrong(tmp_path: Path) -> None:
         '<img src="http://127.0.0.1:9/x.png"><div style="width:900px">wide</div>'
         "<script>console.error('oops')</script>"
     )
-    seen = see(path, tmp_path / "profile", PHONE)
+    seen = see(path, tmp_path / "profile", Look(PHONE))
     assert any("oops" in message for message in seen.console)
     assert "http://127.0.0.1:9/x.png" in seen.requests
     assert seen.images[0]["width"] == 0

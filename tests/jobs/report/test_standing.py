@@ -130,11 +130,19 @@ def test_published_rows_stand_below_our_own_and_name_their_source(
     run = synthetic_run()
     summary = Summary(reduce_run(run.write()), "guided")
     view = View(run.context, summary, run.context.generators[0])
-    table = likelihood_standing(view, {"test": "digits"})
+    alone = likelihood_standing(view, {"test": "digits"})
+    assert alone is not None
+    assert {str(row[-1]).partition(":")[0] for row in alone.rows} == {"this run"}
+    resized = likelihood_standing(view, {"test": "cifar10 resize"})
+    assert resized is not None
+    assert len(resized.rows) == len(alone.rows)
+    table = likelihood_standing(view, {"test": "cifar10"})
     assert table is not None
-    ours = [row for row in table.rows if str(row[4]).startswith("this run")]
-    published = [row for row in table.rows if str(row[4]).startswith("published: ")]
+    ours = [row for row in table.rows if str(row[-1]).startswith("this run")]
+    published = [row for row in table.rows if str(row[-1]).startswith("published: ")]
     assert len(ours) == 4
-    assert ours[0][1] == "digits, test"
-    assert len(published) == len(published_likelihoods())
+    assert alone.rows[0][1] == "digits, test"
+    assert [row[1] for row in published] == ["CIFAR10"] * len(
+        [row for row in published_likelihoods() if row.dataset == "CIFAR10"]
+    )
     assert list(table.rows) == ours + published

@@ -9,11 +9,19 @@ from ....reduce.context import GeneratorInfo, ReduceContext
 from ....reduce.groups import GroupValues, group_values
 from ....reduce.schema import EVERY_CLASS
 from ....report.correlations import CORRELATION_COLUMNS, correlation_cells
+from ....report.drawn import Drawn
 from ....report.figure import INK, Figure, draw
 from ....report.scatter import Points, scatter_figure
 from ....report.section import Section, present
 from ....report.summary import number
-from ....report.table import Column, Table, filled_table
+from ....report.table import (
+    Column,
+    Table,
+    counts,
+    filled_table,
+    numbers,
+    twins_side_by_side,
+)
 from ....report.view import View
 from ...likelihood.densities import TRUSTED
 from .reduce import correlated_classes
@@ -100,6 +108,7 @@ def _matrix(found: _Classes) -> Figure:
         axes.set_xlabel("class")
         axes.set_ylabel("class")
 
+    classes_of = found.values.classes
     name, n = found.values.group.name, int(found.values.complete.sum())
     return draw(
         _SIDE,
@@ -110,6 +119,13 @@ def _matrix(found: _Classes) -> Figure:
         f"Pearson correlation of the densities under two classes, over the same {n} {name} "
         "images; brighter is higher.",
         paint,
+        data=Drawn(
+            [counts("class a"), counts("class b"), numbers("Pearson correlation")],
+            [
+                [int(classes_of[a]), int(classes_of[b]), float(value)]
+                for (a, b), value in np.ndenumerate(found.matrix)
+            ],
+        ),
         key="class-matrix",
     )
 
@@ -140,9 +156,10 @@ def _table(view: View) -> Table | None:
         for each in view.by_estimator()
         if (cells := correlation_cells(each, "class_correlation", group.name, EVERY_CLASS))
     ]
-    return filled_table(
+    table = filled_table(
         "Correlation of ln p(x|a) with ln p(x|b), mean over all pairs of classes",
         [Column("group"), Column("estimator"), *CORRELATION_COLUMNS],
         rows,
         key="class-correlation",
     )
+    return twins_side_by_side(table, "estimator")

@@ -44,5 +44,6 @@ def accuracy_figure(view: View) -> Figure | None:
         ),
         chance=chance,
         decimals=1,
+        what="accuracy, %",
         key="accuracy",
     )

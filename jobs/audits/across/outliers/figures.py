@@ -42,5 +42,6 @@ def auc_figure(view: View) -> Figure | None:
         ),
         chance=CHANCE,
         decimals=3,
+        what="AUC",
         key="auc",
     )

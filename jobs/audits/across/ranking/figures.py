@@ -5,6 +5,7 @@ import math
 from matplotlib.figure import Figure as Canvas
 
 from ....report.dots import ROW_HEIGHT, symlog_dots, symlog_ticks
+from ....report.drawn import drawn_estimates
 from ....report.figure import WIDTH, Figure, draw, label
 from ....report.summary import MISSING, Estimate, number
 from ....report.view import View
@@ -45,5 +46,6 @@ def ranking_figure(view: View) -> Figure | None:
         f"to {number(_LINEAR_NATS, 2)} nats and logarithmic beyond. Generated images have no "
         "observation noise, which alone makes them denser than images with it.",
         paint,
+        data=drawn_estimates(behind, f"nats behind {lead.leader}"),
         key="ranking",
     )

@@ -1,8 +1,11 @@
 """Where a generator stands: its likelihood and variance beside published ones, and their bound."""
 
+from collections.abc import Sequence
+
 import yaml
 
 from .....core.image_metrics import psnr
+from ....reduce.context import GroupInfo
 from ....reduce.schema import MARGINAL, OWN
 from ....report.section import PageView, Section, present
 from ....report.table import (
@@ -14,11 +17,21 @@ from ....report.table import (
     estimates,
     filled_table,
     numbers,
+    twins_side_by_side,
 )
 from ....report.view import View
 from .published import published_likelihoods, published_variances
 
 THIS_RUN = "this run"
+_PUBLISHED = "published: "
+_BESIDE = (
+    "Rows marked published are figures for other models of this data set, as their sources print "
+    "them. Be careful when comparing densities with added noise of variance σ² with those of "
+    "models without noise."
+)
+_NOTHING_BESIDE = (
+    "For this one offmanifold knows of no published figures, so the rows are this run's alone."
+)
 _BOUND_RULE = (
     "No density can be higher than the bound that follows from the image's distance to the "
     "manifold: ln p(x) is an average of p(x|z) over the prior, and so at most its largest value. A "
@@ -31,14 +44,17 @@ def standing_section(view: PageView) -> Section:
     """Bits/dim and variance of the audited generators beside published ones, and the bound."""
     datasets = _datasets(view.spec_yaml)
     ours = likelihood_standing(view, datasets)
+    beside = any(
+        str(row[-1]).startswith(_PUBLISHED)
+        for table in present(ours, variance_standing(view, datasets))
+        for row in table.rows
+    )
     return Section(
         "standing",
         "Where does it stand?",
         [
-            "Rows marked published are figures for other models, as their sources print them. "
-            "Bits per dimension depend on the images: compare only rows of the same data set, "
-            "and be careful when comparing densities with added noise of variance σ² with those "
-            "of models without noise.",
+            "Bits per dimension depend on the images, and are compared on the same data set alone. "
+            + (_BESIDE if beside else _NOTHING_BESIDE),
             _BOUND_RULE,
         ],
         [],
@@ -51,10 +67,14 @@ def standing_section(view: PageView) -> Section:
 
 
 def likelihood_standing(view: View, datasets: dict[str, str]) -> Table | None:
-    """Mean bits/dim of unseen images under every audited generator, then the published rows."""
+    """Mean bits/dim of unseen images under every audited generator, then published ones of them.
+
+    Published are those of the data sets that the groups are of, unchanged.
+    """
     rows: list[list[Cell]] = []
+    groups = view.context.with_role("test") or view.context.with_role("train")
     for mine in view.by_generator():
-        for group in view.context.with_role("test") or view.context.with_role("train"):
+        for group in groups:
             for condition in (MARGINAL, OWN):
                 for each in mine.by_estimator():
                     bits = each.find("bits_per_dim", group.name, condition)
@@ -66,8 +86,9 @@ def likelihood_standing(view: View, datasets: dict[str, str]) -> Table | None:
     if not rows:
         return None
     rows += [
-        [row.model, row.dataset, row.bits_per_dim, row.fid, f"published: {row.source}"]
+        [row.model, row.dataset, row.bits_per_dim, row.fid, f"{_PUBLISHED}{row.source}"]
         for row in published_likelihoods()
+        if _is_any_of(row.dataset, groups, datasets)
     ]
     return filled_table(
         "Mean log likelihood of unseen images, bits per dimension: higher is better, the negative "
@@ -85,13 +106,14 @@ def likelihood_standing(view: View, datasets: dict[str, str]) -> Table | None:
 
 
 def variance_standing(view: View, datasets: dict[str, str]) -> Table | None:
-    """The observation variance of every audited generator, then the published ones."""
+    """The observation variance of every audited generator, then published ones of its data."""
     rows: list[list[Cell]] = []
+    groups = view.context.with_role("train")[:1]
     for mine in view.by_generator():
         variance = mine.find("variance")
         if variance is None:
             continue
-        for group in view.context.with_role("train")[:1]:
+        for group in groups:
             how = "given in the spec" if variance.n == 0 else f"fitted, N = {variance.n}"
             rows.append(
                 [
@@ -106,8 +128,9 @@ def variance_standing(view: View, datasets: dict[str, str]) -> Table | None:
     if not rows:
         return None
     rows += [
-        [row.model, row.dataset, row.variance, row.psnr, None, f"published: {row.source}"]
+        [row.model, row.dataset, row.variance, row.psnr, None, f"{_PUBLISHED}{row.source}"]
         for row in published_variances()
+        if _is_any_of(row.dataset, groups, datasets)
     ]
     return filled_table(
         "Observation noise: the variance σ² on [0, 1], its PSNR, and the mean PSNR of the "
@@ -145,8 +168,8 @@ def bound_table(view: View) -> Table | None:
                 possible = "no: above its bound" if violated.value else "yes"
                 head = [group.name, condition, each.estimator]
                 rows.append([*head, bits, bound, possible, int(above.value), bound.n])
-    return filled_table(
-        "Bits per dimension, and the most that the reconstruction errors allow",
+    table = filled_table(
+        "Bits per dimension (higher is denser), and the most that the reconstruction errors allow",
         [
             Column("group"),
             Column("density"),
@@ -160,6 +183,7 @@ def bound_table(view: View) -> Table | None:
         rows,
         key="bound",
     )
+    return twins_side_by_side(table, "estimator")
 
 
 def bound_warnings(view: View) -> list[str]:
@@ -181,9 +205,22 @@ def bound_warnings(view: View) -> list[str]:
 
 
 def _datasets(spec_yaml: str) -> dict[str, str]:
-    """The data set of every group that has one, by the group's name."""
+    """The data set of every group that has one, by the group's name; and what was done to it."""
     groups = yaml.safe_load(spec_yaml).get("groups", [])
-    return {group["name"]: group["dataset"] for group in groups if group.get("dataset")}
+    return {
+        group["name"]: " ".join(
+            [group["dataset"], *(key for key in ("resize", "crop") if group.get(key))]
+        )
+        for group in groups
+        if group.get("dataset")
+    }
+
+
+def _is_any_of(published: str, groups: Sequence[GroupInfo], datasets: dict[str, str]) -> bool:
+    """Whether some group's images are those of a published data set: CIFAR10 is cifar10."""
+    return any(
+        datasets.get(group.name, "").replace("_", "") == published.casefold() for group in groups
+    )
 
 
 def _images(group: str, datasets: dict[str, str]) -> str:

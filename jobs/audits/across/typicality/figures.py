@@ -4,6 +4,7 @@ from matplotlib.figure import Figure as Canvas
 
 from ....reduce.context import GroupInfo
 from ....report.dots import ROW_HEIGHT, symlog_dots, symlog_ticks
+from ....report.drawn import drawn_estimates
 from ....report.figure import WIDTH, Figure, draw, label
 from ....report.summary import number
 from ....report.view import View
@@ -53,5 +54,6 @@ def _typicality_figure(view: View, reference: GroupInfo) -> Figure | None:
         f"Against {reference.name} ({sort}). The shaded band, ±{number(band)} nats, is half of the "
         "spread of one sample. The axis is linear in the band and logarithmic beyond.",
         paint,
+        data=drawn_estimates(deviations, f"mean ln p minus that of {reference.name}, nats"),
         key=f"band-{reference.name}",
     )
