@@ -37,6 +37,7 @@ from ..report.table_files import arrow_table, write_table_files
 from ..report.templates import page_template
 from ..report.terminal import rich_table
 from ..report.verdict import ERROR_RATE
+from ..report.words import terms_in
 from ..spec.audit import AuditSpec
 from ..spec.loading import SpecError
 from .space import Space
@@ -232,6 +233,7 @@ def write_nearest(found: Found, path: Path) -> list[Path]:
         pictures=_picture(found),
         images=table,
         unusable=found.answer.unusable,
+        words=terms_in([table]),
     )
     path.write_text(page, encoding="utf-8")
     return [path, *write_table_files(arrow_table(table), path.with_suffix(""))]
