@@ -22,6 +22,7 @@ from .convergence.audit import AUDIT as CONVERGENCE
 from .copies.audit import AUDIT as COPIES
 from .distances.audit import AUDIT as DISTANCES
 from .diversity.audit import AUDIT as DIVERSITY
+from .explanation.audit import AUDIT as EXPLANATION
 from .images.audit import AUDIT as IMAGES
 from .inversion.audit import AUDIT as INVERSION
 from .likelihood.audit import AUDIT as LIKELIHOOD
@@ -52,6 +53,7 @@ AUDITS: tuple[Audit, ...] = (
     SUPPORT,
     PATCHES,
     VARIATION,
+    EXPLANATION,
     SENSING,
     CLASS_SHARES,
     DIVERSITY,

@@ -109,6 +109,7 @@ def _spec() -> dict[str, Any]:
             "support": {**_DIGITS, "images": 64},
             "patch_gmm": {**_DIGITS, "components": 2, "iterations": 5},
             "local_variation": {},
+            "explanation": {},
             "annotator": {"dataset": "digits", "architecture": "linear", "most_rounds": 1},
             "class_shares": {**_DIGITS, "images": 8, "shard_items": 500},
             "diversity": {"factors": [1, 16], "repeats": 2, "most_rounds": 1},

@@ -1,0 +1,89 @@
+"""Is an image like held-out ones, on several scores at once and on both sides of each?
+
+A score that only counts on one side misses an image that has too much of it. Each score's distance
+from the median is measured in the spread of its side, the largest over the scores is the image's
+deviation, and its rank among held-out images is a p-value (conformal: Vovk et al. 2005). Median and
+spread are taken over the held-out images and the image itself, which makes them exchangeable: the
+p-value is valid however few held-out images there are and whatever the law of their scores is.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float64
+from scipy import stats
+
+from .interval import Interval
+from .proportions import proportion_interval
+
+# The median, and the quantiles between which scores are ordinary: the distance of each is 1.
+_QUANTILES = (0.05, 0.5, 0.95)
+# So many scores are in memory at once.
+_BLOCK = 2**20
+
+
+@dataclass(frozen=True)
+class Unlike:
+    """How many images have a p-value of at most ``level`` among held-out images.
+
+    ``share`` is theirs, with the interval of a share against these same held-out images.
+    ``p_value`` is that of as many or more if the images are like held-out ones.
+    """
+
+    share: Interval
+    p_value: float
+    level: float
+
+
+def two_sided_p_values(
+    scores: Float64[np.ndarray, "images scores"], held_out: Float64[np.ndarray, "held scores"]
+) -> Float64[np.ndarray, " images"]:
+    """The p-value of each image's being like held-out ones, at least 1 / (1 + held).
+
+    Raises:
+        ValueError: no held-out images, or a nan.
+    """
+    if not len(held_out):
+        raise ValueError("held_out is empty: nothing to rank images among")
+    if np.isnan(scores).any() or np.isnan(held_out).any():
+        raise ValueError("a score is nan: leave failed images out first")
+    found = np.empty(len(scores))
+    at_once = max(1, _BLOCK // held_out.size)
+    for start in range(0, len(scores), at_once):
+        part = scores[start : start + at_once]
+        others = np.broadcast_to(held_out, (len(part), *held_out.shape))
+        found[start : start + at_once] = _p_values(np.concatenate([others, part[:, None]], axis=1))
+    return found
+
+
+def count_unlike(p_values: Float64[np.ndarray, " images"], held_out: int, level: float) -> Unlike:
+    """How many images are unlike ``held_out`` ones at a level, and whether that is chance.
+
+    The share of all like images whose p-value is at most the level follows
+    Beta(r, held_out + 1 - r) with r = floor(level (1 + held_out)), since one set of held-out images
+    ranks all of them: so the count of like images is beta-binomial, and wider than binomial.
+
+    Raises:
+        ValueError: no images, or too few held-out ones for any p-value to reach the level.
+    """
+    rank = int(np.floor(level * (1 + held_out) * (1 + 1e-12)))
+    if not rank or not len(p_values):
+        raise ValueError(f"{len(p_values)} images among {held_out} held-out ones: too few")
+    n, count = len(p_values), int(np.sum(p_values <= level * (1 + 1e-12)))
+    p_value = float(stats.betabinom.sf(count - 1, n, rank, held_out + 1 - rank))
+    return Unlike(proportion_interval(count, n), p_value, level)
+
+
+def _p_values(scores: np.ndarray) -> np.ndarray:
+    """The last image's, among all of each row of sets [sets, images, scores]."""
+    deviation = _deviations(scores)
+    return np.asarray(np.mean(deviation >= deviation[:, -1:], axis=1))
+
+
+def _deviations(scores: np.ndarray) -> np.ndarray:
+    low, centre, high = np.quantile(scores, _QUANTILES, axis=1, keepdims=True)
+    away = scores - centre
+    width = np.where(away > 0, high - centre, centre - low)
+    # Where no score of a side is ordinary any that lies there is out of all proportion.
+    relative = np.divide(np.abs(away), width, out=np.where(away == 0, 0.0, np.inf), where=width > 0)
+    return np.asarray(relative.max(axis=2))

@@ -1,0 +1,36 @@
+"""The ``code_lengths`` stage: how many bits each image takes without loss, by PNG's coder."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from ..core.code_length import code_lengths
+from ..core.quantisation import EIGHT_BIT_LEVELS
+from .outcome import Outcome
+from .resources import Resources
+from .revisions import Computation
+from .schema import TableSchema
+from .shard import Item
+from .subjects import subject_images
+
+COMPUTATION = Computation("offmanifold.workers.code_lengths:compute", "code_lengths", 1)
+
+# code_length is in bits, of the image's values rounded to so many levels of [0, 1].
+CODE_LENGTHS_TABLE = TableSchema(
+    "code_lengths", 1, (("levels", pa.int32()), ("code_length", pa.float64()))
+)
+
+
+def compute(
+    items: Sequence[Item], settings: Mapping[str, Any], resources: Resources
+) -> list[Outcome]:
+    """Rows of the ``code_lengths`` table: each image on the grey levels of the data, at most 256.
+
+    Observation noise may leave [0, 1]; it is cut off there.
+    """
+    images = subject_images(items, settings, resources)[0].cpu().numpy().astype(np.float64)
+    levels = min(settings["levels"] or EIGHT_BIT_LEVELS, EIGHT_BIT_LEVELS)
+    numbers = np.rint(images.clip(0, 1) * (levels - 1)).astype(np.int64)
+    return [{"levels": levels, "code_length": bits} for bits in code_lengths(numbers).tolist()]
