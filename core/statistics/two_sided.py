@@ -70,7 +70,9 @@ def count_unlike(p_values: Float64[np.ndarray, " images"], held_out: int, level:
     if not rank or not len(p_values):
         raise ValueError(f"{len(p_values)} images among {held_out} held-out ones: too few")
     n, count = len(p_values), int(np.sum(p_values <= level * (1 + 1e-12)))
-    p_value = float(stats.betabinom.sf(count - 1, n, rank, held_out + 1 - rank))
+    # Summed up, since one minus the others' sum loses what is small.
+    at_least = stats.betabinom.pmf(np.arange(count, n + 1), n, rank, held_out + 1 - rank)
+    p_value = min(float(at_least.sum()), 1.0)
     return Unlike(proportion_interval(count, n), p_value, level)
 
 

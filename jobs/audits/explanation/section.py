@@ -7,7 +7,7 @@ from ...report.figure import Figure
 from ...report.scatter import points_by_group, scatter_figures
 from ...report.section import PageView, Section, present
 from ...report.summary import MISSING
-from ...report.table import Cell, Column, N, Table, estimates, filled_table, numbers
+from ...report.table import Cell, Column, N, Table, counts, estimates, filled_table, numbers
 from ...report.view import View
 from ..likelihood.densities import TRUSTED, read_densities
 from .reduce import FEWEST_HELD_OUT, LEVEL, TERMS
@@ -54,8 +54,26 @@ def _unlike_words(view: View) -> str:
         f"An image is unlike {inliers.name} images where its density, or its density corrected "
         "for the code length, is too low or too high: a rank among these images, with a "
         f"two-sided p of at most {LEVEL:.0%} for both together. Of images that are like them it "
-        f"finds {LEVEL:.0%}. The same is asked of the model's own images; where these are unlike "
-        "too, others may be so for the same reason, such as missing or other noise."
+        f"finds {LEVEL:.0%} on average, and the last p-value says whether a group has more than "
+        f"chance gives. {_own_words(view)}"
+    )
+
+
+def _own_words(view: View) -> str:
+    """What the same test says of the model's own images."""
+    own = [*view.context.with_role("simulated", "generated")]
+    names = [each.name for each in own] + ([] if view.context.null is None else [view.context.null])
+    shares = {name: view.find("unlike_share", name) for name in names}
+    told = [
+        f"of {name} {share.scaled(100).text()}% (N = {share.n})"
+        for name, share in shares.items()
+        if share is not None
+    ]
+    if not told:
+        return "It was not asked of the model's own images: add a group with role `null`."
+    return (
+        f"Of the model's own images it finds, {', '.join(told)}: what is found as often among "
+        "these is no sign of an outlier."
     )
 
 
@@ -113,8 +131,9 @@ def _complexity_table(view: View) -> Table | None:
                 each.find(metric, group.name)
                 for metric in ("unlike_share", "unlike_found", "unlike_p")
             )
+            discoveries = None if found is None else int(found.value)
             rows.append(
-                [group.name, each.estimator, length, *aucs, share, found, p_value, aucs[0].n]
+                [group.name, each.estimator, length, *aucs, share, discoveries, p_value, aucs[0].n]
             )
     inliers = view.context.inliers
     return filled_table(
@@ -125,9 +144,9 @@ def _complexity_table(view: View) -> Table | None:
             estimates("bits per value"),
             estimates("AUC of −ln p", decimals=2),
             estimates("AUC of the code length", decimals=2),
-            estimates("AUC of both", decimals=2),
+            estimates("AUC of −ln p less the code length", decimals=2),
             estimates("unlike, %", scale=100),
-            numbers("found"),
+            counts("found"),
             numbers("p of the group", 2),
             N,
         ],
