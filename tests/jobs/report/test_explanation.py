@@ -2,11 +2,13 @@
 
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from offmanifold.core.statistics.outliers import area_under_curve
 from offmanifold.core.statistics.two_sided import two_sided_p_values
 from offmanifold.jobs.audits import METRICS
@@ -16,9 +18,11 @@ from offmanifold.jobs.audits.explanation.reduce import (
     reduce_terms,
 )
 from offmanifold.jobs.audits.explanation.section import explanation_section
+from offmanifold.jobs.audits.specs import parse_spec
 from offmanifold.jobs.reduce.context import ReduceContext
 from offmanifold.jobs.reduce.schema import SummaryRow, summary_table
 from offmanifold.jobs.report.summary import Summary
+from offmanifold.jobs.spec.loading import SpecError
 
 from .conftest import page_view
 
@@ -215,3 +219,23 @@ def test_marginal_densities_are_compared_where_every_group_has_them(
     context = run.write()
     found = {row.condition for row in reduce_complexity(context) if row.group == "train"}
     assert found == {"marginal"}
+
+
+@pytest.mark.parametrize(
+    ("missing", "message"),
+    [
+        ("likelihood", "stages.explanation explains densities: add `likelihood: {}`"),
+        ("inversion", "stages.explanation starts from inversions: add `inversion: {}`"),
+    ],
+)
+def test_what_it_rests_on_is_asked_for(missing: str, message: str) -> None:
+    stages = {"inversion": {}, "variance": {"value": 0.01}, "likelihood": {}, "explanation": {}}
+    stages.pop(missing)
+    spec = {
+        "name": "explained",
+        "generators": [{"name": "gan", "source": "shipped:digits"}],
+        "groups": [{"name": "test", "role": "test", "dataset": "digits", "split": "test"}],
+        "stages": stages,
+    }
+    with pytest.raises(SpecError, match=message):
+        parse_spec(yaml.safe_dump(spec), Path("/elsewhere"), (), "audit.yaml")
