@@ -1,10 +1,12 @@
 """Is an image like held-out ones, on several scores at once and on both sides of each?
 
-A score that only counts on one side misses an image that has too much of it. Each score's distance
-from the median is measured in the spread of its side, the largest over the scores is the image's
-deviation, and its rank among held-out images is a p-value (conformal: Vovk et al. 2005). Median and
-spread are taken over the held-out images and the image itself, which makes them exchangeable: the
-p-value is valid however few held-out images there are and whatever the law of their scores is.
+A score that only counts on one side misses an image that has too much of it. On each side of each
+score images are ranked by how far out they lie; an image's best rank says how strange it is, and
+where images have the same, their distance from the median in the spread of that side. The rank of
+this strangeness among held-out images is a p-value (conformal: Vovk et al. 2005). Ranks and spreads
+are taken over the held-out images and the image itself, which makes them exchangeable: the p-value
+is valid however few held-out images there are and whatever the law of their scores is. By distances
+alone a side with a long tail would hide what lies beyond a short one.
 """
 
 from dataclasses import dataclass
@@ -78,11 +80,24 @@ def count_unlike(p_values: Float64[np.ndarray, " images"], held_out: int, level:
 
 def _p_values(scores: np.ndarray) -> np.ndarray:
     """The last image's, among all of each row of sets [sets, images, scores]."""
-    deviation = _deviations(scores)
-    return np.asarray(np.mean(deviation >= deviation[:, -1:], axis=1))
+    strange = _strangeness(scores)
+    return np.asarray(np.mean(strange >= strange[:, -1:], axis=1))
 
 
-def _deviations(scores: np.ndarray) -> np.ndarray:
+def _strangeness(scores: np.ndarray) -> np.ndarray:
+    """Minus the best rank of each image on any side, plus a part of 1 for its distance."""
+    ranks = np.minimum(_ranks(scores), _ranks(-scores)).min(axis=2)
+    far = _distances(scores)
+    return np.asarray(1 - 1 / (1 + far) - ranks)
+
+
+def _ranks(scores: np.ndarray) -> np.ndarray:
+    """How many images have at most an image's score, itself among them."""
+    return np.asarray(stats.rankdata(scores, method="max", axis=1))
+
+
+def _distances(scores: np.ndarray) -> np.ndarray:
+    """The largest distance from a median, in units of that of the ordinary on its side."""
     low, centre, high = np.quantile(scores, _QUANTILES, axis=1, keepdims=True)
     away = scores - centre
     width = np.where(away > 0, high - centre, centre - low)

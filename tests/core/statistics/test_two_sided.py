@@ -36,9 +36,19 @@ def test_both_sides_of_both_scores_are_seen() -> None:
 
 def test_they_are_ranks_by_hand() -> None:
     held = np.array([[0.0], [1.0], [2.0], [3.0], [4.0]])
-    # With 2 and the five: the median is 2, and equal distances count against an image.
     assert two_sided_p_values(np.array([[2.0]]), held)[0] == 1.0
-    assert two_sided_p_values(np.array([[9.0]]), held)[0] == pytest.approx(2 / 6, abs=0.17)
+    # The farthest on its side, as 0 is on the other, and farther out than 0.
+    assert two_sided_p_values(np.array([[9.0]]), held)[0] == pytest.approx(1 / 6)
+    # Second from above; 0 and 4 are the farthest of their sides, and 1 is farther from the median.
+    assert two_sided_p_values(np.array([[3.1]]), held)[0] == pytest.approx(4 / 6)
+
+
+def test_a_long_tail_does_not_hide_what_lies_beyond_a_short_one() -> None:
+    rng = np.random.default_rng(4)
+    # A short upper side, a lower one of many decades.
+    held = -np.exp(3 * rng.normal(size=(199, 1)))
+    (found,) = two_sided_p_values(np.array([[0.0]]), held)
+    assert found <= 2 / 200
 
 
 def test_a_score_that_never_varies_is_no_reason_until_it_does() -> None:
