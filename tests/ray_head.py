@@ -23,7 +23,7 @@ def clean_environment(home: Path) -> dict[str, str]:
 
 
 def make_token(environment: Mapping[str, str]) -> None:
-    """What the README tells a user to do once."""
+    """What docs/clusters.md tells a user to do once."""
     ray = [sys.executable, "-m", "ray.scripts.scripts"]
     subprocess.run(
         [*ray, "get-auth-token", "--generate"], env=environment, check=True, capture_output=True

@@ -186,8 +186,7 @@ def _onnx(path: Path, content: bytes) -> "nn.Module":
         from onnx.external_data_helper import uses_external_data
     except ImportError as error:
         raise GeneratorError(
-            f"{path}: ONNX files need onnx and onnx2torch ({error}): "
-            "pip install 'offmanifold[onnx]'"
+            f"{path}: ONNX files need onnx and onnx2torch ({error}): pip install onnx onnx2torch"
         ) from error
     except RuntimeError as error:
         # So says torchvision, which onnx2torch imports, beside a torch of another build.

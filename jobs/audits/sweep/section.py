@@ -117,7 +117,7 @@ def gap_table(view: View) -> Table | None:
             Column("estimator"),
             counts("T"),
             estimates("gap, nats"),
-            estimates("bits/dim"),
+            estimates("gap, bits/dim"),
             numbers("all but a tenth"),
             Column("under the tolerance"),
             N,

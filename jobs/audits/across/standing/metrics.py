@@ -4,7 +4,8 @@ from ....reduce.schema import Metric
 
 METRICS: dict[str, Metric] = {
     "bits_per_dim_bound": Metric(
-        "largest mean bits/dim that the smallest known errors allow, on the same images",
+        "largest mean bits/dim (higher is denser) that the smallest known errors allow, on the "
+        "same images",
         "none",
         "bits/dim",
     ),
