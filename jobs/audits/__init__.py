@@ -8,11 +8,13 @@ from ..plan.stage import Stage
 from ..reduce.schema import Metric
 from ..report.conclusion import Concluder
 from ..spec.audit import AuditSpec
+from .across.blame.audit import AUDIT as BLAME
 from .across.class_densities.audit import AUDIT as CLASS_DENSITIES
 from .across.classification.audit import AUDIT as CLASSIFICATION
 from .across.failures.audit import AUDIT as FAILURES
 from .across.outliers.audit import AUDIT as OUTLIERS
 from .across.ranking.audit import AUDIT as RANKING
+from .across.recovery.audit import AUDIT as RECOVERY
 from .across.standing.audit import AUDIT as STANDING
 from .across.typicality.audit import AUDIT as TYPICALITY
 from .audit import Audit
@@ -49,6 +51,7 @@ AUDITS: tuple[Audit, ...] = (
     CLASSIFICATION,
     CLASS_DENSITIES,
     NEIGHBOURS,
+    RECOVERY,
     COPIES,
     SUPPORT,
     PATCHES,
@@ -57,6 +60,7 @@ AUDITS: tuple[Audit, ...] = (
     SENSING,
     CLASS_SHARES,
     DIVERSITY,
+    BLAME,
     DISTANCES,
     STANDING,
     COMPARISON,

@@ -10,6 +10,12 @@ METRICS: dict[str, Metric] = {
         "share",
         headline=True,
     ),
+    "copies_class_share": Metric(
+        "the same of generated images whose nearest training image in pixels is of a class, ranked "
+        "among held-out images of which this is true",
+        "lower",
+        "share",
+    ),
     "copies_p": Metric("p-value of no copies of images `against`", "none", "p-value"),
     "copies_detectable": Metric(
         "smallest share of copies that is found with a probability of 95%", "none", "share"

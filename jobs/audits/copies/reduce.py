@@ -18,7 +18,7 @@ from ....core.statistics.label_permutation import LabelTest, permute_labels
 from ....core.statistics.proportions import proportion_interval
 from ...reduce.context import ReduceContext
 from ...reduce.emitter import Emitter, emitter
-from ...reduce.schema import SummaryRow
+from ...reduce.schema import SummaryRow, class_condition
 from ...reduce.tables import succeeded
 from .plan import GENERATED, HELD_OUT, PLANTED
 
@@ -79,6 +79,7 @@ def reduce_copies(context: ReduceContext) -> list[SummaryRow]:
             continue
         emit = emitter(context, generator=generator.name, group=GENERATED)
         rows += _shares(emit, asked)
+        rows += _class_shares(emit, asked)
         rows += _labels(emit, asked)
         rows += _data_copying(emit, asked)
         rows += _authenticity(emit, asked)
@@ -112,6 +113,23 @@ def _shares(emit: Emitter, asked: Asked) -> Iterator[SummaryRow]:
         yield keyed.exact("copies_found", count, found.n)
         if against == TRAINING:
             yield from _seen(emit, asked.planted, found.threshold)
+
+
+def _class_shares(emit: Emitter, asked: Asked) -> Iterator[SummaryRow]:
+    """The same by the class of the nearest training image, among held-out images of that class."""
+    cells, held_cells = _cells(asked.generated), _cells(asked.held_out)
+    made, others = least(asked.generated["nearness"]), least(asked.held_out["nearness"])
+    for index in np.unique(cells[cells >= 0]).tolist():
+        mine, theirs = made[cells == index], others[held_cells == index]
+        if min(len(mine), len(theirs)) < _FEWEST:
+            continue
+        try:
+            found = share_of_copies(mine, theirs)
+        except ValueError:
+            # As above: all of this class's held-out images are at distance 0.
+            continue
+        keyed = emit.at(against=TRAINING, condition=class_condition(index))
+        yield keyed.row("copies_class_share", found.share)
 
 
 def _seen(emit: Emitter, planted: pd.DataFrame, threshold: float) -> Iterator[SummaryRow]:

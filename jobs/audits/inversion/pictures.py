@@ -35,24 +35,32 @@ def reconstruction_pictures(view: PageView) -> list[Figure]:
 def _picture(
     view: PageView, values: GroupValues, chosen: np.ndarray, densities: GroupValues | None
 ) -> Figure:
+    errors = values.own[chosen]
+    span = f"{number(float(errors.min()))} to {number(float(errors.max()))}"
+    return mosaic(
+        pictured(view, values, chosen),
+        f"{len(chosen)} {values.group.name} images above their reconstructions, from the smallest "
+        f"error to the largest; mean squared errors from {span}.",
+        f"{group_title(values.group)}: originals above, reconstructions below; at even quantiles "
+        f"of the error, {span}.",
+        key=values.group.name,
+        data=picture_numbers(values, chosen, densities),
+    )
+
+
+def pictured(view: PageView, values: GroupValues, chosen: np.ndarray) -> list[np.ndarray]:
+    """The images at the places ``chosen``, and their reconstructions under their own class.
+
+    Raises:
+        RunTableError: an image of which the run has no pixels.
+    """
     generator = view.generator
     image_ids = values.image_id[chosen].tolist()
     classes = values.own_number[chosen]
     pixels = originals(view.context, image_ids, generator.image_shape)
     latents = _latents(view, image_ids, classes)
     condition = classes.astype(np.int64) if generator.num_classes else None
-    rendered = np.asarray(view.render(generator.name, latents, condition))
-    errors = values.own[chosen]
-    span = f"{number(float(errors.min()))} to {number(float(errors.max()))}"
-    return mosaic(
-        [pixels, rendered],
-        f"{len(chosen)} {values.group.name} images above their reconstructions, from the smallest "
-        f"error to the largest; mean squared errors from {span}.",
-        f"{group_title(values.group)}: originals above, reconstructions below; at even quantiles "
-        f"of the error, {span}.",
-        key=values.group.name,
-        data=_numbers(values, chosen, densities),
-    )
+    return [pixels, np.asarray(view.render(generator.name, latents, condition))]
 
 
 def _densities(view: View) -> dict[str, GroupValues]:
@@ -63,7 +71,9 @@ def _densities(view: View) -> dict[str, GroupValues]:
     return group_values(view.context, frame, "log_likelihood", view.generator)
 
 
-def _numbers(values: GroupValues, chosen: np.ndarray, densities: GroupValues | None) -> Drawn:
+def picture_numbers(
+    values: GroupValues, chosen: np.ndarray, densities: GroupValues | None = None
+) -> Drawn:
     """Each image's class and error, its ln p under that class, and its likeliest class."""
     rows: list[list[Cell]] = []
     for index in chosen:

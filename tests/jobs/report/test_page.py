@@ -78,7 +78,7 @@ def test_page_is_self_contained_and_complete(standard_page: str) -> None:
     # the curve and two mosaics of restored images, the gap between the estimators, the changes on
     # doubling of each, the tuned step sizes; the patch model's dots, histograms and top images, two
     # mosaics of extremes, the local variation, the classes' matrix and dots.
-    assert len(page.images) == 27
+    assert len(page.images) == 29
     assert all(len(image["alt"]) > 20 for image in page.images)
     targets = {link[1:] for link in page.links if link.startswith("#")}
     assert targets <= set(page.identifiers)
@@ -342,7 +342,7 @@ def test_hostile_text_is_escaped(synthetic_run: Callable[..., Any]) -> None:
     page = Page(html)
     assert page.tags.count("script") == 1
     assert all(link.startswith(("data:", "#")) for link in page.links)
-    assert len(page.images) == 27
+    assert len(page.images) == 29
     assert page.text.count('<script>alert("x")</script>') > 5
 
 
@@ -414,8 +414,8 @@ def test_inversion_alone_makes_a_page(synthetic_run: Callable[..., Any]) -> None
     page = Page(page_of(run.write()))
     assert "manifold?" in page.text
     assert "typical of the generator" not in page.text
-    # The histogram, five mosaics, AUCs and accuracies.
-    assert len(page.images) == 8
+    # The histogram, five mosaics, two of the worst, AUCs and accuracies.
+    assert len(page.images) == 10
 
 
 def test_two_generators_and_one_unconditional(

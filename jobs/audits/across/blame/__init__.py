@@ -1,0 +1,1 @@
+"""What is wrong with which class, by all audits at once."""

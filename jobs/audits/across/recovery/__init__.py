@@ -1,0 +1,1 @@
+"""Whether held-out images come back as training images do."""
