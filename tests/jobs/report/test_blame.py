@@ -167,6 +167,10 @@ def test_blame_is_what_the_audits_said_and_says_what_is_empty(context: ReduceCon
     ]
     section = blame_section(view_of(context, rows))
     (table,) = section.tables
+    assert headers(table)[4:6] == [
+        "not taught, accuracy in %, by generated",
+        "not taught, accuracy in %, by real",
+    ]
     assert texts(table) == [["1", "0.50", "90.0", "60.0", "25.0", "75.0", "12.5"]]
     assert "Empty columns" not in " ".join(section.text)
     assert not blame_section(view_of(context, [])).tables

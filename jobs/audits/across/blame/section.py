@@ -1,7 +1,7 @@
 """The table of blame: class by class, what every audit that ran found of it."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import get_args
 
 from ....reduce.context import GroupInfo
@@ -19,10 +19,11 @@ _WORDS = (
     "One row a class, one column for each thing that can be wrong with it, from the audits that "
     "ran. Under-produced: the class's share of generated images over that of real ones, as the "
     "annotator sees both; below 1. Not reconstructed: how often a held-out image comes back with a "
-    "larger error than one of the generator's own; far above 50%. Memorised: the same against "
-    "training images; above 50%, and only if the held-out images are no harder. Not taught: the "
-    "accuracy on real images of classifiers that learned from generated ones; far below that of "
-    "classifiers of real ones. Copied: the share of images nearest to a training image of the "
+    "larger error than one of the generator's own; above that of other classes (near 100% in all "
+    "of them no class stands out: none of the data is on the manifold). Memorised: the same "
+    "against training images; above 50%, and only if the held-out images are no harder. Not taught: "
+    "the accuracy on real images of classifiers that learned from generated ones; far below "
+    "that of classifiers of real ones. Copied: the share of images nearest to a training image of the "
     "class that are copies; above 0, and only if the placebo in the section on copies is silent."
 )
 _CARE = (
@@ -66,7 +67,12 @@ def blame_section(view: PageView) -> Section:
 def _reasons(empty: Sequence[_Blame]) -> list[str]:
     if not empty:
         return []
-    told = "; ".join(f"{blame.column.title}: {blame.missing}" for blame in empty)
+    columns_of: dict[str, list[str]] = {}
+    for blame in empty:
+        name = blame.column.over or blame.column.header
+        names = columns_of.setdefault(blame.missing, [])
+        names += [] if name in names else [name]
+    told = "; ".join(f"{', '.join(names)}: {why}" for why, names in columns_of.items())
     return [f"Empty columns. {told}."]
 
 
@@ -92,8 +98,8 @@ def _columns(view: View) -> Iterator[_Blame]:
     tests = view.context.with_role("test")
     yield _recovery(view, "not reconstructed, %", tests, "generated")
     yield _recovery(view, "memorised, %", tests, "train")
-    yield _taught(view, "not taught: generated, %", "classifier_class_accuracy")
-    yield _taught(view, "real, %", "classifier_class_accuracy_real")
+    yield _taught(view, "by generated", "classifier_class_accuracy")
+    yield _taught(view, "by real", "classifier_class_accuracy_real")
     yield _Blame(
         estimates("copied, %", decimals=1, scale=100),
         lambda condition: view.find("copies_class_share", GENERATED, condition, against=TRAINING),
@@ -108,7 +114,8 @@ def _recovery(view: View, header: str, tests: Sequence[GroupInfo], role: str) ->
         absent = "test" if not tests else role
         reason = f"there is no group with role `{absent}`"
     else:
-        reason = _reason(view, "inversion", "inversion", "the images of a group have no classes")
+        otherwise = "the generator was not inverted, or the images of a group have no classes"
+        reason = _reason(view, "inversion", "inversion", otherwise)
 
     def find(condition: str) -> Estimate | None:
         if not tests or not others:
@@ -122,7 +129,7 @@ def _taught(view: View, header: str, metric: str) -> _Blame:
     """An accuracy of classifiers by class, of the first architecture that has any."""
     architecture = _architecture(view)
     return _Blame(
-        numbers(header, decimals=1, scale=100),
+        replace(numbers(header, decimals=1, scale=100), over="not taught, accuracy in %"),
         lambda condition: view.find(metric, None, f"{architecture}, {condition}"),
         _reason(view, "classifiers", "diversity", "no classifier was trained on both"),
     )
