@@ -31,6 +31,8 @@ def estimate_guided(
     latent: Float[Tensor, "images latent"] | None = None,
     known: Float[Tensor, "images known latent"] | None = None,
     bank: Bank | None = None,
+    *,
+    probe: bool = False,
 ) -> GuidedEstimate:
     """Estimates ln p(x | condition) of each image by guided annealed importance sampling.
 
@@ -49,6 +51,8 @@ def estimate_guided(
         bank: where the settings ask for one, the generator's, to share it with other calls. It
             must have drawn nothing from these seeds: the chains' noise does not depend on it, and
             so their mean weight is p(x) whatever starts it gave.
+        probe: whether a second search of another law, with as many restarts, adds its modes: what
+            it finds is what the first one missed.
 
     Raises:
         ValueError: if lengths or shapes disagree or the variance is not positive.
@@ -60,11 +64,21 @@ def estimate_guided(
         generator, images, condition, variance, tuple(seeds), latent, known, bank
     )
     if settings.tolerance is None:
-        return run_chains(problem, settings, 0, search_modes(problem, settings, 0, None))
-    return _settle(problem, settings, settings.tolerance)
+        return run_chains(problem, settings, 0, _first_modes(problem, settings, probe=probe))
+    return _settle(problem, settings, settings.tolerance, probe=probe)
 
 
-def _settle(problem: GuidedProblem, settings: GuidedSettings, tolerance: float) -> GuidedEstimate:
+def _first_modes(problem: GuidedProblem, settings: GuidedSettings, *, probe: bool) -> FoundModes:
+    found = search_modes(problem, settings, 0, None)
+    if not probe:
+        return found
+    probed = search_modes(problem, settings, 1, found)
+    return replace(probed, evaluations=found.evaluations + probed.evaluations)
+
+
+def _settle(
+    problem: GuidedProblem, settings: GuidedSettings, tolerance: float, *, probe: bool
+) -> GuidedEstimate:
     """Levels until each image settles or reaches the last; then fresh chains at its last level.
 
     The level and its modes depend on nothing that the fresh chains draw, so that their weights are
@@ -72,13 +86,13 @@ def _settle(problem: GuidedProblem, settings: GuidedSettings, tolerance: float) 
     """
     # The upper bound is the reported chains' alone.
     deciding = replace(problem, latent=None)
-    found = search_modes(deciding, settings, 0, None)
+    found = _first_modes(deciding, settings, probe=probe)
     previous = run_chains(deciding, settings, 0, found)
     active = torch.arange(len(problem.images), device=problem.images.device)
     result: GuidedEstimate | None = None
     for level in range(1, settings.doublings + 1):
         part = deciding.rows(active)
-        found = search_modes(part, settings, level, found)
+        found = search_modes(part, settings, level + probe, found)
         decided = _judged(run_chains(part, settings, level, found), previous, tolerance)
         ended = decided.settled | (level == settings.doublings)
         if bool(ended.any()):

@@ -29,6 +29,8 @@ class GuidedEstimate:
     ``component`` is the mode that a chain started at, in descending order of evidence from 0, or -1
     for the prior. ``modes`` counts an image's distinct modes; ``transitions`` and ``restarts`` are
     what it ended with, ``settled`` says whether the tolerance was met (False without one).
+    ``probe_gain`` is by how many nats the last search of another law (`search_modes`) raised the
+    evidence of the best mode, by Laplace's approximation; nan where there was no such search.
     ``mode_mse`` is the least mean squared error, on [0, 1], of all points that the searches found;
     nan where none was finite. ``evaluations`` counts calls of the generator: gradients, candidates
     and products with J alike, those of chains that only decided too, but not the reversed chains.
@@ -46,6 +48,7 @@ class GuidedEstimate:
     modes: Int64[Tensor, " images"]
     transitions: Int64[Tensor, " images"]
     restarts: Int64[Tensor, " images"]
+    probe_gain: Float64[Tensor, " images"]
     mode_mse: Float64[Tensor, " images"]
     evaluations: Int64[Tensor, " images"]
     settled: Bool[Tensor, " images"]
@@ -80,16 +83,26 @@ class GuidedProblem:
 
 @dataclass(frozen=True)
 class FoundModes:
-    """The distinct modes of an image's searches, their cost and the least error that they met."""
+    """The distinct modes of an image's searches, and the least error that they met.
+
+    ``evaluations`` are those of the last search, ``restarts`` those of all. ``gain`` is by how many
+    nats the last one raised the best mode's log evidence; nan of a first search.
+    """
 
     modes: Modes
     evaluations: Tensor
     least_error: Tensor
+    gain: Tensor
+    restarts: int
 
     def rows(self, index: Tensor) -> "FoundModes":
         """What was found for some of the images."""
-        return FoundModes(
-            self.modes.images(index), self.evaluations[index], self.least_error[index]
+        return replace(
+            self,
+            modes=self.modes.images(index),
+            evaluations=self.evaluations[index],
+            least_error=self.least_error[index],
+            gain=self.gain[index],
         )
 
 
@@ -99,11 +112,12 @@ def search_modes(
     """The modes with restarts doubled ``level`` times; those of ``earlier`` levels count.
 
     Only the first search starts from the bank: what others would take from it is worse by its own
-    measure, and starts of another law may find what the bank has none of.
+    measure. Theirs is another law, which may find what the first has none of: fresh starts, twice
+    as wide, that descend without heat.
     """
     base = settings.restarts
     if earlier is not None:
-        settings = replace(settings, restarts=base * 2**level // 2, bank=0)
+        settings = other_law(replace(settings, restarts=base * 2**level // 2))
     search = find_modes(
         problem.generator,
         problem.images,
@@ -116,11 +130,24 @@ def search_modes(
         problem.bank,
     )
     modes, least_error = search.modes, search.least_error
+    gain = torch.full_like(least_error, torch.nan)
     if earlier is not None:
+        gain = (_best_evidence(modes) - _best_evidence(earlier.modes)).clamp(min=0)
         modes = earlier.modes.joined(modes)
         least_error = torch.minimum(earlier.least_error, least_error)
     evaluations = torch.full_like(least_error, search.evaluations, dtype=torch.int64)
-    return FoundModes(distinct_modes(modes, settings.method), evaluations, least_error)
+    modes = distinct_modes(modes, settings.method)
+    return FoundModes(modes, evaluations, least_error, gain, base * 2**level)
+
+
+def other_law(settings: GuidedSettings) -> GuidedSettings:
+    """The settings of searches after the first: no bank, twice the width and no heat."""
+    method = replace(settings.method, widest=2 * settings.method.widest, heat=1.0)
+    return replace(settings, bank=0, method=method)
+
+
+def _best_evidence(modes: Modes) -> Tensor:
+    return modes.log_evidence.amax(1)
 
 
 def run_chains(
@@ -135,7 +162,7 @@ def run_chains(
     Its evaluations are those of this search and these chains. The numbers of another ``purpose``
     are fresh.
     """
-    modes, base = found.modes, settings.restarts
+    modes = found.modes
     proposal = laplace_proposal(modes, settings)
     settings = replace(settings, transitions=settings.transitions * 2**level)
     normals = item_normals(
@@ -162,7 +189,8 @@ def run_chains(
         component=mode_of(component, proposal),
         modes=torch.isfinite(modes.log_evidence).sum(1),
         transitions=constant * settings.transitions,
-        restarts=constant * base * 2**level,
+        restarts=constant * found.restarts,
+        probe_gain=found.gain,
         mode_mse=found.least_error.masked_fill(found.least_error.isinf(), torch.nan),
         evaluations=found.evaluations
         + chain_evaluations(settings.chains, settings.leapfrog_steps, settings.transitions),

@@ -37,7 +37,7 @@ from .shard import Item
 from .subjects import subject_images
 from .variance_fit import NULL_FIT_TABLE
 
-GUIDED = Computation("offmanifold.workers.likelihood:compute", "likelihood.guided", 2)
+GUIDED = Computation("offmanifold.workers.likelihood:compute", "likelihood.guided", 3)
 CLASSICAL = Computation("offmanifold.workers.likelihood:compute", "likelihood.classical", 1)
 # The estimators as settings name them.
 ESTIMATORS: Mapping[str, Computation] = {"guided": GUIDED, "classical": CLASSICAL}
@@ -83,12 +83,16 @@ NULL_LIKELIHOOD_TABLE = TableSchema("null_likelihood", 1, _COLUMNS, always=_ALWA
 # The same images by the other estimator.
 COMPARISON_TABLE = TableSchema("comparison", 3, _COLUMNS, always=_ALWAYS)
 
-# Each estimator again on a sample of every group, with one setting doubled: varied is transitions,
-# chains or restarts.
+# The value of ``varied`` whose rows have a second search for modes, of another law.
+_PROBED = "restarts"
+
+# Each estimator again on a sample of every group, varied: transitions, chains or restarts twice as
+# many, or replicate, the same settings with other seeds. The further restarts are a search of
+# another law; probe_gain is by how many nats it raised the best mode's evidence, null elsewhere.
 CONVERGENCE_TABLE = TableSchema(
     "convergence",
-    3,
-    (*_COLUMNS, ("varied", pa.string())),
+    4,
+    (*_COLUMNS, ("varied", pa.string()), ("probe_gain", pa.float64())),
     repeated_by=("estimator", "varied"),
     always=_ALWAYS,
 )
@@ -156,9 +160,9 @@ def _guided(
             latent[batch] if exact and latent is not None else None,
             starts,
             bank,
+            probe=settings.get("varied") == _PROBED,
         )
-        tolerant = settings["tolerance"] is not None
-        for index, row in zip(batch, _guided_rows(estimate, generator, tolerant), strict=True):
+        for index, row in zip(batch, _guided_rows(estimate, generator, settings), strict=True):
             rows[index] = row
     return rows
 
@@ -182,7 +186,7 @@ def _known_latents(item: Item, resources: Resources) -> npt.NDArray[np.float32]:
 
 
 def _guided_rows(
-    estimate: GuidedEstimate, generator: Generator, tolerant: bool
+    estimate: GuidedEstimate, generator: Generator, settings: Mapping[str, Any]
 ) -> list[dict[str, Any]]:
     rank = estimate.curvature_rank
     curvature = "dense" if rank == generator.latent_dim else f"rank {rank}"
@@ -202,10 +206,12 @@ def _guided_rows(
         "settled": estimate.settled,
         "upper_bound": estimate.upper_bound,
     }
+    if settings.get("varied") == _PROBED:
+        columns["probe_gain"] = estimate.probe_gain
     rows = _rows(columns)
     for row in rows:
         row["curvature"] = curvature
-        row["settled"] = row["settled"] if tolerant else None
+        row["settled"] = None if settings["tolerance"] is None else row["settled"]
     return rows
 
 
@@ -260,11 +266,11 @@ def _classical(
 
 
 def _rows(columns: Mapping[str, Tensor]) -> list[dict[str, Any]]:
-    """A row an image out of tensors [images, ...]; a bound or an error that is nan is null."""
+    """A row an image out of tensors [images, ...]; a bound, error or gain that is nan is null."""
     lists = {name: column.tolist() for name, column in columns.items()}
     rows = [dict(zip(lists, values, strict=True)) for values in zip(*lists.values(), strict=True)]
     for row in rows:
-        for name in ("upper_bound", "mode_mse"):
+        for name in ("upper_bound", "mode_mse", "probe_gain"):
             if math.isnan(row.get(name, 0.0)):
                 row[name] = None
     return rows

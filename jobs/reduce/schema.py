@@ -23,6 +23,8 @@ WITH_OUTLIERS = "with outliers"
 
 # What the convergence stage doubles; a value of the column ``against`` there.
 DOUBLED = ("transitions", "chains", "restarts")
+# What is said to vary where nothing does but the seeds.
+REPLICATE = "replicate"
 
 _COLUMNS: "list[pa.Field[pa.DataType]]" = [
     pa.field("metric", pa.string(), nullable=False),

@@ -10,12 +10,13 @@ import torch
 from offmanifold.core.bank import Bank, bank_size
 from offmanifold.core.guided import estimate_guided
 from offmanifold.core.likelihood import simulate
-from offmanifold.core.modes import find_modes
+from offmanifold.core.modes import find_modes, search_evaluations
 from offmanifold.core.posterior import Posterior
 from offmanifold.core.settings.guided import GuidedMethod
 from torch import Tensor
 
 from tests.core.lean import LEAN
+from tests.core.waves import Waves
 
 DOUBLE = torch.empty(0).double()
 COLOURS = torch.linspace(0, 1, 7, dtype=torch.float64).view(-1, 1, 1, 1).expand(-1, 1, 1, 20)
@@ -175,44 +176,6 @@ def test_a_sphere_keeps_the_starts_on_it(spherical_decoder: Callable[..., Any]) 
     )
 
 
-class Waves:
-    """Sums of sines of normal frequencies, whose density is a quadrature away."""
-
-    num_classes = 0
-    latent_dim = 2
-    image_shape = (1, 1, 20)
-
-    def __init__(self, deviation: float, seed: int) -> None:
-        random = torch.Generator().manual_seed(seed)
-
-        def normals(*shape: int) -> Tensor:
-            return torch.randn(*shape, generator=random, dtype=torch.float64)
-
-        self.frequency = deviation * normals(24, 2)
-        uniform = torch.rand(24, generator=random, dtype=torch.float64)
-        self.phase = 2 * math.pi * uniform
-        self.weight = 0.4 * normals(20, 24) / math.sqrt(12)
-
-    def __call__(self, latent: Tensor, condition: Tensor | None) -> Tensor:  # noqa: ARG002
-        waves = torch.sin(latent @ self.frequency.T + self.phase)
-        return (0.5 + waves @ self.weight.T).view(-1, *self.image_shape)
-
-    def to(self, device: torch.device) -> "Waves":  # noqa: ARG002
-        return self
-
-    def log_density(self, images: Tensor, variance: float) -> Tensor:
-        # Modes lie as far out as 11, and the posterior's deviations are near the grid's spacing.
-        axis = torch.linspace(-20, 20, 1001, dtype=torch.float64)
-        flat, found = images.flatten(1), torch.full((len(images),), -torch.inf).double()
-        for part in axis.split(100):
-            grid = torch.cartesian_prod(part, axis)
-            squares = torch.cdist(flat, self(grid, None).flatten(1)).square()
-            exponent = -squares / (2 * variance) - 0.5 * grid.square().sum(1)
-            found = torch.logaddexp(found, exponent.logsumexp(1))
-        cell = 2 * math.log(40 / 1000) - math.log(2 * math.pi)
-        return found + cell - 10 * math.log(2 * math.pi * variance)
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [0, 1])
 @pytest.mark.parametrize("deviation", [0.5, 1.0, 1.4])
@@ -251,3 +214,40 @@ def test_the_mean_weight_is_the_density_with_a_bank(
     error = weight.std() / math.sqrt(weights)
     assert error < 0.02
     assert abs(weight.mean() - 1) < 4 * error
+
+
+def test_a_probe_finds_what_the_first_search_missed() -> None:
+    decoder = Waves(1.4, 0)
+    images = torch.linspace(0.2, 0.8, 12).double().view(-1, 1, 1, 1).expand(-1, 1, 1, 20)
+    settings = replace(LEAN, transitions=4, restarts=1, candidates=4, iterations=30)
+    alone, probed = (
+        estimate_guided(decoder, images, None, 0.01, settings, range(12), probe=probe)
+        for probe in (False, True)
+    )
+    found = probed.probe_gain >= 0.5
+    assert found.any()
+    assert not found.all()
+    assert (probed.probe_gain >= 0).all()
+    # The gain is of evidence: the estimate follows it, as far as so few chains can.
+    gained = (probed.log_likelihood - alone.log_likelihood)[probed.probe_gain > 20]
+    assert (gained > 10).all()
+    assert (probed.restarts == 2 * alone.restarts).all()
+    assert (probed.evaluations - alone.evaluations == search_evaluations(settings, 0, 2)).all()
+    assert alone.probe_gain.isnan().all()
+    # Where the bank's search found the best mode, the probe adds nothing.
+    banked = replace(LEAN, transitions=4, restarts=8, bank=20_000)
+    settled = estimate_guided(decoder, images, None, 0.01, banked, range(12), probe=True)
+    assert (settled.probe_gain < 0.5).all()
+
+
+def test_a_probe_of_a_tolerant_estimate_is_searched_no_second_time() -> None:
+    settings = replace(LEAN, transitions=4, restarts=2, iterations=5, tolerance=100.0)
+    estimate = estimate_guided(
+        Waves(0.5, 0), COLOURS[:1], None, 0.01, settings, range(1), probe=True
+    )
+    assert estimate.settled.all()
+    assert (estimate.restarts == 2 * 2 * 2).all()
+    searches = [replace(settings, restarts=restarts) for restarts in (2, 2, 4)]
+    gradients = [4 * (3 * (transitions - 1) + 1) for transitions in (4, 8, 8)]
+    expected = sum(search_evaluations(each, 0, 2) for each in searches) + sum(gradients)
+    assert (estimate.evaluations == expected).all()

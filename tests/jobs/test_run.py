@@ -102,8 +102,18 @@ def test_a_run_leaves_a_row_for_every_item_and_a_report(finished: Finished) -> N
     assert len(found["inversion"]) == 68
     assert len(found["likelihood"]) == 68 + 12
     assert len(found["comparison"]) == len(found["likelihood"])
-    # 2 images of 5 groups; 3 settings of the guided estimator are varied, 2 of the classical.
-    assert len(found["convergence"]) == 2 * 5 * (3 + 2)
+    # 2 images of 5 groups; 3 settings of the guided estimator and 2 of the classical are doubled,
+    # and each has a replicate.
+    again = found["convergence"]
+    assert len(again) == 2 * 5 * (3 + 2 + 2)
+    assert again.probe_gain.notna().equals(again.varied == "restarts")
+    reported = pd.concat([found["likelihood"], found["comparison"]])
+    both = again[again.varied == "replicate"].merge(
+        reported, on=["estimator", "condition", "image_id"]
+    )
+    assert len(both) == 2 * 5 * 2
+    assert (both.transitions_x == both.transitions_y).all()
+    assert (both.log_likelihood_x != both.log_likelihood_y).all()
     assert set(found["likelihood"].estimator) == {"guided"}
     assert set(found["comparison"].estimator) == {"classical"}
     bounded = found["likelihood"].dropna(subset="upper_bound")

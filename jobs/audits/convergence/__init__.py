@@ -1,1 +1,1 @@
-"""Each estimator again with one setting doubled."""
+"""Each estimator again, with one setting doubled or with other seeds."""

@@ -17,5 +17,8 @@ AUDIT = Audit(
     metrics=METRICS,
     reducers=(reduce_convergence,),
     sections=(health_section,),
-    method=("A sample is estimated again with transitions, chains or restarts doubled.",),
+    method=(
+        "A sample is estimated again with transitions, chains or restarts doubled, and once more "
+        "with other seeds; a verdict that this difference could overturn is withheld.",
+    ),
 )

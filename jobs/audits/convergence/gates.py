@@ -1,4 +1,4 @@
-"""Have the estimates of a group settled? One rule for every sentence that depends on it."""
+"""Have a group's estimates settled, and do replicates agree? One rule for every sentence on it."""
 
 import math
 from dataclasses import dataclass
@@ -8,6 +8,7 @@ from ...reduce.schema import DOUBLED
 from ...report.summary import Estimate
 from ...report.verdict import SETTLED_NATS
 from ...report.view import View
+from .reduce import apart
 
 Gate = Literal["settled", "moving", "unknown"]
 
@@ -55,3 +56,47 @@ def doublings(view: View, group: str) -> dict[str, Doubling]:
         if mean is not None and high is not None and largest is not None:
             found[varied] = Doubling(mean, high, largest)
     return found
+
+
+@dataclass(frozen=True)
+class Replicates:
+    """How a group's estimates differ from others of the same images with other seeds, nats.
+
+    ``mean`` is of the replicate minus the estimate, ``median`` of the differences' sizes; ``high``
+    the upper 95% bound of their 90% quantile, nan where too few images give none; ``largest`` the
+    largest.
+    """
+
+    mean: Estimate
+    median: Estimate
+    high: Estimate
+    largest: Estimate
+
+    @property
+    def apart(self) -> float:
+        """How far the two lie apart, for verdicts."""
+        return apart(self.high.value, self.largest.value)
+
+    @property
+    def few(self) -> bool:
+        """Whether these are too few images to bound the difference of all but a tenth."""
+        return math.isnan(self.high.value)
+
+
+def replicates(view: View, group: str) -> Replicates | None:
+    """The group's replicates, as far as the convergence stage has them."""
+    mean, median, high, largest = (
+        view.find(f"replicate_difference{end}", group) for end in ("", "_median", "_high", "_max")
+    )
+    if mean is None or median is None or high is None or largest is None:
+        return None
+    return Replicates(mean, median, high, largest)
+
+
+def replicates_agree(view: View, group: str, margin: float) -> bool:
+    """Whether raising the group's ln p by what replicates differ by stays under a margin, nats.
+
+    True where there are none: that is said elsewhere.
+    """
+    found = replicates(view, group)
+    return found is None or found.apart < margin

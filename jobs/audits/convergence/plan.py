@@ -1,4 +1,7 @@
-"""Plans the ``convergence`` stage: each estimate again with one setting doubled, on a sample."""
+"""Plans the ``convergence`` stage: each estimate of a sample again, varied.
+
+One setting is doubled at a time, and then none: a replicate has the same settings and other seeds.
+"""
 
 from collections.abc import Iterator
 
@@ -7,10 +10,9 @@ from ....core.settings.definition import settings_in
 from ....workers.likelihood import CONVERGENCE_TABLE, ESTIMATORS
 from ....workers.shard import Shard
 from ...plan.stage import AuditContext, Cost, PlanContext, Stage
-from ...reduce.schema import DOUBLED
+from ...reduce.schema import DOUBLED, REPLICATE
 from ..likelihood.estimators import estimates, estimator_settings
-from ..likelihood.sample import estimate_sample, plan_sample
-from ..likelihood.settings import EstimatorSpec
+from ..likelihood.sample import Variation, estimate_sample, plan_sample
 from .settings import CONVERGENCE, ConvergenceSpec
 
 VARIED = {
@@ -23,25 +25,36 @@ def _settings(context: AuditContext) -> ConvergenceSpec:
     return CONVERGENCE.required(context.spec.stages)
 
 
-def _variations(context: AuditContext) -> Iterator[tuple[str, EstimatorSpec]]:
+def _variations(context: AuditContext) -> Iterator[Variation]:
+    """Restarts are doubled by a second search of another law: more of one finds the same again."""
     for spec in estimates(context.spec.stages).values():
         for varied in VARIED[spec.estimator]:
-            yield varied, spec.model_copy(update={varied: 2 * getattr(spec, varied)})
+            if varied == "restarts":
+                yield Variation(spec, varied, probe=True)
+            else:
+                doubled = spec.model_copy(update={varied: 2 * getattr(spec, varied)})
+                yield Variation(doubled, varied)
+        yield Variation(spec, REPLICATE, replicate=True)
 
 
 def plan(context: PlanContext) -> list[Shard]:
-    """The first images of every group under their own condition, for every doubled setting."""
+    """The first images of every group under their own condition, for every variation."""
     sample = _settings(context)
     return [
         shard
         for generator in context.facts.generators.values()
-        for varied, spec in _variations(context)
+        for variation in _variations(context)
         for shard in plan_sample(
             context,
             CONVERGENCE_TABLE,
             generator,
-            spec,
-            {**estimator_settings(context, generator, spec), "varied": varied},
+            variation,
+            {
+                **estimator_settings(
+                    context, generator, variation.spec, replicate=variation.replicate
+                ),
+                "varied": variation.varied,
+            },
             images_per_group=sample.images_per_group,
             shard_items=sample.shard_items,
         )
@@ -52,7 +65,7 @@ def _cost(context: AuditContext) -> Cost:
     sample = _settings(context)
     return estimate_sample(
         context,
-        [spec for _, spec in _variations(context)],
+        _variations(context),
         images_per_group=sample.images_per_group,
         shard_items=sample.shard_items,
     )
@@ -61,7 +74,7 @@ def _cost(context: AuditContext) -> Cost:
 STAGE = Stage(
     table=CONVERGENCE_TABLE,
     computations=tuple(ESTIMATORS.values()),
-    description="how much each estimate changes when one of its settings is doubled",
+    description="how much each estimate changes when a setting is doubled or its seeds change",
     needs=("images", "inversion", "variance", "tuning", "likelihood", "comparison"),
     enabled=lambda spec: CONVERGENCE.of(spec.stages) is not None,
     plan=plan,

@@ -6,8 +6,8 @@ from ..likelihood.figures import tuning_figure
 from ..likelihood.health_words import chain_sentences, sandwich_sentences
 from ..likelihood.tables import health_table
 from .figures import doubling_figures
-from .tables import doubling_table
-from .words import convergence_warnings
+from .tables import doubling_table, replicate_table
+from .words import convergence_warnings, replicate_warnings
 
 
 def health_section(view: View) -> Section:
@@ -21,11 +21,17 @@ def health_section(view: View) -> Section:
                 for each in view.by_estimator()
                 for sentence in (*sandwich_sentences(each), *chain_sentences(each))
             ],
-            "For the groups that are not simulated there is one more test: estimate again with "
-            "one setting doubled (transitions, chains, restarts of the search for modes) and see "
-            "what changes.",
+            "For the groups that are not simulated there are further tests: estimate again with "
+            "one setting doubled (transitions, chains, restarts of the search for modes), and with "
+            "nothing but other seeds, and see what changes. The further restarts are a probe: "
+            "another law, twice as wide, without the bank. Replicates that agree can still have "
+            "missed the same mode.",
         ],
         present(*doubling_figures(view), tuning_figure(view)),
-        present(health_table(view), doubling_table(view)),
-        [warning for each in view.by_estimator() for warning in convergence_warnings(each)],
+        present(health_table(view), doubling_table(view), replicate_table(view)),
+        [
+            warning
+            for each in view.by_estimator()
+            for warning in (*convergence_warnings(each), *replicate_warnings(each))
+        ],
     )

@@ -1,4 +1,4 @@
-"""The table of what doubling a setting changes."""
+"""The tables of what doubling a setting changes, and what other seeds do."""
 
 from ...reduce.schema import DOUBLED
 from ...report.table import (
@@ -12,6 +12,7 @@ from ...report.table import (
     twins_side_by_side,
 )
 from ...report.view import View
+from .gates import replicates
 
 
 def doubling_table(view: View) -> Table | None:
@@ -38,5 +39,34 @@ def doubling_table(view: View) -> Table | None:
         ],
         rows,
         key="doubling",
+    )
+    return twins_side_by_side(table, "estimator")
+
+
+def replicate_table(view: View) -> Table | None:
+    """How far estimates with other seeds lie apart, and what a probe found, by group."""
+    rows: list[list[Cell]] = []
+    for group in view.context.groups:
+        for each in view.by_estimator():
+            found = replicates(each, group.name)
+            if found is not None:
+                high = None if found.few else found.high
+                better = each.find("probe_found_share", group.name)
+                sizes = [found.mean, found.median, high, found.largest]
+                rows.append([group.name, each.estimator, *sizes, better, found.mean.n])
+    table = filled_table(
+        "Difference of ln p between two estimates of the same images with other seeds, nats",
+        [
+            Column("group"),
+            Column("estimator"),
+            estimates("mean"),
+            estimates("median size"),
+            numbers("bound for all but a tenth"),
+            numbers("largest size"),
+            estimates("a probe found better, %", decimals=0, scale=100),
+            N,
+        ],
+        rows,
+        key="replicates",
     )
     return twins_side_by_side(table, "estimator")

@@ -6,7 +6,8 @@ from ....core.statistics.convergence import FEWEST_BOUNDED
 from ...report.summary import number
 from ...report.verdict import SETTLED_NATS
 from ...report.view import View
-from .gates import Doubling, Gate, doublings
+from .gates import Doubling, Gate, doublings, replicates
+from .reduce import PROBE_NATS
 
 Changes = dict[str, Doubling]
 
@@ -58,6 +59,37 @@ def convergence_warnings(view: View) -> list[str]:
             "spread nor the sandwich gap shows it. A finding of the "
             f"{view.estimator_prefix}estimator that these outliers are denser than the data is "
             "therefore conservative; a finding that they are less dense is weakened."
+        )
+    return warnings
+
+
+def replicate_warnings(view: View) -> list[str]:
+    """The groups whose replicates differ by more than a nat, and those a probe bettered."""
+    warnings = []
+    found = {group.name: replicates(view, group.name) for group in view.context.groups}
+    named = "; ".join(
+        f"{group} {each.median.text()} in the median, the largest {number(each.largest.value)} "
+        f"(N = {each.mean.n})"
+        for group, each in found.items()
+        if each is not None and each.apart >= SETTLED_NATS
+    )
+    if named:
+        warnings.append(
+            f"Two {view.estimator_prefix}estimates of the same images with other seeds differ, in "
+            f"nats, by: {named}. Verdicts that this could overturn are withheld."
+        )
+    shares = {
+        group: share for group, share in view.by_group("probe_found_share").items() if share.value
+    }
+    if shares:
+        named = "; ".join(
+            f"{group} {share.scaled(100).fixed(0)}% (N = {share.n})"
+            for group, share in shares.items()
+        )
+        warnings.append(
+            "A second search of another law, twice as wide, found a mode with more evidence by "
+            f"{number(PROBE_NATS)} nats or more, of the images of: {named}. What the first search "
+            "missed there makes the estimates low."
         )
     return warnings
 

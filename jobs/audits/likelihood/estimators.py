@@ -1,5 +1,6 @@
 """What the estimators of ln p(x) need from the stages before them, and what they cost."""
 
+from dataclasses import replace
 from typing import Any
 
 from ....core.settings.chains import chain_evaluations
@@ -42,10 +43,12 @@ def estimator_settings(
     generator: GeneratorFacts,
     spec: EstimatorSpec,
     variance: float | None = None,
+    *,
+    replicate: bool = False,
 ) -> dict[str, Any]:
     """Everything that an estimate's rows depend on besides their items.
 
-    The observation variance is the data's unless another is given.
+    The observation variance is the data's unless another is given; a replicate has another bank.
 
     Raises:
         StageError: when a result that it rests on could not be had.
@@ -61,7 +64,8 @@ def estimator_settings(
             **setting_values(ClassicalSettings, spec),
             "step_size_schedule": _frozen_schedule(context, generator, spec),
         }
-    banked = {"bank_seed": context.seed("bank", generator.name)} if spec.bank else {}
+    bank = ["replicate", "bank"] if replicate else ["bank"]
+    banked = {"bank_seed": context.seed(*bank, generator.name)} if spec.bank else {}
     return {**settings, **setting_values(GuidedSettings, spec), **banked}
 
 
@@ -97,25 +101,44 @@ def reuses_inversion(context: AuditContext, spec: EstimatorSpec) -> bool:
 
 
 def evaluations_per_item(
-    context: AuditContext, generator: GeneratorFacts, group: GroupSpec, spec: EstimatorSpec
+    context: AuditContext,
+    generator: GeneratorFacts,
+    group: GroupSpec,
+    spec: EstimatorSpec,
+    *,
+    replicate: bool = False,
+    probe: bool = False,
 ) -> int:
-    """Generator evaluations of an estimate; with a tolerance, the fewest that it can take."""
+    """Generator evaluations of an estimate; with a tolerance, the fewest that it can take.
+
+    A replicate knows no inversion; a probe is a second search, with as many restarts.
+    """
     gradients = _gradients(spec)
     if isinstance(spec, ClassicalSpec):
         return gradients
-    from ....core.modes import search_evaluations
-
     settings = GuidedSettings(**setting_values(GuidedSettings, spec))
     inversion = INVERSION.of(context.spec.stages)
     known = 0
     if inversion is not None and group.role != "simulated" and reuses_inversion(context, spec):
-        known = inversion.restarts
-    once = gradients + search_evaluations(settings, known, generator.latent_dim)
+        known = 0 if replicate else inversion.restarts
     if spec.tolerance is None:
-        return once
+        return gradients + _searches(settings, known, generator.latent_dim, further=int(probe))
     # One doubling, then fresh chains at its settings: those that decided are not reported.
     doubled = _gradients(spec.model_copy(update={"transitions": 2 * spec.transitions}))
-    return once + 2 * doubled + search_evaluations(settings, 0, generator.latent_dim)
+    searches = _searches(settings, known, generator.latent_dim, further=1 + probe)
+    return gradients + 2 * doubled + searches
+
+
+def _searches(settings: GuidedSettings, known: int, latent_dim: int, *, further: int) -> int:
+    """Of a first search and so many further ones, each with as many restarts as all before it."""
+    from ....core.guided_run import other_law
+    from ....core.modes import search_evaluations
+
+    evaluations = search_evaluations(settings, known, latent_dim)
+    for level in range(further):
+        another = other_law(replace(settings, restarts=settings.restarts * 2**level))
+        evaluations += search_evaluations(another, 0, latent_dim)
+    return evaluations
 
 
 def bank_evaluations(generator: GeneratorFacts, spec: EstimatorSpec) -> int:

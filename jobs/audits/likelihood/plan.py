@@ -78,17 +78,24 @@ def item(
     generator: GeneratorFacts,
     subject: Subject,
     condition: int | None,
+    *,
+    replicate: bool = False,
 ) -> Item:
     """The item that evaluates a subject under a condition.
 
-    Its seed does not depend on the stage: with a setting doubled, the rest stays as it was.
+    Its seed does not depend on the stage: with a setting doubled, the rest stays as it was. A
+    replicate has another seed, and no start that the first estimate had: an inversion that both
+    began at would make them agree where both miss the best mode.
     """
     inverted = None
-    if reuses_inversion(context, spec):
+    if reuses_inversion(context, spec) and not replicate:
         inverted = context.inversions.get((generator.name, condition, subject.image_id))
     return replace(
         image_item(context, generator.name, subject, condition),
-        seed=context.seed(spec.estimator, generator.name, condition, subject.image_id),
+        seed=context.seed(
+            *(["replicate"] if replicate else []),
+            *(spec.estimator, generator.name, condition, subject.image_id),
+        ),
         inversion_part=None if inverted is None else inverted[0],
         inversion_row=None if inverted is None else inverted[1],
     )

@@ -1,6 +1,7 @@
 """Estimates on a sample: the first images of every group, each under its own condition."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from ....workers.likelihood import ESTIMATORS
@@ -13,11 +14,25 @@ from .plan import item, subjects
 from .settings import EstimatorSpec
 
 
+@dataclass(frozen=True)
+class Variation:
+    """An estimate of the sample: its settings, and what the convergence stage says is ``varied``.
+
+    A ``replicate`` has other seeds and another bank, and knows of no inversion; a ``probe`` a
+    second search for modes.
+    """
+
+    spec: EstimatorSpec
+    varied: str | None = None
+    replicate: bool = False
+    probe: bool = False
+
+
 def plan_sample(
     context: PlanContext,
     table: TableSchema,
     generator: GeneratorFacts,
-    spec: EstimatorSpec,
+    variation: Variation,
     settings: Mapping[str, Any],
     *,
     images_per_group: int,
@@ -25,6 +40,7 @@ def plan_sample(
 ) -> list[Shard]:
     """Shards of the first images of every group; simulated images apart from stored ones."""
     shards: list[Shard] = []
+    spec = variation.spec
     for simulated in (False, True):
         items = [
             item(
@@ -33,6 +49,7 @@ def plan_sample(
                 generator,
                 subject,
                 own_condition(context, generator, subject.label, subject.position),
+                replicate=variation.replicate,
             )
             for subject in subjects(context, generator, simulated=simulated)
             if subject.position < images_per_group
@@ -43,25 +60,38 @@ def plan_sample(
 
 def estimate_sample(
     context: AuditContext,
-    specs: Iterable[EstimatorSpec],
+    variations: Iterable[Variation],
     *,
     images_per_group: int,
     shard_items: int,
 ) -> Cost:
-    """Items, shards and generator evaluations of the sample under every one of ``specs``.
+    """Items, shards and generator evaluations of the sample under every one of ``variations``.
 
-    They have one bank, the largest that any asks for.
+    They have one bank, the largest that any asks for, and replicates have another.
     """
-    variations = list(specs)
+    varied = list(variations)
     items = shards = evaluations = 0
     for generator in context.facts.generators.values():
-        evaluations += max((bank_evaluations(generator, spec) for spec in variations), default=0)
-        for spec in variations:
+        for replicate in (False, True):
+            banks = [
+                bank_evaluations(generator, variation.spec)
+                for variation in varied
+                if variation.replicate == replicate
+            ]
+            evaluations += max(banks, default=0)
+        for variation in varied:
             for group in context.spec.audited:
                 count = min(images_per_group, context.group_size(group))
                 items += count
-                evaluations += count * evaluations_per_item(context, generator, group, spec)
+                evaluations += count * evaluations_per_item(
+                    context,
+                    generator,
+                    group,
+                    variation.spec,
+                    replicate=variation.replicate,
+                    probe=variation.probe,
+                )
                 if group.role == "simulated":
-                    evaluations += count * reverse_evaluations(spec)
+                    evaluations += count * reverse_evaluations(variation.spec)
             shards += 1
     return Cost(items, max(shards, -(-items // shard_items)), evaluations)

@@ -9,7 +9,7 @@ from ....core.settings.guided import GuidedSettings
 from ...spec.model import SpecModel, setting
 from ...spec.stages import StageKey
 
-# Latents of a bank for each restart: half of them are judged when `convergence` doubles restarts.
+# The fewest latents of a bank for each restart: a search judges half of them.
 _BANKED = 8
 
 

@@ -6,7 +6,7 @@ from ....workers.likelihood import ESTIMATORS, SWEEP_TABLE
 from ....workers.shard import Shard
 from ...plan.stage import AuditContext, Cost, PlanContext, Stage
 from ..likelihood.estimators import estimator_settings, swept
-from ..likelihood.sample import estimate_sample, plan_sample
+from ..likelihood.sample import Variation, estimate_sample, plan_sample
 from ..likelihood.settings import EstimatorSpec, GuidedSpec
 from .settings import SWEEP, SweepSpec
 
@@ -36,7 +36,7 @@ def plan(context: PlanContext) -> list[Shard]:
             context,
             SWEEP_TABLE,
             generator,
-            spec,
+            Variation(spec),
             estimator_settings(context, generator, spec),
             images_per_group=sweep.images_per_group,
             shard_items=sweep.shard_items,
@@ -48,7 +48,7 @@ def _cost(context: AuditContext) -> Cost:
     sweep = _settings(context)
     return estimate_sample(
         context,
-        _variations(context),
+        [Variation(spec) for spec in _variations(context)],
         images_per_group=sweep.images_per_group,
         shard_items=sweep.shard_items,
     )

@@ -68,8 +68,10 @@ CHANGES = {
     ("guided", "transitions"): 0.2,
     ("guided", "chains"): 0.1,
     ("guided", "restarts"): 0.3,
+    ("guided", "replicate"): -0.4,
     ("classical", "transitions"): 5.0,
     ("classical", "chains"): 1.5,
+    ("classical", "replicate"): 2.5,
 }
 UNSETTLED_CHANGE = 25.0
 
@@ -182,7 +184,10 @@ def _convergence_rows(guided: dict[str, Any], classical: dict[str, Any]) -> Rows
         base = bases[estimator]
         moves = (estimator, varied, base["group"]) == ("guided", "transitions", "natural_patches")
         value = base["log_likelihood"] + (UNSETTLED_CHANGE if moves else change)
-        rows.append({**base, "log_likelihood": value, "varied": varied})
+        gain = 0.75 if varied == "restarts" and base["label"] == 1 else 0.0
+        probe_gain = gain if varied == "restarts" else None
+        varying = {"varied": varied, "probe_gain": probe_gain}
+        rows.append({**base, "log_likelihood": value, **varying})
     return rows
 
 

@@ -172,6 +172,22 @@ def test_changes_by_estimator_and_by_what_was_doubled(whole: WholeRun) -> None:
     }
 
 
+def test_replicates_by_estimator(whole: WholeRun) -> None:
+    summary = whole.summary
+    for estimator, difference in (("guided", -0.4), ("classical", 2.5)):
+        for end in ("", "_median", "_max"):
+            metric = f"replicate_difference{end}"
+            found = pick(summary, metric, estimator, group="test")
+            assert found["value"] == pytest.approx(abs(difference) if end else difference)
+            assert found["n"] == 10
+        # The 90% quantile of ten images has no bound.
+        high = pick(summary, "replicate_difference_high", estimator, group="test")
+        assert np.isnan(high["value"])
+    share = pick(summary, "probe_found_share", "guided", group="train")
+    assert share["value"] == pytest.approx(0.3)
+    assert "classical" not in set(summary[summary["metric"] == "probe_found_share"]["estimator"])
+
+
 def test_failed_convergence_rows_do_not_say_what_they_varied(run: Any) -> None:
     keys = ("generator", "condition", "group", "image_id", "label")
     for index in (0, 1, 2):

@@ -6,10 +6,11 @@ from ....report.table import Format
 from ....report.verdict import decide
 from ....report.view import View
 from .methods import CHANCE
+from .questions import withheld
 
 
 def conclude_outliers(view: View) -> Conclusions:
-    """By the side of one half on which the AUC's interval lies."""
+    """By the side of one half on which the AUC's interval lies, if replicates agree on it."""
     inliers = view.context.inliers
     if inliers is None:
         return {}
@@ -21,5 +22,8 @@ def conclude_outliers(view: View) -> Conclusions:
         )
         if auc is not None:
             name = f"AUC of {group.name} against {inliers.name}, {auc.condition}"
-            found[name] = Conclusion(auc, words[decide(auc, CHANCE)], Format(decimals=3))
+            side = decide(auc, CHANCE)
+            if withheld(view, group.name, inliers.name, auc):
+                side = "undecided"
+            found[name] = Conclusion(auc, words[side], Format(decimals=3))
     return found

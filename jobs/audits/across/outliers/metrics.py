@@ -7,6 +7,11 @@ METRICS: dict[str, Metric] = {
     "outlier_auc_likelihood": Metric(
         "AUC of -ln p(x), outlier positive", "higher", "share", headline=True
     ),
+    "outlier_auc_likelihood_raised": Metric(
+        "the same with the group that is less dense raised by how far its replicates lie apart",
+        "none",
+        "share",
+    ),
     "outlier_auc_reconstruction": Metric(
         "AUC of the smallest known error, outlier positive", "higher", "share", headline=True
     ),

@@ -16,7 +16,7 @@ from ....report.verdict import (
     side_p_value,
 )
 from ....report.view import View
-from ...convergence.gates import doublings
+from ...convergence.gates import doublings, replicates
 from ...inversion.beaten import beaten_sentence
 from ...neighbours.nearest import BASELINES
 from .methods import CHANCE
@@ -103,7 +103,10 @@ def denser_outliers(view: View) -> Verdict | None:
             "undecided": f"It is open whether {outliers} or {inliers} images are denser",
         }[answer]
         sentence = f"{relation}: {_auc_words(view, auc, outliers, inliers)}."
-        answer, remark = _after_convergence(view, outliers, inliers, answer)
+        if withheld(view, outliers, inliers, auc):
+            answer, remark = "undecided", _withheld_words(view, outliers, inliers, auc)
+        else:
+            answer, remark = _after_convergence(view, outliers, inliers, answer)
         findings.append(
             Finding(
                 outliers,
@@ -117,6 +120,39 @@ def denser_outliers(view: View) -> Verdict | None:
         )
     question = "Does the generator find outliers denser than the data?"
     return Verdict("denser", question, "no", tuple(findings), "outliers") if findings else None
+
+
+def withheld(view: View, outliers: str, inliers: str, auc: Estimate) -> bool:
+    """Whether an AUC of densities says one thing, and by as much as replicates differ another.
+
+    The group that it calls less dense is raised by that (`replicates_apart`); the AUC has to stay
+    on its side. False where it decides nothing, or there are no replicates.
+    """
+    raised = _raised_auc(view, outliers, inliers, auc)
+    answer = answer_of(auc, CHANCE, yes="below")
+    return (
+        answer != "undecided"
+        and raised is not None
+        and answer_of(raised, CHANCE, yes="below") != answer
+    )
+
+
+def _raised_auc(view: View, outliers: str, inliers: str, auc: Estimate) -> Estimate | None:
+    return view.find("outlier_auc_likelihood_raised", outliers, auc.condition, against=inliers)
+
+
+def _withheld_words(view: View, outliers: str, inliers: str, auc: Estimate) -> str:
+    low = inliers if auc.value < CHANCE else outliers
+    found, raised = replicates(view, low), _raised_auc(view, outliers, inliers, auc)
+    if found is None or raised is None:
+        return ""
+    bound = "the largest" if found.few else "the bound for all but a tenth"
+    return (
+        f" But estimates of {low} images with other seeds differ by as much as "
+        f"{number(found.apart)} nats ({bound}, N = {found.mean.n}); with their ln p higher by "
+        f"that the AUC is {raised.fixed(3)}: the finding is withheld until replicates agree; give "
+        "the search more (`restarts`, `bank`) or the chains (`transitions`)."
+    )
 
 
 def _after_convergence(
@@ -190,11 +226,15 @@ def unknown_remark(view: View, first_group: str, second_group: str) -> str:
         if varied not in moving
         and any(varied not in found or found[varied].gate == "unknown" for found in both)
     ]
-    if not unknown:
+    again = [replicates(view, group) for group in (first_group, second_group)]
+    few = any(again) and any(found is None or found.few for found in again)
+    how = [f"twice the {', '.join(unknown)}"] if unknown else []
+    how += ["other seeds"] if few else []
+    if not how:
         return ""
     return (
         " Whether these estimates have settled is not known: too few images were estimated again "
-        f"with twice the {', '.join(unknown)}."
+        f"with {' or with '.join(how)}."
     )
 
 

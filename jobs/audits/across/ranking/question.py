@@ -15,6 +15,7 @@ from ....report.verdict import (
     side_p_value,
 )
 from ....report.view import View
+from ...convergence.gates import replicates_agree
 from ..outliers.questions import (
     REMAINING_ERROR_FACTOR,
     moving_changes,
@@ -91,8 +92,8 @@ def find_lead(view: View, metric: str) -> Lead | None:
 
 
 def _decided(view: View, leader: str, other: str, lead: Estimate) -> bool:
-    """Whether the interval excludes 0, and what doubling a setting still changes is too little."""
-    if decide(lead, 0.0) != "above":
+    """Whether the interval excludes 0 by more than what other seeds or doubled settings change."""
+    if decide(lead, 0.0) != "above" or not replicates_agree(view, other, lead.low):
         return False
     moving = moving_changes(view, other, leader)
     rises = [change.value - leading.value for change, leading in moving.values()]

@@ -15,6 +15,7 @@ from ....report.verdict import (
     side_p_value,
 )
 from ....report.view import View
+from ...convergence.gates import replicates
 
 TYPICAL_WORDS: dict[Answer, str] = {
     "yes": "typical",
@@ -27,13 +28,15 @@ TYPICAL_WORDS: dict[Answer, str] = {
 class Deviation:
     """How one group's ln p deviates from that of a reference, as the summary has it.
 
-    ``found`` is the difference of the means, nats; ``margin`` what counts as typical.
+    ``found`` is the difference of the means, nats; ``margin`` what counts as typical. Estimates of
+    the one group or the other with other seeds lie up to ``apart`` nats from these.
     """
 
     found: Estimate
     margin: float
     p_mean: float
     p_shape: float
+    apart: float = 0.0
 
     @property
     def p_value(self) -> float:
@@ -42,7 +45,27 @@ class Deviation:
 
     @property
     def answer(self) -> Answer:
-        """Atypical by the tests, typical with the whole interval within the margin, else open."""
+        """Atypical by the tests, typical with the whole interval within the margin, else open.
+
+        Open too where replicates could overturn it (`withheld`).
+        """
+        return "undecided" if self.withheld else self._answer
+
+    @property
+    def withheld(self) -> bool:
+        """Whether replicates lie further apart than what decides.
+
+        For typical that is what the interval leaves of the margin. Atypical is left alone where the
+        whole interval is further from 0, or the replicates are less apart than the margin.
+        """
+        low, high = self.found.low, self.found.high
+        if self._answer == "yes":
+            return self.apart >= self.margin - max(abs(low), abs(high))
+        beyond = low > self.apart or high < -self.apart
+        return self._answer == "no" and self.apart >= self.margin and not beyond
+
+    @property
+    def _answer(self) -> Answer:
         if self.p_value < ERROR_RATE:
             return "no"
         inside = -self.margin < self.found.low < self.found.high < self.margin
@@ -64,7 +87,9 @@ def find_deviation(view: View, group: str, reference: str) -> Deviation | None:
     )
     if found is None or margin is None or p_mean is None or p_shape is None:
         return None
-    return Deviation(found, margin.value, p_mean.value, p_shape.value)
+    again = [replicates(view, name) for name in (group, reference)]
+    apart = max((each.apart for each in again if each is not None), default=0.0)
+    return Deviation(found, margin.value, p_mean.value, p_shape.value, apart)
 
 
 def typical_data(view: View) -> Verdict | None:
@@ -116,7 +141,7 @@ def _finding(view: View, group: GroupInfo, reference: GroupInfo, deviation: Devi
         answer, p_value = "undecided", deviation.p_value
     else:
         null, against = _null(view, group, reference, deviation)
-        if against is not None and against < ERROR_RATE:
+        if against is not None and against < ERROR_RATE and not deviation.withheld:
             answer, p_value = "no", against
         elif answer == "no":
             p_value = deviation.p_value
@@ -144,7 +169,16 @@ def _sentence(group: GroupInfo, reference: GroupInfo, deviation: Deviation, coun
         f"mean ln p of {group.name} images deviates by {deviation.found.text()} nats (p = "
         f"{number(deviation.p_mean, 2)}); its shape about the mean differs with p = "
         f"{number(deviation.p_shape, 2)} ({counted}). Up to ±{number(deviation.margin)} "
-        "nats, half of the spread of one sample, is typical."
+        "nats, half of the spread of one sample, is typical." + _withheld_words(deviation)
+    )
+
+
+def _withheld_words(deviation: Deviation) -> str:
+    if not deviation.withheld:
+        return ""
+    return (
+        f" But estimates of the same images with other seeds differ by up to "
+        f"{number(deviation.apart)} nats: the finding is withheld until replicates agree."
     )
 
 

@@ -1,0 +1,110 @@
+"""A verdict on densities is withheld where replicates differ by more than it decides."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from offmanifold.core.guided import estimate_guided
+from offmanifold.core.likelihood import simulate
+from offmanifold.core.settings.guided import GuidedSettings
+from offmanifold.jobs.audits import METRICS
+from offmanifold.jobs.audits.across.outliers.questions import denser_outliers
+from offmanifold.jobs.audits.across.outliers.reduce import reduce_outliers
+from offmanifold.jobs.audits.across.ranking.question import likeliest_group
+from offmanifold.jobs.audits.across.ranking.reduce import reduce_ranking
+from offmanifold.jobs.audits.convergence.reduce import reduce_convergence
+from offmanifold.jobs.audits.likelihood.reduce import reduce_likelihood
+from offmanifold.jobs.reduce.context import GeneratorInfo, GroupInfo
+from offmanifold.jobs.reduce.schema import summary_table
+from offmanifold.jobs.report.summary import Summary
+from offmanifold.jobs.report.verdict import Verdict
+from offmanifold.jobs.report.view import View
+from torch import Tensor
+
+from tests.audits.linear_audits import NAME, Tables
+from tests.core.lean import LEAN
+from tests.core.waves import Waves
+from tests.run_contexts import context_of
+
+VARIANCE, IMAGES = 0.01, 32
+REDUCERS = (reduce_likelihood, reduce_ranking, reduce_outliers, reduce_convergence)
+# A search that misses the best mode of many images, and one that misses none.
+HARD = replace(LEAN, transitions=20, restarts=1, candidates=4, iterations=30)
+BANKED = replace(LEAN, transitions=20, restarts=8, bank=20_000)
+
+Estimates = dict[str, tuple[np.ndarray, np.ndarray]]
+
+
+def judged(folder: Path, estimates: Estimates) -> dict[str, Verdict]:
+    """The verdicts on two groups, "test" and "outlier", each with replicates of its estimates."""
+    tables = Tables()
+    for group, pair in estimates.items():
+        for stage, values in zip(("likelihood", "convergence"), pair, strict=True):
+            columns = {
+                "estimator": ["guided"] * len(values),
+                "log_likelihood": values.tolist(),
+                "varied": ["replicate"] * len(values),
+            }
+            tables.add(stage, group, columns, range(len(values)))
+    tables.write(folder)
+    groups = [GroupInfo("test", "test", "own"), GroupInfo("outlier", "outlier", "own")]
+    context = context_of(groups, [GeneratorInfo(NAME, 0, (1, 1, 20))], folder)
+    rows = [row for reducer in REDUCERS for row in reducer(context)]
+    view = View(context, Summary(summary_table(rows, METRICS), "guided"), context.generators[0])
+    asked = denser_outliers(view), likeliest_group(view)
+    return {verdict.key: verdict for verdict in asked if verdict is not None}
+
+
+def answers(verdicts: dict[str, Verdict]) -> list[str]:
+    return [verdicts[key].findings[0].answer for key in ("denser", "likeliest")]
+
+
+@pytest.fixture(scope="module")
+def waves() -> dict[str, Tensor]:
+    """The decoder's own images, and others halfway to single colours, 34 nats less dense."""
+    here = torch.empty(0).double()
+    own, _ = simulate(Waves(1.4, 0), None, VARIANCE, range(2 * IMAGES), like=here)
+    colours = torch.linspace(0.2, 0.8, IMAGES).double().view(-1, 1, 1, 1)
+    return {"test": own[:IMAGES], "outlier": 0.5 * (own[IMAGES:] + colours)}
+
+
+def replicated(images: dict[str, Tensor], settings: GuidedSettings) -> Estimates:
+    def estimate(pixels: Tensor, first: int) -> np.ndarray:
+        seeds = range(first, first + len(pixels))
+        found = estimate_guided(Waves(1.4, 0), pixels, None, VARIANCE, settings, seeds)
+        return found.log_likelihood.numpy()
+
+    return {name: (estimate(each, 0), estimate(each, 1000)) for name, each in images.items()}
+
+
+def test_a_search_that_misses_modes_withholds_the_verdict(
+    waves: dict[str, Tensor], tmp_path: Path
+) -> None:
+    estimates = replicated(waves, HARD)
+    # Without its replicates the estimate decides: whatever it says rests on what was missed.
+    alone = {name: (values, values) for name, (values, _) in estimates.items()}
+    for folder in ("alone", "both"):
+        (tmp_path / folder).mkdir()
+    assert answers(judged(tmp_path / "alone", alone)) == ["no", "yes"]
+    verdicts = judged(tmp_path / "both", estimates)
+    assert answers(verdicts) == ["undecided", "undecided"]
+    sentence = verdicts["denser"].findings[0].sentence
+    assert "the finding is withheld until replicates agree" in sentence
+
+
+def test_a_search_that_finds_them_decides(waves: dict[str, Tensor], tmp_path: Path) -> None:
+    verdicts = judged(tmp_path, replicated(waves, BANKED))
+    assert answers(verdicts) == ["no", "yes"]
+    assert "withheld" not in verdicts["denser"].findings[0].sentence
+
+
+@pytest.mark.parametrize(("apart", "answer"), [(0.1, "yes"), (30.0, "undecided")])
+def test_dense_outliers_are_held_against_the_replicates_of_the_data(
+    apart: float, answer: str, tmp_path: Path
+) -> None:
+    rng = np.random.default_rng(0)
+    test, outlier = rng.normal(0, 5, IMAGES), rng.normal(20, 5, IMAGES)
+    estimates = {"test": (test, test + rng.normal(0, apart, IMAGES)), "outlier": (outlier, outlier)}
+    assert judged(tmp_path, estimates)["denser"].findings[0].answer == answer
