@@ -12,6 +12,9 @@ from ..reduce.schema import (
 )
 from .table import Table
 
+# Said once of each table or figure with estimates of ln p.
+BOUND = "each estimate of ln p is a lower bound in the mean"
+
 TERMS: dict[str, str] = {
     OWN: "each image under its own class; images without one take the classes in turn",
     MARGINAL: "over all classes, equally likely; without classes, the only density that there is",

@@ -6,6 +6,7 @@ from ...report.drawn import drawn_values
 from ...report.figure import WIDTH, Figure, draw
 from ...report.strips import AXIS_WORDS, in_order, means_in_words, strips
 from ...report.view import View
+from ...report.words import BOUND
 from .reduce import estimator_gaps
 
 
@@ -28,7 +29,7 @@ def gap_figure(view: View) -> Figure | None:
         f"Gap between the estimators' log densities of single images, {subtraction}. "
         f"Means: {means_in_words(by_group)} nats.",
         f"Each dot is an image under its own class, the bar its group's mean. Right of 0 the "
-        f"{gaps.estimator} estimate is higher. {AXIS_WORDS}",
+        f"{gaps.estimator} estimate is higher; {BOUND}. {AXIS_WORDS}",
         paint,
         data=drawn_values(by_group, f"ln p, {subtraction}, nats"),
         key="gap",

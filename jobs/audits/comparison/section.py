@@ -5,6 +5,7 @@ from ...report.section import PageView, Section, present
 from ...report.summary import Estimate, number
 from ...report.table import Cell, Column, N, Shown, Table, estimates, filled_table, numbers
 from ...report.view import View
+from ...report.words import BOUND
 from .figures import gap_figure
 from .findings import compared_findings
 
@@ -29,7 +30,7 @@ def gap_table(view: View) -> Table | None:
     mine, other = (side.estimator for side in sides)
     return filled_table(
         f"Mean ln p under each image's own class, nats, and its gap: {mine} minus {other}; "
-        "generator calls are for one image under one class",
+        f"generator calls are for one image under one class; {BOUND}",
         [
             Column("group"),
             estimates(f"ln p, {mine}"),

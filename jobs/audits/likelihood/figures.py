@@ -18,6 +18,7 @@ from ...report.histogram_rows import (
 from ...report.summary import number
 from ...report.table import Column, numbers
 from ...report.view import View
+from ...report.words import BOUND
 
 
 def tuning_figure(view: View) -> Figure | None:
@@ -88,9 +89,13 @@ def density_histograms(view: View) -> list[Figure]:
     )
     shown = " and ".join(f"{name} [{number(a, 4)}, {number(b, 4)}]" for name, a, b in bands)
     caption = (
-        f"Log density ({found.condition}) of each group; the line is the mean. Shaded: where the "
-        "mean of a typical set of images lies"
-    ) + (f", by {shown}." if shown else " (no reference group, so none is shown).")
+        (
+            f"Log density ({found.condition}) of each group; the line is the mean. Shaded: where the "
+            "mean of a typical set of images lies"
+        )
+        + (f", by {shown}" if shown else " (no reference group, so none is shown)")
+        + f"; {BOUND}."
+    )
     figures = [
         _density_figure(
             view,

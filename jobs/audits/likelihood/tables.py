@@ -12,6 +12,7 @@ from ...report.table import (
     twins_side_by_side,
 )
 from ...report.view import View
+from ...report.words import BOUND
 
 # What is said of the chains, and the metric that says it; columns that nothing fills are left out.
 _HEALTH = {
@@ -40,7 +41,8 @@ def density_table(view: View) -> Table | None:
     variance = view.find("variance")
     under = "" if variance is None else f", σ² = {number(variance.value)}"
     table = filled_table(
-        f"Mean log density on [0, 1]{under}; bits per dimension are higher for denser images",
+        f"Mean log density on [0, 1]{under}; bits per dimension are higher for denser images; "
+        f"{BOUND}",
         [
             Column("group"),
             Column("density"),

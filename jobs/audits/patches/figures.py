@@ -14,6 +14,7 @@ from ...report.scatter import points_by_group, scatter_figures
 from ...report.summary import number
 from ...report.table import Column
 from ...report.view import View
+from ...report.words import BOUND
 from ..likelihood.figures import density_distributions, inner_window
 from .reduce import patch_scores
 
@@ -33,7 +34,8 @@ def patch_scatter(view: View) -> list[Figure]:
         "Log density of single images under the model of small patches, over that of the "
         "generator; the table below has the correlations.",
         "Each dot is an image, under its own class in both models. Dots along one rising line "
-        "would say that small patches account for the generator's density.",
+        "would say that small patches account for the generator's density. Of the generator "
+        f"{BOUND}.",
         key="patch-scatter",
     )
 
@@ -89,7 +91,8 @@ def _histograms(
         "The same, where the groups are that are not outliers; images outside are counted."
         if windows
         else "The groups under the generator (left) and under the model of small patches (right); "
-        "the line is the mean. The same order of the groups in both is what the paper found.",
+        "the line is the mean. The same order of the groups in both is what the paper found. Of "
+        f"the generator {BOUND}.",
         paint,
         data=Drawn(
             [Column("model"), *bins[next(iter(bins))].columns],

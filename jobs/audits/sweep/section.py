@@ -13,6 +13,7 @@ from ...report.section import Section, present
 from ...report.summary import Estimate, number
 from ...report.table import Cell, Column, N, Table, counts, estimates, filled_table, numbers
 from ...report.view import View
+from ...report.words import BOUND
 
 _WIDTH = 7.0
 _COLUMNS = 3
@@ -132,7 +133,7 @@ def density_table(view: View) -> Table | None:
     return _group_columns(
         view,
         "sweep_log_likelihood",
-        "Mean ln p of the sample by the number of transitions T, nats",
+        f"Mean ln p of the sample by the number of transitions T, nats; {BOUND}",
         "sweep-density",
     )
 
@@ -195,7 +196,7 @@ def sweep_figure(view: View) -> Figure | None:
         0.6 + 1.9 * -(-len(panels) // _COLUMNS),
         f"Mean log density of the sample by the number of transitions, in nats. {words}.",
         "Mean ln p against the number of transitions, each group on its own axis. Whiskers: 95% "
-        "interval of the change from there to the largest T, paired by image.",
+        f"interval of the change from there to the largest T, paired by image; {BOUND}.",
         paint,
         data=Drawn(
             [

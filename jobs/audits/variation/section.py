@@ -13,6 +13,7 @@ from ...report.section import Section, present
 from ...report.summary import number
 from ...report.table import Cell, Column, Table, estimates, filled_table, twins_side_by_side
 from ...report.view import View
+from ...report.words import BOUND
 from ..likelihood.densities import TRUSTED
 from .reduce import variation_scores
 
@@ -95,9 +96,12 @@ def variation_scatter(view: View) -> list[Figure]:
         ("local variation: standard deviation / mean", "ln p(x) of the generator, nats"),
         "Log density of single images over their local variation; the table below has the "
         "correlations.",
-        "Each dot is an image under its own class."
-        if view.generator.num_classes
-        else "Each dot is an image.",
+        (
+            "Each dot is an image under its own class; "
+            if view.generator.num_classes
+            else "Each dot is an image; "
+        )
+        + f"{BOUND}.",
         key="variation-scatter",
     )
 

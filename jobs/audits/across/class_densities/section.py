@@ -23,6 +23,7 @@ from ....report.table import (
     twins_side_by_side,
 )
 from ....report.view import View
+from ....report.words import BOUND
 from ...likelihood.densities import TRUSTED
 from .reduce import correlated_classes
 
@@ -144,7 +145,7 @@ def _scatter(view: View, found: _Classes) -> Figure:
         f"Log density of {name} images under class {other} over that under class {one}; "
         f"correlation {correlation}.",
         f"Each dot is one of {len(whole)} {name} images of any class. Of all pairs of classes this "
-        f"is the one whose correlation, {correlation}, is the median.",
+        f"is the one whose correlation, {correlation}, is the median; {BOUND}.",
         key="class-scatter",
     )
 

@@ -9,6 +9,7 @@ from ....report.drawn import drawn_estimates
 from ....report.figure import WIDTH, Figure, draw, label
 from ....report.summary import MISSING, Estimate, number
 from ....report.view import View
+from ....report.words import BOUND
 from .question import EVERY_GROUP, find_lead
 
 # Outliers may lie a hundred times as far behind as the data.
@@ -44,7 +45,8 @@ def ranking_figure(view: View) -> Figure | None:
         f"How far each group's mean ln p is behind that of {lead.leader}, the most likely, with "
         "the 95% interval of the difference; the means are on the right. The axis is linear up "
         f"to {number(_LINEAR_NATS, 2)} nats and logarithmic beyond. Generated images have no "
-        "observation noise, which alone makes them denser than images with it.",
+        "observation noise, which alone makes them denser than images with it. In the figure "
+        f"{BOUND}.",
         paint,
         data=drawn_estimates(behind, f"nats behind {lead.leader}"),
         key="ranking",

@@ -15,6 +15,7 @@ from ....report.verdict import (
     side_p_value,
 )
 from ....report.view import View
+from ....report.words import BOUND
 from ...convergence.gates import replicates_agree
 from ..outliers.questions import (
     REMAINING_ERROR_FACTOR,
@@ -114,7 +115,8 @@ def _finding(view: View, lead: Lead, pool: str) -> Finding:
     )
     sentence = (
         f"{pool}, from the most likely to the least, mean ln p in nats: {listed} "
-        f"({_density_words(nearest.condition)}, {counted} for the first two). {_ahead(lead)}."
+        f"({_density_words(nearest.condition)}, {counted} for the first two; "
+        f"{BOUND}). {_ahead(lead)}."
     )
     if len(lead.contenders) > 1:
         sentence += (

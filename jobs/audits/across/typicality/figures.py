@@ -8,6 +8,7 @@ from ....report.drawn import drawn_estimates
 from ....report.figure import WIDTH, Figure, draw, label
 from ....report.summary import number
 from ....report.view import View
+from ....report.words import BOUND
 from .question import find_deviation
 
 
@@ -52,7 +53,7 @@ def _typicality_figure(view: View, reference: GroupInfo) -> Figure | None:
         f"Deviation of each group's mean log density from that of {reference.name}: "
         f"{listed} nats; up to ±{number(band)} counts as typical.",
         f"Against {reference.name} ({sort}). The shaded band, ±{number(band)} nats, is half of the "
-        "spread of one sample. The axis is linear in the band and logarithmic beyond.",
+        f"spread of one sample. The axis is linear in the band and logarithmic beyond; {BOUND}.",
         paint,
         data=drawn_estimates(deviations, f"mean ln p minus that of {reference.name}, nats"),
         key=f"band-{reference.name}",

@@ -2,6 +2,7 @@
 
 from ....report.table import Cell, Column, N, Table, estimates, filled_table, numbers
 from ....report.view import View
+from ....report.words import BOUND
 from .question import TYPICAL_WORDS, find_deviation
 
 
@@ -29,7 +30,8 @@ def typicality_table(view: View) -> Table | None:
             )
     return filled_table(
         "Mean ln p of a group minus that of a reference, nats, each image under its own class; "
-        "p-values of equal means, of equal shapes, and of deviating like the null audit's images",
+        "p-values of equal means, of equal shapes, and of deviating like the null audit's images; "
+        f"{BOUND}",
         [
             Column("group"),
             Column("against"),
