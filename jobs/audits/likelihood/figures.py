@@ -89,13 +89,11 @@ def density_histograms(view: View) -> list[Figure]:
     )
     shown = " and ".join(f"{name} [{number(a, 4)}, {number(b, 4)}]" for name, a, b in bands)
     caption = (
-        (
-            f"Log density ({found.condition}) of each group; the line is the mean. Shaded: where the "
-            "mean of a typical set of images lies"
-        )
-        + (f", by {shown}" if shown else " (no reference group, so none is shown)")
-        + f"; {BOUND}."
+        f"Log density ({found.condition}) of each group; the line is the mean. Shaded: where the "
+        "mean of a typical set of images lies"
     )
+    caption += f", by {shown}" if shown else " (no reference group, so none is shown)"
+    caption += f"; {BOUND}."
     figures = [
         _density_figure(
             view,
