@@ -14,6 +14,7 @@ from ...reduce.groups import own_condition
 from ...reduce.parts import RunTableError
 from ...reduce.schema import DOUBLED, REPLICATE, SummaryRow
 from ...reduce.tables import ITEM, succeeded
+from ...report.verdict import SETTLED_NATS
 from ..likelihood.densities import Densities, read_densities
 
 # A probe has found something better where it raises the evidence by so many nats.
@@ -64,9 +65,11 @@ def replicates_apart(
 def apart(high: float, largest: float) -> float:
     """How far replicates lie apart: the bound for all but a tenth of the images.
 
-    Where too few images give none it is the largest difference, which says less.
+    Where too few images give none it is the largest difference, which says less. Less than a nat is
+    nothing: settled estimates differ by as much, and chance alone would overturn what is close.
     """
-    return largest if math.isnan(high) else high
+    found = largest if math.isnan(high) else high
+    return found if found >= SETTLED_NATS else 0.0
 
 
 def doubling_changes(context: ReduceContext) -> list[tuple[Densities, pd.DataFrame]]:
