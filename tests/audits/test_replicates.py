@@ -9,12 +9,14 @@ import torch
 from offmanifold.core.guided import estimate_guided
 from offmanifold.core.likelihood import simulate
 from offmanifold.core.settings.guided import GuidedSettings
+from offmanifold.core.statistics.convergence import quantile_bound
+from offmanifold.core.statistics.outliers import marginal_auc
 from offmanifold.jobs.audits import METRICS
 from offmanifold.jobs.audits.across.outliers.questions import denser_outliers
 from offmanifold.jobs.audits.across.outliers.reduce import reduce_outliers
 from offmanifold.jobs.audits.across.ranking.question import likeliest_group
 from offmanifold.jobs.audits.across.ranking.reduce import reduce_ranking
-from offmanifold.jobs.audits.convergence.reduce import reduce_convergence
+from offmanifold.jobs.audits.convergence.reduce import apart, reduce_convergence
 from offmanifold.jobs.audits.likelihood.reduce import reduce_likelihood
 from offmanifold.jobs.reduce.context import GeneratorInfo, GroupInfo
 from offmanifold.jobs.reduce.schema import summary_table
@@ -108,3 +110,29 @@ def test_dense_outliers_are_held_against_the_replicates_of_the_data(
     test, outlier = rng.normal(0, 5, IMAGES), rng.normal(20, 5, IMAGES)
     estimates = {"test": (test, test + rng.normal(0, apart, IMAGES)), "outlier": (outlier, outlier)}
     assert judged(tmp_path, estimates)["denser"].findings[0].answer == answer
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("error", "most"), [(0.1, 0.02), (0.3, 0.25)])
+def test_chance_alone_withholds_little(error: float, most: float) -> None:
+    """Prints how many of the decided findings are withheld, by the gap between the groups."""
+    rng = np.random.default_rng(0)
+
+    def side(inliers: np.ndarray, outliers: np.ndarray) -> int:
+        auc = marginal_auc(inliers, outliers).interval
+        return int(auc.low > 0.5) - int(auc.high < 0.5)
+
+    decided = withheld = 0
+    for gap in (0, 3, 10):
+        for _ in range(150):
+            inliers, outliers = -rng.normal(0, 10, 128), -rng.normal(-gap, 10, 128)
+            found = side(inliers, outliers)
+            sizes = np.abs(rng.normal(0, error * 2**0.5, IMAGES))
+            raised = apart(quantile_bound(sizes), sizes.max())
+            again = (
+                side(inliers, outliers - raised) if found > 0 else side(inliers - raised, outliers)
+            )
+            decided += found != 0
+            withheld += found not in (0, again)
+        print(f"\nerror {error}, up to {gap} nats apart: {withheld} of {decided} withheld", end="")
+    assert withheld <= most * decided
