@@ -306,12 +306,12 @@ def _run(
     with errors_explained():
         from ...cluster.locations import absolute
         from ..audits.specs import load_spec
+        from ..drive.driver import default_folder, run_audit
 
-        folder = absolute(out or _default_folder(source))
+        folder = absolute(out or default_folder(source))
         spec = load_spec(source, _located(overrides, address))
         if out is None:
             say(f"run directory: {folder} (--out names another)", err=True)
-        from ..drive.driver import run_audit
         from ..drive.progress import Progress
         from ..drive.quick import chosen_form
 
@@ -326,10 +326,6 @@ def _run(
             retry_failed=retry_failed,
         )
         _finish(outcome, quick=chosen.spec.quick)
-
-
-def _default_folder(source: str) -> str:
-    return str(Path("runs") / Path(source).stem)
 
 
 def _check_export(figures: Path | None, tables: Path | None, *, png: bool) -> None:
