@@ -16,6 +16,7 @@ from ..drive.driver import default_folder, run_audit
 from ..drive.progress import Progress
 from ..drive.quick import chosen_form
 from ..record.run_directory import RunDirectory
+from ..report.plain_console import PlainConsole
 from ..results.finished_run import replan
 from ..spec.audit import AuditSpec
 from ..spec.loading import SpecError, read_spec
@@ -77,7 +78,9 @@ def audit(
 
 
 def _run(spec: AuditSpec, folder: str, *, changed: bool, retry_failed: bool) -> None:
-    progress = Progress()
+    # A notebook has no use for a bar that is drawn again and again, nor for outputs of a line each.
+    console = PlainConsole(stderr=True, force_jupyter=False, force_terminal=False, soft_wrap=True)
+    progress = Progress(console)
     progress.say(f"run directory: {folder}")
     chosen = chosen_form(spec, folder)
     for line in chosen.told:

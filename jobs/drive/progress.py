@@ -27,8 +27,7 @@ class Progress:
     """Follows stages and shards by the executor's reports."""
 
     def __init__(self, console: Console | None = None) -> None:
-        # A notebook would show each line as an output of its own.
-        self._console = console or PlainConsole(stderr=True, force_jupyter=False)
+        self._console = console or PlainConsole(stderr=True)
         self._bar: Bar | None = None
         self._task: TaskID | None = None
         self._stage = ""
