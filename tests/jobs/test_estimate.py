@@ -78,7 +78,8 @@ def test_what_a_generator_raises_is_told() -> None:
     class Broken:
         latent_dim, num_classes, image_shape = 2, 0, (1, 2, 2)
 
-        def __call__(self, *_: Any) -> torch.Tensor:
+        def __call__(self, latent: torch.Tensor, condition: torch.Tensor | None) -> torch.Tensor:
+            del latent, condition
             raise ValueError("never")
 
         def to(self, _: torch.device) -> "Broken":
