@@ -168,6 +168,20 @@ def fit_variance(
     return _with_interval(math.exp(root), influence, mean_degrees)
 
 
+def leaves_nothing(
+    variances: Float64[np.ndarray, " variances"],
+    residual: Float64[np.ndarray, "images variances"],
+    degrees: Float64[np.ndarray, "images variances"],
+    dimensions: int,
+) -> bool:
+    """Whether images come back so closely that their fixed point lies below the whole grid.
+
+    Images that a generator made and that were stored as they are do, to the last digit.
+    """
+    sides = (residual + variances * degrees).mean(0) / dimensions
+    return bool((sides < variances).all())
+
+
 def profile_variance(mse: Float64[np.ndarray, " images"]) -> FittedVariance:
     """The papers' estimate [IP B.3], the mean of the reconstructions' mean squared errors.
 

@@ -9,6 +9,8 @@ from ..cluster.locations import is_remote
 from .user_networks import UserNetwork
 
 SHIPPED_PREFIX = "shipped:"
+# An object that a Python program has given under a name.
+GIVEN_PREFIX = "object:"
 _FUNCTION = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 
 
@@ -25,17 +27,18 @@ class ClassMember:
 class GeneratorSource:
     """All that opening a generator takes, but for the S3 service.
 
-    ``source`` is ``shipped:NAME``; a folder with ``model.safetensors`` and ``config.json``; or
-    ``module:function``, a callable without arguments that returns a Generator, imported with
-    ``import_path`` first on ``sys.path``. Only the last runs code of the user's; nothing runs from
-    a weights file. With a ``family`` of published generators, ``source`` is a checkpoint file of
-    it; ``truncation`` is that of the latents, for families that have one, ``key`` where in the file
-    the generator lies, if there are several, ``classes`` how many of its inputs are classes and
-    ``mixed_precision`` whether training used half precision too, for families whose files do not
-    say it. With a ``network``, it is a file of the user's that
-    holds the network so described. Folder and file may lie at an ``s3://`` address. A relative path
-    counts from ``import_path``, by default the working directory. With ``members`` it is the set of
-    these, in the order of their numbers, and ``source`` is what messages call it.
+    ``source`` is ``shipped:NAME``; ``object:NAME``, a generator that this process was given; a
+    folder with ``model.safetensors`` and ``config.json``; or ``module:function``, a callable
+    without arguments that returns a Generator, imported with ``import_path`` first on ``sys.path``.
+    Only the last runs code of the user's; nothing runs from a weights file. With a ``family`` of
+    published generators, ``source`` is a checkpoint file of it; ``truncation`` is that of the
+    latents, for families that have one, ``key`` where in the file the generator lies, if there are
+    several, ``classes`` how many of its inputs are classes and ``mixed_precision`` whether training
+    used half precision too, for families whose files do not say it. With a ``network``, it is a
+    file of the user's that holds the network so described. Folder and file may lie at an ``s3://``
+    address. A relative path counts from ``import_path``, by default the working directory. With
+    ``members`` it is the set of these, in the order of their numbers, and ``source`` is what
+    messages call it.
     """
 
     source: str
@@ -52,7 +55,13 @@ class GeneratorSource:
     def is_folder(self) -> bool:
         """Whether it is a folder, of the package's or of the user's."""
         is_file = self.family is not None or self.network is not None
-        return not (is_file or self.members or self.is_function)
+        return not (is_file or self.members or self.is_function or self.is_given)
+
+    @property
+    def is_given(self) -> bool:
+        """Whether it is an object of the running program."""
+        is_file = self.family is not None or self.network is not None
+        return not (is_file or self.members) and self.source.startswith(GIVEN_PREFIX)
 
     @property
     def is_function(self) -> bool:
@@ -61,16 +70,17 @@ class GeneratorSource:
             self.family is None
             and self.network is None
             and not self.members
-            and not self.source.startswith(SHIPPED_PREFIX)
+            and not self.source.startswith((SHIPPED_PREFIX, GIVEN_PREFIX))
             and _FUNCTION.fullmatch(self.source) is not None
         )
 
     @property
     def runs_code(self) -> bool:
-        """Whether opening it runs a program of the user's: a module, or a file's."""
+        """Whether opening it runs a program of the user's: a module, an object, or a file's."""
         if self.network is not None:
             return self.network.format != "onnx"
-        return self.is_function or any(member.source.runs_code for member in self.members)
+        own = self.is_function or self.is_given
+        return own or any(member.source.runs_code for member in self.members)
 
     @property
     def is_remote(self) -> bool:

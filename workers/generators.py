@@ -62,6 +62,10 @@ def open_generator(
         return open_published(wanted, _path(wanted))
     if wanted.network is not None:
         return open_user_network(wanted.source, _path(wanted), wanted.network)
+    if wanted.is_given:
+        from .given_generators import open_given
+
+        return open_given(wanted.source)
     if wanted.is_function:
         from .own_generator import open_function
 

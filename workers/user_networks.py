@@ -22,6 +22,7 @@ from .generator_errors import GeneratorError
 if TYPE_CHECKING:
     from torch import nn
 
+    from ..core.generators.adapter import ModuleGenerator
     from ..core.generators.latent_prior import LatentPrior
     from ..core.generators.protocol import Generator
 
@@ -80,11 +81,24 @@ def open_network(path: Path, network: UserNetwork) -> tuple["Generator", str]:
         GeneratorError: the file cannot be read, is of another format, or its network does not do
             what is said of it.
     """
-    from ..core.generators.adapter import ModuleGenerator
     from .own_generator import check_generator
 
     module, content = open_module(path, network.format)
-    generator = ModuleGenerator(
+    generator = wrapped(module, network)
+    check_generator(str(path), generator)
+    return generator, hashlib.sha256(content).hexdigest()
+
+
+def wrapped(module: "nn.Module", network: UserNetwork) -> "ModuleGenerator":
+    """A network and what is said of it as a generator, whose weights it freezes.
+
+    Raises:
+        GeneratorError: the prior's bounds are none.
+        NativeRangeError: the native range is not in ascending order.
+    """
+    from ..core.generators.adapter import ModuleGenerator
+
+    return ModuleGenerator(
         _as_called(module, network),
         latent_dim=network.latent_dim,
         num_classes=network.num_classes,
@@ -92,8 +106,6 @@ def open_network(path: Path, network: UserNetwork) -> tuple["Generator", str]:
         native_range=network.native_range,
         latent_prior=_prior(network),
     )
-    check_generator(str(path), generator)
-    return generator, hashlib.sha256(content).hexdigest()
 
 
 def open_module(path: Path, network_format: str) -> tuple["nn.Module", bytes]:

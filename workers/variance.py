@@ -1,12 +1,18 @@
 """The stages ``variance`` and ``null_variance``: the observation variance sigma^2 on [0, 1]."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from ..core.observation_variance import FittedVariance, fit_variance, profile_variance
+from ..core.observation_variance import (
+    FittedVariance,
+    fit_variance,
+    leaves_nothing,
+    profile_variance,
+)
 from .inversion import INVERSION_TABLE
 from .outcome import Failure, Outcome
 from .part_file import read_columns_of_parts
@@ -25,7 +31,8 @@ ESTIMATORS: Mapping[str, Computation] = {"marginal": MARGINAL, "profile": PROFIL
 # One row a generator and group (train: the data): variance is sigma^2 on [0, 1] from the n images
 # whose ids are fitted, by the marginal or the profile estimator, or as given; low and high are its
 # 95% interval over images, log_standard_error is that of its logarithm, degrees the mean effective
-# degrees of freedom at it.
+# degrees of freedom at it. The generator's own images may come back to the last digit: their
+# variance is then 0, and high the least that could have been told from it.
 _COLUMNS: Columns = (
     ("estimator", pa.string()),
     ("variance", pa.float64()),
@@ -64,7 +71,7 @@ def _fit(item: Item, settings: Mapping[str, Any], resources: Resources) -> Outco
     columns = _CURVES if marginal else ("mse",)
     rows = _rows(item, settings, resources, columns)
     try:
-        fitted = _marginal(rows, settings) if marginal else _profile(rows)
+        fitted = _marginal(rows, settings, item) if marginal else _profile(rows)
     except ValueError as error:
         return Failure(f"{item.group} under {item.generator}: {error}")
     return {
@@ -97,16 +104,21 @@ def _rows(
     return [found[position] for position in sorted(found)]
 
 
-def _marginal(rows: list[dict[str, Any]], settings: Mapping[str, Any]) -> FittedVariance:
+def _marginal(
+    rows: list[dict[str, Any]], settings: Mapping[str, Any], item: Item
+) -> FittedVariance:
     if not rows:
         raise ValueError("no image was inverted: there is no variance to fit")
-    curves = {name: np.array([row[name] for row in rows], np.float64) for name in _CURVES}
-    return fit_variance(
-        curves["variances"][0],
-        curves["squared_residual"],
-        curves["degrees"],
-        settings["dimensions"],
+    variances, residual, degrees = (
+        np.array([row[name] for row in rows], np.float64) for name in _CURVES
     )
+    curves = (variances[0], residual, degrees, settings["dimensions"])
+    # The null's images have noise, and the data's variance is what densities are about.
+    is_control = settings["source"] == VARIANCE_FIT_TABLE.name and item.group != DATA
+    if is_control and leaves_nothing(*curves):
+        least, freedom = float(variances[0, 0]), float(degrees[:, 0].mean())
+        return FittedVariance(0.0, 0.0, least, math.nan, freedom, len(rows))
+    return fit_variance(*curves)
 
 
 def _profile(rows: list[dict[str, Any]]) -> FittedVariance:

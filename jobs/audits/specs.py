@@ -60,6 +60,17 @@ def parse_spec(text: str, base: Path, overrides: tuple[str, ...], source: str) -
     return loading.parse_spec(Spec, text, base, overrides, source)
 
 
+def build_spec(
+    content: dict[str, Any], base: Path, overrides: tuple[str, ...], source: str
+) -> AuditSpec:
+    """The spec of plain values; as :func:`offmanifold.jobs.spec.loading.build_spec`.
+
+    Raises:
+        SpecError: naming the key, what was expected and what to do.
+    """
+    return loading.build_spec(Spec, content, base, overrides, source)
+
+
 def spec_of(run: RunDirectory) -> AuditSpec:
     """The resolved spec that a run belongs to.
 

@@ -13,7 +13,15 @@ from .exit_status import end, errors_explained
 from .init_command import init
 from .job_commands import job_app, submit
 from .nearest_command import nearest
-from .options import ChangedOption, QuickOption, RetryOption, RunArgument, SetOption, SpecArgument
+from .options import (
+    ChangedOption,
+    JsonOption,
+    QuickOption,
+    RetryOption,
+    RunArgument,
+    SetOption,
+    SpecArgument,
+)
 from .printing import print_rich
 from .state_commands import errors, status
 
@@ -93,15 +101,24 @@ def demo(out: OutOption = None) -> None:
 
 
 @app.command()
-def plan(spec: SpecArgument, overrides: SetOption = None, quick: QuickOption = False) -> None:
-    """Validate a spec and show its stages, shards, items and cost; computes nothing."""
+def plan(
+    spec: SpecArgument,
+    overrides: SetOption = None,
+    quick: QuickOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Validate a spec and show its stages, shards, items and time, by a few timed batches."""
     with errors_explained():
         from ..audits.specs import load_spec
         from ..drive.quick import chosen_form
-        from .plan_table import plan_table
+        from .plan_table import plan_json, plan_table, planned
 
         chosen = chosen_form(load_spec(spec, _quickened(overrides, quick=quick)))
-        print_rich(plan_table(chosen.spec, chosen.told))
+        found = planned(chosen.spec, chosen.told)
+        if as_json:
+            say(plan_json(found))
+        else:
+            print_rich(plan_table(found))
 
 
 @app.command()
@@ -306,12 +323,12 @@ def _run(
     with errors_explained():
         from ...cluster.locations import absolute
         from ..audits.specs import load_spec
+        from ..drive.driver import default_folder, run_audit
 
-        folder = absolute(out or _default_folder(source))
+        folder = absolute(out or default_folder(source))
         spec = load_spec(source, _located(overrides, address))
         if out is None:
             say(f"run directory: {folder} (--out names another)", err=True)
-        from ..drive.driver import run_audit
         from ..drive.progress import Progress
         from ..drive.quick import chosen_form
 
@@ -326,10 +343,6 @@ def _run(
             retry_failed=retry_failed,
         )
         _finish(outcome, quick=chosen.spec.quick)
-
-
-def _default_folder(source: str) -> str:
-    return str(Path("runs") / Path(source).stem)
 
 
 def _check_export(figures: Path | None, tables: Path | None, *, png: bool) -> None:

@@ -37,8 +37,9 @@ def end(outcome: "Outcome") -> None:
             f"{count} in {stage}" for stage, count in outcome.quarantined.items() if count
         )
         say(
-            f"quarantined items: {counts} (rows with status != ok; `run --retry-failed` "
-            "computes them again)",
+            f"quarantined items: {counts} (rows with status != ok). `offmanifold errors "
+            f"{outcome.results.context.tables.locate()}` says why; `run --retry-failed` computes "
+            "them again",
             err=True,
         )
         raise typer.Exit(EXIT_QUARANTINED)

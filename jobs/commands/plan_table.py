@@ -1,55 +1,61 @@
 """The table for ``plan``."""
 
+import json
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 
 from rich.table import Table
 from rich.text import Text
 
 from ...core.statistics.typicality import images_needed
-from ..audits import stages_of
 from ..audits.inversion.settings import INVERSION
 from ..audits.likelihood.settings import LIKELIHOOD
 from ..audits.specs import gather_facts
 from ..drive.devices import local_devices, local_gpu_problem
-from ..plan.stage import AuditContext, Cost
+from ..drive.estimate import Estimate, StageEstimate, estimate
+from ..plan.stage import AuditContext
 from ..report.plain_text import printable
 from ..spec.audit import AuditSpec, ClusterSpec
 from ..spec.facts import Facts
 from .data_notes import account_notes, class_notes, generator_notes
 
 
-def plan_table(spec: AuditSpec, remarks: Sequence[str] = ()) -> Table:
-    """Every stage's items, shards, generator evaluations and estimated time on one worker.
+@dataclass(frozen=True)
+class Plan:
+    """What ``plan`` says: the work and its time, and notes in words."""
 
-    ``remarks`` come first below it.
+    spec: AuditSpec
+    estimate: Estimate
+    notes: tuple[str, ...]
+
+
+def planned(spec: AuditSpec, remarks: Sequence[str] = ()) -> Plan:
+    """A spec's work, and the time that it takes here; ``remarks`` come first among the notes.
 
     Raises:
         SpecError: when the spec names what cannot be opened, or what does not fit together.
     """
-    facts = gather_facts(spec)
-    context = AuditContext(spec, facts)
+    context = AuditContext(spec, gather_facts(spec))
+    found = estimate(context)
+    return Plan(spec, found, (*remarks, *plan_notes(context), *_time_notes(found)))
+
+
+def plan_json(plan: Plan) -> str:
+    """The same for programs."""
+    return json.dumps({"name": plan.spec.name, **asdict(plan.estimate), "notes": plan.notes})
+
+
+def plan_table(plan: Plan) -> Table:
+    """Every stage's items, shards, generator evaluations and their time on one worker."""
+    spec = plan.spec
     table = Table("stage", box=None, header_style="bold", title=f"plan of {spec.name}")
     for heading in ("shards", "items", "generator evaluations", "time on one worker"):
         table.add_column(heading, justify="right")
-    total = Cost(0, 0, 0)
-    for stage in stages_of(spec):
-        cost = stage.cost(context)
-        table.add_row(stage.name, *_cells(cost, facts))
-        total = Cost(
-            total.items + cost.items,
-            total.shards + cost.shards,
-            total.evaluations + cost.evaluations,
-            total.trainings + cost.trainings,
-        )
-    table.add_row("total", *_cells(total, facts), style="bold")
+    for stage in plan.estimate.stages:
+        table.add_row(stage.stage, *_cells(stage))
+    table.add_row("total", *_cells(plan.estimate.total), style="bold")
     # Names of files are no markup, and must not steer the terminal.
-    notes = [*remarks, *plan_notes(context)]
-    if total.trainings:
-        notes.append(
-            f"Training {total.trainings} classifiers takes time that is not counted here: it ends "
-            "when they have converged."
-        )
-    table.caption = Text(printable("\n".join(notes)))
+    table.caption = Text(printable("\n".join(plan.notes)))
     table.caption_justify = "left"
     return table
 
@@ -114,29 +120,59 @@ def _typicality_note(context: AuditContext) -> list[str]:
     ]
 
 
-def _cells(cost: Cost, facts: Facts) -> tuple[str, str, str, str]:
+def _time_notes(found: Estimate) -> list[str]:
+    """How long a run takes, and what to lower first where that is too long."""
+    notes = []
+    if found.total.seconds is None:
+        why = "" if found.untimed is None else f": {found.untimed}"
+        notes.append(f"No generator was timed here, so the time is not known{why}.")
+    else:
+        least, most = found.total.seconds
+        over = "" if found.workers is None else f" on the {found.workers} of this machine"
+        if found.workers == 1:
+            over = " on the one of this machine"
+        share = found.workers or 1
+        notes.append(
+            "Time is that of the generators' evaluations at the speed that one worker has here "
+            f"and now: {_span(least, most)} in all on one worker"
+            + (f", {_span(least / share, most / share)}{over}" if over else "")
+            + ". Reading, storing and statistics come on top."
+        )
+    if found.lower_first:
+        told = ", ".join(
+            f"{each.key} {each.value:,} \N{RIGHTWARDS ARROW} {each.half:,} ({each.share:.0%})"
+            for each in found.lower_first
+        )
+        notes.append(f"To be faster lower first, with what it saves: {told}.")
+    if found.total.trainings:
+        notes.append(
+            f"Training {found.total.trainings} classifiers takes time that is not counted here: it "
+            "ends when they have converged."
+        )
+    return notes
+
+
+def _cells(stage: StageEstimate) -> tuple[str, str, str, str]:
     return (
-        f"{cost.shards:,}",
-        f"{cost.items:,}",
-        f"{cost.evaluations:,}",
-        _time(cost, facts),
+        f"{stage.shards:,}",
+        f"{stage.items:,}",
+        f"{stage.evaluations:,}",
+        _time(stage),
     )
 
 
-def _time(cost: Cost, facts: Facts) -> str:
+def _time(stage: StageEstimate) -> str:
     """That of the generators' evaluations; how long training takes is not known before it ends."""
-    if not cost.trainings:
-        return _time_of_evaluations(cost.evaluations, facts)
-    if not cost.evaluations:
+    if stage.trainings and not stage.evaluations:
         return "training"
-    return f"{_time_of_evaluations(cost.evaluations, facts)} + training"
+    shown = "unknown" if stage.seconds is None else _span(*stage.seconds)
+    return f"{shown} + training" if stage.trainings else shown
 
 
-def _time_of_evaluations(evaluations: int, facts: Facts) -> str:
-    """Evaluations over the slowest generator's measured rate on a CPU core, where it is known."""
-    rates = [generator.evaluations_per_second for generator in facts.generators.values()]
-    known = [rate for rate in rates if rate is not None]
-    if len(known) < len(rates):
-        return "unknown"
-    minutes = evaluations / min(known) / 60
-    return f"{minutes:.1f} min" if minutes >= 0.1 else "< 0.1 min"
+def _span(least: float, most: float) -> str:
+    """Two durations in the unit of the longer one."""
+    unit, size = ("h", 3600) if most >= 7200 else ("min", 60)
+    if most < 6:
+        return "< 0.1 min"
+    low, high = f"{least / size:.1f}", f"{most / size:.1f}"
+    return f"{high} {unit}" if low == high else f"{low}\N{EN DASH}{high} {unit}"

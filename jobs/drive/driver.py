@@ -7,6 +7,7 @@ with what is missing then.
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from ...cluster.executor import Executor
@@ -54,6 +55,11 @@ class Outcome:
     def complete(self) -> bool:
         """Whether every planned item has its row without error."""
         return not any(self.quarantined.values())
+
+
+def default_folder(source: str) -> str:
+    """Where a run goes that names no directory: by its spec's file, or a preset's name."""
+    return str(Path("runs") / Path(source).stem)
 
 
 @terminate_as_interrupt()

@@ -1,6 +1,7 @@
 """The executor that a spec's ``cluster`` section asks for."""
 
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -78,8 +79,12 @@ def _resources(cluster: ClusterSpec, devices: Devices) -> WorkerResources:
 def terminate_as_interrupt() -> Iterator[None]:
     """SIGTERM, and SIGHUP of a terminal that closes, end what is in the block as SIGINT does.
 
-    A SIGHUP that is ignored stays so: that is what ``nohup`` asks for.
+    A SIGHUP that is ignored stays so: that is what ``nohup`` asks for. Signals reach the main
+    thread alone: in another one nothing is changed.
     """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
     previous = {signal.SIGTERM: signal.signal(signal.SIGTERM, _interrupt)}
     if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
         previous[signal.SIGHUP] = signal.signal(signal.SIGHUP, _interrupt)

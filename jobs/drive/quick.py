@@ -3,9 +3,6 @@
 from dataclasses import dataclass
 
 from ...cluster.locations import Location
-from ...cluster.resources import available_cpus
-from ...workers.generators import GeneratorError
-from ...workers.speed import source_speed
 from ..audits import stages_of
 from ..audits.quick import cuts, quick_forms
 from ..audits.specs import gather_facts, spec_of
@@ -13,8 +10,7 @@ from ..plan.stage import AuditContext
 from ..record.run_directory import PROVENANCE_FILE, SPEC_FILE, RunDirectory
 from ..spec.audit import AuditSpec
 from ..spec.facts import Facts
-from ..spec.loading import SpecError
-from .devices import device_here
+from .estimate import local_workers, slowest_speed
 
 _SECONDS = 240
 
@@ -56,32 +52,17 @@ def chosen_form(spec: AuditSpec, out: Location | None = None) -> Chosen:
 def _affordable(forms: tuple[AuditSpec, ...], facts: Facts) -> AuditSpec:
     if len(forms) == 1:
         return forms[0]
-    rate = _evaluations_per_second(forms[0], facts)
+    speed = slowest_speed(forms[0].cluster, facts)
+    if speed is None:
+        return forms[0]
+    # Of all workers of this machine.
+    rate = local_workers(forms[0].cluster) * speed.few
     for form in forms:
         context = AuditContext(form, facts)
         evaluations = sum(stage.cost(context).evaluations for stage in stages_of(form))
         if evaluations <= _SECONDS * rate:
             return form
     return forms[-1]
-
-
-def _evaluations_per_second(spec: AuditSpec, facts: Facts) -> float:
-    """Of all workers of this machine, with the slowest generator."""
-    cluster = spec.cluster
-    device = device_here(cluster)
-    try:
-        speeds = [
-            source_speed(generator, device, cluster.storage.settings)
-            for generator in facts.generators.values()
-            if generator.samples is None
-        ]
-    except GeneratorError as error:
-        raise SpecError(str(error)) from error
-    workers = 1
-    if device.type == "cpu" and cluster.executor == "ray":
-        fit = max(1, int(available_cpus() / cluster.cpus_per_worker))
-        workers = min(fit, cluster.workers or cluster.max_workers or fit)
-    return workers * min(speeds)
 
 
 def _stored(spec: AuditSpec, out: Location) -> AuditSpec | None:

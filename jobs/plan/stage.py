@@ -197,11 +197,13 @@ class PlanContext(AuditContext):
         """The observation variance that a stage found for a group's images.
 
         Raises:
-            StageError: when it could not be fitted.
+            StageError: when it could not be fitted, or was not sought.
         """
         columns = ["generator", "group", "variance", "error"]
         rows = self.run.read(table, self.shard_ids(table.name), columns).to_pylist()
-        row = next(row for row in rows if (row["generator"], row["group"]) == (generator, group))
+        mine = (row for row in rows if (row["generator"], row["group"]) == (generator, group))
+        if (row := next(mine, None)) is None:
+            raise StageError(f"stage {table.name}: none of {group} under {generator}")
         if row["variance"] is None:
             raise StageError(f"stage {table.name}: {row['error']}")
         return float(row["variance"])

@@ -199,6 +199,7 @@ def _generators(spec: AuditSpec) -> dict[str, GeneratorFacts]:
     for generator in spec.each_generator:
         if generator.samples is not None:
             continue
+        _require_one_process(spec, generator)
         try:
             found = describe_generator(generator.opened_from, spec.cluster.storage.settings)
         except GeneratorError as error:
@@ -216,6 +217,16 @@ def _generators(spec: AuditSpec) -> dict[str, GeneratorFacts]:
             series=generator.series,
         )
     return generators
+
+
+def _require_one_process(spec: AuditSpec, generator: NamedGenerator) -> None:
+    """An object of this program is not in the workers' processes."""
+    if generator.opened_from.is_given and spec.cluster.executor != "serial":
+        raise SpecError(
+            f"{generator.key}: {generator.opened_from.source} is an object of this program, which "
+            "worker processes do not have: set cluster.executor to serial, or give the generator "
+            "as source: module:function"
+        )
 
 
 def _common_shape(generators: dict[str, GeneratorFacts]) -> Shape:

@@ -8,7 +8,12 @@ from typing import Annotated, Any, Self
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from ...core.generators.families.registry import require_family
-from ...workers.generator_source import SHIPPED_PREFIX, ClassMember, GeneratorSource
+from ...workers.generator_source import (
+    GIVEN_PREFIX,
+    SHIPPED_PREFIX,
+    ClassMember,
+    GeneratorSource,
+)
 from .model import ClassName, ClassNumber, Name, PathField, SamplesSpec, SpecModel, SpecPath
 from .network import NetworkSpec
 
@@ -66,7 +71,7 @@ class SourceSpec(SpecModel):
     @classmethod
     def _only_modules_are_imported(cls, value: str | None, info: ValidationInfo) -> str | None:
         source = info.data.get("source") or ""
-        is_module = _is_name(source) and not source.startswith(SHIPPED_PREFIX)
+        is_module = _is_name(source) and not source.startswith((SHIPPED_PREFIX, GIVEN_PREFIX))
         return (value or ".") if is_module else None
 
     @model_validator(mode="after")
@@ -190,8 +195,9 @@ class GeneratorSpec(_SampledSpec, _Named):
     """A generator: a ``source``, ``weights`` with their ``family`` or ``network``, or ``samples``.
 
     A source is ``shipped:NAME``, a folder with weights, or ``module:function``; folder and weights
-    may be ``s3://`` addresses. ``import_path`` is the folder in which ``module`` is found, by
-    default the spec's own. ``weights`` are a published checkpoint of a ``family``, or a file with a
+    may be ``s3://`` addresses. ``object:NAME`` is one that a program gives to `offmanifold.audit`.
+    ``import_path`` is the folder in which ``module`` is found, by default the spec's own.
+    ``weights`` are a published checkpoint of a ``family``, or a file with a
     ``network`` of the user's. ``truncation`` is that of the latents, in families that have one;
     ``key`` names the generator in a file that holds several (``g_ema``), ``classes`` is how many of
     the first layer's inputs are one-hot classes, and ``mixed_precision`` whether training used half

@@ -54,6 +54,16 @@ def load_spec(model: type[Spec], source: str, overrides: tuple[str, ...] = ()) -
     Raises:
         SpecError: naming the file, the key, what was expected and what to do.
     """
+    content, base = read_spec(source)
+    return build_spec(model, content, base, overrides, source)
+
+
+def read_spec(source: str) -> tuple[dict[str, Any], Path]:
+    """What the spec at a path, or of a preset, says, and where its relative paths count from.
+
+    Raises:
+        SpecError: nothing is there, or it cannot be read.
+    """
     path = Path(source)
     if locations.is_remote(source):
         text, base = _read_remote(source, BY_ENVIRONMENT), Path.cwd()
@@ -65,7 +75,7 @@ def load_spec(model: type[Spec], source: str, overrides: tuple[str, ...] = ()) -
     else:
         presets = ", ".join(preset_names())
         raise SpecError(f"{source}: no such file or preset (presets: {presets})")
-    return parse_spec(model, text, base, overrides, source)
+    return _mapping(text, source), base
 
 
 def read_file(source: str, service: S3Settings) -> str:
@@ -92,9 +102,28 @@ def parse_spec(
     model: type[Spec], text: str, base: Path, overrides: tuple[str, ...], source: str
 ) -> Spec:
     """The spec in ``text``; ``base`` resolves relative paths; ``source`` names it in errors."""
+    return build_spec(model, _mapping(text, source), base, overrides, source)
+
+
+def _mapping(text: str, source: str) -> dict[str, Any]:
     content = read_yaml(text, source)
     if not isinstance(content, dict):
         raise SpecError(f"{source}: expected a mapping of keys, found {type(content).__name__}")
+    return content
+
+
+def build_spec(
+    model: type[Spec],
+    content: dict[str, Any],
+    base: Path,
+    overrides: tuple[str, ...],
+    source: str,
+) -> Spec:
+    """The spec of plain values, which the overrides change in place; otherwise as `parse_spec`.
+
+    Raises:
+        SpecError: naming the key, what was expected and what to do.
+    """
     for override in overrides:
         apply_override(content, override)
     try:

@@ -9,6 +9,7 @@ from offmanifold.core.likelihood import simulate
 from offmanifold.core.observation_variance import (
     FittedVariance,
     fit_variance,
+    leaves_nothing,
     profile_variance,
     variance_curves,
     variance_grid,
@@ -140,3 +141,14 @@ def test_one_image_gives_a_variance_without_an_interval() -> None:
     found = profile_variance(np.array([0.1]))
     assert found.variance == pytest.approx(0.1)
     assert np.isnan([found.low, found.high, found.log_standard_error]).all()
+
+
+def test_images_that_come_back_to_the_last_digit_leave_nothing() -> None:
+    grid = np.array(variance_grid(TRUE_VARIANCE, 8, 64))
+    degrees = np.full((4, len(grid)), 8.0)
+    exact = np.full((4, len(grid)), 64 * TRUE_VARIANCE / 1e4)
+    assert leaves_nothing(grid, exact, degrees, 64)
+    # Their residuals are those of noise: then a fixed point lies within the grid.
+    assert not leaves_nothing(grid, np.full_like(exact, 64 * TRUE_VARIANCE), degrees, 64)
+    # One that is above the whole grid is no reason to say so either.
+    assert not leaves_nothing(grid, exact * 1e8, degrees, 64)

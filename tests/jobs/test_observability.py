@@ -52,7 +52,7 @@ def test_errors_names_each_error_once_with_its_items_and_its_traceback(broken_ru
     assert "decoder.py" in text
     assert "raise RuntimeError" in text
     assert "condition 1" in text
-    assert "and 7 more" in text
+    assert "and 9 more" in text
 
 
 def test_errors_as_json_has_a_line_an_item(broken_run: Path) -> None:

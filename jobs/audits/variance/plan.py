@@ -9,12 +9,22 @@ from ....workers.shard import Item, Shard
 from ....workers.variance import DATA, ESTIMATORS, GIVEN, VARIANCE_TABLE
 from ....workers.variance_fit import VARIANCE_FIT_TABLE
 from ...plan.stage import AuditContext, Cost, PlanContext, Stage
-from .fit_plan import control_groups, fitted_images, variance_settings
+from ...spec.facts import GeneratorFacts
+from .fit_plan import (
+    FittedImages,
+    control_groups,
+    fit_grids,
+    fitted_images,
+    variance_settings,
+)
 from .settings import VARIANCE
 
 
 def plan(context: PlanContext) -> list[Shard]:
-    """One shard a generator and fit, resting on the parts of its images' curves or errors."""
+    """One shard a generator and fit, resting on the parts of its images' curves or errors.
+
+    A control whose images have no curves is left out.
+    """
     spec = variance_settings(context)
     if spec.value is not None:
         return [
@@ -30,8 +40,16 @@ def plan(context: PlanContext) -> list[Shard]:
             fit_settings(context, source, fitted.keys),
         )
         for generator in context.facts.generators.values()
-        for fitted in fitted_images(context, generator)
+        for fitted in _usable(context, generator)
     ]
+
+
+def _usable(context: PlanContext, generator: GeneratorFacts) -> list[FittedImages]:
+    found = fitted_images(context, generator)
+    if not variance_settings(context).fits_curves:
+        return found
+    grids = fit_grids(context, generator)
+    return [fitted for fitted in found if fitted.group in grids]
 
 
 def fit_settings(

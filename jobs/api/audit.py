@@ -1,0 +1,134 @@
+"""An audit by a call from Python."""
+
+import copy
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ...cluster.locations import absolute
+from ...workers.generator_source import GIVEN_PREFIX
+from ...workers.given_generators import given
+from ..audits.specs import build_spec
+from ..drive.driver import default_folder, run_audit
+from ..drive.progress import Progress
+from ..drive.quick import chosen_form
+from ..record.run_directory import RunDirectory
+from ..report.plain_console import PlainConsole
+from ..results.finished_run import replan
+from ..spec.audit import AuditSpec
+from ..spec.loading import SpecError, read_spec
+from .run import Run
+
+Source = Mapping[str, Any] | str | os.PathLike[str]
+_ONLY = "generator"
+
+
+def audit(
+    spec: Source,
+    *,
+    generator: object = None,
+    out: str | os.PathLike[str] | None = None,
+    quick: bool = False,
+    settings: Mapping[str, Any] | None = None,
+    changed: bool = False,
+    retry_failed: bool = False,
+) -> Run:
+    """Runs, or resumes, an audit, as ``offmanifold run`` does; the finished run.
+
+    Args:
+        spec: a dictionary with the keys of `docs/spec.md`, the path of a YAML file, or the name of
+            a preset. Relative paths in a dictionary count from the working directory.
+        generator: what to audit in place of the spec's generators: an object that follows the
+            generators' protocol (``offmanifold.generator`` makes one of a network), or a mapping
+            from names to such objects. It is copied as it is now, and computed with in this
+            process, on one worker: several need a generator that they can open themselves, a file
+            or ``module:function``. Its weights are part of the identity of every row, so that a run
+            directory never mixes rows of a generator that has changed.
+        out: the run directory: a path, or ``s3://BUCKET/PREFIX``; by default a folder in ``runs``.
+        quick: a first answer in minutes, of few images and a lean search (`docs/quick.md`).
+        settings: further keys, dotted, as ``--set`` has them: ``{"groups.train.count": 64}``.
+        changed: take over a run directory of another spec, and recompute what differs.
+        retry_failed: first withdraw the parts that hold failed items.
+
+    Raises:
+        SpecError: before any work: naming the key, what was expected and what to do.
+        GeneratorError: before any work: what the generator does that no generator may.
+        ClusterError: there are no GPUs where the spec asks for some, or no Ray can be started.
+        StorageError: the run directory cannot be written.
+    """
+    content, base, source = _read(spec)
+    generators = _named(generator)
+    if generators:
+        content["generators"] = [
+            {"name": name, "source": GIVEN_PREFIX + name} for name in generators
+        ]
+        cluster = content.setdefault("cluster", {})
+        if isinstance(cluster, dict):
+            cluster.setdefault("executor", "serial")
+    if quick:
+        content["quick"] = True
+    wanted = build_spec(content, base, _overrides(settings), source)
+    folder = absolute(os.fspath(out) if out is not None else default_folder(wanted.name))
+    with given(generators):
+        _run(wanted, folder, changed=changed, retry_failed=retry_failed)
+    return Run(replan(RunDirectory.at(folder, wanted.cluster.storage.settings)))
+
+
+def _run(spec: AuditSpec, folder: str, *, changed: bool, retry_failed: bool) -> None:
+    # A notebook has no use for a bar that is drawn again and again, nor for outputs of a line each.
+    console = PlainConsole(stderr=True, force_jupyter=False, force_terminal=False, soft_wrap=True)
+    progress = Progress(console)
+    progress.say(f"run directory: {folder}")
+    chosen = chosen_form(spec, folder)
+    for line in chosen.told:
+        progress.say(line)
+    run_audit(
+        chosen.spec,
+        folder,
+        progress,
+        allow_changed=changed or chosen.takes_over,
+        retry_failed=retry_failed,
+    )
+
+
+def _read(spec: Source) -> tuple[dict[str, Any], Path, str]:
+    """A spec's keys, where its relative paths count from, and what messages call it."""
+    if isinstance(spec, Mapping):
+        content = _plain(spec)
+        return content, Path.cwd(), "spec"
+    if isinstance(spec, str | os.PathLike):
+        source = os.fspath(spec)
+        return *read_spec(source), source
+    raise SpecError(
+        f"spec: expected a dictionary, the path of a YAML file or the name of a preset, found "
+        f"{type(spec).__name__}"
+    )
+
+
+def _plain(value: Any) -> Any:
+    """As YAML would have it: dictionaries, lists and text."""
+    if isinstance(value, Mapping):
+        return {key: _plain(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    return copy.copy(value)
+
+
+def _named(generator: object) -> dict[str, object]:
+    if generator is None:
+        return {}
+    if not isinstance(generator, Mapping):
+        return {_ONLY: generator}
+    return {str(name): each for name, each in generator.items()}
+
+
+def _overrides(settings: Mapping[str, Any] | None) -> tuple[str, ...]:
+    return tuple(
+        f"{key}={yaml.safe_dump(_plain(value), default_flow_style=True)}"
+        for key, value in (settings or {}).items()
+    )

@@ -1,0 +1,159 @@
+"""A generator that a Python program hands over as an object: its copy, its hash, its opening.
+
+What is given is known to this process alone, so only an audit in this process can use it.
+"""
+
+import copy
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from .generator_errors import GeneratorError
+from .generator_source import GIVEN_PREFIX
+from .opened_generator import OpenedGenerator
+from .own_generator import check_generator, few_inputs
+from .user_networks import UserNetwork, wrapped
+
+if TYPE_CHECKING:
+    from ..core.generators.protocol import Generator
+
+_CPU = torch.device("cpu")
+_BATCH = 16
+
+# By name, for as long as `given` lasts.
+_generators: dict[str, "Generator"] = {}
+
+
+@contextmanager
+def given(generators: Mapping[str, object]) -> Iterator[None]:
+    """Makes ``object:NAME`` mean a copy of that generator while the block lasts.
+
+    The copies lie on the CPU, in evaluation mode and with frozen weights. The objects themselves
+    are left as they are, and what becomes of them later does not matter.
+
+    Raises:
+        GeneratorError: one cannot be copied, or breaks the protocol of generators.
+    """
+    before = dict(_generators)
+    try:
+        for name, generator in generators.items():
+            source = GIVEN_PREFIX + name
+            kept = _copied(source, generator)
+            check_generator(source, kept)
+            _generators[name] = kept
+        yield
+    finally:
+        _generators.clear()
+        _generators.update(before)
+
+
+def open_given(source: str) -> OpenedGenerator:
+    """A copy of the generator that is given under a name, and the hash of what it is.
+
+    Raises:
+        GeneratorError: none is given here under that name.
+    """
+    found = _generators.get(source.removeprefix(GIVEN_PREFIX))
+    if found is None:
+        raise GeneratorError(
+            f"generator '{source}' is an object of the Python program that started this audit, and "
+            "no file: go on with the same call of offmanifold.audit, with generator= and out="
+        )
+    return OpenedGenerator.of_user(source, copy.deepcopy(found), _hash(found))
+
+
+def generator_of(
+    network: Callable[..., Any], said: UserNetwork, image_shape: tuple[int, int, int] | None
+) -> "Generator":
+    """A network, and what it does not say of itself, as a generator; the network is copied.
+
+    Without ``image_shape`` the network is called once, and the shape is that of its images.
+
+    Raises:
+        GeneratorError: the network cannot be copied or called, or makes no images.
+    """
+    name = type(network).__name__
+    module = _copied(name, network)
+    if image_shape is None:
+        image_shape = _shape_of_images(name, module, said)
+    return wrapped(cast(nn.Module, module), replace(said, image_shape=image_shape))
+
+
+def _shape_of_images(name: str, module: Any, said: UserNetwork) -> tuple[int, int, int]:
+    square = wrapped(module, said)
+    latent, condition = few_inputs(square)
+    try:
+        with torch.no_grad():
+            images = square.module(latent, condition) if said.num_classes else square.module(latent)
+    except Exception as error:
+        raise GeneratorError(
+            f"network {name}: called with latents [{len(latent)}, "
+            f"{', '.join(map(str, said.latent_shape))}] it raised {type(error).__name__}: {error}"
+        ) from error
+    if not isinstance(images, Tensor) or images.dim() != 4:
+        made = list(images.shape) if isinstance(images, Tensor) else type(images).__name__
+        raise GeneratorError(
+            f"network {name}: expected images [N, channels, height, width], it made {made}; give "
+            "image_shape if it makes flat rows of pixels"
+        )
+    channels, height, width = images.shape[1:]
+    return channels, height, width
+
+
+def _copied(name: str, generator: Any) -> Any:
+    try:
+        kept = copy.deepcopy(generator)
+    except Exception as error:
+        # What a class of the user's, or a tensor with a history, raises is of any type.
+        raise GeneratorError(
+            f"generator '{name}' cannot be copied ({type(error).__name__}: {error}). Give it as "
+            "source: module:function, a function that makes it"
+        ) from error
+    if isinstance(kept, nn.Module):
+        kept = kept.to(_CPU).eval().requires_grad_(False)
+    return kept
+
+
+def _hash(generator: "Generator") -> str:
+    """SHA-256 of a generator's weights and of a few of its images, which code makes of them.
+
+    What is no torch module is known by its images alone, and so by one of each class at least.
+    """
+    found = hashlib.sha256(f"{generator.latent_dim} {generator.num_classes}".encode())
+    if isinstance(generator, nn.Module):
+        for name, values in sorted(generator.state_dict().items()):
+            if isinstance(values, Tensor):
+                found.update(f"{name} {values.dtype} {list(values.shape)}".encode())
+                found.update(_bytes(values))
+        batches = [few_inputs(generator)]
+    else:
+        batches = list(_inputs_of_every_class(generator))
+    threads = torch.get_num_threads()
+    # The order of sums, and so the last digits, hang on it.
+    torch.set_num_threads(1)
+    try:
+        with torch.no_grad():
+            for latent, condition in batches:
+                found.update(_bytes(generator(latent, condition)))
+    finally:
+        torch.set_num_threads(threads)
+    return found.hexdigest()
+
+
+def _inputs_of_every_class(generator: "Generator") -> Iterator[tuple[Tensor, Tensor | None]]:
+    random = torch.Generator().manual_seed(0)
+    classes = generator.num_classes
+    for start in range(0, max(classes, _BATCH), _BATCH):
+        latent = torch.randn(_BATCH, generator.latent_dim, generator=random)
+        condition = (start + torch.arange(_BATCH)) % classes if classes else None
+        yield latent, condition
+
+
+def _bytes(values: Tensor) -> bytes:
+    flat = values.detach().cpu().contiguous().reshape(-1)
+    return flat.view(torch.uint8).numpy().tobytes()
