@@ -14,8 +14,9 @@ from pathlib import Path
 
 from pyarrow.fs import FileSystem, LocalFileSystem
 
-from .regular_file import NotRegularError, open_regular, read_regular
+from .regular_file import FileTooLargeError, NotRegularError, open_regular, read_regular
 from .storage import (
+    NO_SUCH_FILES,
     Result,
     StorageDeniedError,
     StorageError,
@@ -83,11 +84,11 @@ class LocalStorage:
             temporary.replace(target)
             _sync_folder(target.parent)
 
-    def read(self, name: str) -> bytes:
+    def read(self, name: str, most: int | None = None) -> bytes:
         """See :meth:`Storage.read`."""
         target = self._inside(name)
         with _explained("read", target):
-            return read_regular(target)
+            return read_regular(target, most)
 
     def exists(self, name: str) -> bool:
         """See :meth:`Storage.exists`."""
@@ -267,7 +268,7 @@ def _explained(verb: str, path: Path) -> Iterator[None]:
 
 def kind_of(error: OSError) -> type[StorageError]:
     """What a file system's error is to those who store: no room, no permission, or anything."""
-    if isinstance(error, NotRegularError):
+    if isinstance(error, NotRegularError | FileTooLargeError):
         return StrangeFileError
     if error.errno in _FULL:
         return StorageFullError
@@ -277,6 +278,8 @@ def kind_of(error: OSError) -> type[StorageError]:
 def _remedy(error: OSError, path: Path) -> str:
     if isinstance(error, NotRegularError):
         return _NO_STRANGE_FILES
+    if isinstance(error, FileTooLargeError):
+        return NO_SUCH_FILES
     if error.errno in _FULL:
         return (
             "The disk or a quota is full: free some space, then run the same command again; "

@@ -6,8 +6,8 @@ A pipe is waited for until somebody writes into it, and a device such as ``/dev/
 import errno
 import os
 import stat
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 _KINDS = {
     stat.S_IFDIR: "a folder",
@@ -25,7 +25,7 @@ class FileTooLargeError(OSError):
     """A file holds more than its kind ever does."""
 
 
-def open_regular(path: Path) -> BinaryIO:
+def open_regular(path: Path) -> BufferedReader:
     """The file, open for reading.
 
     Raises:

@@ -24,7 +24,7 @@ from .outage import patiently, wait_out
 from .s3_client import S3Connection
 from .s3_errors import explained, explained_columns
 from .s3_settings import S3Settings
-from .storage import Result, StorageError, checked_name
+from .storage import NO_SUCH_FILES, Result, StorageError, StrangeFileError, checked_name
 
 _WRITER = "writer"
 _CONFLICTS = 10
@@ -32,6 +32,23 @@ _ABSENT = ("NoSuchKey", "404")
 _PROBING_ATTEMPTS = 2
 # In the calling thread: there is nothing to gain at a part's size. A broken body is read again.
 _DOWNLOAD = TransferConfig(use_threads=False, num_download_attempts=8)
+
+
+class _Bounded(io.BytesIO):
+    """Takes the bytes of the object at an address, as long as they are at most ``most``."""
+
+    def __init__(self, most: int, address: str) -> None:
+        super().__init__()
+        self._most = most
+        self._address = address
+
+    def write(self, data: Any, /) -> int:
+        if self.tell() + memoryview(data).nbytes > self._most:
+            raise StrangeFileError(
+                f"cannot read {self._address}: it has more than {self._most:,} bytes. "
+                f"{NO_SUCH_FILES}"
+            )
+        return super().write(data)
 
 
 @dataclass(frozen=True)
@@ -110,9 +127,9 @@ class S3Storage:
             self._put(self._key(name), data)
 
     @patiently
-    def read(self, name: str) -> bytes:
+    def read(self, name: str, most: int | None = None) -> bytes:
         """See :meth:`Storage.read`."""
-        sink = io.BytesIO()
+        sink = io.BytesIO() if most is None else _Bounded(most, self.locate(name))
         with explained("read", self.locate(name)):
             self._client.download_fileobj(self.bucket, self._key(name), sink, Config=_DOWNLOAD)
         return sink.getvalue()

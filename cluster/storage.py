@@ -13,6 +13,9 @@ from pyarrow.fs import FileSystem
 
 Result = TypeVar("Result")
 
+# Of a file far larger than its kind, what can be done about it.
+NO_SUCH_FILES = "No run writes such a file: remove it, then run the same command again."
+
 
 class StorageError(Exception):
     """Bytes could not be stored or read; the message names the path, what happened and a remedy."""
@@ -27,7 +30,7 @@ class StorageDeniedError(StorageError):
 
 
 class StrangeFileError(StorageError):
-    """What has a file's name is no regular file, or a link that leads out of the place."""
+    """What has a file's name is no regular file, leads out of the place, or is far too large."""
 
 
 class AwayError(StorageError):
@@ -60,8 +63,8 @@ class Storage(Protocol):
         """Store ``data`` as ``name``, in place of what was there; readers see old or new, whole."""
         ...
 
-    def read(self, name: str) -> bytes:
-        """The bytes stored as ``name``."""
+    def read(self, name: str, most: int | None = None) -> bytes:
+        """The bytes stored as ``name``; ``StrangeFileError`` where they are more than ``most``."""
         ...
 
     def exists(self, name: str) -> bool:

@@ -4,6 +4,11 @@ import json
 from collections import Counter
 from typing import Any, NoReturn
 
+# Of a file of a run: the classes of ten million images, which its facts hold, take less, and what
+# else it holds is little.
+MOST_BYTES = 2**26
+MOST_NESTED = 2**16
+
 _LARGEST_NUMBER = 2**63
 _LONGEST_REASON = 200
 
@@ -12,13 +17,20 @@ class JsonError(ValueError):
     """Text is not JSON, or JSON of no sensible form; the message says in which way."""
 
 
-def parse_json(content: bytes) -> Any:
+def parse_json(content: bytes, most_nested: int | None = None) -> Any:
     """The value in a JSON text.
+
+    Args:
+        content: the text.
+        most_nested: how many lists and mappings it may hold, each of which takes far more memory
+            than its text; None for any number.
 
     Raises:
         JsonError: not JSON in UTF-8; nested some hundred times; with a number beyond 64 bits or
-            not finite, or with one key twice in a mapping.
+            not finite, with one key twice in a mapping, or of more lists and mappings.
     """
+    if most_nested is not None and content.count(b"[") + content.count(b"{") > most_nested:
+        raise JsonError(f"it holds more than {most_nested:,} lists and mappings")
     try:
         return json.loads(
             content.decode("utf-8"),

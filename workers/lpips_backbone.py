@@ -10,6 +10,7 @@ from urllib.parse import urlparse
 import torch
 
 from ..cluster.locations import LocationError, is_remote
+from ..cluster.regular_file import open_regular
 from ..cluster.s3_settings import BY_ENVIRONMENT, S3Settings
 from ..core.perceptual import LpipsDistance
 from .checkpoints.files import read_checkpoint
@@ -62,7 +63,7 @@ def describe_backbone(
             f"LPIPS of {network} cannot compare images of shape {tuple(image_shape)}: {error}"
         ) from error
     file = _local(weights, service) if weights is not None else _downloaded(network)
-    with file.open("rb") as content:
+    with open_regular(file) as content:
         return Backbone(hashlib.file_digest(content, "sha256").hexdigest(), features)
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..cluster.regular_file import read_regular
 from ..core.generators.adapter import ModuleGenerator
 from ..core.generators.native_range import (
     NativeRangeError,
@@ -74,7 +75,7 @@ def open_function(source: str, base_dir: str | Path | None) -> tuple[Generator, 
         ) from error
     check_generator(source, generator)
     file = inspect.getsourcefile(inspect.unwrap(function)) or module.__file__ or ""
-    return generator, hashlib.sha256(Path(file).read_bytes()).hexdigest()
+    return generator, hashlib.sha256(read_regular(Path(file))).hexdigest()
 
 
 def _import(source: str, name: str, base_dir: Path) -> ModuleType:

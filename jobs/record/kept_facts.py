@@ -6,7 +6,7 @@ the spec of a run from elsewhere may name.
 
 from pydantic import TypeAdapter, ValidationError
 
-from ...workers.json_file import JsonError, parse_json
+from ...workers.json_file import MOST_BYTES, MOST_NESTED, JsonError, parse_json
 from ..spec.audit import MODEL_ROLES, AuditSpec
 from ..spec.facts import Facts
 from ..spec.loading import SpecError
@@ -27,14 +27,15 @@ def kept_facts(run: RunDirectory, spec: AuditSpec) -> Facts:
 
     Raises:
         SpecError: there are none, or they are not of this spec.
+        StorageError: they cannot be read, or are far too large.
     """
     place = run.storage.locate(FACTS_FILE)
     remedy = f"`offmanifold run {run.location}/audit.yaml --out {run.location}` writes it again"
     if not run.storage.exists(FACTS_FILE):
         raise SpecError(f"{place}: does not exist; {remedy}")
     try:
-        content = run.storage.read(FACTS_FILE)
-        parse_json(content)
+        content = run.storage.read(FACTS_FILE, MOST_BYTES)
+        parse_json(content, MOST_NESTED)
         facts = _FACTS.validate_json(content, strict=True)
     except JsonError as error:
         raise SpecError(f"{place}: is damaged: {error}; {remedy}") from error

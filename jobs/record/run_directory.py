@@ -16,7 +16,7 @@ from ...cluster.locations import Location, is_remote, open_storage
 from ...cluster.s3_settings import BY_ENVIRONMENT, S3Settings
 from ...cluster.storage import Storage
 from ...workers.computed_on import UNKNOWN, in_words, read_from
-from ...workers.json_file import JsonError, parse_json
+from ...workers.json_file import MOST_BYTES, MOST_NESTED, JsonError, parse_json
 from ...workers.part_file import Part, PartError, columns_or_damage, read_columns_of_parts
 from ...workers.runner import SECONDS_KEY
 from ...workers.schema import STATUS_OK, TableSchema
@@ -289,9 +289,10 @@ class RunDirectory:
 
         Raises:
             SpecError: it is damaged.
+            StorageError: it cannot be read, or is far too large.
         """
         try:
-            content = parse_json(self.storage.read(name))
+            content = parse_json(self.storage.read(name, MOST_BYTES), MOST_NESTED)
             if not isinstance(content, dict):
                 raise JsonError(f"expected a mapping, found {type(content).__name__}")
         except JsonError as error:

@@ -12,7 +12,7 @@ import pytest
 from offmanifold.cluster.local_storage import LocalStorage
 from offmanifold.cluster.locations import create_storage
 from offmanifold.cluster.s3_settings import S3Settings
-from offmanifold.cluster.storage import Storage, StorageError
+from offmanifold.cluster.storage import Storage, StorageError, StrangeFileError
 
 from ..object_store import BUCKET, ObjectStore
 
@@ -55,6 +55,13 @@ def test_of_many_writers_at_once_exactly_one_wins(storage: Storage) -> None:
             won = list(pool.map(lambda data, p=part: storage.publish(f"s/{p}", data), contents))
         assert sum(won) == 1
         assert storage.read(f"s/{part}") == contents[won.index(True)]
+
+
+def test_of_what_is_far_too_large_nothing_is_read(storage: Storage) -> None:
+    storage.write("a.json", b"a" * 1000)
+    assert storage.read("a.json", 1000) == b"a" * 1000
+    with pytest.raises(StrangeFileError, match=r"a\.json.*999 .*remove it"):
+        storage.read("a.json", 999)
 
 
 def test_write_replaces(storage: Storage) -> None:

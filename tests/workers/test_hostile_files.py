@@ -1,6 +1,7 @@
 """Image sets and weights made to do harm: refused, with nothing run, written or filled."""
 
 import gzip
+import io
 import os
 import pickle
 import shutil
@@ -20,6 +21,8 @@ import pytest
 import torch
 from offmanifold.jobs.report.table_files import write_table_files
 from offmanifold.workers.datasets import DatasetError, ImageError, ImageSet, open_dataset
+from offmanifold.workers.datasets.picture import read_picture
+from offmanifold.workers.datasets.picture_rule import PictureRule
 from offmanifold.workers.generators import GeneratorError, open_generator
 from offmanifold.workers.lpips_backbone import PerceptualError, open_perceptual
 from PIL import Image
@@ -149,6 +152,62 @@ class TestBombs:
         config.write_text(text.replace('"width": 128,', f'"width": {width},', 1))
         with pytest.raises(GeneratorError, match=message):
             open_generator(str(tmp_path / "model"))
+
+
+class TestPicturesCutShort:
+    @pytest.mark.parametrize("progressive", [False, True])
+    @pytest.mark.parametrize("restarts", [0, 3])
+    def test_a_jpeg_with_an_early_end_is_not_filled_up(
+        self, progressive: bool, restarts: int
+    ) -> None:
+        pixels = np.random.default_rng(0).integers(0, 256, (40, 56, 3), dtype=np.uint8)
+        stream = io.BytesIO()
+        options = {"progressive": progressive, "restart_marker_blocks": restarts}
+        Image.fromarray(pixels).save(stream, "JPEG", **options)
+        whole, rule = stream.getvalue(), PictureRule((3, 40, 56), None, None)
+        assert read_picture(whole, "a.jpg", rule).shape == (3, 40, 56)
+        start = whole.index(b"\xff\xda") + 20
+        for cut in range(start, len(whole) - 2, 23):
+            # What follows may be the tables of a later scan, and then is damage of another kind.
+            for rest in (b"",) if progressive else (b"", whole[cut:]):
+                with pytest.raises(ImageError, match=r"a\.jpg is damaged"):
+                    read_picture(whole[:cut] + b"\xff\xd9" + rest, "a.jpg", rule)
+
+    @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF"])
+    @pytest.mark.filterwarnings("ignore:Corrupt EXIF data", "ignore:Truncated File Read")
+    def test_a_picture_that_is_cut_is_refused(self, kind: str) -> None:
+        pixels = np.random.default_rng(0).integers(0, 256, (12, 12, 3), dtype=np.uint8)
+        stream = io.BytesIO()
+        Image.fromarray(pixels).save(stream, kind)
+        whole, rule = stream.getvalue(), PictureRule((3, 12, 12), None, None)
+        for cut in range(1, len(whole), max(1, len(whole) // 60)):
+            with pytest.raises(ImageError):
+                read_picture(whole[:cut], "a", rule)
+
+
+class TestNames:
+    def test_a_name_that_is_no_text_is_refused_in_a_sentence(self, tmp_path: Path) -> None:
+        save_picture(tmp_path / "a.png")
+        (tmp_path / "a.png").rename(tmp_path / os.fsdecode(b"caf\xe9.png"))
+        with pytest.raises(DatasetError, match=r"'caf\\udce9\.png', whose name is not UTF-8"):
+            open_folder(tmp_path)
+
+    def test_a_name_in_a_zip_that_is_no_text_is_refused_or_read(self, tmp_path: Path) -> None:
+        save_picture(tmp_path / "a.png")
+        with zipfile.ZipFile(tmp_path / "plain.zip", "w") as archive:
+            archive.write(tmp_path / "a.png", "caf_.png")
+        content = (tmp_path / "plain.zip").read_bytes().replace(b"caf_", b"caf\xe9")
+        (tmp_path / "plain.zip").write_bytes(content)
+        images = open_dataset("zip", path=tmp_path / "plain.zip", image_shape=(1, 8, 8))
+        images.image(0)
+        assert images.source(0).encode().endswith(b".png")
+        # The same name, said to be UTF-8.
+        with zipfile.ZipFile(tmp_path / "said.zip", "w") as archive:
+            archive.write(tmp_path / "a.png", "caf\u00e9_.png")
+        content = (tmp_path / "said.zip").read_bytes()
+        (tmp_path / "said.zip").write_bytes(content.replace(b"caf\xc3\xa9_", b"caf\xe9__"))
+        with pytest.raises(DatasetError, match=r"said\.zip is not a whole zip archive"):
+            open_dataset("zip", path=tmp_path / "said.zip", image_shape=(1, 8, 8))
 
 
 def _png_chunk(kind: bytes, data: bytes) -> bytes:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ...cluster.regular_file import read_regular
 from .account import Account
 from .data_folders import data_folders, name_all
 from .folder import FolderPlace
@@ -75,9 +76,10 @@ def _list(base: Path, name: str) -> tuple[Path, bytes]:
     file = _find(base, name, str(Path(name).with_suffix(".csv")))
     if file is None:
         raise DatasetError(f"{base} has no {name}: put it there, from {_ADDRESS}")
-    if file.stat().st_size > _MOST_BYTES:
-        raise DatasetError(f"{file} is larger than {_MOST_BYTES:,} bytes, so it is not CelebA's")
-    return file, file.read_bytes()
+    try:
+        return file, read_regular(file, _MOST_BYTES)
+    except OSError as error:
+        raise DatasetError(f"{file} cannot be read: {error.strerror}") from error
 
 
 def _of_split(base: Path, split: str) -> list[str]:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ...cluster.regular_file import read_regular
 from .data_folders import data_folders, name_all
 from .image_set import ArrayImageSet, DatasetError, Shape, require_shape, require_split
 
@@ -52,7 +53,7 @@ def _read(
         files = {file.name: file for file in source.iterdir() if file.stem in names}
         if not files:
             return None
-        contents = {name: _bounded(file, file.stat().st_size) for name, file in files.items()}
+        contents = {name: _bounded(file) for name, file in files.items()}
     elif source.name.endswith(".tar.gz") and source.is_file():
         contents = _unpacked(source, names)
     else:
@@ -68,12 +69,11 @@ def _read(
     ]
 
 
-def _bounded(file: Path, size: int) -> bytes:
-    if size > _MOST_BYTES:
-        raise DatasetError(
-            f"{file} has {size:,} bytes, but a part of CIFAR-10 has at most {_MOST_BYTES:,}"
-        )
-    return file.read_bytes()
+def _bounded(file: Path) -> bytes:
+    try:
+        return read_regular(file, _MOST_BYTES)
+    except OSError as error:
+        raise DatasetError(f"{file} cannot be read: {error.strerror}") from error
 
 
 def _unpacked(archive: Path, names: list[str]) -> dict[str, bytes]:

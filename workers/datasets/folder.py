@@ -77,6 +77,12 @@ class FolderPlace:
             raise DatasetError(f"{here} cannot be read: {error.strerror}") from error
         for entry in entries:
             name = f"{inside}{entry.name}"
+            if not _is_text(entry.name):
+                raise DatasetError(
+                    f"{self._folder} holds {name!a}, whose name is not UTF-8, so that no "
+                    "table can hold it: rename it (`convmv -f latin1 -t utf8 -r --notest FOLDER` "
+                    "renames all such)"
+                )
             # Hidden folders, of versions or of notebooks, may be large, and none is read.
             if entry.name.startswith("."):
                 yield name
@@ -119,6 +125,15 @@ def open_folder(
     place = FolderPlace(folder)
     found = find_images(place, listed)
     return ListedImages("folder", split, place, found, PictureRule(image_shape, resizing, alpha))
+
+
+def _is_text(name: str) -> bool:
+    # Python stands surrogates for bytes that are not UTF-8.
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _require_inside(root: Path, file: Path, refusal: type[DatasetError | ImageError]) -> None:

@@ -2,15 +2,16 @@
 
 import functools
 import gzip
-import io
 import math
 import struct
 import zlib
+from io import BufferedReader
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ...cluster.regular_file import open_regular
 from .data_folders import DATA_VARIABLE, data_folders, name_all
 from .image_set import (
     ArrayImageSet,
@@ -125,17 +126,18 @@ def _read_idx(folder: Path, name: str, magic: int) -> NDArray[np.uint8]:
     if path is None:
         raise DatasetError(f"{folder / name} (or {name}.gz) is missing: expected {_FILES}")
     try:
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
-            return _parse_idx(path, file, magic)
+        with open_regular(path) as file:
+            if path.suffix != ".gz":
+                return _parse_idx(path, file, magic)
+            with gzip.open(file) as unpacked:
+                return _parse_idx(path, unpacked, magic)
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise DatasetError(f"{path} is not a whole gzip file ({error}); fetch it again") from error
     except OSError as error:
         raise DatasetError(f"{path} cannot be read: {error.strerror}") from error
 
 
-def _parse_idx(
-    path: Path, file: gzip.GzipFile | io.BufferedReader, magic: int
-) -> NDArray[np.uint8]:
+def _parse_idx(path: Path, file: BufferedReader | gzip.GzipFile, magic: int) -> NDArray[np.uint8]:
     dimensions = magic % 256
     header = file.read(4 * (1 + dimensions))
     if len(header) < 4 * (1 + dimensions) or struct.unpack(">I", header[:4])[0] != magic:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ...cluster.regular_file import open_regular
 from .account import Account
 from .fitting import require_size
 from .image_set import (
@@ -82,7 +83,7 @@ class LmdbImages(IndexedImages):
     def hash(self) -> str:
         """See ImageSet."""
         digest = self._rule.digest()
-        with (self._path / _DATA).open("rb") as file:
+        with open_regular(self._path / _DATA) as file:
             hashlib.file_digest(file, lambda: digest)
         return digest.hexdigest()
 
@@ -92,7 +93,7 @@ class LmdbImages(IndexedImages):
         for key in self._keys:
             digest.update(len(key).to_bytes(4) + key)
         data = self._path / _DATA
-        with data.open("rb") as file:
+        with open_regular(data) as file:
             digest.update(data.stat().st_size.to_bytes(8) + file.read(_META_BYTES))
         return digest.hexdigest()
 

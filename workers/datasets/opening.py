@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ...cluster.locations import LocationError, is_remote
+from ...cluster.regular_file import read_regular
 from ...cluster.s3_settings import BY_ENVIRONMENT, S3Settings
 from ..inputs import copied_file
 from ..resources import ChangedInputError, Resources
@@ -227,7 +228,7 @@ def _label_list(file: str, attribute: str | None, service: S3Settings) -> "Label
 
     try:
         path = copied_file(file, service) if is_remote(file) else Path(file).expanduser()
-        return LabelList(file, path.read_bytes(), attribute)
+        return LabelList(file, read_regular(path), attribute)
     except (OSError, LocationError) as error:
         raise DatasetError(f"labels: {file} cannot be read: {error}") from error
 

@@ -14,6 +14,7 @@ from .image_set import Header, ImageError, Shape, UnfitError
 from .picture_pixels import FORMATS, Decoded, Pixels, decode, orientation, require_mode
 from .picture_rule import WITH_ALPHA, PictureRule
 from .resized import require_crop
+from .whole_jpeg import require_whole_jpeg
 from .whole_png import require_whole_png
 
 _MOST_PIXELS = 2**26
@@ -46,6 +47,8 @@ def read_picture(content: bytes, name: str, rule: PictureRule) -> NDArray[np.flo
         _require_header(picture, content, name, rule)
         if picture.format == "PNG":
             require_whole_png(content, name)
+        elif picture.format in ("JPEG", "MPO"):
+            require_whole_jpeg(picture, content, name)
         decoded = decode(picture, content, name)
     image = _channels(decoded, name, rule).transpose(2, 0, 1)
     if rule.resizing is None:
