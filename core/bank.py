@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Float, Float16, Int
 from torch import Tensor
 
+from .fixed_rows import in_blocks
 from .generators.protocol import Generator
 from .samplers.noise import Stream, item_normals
 
@@ -22,8 +23,10 @@ _MOST_TOGETHER = 1_000_000
 _DIRECTIONS = 128
 _FEWEST_AT_ONCE = 32
 _MOST_AT_ONCE = 4096
-# Numbers that a block of images, or the values of a few images at all latents, may hold.
+# Numbers that a block of decoded images may hold.
 _BLOCK_NUMBERS = 2**23
+# Images that are compared with all latents at once.
+_IMAGES_AT_ONCE = 8
 _KEPT_BYTES = 2**29
 # The bank's widths in an even order: those of any of its first entries are evenly spread.
 _GOLDEN = 0.618033988749895
@@ -198,8 +201,13 @@ def _best(sketch: _Sketch, flat: Tensor, variance: float, kept: int, *, prior: b
     if prior:
         constant = constant + 0.5 * sketch.latent_squares
     found = []
-    for part in flat.split(max(1, _BLOCK_NUMBERS // len(constant))):
-        along = (part @ sketch.basis.T) @ sketch.coordinates.to(flat).T
+    coordinates = sketch.coordinates.to(flat).T
+
+    def product(part: Tensor) -> Tensor:
+        return (part @ sketch.basis.T) @ coordinates
+
+    for part in flat.split(_IMAGES_AT_ONCE):
+        along = in_blocks(product, part, _IMAGES_AT_ONCE)
         # The image's own norm is the same for all latents.
         value = (constant - along / variance).nan_to_num(nan=torch.inf)
         found.append(value.topk(kept, largest=False).indices)

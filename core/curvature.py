@@ -8,11 +8,13 @@ from jaxtyping import Float, Float64, Int
 from torch import Tensor
 
 from .generators.protocol import Generator
-from .row_limit import limit_of
+from .row_limit import limit_of, of_any_rows
 
 _FLOAT_BYTES = 4
 # A guess of how much more than its images a generator holds while it is differentiated.
 _LAYERS = 8
+# Always as many, so that a point's products are computed in the same shape in any company.
+_POINTS_AT_ONCE = 64
 _OVERSAMPLING = 8
 _POWER_ITERATIONS = 1
 
@@ -80,9 +82,9 @@ def gauss_newton(
 
         def computed() -> list[tuple[Tensor, Tensor]]:
             rows = min(affordable // _LAYERS, limit.rows)
-            chunk = max(1, min(affordable // latent_dim, limit.rows))
+            chunk = max(1, min(affordable // latent_dim, limit.rows, _POINTS_AT_ONCE))
             return [
-                _dense(generator, points, labels, rows)
+                _dense(generator, points, labels, max(1, rows // chunk))
                 for points, labels in _chunks(latent, condition, chunk)
             ]
     else:
@@ -90,10 +92,13 @@ def gauss_newton(
         vectors = start.like(latent, rank + _OVERSAMPLING)
         products = (rank + _OVERSAMPLING) * (2 + 2 * _POWER_ITERATIONS + 1)
 
+        # A point by itself: it needs no company that fills up its block.
+        own = of_any_rows(generator)
+
         def computed() -> list[tuple[Tensor, Tensor]]:
             rows = min(affordable // _LAYERS, limit.rows)
             return [
-                _leading(generator, points, labels, vectors, rows)
+                _leading(own, points, labels, vectors, rows)
                 for points, labels in _chunks(latent, condition, 1)
             ]
 
@@ -113,12 +118,11 @@ def _chunks(
 
 
 def _dense(
-    generator: Generator, latent: Tensor, condition: Tensor | None, rows: int
+    generator: Generator, latent: Tensor, condition: Tensor | None, at_once: int
 ) -> tuple[Tensor, Tensor]:
     forward = _forward_product(generator, latent, condition)
     identity = torch.eye(latent.shape[1], dtype=latent.dtype, device=latent.device)
     tangents = identity[:, None].expand(-1, len(latent), -1)
-    at_once = max(1, rows // len(latent))
     columns = torch.vmap(forward, chunk_size=at_once)(tangents).flatten(2).transpose(0, 1)
     return _eigenpairs(columns @ columns.mT)
 

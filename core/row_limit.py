@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from .fixed_rows import without_blocks
 from .generators.protocol import Generator
 
 Result = TypeVar("Result")
@@ -95,43 +96,44 @@ class RowLimit:
 class LimitedGenerator:
     """A generator with the limit of its rows, which it keeps by itself but for derivatives.
 
-    A call that is to be differentiated is made whole: what it keeps is let go of only after its
-    derivative, so that whoever takes that asks for the blocks (`limit_of`).
+    ``unlimited`` is the generator. A call that is to be differentiated is made whole: what it keeps
+    is let go of only after its derivative, so that whoever takes that asks for the blocks
+    (`limit_of`).
     """
 
     def __init__(self, generator: Generator, limit: RowLimit) -> None:
-        self._generator = generator
+        self.unlimited = generator
         self.limit = limit
 
     @property
     def latent_dim(self) -> int:
         """The generator's."""
-        return self._generator.latent_dim
+        return self.unlimited.latent_dim
 
     @property
     def num_classes(self) -> int:
         """The generator's."""
-        return self._generator.num_classes
+        return self.unlimited.num_classes
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
         """The generator's."""
-        return self._generator.image_shape
+        return self.unlimited.image_shape
 
     def __call__(
         self, latent: Float[Tensor, "batch latent"], condition: Int[Tensor, " batch"] | None
     ) -> Float[Tensor, "batch channels height width"]:
         """The generator's images."""
         if latent.requires_grad and torch.is_grad_enabled():
-            return self._generator(latent, condition)
+            return self.unlimited(latent, condition)
 
         def images() -> Tensor:
             rows = self.limit.rows
             if len(latent) <= rows:
-                return self._generator(latent, condition)
+                return self.unlimited(latent, condition)
             return torch.cat(
                 [
-                    self._generator(
+                    self.unlimited(
                         latent[start : start + rows],
                         None if condition is None else condition[start : start + rows],
                     )
@@ -143,12 +145,19 @@ class LimitedGenerator:
 
     def to(self, device: torch.device) -> "LimitedGenerator":
         """The same with its weights on ``device``."""
-        return LimitedGenerator(self._generator.to(device), self.limit)
+        return LimitedGenerator(self.unlimited.to(device), self.limit)
 
 
 def limit_of(generator: Generator) -> RowLimit:
     """The limit that a generator was given; without one, memory alone sets it."""
     return generator.limit if isinstance(generator, LimitedGenerator) else RowLimit()
+
+
+def of_any_rows(generator: Generator) -> Generator:
+    """The generator itself, for whoever gives it one number of rows always."""
+    return without_blocks(
+        generator.unlimited if isinstance(generator, LimitedGenerator) else generator
+    )
 
 
 def bytes_of_row(generator: Generator, device: torch.device) -> int:

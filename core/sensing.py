@@ -17,12 +17,15 @@ from torch import Tensor
 
 from .batch import check_batch
 from .descent import descend
+from .fixed_rows import in_blocks
 from .generators.protocol import Generator
 from .posterior import is_scale_invariant
 from .row_limit import Block, limit_of
 from .samplers.noise import Stream, item_normals
 from .settings.sensing import SensingSettings
 
+# Measured at once, always.
+_ROWS_AT_ONCE = 32
 _DOUBLE = torch.empty(0, dtype=torch.float64)
 
 
@@ -78,7 +81,8 @@ def measure(
 ) -> Float64[Tensor, "images measurements"]:
     """Y = M x + e of each image, e ~ N(0, noise^2) from its own seed."""
     errors = item_normals(seeds, (Stream.MEASUREMENT_NOISE,), (len(matrix),), _DOUBLE)
-    exact: Tensor = images.double().flatten(1) @ matrix.to(images.device).T
+    used = matrix.to(images.device)
+    exact = in_blocks(lambda rows: rows @ used.T, images.double().flatten(1), _ROWS_AT_ONCE)
     return exact + noise * errors.to(images.device)
 
 
@@ -91,7 +95,8 @@ def sensing_objective(
     noise: float,
 ) -> Float[Tensor, " rows"]:
     """|y - M G(z)|^2 / (2 noise^2) + |z|^2 / 2 of each row: -ln p(z|y) up to a constant."""
-    residual = observed - generator(latent, condition).flatten(1) @ matrix.T
+    images = generator(latent, condition).flatten(1)
+    residual = observed - in_blocks(lambda rows: rows @ matrix.T, images, _ROWS_AT_ONCE)
     return residual.square().sum(1) / (2 * noise**2) + 0.5 * latent.square().sum(1)
 
 

@@ -18,21 +18,38 @@ _BANK_SHARE = 1 / 8
 # What a derivative took on an H200 (`docs/gpu.md`) over what its forward pass keeps: 1.1 times of a
 # StyleGAN2 of 256 pixels, 1.2 of 32, 1.3 of `fashion`, 1.6 of `digits`, 2.0 of a BigGAN.
 _DERIVATIVE = 2
+# Of a block of rows that is computed at once on a CPU.
+_BLOCK_BYTES = 2**23
+_FEWEST_ROWS, _MOST_ROWS = 8, 64
 
 
 def limited(generator: "Generator", device: "torch.device") -> "LimitedGenerator":
     """The generator, which is on the device, with as many rows at once as memory has room for.
 
     What a row takes is measured, with three rows; of a set, by the largest of its members. On a
-    device that does not say what memory it has there is no limit.
+    device that does not say what memory it has there is no limit. On a CPU the generator computes
+    blocks of one shape (`core.fixed_rows`), whatever the batch.
     """
+    from ..core.fixed_rows import in_fixed_rows
     from ..core.row_limit import LimitedGenerator, RowLimit
 
     usable = _usable_bytes(device)
     if usable is None:
         return LimitedGenerator(generator, RowLimit())
-    rows = int(_SHARE * usable) // bytes_of_derivative(generator, device)
-    return LimitedGenerator(generator, RowLimit(rows))
+    bytes_of_each = bytes_of_derivative(generator, device)
+    limit = RowLimit(int(_SHARE * usable) // bytes_of_each)
+    if device.type == "cpu":
+        generator = in_fixed_rows(generator, min(fixed_rows(bytes_of_each), limit.rows))
+    return LimitedGenerator(generator, limit)
+
+
+def fixed_rows(bytes_of_each: int) -> int:
+    """The rows of a block on a CPU, by the memory that a row takes: it is the generator's alone.
+
+    Small generators are slower in small blocks, and large ones lose more by rows that fill up.
+    """
+    fitting = max(_FEWEST_ROWS, min(_MOST_ROWS, _BLOCK_BYTES // bytes_of_each))
+    return 1 << (fitting.bit_length() - 1)
 
 
 def bytes_of_derivative(generator: "Generator", device: "torch.device") -> int:

@@ -17,7 +17,7 @@ from .schema import TableSchema
 from .shard import Item
 from .stored_images import stored_images
 
-COMPUTATION = Computation("offmanifold.workers.tuning:compute", "tuning", 1)
+COMPUTATION = Computation("offmanifold.workers.tuning:compute", "tuning", 2)
 
 # One row a pilot image: the step size and acceptance it settled on at each transition's beta.
 TUNING_TABLE = TableSchema(
