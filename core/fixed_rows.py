@@ -19,7 +19,7 @@ class FixedRows:
     """A generator that is given ``rows`` rows at a time, always, also where it is differentiated.
 
     Its own computation of a row must not depend on what is in the others, nor on its place among
-    them; so it is with every network in evaluation mode that torch computes on a CPU.
+    them (decision 4 says where that was tried).
     """
 
     def __init__(self, generator: Generator, rows: int) -> None:

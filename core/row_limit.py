@@ -2,7 +2,8 @@
 
 A row is a latent: an image x restart, or an image x chain. Searches and chains keep all of their
 rows' latents, which are small; what is large is a generator's call and its derivative, and only
-that is computed in blocks of rows. A block changes no number beyond rounding.
+that is computed in blocks of rows. A block changes no number beyond rounding, and on a CPU none at
+all (see `fixed_rows`).
 """
 
 from collections.abc import Callable, Iterator
