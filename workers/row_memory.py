@@ -20,7 +20,7 @@ _BANK_SHARE = 1 / 8
 _DERIVATIVE = 2
 # Of a block of rows that is computed at once on a CPU.
 _BLOCK_BYTES = 2**23
-_FEWEST_ROWS, _MOST_ROWS = 8, 64
+_FEWEST_ROWS, _MOST_ROWS = 8, 256
 
 
 def limited(generator: "Generator", device: "torch.device") -> "LimitedGenerator":

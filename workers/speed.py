@@ -14,8 +14,10 @@ if TYPE_CHECKING:
 
     from ..core.generators.protocol import Generator
 
-_FEW = {"cpu": 16, "cuda": 256}
-# A shard's items and restarts make more rows.
+# They tell how many rows a slow generator can be given; others are not told by their time.
+_FIRST = {"cpu": 16, "cuda": 256}
+# A shard's items and its chains or restarts make no fewer rows, or more.
+_FEW = {"cpu": 128, "cuda": 512}
 _MANY = {"cpu": 512, "cuda": 2048}
 # Fewer batches would time the machine's mood; more, of a slow generator, the user's patience.
 _BATCHES = 2
@@ -63,9 +65,14 @@ def generator_speed(generator: "Generator", device: "torch.device") -> Speed:
         moved = limited(generator.to(device), device)
         timed = _Timed(moved, device, _classes(generator))
         timed.evaluate(2)
-        few = timed.rate(_FEW[device.type])
-        many = min(_MANY[device.type], int(few * _LARGE_SECONDS))
-        return Speed(few, timed.rate(many) if many > _FEW[device.type] else few)
+        rows, rate = _FIRST[device.type], timed.rate(_FIRST[device.type])
+        rates = []
+        for wanted in (_FEW[device.type], _MANY[device.type]):
+            larger = min(wanted, int(rate * _LARGE_SECONDS))
+            if larger > rows:
+                rows, rate = larger, timed.rate(larger)
+            rates.append(rate)
+        return Speed(*rates)
     except Exception as error:
         # What a generator of the user's raises is of any type.
         raise GeneratorError(
