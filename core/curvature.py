@@ -8,7 +8,7 @@ from jaxtyping import Float, Float64, Int
 from torch import Tensor
 
 from .generators.protocol import Generator
-from .row_limit import limit_of, of_any_rows
+from .row_limit import filled_up_to, limit_of, of_any_rows
 
 _FLOAT_BYTES = 4
 # A guess of how much more than its images a generator holds while it is differentiated.
@@ -78,13 +78,15 @@ def gauss_newton(
     affordable = max(1, max_bytes // (_FLOAT_BYTES * pixels))
     limit = limit_of(generator)
     if latent_dim <= affordable:
-        products = latent_dim
+        products, block = latent_dim, filled_up_to(generator)
 
         def computed() -> list[tuple[Tensor, Tensor]]:
             rows = min(affordable // _LAYERS, limit.rows)
-            chunk = max(1, min(affordable // latent_dim, limit.rows, _POINTS_AT_ONCE))
+            at_once = max(_POINTS_AT_ONCE, block)
+            chunk = max(1, min(affordable // latent_dim, limit.rows, at_once))
+            filled = -(-chunk // block) * block
             return [
-                _dense(generator, points, labels, max(1, rows // chunk))
+                _dense(generator, points, labels, max(1, rows // filled))
                 for points, labels in _chunks(latent, condition, chunk)
             ]
     else:

@@ -25,7 +25,7 @@ class FixedRows:
     def __init__(self, generator: Generator, rows: int) -> None:
         """``rows`` is at least 1."""
         self.generator = generator
-        self._rows = rows
+        self.rows = rows
 
     @property
     def latent_dim(self) -> int:
@@ -47,14 +47,14 @@ class FixedRows:
     ) -> Float[Tensor, "batch channels height width"]:
         """The generator's images."""
         if condition is None:
-            return in_blocks(lambda part: self.generator(part, None), latent, self._rows)
-        labels = _filled(condition, self._rows).split(self._rows)
+            return in_blocks(lambda part: self.generator(part, None), latent, self.rows)
+        labels = _filled(condition, self.rows).split(self.rows)
         parts = iter(labels)
-        return in_blocks(lambda part: self.generator(part, next(parts)), latent, self._rows)
+        return in_blocks(lambda part: self.generator(part, next(parts)), latent, self.rows)
 
     def to(self, device: torch.device) -> "FixedRows":
         """The same with its weights on ``device``."""
-        return FixedRows(self.generator.to(device), self._rows)
+        return FixedRows(self.generator.to(device), self.rows)
 
 
 def in_fixed_rows(generator: Generator, rows: int) -> Generator:
@@ -73,10 +73,17 @@ def without_blocks(generator: Generator) -> Generator:
     return generator.generator if isinstance(generator, FixedRows) else generator
 
 
+def rows_of_block(generator: Generator) -> int:
+    """How many rows a call is filled up to; of a set, for each member in it; 1 without blocks."""
+    if isinstance(generator, ClassSetGenerator):
+        return max(rows_of_block(each) for each in generator.members.values())
+    return generator.rows if isinstance(generator, FixedRows) else 1
+
+
 def in_blocks(compute: Callable[[Tensor], Tensor], rows: Tensor, at_once: int) -> Tensor:
     """What ``compute`` gives for rows [N, ...], asked for ``at_once`` of them at a time, always.
 
-    The last block is filled up with zeros, and what comes of these is left out.
+    The last block is filled up with its last row, and what comes of that is left out.
     """
     blocks = _filled(rows, at_once).split(at_once)
     if len(blocks) == 1:
@@ -88,4 +95,4 @@ def _filled(rows: Tensor, at_once: int) -> Tensor:
     missing = -len(rows) % at_once
     if not missing:
         return rows
-    return torch.cat([rows, rows.new_zeros((missing, *rows.shape[1:]))])
+    return torch.cat([rows, rows[-1:].detach().expand(missing, *rows.shape[1:])])

@@ -158,7 +158,9 @@ def search_evaluations(settings: GuidedSettings, known: int, products: int) -> i
     A candidate's and each of the ``products`` with J of a point count as much as a gradient's. A
     bank is decoded once for all images and does not count.
     """
-    judged = _shortlist(settings) if settings.bank else settings.restarts * settings.candidates
+    judged = settings.restarts * settings.candidates
+    if settings.bank:
+        judged = _shortlist(settings) + _compared(settings)
     descent = judged + settings.restarts * (settings.iterations + 1)
     ends = settings.restarts
     if settings.final_iterations:
@@ -214,6 +216,11 @@ def _best_distinct(
     )
 
 
+def _compared(settings: GuidedSettings) -> int:
+    """How many of these are compared with one another, to keep distinct ones."""
+    return min(2 * settings.restarts, _shortlist(settings))
+
+
 def _shortlist(settings: GuidedSettings) -> int:
     """How many latents of the bank are judged for each image."""
     return min(_JUDGED * settings.restarts, settings.bank)
@@ -233,6 +240,11 @@ def _banked_starts(
     kept, prior = _shortlist(settings), not posterior.confined
     found = bank.nearest(images, condition, variance, size, method.bank_widest, kept, prior=prior)
     judged = posterior.place(found)
+    # Distances are taken of the better half alone, since all images of a point's rivals must lie
+    # side by side for them.
+    value = posterior.value(judged).nan_to_num(nan=math.inf)
+    best = value.topk(_compared(settings), largest=False).indices
+    judged = torch.take_along_dim(judged, best[..., None], 1)
     return _best_distinct(posterior, judged, settings.restarts, method.separation)[0]
 
 

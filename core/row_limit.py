@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from .fixed_rows import without_blocks
+from .fixed_rows import rows_of_block, without_blocks
 from .generators.protocol import Generator
 
 Result = TypeVar("Result")
@@ -156,9 +156,16 @@ def limit_of(generator: Generator) -> RowLimit:
 
 def of_any_rows(generator: Generator) -> Generator:
     """The generator itself, for whoever gives it one number of rows always."""
-    return without_blocks(
-        generator.unlimited if isinstance(generator, LimitedGenerator) else generator
-    )
+    return without_blocks(_unlimited(generator))
+
+
+def filled_up_to(generator: Generator) -> int:
+    """How many rows each of its calls is filled up to, at the least."""
+    return rows_of_block(_unlimited(generator))
+
+
+def _unlimited(generator: Generator) -> Generator:
+    return generator.unlimited if isinstance(generator, LimitedGenerator) else generator
 
 
 def bytes_of_row(generator: Generator, device: torch.device) -> int:

@@ -94,7 +94,9 @@ def auc(summary: pd.DataFrame, data: "set[str]") -> Figure:
 
     Those against the model's own samples, which are in no table of inversions, are left out.
     """
-    rows = summary[summary.metric.str.startswith("outlier_auc_") & summary.against.isin(data)]
+    # The raised ones are what replicates make of the others.
+    plain = summary.metric.str.match(r"outlier_auc_(?!likelihood_raised)")
+    rows = summary[plain & summary.against.isin(data)]
     # The mean over classes stands in where no score over all classes could be had.
     second = rows.condition == "per class mean"
     rows = rows.assign(second=second).sort_values(["group", "metric", "second"])

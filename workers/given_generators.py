@@ -5,6 +5,7 @@ What is given is known to this process alone, so only an audit in this process c
 
 import copy
 import hashlib
+import inspect
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -106,6 +107,13 @@ def _shape_of_images(name: str, module: Any, said: UserNetwork) -> tuple[int, in
 
 
 def _copied(name: str, generator: Any) -> Any:
+    held = _held_network(generator)
+    if held is not None:
+        raise GeneratorError(
+            f"generator '{name}' is a function around a network ({type(held).__name__}), which "
+            "would not be copied with it: give the network itself, or an nn.Module that holds it "
+            "and calls it in forward"
+        )
     try:
         kept = copy.deepcopy(generator)
     except Exception as error:
@@ -119,20 +127,36 @@ def _copied(name: str, generator: Any) -> Any:
     return kept
 
 
+def _held_network(function: Any) -> nn.Module | None:
+    """The network that a function or method only refers to, so that no copy of it is made."""
+    own = getattr(function, "__self__", None)
+    if isinstance(own, nn.Module):
+        return own
+    if not inspect.isfunction(function):
+        return None
+    try:
+        names = inspect.getclosurevars(function)
+    except ValueError:
+        return None
+    values = (*names.nonlocals.values(), *names.globals.values())
+    return next((each for each in values if isinstance(each, nn.Module)), None)
+
+
 def _hash(generator: "Generator") -> str:
     """SHA-256 of a generator's weights and of a few of its images, which code makes of them.
 
-    What is no torch module is known by its images alone, and so by one of each class at least.
+    What has no weights that torch knows is known by its images alone, and so by one of each class
+    at least.
     """
     found = hashlib.sha256(f"{generator.latent_dim} {generator.num_classes}".encode())
+    weighed = False
     if isinstance(generator, nn.Module):
         for name, values in sorted(generator.state_dict().items()):
             if isinstance(values, Tensor):
+                weighed = True
                 found.update(f"{name} {values.dtype} {list(values.shape)}".encode())
                 found.update(_bytes(values))
-        batches = [few_inputs(generator)]
-    else:
-        batches = list(_inputs_of_every_class(generator))
+    batches = [few_inputs(generator)] if weighed else list(_inputs_of_every_class(generator))
     threads = torch.get_num_threads()
     # The order of sums, and so the last digits, hang on it.
     torch.set_num_threads(1)

@@ -33,7 +33,8 @@ def parse_json(content: bytes, most_nested: int | None = None) -> Any:
         raise JsonError(f"it holds more than {most_nested:,} lists and mappings")
     try:
         return json.loads(
-            content.decode("utf-8"),
+            # Windows programs begin their files with a byte order mark.
+            content.decode("utf-8-sig"),
             parse_int=_whole,
             parse_float=_finite,
             parse_constant=_no_number,

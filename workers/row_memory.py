@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 # Of the memory that a worker may use: the rest is for images, states and what other work takes.
 _SHARE = 0.5
 _BANK_SHARE = 1 / 8
+_BANK_BYTES = 2**29
 # What a derivative took on an H200 (`docs/gpu.md`) over what its forward pass keeps: 1.1 times of a
 # StyleGAN2 of 256 pixels, 1.2 of 32, 1.3 of `fashion`, 1.6 of `digits`, 2.0 of a BigGAN.
 _DERIVATIVE = 2
@@ -31,6 +32,7 @@ def limited(generator: "Generator", device: "torch.device") -> "LimitedGenerator
     blocks of one shape (`core.fixed_rows`), whatever the batch.
     """
     from ..core.fixed_rows import in_fixed_rows
+    from ..core.generators.class_set import ClassSetGenerator
     from ..core.row_limit import LimitedGenerator, RowLimit
 
     usable = _usable_bytes(device)
@@ -39,7 +41,11 @@ def limited(generator: "Generator", device: "torch.device") -> "LimitedGenerator
     bytes_of_each = bytes_of_derivative(generator, device)
     limit = RowLimit(int(_SHARE * usable) // bytes_of_each)
     if device.type == "cpu":
-        generator = in_fixed_rows(generator, min(fixed_rows(bytes_of_each), limit.rows))
+        # A set fills up a block for each class of a batch.
+        is_set = isinstance(generator, ClassSetGenerator)
+        block = min(_FEWEST_ROWS if is_set else fixed_rows(bytes_of_each), limit.rows)
+        limit = RowLimit(limit.rows // block * block)
+        generator = in_fixed_rows(generator, block)
     return LimitedGenerator(generator, limit)
 
 
@@ -69,9 +75,15 @@ def bytes_for_rows(generator: "Generator", device: "torch.device", rows: int) ->
 
 
 def bank_bytes(device: "torch.device") -> int | None:
-    """What a bank may keep; None on a device that does not say what memory it has."""
+    """What a bank may keep; None on a device that does not say what memory it has.
+
+    An eighth of the memory, or where that is little a quarter of it up to half a GiB: ten classes
+    of small images take 280 MB.
+    """
     usable = _usable_bytes(device)
-    return None if usable is None else int(_BANK_SHARE * usable)
+    if usable is None:
+        return None
+    return max(int(_BANK_SHARE * usable), min(_BANK_BYTES, usable // 4))
 
 
 def _usable_bytes(device: "torch.device") -> int | None:

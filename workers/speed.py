@@ -44,7 +44,14 @@ def source_speed(
     Raises:
         GeneratorError: it cannot be opened.
     """
-    return generator_speed(open_generator(source, service).generator, device)
+    import torch
+
+    try:
+        return generator_speed(open_generator(source, service).generator, device)
+    finally:
+        if device.type == "cuda":
+            # Workers share the device with this process.
+            torch.cuda.empty_cache()
 
 
 def generator_speed(generator: "Generator", device: "torch.device") -> Speed:
@@ -64,11 +71,14 @@ def generator_speed(generator: "Generator", device: "torch.device") -> Speed:
     try:
         moved = limited(generator.to(device), device)
         timed = _Timed(moved, device, _classes(generator))
-        timed.evaluate(2)
-        rows, rate = _FIRST[device.type], timed.rate(_FIRST[device.type])
+        # A worker differentiates no more rows at once.
+        most = moved.limit.rows
+        timed.evaluate(min(2, most))
+        rows = min(_FIRST[device.type], most)
+        rate = timed.rate(rows)
         rates = []
         for wanted in (_FEW[device.type], _MANY[device.type]):
-            larger = min(wanted, int(rate * _LARGE_SECONDS))
+            larger = min(wanted, int(rate * _LARGE_SECONDS), most)
             if larger > rows:
                 rows, rate = larger, timed.rate(larger)
             rates.append(rate)

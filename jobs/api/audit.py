@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import yaml
 
 from ...cluster.locations import absolute
@@ -71,7 +72,12 @@ def audit(
     if quick:
         content["quick"] = True
     wanted = build_spec(content, base, _overrides(settings), source)
-    folder = absolute(os.fspath(out) if out is not None else default_folder(wanted.name))
+    if out is not None:
+        folder = absolute(os.fspath(out))
+    elif isinstance(spec, Mapping):
+        folder = absolute(str(Path("runs") / wanted.name))
+    else:
+        folder = absolute(default_folder(source))
     with given(generators):
         _run(wanted, folder, changed=changed, retry_failed=retry_failed)
     return Run(replan(RunDirectory.at(folder, wanted.cluster.storage.settings)))
@@ -116,6 +122,8 @@ def _plain(value: Any) -> Any:
         return [_plain(each) for each in value]
     if isinstance(value, os.PathLike):
         return os.fspath(value)
+    if isinstance(value, np.generic):
+        return value.item()
     return copy.copy(value)
 
 

@@ -17,6 +17,8 @@ _HELD_OUT = ("test", "val", "valid", "validation")
 _SPLIT_SETS = ("cifar10", "svhn", "mnist", "fashion_mnist")
 # Under all of more classes an image takes too long.
 _MOST_CLASSES = 10
+# Of what lies in a bucket, by its name; all else there is a folder.
+_REMOTE_KINDS = {".zip": "zip", ".npz": "npz"}
 # Tried in turn: the fewest with which the images fit the generator are kept.
 _OPTIONS: tuple[dict[str, Any], ...] = (
     {},
@@ -45,7 +47,10 @@ def found_groups(request: Request, generator: FoundGenerator) -> list[FoundGroup
     if request.images is None:
         return []
     place = request.images
-    kind = "folder" if is_remote(place) else kind_of_path(Path(place))
+    if is_remote(place):
+        kind: str | None = _REMOTE_KINDS.get(Path(place).suffix.lower(), "folder")
+    else:
+        kind = kind_of_path(Path(place))
     if kind is None:
         raise SpecError(
             f"--images {place}: no folder of pictures, archive or image set is there "

@@ -53,14 +53,14 @@ def _lines(
     yield comment(f"What `offmanifold init` found for {request.weights or request.source}.")
     yield "# Check what it assumes, then `offmanifold plan` and `offmanifold run` this file."
     yield "# docs/spec.md has all keys."
-    yield f"name: {name}"
+    yield f"name: {in_yaml(name)}"
     yield "seed: 0"
     quick = in_yaml(request.quick)
     yield f"quick: {quick}  # true, or --quick: a first answer in minutes, with wide intervals"
     yield "generators:"
     for note in generator.notes:
         yield f"  {comment(note)}"
-    yield f"  - name: {name}"
+    yield f"  - name: {in_yaml(name)}"
     for line in generator.lines:
         yield f"    {line}"
     yield "groups:"

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from ...cluster.resources import available_cpus
 from ...workers.generators import GeneratorError
+from ...workers.gpu_problem import gpus
 from ...workers.speed import Speed, source_speed
 from ..audits import stages_of
 from ..plan.stage import AuditContext, Cost
@@ -106,10 +107,12 @@ def slowest_speed(cluster: ClusterSpec, facts: Facts) -> Speed | None:
 
 
 def local_workers(cluster: ClusterSpec) -> int:
-    """How many workers this machine has for a run, where they compute on CPUs; else one."""
-    if device_here(cluster).type != "cpu" or cluster.executor != "ray":
+    """How many workers this machine has for a run; one for each GPU, since they share it."""
+    if cluster.executor != "ray":
         return 1
     fit = max(1, int(available_cpus() / cluster.cpus_per_worker))
+    if device_here(cluster).type != "cpu":
+        fit = max(1, min(fit, int(len(gpus()) / max(1, cluster.gpus_per_worker or 1))))
     return min(fit, cluster.workers or cluster.max_workers or fit)
 
 

@@ -10,6 +10,7 @@ from ..plan.stage import AuditContext
 from ..record.run_directory import PROVENANCE_FILE, SPEC_FILE, RunDirectory
 from ..spec.audit import AuditSpec
 from ..spec.facts import Facts
+from ..spec.loading import SpecError
 from .estimate import local_workers, slowest_speed
 
 _SECONDS = 240
@@ -41,7 +42,13 @@ def chosen_form(spec: AuditSpec, out: Location | None = None) -> Chosen:
     if not spec.quick and (stored is None or not stored.quick):
         return Chosen(spec)
     facts = gather_facts(spec)
-    forms = quick_forms(spec, facts)
+    try:
+        forms = quick_forms(spec, facts)
+    except SpecError:
+        if spec.quick:
+            raise
+        # It has no quick form, so the run that is there is of another audit.
+        return Chosen(spec)
     same = [form for form in forms if stored is not None and _asks(form) == _asks(stored)]
     if not spec.quick:
         return Chosen(spec, takes_over=bool(same))
@@ -70,7 +77,11 @@ def _stored(spec: AuditSpec, out: Location) -> AuditSpec | None:
     run = RunDirectory.at(out, spec.cluster.storage.settings)
     if not (run.storage.exists(SPEC_FILE) and run.storage.exists(PROVENANCE_FILE)):
         return None
-    return spec_of(run)
+    try:
+        return spec_of(run)
+    except SpecError:
+        # Whether the run may be taken over all the same is for `require_own` to say.
+        return None
 
 
 def _asks(spec: AuditSpec) -> dict[str, object]:

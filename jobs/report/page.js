@@ -4,7 +4,10 @@
 
   // A link into a folded part opens it.
   const reveal = () => {
-    const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    let name = location.hash.slice(1);
+    // A malformed one is no reason to stop.
+    try { name = decodeURIComponent(name); } catch { }
+    const target = document.getElementById(name);
     if (!target) return;
     for (let part = target.closest("details"); part; part = part.parentElement.closest("details"))
       part.open = true;

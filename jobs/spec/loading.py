@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 from ...cluster import locations
 from ...cluster.regular_file import read_regular
 from ...cluster.s3_settings import BY_ENVIRONMENT, S3Settings
+from ...cluster.storage import StrangeFileError
 from ...workers.shard import content_id
 from .audit import AuditSpec
 from .paths import with_paths
@@ -92,7 +93,9 @@ def read_file(source: str, service: S3Settings) -> str:
 def _read_remote(source: str, service: S3Settings) -> str:
     folder, _, name = source.rpartition("/")
     try:
-        content = locations.open_storage(folder, service).read(name)
+        content = locations.open_storage(folder, service).read(name, _MOST_BYTES)
+    except StrangeFileError as error:
+        raise SpecError(str(error)) from error
     except (locations.LocationError, ValueError) as error:
         raise SpecError(f"{source}: cannot be read: {error}") from error
     return spec_text(content, source)

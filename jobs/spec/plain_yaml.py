@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 # A thousand groups have half of it, a map of the classes of all of ImageNet as many.
-_MOST_NODES = 50_000
+_MOST_NODES = 200_000
 _DEEPEST = 50
 _LONGEST_REASON = 500
 _LONGEST_NUMBER = 40

@@ -197,4 +197,4 @@ def test_blocks_of_no_rows_and_of_exactly_so_many() -> None:
 
 def test_a_block_is_larger_for_a_smaller_generator() -> None:
     sizes = [fixed_rows(bytes_of_each) for bytes_of_each in (1, 5_000, 10**5, 10**6, 10**9)]
-    assert sizes == [64, 64, 64, 8, 8]
+    assert sizes == [256, 256, 64, 8, 8]

@@ -15,6 +15,8 @@ _PICKLE, _ORDER = "data.pkl", "byteorder"
 # A number of eight bytes before each storage of an old file: its length once more.
 _LENGTH = 8
 _DEEPEST = 8
+# Of a state that a worker saved: a few for each tensor of a classifier.
+_MOST_VALUES = 100_000
 
 
 def read_archive(content: bytes) -> Any:
@@ -33,6 +35,9 @@ def read_archive(content: bytes) -> Any:
 
 
 def _read_members(archive: zipfile.ZipFile, size: int) -> Any:
+    members = archive.infolist()
+    if any(each.compress_type for each in members) or sum(m.file_size for m in members) > size:
+        raise PickleError("its members are compressed or overlap, which torch does not write")
     names = archive.namelist()
     folders = [
         name.removesuffix(_PICKLE)
@@ -67,19 +72,22 @@ def read_state(content: bytes) -> Any:
     Raises:
         PickleError: it is damaged, or holds anything else.
     """
-    return _saved(read_archive(content), _DEEPEST)
+    return _saved(read_archive(content), _DEEPEST, [_MOST_VALUES])
 
 
-def _saved(value: Any, depth: int) -> Any:
+def _saved(value: Any, depth: int, left: list[int]) -> Any:
+    left[0] -= 1
+    if left[0] < 0:
+        raise PickleError(f"it holds more than {_MOST_VALUES:,} values")
     tensor = tensor_in(value)
     if tensor is not None:
         return tensor
     if depth == 0:
         raise PickleError("it is nested too deeply")
     if isinstance(value, dict):
-        return {key: _saved(inner, depth - 1) for key, inner in value.items()}
+        return {key: _saved(inner, depth - 1, left) for key, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [_saved(inner, depth - 1) for inner in value]
+        return [_saved(inner, depth - 1, left) for inner in value]
     if not isinstance(value, str | int | float | None):
         raise PickleError(f"it holds a value of type {type(value).__name__}")
     return value

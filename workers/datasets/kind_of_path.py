@@ -61,10 +61,18 @@ def _kind_of_folder(path: Path) -> str | None:
             return kind
     if any(name.startswith("train-images-idx3-ubyte") for name in names):
         return _IDX[0]
-    inside = (path / entry.name for entry in entries if entry.is_dir())
-    below = chain.from_iterable(map(_some_names, islice(inside, 3)))
+    # The parts of a set, train and test, may have a folder for each class.
+    inside = _some_folders(path)
+    deeper = chain.from_iterable(map(_some_folders, inside))
+    below = chain.from_iterable(map(_some_names, chain(inside, deeper)))
     pictured = any(name.lower().endswith(SUFFIXES) for name in chain(names, below))
     return "folder" if pictured else None
+
+
+def _some_folders(folder: Path) -> list[Path]:
+    with os.scandir(folder) as scan:
+        found = (folder / entry.name for entry in islice(scan, _LOOKED_AT) if entry.is_dir())
+        return list(islice(found, 3))
 
 
 def _some_names(folder: Path) -> list[str]:

@@ -80,7 +80,7 @@ def _segments(content: bytes, name: str) -> Iterator[_Segment]:
 
 def _filled(segments: Sequence[_Segment]) -> bytes:
     """The same file with more bytes after each run of codes, and one run more in each scan."""
-    filled = b""
+    filled = bytearray()
     restarts = 0
     for each, after in pairwise((*segments, segments[-1])):
         if each.marker in _BESIDE:
@@ -91,7 +91,7 @@ def _filled(segments: Sequence[_Segment]) -> bytes:
             restarts = restarts + 1 if each.marker in _RESTARTS else 0
             if after.marker not in _RESTARTS:
                 filled += bytes([0xFF, _RESTARTS[restarts % 8]]) + _FILLING
-    return filled
+    return bytes(filled)
 
 
 def _covered(frame: _Segment, scans: Sequence[bytes]) -> bool:

@@ -46,9 +46,12 @@ def _unlike_words(view: View) -> str:
             "There are no held-out images (a group with role `test`) to say how far an image may "
             "lie from others, so no image is called unlike them."
         )
-    if view.context.tables.has("code_lengths") and not view.summary.rows("unlike_share"):
+    groups = view.context.groups_and_null
+    known = any(view.find("unlike_share", group.name) for group in groups)
+    if view.context.tables.has("code_lengths") and not known:
         return (
-            f"With fewer than {FEWEST_HELD_OUT} held-out images no image can be called unlike them."
+            f"No image is called unlike held-out ones: that takes {FEWEST_HELD_OUT} of these with "
+            "a density and a code length, and other images that have both."
         )
     return (
         f"An image is unlike {inliers.name} images where its density, or its density corrected "

@@ -198,7 +198,7 @@ def test_too_few_held_out_images_are_named(synthetic_run: Callable[..., Any]) ->
     context = run.write()
     rows = reduced(context)
     assert not [row for row in rows if row.metric.startswith("unlike")]
-    assert "fewer than 19 held-out images" in " ".join(section_of(context, rows).text)
+    assert "that takes 19 of these" in " ".join(section_of(context, rows).text)
 
 
 def test_a_run_without_it_has_no_section(synthetic_run: Callable[..., Any]) -> None:

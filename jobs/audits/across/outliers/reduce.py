@@ -40,7 +40,7 @@ def reduce_outliers(context: ReduceContext) -> list[SummaryRow]:
                     pair = groups[other.name], groups[outliers.name]
                     found = pair_rows(emit, scores, *pair)
                     rows += found
-                    if other.name in apart and outliers.name in apart:
+                    if apart:
                         rows += _raised_rows(emit, scores, pair, apart, found)
     return rows + _neighbours(context, inliers)
 
@@ -80,13 +80,14 @@ def _raised_rows(
         False: pair_rows(emit, scores, inliers, _raised(outliers, apart)),
     }
     for index, row in enumerate(found):
-        if row.metric == "outlier_auc_likelihood":
+        low = inliers if row.value < CHANCE else outliers
+        if row.metric == "outlier_auc_likelihood" and low.group.name in apart:
             raised = by_side[row.value < CHANCE][index]
             yield replace(raised, metric="outlier_auc_likelihood_raised")
 
 
 def _raised(values: GroupValues, apart: Mapping[str, float]) -> GroupValues:
-    return replace(values, by_class=values.by_class + apart[values.group.name])
+    return replace(values, by_class=values.by_class + apart.get(values.group.name, 0.0))
 
 
 def _pooled(

@@ -1,9 +1,10 @@
 """Which group does the generator find most likely?"""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from ....reduce.schema import MARGINAL, OWN
-from ....report.summary import Estimate
+from ....report.summary import Estimate, number
 from ....report.verdict import (
     Answer,
     Finding,
@@ -16,7 +17,7 @@ from ....report.verdict import (
 )
 from ....report.view import View
 from ....report.words import BOUND
-from ...convergence.gates import replicates_agree
+from ...convergence.gates import replicates, replicates_agree
 from ..outliers.questions import (
     REMAINING_ERROR_FACTOR,
     moving_changes,
@@ -122,6 +123,7 @@ def _finding(view: View, lead: Lead, pool: str) -> Finding:
         sentence += (
             f" These images and settings do not decide between {' and '.join(lead.contenders)}."
         )
+        sentence += "".join(_withheld_words(view, lead))
     rival = _rival(lead, outliers)
     if answer != "undecided" and rival is not None:
         sentence += unknown_remark(view, lead.leader, rival)
@@ -134,6 +136,20 @@ def _finding(view: View, lead: Lead, pool: str) -> Finding:
         p_value=None if rival is None else side_p_value(lead.over[rival], 0.0),
         null=_null(view, lead, outliers),
     )
+
+
+def _withheld_words(view: View, lead: Lead) -> Iterator[str]:
+    """Of each contender that would not be one but for its replicates."""
+    for name in lead.contenders:
+        over, found = lead.over.get(name), replicates(view, name)
+        if over is None or found is None or decide(over, 0.0) != "above":
+            continue
+        if not replicates_agree(view, name, over.low):
+            yield (
+                f" Estimates of {name} images with other seeds differ by up to "
+                f"{number(found.apart)} nats, so that their place is withheld until replicates "
+                "agree."
+            )
 
 
 def _rival(lead: Lead, outliers: set[str]) -> str | None:

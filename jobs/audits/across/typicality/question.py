@@ -29,7 +29,8 @@ class Deviation:
     """How one group's ln p deviates from that of a reference, as the summary has it.
 
     ``found`` is the difference of the means, nats; ``margin`` what counts as typical. Estimates of
-    the one group or the other with other seeds lie up to ``apart`` nats from these.
+    the one group or the other with other seeds lie up to ``apart`` nats from these, of the less
+    dense group up to ``lower_apart``.
     """
 
     found: Estimate
@@ -37,6 +38,7 @@ class Deviation:
     p_mean: float
     p_shape: float
     apart: float = 0.0
+    lower_apart: float = 0.0
 
     @property
     def p_value(self) -> float:
@@ -56,12 +58,13 @@ class Deviation:
         """Whether replicates lie further apart than what decides.
 
         For typical that is what the interval leaves of the margin. Atypical is left alone where the
-        whole interval is further from 0, or the replicates are less apart than the margin.
+        whole interval is further from 0 than the replicates of the less dense group, whose
+        estimates alone may be far too low, or all are less apart than the margin.
         """
         low, high = self.found.low, self.found.high
         if self._answer == "yes":
             return self.apart >= self.margin - max(abs(low), abs(high))
-        beyond = low > self.apart or high < -self.apart
+        beyond = low > self.lower_apart or high < -self.lower_apart
         return self._answer == "no" and self.apart >= self.margin and not beyond
 
     @property
@@ -88,8 +91,9 @@ def find_deviation(view: View, group: str, reference: str) -> Deviation | None:
     if found is None or margin is None or p_mean is None or p_shape is None:
         return None
     again = [replicates(view, name) for name in (group, reference)]
-    apart = max((each.apart for each in again if each is not None), default=0.0)
-    return Deviation(found, margin.value, p_mean.value, p_shape.value, apart)
+    mine, theirs = (0.0 if each is None else each.apart for each in again)
+    lower = theirs if found.value > 0 else mine
+    return Deviation(found, margin.value, p_mean.value, p_shape.value, max(mine, theirs), lower)
 
 
 def typical_data(view: View) -> Verdict | None:
@@ -141,7 +145,7 @@ def _finding(view: View, group: GroupInfo, reference: GroupInfo, deviation: Devi
         answer, p_value = "undecided", deviation.p_value
     else:
         null, against = _null(view, group, reference, deviation)
-        if against is not None and against < ERROR_RATE and not deviation.withheld:
+        if against is not None and against < ERROR_RATE:
             answer, p_value = "no", against
         elif answer == "no":
             p_value = deviation.p_value
@@ -178,7 +182,8 @@ def _withheld_words(deviation: Deviation) -> str:
         return ""
     return (
         f" But estimates of the same images with other seeds differ by up to "
-        f"{number(deviation.apart)} nats: the finding is withheld until replicates agree."
+        f"{number(deviation.apart)} nats: what the densities say is withheld until replicates "
+        "agree."
     )
 
 
@@ -196,7 +201,9 @@ def _null(
     latents = view.null_p_value("latent_p_null", group.name)
     if found is None or alike is None:
         return None, None
-    by_density = 1.0 if found.answer == "no" else max(deviation.p_value, alike)
+    # Replicates withhold what densities say of the data; they do not acquit the null's.
+    silent = deviation.withheld or found.p_value < ERROR_RATE
+    by_density = 1.0 if silent else max(deviation.p_value, alike)
     against = bonferroni([by_density] if latents is None else [by_density, latents])
     sentence = (
         f"The model's own samples, through the same pipeline, deviate by {found.found.text()} "
