@@ -23,7 +23,15 @@ from tests.run_contexts import context_of
 from .conftest import WholeRun
 
 # A sweep is a run of its own, and these have tests of theirs.
-OF_OTHER_RUNS = {"sweep", "class_shares", "diversity", "copies", "support", "distances"}
+OF_OTHER_RUNS = {
+    "sweep",
+    "class_shares",
+    "diversity",
+    "copies",
+    "support",
+    "distances",
+    "explanation",
+}
 
 CLASSES = 4
 
