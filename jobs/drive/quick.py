@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from ...cluster.locations import Location
+from ...cluster.storage import StorageError
 from ..audits import stages_of
 from ..audits.quick import cuts, quick_forms
 from ..audits.specs import gather_facts, spec_of
@@ -75,13 +76,14 @@ def _affordable(forms: tuple[AuditSpec, ...], facts: Facts) -> AuditSpec:
 def _stored(spec: AuditSpec, out: Location) -> AuditSpec | None:
     """The spec of the run in ``out``, if there is one."""
     run = RunDirectory.at(out, spec.cluster.storage.settings)
-    if not (run.storage.exists(SPEC_FILE) and run.storage.exists(PROVENANCE_FILE)):
-        return None
     try:
-        return spec_of(run)
-    except SpecError:
-        # Whether the run may be taken over all the same is for `require_own` to say.
-        return None
+        if run.storage.exists(SPEC_FILE) and run.storage.exists(PROVENANCE_FILE):
+            return spec_of(run)
+    except (SpecError, StorageError):
+        # What is wrong with the directory, and whether it may be taken over all the same, is for
+        # the run to say.
+        pass
+    return None
 
 
 def _asks(spec: AuditSpec) -> dict[str, object]:
