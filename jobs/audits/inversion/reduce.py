@@ -80,9 +80,16 @@ def failed_images(values: GroupValues, errors: np.ndarray) -> int:
     return len(values.image_id) - len(errors)
 
 
+def mean_error(emit: Emitter, errors: np.ndarray) -> Interval:
+    """Mean of the mean squared errors; where few vary much its interval would end below 0."""
+    average = emit.mean(errors)
+    low, high = np.maximum([average.low, average.high], 0.0).tolist()
+    return Interval(average.value, low, high, average.n)
+
+
 def psnr_of_mean(emit: Emitter, errors: np.ndarray) -> Interval:
     """PSNR of the mean of the mean squared errors, dB."""
-    average = emit.mean(errors)
+    average = mean_error(emit, errors)
     value, high, low = psnr(np.array([average.value, average.low, average.high])).tolist()
     return Interval(value, low, high, average.n)
 
@@ -99,7 +106,7 @@ def group_rows(emit: Emitter, values: GroupValues, errors: np.ndarray) -> list[S
     """Mean and median squared error of a group under a condition, and both PSNRs."""
     emit = emit.seeded("reconstruction", emit.keys["condition"])
     return [
-        emit.mean_row("reconstruction_mse_mean", errors),
+        emit.row("reconstruction_mse_mean", mean_error(emit, errors)),
         emit.median_row("reconstruction_mse_median", errors, failed_images(values, errors)),
         emit.row("psnr_of_mean_mse", psnr_of_mean(emit, errors)),
         emit.row("psnr_mean", mean_psnr(emit, errors)),

@@ -449,6 +449,20 @@ def test_no_interval_of_the_chains_leaves_what_is_possible(run: Any) -> None:
     assert 0 <= acceptance["low"] <= acceptance["value"] <= acceptance["high"] <= 1
 
 
+def test_no_interval_of_an_error_ends_below_nothing(run: Any) -> None:
+    """One image is restored far worse than all others, so that their mean may be anything."""
+    for row in run.rows["inversion"]:
+        if row["group"] == "test":
+            row["mse"] = 1e-6 * int(str(row["image_id"])[-6:]) or 0.5
+    summary = reduce_run(run.write()).to_pandas()
+    keys = {"group": "test", "condition": "own"}
+    error, ratio = (
+        pick(summary, metric, **keys) for metric in ("reconstruction_mse_mean", "psnr_of_mean_mse")
+    )
+    assert 0 == error["low"] < error["value"] < error["high"]
+    assert ratio["low"] < ratio["value"] < ratio["high"] == np.inf
+
+
 def test_absent_stages_have_no_metrics(run: Any) -> None:
     run.rows = {stage: run.rows[stage] for stage in ("images", "inversion")}
     summary = reduce_run(run.write()).to_pandas()
