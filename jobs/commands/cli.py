@@ -96,7 +96,7 @@ class Listing(StrEnum):
 
 @app.command()
 def demo(out: OutOption = None) -> None:
-    """Audit the shipped digits GAN: every stage at the papers' settings, in minutes, offline."""
+    """Audit the shipped digits GAN: every stage that needs no training, in minutes, offline."""
     _run("digits", out or "demo-run", (), address=None)
 
 
