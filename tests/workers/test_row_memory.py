@@ -12,7 +12,7 @@ from offmanifold.cluster.resources import available_cpus
 from offmanifold.core.generators.class_set import ClassSetGenerator
 from offmanifold.core.row_limit import bytes_of_row
 from offmanifold.workers.generators import open_generator
-from offmanifold.workers.row_memory import _main_memory, limited
+from offmanifold.workers.row_memory import _main_memory, fixed_rows, limited
 from offmanifold.workers.runner import WorkerFactory
 from torch import Tensor
 
@@ -50,7 +50,9 @@ def test_rows_take_half_of_the_workers_part_of_the_machine() -> None:
     row = bytes_of_row(large, CPU)
     rows = limited(large, CPU).limit.rows
     part = _main_memory() / available_cpus()
-    assert row * rows <= part / 4 <= row * (rows + 1)
+    block = fixed_rows(2 * row)
+    assert rows % block == 0
+    assert row * rows <= part / 4 <= row * (rows + block)
 
 
 @pytest.mark.usefixtures("one_thread")
