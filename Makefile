@@ -6,6 +6,11 @@ INSTALLED := .venv/.installed
 ONE_THREAD := OMP_NUM_THREADS=1
 # Tests that start a Ray follow one another in one process (the group `ray`), the others fill the other.
 TWO_PROCESSES := --numprocesses 2 --dist loadgroup
+# Shapes and types of all calls are checked in core's fast tests alone: an inner loop takes up to ten times as long.
+SHAPES := --jaxtyping-packages=offmanifold.core,beartype.beartype
+# Many tests start commands and workers, and each would compile all modules again.
+COMPILED_ONCE := PYTHONDONTWRITEBYTECODE=
+PYTEST := $(ONE_THREAD) $(COMPILED_ONCE) $(BIN)/pytest
 
 .PHONY: demo test test-long benchmark check setup clean
 
@@ -13,13 +18,15 @@ demo: $(INSTALLED)
 	$(BIN)/offmanifold demo
 
 test: $(INSTALLED)
-	$(ONE_THREAD) $(BIN)/pytest -m "not slow or ci" $(TWO_PROCESSES)
+	$(PYTEST) tests/core -m shapes $(TWO_PROCESSES) $(SHAPES)
+	$(PYTEST) -m "(not slow or ci) and not shapes" $(TWO_PROCESSES)
 
 test-long: $(INSTALLED)
-	$(ONE_THREAD) $(BIN)/pytest
+	$(PYTEST) tests/core -m shapes $(SHAPES)
+	$(PYTEST) -m "not shapes"
 
 benchmark: $(INSTALLED)
-	$(ONE_THREAD) $(BIN)/pytest tests/benchmarks/bench_*.py --jaxtyping-packages= -s
+	$(PYTEST) tests/benchmarks/bench_*.py -s
 
 check: $(INSTALLED)
 	$(BIN)/ruff format --check .

@@ -11,9 +11,6 @@ import pytest
 from offmanifold.core.guided_run import GuidedEstimate
 from offmanifold.core.settings.guided import GuidedSettings
 
-# Each starts a Ray, and two cores are too few for two at once.
-pytestmark = pytest.mark.xdist_group("ray")
-
 ROOT = Path(__file__).resolve().parent.parent
 CODE = ("core", "workers", "cluster", "jobs")
 
@@ -65,6 +62,8 @@ def test_the_example_on_tensors_runs_as_the_readme_has_it() -> None:
     assert (found.upper_bound - found.log_likelihood).mean() < 5
 
 
+# It starts a Ray, and two cores are too few for two at once.
+@pytest.mark.xdist_group("ray")
 @pytest.mark.slow
 @pytest.mark.ci
 def test_the_wheel_runs_an_audit_outside_the_checkout(tmp_path: Path) -> None:
@@ -91,8 +90,10 @@ def test_the_wheel_runs_an_audit_outside_the_checkout(tmp_path: Path) -> None:
     assert Path(where.stdout.strip()).is_relative_to(environment)
     groups = ("train", "test", "generated", "simulated", "single_colour", "natural_patches")
     sizes = [f"groups.{group}.count=4" for group in groups]
-    short = [f"stages.{stage}=5" for stage in ("inversion.iterations", "likelihood.iterations")]
-    short += [f"stages.{stage}.transitions=5" for stage in ("likelihood", "comparison")]
+    short = ["stages.inversion.iterations=5", "stages.comparison.transitions=5"]
+    search = {"transitions": 5, "restarts": 4, "bank": 100, "iterations": 5, "finalists": 2}
+    search |= {"final_iterations": 5, "polish": 1}
+    short += [f"stages.likelihood.{name}={value}" for name, value in search.items()]
     small = ["stages.comparison.pilots=2", "stages.convergence.images_per_group=2"]
     small += ["stages.sweep.images_per_group=2", "stages.sweep.transitions=[3, 5]"]
     settings = [part for setting in sizes + short + small for part in ("--set", setting)]

@@ -2,7 +2,7 @@
 
 Ordinary test runs do not collect this file. Run it with
 
-    pytest tests/benchmarks/bench_guided.py -s --jaxtyping-packages=
+    pytest tests/benchmarks/bench_guided.py -s
 
 The first benchmark times both estimators on the same images in one process and prints the ratio.
 The second prints the sandwich gap by the rank of the curvature, 32 being all of it. The others

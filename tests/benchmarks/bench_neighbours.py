@@ -2,7 +2,7 @@
 
 Ordinary test runs do not collect this file. Run it with
 
-    OMP_NUM_THREADS=1 pytest tests/benchmarks/bench_neighbours.py -s --jaxtyping-packages=
+    OMP_NUM_THREADS=1 pytest tests/benchmarks/bench_neighbours.py -s
 
 It needs Fashion-MNIST (`apt-get install dataset-fashion-mnist`). Times are of the processor, with
 one thread; the LPIPS backbone has random weights, which cost what the published ones do.

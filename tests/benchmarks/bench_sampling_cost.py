@@ -2,7 +2,7 @@
 
 Ordinary test runs do not collect this file. Run it with
 
-    pytest tests/benchmarks/bench_sampling_cost.py -s --jaxtyping-packages=
+    pytest tests/benchmarks/bench_sampling_cost.py -s
 
 whose last option switches off the shape checks, which would be timed too. Compare the two
 benchmarks of a group as a ratio; the shares and the peak memory are printed, and saved as extra

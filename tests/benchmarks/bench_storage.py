@@ -3,7 +3,7 @@
 First reduced, by every way in turn; then whole, with images and checkpoint in the bucket as well;
 and what it takes to read the parts of a stage from a bucket that answers late.
 
-``.venv/bin/pytest tests/benchmarks/bench_storage.py -s --jaxtyping-packages=``
+``.venv/bin/pytest tests/benchmarks/bench_storage.py -s``
 """
 
 import io

@@ -2,11 +2,20 @@
 
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import Self
 
 import pytest
 import torch
 from torch import Tensor
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks the fast tests of this folder ``shapes``: they run with all calls checked."""
+    for item in items:
+        fast = item.get_closest_marker("slow") is None
+        if fast and item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker("shapes")
 
 
 class LinearDecoder:

@@ -43,6 +43,12 @@ def mean_weight(decoder: Any, image: torch.Tensor, variance: float, exact: float
     return weight.mean().item(), weight.std().item() / math.sqrt(WEIGHTS)
 
 
+@pytest.mark.slow
+@pytest.mark.ci
+@pytest.mark.slow
+@pytest.mark.ci
+@pytest.mark.slow
+@pytest.mark.ci
 @pytest.mark.parametrize("transitions", [1, 10, 40])
 @pytest.mark.parametrize("problem", ["linear", "curved 1", "curved 2", "two modes"])
 def test_the_mean_weight_is_the_density(
@@ -260,6 +266,8 @@ def report(error: torch.Tensor, estimate: Any) -> str:
     )
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_tolerance_spends_more_on_what_has_not_settled(
     saturating_decoder: Callable[..., Any],
 ) -> None:
@@ -280,6 +288,8 @@ def test_a_tolerance_spends_more_on_what_has_not_settled(
     assert error.abs().mean() < loose_error.abs().mean()
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_chains_that_decide_are_not_the_ones_reported(linear_decoder: Callable[..., Any]) -> None:
     # Reporting the chains that agreed, as this did once, is 7% off: those that met the tolerance by
     # luck are stopped, and low ones agree more often than high ones. The items are independent, so
@@ -439,6 +449,8 @@ def test_the_share_of_the_prior_is_the_defensive_weight(
     assert abs((estimate.component == -1).sum() - 300) <= 1
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_wide_components_reach_along_a_bent_valley(valley_decoder: Callable[..., Any]) -> None:
     # Where a narrow Gaussian has no mass, reversed chains would have to come down from the prior.
     decoder, count = valley_decoder(32), 64

@@ -68,6 +68,8 @@ def test_where_memory_is_short_the_leading_eigenpairs_are_found(
     torch.testing.assert_close(gram, torch.eye(22).double(), atol=1e-8, rtol=0)
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_proposal_of_low_rank_is_unbiased(linear_decoder: Callable[..., Any]) -> None:
     # 48 bytes hold three derivatives of four pixels: with oversampling, one eigenpair of eight.
     decoder = linear_decoder(12, 4)

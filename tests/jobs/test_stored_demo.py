@@ -36,6 +36,7 @@ SHORT = {
         "iterations": 20,
         "finalists": 2,
         "final_iterations": 5,
+        "polish": 1,
     },
     "comparison": {"transitions": 10},
     "convergence": {"images_per_group": 2},
