@@ -11,6 +11,7 @@ from ..spec.audit import AuditSpec
 from .across.blame.audit import AUDIT as BLAME
 from .across.class_densities.audit import AUDIT as CLASS_DENSITIES
 from .across.classification.audit import AUDIT as CLASSIFICATION
+from .across.collapse.audit import AUDIT as COLLAPSE
 from .across.failures.audit import AUDIT as FAILURES
 from .across.outliers.audit import AUDIT as OUTLIERS
 from .across.ranking.audit import AUDIT as RANKING
@@ -60,6 +61,7 @@ AUDITS: tuple[Audit, ...] = (
     SENSING,
     CLASS_SHARES,
     DIVERSITY,
+    COLLAPSE,
     BLAME,
     DISTANCES,
     STANDING,

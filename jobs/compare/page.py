@@ -5,11 +5,14 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from ..audits.across.collapse.quality import quality_table
 from ..reduce.schema import SUMMARY
+from ..report.section import present
 from ..report.table_files import write_table_files
 from ..report.templates import page_template
 from ..report.words import terms_in
 from ..spec.loading import SpecError
+from .classes import side_views
 from .runs import Comparison
 from .sentences import comparison_sentences
 from .side_by_side import (
@@ -59,7 +62,8 @@ def comparison_page(comparison: Comparison) -> str:
     """The comparison as one self-contained HTML page."""
     differences, sides = difference_table(comparison), side_table(comparison)
     headlines = headline_table(comparison)
-    tables = [*([] if headlines is None else [headlines]), *metric_tables(comparison)]
+    quality = quality_table(side_views(comparison.sides))
+    tables = [*present(headlines, quality), *metric_tables(comparison)]
     return page_template("compare.html").render(
         sentences=comparison_sentences(comparison),
         sides_compared=sides,

@@ -2,16 +2,17 @@
 
 from collections.abc import Sequence
 
+from .classes import class_sentences
 from .pairing import Difference
 from .runs import Comparison
 from .side_by_side import DIFFERENCES, differs, first_conditions, in_words, is_equal
 
 
 def comparison_sentences(comparison: Comparison) -> list[str]:
-    """How many of each later side's paired differences from the first are decided, and how."""
+    """Each later side's paired differences from the first; what classifiers say of all sides."""
     first, *others = comparison.sides
     shown = first_conditions(comparison)
-    return [
+    paired = [
         _sentence(
             f"{other.letter} ({other.generator.name})",
             f"{first.letter} ({first.generator.name})",
@@ -20,6 +21,7 @@ def comparison_sentences(comparison: Comparison) -> list[str]:
         )
         for other in others
     ]
+    return [*paired, *class_sentences(comparison.sides)]
 
 
 def _sentence(

@@ -15,12 +15,13 @@ from ...report.verdict import Answer, Finding, Null, Verdict
 from ...report.view import View
 from .reduce import multiple_condition, real_condition
 
-_ARCHITECTURES = ("linear", "resnet32")
+ARCHITECTURES = ("linear", "resnet32")
+"""The classifiers, in the order of the page."""
 
 
 def diversity_section(view: View) -> Section:
     """The curve of real images, and where the generator's classifiers lie on it."""
-    figures = present(*(_curve(view, each) for each in _ARCHITECTURES))
+    figures = present(*(_curve(view, each) for each in ARCHITECTURES))
     tables = present(_accuracy_table(view), _class_table(view))
     text = _words(view) if tables else []
     return Section(
@@ -31,7 +32,7 @@ def diversity_section(view: View) -> Section:
 def as_diverse(view: View) -> Verdict | None:
     """Whether classifiers of generated images do as well as those of all real ones."""
     findings: list[Finding] = []
-    for architecture in _ARCHITECTURES:
+    for architecture in ARCHITECTURES:
         share, null = equivalent(view, architecture), equivalent(view, architecture, null=True)
         if share is not None:
             known = None if null is None else _null(null, real_factors(view, architecture)[1])
@@ -100,7 +101,7 @@ def _null(share: EquivalentShare, factor: int) -> Null:
 def _words(view: View) -> list[str]:
     said = [
         f"{each}: as diverse as {share} of the data ({share.interval_in_words()})"
-        for each in _ARCHITECTURES
+        for each in ARCHITECTURES
         if (share := equivalent(view, each)) is not None
     ]
     return [
@@ -115,7 +116,7 @@ def _words(view: View) -> list[str]:
 
 def _warnings(view: View) -> list[str]:
     found = []
-    for each in _ARCHITECTURES:
+    for each in ARCHITECTURES:
         left = view.find("classifiers_not_converged", None, each)
         if left is not None and left.value > 0:
             found.append(
@@ -127,7 +128,7 @@ def _warnings(view: View) -> list[str]:
 
 def _accuracy_table(view: View) -> Table | None:
     rows: list[list[Cell]] = []
-    for architecture in _ARCHITECTURES:
+    for architecture in ARCHITECTURES:
         named = [
             (
                 "real" if factor == 1 else f"1/{factor} of real",
@@ -170,7 +171,7 @@ def _accuracy_table(view: View) -> Table | None:
 
 def _class_table(view: View) -> Table | None:
     rows: list[list[Cell]] = []
-    for architecture in _ARCHITECTURES:
+    for architecture in ARCHITECTURES:
         index = 0
         while True:
             condition = f"{architecture}, {class_condition(index)}"

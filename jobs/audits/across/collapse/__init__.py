@@ -1,0 +1,1 @@
+"""Does mode collapse recede over a training, and do generators share it?"""

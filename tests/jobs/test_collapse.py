@@ -1,0 +1,185 @@
+"""Collapse over the checkpoints of a training and across generators: tables, words, comparison."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from offmanifold.core.statistics.interval import Interval
+from offmanifold.jobs.audits import METRICS
+from offmanifold.jobs.audits.across.collapse.quality import quality_table, reversals
+from offmanifold.jobs.audits.across.collapse.reduce import favoured_together
+from offmanifold.jobs.commands.cli import app
+from offmanifold.jobs.reduce.context import GeneratorInfo
+from offmanifold.jobs.reduce.schema import exact, summary_row, summary_table
+from offmanifold.jobs.report.summary import Summary
+from offmanifold.jobs.report.view import View
+from sklearn.datasets import load_digits
+from typer.testing import CliRunner
+
+from .conftest import write_spec
+
+ITERATIONS = (100, 200, 300, 400, 500, 600)
+
+
+def make_sets(folder: Path) -> None:
+    """Six checkpoints that collapse onto 7 less and less, after one onto 2; two other samples."""
+    digits = load_digits()
+    order = np.random.default_rng(0).permutation(len(digits.target))
+    images = np.round(digits.images[order] / 16 * 255).astype(np.uint8)[..., None]
+    labels = digits.target[order].astype(np.int64)
+
+    def save(name: str, chosen: np.ndarray) -> None:
+        np.savez(folder / f"{name}.npz", images[chosen], labels[chosen])
+
+    save("learned", np.arange(600))
+    save("held", np.arange(600, 1100))
+    left = np.arange(1100, 1797)
+    rng = np.random.default_rng(1)
+    extra = zip(ITERATIONS, (2, 7, 7, 7, 7, 7), (250, 200, 160, 110, 60, 30), strict=True)
+    for iteration, digit, count in extra:
+        favoured = rng.choice(left[labels[left] == digit], count)
+        save(f"at-{iteration}", np.concatenate([favoured, left[: 300 - count]]))
+    save("other", np.concatenate([rng.choice(left[labels[left] == 7], 150), left[:150]]))
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("collapse")
+    make_sets(folder)
+    checkpoints = [
+        {"iteration": each, "samples": {"dataset": "npz", "path": f"at-{each}.npz"}}
+        for each in ITERATIONS
+    ]
+    spec: dict[str, Any] = {
+        "name": "collapse",
+        "generators": [
+            {"name": "gan", "checkpoints": checkpoints},
+            {"name": "other", "samples": {"dataset": "npz", "path": "other.npz"}},
+        ],
+        "groups": [{"name": "generated", "role": "generated", "count": 2}],
+        "stages": {
+            "annotator": {
+                "dataset": "npz",
+                "split": None,
+                "path": "learned.npz",
+                "architecture": "linear",
+                "most_rounds": 4,
+            },
+            "class_shares": {"dataset": "npz", "split": None, "path": "held.npz", "images": 300},
+        },
+        "cluster": {"executor": "serial"},
+    }
+    path = str(write_spec(folder, spec))
+    result = CliRunner().invoke(app, ["run", path, "--out", str(folder / "run")])
+    assert result.exit_code == 0, result.output
+    return folder
+
+
+def value(finished: Path, generator: str | None, metric: str) -> pd.Series:
+    summary = pd.read_parquet(finished / "run" / "summary.parquet")
+    of = summary.generator.isna() if generator is None else summary.generator == generator
+    found = summary[of & (summary.metric == metric)]
+    assert len(found) == 1
+    return found.iloc[0]
+
+
+def test_a_training_whose_collapse_recedes(finished: Path) -> None:
+    dominant = [int(value(finished, f"gan@{each}", "dominant_class").value) for each in ITERATIONS]
+    assert dominant == [2, 7, 7, 7, 7, 7]
+    assert value(finished, "gan@600", "dominant_class_switches").value == 1
+    assert value(finished, "gan@300", "dominant_class_switches").n == 3
+    trend = value(finished, "gan@600", "class_total_variation_trend")
+    distances = [
+        value(finished, f"gan@{each}", "class_total_variation").value for each in ITERATIONS
+    ]
+    slope = np.polyfit(ITERATIONS, distances, 1)[0] * (ITERATIONS[-1] - ITERATIONS[0])
+    assert trend.value == pytest.approx(slope)
+    assert trend.high < 0
+    assert np.isnan(value(finished, "gan@400", "class_total_variation_trend").low)
+
+
+def test_the_report_says_so_once(finished: Path) -> None:
+    page = (finished / "run" / "report.html").read_text()
+    assert page.count("Over 6 checkpoints it changed 1 times.") == 1
+    assert "it recedes" in page
+    assert page.count("What gan made in the course of its training") >= 1
+    # Once with the training's last checkpoint, once with the other generator.
+    assert page.count("Do generators favour the same classes?") == 2
+    assert value(finished, None, "shared_collapse").n == 2
+
+
+def test_a_comparison_says_what_generators_have_in_common(finished: Path) -> None:
+    page = finished / "compared.html"
+    result = CliRunner().invoke(app, ["compare", str(finished / "run"), "--out", str(page)])
+    assert result.exit_code == 0, result.output
+    assert "class share ratios of 2 generators" in page.read_text()
+
+
+def test_honest_generators_have_nothing_in_common() -> None:
+    """Their samples are large, and the real one small: its luck is not taken for theirs."""
+    rng = np.random.default_rng(0)
+    shares = np.array([0.05, 0.05, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.15, 0.15])
+    said = []
+    for seed in range(200):
+        real = rng.choice(10, 500, p=shares)
+        made = [rng.choice(10, 5000, p=shares) for _ in range(3)]
+        found = favoured_together(made, [real] * 3, seed)
+        assert found is not None
+        said.append(found.p_value < 0.05)
+    assert np.mean(said) <= 0.05 + 4 * np.sqrt(0.05 * 0.95 / 200)
+    together = [rng.choice(10, 5000, p=shares[::-1]) for _ in range(3)]
+    found = favoured_together(together, [real] * 3, 0)
+    assert found is not None
+    assert found.p_value < 0.01
+
+
+def view_of(correct: tuple[float, float], worth: tuple[float, float], name: str) -> View:
+    """A generator of which both intervals are known."""
+    rows = [
+        summary_row("label_correctness", Interval(sum(correct) / 2, *correct, 500), generator=name),
+        summary_row(
+            "equivalent_share",
+            Interval(sum(worth) / 2, *worth, 500),
+            generator=name,
+            condition="linear",
+        ),
+        *(
+            summary_row(
+                "classifier_accuracy_real",
+                exact(0.9, 500),
+                generator=name,
+                condition=f"linear, 1/{factor}",
+            )
+            for factor in (1, 1024)
+        ),
+    ]
+    nothing: Any = None
+    return View(nothing, Summary(summary_table(rows, METRICS)), GeneratorInfo(name, 0, (1, 8, 8)))
+
+
+def test_better_images_that_are_less_diverse_are_told_of() -> None:
+    """As BEGAN's and WGAN's in the paper: 99.3 and 98.3% right, below 1/1024 and 1/490."""
+    began = view_of((0.992, 0.994), (math.inf, math.inf), "began")
+    wgan = view_of((0.982, 0.984), (400.0, 600.0), "wgan")
+    (said,) = reversals({"began": began, "wgan": wgan})
+    assert said.startswith(
+        "began makes better images than wgan (labels that are right, in percent: 99.3"
+    )
+    assert "less than 1/1024" in said
+    unsure = view_of((0.982, 0.993), (400.0, 600.0), "wgan")
+    assert reversals({"began": began, "wgan": unsure}) == []
+    both_lowest = view_of((0.982, 0.984), (math.inf, math.inf), "wgan")
+    assert reversals({"began": began, "wgan": both_lowest}) == []
+    table = quality_table({"began": began, "wgan": wgan})
+    assert table is not None
+    assert [row[0] for row in table.rows] == ["began", "wgan"]
+    assert quality_table({"began": began}) is None
+
+
+def test_too_few_to_have_anything_in_common() -> None:
+    labels = np.array([0, 1, 0, 1])
+    assert favoured_together([labels], [labels], 0) is None
+    assert favoured_together([labels] * 2, [np.zeros(4, dtype=np.int64)] * 2, 0) is None
