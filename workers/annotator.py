@@ -7,7 +7,8 @@ import numpy as np
 import torch
 
 from ..core.classifiers.architectures import build_classifier
-from ..core.classifiers.classifier import Classifier
+from ..core.classifiers.classifier import Classifier, Labeller
+from .own_classifier import own_classifier_of
 from .part_file import read_part
 from .resources import Resources
 from .trained import ANNOTATOR_TABLE
@@ -43,8 +44,20 @@ def restored(
     return classifier.eval().requires_grad_(False)
 
 
-def annotator_of(settings: Mapping[str, Any], resources: Resources) -> Classifier:
-    """The annotator that a shard's settings name, ready to answer; opened once.
+def annotator_of(settings: Mapping[str, Any], resources: Resources) -> Labeller:
+    """The annotator that a shard's settings name, trained or the user's own; opened once.
+
+    Raises:
+        ChangedInputError: the user's own is another than the run was planned with.
+        ValueError: the part of a trained one holds other weights than its architecture has.
+    """
+    if "own" in settings:
+        return own_classifier_of(settings, resources)
+    return trained_annotator_of(settings, resources)
+
+
+def trained_annotator_of(settings: Mapping[str, Any], resources: Resources) -> Classifier:
+    """The annotator that the run trained, which has features too; opened once.
 
     Raises:
         ValueError: its part holds other weights than its architecture has.

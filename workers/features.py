@@ -11,7 +11,7 @@ import pyarrow as pa
 import torch
 
 from ..core.quantisation import quantise
-from .annotator import annotator_of
+from .annotator import trained_annotator_of
 from .datasets import ImageError, shard_image_set
 from .generated_images import shard_generated_images
 from .outcome import Failure, Outcome
@@ -83,6 +83,6 @@ def _features(
 ) -> np.ndarray:
     if settings["space"] == "annotator":
         with torch.no_grad():
-            images = annotator_of(settings["annotator"], resources).features(images)
+            images = trained_annotator_of(settings["annotator"], resources).features(images)
     vectors: np.ndarray = images.flatten(1).to(torch.float32).cpu().numpy()
     return vectors

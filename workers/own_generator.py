@@ -1,19 +1,11 @@
 """A user's own generator: ``module:function``, imported, called and checked before any work."""
 
-import hashlib
-import importlib
-import importlib.util
-import inspect
-import os
-import sys
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from ..cluster.regular_file import read_regular
 from ..core.generators.adapter import ModuleGenerator
 from ..core.generators.native_range import (
     NativeRangeError,
@@ -22,11 +14,8 @@ from ..core.generators.native_range import (
 )
 from ..core.generators.protocol import Generator
 from .generator_errors import GeneratorError
-from .meant_function import meant_function
+from .own_function import call_function
 
-# Of a job on a cluster: the folder with the copy of the user's modules that travelled with it. The
-# spec's own folder stays part of the shards' identity, and may lie there too, with other modules.
-MODULES_VARIABLE = "OFFMANIFOLD_MODULES"
 _TRAINING_MODE = "Expected more than 1 value per channel when training"
 _EVALUATION = (
     "put the network into evaluation mode, which fixes batch statistics (network.eval(), before it "
@@ -50,55 +39,9 @@ def open_function(source: str, base_dir: str | Path | None) -> tuple[Generator, 
     Raises:
         GeneratorError: the function is not found or fails, or its result breaks the protocol.
     """
-    module_name, _, name = source.partition(":")
-    folder = Path(os.environ.get(MODULES_VARIABLE) or base_dir or ".")
-    try:
-        module = _import(source, module_name, folder.resolve())
-    except GeneratorError as error:
-        meant = meant_function(folder.resolve() / source)
-        if meant is None or f"source: {source}" in meant:
-            raise
-        raise GeneratorError(f"{error}; {meant}") from error
-    function = getattr(module, name, None)
-    if not callable(function):
-        raise GeneratorError(
-            f"generator '{source}': '{module_name}' ({module.__file__ or 'a folder'}) has no "
-            f"function '{name}'; expected a callable without arguments that returns a generator"
-        )
-    try:
-        generator = function()
-    except NativeRangeError as error:
-        raise GeneratorError(f"generator '{source}': {name}(): {error}") from error
-    except Exception as error:
-        raise GeneratorError(
-            f"generator '{source}': {name}() raised {type(error).__name__}: {error}"
-        ) from error
+    generator, sha256 = call_function("generator", source, base_dir)
     check_generator(source, generator)
-    file = inspect.getsourcefile(inspect.unwrap(function)) or module.__file__ or ""
-    return generator, hashlib.sha256(read_regular(Path(file))).hexdigest()
-
-
-def _import(source: str, name: str, base_dir: Path) -> ModuleType:
-    """Imports a module with ``base_dir`` first on the path, where it stays for later imports."""
-    if sys.path[:1] != [str(base_dir)]:
-        sys.path.insert(0, str(base_dir))
-    importlib.invalidate_caches()
-    try:
-        module = importlib.import_module(name)
-    except Exception as error:
-        raise GeneratorError(
-            f"generator '{source}': importing '{name}' with {base_dir} first on the import path "
-            f"raised {type(error).__name__}: {error}"
-        ) from error
-    own = [base_dir.joinpath(*name.split(".")).with_suffix(".py")]
-    own.append(own[0].with_suffix("") / "__init__.py")
-    found = Path(module.__file__ or "").resolve()
-    if any(file.is_file() for file in own) and found not in [file.resolve() for file in own]:
-        raise GeneratorError(
-            f"generator '{source}': this process has already imported '{name}' from {found}; "
-            f"rename one of the two modules"
-        )
-    return module
+    return generator, sha256
 
 
 def check_generator(source: str, generator: Any) -> None:

@@ -9,7 +9,7 @@ from jaxtyping import Float64, Int64
 from scipy.special import softmax
 from torch import Tensor
 
-from .classifier import Classifier
+from .classifier import Labeller
 from .labelled_images import LabelledImages
 
 
@@ -27,7 +27,7 @@ class Answers:
 
 
 def answer_in_batches(
-    classifier: Classifier, images: LabelledImages, batch_size: int
+    classifier: Labeller, images: LabelledImages, batch_size: int
 ) -> Iterator[Answers]:
     """The classifier's answers in the order of the images; no more than a batch is held."""
     classifier.eval()
@@ -36,7 +36,7 @@ def answer_in_batches(
         yield Answers(logits_of(classifier, images.batch(indices)), images.labels[indices])
 
 
-def logits_of(classifier: Classifier, images: Tensor) -> Float64[np.ndarray, "images classes"]:
+def logits_of(classifier: Labeller, images: Tensor) -> Float64[np.ndarray, "images classes"]:
     """Logits in float64; the classifier is left in evaluation mode."""
     classifier.eval()
     with torch.no_grad():

@@ -7,7 +7,13 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 
-class Classifier(nn.Module):
+class Labeller(nn.Module):
+    """Scores of ``classes`` classes for images in [0, 1]: all that labelling them needs."""
+
+    classes: int
+
+
+class Classifier(Labeller):
     """Scores of ``classes`` classes for images in [0, 1], of any size that its body takes.
 
     Images are standardised by a mean and a standard deviation for each channel, which are part of

@@ -122,6 +122,12 @@ def find_nearest(spec: AuditSpec, images: str, space: Space, resize: str | None 
             "train}` and `class_shares: {dataset: ..., split: test}` to its stages, or choose "
             "another space"
         )
+    annotator = ANNOTATOR.of(spec.stages)
+    if space is Space.ANNOTATOR and annotator is not None and annotator.own is not None:
+        raise SpecError(
+            "--space annotator: of the spec's own classifier nothing says which layer's features "
+            "to take; choose another space, or leave out stages.annotator.own"
+        )
     context = AuditContext(spec, gather_facts(spec))
     device = device_here(spec.cluster)
     with tempfile.TemporaryDirectory() as folder, _opened(context, images, resize) as asked:

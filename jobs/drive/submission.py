@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ...cluster.job_client import Code, JobClient
 from ...cluster.locations import is_remote
-from ...workers.own_generator import MODULES_VARIABLE
+from ...workers.own_function import MODULES_VARIABLE
 from ..audits.specs import gather_facts, load_spec
 from ..record.run_directory import PROVENANCE_FILE
 from ..spec.audit import AuditSpec

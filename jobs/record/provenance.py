@@ -51,6 +51,7 @@ def gather_provenance(
         },
         "generators": {name: _generator(each) for name, each in facts.generators.items()},
         "datasets": datasets,
+        **({"classifiers": facts.classifiers} if facts.classifiers else {}),
         "shared_images": {f"{each.one}, {each.other}": _shared(each) for each in facts.shared},
         "perceptual": facts.backbone and {**spec.perceptual.model_dump(), **asdict(facts.backbone)},
     }

@@ -174,6 +174,14 @@ class RunDirectory:
                     f"directory itself ({inside[0]}); keep modules and networks outside of it, and "
                     "if this run is not yours, read them first"
                 )
+        for stage, classifier in spec.stages.own_classifiers.items():
+            inside = [path for path in classifier.code if Path(path).resolve().is_relative_to(own)]
+            if inside:
+                raise SpecError(
+                    f"{self.location}: stages.{stage}.own would run code from the run directory "
+                    f"itself ({inside[0]}); keep classifiers outside of it, and if this run is not "
+                    "yours, read them first"
+                )
 
     def finished(self, stage: str) -> set[str]:
         """Ids of the stage's shards whose parts exist; one listing."""

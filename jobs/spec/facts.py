@@ -105,7 +105,7 @@ class Facts:
 
     ``groups`` by group name; ``references`` by the stage that has a reference set; ``backbone`` is
     LPIPS's, None where no stage uses it. ``shared`` are pictures that groups of different roles
-    have in common.
+    have in common. ``classifiers`` has what users' own classifiers are known by, by stage.
     """
 
     generators: dict[str, GeneratorFacts]
@@ -114,6 +114,7 @@ class Facts:
     image_shape: tuple[int, int, int]
     backbone: Backbone | None
     shared: tuple[SharedImages, ...] = ()
+    classifiers: dict[str, str] = field(default_factory=dict)
 
     @property
     def dimensions(self) -> int:

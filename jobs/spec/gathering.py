@@ -6,6 +6,7 @@ from ...workers.datasets import ImageSet
 from ...workers.datasets.class_map import FoundClasses
 from ...workers.generators import GeneratorError, describe_generator
 from ...workers.lpips_backbone import Backbone, PerceptualError, describe_backbone
+from ...workers.own_classifier import ClassifierError, open_own_classifier
 from .audit import MODEL_ROLES, AuditSpec
 from .choice import chosen_images
 from .classes import ClassedSet, ModelClasses, decide_classes
@@ -15,6 +16,7 @@ from .generator import NamedGenerator
 from .image_sets import Shape, check_count, dataset_facts, open_images, samples_facts, with_classes
 from .loading import SpecError
 from .model import DatasetOptions
+from .own_classifier import OwnClassifierSpec
 from .shared import ChosenImages, shared_images
 
 
@@ -55,7 +57,26 @@ def gather_facts(spec: AuditSpec, lpips_users: Sequence[str] = ()) -> Facts:
     _check_samples(spec, generators)
     backbone = _backbone(spec, image_shape, lpips_users)
     shared = shared_images(_chosen(spec, groups, whole, data))
-    return Facts(generators, groups, references, image_shape, backbone, shared)
+    classifiers = {
+        stage: _own_classifier(f"stages.{stage}.own", own, image_shape, references[stage], spec)
+        for stage, own in spec.stages.own_classifiers.items()
+    }
+    return Facts(generators, groups, references, image_shape, backbone, shared, classifiers)
+
+
+def _own_classifier(
+    key: str, own: OwnClassifierSpec, image_shape: Shape, images: DatasetFacts, spec: AuditSpec
+) -> str:
+    if images.num_classes < 2:
+        raise SpecError(
+            f"{key}: its images have {images.num_classes} classes; name images with those of the "
+            "classifier"
+        )
+    service = spec.cluster.storage.settings
+    try:
+        return open_own_classifier(own.opened_from, image_shape, images.num_classes, service)[1]
+    except ClassifierError as error:
+        raise SpecError(f"{key}: {error}") from error
 
 
 def _chosen(

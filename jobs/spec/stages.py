@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar, cast
 
 from .model import ReferenceSpec, SpecModel
+from .own_classifier import OwnClassifierSpec
 
 Settings = TypeVar("Settings")
 
@@ -29,6 +30,14 @@ class StagesSpec(SpecModel):
                 inner = {key: getattr(spec, key) for key in type(spec).model_fields}
                 named |= {f"{stage}.{key}": value for key, value in inner.items()}
         return {key: spec for key, spec in named.items() if isinstance(spec, ReferenceSpec)}
+
+    @property
+    def own_classifiers(self) -> dict[str, OwnClassifierSpec]:
+        """Users' own classifiers, by the stage that has one as ``own``."""
+        found = {
+            stage: getattr(getattr(self, stage), "own", None) for stage in type(self).model_fields
+        }
+        return {stage: own for stage, own in found.items() if isinstance(own, OwnClassifierSpec)}
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import yaml
 from offmanifold.cluster.local_storage import LocalStorage
@@ -14,6 +15,8 @@ from offmanifold.jobs.drive.driver import provenance_of
 from offmanifold.jobs.drive.execution import worker_factory
 from offmanifold.jobs.plan.stage import PlanContext
 from offmanifold.jobs.record.run_directory import RunDirectory
+from sklearn.datasets import load_digits
+from torch import nn
 from torchvision.models import squeezenet1_1
 
 from ..families.rule import by_rule
@@ -45,6 +48,7 @@ def tiny_runs(folder: Path) -> Iterator[PlanContext]:
     """
     shapes = {name: value.shape for name, value in squeezenet1_1(weights=None).state_dict().items()}
     torch.save(by_rule(shapes), folder / "squeeze.pth")
+    torch.jit.save(torch.jit.script(_nearest_mean()), str(folder / "own.pt"))
     for name, spec in _specs().items():
         yield _run(folder, name, spec)
 
@@ -76,7 +80,28 @@ def _specs() -> dict[str, dict[str, Any]]:
         "whole": whole,
         "profile": {**small, "stages": {**stages, "variance": {"estimator": "profile"}}},
         "given": {**small, "stages": {**stages, "variance": {"value": 0.01}}},
+        "own": {**whole, "groups": whole["groups"][2:3], "stages": _own_annotator()},
     }
+
+
+def _own_annotator() -> dict[str, Any]:
+    own = {"weights": "own.pt", "trust": True}
+    return {
+        "annotator": {"dataset": "digits", "own": own},
+        "class_shares": {**_DIGITS, "images": 8, "shard_items": 500},
+    }
+
+
+def _nearest_mean() -> nn.Module:
+    """A classifier of digits by their class means: minus the squared distance, but for x^2."""
+    digits = load_digits()
+    means = [digits.images[digits.target == each].mean(axis=0) for each in range(10)]
+    weight = torch.tensor(np.stack(means) / 16, dtype=torch.float32).flatten(1)
+    layer = nn.Linear(64, 10)
+    with torch.no_grad():
+        layer.weight.copy_(2 * weight)
+        layer.bias.copy_(-weight.square().sum(dim=1))
+    return nn.Sequential(nn.Flatten(), layer).eval()
 
 
 def _spec() -> dict[str, Any]:

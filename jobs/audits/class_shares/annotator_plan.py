@@ -5,6 +5,7 @@ from typing import Any
 
 from ....core.settings.classifiers import TRAINING
 from ....workers.classifiers import ANNOTATOR as COMPUTATION
+from ....workers.own_classifier import COMPUTATION as OWN_COMPUTATION
 from ....workers.shard import Item, Shard
 from ....workers.trained import ANNOTATOR_TABLE
 from ...plan.stage import AuditContext, Cost, PlanContext, Stage, StageError
@@ -44,6 +45,8 @@ def annotator_settings(context: PlanContext) -> dict[str, Any]:
     if row["loss"] is None:
         raise StageError(f"stage annotator: {row['error']}")
     facts = context.facts.references[ANNOTATOR.name]
+    if ANNOTATOR.required(context.spec.stages).own is not None:
+        return own_settings(context)
     return {
         "part": part,
         "loss": row["loss"],
@@ -53,20 +56,26 @@ def annotator_settings(context: PlanContext) -> dict[str, Any]:
     }
 
 
+def own_settings(context: AuditContext) -> dict[str, Any]:
+    """How a worker opens the user's own annotator, and what it is recognised by."""
+    own = ANNOTATOR.required(context.spec.stages).own
+    assert own is not None, "asked for where there is one"
+    return {
+        "own": own.opened_from.settings,
+        "sha256": context.facts.classifiers[ANNOTATOR.name],
+        "image_shape": list(context.facts.image_shape),
+        "classes": context.facts.references[ANNOTATOR.name].num_classes,
+    }
+
+
 def plan(context: PlanContext) -> list[Shard]:
     """The annotator's shard."""
     return [annotator_shard(context)]
 
 
 def annotator_shard(context: AuditContext) -> Shard:
-    """A shard with one item: the annotator to train."""
+    """A shard with one item: the annotator to train, or the user's own to measure."""
     spec = ANNOTATOR.required(context.spec.stages)
-    settings = {
-        **classifier_settings(context, spec.architecture, spec.most_rounds),
-        "source": "real",
-        "factor": 1,
-        "subset_seed": 0,
-    }
     item = Item(
         generator=None,
         condition=None,
@@ -75,15 +84,34 @@ def annotator_shard(context: AuditContext) -> Shard:
         label=None,
         seed=context.seed("annotator"),
     )
+    if spec.own is not None:
+        measured = {
+            "annotator": own_settings(context),
+            "train": reference_settings(context, ANNOTATOR.name),
+            "held_out": reference_settings(context, CLASS_SHARES.name),
+            "levels": real_levels(context),
+        }
+        return Shard(ANNOTATOR_TABLE, OWN_COMPUTATION, measured, (item,))
+    settings = {
+        **classifier_settings(context, spec.architecture, spec.most_rounds),
+        "source": "real",
+        "factor": 1,
+        "subset_seed": 0,
+    }
     return Shard(ANNOTATOR_TABLE, COMPUTATION, settings, (item,))
+
+
+def _cost(context: AuditContext) -> Cost:
+    own = ANNOTATOR.required(context.spec.stages).own
+    return Cost(1, 1, 0, trainings=1 if own is None else 0)
 
 
 STAGE = Stage(
     table=ANNOTATOR_TABLE,
-    computations=(COMPUTATION,),
+    computations=(COMPUTATION, OWN_COMPUTATION),
     description="a classifier of real images, which labels generated ones",
     needs=(),
     enabled=lambda spec: ANNOTATOR.of(spec.stages) is not None,
     plan=plan,
-    cost=lambda _: Cost(1, 1, 0, trainings=1),
+    cost=_cost,
 )

@@ -72,8 +72,10 @@ def check_class_shares(spec: AuditSpec, facts: Facts) -> None:
         raise SpecError(
             f"stages.annotator.dataset: images of {classes} class; shares need two at least"
         )
+    annotator = ANNOTATOR.required(spec.stages)
     if (
-        ANNOTATOR.required(spec.stages).architecture == "resnet32"
+        annotator.own is None
+        and annotator.architecture == "resnet32"
         and min(facts.image_shape[1:]) < 4
     ):
         raise SpecError(

@@ -15,7 +15,7 @@ from ..detector import Detector, real_images
 from .annotator_plan import real_levels
 from .plan import annotated_images
 from .settings import ANNOTATOR, CLASS_SHARES
-from .trained_annotator import trained_annotator
+from .trained_annotator import annotator_here
 
 # A culprit chooses anew so often which class it drops, or which clusters; repeats take turns.
 _MAKINGS = 5
@@ -68,7 +68,7 @@ class _Labels:
     """The trained annotator's labels of images."""
 
     def __init__(self, context: AuditContext, resources: Resources) -> None:
-        self._classifier = trained_annotator(context, resources)
+        self._classifier = annotator_here(context, resources)
         self._levels = real_levels(context)
         self._device = resources.device
 

@@ -1,10 +1,11 @@
 """Which images the annotator learns from, and what it labels."""
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from ...spec.model import ReferenceSpec
+from ...spec.own_classifier import OwnClassifierSpec
 from ...spec.stages import StageKey
 
 Architecture = Literal["linear", "resnet32"]
@@ -14,13 +15,24 @@ class AnnotatorSpec(ReferenceSpec):
     """A classifier [CB 3.2], trained on this labelled set of real images, which then labels others.
 
     `resnet32` is the 32-layer residual network for small images; `linear` the softmax of the
-    pixels. Both are trained until the loss no longer falls, without augmentation.
+    pixels. Both are trained until the loss no longer falls, without augmentation. `own` is a
+    classifier of yours in their place, for the classes of this set; what it learned from is not
+    known here, so name images that it has not seen for `class_shares`.
     """
 
+    own: OwnClassifierSpec | None = None
     architecture: Architecture = "resnet32"
     most_rounds: int = Field(
         default=300, ge=1, description="rounds after which training ends, converged or not"
     )
+
+    @model_validator(mode="after")
+    def _own_is_not_trained(self) -> Self:
+        fields = type(self).model_fields
+        for key in ("architecture", "most_rounds"):
+            if self.own is not None and getattr(self, key) != fields[key].default:
+                raise ValueError(f"own is a trained classifier; remove {key}")
+        return self
 
 
 class ClassSharesSpec(ReferenceSpec):

@@ -22,7 +22,13 @@ def check_keys(spec: AuditSpec) -> None:
     settings = DISTANCES.of(spec.stages)
     if settings is None or "annotator" not in settings.spaces:
         return
-    if ANNOTATOR.of(spec.stages) is None:
+    annotator = ANNOTATOR.of(spec.stages)
+    if annotator is not None and annotator.own is not None:
+        raise ValueError(
+            "stages.distances.spaces: annotator, but of your own classifier nothing says which "
+            "layer's features to take; name pixels alone, or leave out stages.annotator.own"
+        )
+    if annotator is None:
         raise ValueError(
             "stages.distances.spaces: annotator, but there is none: add `annotator: {dataset: …, "
             "split: train}` and `class_shares: {dataset: …, split: test}` under stages, or name "
