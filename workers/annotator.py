@@ -8,6 +8,7 @@ import torch
 
 from ..core.classifiers.architectures import build_classifier
 from ..core.classifiers.classifier import Classifier, Labeller
+from ..core.classifiers.combined import CombinedLabeller
 from .own_classifier import own_classifier_of
 from .part_file import read_part
 from .resources import Resources
@@ -45,7 +46,7 @@ def restored(
 
 
 def annotator_of(settings: Mapping[str, Any], resources: Resources) -> Labeller:
-    """The annotator that a shard's settings name, trained or the user's own; opened once.
+    """The annotator that a shard's settings name: trained, one an attribute, or the user's own.
 
     Raises:
         ChangedInputError: the user's own is another than the run was planned with.
@@ -53,6 +54,10 @@ def annotator_of(settings: Mapping[str, Any], resources: Resources) -> Labeller:
     """
     if "own" in settings:
         return own_classifier_of(settings, resources)
+    if "attributes" in settings:
+        return CombinedLabeller(
+            [trained_annotator_of(e, resources) for e in settings["attributes"]]
+        )
     return trained_annotator_of(settings, resources)
 
 
@@ -71,7 +76,7 @@ def trained_annotator_of(settings: Mapping[str, Any], resources: Resources) -> C
         )
         return classifier.to(resources.device)
 
-    return resources.kept("annotator", settings["part"], opened, most=4)
+    return resources.kept("annotator", settings["part"], opened, most=12)
 
 
 def _tensors(classifier: Classifier) -> list[torch.Tensor]:

@@ -16,7 +16,7 @@ from torch import Tensor
 from ..core.classifiers.answers import answer_in_batches, confusion_counts
 from ..core.classifiers.architectures import build_classifier
 from ..core.classifiers.classifier import Classifier
-from ..core.classifiers.labelled_images import Joined, LabelledImages, Subset
+from ..core.classifiers.labelled_images import Joined, LabelledImages, OfAttribute, Subset
 from ..core.classifiers.training import ClassifierTraining
 from ..core.settings.classifiers import ClassifierSettings
 from .annotator import annotator_of, parameters_of
@@ -66,7 +66,11 @@ def _trained(
     item: Item, settings: Mapping[str, Any], resources: Resources
 ) -> tuple[Row, Classifier]:
     images = _training_images(settings, resources)
+    held_out: LabelledImages = real_images(settings["held_out"], settings["levels"], resources)
     shape, classes = settings["train"]["image_shape"], settings["train"]["num_classes"]
+    if "attribute_shift" in settings:
+        shift, classes = settings["attribute_shift"], 2
+        images, held_out = OfAttribute(images, shift), OfAttribute(held_out, shift)
     classifier = build_classifier(settings["architecture"], shape, classes, item.seed)
     classifier.to(resources.device)
     training = ClassifierTraining(
@@ -74,7 +78,6 @@ def _trained(
     )
     kept = f"_training/{content_id({'item': vars(item), 'settings': dict(settings)})}.pt"
     _finish(training, kept, resources)
-    held_out = real_images(settings["held_out"], settings["levels"], resources)
     row: Row = {name: settings.get(name) for name in ("architecture", "source", "factor")}
     row |= {name: settings.get(name) for name in ("multiple", "repeat")}
     row |= {

@@ -99,6 +99,21 @@ class Subset:
         return self._images.batch(self._indices[indices])
 
 
+class OfAttribute:
+    """Images whose class is one bit of their class in a set: 1 with an attribute, 0 without it.
+
+    ``shift`` is the bit's place from the lowest.
+    """
+
+    def __init__(self, images: LabelledImages, shift: int) -> None:
+        self.labels: Int64[np.ndarray, " images"] = (images.labels >> shift) & 1
+        self._images = images
+
+    def batch(self, indices: Int64[np.ndarray, " batch"]) -> Float[Tensor, "batch c h w"]:
+        """See LabelledImages."""
+        return self._images.batch(indices)
+
+
 class Joined:
     """Several sets one after another: real images and generated ones, or classes' own sets."""
 

@@ -24,6 +24,10 @@ class SpecModel(BaseModel):
     )
 
 
+# 2 to the power of so many are the classes.
+MOST_ATTRIBUTES = 10
+
+
 def _never(_: str) -> bool:
     return False
 
@@ -44,6 +48,7 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=
 SpecPath = Annotated[str | None, PathField()]
 ClassNumber = Annotated[int, Field(ge=0, le=MOST_CLASS)]
 ClassName = Annotated[str, Field(min_length=1)]
+AttributeName = Annotated[str, Field(min_length=1)]
 Size = Annotated[int, Field(ge=1)]
 
 
@@ -54,6 +59,14 @@ def setting(definition: type, name: str) -> Any:
     """
     found = settings_in(definition)[name]
     return Field(default=found.default, description=found.description, **found.bounds)
+
+
+class SourceSetSpec(SpecModel):
+    """The image set of one class: all its images, whatever classes they have themselves."""
+
+    dataset: str
+    split: str | None = None
+    path: SpecPath = None
 
 
 class DatasetOptions(SpecModel):
@@ -68,11 +81,16 @@ class DatasetOptions(SpecModel):
     ``classes`` says which of the generator's classes each class of the set is, by the set's name
     for it: ``{n02009912: 9, n04285008: 817}``, or a JSON or YAML file with such a mapping.
     ``class`` is the class of every image of a set that has no classes of its own.
+
+    ``attribute`` may be a list: their bits make the class, the first the highest. ``sources``, with
+    ``dataset: sources``, puts classes together from several sets, one each, by the class's name.
+    ``balance`` leaves as many images of each class, drawn at random: so many, or ``fewest``, as
+    many as the rarest class has.
     """
 
     resize: Literal["lanczos"] | None = None
     crop: int | None = Field(default=None, ge=1)
-    attribute: str | None = None
+    attribute: str | Annotated[tuple[AttributeName, ...], Field(strict=False)] | None = None
     alpha: Alpha | None = Field(
         default=None, description="of pictures that are not opaque; by default refuse"
     )
@@ -88,7 +106,24 @@ class DatasetOptions(SpecModel):
         default=None, alias="class", description="of every image, where they have none"
     )
 
-    @field_validator("classes", mode="before")
+    sources: dict[ClassName, SourceSetSpec] | None = Field(default=None, min_length=2)
+    balance: Literal["fewest"] | Annotated[int, Field(ge=1)] | None = Field(
+        default=None, description="images left of each class"
+    )
+
+    @field_validator("attribute")
+    @classmethod
+    def _attributes_are_told_apart(
+        cls, value: str | tuple[str, ...] | None
+    ) -> str | tuple[str, ...] | None:
+        if isinstance(value, tuple) and not 2 <= len(set(value)) == len(value) <= MOST_ATTRIBUTES:
+            raise ValueError(
+                f"{list(value)}: expected one attribute, or a list of 2 to {MOST_ATTRIBUTES} "
+                "different ones"
+            )
+        return value
+
+    @field_validator("classes", "sources", mode="before")
     @classmethod
     def _numbers_are_names(cls, value: object) -> object:
         """YAML reads a name such as 7 as a number."""
@@ -120,7 +155,11 @@ class DatasetOptions(SpecModel):
     def dataset_options(self) -> dict[str, Any]:
         """Those that are set, by name."""
         names = ("resize", "crop", "attribute", "labels", "alpha")
-        named = {name: getattr(self, name) for name in names}
+        named = {name: getattr(self, name) for name in (*names, "balance")}
+        if isinstance(self.attribute, tuple):
+            named["attribute"] = list(self.attribute)
+        if self.sources is not None:
+            named["sources"] = {name: each.model_dump() for name, each in self.sources.items()}
         return {name: value for name, value in named.items() if value is not None}
 
 

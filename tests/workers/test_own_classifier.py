@@ -10,7 +10,7 @@ import pytest
 import torch
 from offmanifold.cluster.local_storage import LocalStorage
 from offmanifold.core.classifiers.answers import logits_of
-from offmanifold.jobs.audits.class_shares.annotator_plan import annotator_shard, own_settings
+from offmanifold.jobs.audits.class_shares.annotator_plan import annotator_shards, own_settings
 from offmanifold.jobs.audits.specs import gather_facts, load_spec
 from offmanifold.jobs.commands.cli import app
 from offmanifold.jobs.plan.stage import AuditContext
@@ -149,7 +149,7 @@ def context_of(folder: Path, **own: Any) -> AuditContext:
 
 
 def rows_of(context: AuditContext, folder: Path) -> Any:
-    shard = annotator_shard(context)
+    (shard,) = annotator_shards(context)
     return examine(shard.items, shard.settings, Resources(LocalStorage.create(folder), CPU))
 
 
@@ -171,12 +171,10 @@ def test_its_accuracy_is_measured_and_a_run_uses_it(tmp_path: Path) -> None:
 def test_another_file_is_another_annotator(tmp_path: Path) -> None:
     saved(Nearest(), tmp_path / "own.pt")
     context = context_of(tmp_path, weights="own.pt", trust=True)
-    first = annotator_shard(context).id
-    assert annotator_shard(context_of(tmp_path, weights="own.pt", trust=True)).id == first
-    other = Nearest()
-    other.means += 0.1  # type: ignore[operator]
-    saved(other, tmp_path / "own.pt")
-    assert annotator_shard(context_of(tmp_path, weights="own.pt", trust=True)).id != first
+    first = annotator_shards(context)[0].id
+    assert annotator_shards(context_of(tmp_path, weights="own.pt", trust=True))[0].id == first
+    saved(nn.Sequential(Nearest(), nn.Threshold(-40.0, -40.0)), tmp_path / "own.pt")
+    assert annotator_shards(context_of(tmp_path, weights="own.pt", trust=True))[0].id != first
     with pytest.raises(ChangedInputError, match="was planned with"):
         own_classifier_of(own_settings(context), Resources(LocalStorage.create(tmp_path), CPU))
 

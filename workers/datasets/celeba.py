@@ -1,5 +1,6 @@
 """CelebA (Liu et al. 2015), aligned: a folder of faces, and lists of what is in them."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -31,14 +32,15 @@ def open_celeba(
     seed: int,
     resizing: Resizing | None = None,
     alpha: Alpha | None = None,
-    attribute: str | None = None,
+    attribute: str | Sequence[str] | None = None,
 ) -> ListedImages:
     """Faces of 178 x 218: 162,770 ``train``, 19,867 ``valid``, 19,962 ``test``; all with "".
 
     Looks in ``path``, or else in OFFMANIFOLD_DATA/celeba, for the folder ``img_align_celeba`` and
     the lists beside it (or in the subfolders Img, Anno and Eval): of attributes where one is named,
-    of the partition where a split is. One attribute is the class: 1 with it, 0 without. Kaggle's
-    copy, with lists in CSV, is of the same kind.
+    of the partition where a split is. One attribute is the class: 1 with it, 0 without. Several
+    are the bits of its number, the first the highest. Kaggle's copy, with lists in CSV, is of the
+    same kind.
     """
     del seed
     require_split("celeba", split, ("", *_SPLITS))
@@ -90,15 +92,15 @@ def _of_split(base: Path, split: str) -> list[str]:
     return _as_names(file, [name for name, part in parts if part == _SPLITS.index(split)])
 
 
-def _classes(base: Path, attribute: str, names: list[str]) -> Labels:
+def _classes(base: Path, attribute: str | Sequence[str], names: list[str]) -> Labels:
+    attributes = [attribute] if isinstance(attribute, str) else attribute
     file, content = _list(base, _ATTRIBUTES)
-    has = dict(read_table(content, str(file)).column(attribute, str(file)))
-    if not has.keys().isdisjoint(names) and set(has.values()) - {0, 1}:
-        raise DatasetError(f"{file}: {attribute} must have values of 1 or -1")
+    has = dict(read_table(content, str(file)).joint(attributes, str(file)))
     missing = [name for name in names if name not in has]
     if missing:
         raise DatasetError(f"{file} lacks {len(missing)} pictures, such as {missing[0]}")
-    return Labels(np.array([has[name] for name in names], dtype=np.int64), None, 2)
+    of_image = np.array([has[name] for name in names], dtype=np.int64)
+    return Labels(of_image, None, 2 ** len(attributes))
 
 
 def _as_names(file: Path, names: list[str]) -> list[str]:

@@ -80,6 +80,28 @@ class Table:
             for (file, _), value in zip(self.rows, values, strict=True)
         ]
 
+    def joint(self, names: Sequence[str], place: str) -> list[tuple[str, Any]]:
+        """The class of each file by several attributes: their bits, the first the highest.
+
+        So two attributes make the classes 0 (neither), 1 (the second), 2 (the first), 3 (both).
+
+        Raises:
+            DatasetError: an attribute that there is not, or one with other values than 1 and -1,
+                or 1 and 0.
+        """
+        joint = dict.fromkeys((file for file, _ in self.rows), 0)
+        for name in names:
+            column = self.column(name, place)
+            wrong = [value for _, value in column if value not in (0, 1)]
+            if wrong:
+                raise DatasetError(
+                    f"{place}: {name} must have values of 1 or -1, or of 1 or 0, to be a class; "
+                    f"found {wrong[0]!r}"
+                )
+            for file, value in column:
+                joint[file] = 2 * joint[file] + value
+        return list(joint.items())
+
     def _index(self, name: str | None, place: str) -> int:
         listed = ", ".join(self.columns) or "none"
         if name is None:

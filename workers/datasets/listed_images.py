@@ -2,9 +2,9 @@
 
 import hashlib
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -68,11 +68,11 @@ class Place(Protocol):
 
 @dataclass(frozen=True)
 class LabelList:
-    """A file of the user's that lists classes: its content, and the column that counts."""
+    """A file of the user's that lists classes: its content, and the columns that count."""
 
     place: str
     content: bytes
-    attribute: str | None
+    attribute: str | Sequence[str] | None
 
 
 @dataclass(frozen=True)
@@ -237,7 +237,12 @@ def _by_list(listing: Listing, listed: LabelList) -> tuple[Labels | None, str]:
     if place.lower().endswith(".json"):
         values = listed_in_json(listed.content, place)
     else:
-        values = read_table(listed.content, place).column(listed.attribute, place)
+        table, attribute = read_table(listed.content, place), listed.attribute
+        if attribute is None or isinstance(attribute, str):
+            values = table.column(attribute, place)
+        else:
+            found, told = _labelled(table.joint(attribute, place), images, place)
+            return found and replace(found, least=2 ** len(attribute)), told
     if values is None:
         return None, f"{place} says that there are no classes"
     return _labelled(values, images, place)

@@ -14,7 +14,7 @@ from ..resources import ChangedInputError, Resources
 from .class_map import ClassedImages
 from .image_set import DatasetError, ImageError, ImageSet, Shape
 from .kind_of_path import other_kind
-from .of_classes import ImagesOfClasses
+from .of_classes import BalancedImages, ImagesOfClasses
 from .watched import WatchedImages
 
 if TYPE_CHECKING:
@@ -23,6 +23,11 @@ if TYPE_CHECKING:
     from .resized import Resizing
 
 Opener = Callable[..., ImageSet]
+
+SOURCES = "sources"
+"""The set whose classes are other sets."""
+FEWEST = "fewest"
+"""The balance that leaves as many images of each class as the rarest has."""
 
 
 class _Entry(NamedTuple):
@@ -77,6 +82,11 @@ _DATASETS = {
     ),
     "npz": _Entry("npz_archive:open_npz", "guided-diffusion's .npz: arr_0, and classes in arr_1"),
     "run": _Entry("run_images:open_run", "a group of another run, from its Parquet"),
+    "sources": _Entry(
+        "sources:SourceImages",
+        "classes put together from several of these sets, one each, named under sources",
+        pictures=True,
+    ),
     "folder": _Entry(
         "folder:open_folder",
         "a folder of images; their classes come from its subfolders or a list",
@@ -97,9 +107,11 @@ def open_dataset(
     service: S3Settings = BY_ENVIRONMENT,
     resize: str | None = None,
     crop: int | None = None,
-    attribute: str | None = None,
+    attribute: str | Sequence[str] | None = None,
     labels: str | None = None,
     alpha: "Alpha | None" = None,
+    sources: Mapping[str, Mapping[str, Any]] | None = None,
+    balance: str | int | None = None,
 ) -> ImageSet:
     """Opens an image set by its registered name.
 
@@ -112,7 +124,9 @@ def open_dataset(
     ``image_shape``, from their central square of ``crop`` pixels where that is given. ``alpha``
     says what becomes of pictures that are not opaque (see `PictureRule`). ``labels`` is
     a file that lists the classes of a folder's or an archive's images, ``attribute`` names what
-    such a list, or a set with attributes, has for the classes.
+    such a list, or a set with attributes, has for the classes: one, or several whose bits they are.
+    ``sources`` are the ``dataset``, ``split`` and ``path`` of each class of the set of that name.
+    ``balance`` leaves as many images of each class: so many, or as the rarest has (``fewest``).
 
     Raises:
         DatasetError: unknown name or split, images of another shape, missing or broken files.
@@ -124,17 +138,37 @@ def open_dataset(
             f"did you mean '{close[0]}'?" if close else f"known image sets: {', '.join(_DATASETS)}"
         )
         raise DatasetError(f"unknown image set '{name}': {hint}")
+    shared: dict[str, Any] = {
+        "image_shape": image_shape,
+        "seed": seed,
+        "base_dir": base_dir,
+        "service": service,
+        "resize": resize,
+        "crop": crop,
+        "alpha": alpha,
+    }
+    own: dict[str, Any] = {"split": split, "path": path, "attribute": attribute, "labels": labels}
+    if balance is not None:
+        whole = open_dataset(name, **own, sources=sources, **shared)
+        return BalancedImages(whole, None if balance == FEWEST else int(balance), seed)
+    if (name == SOURCES) != bool(sources):
+        raise DatasetError(
+            f"image set '{SOURCES}' and the key sources go together: dataset: sources, and under "
+            "sources a dataset for each class by its name"
+        )
+    if sources:
+        return _sources(sources, own, shared)
     entry = _DATASETS[name]
     module, function = entry.target.split(":")
     opener: Opener = getattr(importlib.import_module(f".{module}", __package__), function)
     wanted = _as_shape(image_shape)
     resizing = _resizing(wanted, resize, crop)
     shape = wanted if resizing is None or entry.pictures else None
-    own: dict[str, Any] = {"resizing": resizing, "alpha": alpha} if entry.pictures else {}
+    more: dict[str, Any] = {"resizing": resizing, "alpha": alpha} if entry.pictures else {}
     if alpha is not None and not entry.pictures:
         raise DatasetError(f"image set '{name}' has no pictures with transparency; remove alpha")
     if entry.attributes:
-        own["attribute"] = attribute
+        more["attribute"] = attribute
     elif attribute is not None and (labels is None or not entry.listed):
         remedy = "; or name the list that has it: labels: FILE" if entry.listed else ""
         raise DatasetError(
@@ -145,11 +179,11 @@ def open_dataset(
             f"image set '{name}' takes no labels from a file, only folder and zip do; remove labels"
         )
     if entry.listed:
-        own["listed"] = None if labels is None else _label_list(labels, attribute, service)
+        more["listed"] = None if labels is None else _label_list(labels, attribute, service)
 
     def open_at(location: Path | None) -> ImageSet:
         try:
-            return opener(split, location, shape, seed, **own)
+            return opener(split, location, shape, seed, **more)
         except (DatasetError, OSError) as error:
             kind = None if location is None else other_kind(name, location)
             if kind is None:
@@ -162,7 +196,7 @@ def open_dataset(
     if path is not None and is_remote(path):
         from .copied import open_remote
 
-        images = open_remote(name, str(path), split, shape, service, open_at, own)
+        images = open_remote(name, str(path), split, shape, service, open_at, more)
     else:
         images = open_at(None if path is None else Path(base_dir or "", path).expanduser())
     if resizing is None or entry.pictures:
@@ -170,6 +204,28 @@ def open_dataset(
     from .resized import ResizedImages
 
     return ResizedImages(images, resizing)
+
+
+def _sources(
+    sources: Mapping[str, Mapping[str, Any]], own: Mapping[str, Any], shared: Mapping[str, Any]
+) -> ImageSet:
+    """The set of each class, put together; errors say whose they are."""
+    from .sources import SourceImages
+
+    given = [f"{key}: null" for key, value in own.items() if value]
+    if given:
+        raise DatasetError(
+            f"image set '{SOURCES}' has classes and places of its own; beside sources give "
+            f"{', '.join(given)}"
+        )
+    parts = {}
+    for name, options in sources.items():
+        split, path = options.get("split") or "", options.get("path")
+        try:
+            parts[name] = open_dataset(options["dataset"], split=split, path=path, **shared)
+        except DatasetError as error:
+            raise DatasetError(f"sources.{name}: {error}") from error
+    return SourceImages(parts)
 
 
 def shard_image_set(settings: Mapping[str, Any], resources: Resources) -> ImageSet:
@@ -215,6 +271,8 @@ def _open(settings: Mapping[str, Any], resources: Resources) -> ImageSet:
         attribute=settings.get("attribute"),
         labels=settings.get("labels"),
         alpha=settings.get("alpha"),
+        sources=settings.get("sources"),
+        balance=settings.get("balance"),
     )
     if settings.get("classes") is not None:
         images = ClassedImages(images, settings["classes"])
@@ -223,7 +281,9 @@ def _open(settings: Mapping[str, Any], resources: Resources) -> ImageSet:
     return images
 
 
-def _label_list(file: str, attribute: str | None, service: S3Settings) -> "LabelList":
+def _label_list(
+    file: str, attribute: str | Sequence[str] | None, service: S3Settings
+) -> "LabelList":
     from .listed_images import LabelList
 
     try:

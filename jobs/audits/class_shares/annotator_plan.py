@@ -1,7 +1,10 @@
-"""Plans the ``annotator`` stage: one classifier, of all images of the set."""
+"""Plans the ``annotator`` stage: a classifier of all images of the set; and of each attribute."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
+
+import numpy as np
 
 from ....core.settings.classifiers import TRAINING
 from ....workers.classifiers import ANNOTATOR as COMPUTATION
@@ -11,6 +14,9 @@ from ....workers.trained import ANNOTATOR_TABLE
 from ...plan.stage import AuditContext, Cost, PlanContext, Stage, StageError
 from ..images.plan import reference_settings
 from .settings import ANNOTATOR, CLASS_SHARES, Architecture
+
+JOINT = "annotator"
+"""What the table calls the annotator of all classes."""
 
 
 def classifier_settings(
@@ -33,27 +39,63 @@ def real_levels(context: AuditContext) -> int | None:
 
 
 def annotator_settings(context: PlanContext) -> dict[str, Any]:
-    """How a worker opens the trained annotator.
+    """How a worker opens the annotator: the user's own, the trained one, or one an attribute.
 
-    Its loss is there because training on a GPU gives other weights every time.
+    Raises:
+        StageError: the training of one failed.
+    """
+    trained = _trained(context)
+    if ANNOTATOR.required(context.spec.stages).own is not None:
+        return own_settings(context)
+    rows = [row for row, _ in trained]
+    if attributes_are_better(rows):
+        return {"attributes": [settings for _, settings in trained[1:]]}
+    return trained[0][1]
+
+
+def feature_settings(context: PlanContext) -> dict[str, Any]:
+    """How a worker opens the trained annotator of all classes, whose features are asked for.
 
     Raises:
         StageError: its training failed.
     """
-    (part,) = context.shard_ids(ANNOTATOR_TABLE.name)
-    (row,) = context.run.read(ANNOTATOR_TABLE, [part], ["loss", "error"]).to_pylist()
-    if row["loss"] is None:
-        raise StageError(f"stage annotator: {row['error']}")
-    facts = context.facts.references[ANNOTATOR.name]
-    if ANNOTATOR.required(context.spec.stages).own is not None:
-        return own_settings(context)
-    return {
-        "part": part,
-        "loss": row["loss"],
-        "architecture": ANNOTATOR.required(context.spec.stages).architecture,
-        "image_shape": list(context.facts.image_shape),
-        "classes": facts.num_classes,
-    }
+    return _trained(context)[0][1]
+
+
+def attributes_are_better(rows: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether annotators of single attributes are oftener right in all of them than the joint one.
+
+    ``rows`` of the table ``annotator``: the joint one's, then those of the attributes.
+    """
+    joint, *single = rows
+    return bool(single) and right_by_attribute(single).mean() > np.mean(joint["test_correct"])
+
+
+def right_by_attribute(rows: Sequence[Mapping[str, Any]]) -> np.ndarray:
+    """Whether every attribute of each held-out image is told rightly [images]."""
+    return np.asarray(np.all([row["test_correct"] for row in rows], axis=0))
+
+
+def _trained(context: PlanContext) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+    """The row of each annotator, and how a worker opens it; the one of all classes first.
+
+    Its loss is there because training on a GPU gives other weights every time.
+    """
+    facts, found = context.facts.references[ANNOTATOR.name], []
+    for place, part in enumerate(context.shard_ids(ANNOTATOR_TABLE.name)):
+        columns = ["loss", "error", "test_correct"]
+        (row,) = context.run.read(ANNOTATOR_TABLE, [part], columns).to_pylist()
+        if row["loss"] is None:
+            raise StageError(f"stage annotator: {row['error']}")
+        settings = {
+            "part": part,
+            "loss": row["loss"],
+            "architecture": ANNOTATOR.required(context.spec.stages).architecture,
+            "image_shape": list(context.facts.image_shape),
+            "classes": 2 if place else facts.num_classes,
+        }
+        found.append((row, settings))
+    return found
 
 
 def own_settings(context: AuditContext) -> dict[str, Any]:
@@ -69,18 +111,26 @@ def own_settings(context: AuditContext) -> dict[str, Any]:
 
 
 def plan(context: PlanContext) -> list[Shard]:
-    """The annotator's shard."""
-    return [annotator_shard(context)]
+    """A shard an annotator."""
+    return annotator_shards(context)
 
 
-def annotator_shard(context: AuditContext) -> Shard:
-    """A shard with one item: the annotator to train, or the user's own to measure."""
+def attributes(context: AuditContext) -> tuple[str, ...]:
+    """The attributes that have an annotator each: where several make the classes, as they are."""
     spec = ANNOTATOR.required(context.spec.stages)
-    item = Item(
+    several = isinstance(spec.attribute, tuple) and spec.own is None
+    renumbered = "classes" in context.facts.references[ANNOTATOR.name].options
+    return spec.attribute if several and not renumbered else ()  # type: ignore[return-value]
+
+
+def annotator_shards(context: AuditContext) -> list[Shard]:
+    """Shards with one item: the annotator to train, or to measure, and one for each attribute."""
+    spec = ANNOTATOR.required(context.spec.stages)
+    joint = Item(
         generator=None,
         condition=None,
         group=spec.dataset,
-        image_id="annotator",
+        image_id=JOINT,
         label=None,
         seed=context.seed("annotator"),
     )
@@ -91,19 +141,33 @@ def annotator_shard(context: AuditContext) -> Shard:
             "held_out": reference_settings(context, CLASS_SHARES.name),
             "levels": real_levels(context),
         }
-        return Shard(ANNOTATOR_TABLE, OWN_COMPUTATION, measured, (item,))
+        return [Shard(ANNOTATOR_TABLE, OWN_COMPUTATION, measured, (joint,))]
     settings = {
         **classifier_settings(context, spec.architecture, spec.most_rounds),
         "source": "real",
         "factor": 1,
         "subset_seed": 0,
     }
-    return Shard(ANNOTATOR_TABLE, COMPUTATION, settings, (item,))
+    shards = [Shard(ANNOTATOR_TABLE, COMPUTATION, settings, (joint,))]
+    named = attributes(context)
+    for place, attribute in enumerate(named):
+        item = replace(
+            joint, image_id=of_attribute(attribute), seed=context.seed("annotator", attribute)
+        )
+        shift = {"attribute_shift": len(named) - 1 - place}
+        shards.append(Shard(ANNOTATOR_TABLE, COMPUTATION, {**settings, **shift}, (item,)))
+    return shards
+
+
+def of_attribute(attribute: str) -> str:
+    """What the table calls the annotator of an attribute."""
+    return f"{JOINT} of {attribute}"
 
 
 def _cost(context: AuditContext) -> Cost:
     own = ANNOTATOR.required(context.spec.stages).own
-    return Cost(1, 1, 0, trainings=1 if own is None else 0)
+    count = 1 + len(attributes(context))
+    return Cost(count, count, 0, trainings=count if own is None else 0)
 
 
 STAGE = Stage(

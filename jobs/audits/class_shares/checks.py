@@ -24,11 +24,17 @@ def check_keys(spec: AuditSpec) -> None:
             "stages, with held-out images, or remove it"
         )
     if annotator is not None and shares is not None:
-        learned = (annotator.dataset, annotator.split, annotator.path)
-        if learned == (shares.dataset, shares.split, shares.path):
+        learned = (annotator.dataset, annotator.split, annotator.path, annotator.sources)
+        if learned == (shares.dataset, shares.split, shares.path, shares.sources):
             raise ValueError(
                 "stages.class_shares: the images are those that stages.annotator learns from; "
                 "name others, which it has not seen, such as split: test"
+            )
+        several = any(isinstance(each.attribute, tuple) for each in (annotator, shares))
+        if several and annotator.attribute != shares.attribute:
+            raise ValueError(
+                "stages.class_shares.attribute: the classes are those of stages.annotator; give "
+                "the same attributes in the same order"
             )
 
 

@@ -11,6 +11,13 @@ METRICS: dict[str, Metric] = {
     "annotator_test_accuracy": Metric(
         "share of held-out real images that the annotator labels rightly", "none", "of 1"
     ),
+    "annotator_alone_accuracy": Metric(
+        "the same of each annotator that was trained where several attributes make the classes: of "
+        "one attribute, of all classes, and of every attribute at once by those of one; the better "
+        "of the last two labels the images",
+        "none",
+        "of 1",
+    ),
     "class_total_variation": Metric(
         "total variation between the class shares of generated and of held-out real images, both "
         "as annotated",

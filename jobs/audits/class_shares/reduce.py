@@ -1,6 +1,7 @@
 """Class shares of every generator's images, against those of held-out real ones."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,7 +21,13 @@ from ...reduce.context import ReduceContext
 from ...reduce.emitter import Emitter, emitter
 from ...reduce.schema import SummaryRow, class_condition
 from ...reduce.tables import succeeded
+from .annotator_plan import JOINT, attributes_are_better, right_by_attribute
 from .plan import HELD_OUT
+
+JOINT_CLASSES = "all classes"
+"""The summary's condition of the annotator of all combinations of attributes."""
+BY_ATTRIBUTE = "every attribute"
+"""That of the annotators of single attributes, together."""
 
 
 @dataclass(frozen=True)
@@ -75,11 +82,15 @@ def reduce_class_shares(context: ReduceContext) -> list[SummaryRow]:
 
 
 def _annotator(context: ReduceContext, emit: Emitter, real: Annotated) -> list[SummaryRow]:
-    columns = ["train_accuracy", "images", "train_confusion", "test_confusion"]
+    columns = ["train_accuracy", "images", "train_confusion", "test_confusion", "test_correct"]
     frame = context.tables.read("annotator", columns)
     rows = []
     if frame is not None and len(found := succeeded(frame)):
-        row = found.iloc[0]
+        by_name: dict[str, dict[str, Any]] = {
+            str(each["image_id"]): {str(key): value for key, value in each.items()}
+            for each in found.to_dict("records")
+        }
+        row = by_name.pop(JOINT)
         learned = int(row["images"])
         classes = real.logits.shape[1]
         known = [
@@ -87,13 +98,32 @@ def _annotator(context: ReduceContext, emit: Emitter, real: Annotated) -> list[S
             for name in ("train", "test")
         ]
         of_data = compare_shares(known[0], known[1], emit.seed)
-        rows = [
-            emit.exact("annotator_train_accuracy", row["train_accuracy"], learned),
-            emit.exact("class_shares_data_p_value", of_data.p_value, learned),
-        ]
+        rows = [emit.exact("class_shares_data_p_value", of_data.p_value, learned)]
+        if not attributes_are_better([row, *by_name.values()]):
+            rows.append(emit.exact("annotator_train_accuracy", row["train_accuracy"], learned))
+        rows += _alone(emit, row, by_name)
     right = int((real.predicted == real.label).sum())
     interval = proportion_interval(right, len(real.label))
     return [*rows, emit.row("annotator_test_accuracy", interval)]
+
+
+def _alone(
+    emit: Emitter, joint: dict[str, Any], single: dict[str, dict[str, Any]]
+) -> list[SummaryRow]:
+    """Of classes by attributes: each annotator, the joint one, and those of attributes together."""
+    if not single:
+        return []
+    right = {
+        JOINT_CLASSES: np.asarray(joint["test_correct"]),
+        BY_ATTRIBUTE: right_by_attribute(list(single.values())),
+        **{name: np.asarray(row["test_correct"]) for name, row in single.items()},
+    }
+    return [
+        emit.at(condition=name).row(
+            "annotator_alone_accuracy", proportion_interval(int(each.sum()), len(each))
+        )
+        for name, each in right.items()
+    ]
 
 
 def _shares(emit: Emitter, made: Annotated, real: Annotated) -> list[SummaryRow]:

@@ -22,7 +22,7 @@ _MOST_BARS = 40
 def class_shares_section(view: View) -> Section:
     """Class histograms, what they are as a whole, and how far labels can be believed."""
     figures = present(_histogram(view), confidence_histograms(view))
-    tables = present(_whole(view), _by_class(view))
+    tables = present(_whole(view), _by_class(view), _annotators(view))
     text = [] if not tables else [_words(view)]
     return Section(
         "class-shares", "Does each class get its share?", text, figures, tables, _warnings(view)
@@ -166,6 +166,22 @@ def _whole(view: View) -> Table | None:
         [Column("of annotated images"), estimates("generated"), estimates("held-out real")],
         cells,
         key="annotated",
+    )
+
+
+def _annotators(view: View) -> Table | None:
+    """Those of attributes and of all classes, of which the better one labelled the images."""
+    rows: list[list[Cell]] = []
+    for row in view.summary.rows("annotator_alone_accuracy"):
+        if row["generator"] == view.generator.name:
+            found = view.find("annotator_alone_accuracy", None, str(row["condition"]))
+            rows.append([str(row["condition"]), found, None if found is None else found.n])
+    return filled_table(
+        "Held-out real images that each annotator labels rightly. Of all classes at once, the one "
+        "of all classes or those of single attributes labelled the images, whichever is better",
+        [Column("annotator"), estimates("right, %", decimals=1, scale=100), N],
+        rows,
+        key="annotators",
     )
 
 

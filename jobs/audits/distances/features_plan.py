@@ -11,7 +11,7 @@ from ....workers.shard import Item, Shard, chunk
 from ....workers.trained import ANNOTATOR_TABLE
 from ...plan.stage import AuditContext, Cost, PlanContext, Stage
 from ...spec.facts import GeneratorFacts
-from ..class_shares.annotator_plan import annotator_settings
+from ..class_shares.annotator_plan import feature_settings
 from ..images.plan import generated_settings, reference_settings
 from .settings import DISTANCES
 
@@ -40,7 +40,7 @@ def plan(context: PlanContext) -> Iterator[Shard]:
             "levels": context.facts.references[DISTANCES.name].levels,
         }
         if space == "annotator":
-            common["annotator"] = annotator_settings(context)
+            common["annotator"] = feature_settings(context)
         real = {**common, "real": reference_settings(context, DISTANCES.name)}
         for number, items in enumerate(_real(context)):
             settings = {**real, "set": max(number - 1, 0)}

@@ -73,6 +73,7 @@ INTERVALS = {
     "unlike_p": "none, a p-value",
     "class_share_real": "proportion",
     "annotator_test_accuracy": "proportion",
+    "annotator_alone_accuracy": "proportion",
     "label_correctness": "proportion",
     "annotator_inception_score*": "none: no interval of it would hold",
     "classifier_accuracy*": "mean",
