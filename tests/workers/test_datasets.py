@@ -309,6 +309,7 @@ def test_every_listed_set_has_a_description() -> None:
         "lmdb",
         "zip",
         "npz",
+        "sources",
         "run",
         "folder",
     } == set(list_datasets())
