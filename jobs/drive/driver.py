@@ -118,7 +118,7 @@ def run_audit(
             try:
                 with open_executor(spec, facts) as (executor, devices):
                     progress.say(devices.told)
-                    factory = worker_factory(spec, run.storage, devices)
+                    factory = worker_factory(context, devices)
                     driver.run_stages(context, executor, factory)
                 outcome = _reduce(context, runs_code=True, mended=mending.mended)
             except PartError as error:
@@ -181,7 +181,7 @@ class _Driver:
         with self.progress.stage(
             stage.name, len(shards), shards.items, shards.items - pending.items
         ):
-            executor.run(pending, factory, self.progress.report, self.log)
+            executor.run(pending, factory, self.progress.report, self.log, self.progress.unreported)
 
 
 def _set_aside(run: RunDirectory, unplanned: list[str]) -> None:

@@ -1,0 +1,153 @@
+"""How far a worker is, and how many items it computes before it saves their rows.
+
+Both are measured by the calls of the generator: how many a shard takes is planned, how long they
+take is seen. Nothing here is part of what a shard is (`shard`): rows do not depend on it.
+"""
+
+import time
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+# What of a shard would take longer than the first of these, in seconds, is computed in spans of
+# the second.
+_LONGEST = 100.0
+_CHOSEN = 50.0
+# How long a span that may turn out to be too long is watched: the first calls tell too little, and
+# later too much would be lost by beginning again.
+_WATCHED = (10.0, 30.0)
+
+
+class TooLongError(Exception):
+    """A span would take too long to be lost at once: it is to be begun again, with fewer items."""
+
+
+@dataclass
+class _Spans:
+    """The spans of one kind: the seconds of those that were measured, by their items."""
+
+    per_item: float
+    measured: dict[int, float] = field(default_factory=dict)
+    fixed: float = 0.0
+
+    @property
+    def items(self) -> int:
+        """How many items a span has.
+
+        As many as take the chosen time, but so many that no more than half of it is what a span
+        takes however few they are. On a GPU few images may take as long as many.
+        """
+        return max(1, int(max(_CHOSEN - self.fixed, self.fixed) / self.per_item))
+
+    def took(self, items: int, seconds: float) -> None:
+        """Learns from a span: by its time alone at first, by that of two lengths later."""
+        self.measured[items] = seconds
+        other = max(self.measured, key=lambda each: abs(each - items))
+        if other == items:
+            self.per_item = max(seconds, 1e-9) / items
+            return
+        slope = (seconds - self.measured[other]) / (items - other)
+        self.per_item = max(slope, 1e-9)
+        self.fixed = max(0.0, seconds - self.per_item * items)
+
+
+@dataclass
+class _Running:
+    """What is being computed; ``since`` is when it first called its generator.
+
+    ``seen`` is whether it was seen how long it takes.
+    """
+
+    kind: Hashable
+    items: int
+    planned: float
+    began: float
+    since: float | None = None
+    evaluated: int = 0
+    seen: bool = False
+
+
+class Pace:
+    """How far a worker is with a shard, and how long the spans are in which it computes it.
+
+    A shard is computed whole, until it is seen of one of its kind that this takes too long.
+
+    Args:
+        planned: the generator's evaluations for an item, by stage; none for those without.
+        clock: in seconds.
+    """
+
+    def __init__(
+        self, planned: Mapping[str, float], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._planned = planned
+        self._clock = clock
+        # Evaluations of an item as they were counted, by kind.
+        self._counted: dict[Hashable, float] = {}
+        self._spans: dict[Hashable, _Spans] = {}
+        self._running: _Running | None = None
+        self._before = 0
+
+    @property
+    def done(self) -> float:
+        """How many items of the present call are done, parts of items included; 0 between calls.
+
+        May be read from any thread.
+        """
+        running, before = self._running, self._before
+        if running is None or not running.planned:
+            return float(before)
+        return before + running.items * min(1.0, running.evaluated / running.planned)
+
+    def items(self, kind: Hashable, left: int) -> int:
+        """How many of the ``left`` items of a shard of a kind are computed next."""
+        spans = self._spans.get(kind)
+        return left if spans is None else min(left, spans.items)
+
+    @contextmanager
+    def span(self, stage: str, kind: Hashable, before: int, items: int) -> Iterator[None]:
+        """Follows the computation of so many items, of which the block does not do more.
+
+        ``before`` are those of the same call that are done. The block may raise
+        :class:`TooLongError`, after which :meth:`items` are fewer.
+        """
+        planned = self._counted.get(kind, self._planned.get(stage, 0.0)) * items
+        began = self._clock()
+        running = _Running(kind, items, planned, began)
+        self._before, self._running = before, running
+        try:
+            yield
+        finally:
+            self._running, self._before = None, 0
+        seconds = self._clock() - (began if running.since is None else running.since)
+        if running.evaluated:
+            self._counted[kind] = running.evaluated / items
+        if kind in self._spans:
+            self._spans[kind].took(items, seconds)
+        elif seconds > _LONGEST and items > 1:
+            self._spans[kind] = _Spans(seconds / items, {items: seconds})
+
+    def evaluating(self, rows: int) -> None:
+        """Is told of a generator's call that is about to be made.
+
+        Raises:
+            TooLongError: the span that it is made for would take too long.
+        """
+        running = self._running
+        if running is None:
+            return
+        now = self._clock()
+        if running.since is None:
+            running.since = now
+        seconds = now - running.since
+        first, last = _WATCHED
+        may_be_cut = running.items > 1 and running.planned and running.kind not in self._spans
+        # A single call may take longer than that: what comes first is seen in any case.
+        begun = running.evaluated and seconds >= first
+        if may_be_cut and begun and (seconds <= last or not running.seen):
+            running.seen = True
+            whole = seconds * running.planned / running.evaluated
+            if whole > _LONGEST:
+                self._spans[running.kind] = _Spans(whole / running.items)
+                raise TooLongError
+        running.evaluated += rows
