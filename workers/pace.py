@@ -7,7 +7,7 @@ take is seen. Nothing here is part of what a shard is (`shard`): rows do not dep
 import time
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 # What of a shard would take longer than the first of these, in seconds, is computed in spans of
 # the second.
@@ -19,47 +19,66 @@ _WATCHED = (10.0, 30.0)
 
 
 class TooLongError(Exception):
-    """A span would take too long to be lost at once: it is to be begun again, with fewer items."""
+    """A span would take too long to be lost at once, or longer than it must: it is begun again."""
 
 
 @dataclass
 class _Spans:
-    """The spans of one kind: the seconds of those that were measured, by their items."""
+    """The spans of one kind: seconds = ``fixed`` + ``per_item`` x items.
 
+    On a GPU that is not busy, and wherever rows are filled up to a block, few items take as long as
+    many: only two lengths show that. ``first`` is the one that was seen to be too long.
+    """
+
+    first: int
     per_item: float
-    measured: dict[int, float] = field(default_factory=dict)
     fixed: float = 0.0
+    fitted: bool = False
 
     @property
     def items(self) -> int:
         """How many items a span has.
 
         As many as take the chosen time, but so many that no more than half of it is what a span
-        takes however few they are. On a GPU few images may take as long as many.
+        takes however few they are.
         """
         return max(1, int(max(_CHOSEN - self.fixed, self.fixed) / self.per_item))
 
-    def took(self, items: int, seconds: float) -> None:
-        """Learns from a span: by its time alone at first, by that of two lengths later."""
-        self.measured[items] = seconds
-        other = max(self.measured, key=lambda each: abs(each - items))
-        if other == items:
-            self.per_item = max(seconds, 1e-9) / items
+    def expected(self, items: int) -> float:
+        """The seconds of a span."""
+        return self.fixed + self.per_item * items
+
+    def fit(self, items: int, seconds: float) -> None:
+        """Learns from a second length, seen or foreseen as the first one was."""
+        if items == self.first:
             return
-        slope = (seconds - self.measured[other]) / (items - other)
-        self.per_item = max(slope, 1e-9)
-        self.fixed = max(0.0, seconds - self.per_item * items)
+        slope = (self.expected(self.first) - seconds) / (self.first - items)
+        whole = self.expected(self.first)
+        self.per_item = max(slope, 1e-6 * whole / self.first)
+        self.fixed = max(0.0, whole - self.per_item * self.first)
+        self.fitted = True
+
+    def took(self, items: int, seconds: float) -> None:
+        """Learns from a span that is finished: how long it took, against what was foreseen."""
+        if not self.fitted:
+            self.fit(items, seconds)
+            return
+        ratio = max(seconds, 1e-6) / self.expected(items)
+        self.fixed *= ratio
+        self.per_item *= ratio
 
 
 @dataclass
 class _Running:
-    """What is being computed; ``since`` is when it first called its generator.
+    """What is being computed, out of ``left`` items.
 
-    ``seen`` is whether it was seen how long it takes.
+    ``since`` is when it first called its generator, and ``seen`` whether it was seen how long it
+    takes.
     """
 
     kind: Hashable
     items: int
+    left: int
     planned: float
     began: float
     since: float | None = None
@@ -105,15 +124,17 @@ class Pace:
         return left if spans is None else min(left, spans.items)
 
     @contextmanager
-    def span(self, stage: str, kind: Hashable, before: int, items: int) -> Iterator[None]:
-        """Follows the computation of so many items, of which the block does not do more.
+    def span(
+        self, stage: str, kind: Hashable, before: int, items: int, left: int
+    ) -> Iterator[None]:
+        """Follows the computation of so many of the ``left`` items, which the block does.
 
         ``before`` are those of the same call that are done. The block may raise
-        :class:`TooLongError`, after which :meth:`items` are fewer.
+        :class:`TooLongError`, after which :meth:`items` are others.
         """
         planned = self._counted.get(kind, self._planned.get(stage, 0.0)) * items
         began = self._clock()
-        running = _Running(kind, items, planned, began)
+        running = _Running(kind, items, left, planned, began)
         self._before, self._running = before, running
         try:
             yield
@@ -125,13 +146,13 @@ class Pace:
         if kind in self._spans:
             self._spans[kind].took(items, seconds)
         elif seconds > _LONGEST and items > 1:
-            self._spans[kind] = _Spans(seconds / items, {items: seconds})
+            self._spans[kind] = _Spans(items, seconds / items)
 
     def evaluating(self, rows: int) -> None:
         """Is told of a generator's call that is about to be made.
 
         Raises:
-            TooLongError: the span that it is made for would take too long.
+            TooLongError: the span that it is made for is better begun again with other items.
         """
         running = self._running
         if running is None:
@@ -141,13 +162,23 @@ class Pace:
             running.since = now
         seconds = now - running.since
         first, last = _WATCHED
-        may_be_cut = running.items > 1 and running.planned and running.kind not in self._spans
         # A single call may take longer than that: what comes first is seen in any case.
-        begun = running.evaluated and seconds >= first
-        if may_be_cut and begun and (seconds <= last or not running.seen):
+        if running.evaluated and seconds >= first and (seconds <= last or not running.seen):
             running.seen = True
-            whole = seconds * running.planned / running.evaluated
-            if whole > _LONGEST:
-                self._spans[running.kind] = _Spans(whole / running.items)
-                raise TooLongError
+            self._foresee(running, seconds)
         running.evaluated += rows
+
+    def _foresee(self, running: _Running, seconds: float) -> None:
+        """How long a span will take, by what it took so far; ends it where others are better."""
+        if not running.planned:
+            return
+        whole = seconds * running.planned / running.evaluated
+        spans = self._spans.get(running.kind)
+        if spans is None:
+            if whole > _LONGEST and running.items > 1:
+                self._spans[running.kind] = _Spans(running.items, whole / running.items)
+                raise TooLongError
+        elif not spans.fitted:
+            spans.fit(running.items, whole)
+            if min(spans.items, running.left) >= 2 * running.items:
+                raise TooLongError

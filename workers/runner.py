@@ -183,10 +183,11 @@ class ShardWorker:
         """
         kind = (shard.computation.name, shard.stage, str(shard.settings.get("weights")))
         while start < stop:
-            items = shard.items[start : start + self._pace.items(kind, stop - start)]
+            left = stop - start
+            items = shard.items[start : start + self._pace.items(kind, left)]
             began = time.perf_counter()
             try:
-                with self._pace.span(shard.stage, kind, start - first, len(items)):
+                with self._pace.span(shard.stage, kind, start - first, len(items), left):
                     outcomes = self._outcomes(shard, items)
             except TooLongError:
                 continue

@@ -28,6 +28,8 @@ SPEC_FILE = "audit.yaml"
 PROVENANCE_FILE = "provenance.json"
 SUMMARY_FILE = "summary.parquet"
 REPORT_FILE = "report.html"
+# Of a run that is not finished.
+PARTIAL_REPORT_FILE = "report-partial.html"
 
 # Where files go that are no longer read: other settings, withdrawn failures, damage.
 SUPERSEDED = "_superseded"

@@ -23,7 +23,7 @@ class Machine:
             size = self.pace.items("kind", items - done)
             began = self.now
             try:
-                with self.pace.span("stage", "kind", done, size):
+                with self.pace.span("stage", "kind", done, size, items - done):
                     for _ in range(CALLS):
                         self.pace.evaluating(size)
                         self.now += (self.fixed + self.per_item * size) / CALLS
@@ -52,7 +52,7 @@ def test_no_more_than_two_minutes_are_lost_unless_an_item_takes_longer(per_item:
     for _ in range(3):
         spans = machine.shard(32)
         assert all(seconds <= 100 or size == 1 for size, seconds in spans)
-    # Only the first span of its kind is begun again, and most of the time is worth a piece.
+    # Only the first span of its kind is begun again, and its pieces are worth it.
     assert machine.begun_again == 1
     assert all(seconds >= 25 for _, seconds in spans[:-1])
 
@@ -70,11 +70,19 @@ def test_without_a_plan_a_long_shard_teaches_the_next() -> None:
     assert [size for size, _ in machine.shard(32)] == [5, 5, 5, 5, 5, 5, 2]
 
 
-def test_where_few_items_take_as_long_as_many_they_are_not_parted() -> None:
-    """A GPU that is not busy: cut up, the shard would take many times as long."""
-    machine = Machine(fixed=150.0, per_item=0.5)
-    machine.shard(32)
+@pytest.mark.parametrize("planned", [CALLS, 0, CALLS / 3])
+@pytest.mark.parametrize(("fixed", "per_item"), [(150.0, 0.5), (960.0, 1e-4)])
+def test_where_few_items_take_as_long_as_many_they_are_not_parted(
+    fixed: float, per_item: float, planned: float
+) -> None:
+    """A GPU that is not busy, or rows that fill up a block: in parts it would take many times."""
+    machine = Machine(fixed, per_item, planned)
+    first = sum(seconds for _, seconds in machine.shard(32))
     assert [size for size, _ in machine.shard(32)] == [32]
+    # With a plan that is seen at once; without one, after one span.
+    assert first <= 2.1 * (fixed + 32 * per_item)
+    if planned:
+        assert machine.now <= 2.1 * (fixed + 32 * per_item) + 2 * 30
 
 
 def test_half_of_the_time_is_never_lost_to_what_a_span_costs() -> None:
@@ -88,7 +96,7 @@ def test_half_of_the_time_is_never_lost_to_what_a_span_costs() -> None:
 def test_how_far_a_shard_is() -> None:
     pace = Pace({"stage": 10.0})
     assert pace.done == 0
-    with pace.span("stage", "kind", 4, 2):
+    with pace.span("stage", "kind", 4, 2, 2):
         assert pace.done == 4
         pace.evaluating(5)
         assert pace.done == 4.5
@@ -96,11 +104,11 @@ def test_how_far_a_shard_is() -> None:
         pace.evaluating(100)
         assert pace.done == 6
     assert pace.done == 0
-    with pace.span("stage", "kind", 0, 2):
+    with pace.span("stage", "kind", 0, 2, 2):
         # By what the last one took.
         pace.evaluating(21)
         assert pace.done == pytest.approx(2 * 21 / 105)
-    with pace.span("other", "kind of other", 3, 2):
+    with pace.span("other", "kind of other", 3, 2, 2):
         pace.evaluating(5)
         assert pace.done == 3
 
@@ -109,7 +117,7 @@ def test_an_error_leaves_nothing_running() -> None:
     pace = Pace({"stage": 10.0})
 
     def fail() -> None:
-        with pace.span("stage", "kind", 0, 2):
+        with pace.span("stage", "kind", 0, 2, 2):
             pace.evaluating(1)
             raise ArithmeticError
 
