@@ -13,9 +13,11 @@ from dataclasses import dataclass
 # the second.
 _LONGEST = 100.0
 _CHOSEN = 50.0
-# How long a span that may turn out to be too long is watched: the first calls tell too little, and
-# later too much would be lost by beginning again.
-_WATCHED = (10.0, 30.0)
+# How long a span that may turn out to be too long is watched: what comes first is not like the
+# rest, that takes some seconds to tell, and later too much would be lost by beginning again.
+_PRELUDE = 5.0
+_WATCHED = 5.0
+_LATEST = 30.0
 
 
 class TooLongError(Exception):
@@ -72,8 +74,8 @@ class _Spans:
 class _Running:
     """What is being computed, out of ``left`` items.
 
-    ``since`` is when it first called its generator, and ``seen`` whether it was seen how long it
-    takes.
+    ``since`` is when it first called its generator, ``watched`` when and after how many evaluations
+    the prelude was over, and ``seen`` whether it was foreseen how long it takes.
     """
 
     kind: Hashable
@@ -83,6 +85,7 @@ class _Running:
     began: float
     since: float | None = None
     evaluated: int = 0
+    watched: tuple[float, int] | None = None
     seen: bool = False
 
 
@@ -160,19 +163,23 @@ class Pace:
         now = self._clock()
         if running.since is None:
             running.since = now
-        seconds = now - running.since
-        first, last = _WATCHED
-        # A single call may take longer than that: what comes first is seen in any case.
-        if running.evaluated and seconds >= first and (seconds <= last or not running.seen):
-            running.seen = True
-            self._foresee(running, seconds)
+        if running.watched is None:
+            if running.evaluated and now - running.since >= _PRELUDE:
+                running.watched = (now, running.evaluated)
+        else:
+            began, before = running.watched
+            # A single call may take longer than that: what comes first is seen in any case.
+            in_time = now - running.since <= _LATEST or not running.seen
+            if in_time and running.evaluated > before and now - began >= _WATCHED:
+                running.seen = True
+                rate = (running.evaluated - before) / (now - began)
+                self._foresee(running, running.planned / rate)
         running.evaluated += rows
 
-    def _foresee(self, running: _Running, seconds: float) -> None:
-        """How long a span will take, by what it took so far; ends it where others are better."""
+    def _foresee(self, running: _Running, whole: float) -> None:
+        """Ends a span that is foreseen to take so many seconds, where others are better."""
         if not running.planned:
             return
-        whole = seconds * running.planned / running.evaluated
         spans = self._spans.get(running.kind)
         if spans is None:
             if whole > _LONGEST and running.items > 1:

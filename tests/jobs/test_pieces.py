@@ -43,7 +43,9 @@ def one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every item takes too long for another one beside it."""
     monkeypatch.setattr(pace, "_LONGEST", 0.0)
     monkeypatch.setattr(pace, "_CHOSEN", 0.0)
-    monkeypatch.setattr(pace, "_WATCHED", (0.0, 1e9))
+    monkeypatch.setattr(pace, "_PRELUDE", 0.0)
+    monkeypatch.setattr(pace, "_WATCHED", 0.0)
+    monkeypatch.setattr(pace, "_LATEST", 1e9)
     monkeypatch.setattr(pace._Spans, "items", 1)
 
 
