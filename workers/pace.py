@@ -7,7 +7,7 @@ take is seen. Nothing here is part of what a shard is (`shard`): rows do not dep
 import time
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 # What of a shard would take longer than the first of these, in seconds, is computed in spans of
 # the second.
@@ -21,58 +21,54 @@ _LATEST = 30.0
 
 
 class TooLongError(Exception):
-    """A span would take too long to be lost at once, or longer than it must: it is begun again."""
+    """A span would take too long to be lost at once: it is to be begun again, with fewer items."""
 
 
 @dataclass
 class _Spans:
-    """The spans of one kind: seconds = ``fixed`` + ``per_item`` x items.
+    """The spans of one kind: their ``items``, and the seconds of each length that was measured.
 
-    On a GPU that is not busy, and wherever rows are filled up to a block, few items take as long as
-    many: only two lengths show that. ``first`` is the one that was seen to be too long.
+    What a span takes is ``fixed`` + ``per_item`` x items. On a GPU that is not busy, and wherever
+    rows are filled up to a block, few items take as long as many: two lengths show that.
     """
 
-    first: int
-    per_item: float
-    fixed: float = 0.0
-    fitted: bool = False
-
-    @property
-    def items(self) -> int:
-        """How many items a span has.
-
-        As many as take the chosen time, but so many that no more than half of it is what a span
-        takes however few they are.
-        """
-        return max(1, int(max(_CHOSEN - self.fixed, self.fixed) / self.per_item))
-
-    def expected(self, items: int) -> float:
-        """The seconds of a span."""
-        return self.fixed + self.per_item * items
-
-    def fit(self, items: int, seconds: float) -> None:
-        """Learns from a second length, seen or foreseen as the first one was."""
-        if items == self.first:
-            return
-        slope = (self.expected(self.first) - seconds) / (self.first - items)
-        whole = self.expected(self.first)
-        self.per_item = max(slope, 1e-6 * whole / self.first)
-        self.fixed = max(0.0, whole - self.per_item * self.first)
-        self.fitted = True
+    items: int
+    measured: dict[int, float] = field(default_factory=dict)
 
     def took(self, items: int, seconds: float) -> None:
-        """Learns from a span that is finished: how long it took, against what was foreseen."""
-        if not self.fitted:
-            self.fit(items, seconds)
+        """Learns from a span that is finished; one of fewer items, at a shard's end, tells less."""
+        if items < self.items:
             return
-        ratio = max(seconds, 1e-6) / self.expected(items)
-        self.fixed *= ratio
-        self.per_item *= ratio
+        self.measured[items] = seconds
+        other = max(self.measured, key=lambda each: abs(each - items))
+        if other == items:
+            # Nobody knows yet what a shorter one saves.
+            self.items = items // 2 if items > 1 and seconds > _CHOSEN else 2 * items
+            return
+        slope = (seconds - self.measured[other]) / (items - other)
+        per_item = max(slope, 1e-6 * seconds)
+        wanted = _best_items(max(0.0, seconds - per_item * items), per_item)
+        self.items = _power_of_two(min(wanted, 2 * max(self.measured)))
+
+
+def _power_of_two(items: float) -> int:
+    """The next lower one, for so are the blocks that rows are filled up to; at least 1."""
+    return 1 << (max(1, int(items)).bit_length() - 1)
+
+
+def _best_items(fixed: float, per_item: float) -> float:
+    """How many items are computed at once where a span takes ``fixed`` + ``per_item`` x items.
+
+    As many as take the chosen time, or more where that would be spent on the fixed cost: up to the
+    longest time, so that this is a quarter of it at most, and beyond, so that it is half at most.
+    """
+    quarter = min(3 * fixed / per_item, (_LONGEST - fixed) / per_item)
+    return max((_CHOSEN - fixed) / per_item, quarter, fixed / per_item)
 
 
 @dataclass
 class _Running:
-    """What is being computed, out of ``left`` items.
+    """What is being computed.
 
     ``since`` is when it first called its generator, ``watched`` when and after how many evaluations
     the prelude was over, and ``seen`` whether it was foreseen how long it takes.
@@ -80,7 +76,6 @@ class _Running:
 
     kind: Hashable
     items: int
-    left: int
     planned: float
     began: float
     since: float | None = None
@@ -127,17 +122,15 @@ class Pace:
         return left if spans is None else min(left, spans.items)
 
     @contextmanager
-    def span(
-        self, stage: str, kind: Hashable, before: int, items: int, left: int
-    ) -> Iterator[None]:
-        """Follows the computation of so many of the ``left`` items, which the block does.
+    def span(self, stage: str, kind: Hashable, before: int, items: int) -> Iterator[None]:
+        """Follows the computation of so many items, which the block does.
 
         ``before`` are those of the same call that are done. The block may raise
-        :class:`TooLongError`, after which :meth:`items` are others.
+        :class:`TooLongError`, after which :meth:`items` are fewer.
         """
         planned = self._counted.get(kind, self._planned.get(stage, 0.0)) * items
         began = self._clock()
-        running = _Running(kind, items, left, planned, began)
+        running = _Running(kind, items, planned, began)
         self._before, self._running = before, running
         try:
             yield
@@ -149,13 +142,13 @@ class Pace:
         if kind in self._spans:
             self._spans[kind].took(items, seconds)
         elif seconds > _LONGEST and items > 1:
-            self._spans[kind] = _Spans(items, seconds / items)
+            self._spans[kind] = _first_spans(items, seconds)
 
     def evaluating(self, rows: int) -> None:
         """Is told of a generator's call that is about to be made.
 
         Raises:
-            TooLongError: the span that it is made for is better begun again with other items.
+            TooLongError: the span that it is made for would take too long.
         """
         running = self._running
         if running is None:
@@ -177,15 +170,12 @@ class Pace:
         running.evaluated += rows
 
     def _foresee(self, running: _Running, whole: float) -> None:
-        """Ends a span that is foreseen to take so many seconds, where others are better."""
-        if not running.planned:
-            return
-        spans = self._spans.get(running.kind)
-        if spans is None:
-            if whole > _LONGEST and running.items > 1:
-                self._spans[running.kind] = _Spans(running.items, whole / running.items)
-                raise TooLongError
-        elif not spans.fitted:
-            spans.fit(running.items, whole)
-            if min(spans.items, running.left) >= 2 * running.items:
-                raise TooLongError
+        """Ends a span of several items that is foreseen to take too many seconds."""
+        if whole > _LONGEST and running.items > 1 and running.kind not in self._spans:
+            self._spans[running.kind] = _first_spans(running.items, whole)
+            raise TooLongError
+
+
+def _first_spans(items: int, seconds: float) -> _Spans:
+    """Those of which nothing is known but how long that many take."""
+    return _Spans(_power_of_two(_CHOSEN * items / seconds))

@@ -183,11 +183,10 @@ class ShardWorker:
         """
         kind = (shard.computation.name, shard.stage, str(shard.settings.get("weights")))
         while start < stop:
-            left = stop - start
-            items = shard.items[start : start + self._pace.items(kind, left)]
+            items = shard.items[start : start + self._pace.items(kind, stop - start)]
             began = time.perf_counter()
             try:
-                with self._pace.span(shard.stage, kind, start - first, len(items), left):
+                with self._pace.span(shard.stage, kind, start - first, len(items)):
                     outcomes = self._outcomes(shard, items)
             except TooLongError:
                 continue
