@@ -62,7 +62,12 @@ class ActorPool:
         self._observer = observer
         self._deaths_while_starting = 0
 
-    def drain(self, max_attempts: int, on_report: Callable[[Report], None]) -> None:
+    def drain(
+        self,
+        max_attempts: int,
+        on_report: Callable[[Report], None],
+        on_progress: Callable[[float], None] | None = None,
+    ) -> None:
         """Run until every task of the schedule is finished."""
         while self._schedule.unfinished:
             check_local_ray()
@@ -72,6 +77,8 @@ class ActorPool:
             self._feed_idle()
             until_release = self._idle.release(busy=len(self._running))
             self._tell_of_workers()
+            if on_progress is not None:
+                on_progress(self._done())
             for reference in self._wait(until_release):
                 running = self._running.pop(reference)
                 try:
@@ -166,6 +173,11 @@ class ActorPool:
                     f"worker processes died {max_attempts} times while starting, before any "
                     f"work; last error: {reason}"
                 )
+
+    def _done(self) -> float:
+        """How many items of the steps that run are done, parts of items included."""
+        pulses = (each.pulse for each in self._running.values() if each.pulse.step is each.step)
+        return sum(pulse.done for pulse in pulses)
 
     def _tell_of_workers(self) -> None:
         starting = sum(running.step is None for running in self._running.values())

@@ -72,6 +72,14 @@ class Worker(Protocol):
     An exception that leaves a method ends the whole run with that exception.
     """
 
+    @property
+    def done(self) -> float:
+        """How many items of the present call are done, parts of items included; 0 between calls.
+
+        It is read from another thread than the one that computes.
+        """
+        ...
+
     def compute(self, payload: Any, start: int, stop: int) -> Report:
         """Compute the items [start, stop) of a shard.
 
@@ -107,10 +115,13 @@ class Executor(Protocol):
         factory: WorkerFactory,
         on_report: Callable[[Report], None],
         observer: Observer | None = None,
+        on_progress: Callable[[float], None] | None = None,
     ) -> None:
         """Run every task and call ``on_report`` once for each, in the order of completion.
 
         ``observer`` is told more on the way: every attempt, and how many workers there are.
+        ``on_progress`` is told from time to time, maybe from another thread, how many items of
+        tasks that were not reported are done, parts of items included.
 
         Raises what the factory or a worker's method raised, after which nothing runs any more;
         parts that were published stay.

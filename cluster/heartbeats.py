@@ -11,6 +11,8 @@ from .idle_actors import Running
 from .patience import Patience
 
 _LONGEST_INTERVAL = 30.0
+_SHORTEST_INTERVAL = 2.0
+_ASKED_PER_SECOND = 20
 _ASKED_PER_LIMIT = 5
 
 
@@ -21,7 +23,8 @@ class Watch:
         self._patience = patience
         self._clock = clock
         self._looked = clock()
-        self.interval = min(_LONGEST_INTERVAL, patience.heartbeat_seconds / _ASKED_PER_LIMIT)
+        self._most = min(_LONGEST_INTERVAL, patience.heartbeat_seconds / _ASKED_PER_LIMIT)
+        self.interval = min(self._most, _SHORTEST_INTERVAL)
 
     def hung(self, running: Mapping[Any, Running]) -> list[tuple[Any, str]]:
         """Those that hang, by the reference of their step, each with the reason.
@@ -33,6 +36,9 @@ class Watch:
         if since < self.interval or not running:
             return []
         self._looked = now
+        # Few actors are asked often, for the sake of who watches; many must not busy the driver.
+        often = max(_SHORTEST_INTERVAL, len(running) / _ASKED_PER_SECOND)
+        self.interval = min(self._most, often)
         # What is finished already only waits for the loop.
         _, unfinished = ray.wait(list(running), num_returns=len(running), timeout=0)
         busy = {key: running[key] for key in unfinished}
@@ -52,21 +58,23 @@ class Watch:
         for each in busy.values():
             pulse = each.pulse
             if pulse.step is not each.step:
-                pulse.step, pulse.began = each.step, now
+                pulse.step, pulse.began, pulse.done = each.step, now, 0.0
                 pulse.alive = None if pulse.alive is None else now
             if pulse.asked in answered:
                 self._hear(each, now)
             if pulse.asked is None:
-                pulse.asked = each.actor.heartbeat.remote()
+                pulse.asked, pulse.asked_in = each.actor.heartbeat.remote(), each.step
 
     def _hear(self, each: Running, now: float) -> None:
         pulse = each.pulse
         reference, pulse.asked = pulse.asked, None
         try:
-            cpu_seconds = ray.get(reference)
+            cpu_seconds, done = ray.get(reference)
         except RayError:
             # It died, which its step tells too.
             return
+        if pulse.asked_in is each.step:
+            pulse.done = done
         if cpu_seconds != pulse.cpu_seconds:
             pulse.alive, pulse.cpu_seconds = now, cpu_seconds
 

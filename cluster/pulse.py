@@ -10,10 +10,13 @@ class Pulse:
 
     ``asked`` is the heartbeat that is not answered yet. ``alive`` is when the actor last showed
     that it works, None until its process answers at all: it may wait for its place for hours.
-    ``began`` is when its present step was first seen.
+    ``began`` is when its present step was first seen, and ``done`` how many of its items are done,
+    by the last heartbeat that was asked for since then: ``asked_in`` is the step of that one.
     """
 
     asked: Any = None
+    asked_in: object = None
+    done: float = 0.0
     cpu_seconds: float = -1.0
     alive: float | None = None
     step: object = None

@@ -72,6 +72,7 @@ class RayExecutor:
         factory: WorkerFactory,
         on_report: Callable[[Report], None],
         observer: Observer | None = None,
+        on_progress: Callable[[float], None] | None = None,
     ) -> None:
         """See :meth:`offmanifold.cluster.executor.Executor.run`.
 
@@ -97,7 +98,7 @@ class RayExecutor:
             metrics if observer is None else Observers([metrics, observer]),
         )
         try:
-            pool.drain(self._max_attempts, on_report)
+            pool.drain(self._max_attempts, on_report, on_progress)
         except BaseException:
             pool.kill()
             raise

@@ -2,11 +2,15 @@
 
 import os
 import socket
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 
-from .executor import Report, Task, Tasks, WorkerFactory
+from .executor import Report, Task, Tasks, Worker, WorkerFactory
 from .observer import Attempt, Observer
+
+_INTERVAL_SECONDS = 1.0
 
 
 class SerialExecutor:
@@ -22,19 +26,39 @@ class SerialExecutor:
         factory: WorkerFactory,
         on_report: Callable[[Report], None],
         observer: Observer | None = None,
+        on_progress: Callable[[float], None] | None = None,
     ) -> None:
         """See :meth:`offmanifold.cluster.executor.Executor.run`."""
         if not len(tasks):
             return
         worker = factory()
-        for task in tasks:
-            if observer is not None:
-                observer.workers(busy=1, idle=0, starting=0)
-            began = time.monotonic()
-            report = worker.compute(task.payload, 0, task.size)
-            if observer is not None:
-                observer.attempted(_attempt(task, report, time.monotonic() - began))
-            on_report(report)
+        with nullcontext() if on_progress is None else _followed(worker, on_progress):
+            for task in tasks:
+                if observer is not None:
+                    observer.workers(busy=1, idle=0, starting=0)
+                began = time.monotonic()
+                report = worker.compute(task.payload, 0, task.size)
+                if observer is not None:
+                    observer.attempted(_attempt(task, report, time.monotonic() - began))
+                on_report(report)
+
+
+@contextmanager
+def _followed(worker: Worker, on_progress: Callable[[float], None]) -> Iterator[None]:
+    """Asks the worker once a second how far it is, while the block runs."""
+    ended = threading.Event()
+
+    def follow() -> None:
+        while not ended.wait(_INTERVAL_SECONDS):
+            on_progress(worker.done)
+
+    thread = threading.Thread(target=follow, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
 
 
 def _attempt(task: Task, report: Report, seconds: float) -> Attempt:

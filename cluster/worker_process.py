@@ -51,9 +51,11 @@ class WorkerProcess:
             os._exit(1)
 
     @ray.method(concurrency_group=HEARTBEAT_GROUP)
-    def heartbeat(self) -> float:
-        """CPU seconds of the thread that works: they stand still while it waits for something.
+    def heartbeat(self) -> tuple[float, float]:
+        """CPU seconds of the thread that works, and how many items of its step are done.
 
-        No answer comes from a process that is stopped, or whose interpreter is held.
+        The seconds stand still while it waits for something. No answer comes from a process that is
+        stopped, or whose interpreter is held.
         """
-        return 0.0 if self._clock is None else time.clock_gettime(self._clock)
+        seconds = 0.0 if self._clock is None else time.clock_gettime(self._clock)
+        return seconds, 0.0 if self._worker is None else self._worker.done

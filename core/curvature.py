@@ -1,6 +1,6 @@
 """The Gauss-Newton curvature J^T J / variance of a generator's images, by its eigenpairs."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import torch
@@ -77,6 +77,12 @@ def gauss_newton(
     latent_dim = latent.shape[1]
     affordable = max(1, max_bytes // (_FLOAT_BYTES * pixels))
     limit = limit_of(generator)
+
+    def told(chunks: list[_Chunk]) -> Iterator[_Chunk]:
+        for points, labels in chunks:
+            limit.evaluating(len(points) * products)
+            yield points, labels
+
     if latent_dim <= affordable:
         products, block = latent_dim, filled_up_to(generator)
 
@@ -87,7 +93,7 @@ def gauss_newton(
             filled = -(-chunk // block) * block
             return [
                 _dense(generator, points, labels, max(1, rows // filled))
-                for points, labels in _chunks(latent, condition, chunk)
+                for points, labels in told(_chunks(latent, condition, chunk))
             ]
     else:
         rank = max(1, affordable - _OVERSAMPLING)
@@ -101,7 +107,7 @@ def gauss_newton(
             rows = min(affordable // _LAYERS, limit.rows)
             return [
                 _leading(own, points, labels, vectors, rows)
-                for points, labels in _chunks(latent, condition, 1)
+                for points, labels in told(_chunks(latent, condition, 1))
             ]
 
     parts = limit.attempt(max(1, affordable // _LAYERS), computed)
@@ -110,9 +116,10 @@ def gauss_newton(
     return Curvature(directions.to(latent), eigenvalue.clamp(min=0) / variance, products)
 
 
-def _chunks(
-    latent: Tensor, condition: Tensor | None, size: int
-) -> list[tuple[Tensor, Tensor | None]]:
+_Chunk = tuple[Tensor, Tensor | None]
+
+
+def _chunks(latent: Tensor, condition: Tensor | None, size: int) -> list[_Chunk]:
     points = torch.split(latent, size)
     if condition is None:
         return [(part, None) for part in points]

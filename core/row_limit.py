@@ -32,10 +32,21 @@ class RowLimit:
     """The most rows of a generator that are computed at once.
 
     ``rows`` is at least 1; it is halved where memory turns out not to suffice, and stays so.
+    ``evaluating`` is told of the rows of each call that is about to be made, a product with the
+    generator's Jacobian counting as one: so somebody knows how far a long computation is, and may
+    end it by an exception.
     """
 
-    def __init__(self, rows: int = _UNLIMITED) -> None:
+    def __init__(
+        self, rows: int = _UNLIMITED, evaluating: Callable[[int], None] | None = None
+    ) -> None:
         self.rows = max(1, rows)
+        self._evaluating = evaluating
+
+    def evaluating(self, rows: int) -> None:
+        """Tells of a call that is about to be made, or of so many products."""
+        if self._evaluating is not None:
+            self._evaluating(rows)
 
     def over(
         self, images: int, points: int, compute: Callable[[Block], tuple[Tensor, ...]]
@@ -125,6 +136,7 @@ class LimitedGenerator:
         self, latent: Float[Tensor, "batch latent"], condition: Int[Tensor, " batch"] | None
     ) -> Float[Tensor, "batch channels height width"]:
         """The generator's images."""
+        self.limit.evaluating(len(latent))
         if latent.requires_grad and torch.is_grad_enabled():
             return self.unlimited(latent, condition)
 

@@ -92,7 +92,8 @@ def shard_generator(settings: Mapping[str, Any], resources: Resources) -> "Gener
         if found.sha256 != planned:
             what = f"SHA-256 of generator {source.source}"
             raise ChangedInputError.of(what, found.sha256, planned)
-        return limited(found.generator.to(resources.device), resources.device)
+        on_device = found.generator.to(resources.device)
+        return limited(on_device, resources.device, resources.pace.evaluating)
 
     return resources.kept("generator", (source, planned), opened)
 

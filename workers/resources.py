@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..cluster.s3_settings import BY_ENVIRONMENT, S3Settings
 from ..cluster.storage import Storage, StorageError
+from .pace import Pace
 
 if TYPE_CHECKING:
     import torch
@@ -43,14 +44,20 @@ class Resources:
         storage: The run directory.
         device: Where tensors live.
         service: Of models and image sets at ``s3://`` addresses.
+        pace: Told of the generators' evaluations.
     """
 
     def __init__(
-        self, storage: Storage, device: "torch.device", service: S3Settings = BY_ENVIRONMENT
+        self,
+        storage: Storage,
+        device: "torch.device",
+        service: S3Settings = BY_ENVIRONMENT,
+        pace: Pace | None = None,
     ) -> None:
         self.storage = storage
         self.device = device
         self.service = service
+        self.pace = Pace({}) if pace is None else pace
         self._kept: dict[str, OrderedDict[Hashable, Any]] = {}
 
     def kept(

@@ -1,6 +1,7 @@
 """What a worker computes at once, and what it keeps, by the memory that it may use."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,8 +25,14 @@ _BLOCK_BYTES = 2**23
 _FEWEST_ROWS, _MOST_ROWS = 8, 256
 
 
-def limited(generator: "Generator", device: "torch.device") -> "LimitedGenerator":
+def limited(
+    generator: "Generator",
+    device: "torch.device",
+    evaluating: Callable[[int], None] | None = None,
+) -> "LimitedGenerator":
     """The generator, which is on the device, with as many rows at once as memory has room for.
+
+    ``evaluating`` is told of the rows of its calls (`core.row_limit`).
 
     What a row takes is measured, with three rows; of a set, by the largest of its members. On a
     device that does not say what memory it has there is no limit. On a CPU the generator computes
@@ -37,14 +44,14 @@ def limited(generator: "Generator", device: "torch.device") -> "LimitedGenerator
 
     usable = _usable_bytes(device)
     if usable is None:
-        return LimitedGenerator(generator, RowLimit())
+        return LimitedGenerator(generator, RowLimit(evaluating=evaluating))
     bytes_of_each = bytes_of_derivative(generator, device)
-    limit = RowLimit(int(_SHARE * usable) // bytes_of_each)
+    limit = RowLimit(int(_SHARE * usable) // bytes_of_each, evaluating)
     if device.type == "cpu":
         # A set fills up a block for each class of a batch.
         is_set = isinstance(generator, ClassSetGenerator)
         block = min(_FEWEST_ROWS if is_set else fixed_rows(bytes_of_each), limit.rows)
-        limit = RowLimit(limit.rows // block * block)
+        limit = RowLimit(limit.rows // block * block, evaluating)
         generator = in_fixed_rows(generator, block)
     return LimitedGenerator(generator, limit)
 

@@ -2,37 +2,30 @@
 
 import errno
 import importlib
-import json
 import socket
 import time
 import traceback
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-import pyarrow as pa
 import torch
 
 from ..cluster.broken_worker import BrokenWorkerError
 from ..cluster.ray_errors import ClusterError
 from ..cluster.s3_settings import BY_ENVIRONMENT, S3Settings
 from ..cluster.storage import Storage, StorageError
-from .computed_on import COMPUTED_ON_KEY, computed_on, in_metadata, read_from, set_precision
+from .computed_on import computed_on, set_precision
 from .datasets import file_error
 from .gpu_problem import gpu_problem
-from .json_file import parse_json
-from .outcome import Failure, Outcome, Row
-from .part_file import Part, parse_part
+from .outcome import Failure, Outcome
+from .pace import Pace, TooLongError
+from .pieces import Pieces
 from .resources import Resources
-from .schema import STATUS_FAILED, STATUS_KILLED_WORKER, STATUS_OK
-from .seal import sealed_table
+from .schema import STATUS_KILLED_WORKER
 from .shard import Item, Shard
+from .shard_rows import ShardRows, failed_row
 
-SECONDS_KEY = "offmanifold.seconds"
-REVISION_KEY = "offmanifold.revision"
-# JSON: tracebacks of failed rows by their position. In a part's metadata, since they are for people
-# who mend things and no column of the table.
-TRACEBACKS_KEY = "offmanifold.tracebacks"
 # Of a traceback, the end tells more than the beginning.
 _TRACEBACK_CHARACTERS = 8000
 
@@ -66,6 +59,7 @@ class WorkerFactory:
         gpu_share: The part of a GPU that was assigned to the worker, and of its memory; 0 for none.
         service: Of models and image sets at ``s3://`` addresses.
         tf32: Whether a GPU may compute with TF32.
+        evaluations: A generator's evaluations for an item, as planned, by stage.
     """
 
     storage: Storage
@@ -73,6 +67,7 @@ class WorkerFactory:
     gpu_share: float
     service: S3Settings = BY_ENVIRONMENT
     tf32: bool = False
+    evaluations: Mapping[str, float] = field(default_factory=dict)
 
     def __call__(self) -> "ShardWorker":
         """A worker with its threads, precision and device set.
@@ -87,21 +82,37 @@ class WorkerFactory:
         device = torch.device("cuda" if self.gpu_share else "cpu")
         if 0 < self.gpu_share < 1:
             torch.cuda.set_per_process_memory_fraction(self.gpu_share)
-        return ShardWorker(self.storage, device, self.service)
+        return ShardWorker(self.storage, device, self.service, Pace(self.evaluations))
 
 
 class ShardWorker:
     """Computes shards of any stage and publishes their parts in the run directory."""
 
     def __init__(
-        self, storage: Storage, device: torch.device, service: S3Settings = BY_ENVIRONMENT
+        self,
+        storage: Storage,
+        device: torch.device,
+        service: S3Settings = BY_ENVIRONMENT,
+        pace: Pace | None = None,
     ) -> None:
         self._storage = storage
-        self._resources = Resources(storage, device, service)
+        self._pace = Pace({}) if pace is None else pace
+        self._resources = Resources(storage, device, service, self._pace)
         self._batch_limit: int | None = None
+
+    @property
+    def done(self) -> float:
+        """How many items of the shard in work are done, parts of items included.
+
+        May be read from any thread.
+        """
+        return self._pace.done
 
     def compute(self, payload: Shard, start: int, stop: int) -> ShardReport:
         """Computes items ``start:stop``; the whole shard is published, a piece kept as scratch.
+
+        What takes long is computed in spans, each of which is kept as a piece: whoever computes
+        the shard after this worker has died begins with those.
 
         Raises:
             StorageError: when rows cannot be written; an item's own error becomes its row.
@@ -109,72 +120,80 @@ class ShardWorker:
         began = time.perf_counter()
         if self._on_gpu:
             torch.cuda.reset_peak_memory_stats(self._resources.device)
-        items = payload.items[start:stop]
-        outcomes = self._outcomes(payload, items)
-        rows = [_row(item, outcome) for item, outcome in zip(items, outcomes, strict=True)]
-        tracebacks = _tracebacks(outcomes)
+        pieces = Pieces(self._storage, payload)
+        kept = pieces.there(start, stop)
+        parts = [ShardRows.of_piece(piece, first) for (first, _), piece in kept.items()]
+        for first, last in _between(kept, start, stop):
+            for position, computed in self._spans(payload, first, last, start):
+                span = (position, position + len(computed.rows))
+                parts.append(computed)
+                if span != (start, stop):
+                    pieces.write(*span, computed.serialised(payload, pieces.name(*span), *span))
+        rows = ShardRows.together(parts)
         if stop - start < len(payload.items):
-            name = _scratch_path(payload.id, start, stop)
-            seconds = time.perf_counter() - began
-            content = _serialise(payload, name, rows, seconds, tracebacks, self._computers)
-            self._storage.write(name, content)
+            name = pieces.name(start, stop)
+            pieces.write(start, stop, rows.serialised(payload, name, start, stop))
             return self._report(payload, rows, began, published=False)
-        return self._publish(payload, rows, began, tracebacks, self._computers)
+        return self._publish(payload, rows, began, pieces if len(parts) > 1 or kept else None)
 
     def assemble(
         self, payload: Shard, spans: Sequence[tuple[int, int]], lost: Mapping[int, str]
     ) -> ShardReport:
         """Publishes a shard from its scratch pieces and a failed row for each lost item."""
         began = time.perf_counter()
-        rows: dict[int, Row] = {
-            index: _failed_row(payload.items[index], STATUS_KILLED_WORKER, error)
+        pieces = Pieces(self._storage, payload)
+        items = payload.items
+        killed = {
+            index: failed_row(items[index], STATUS_KILLED_WORKER, error)
             for index, error in lost.items()
         }
-        tracebacks: dict[int, str] = {}
-        computers: list[dict[str, str]] = []
-        for start, stop in spans:
-            name = _scratch_path(payload.id, start, stop)
-            where = Part(name, self._storage.locate())
-            piece = parse_part(self._storage.read(name), payload.table, where)
-            rows.update(zip(range(start, stop), piece.to_pylist(), strict=True))
-            computers += read_from(piece)
-            found = tracebacks_of(piece)
-            tracebacks.update({start + position: text for position, text in found.items()})
-        ordered = [rows[index] for index in range(len(payload.items))]
-        report = self._publish(payload, ordered, began, tracebacks, computers)
-        for start, stop in spans:
-            self._storage.delete(_scratch_path(payload.id, start, stop))
-        return report
+        parts = [ShardRows.of_piece(pieces.read(first, last), first) for first, last in spans]
+        return self._publish(
+            payload, ShardRows.together([ShardRows(killed), *parts]), began, pieces
+        )
 
     def _publish(
-        self,
-        shard: Shard,
-        rows: list[Row],
-        began: float,
-        tracebacks: Mapping[int, str],
-        computers: Sequence[dict[str, str]],
+        self, shard: Shard, rows: ShardRows, began: float, pieces: Pieces | None
     ) -> ShardReport:
-        seconds = time.perf_counter() - began
-        content = _serialise(shard, shard.part, rows, seconds, tracebacks, computers)
+        content = rows.serialised(shard, shard.part, 0, len(shard.items))
         published = self._storage.publish(shard.part, content)
+        if pieces is not None:
+            pieces.delete()
         return self._report(shard, rows, began, published=published)
 
     def _report(
-        self, shard: Shard, rows: Sequence[Row], began: float, *, published: bool
+        self, shard: Shard, rows: ShardRows, began: float, *, published: bool
     ) -> ShardReport:
         device = self._resources.device
         return ShardReport(
             task_id=shard.id,
-            rows=len(rows),
-            failed=sum(row["status"] != STATUS_OK for row in rows),
+            rows=len(rows.rows),
+            failed=rows.failed,
             seconds=time.perf_counter() - began,
             published=published,
             device_bytes=torch.cuda.max_memory_allocated(device) if self._on_gpu else None,
         )
 
-    @property
-    def _computers(self) -> list[dict[str, str]]:
-        return [computed_on(self._resources.device)]
+    def _spans(
+        self, shard: Shard, start: int, stop: int, first: int
+    ) -> Iterator[tuple[int, ShardRows]]:
+        """The rows of the items [start, stop), in spans that are computed at once.
+
+        Those of the shard that are asked for begin with the ``first``.
+        """
+        kind = (shard.computation.name, shard.stage, str(shard.settings.get("weights")))
+        while start < stop:
+            items = shard.items[start : start + self._pace.items(kind, stop - start)]
+            began = time.perf_counter()
+            try:
+                with self._pace.span(shard.stage, kind, start - first, len(items)):
+                    outcomes = self._outcomes(shard, items)
+            except TooLongError:
+                continue
+            seconds = time.perf_counter() - began
+            computer = computed_on(self._resources.device)
+            yield start, ShardRows.of(items, outcomes, start, computer, seconds)
+            start += len(items)
 
     @property
     def _on_gpu(self) -> bool:
@@ -193,7 +212,7 @@ class ShardWorker:
     def _attempt(self, compute: Compute, shard: Shard, items: Sequence[Item]) -> Sequence[Outcome]:
         try:
             return compute(items, shard.settings, self._resources)
-        except StorageError:
+        except (StorageError, TooLongError):
             raise
         except torch.AcceleratorError as error:
             raise BrokenWorkerError(f"the device has failed: {error}") from error
@@ -231,64 +250,11 @@ def _failure(error: BaseException) -> Failure:
     return Failure(f"{type(error).__name__}: {error}", text[-_TRACEBACK_CHARACTERS:])
 
 
-def _tracebacks(outcomes: Sequence[Outcome]) -> dict[int, str]:
-    """Those of the failed items, by their position."""
-    return {
-        position: outcome.traceback
-        for position, outcome in enumerate(outcomes)
-        if isinstance(outcome, Failure) and outcome.traceback is not None
-    }
-
-
-def tracebacks_of(part: pa.Table) -> dict[int, str]:
-    """The tracebacks that a part keeps of its failed rows, by their position."""
-    text = (part.schema.metadata or {}).get(TRACEBACKS_KEY.encode())
-    try:
-        return {} if text is None else {int(row): str(it) for row, it in parse_json(text).items()}
-    except (ValueError, AttributeError):
-        # Nobody's result hangs on them, and a part of unknown origin may say anything.
-        return {}
-
-
-def _row(item: Item, outcome: Outcome) -> Row:
-    if isinstance(outcome, Failure):
-        return _failed_row(item, STATUS_FAILED, outcome.error)
-    return {**_keys(item), "status": STATUS_OK, "error": None, **outcome}
-
-
-def _failed_row(item: Item, status: str, error: str) -> Row:
-    return {**_keys(item), "status": status, "error": error}
-
-
-def _keys(item: Item) -> Row:
-    return {
-        "generator": item.generator,
-        "condition": item.condition,
-        "group": item.group,
-        "image_id": item.image_id,
-        "label": item.label,
-    }
-
-
-def _serialise(
-    shard: Shard,
-    name: str,
-    rows: list[Row],
-    seconds: float,
-    tracebacks: Mapping[int, str],
-    computers: Sequence[dict[str, str]],
-) -> bytes:
-    schema = shard.table.arrow
-    metadata: dict[str | bytes, str | bytes] = {
-        SECONDS_KEY: f"{seconds:.3f}",
-        REVISION_KEY: str(shard.computation.revision),
-        COMPUTED_ON_KEY: in_metadata(computers),
-    }
-    if tracebacks:
-        metadata[TRACEBACKS_KEY] = json.dumps(tracebacks)
-    metadata.update((schema.metadata or {}).items())
-    return sealed_table(pa.Table.from_pylist(rows, schema=schema.with_metadata(metadata)), name)
-
-
-def _scratch_path(shard_id: str, start: int, stop: int) -> str:
-    return f"_scratch/{shard_id}/{start}-{stop}.parquet"
+def _between(kept: Iterable[tuple[int, int]], start: int, stop: int) -> Iterator[tuple[int, int]]:
+    """What is left of [start, stop) between pieces, which are in order."""
+    for first, last in kept:
+        if start < first:
+            yield start, first
+        start = last
+    if start < stop:
+        yield start, stop

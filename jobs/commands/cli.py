@@ -41,7 +41,8 @@ app = typer.Typer(
         "the run (run again to resume); 2 bad spec or usage, before any work; 3 finished, but "
         "some items are quarantined; 4 storage is full; 5 it is read-only or forbidden; 6 its "
         "credentials are missing, wrong or expired; 7 the cluster cannot be reached, or does "
-        "not accept the job; 8 it rejects the token; 130 interrupted (run again to resume)."
+        "not accept the job; 8 it rejects the token; 9 the report is of an unfinished run; "
+        "130 interrupted (run again to resume)."
     ),
 )
 
@@ -166,7 +167,10 @@ def report(
     ] = None,
     png: Annotated[bool, typer.Option("--png", help="Write every figure as PNG.")] = False,
 ) -> None:
-    """Rebuild summary.parquet and report.html of a finished run from its parts."""
+    """Rebuild summary.parquet and report.html of a run from its parts.
+
+    Of an unfinished run, write report-partial.html: complete stages, no verdicts; exit status 9.
+    """
     with errors_explained():
         _check_export(figures, tables, png=png)
         from ...cluster.locations import absolute
@@ -364,9 +368,12 @@ def _quickened(overrides: Sequence[str] | None, *, quick: bool) -> tuple[str, ..
 
 
 def _finish(outcome: "Outcome", *, quick: bool = False) -> None:
-    from ..results.terminal import terminal_summary
+    from ..results.terminal import terminal_summary, unfinished_summary
 
-    print_rich(terminal_summary(outcome.results.context, outcome.results.summary))
+    if outcome.unfinished:
+        print_rich(unfinished_summary(outcome.unfinished))
+    else:
+        print_rich(terminal_summary(outcome.results.context, outcome.results.summary))
     if quick:
         say(_QUICK_ANSWER)
     end(outcome)

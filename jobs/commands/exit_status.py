@@ -20,18 +20,28 @@ EXIT_STORAGE_DENIED = 5
 EXIT_CREDENTIALS = 6
 EXIT_NO_CLUSTER = 7
 EXIT_TOKEN = 8
+EXIT_UNFINISHED = 9
 EXIT_INTERRUPTED = 130
 
 
 def end(outcome: "Outcome") -> None:
-    """Names the report and, with the exit status of quarantine, what failed."""
-    say(f"\nreport: {outcome.results.report}")
+    """Names the report and, with the exit status for it, that it is partial or what failed."""
+    partial = "partial report" if outcome.unfinished else "report"
+    say(f"\n{partial}: {outcome.results.report}")
     if outcome.mended:
         say(
             f"damaged parts: {outcome.mended}, moved to _damaged in the run directory and computed "
             "again",
             err=True,
         )
+    if outcome.unfinished:
+        run = outcome.results.context.tables.locate()
+        say(
+            f"The run is not finished: resume it with `offmanifold run {run}/audit.yaml --out "
+            f"{run}`",
+            err=True,
+        )
+        raise typer.Exit(EXIT_UNFINISHED)
     if not outcome.complete:
         counts = ", ".join(
             f"{count} in {stage}" for stage, count in outcome.quarantined.items() if count

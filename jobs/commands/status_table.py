@@ -8,6 +8,7 @@ from rich.text import Text
 
 from ..drive.status import RunStatus, StageStatus
 from ..record.activity import Workers
+from ..report.durations import duration
 
 _HEADINGS = (
     "done",
@@ -48,8 +49,8 @@ def _cells(stage: StageStatus) -> tuple[str, ...]:
         str(stage.rows),
         str(stage.quarantined),
         "-" if stage.items_per_second is None else f"{stage.items_per_second:.2f}",
-        "-" if stage.seconds_left is None or not stage.pending else _duration(stage.seconds_left),
-        ", ".join(f"{slow.shard[:8]} {_duration(slow.seconds)}" for slow in stage.slowest),
+        "-" if stage.seconds_left is None or not stage.pending else duration(stage.seconds_left),
+        ", ".join(f"{slow.shard[:8]} {duration(slow.seconds)}" for slow in stage.slowest),
     )
 
 
@@ -61,10 +62,3 @@ def _workers(workers: Workers) -> str:
         f"workers: {workers.busy} busy, {workers.idle} idle, {workers.starting} starting or "
         f"waiting for a node{drivers}"
     )
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 100:
-        return f"{seconds:.1f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60:02d} min"

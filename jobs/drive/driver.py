@@ -5,11 +5,12 @@ with what is missing then.
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ... import __version__
 from ...cluster.executor import Executor
 from ...cluster.locations import Location, create_storage
 from ...workers.part_file import PartError
@@ -23,9 +24,11 @@ from ..record.kept_facts import keep_facts
 from ..record.other_drivers import announced
 from ..record.provenance import gather_provenance
 from ..record.run_directory import PROVENANCE_FILE, RETRIED, SUPERSEDED, RunDirectory, Verified
+from ..record.versions import recorded_versions
 from ..results.changes import say_older
 from ..results.finished_run import listed, refuse_unplanned, replan, require_complete
-from ..results.write import Results, write_results
+from ..results.partial import StageCount, keep_complete, stage_counts
+from ..results.write import Results, write_partial, write_results
 from ..spec.audit import AuditSpec
 from ..spec.facts import Facts
 from ..spec.loading import spec_digest
@@ -44,12 +47,14 @@ logger = logging.getLogger(__name__)
 class Outcome:
     """What a finished run left: its results, and how many rows failed in each stage.
 
-    ``mended`` damaged parts were moved aside on the way and computed again.
+    ``mended`` damaged parts were moved aside on the way and computed again. ``unfinished`` is how
+    far the stages are of a run that is reported before its end; empty otherwise.
     """
 
     results: Results
     quarantined: dict[str, int]
     mended: int = 0
+    unfinished: Sequence[StageCount] = ()
 
     @property
     def complete(self) -> bool:
@@ -118,7 +123,7 @@ def run_audit(
             try:
                 with open_executor(spec, facts) as (executor, devices):
                     progress.say(devices.told)
-                    factory = worker_factory(spec, run.storage, devices)
+                    factory = worker_factory(context, devices)
                     driver.run_stages(context, executor, factory)
                 outcome = _reduce(context, runs_code=True, mended=mending.mended)
             except PartError as error:
@@ -181,7 +186,7 @@ class _Driver:
         with self.progress.stage(
             stage.name, len(shards), shards.items, shards.items - pending.items
         ):
-            executor.run(pending, factory, self.progress.report, self.log)
+            executor.run(pending, factory, self.progress.report, self.log, self.progress.unreported)
 
 
 def _set_aside(run: RunDirectory, unplanned: list[str]) -> None:
@@ -192,14 +197,19 @@ def _set_aside(run: RunDirectory, unplanned: list[str]) -> None:
 
 
 def _reduce(context: PlanContext, *, runs_code: bool, mended: int = 0) -> Outcome:
-    verified = {
+    verified = _verified(context)
+    _keep_computers(context.run, verified)
+    quarantined = {name: each.failed for name, each in verified.items()}
+    return Outcome(write_results(context, runs_code=runs_code), quarantined, mended)
+
+
+def _verified(context: PlanContext) -> dict[str, Verified]:
+    """What the parts of each planned stage say of themselves, held against the plan."""
+    return {
         stage.name: context.run.verify(stage.table, shards.ids, shards)
         for stage in stages_of(context.spec)
         if (shards := context.plans.get(stage.name)) is not None
     }
-    _keep_computers(context.run, verified)
-    quarantined = {name: each.failed for name, each in verified.items()}
-    return Outcome(write_results(context, runs_code=runs_code), quarantined, mended)
 
 
 def _keep_computers(run: RunDirectory, verified: Mapping[str, Verified]) -> None:
@@ -226,14 +236,22 @@ def _keep_computers(run: RunDirectory, verified: Mapping[str, Verified]) -> None
 def rebuild(out: Location) -> Outcome:
     """Rebuilds summary and report of a run from its finished parts; runs none of its code.
 
+    Of an unfinished run a partial report is written, beside those of a finished one.
+
     Raises:
-        SpecError: when ``out`` is no run directory, a stage of it is not complete, its tables hold
-            what its spec does not plan, or the report needs a picture that its generator's own code
-            has not drawn yet.
+        SpecError: when ``out`` is no run directory, its tables hold what its spec does not plan, or
+            the report needs a picture that its generator's own code has not drawn yet; or it is
+            not complete by the plan of this version, which another one began.
         PartError: when a part is damaged.
     """
     context = replan(RunDirectory.at(out))
-    require_complete(context)
+    found = stage_counts(context)
+    if not all(each.complete for each in found):
+        if recorded_versions(context.run).version != __version__:
+            require_complete(context)
+        keep_complete(context, found)
+        quarantined = {name: each.failed for name, each in _verified(context).items()}
+        return Outcome(write_partial(context, found), quarantined, unfinished=found)
     refuse_unplanned(context)
     say_older(context)
     return _reduce(context, runs_code=False)

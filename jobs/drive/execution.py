@@ -10,8 +10,9 @@ from types import FrameType
 from ...cluster.executor import Executor
 from ...cluster.resources import WorkerResources
 from ...cluster.serial_executor import SerialExecutor
-from ...cluster.storage import Storage
 from ...workers.runner import WorkerFactory
+from ..audits import stages_of
+from ..plan.stage import PlanContext
 from ..spec.audit import AuditSpec, ClusterSpec
 from ..spec.facts import Facts
 from .devices import Devices, joined_devices, local_devices
@@ -100,15 +101,22 @@ def _interrupt(signum: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def worker_factory(spec: AuditSpec, storage: Storage, devices: Devices) -> WorkerFactory:
+def worker_factory(context: PlanContext, devices: Devices) -> WorkerFactory:
     """How workers of this run are made; the same threads under every executor, for equal sums."""
+    spec = context.spec
+    costs = {stage.name: stage.cost(context) for stage in stages_of(spec)}
     threads = max(1, int(spec.cluster.cpus_per_worker))
     return WorkerFactory(
-        storage,
+        context.run.storage,
         threads,
         gpu_share=devices.gpus_per_worker,
         service=spec.cluster.storage.patient_settings,
         tf32=spec.cluster.tf32,
+        evaluations={
+            name: cost.evaluations / cost.items
+            for name, cost in costs.items()
+            if cost.items and cost.evaluations
+        },
     )
 
 

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from ...workers.runner import tracebacks_of
 from ...workers.schema import STATUS_OK
+from ...workers.shard_rows import tracebacks_of
 from ..audits import stages_of
 from ..record.run_directory import RunDirectory
 from ..results.finished_run import replan

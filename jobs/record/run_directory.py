@@ -18,9 +18,9 @@ from ...cluster.storage import Storage
 from ...workers.computed_on import UNKNOWN, in_words, read_from
 from ...workers.json_file import MOST_BYTES, MOST_NESTED, JsonError, parse_json
 from ...workers.part_file import Part, PartError, columns_or_damage, read_columns_of_parts
-from ...workers.runner import SECONDS_KEY
 from ...workers.schema import STATUS_OK, TableSchema
 from ...workers.shard import PART_SUFFIX, Shard, part_name, part_path, shard_id_of
+from ...workers.shard_rows import SECONDS_KEY
 from ..spec.audit import AuditSpec
 from ..spec.loading import Spec, SpecError, dump_spec, parse_spec, spec_text
 
@@ -28,6 +28,8 @@ SPEC_FILE = "audit.yaml"
 PROVENANCE_FILE = "provenance.json"
 SUMMARY_FILE = "summary.parquet"
 REPORT_FILE = "report.html"
+# Of a run that is not finished.
+PARTIAL_REPORT_FILE = "report-partial.html"
 
 # Where files go that are no longer read: other settings, withdrawn failures, damage.
 SUPERSEDED = "_superseded"

@@ -1,6 +1,7 @@
 """Originals and their reconstructions, side by side, chosen by quantile and not by eye."""
 
 from collections.abc import Callable
+from typing import TypeVar
 
 import numpy as np
 
@@ -10,7 +11,21 @@ from ..reduce.parts import RunTableError
 # render(generator name, latents [N, d], class indices [N] or None) -> images [N, C, H, W]
 Render = Callable[[str, np.ndarray, np.ndarray | None], np.ndarray]
 
+Made = TypeVar("Made")
+
 SHOWN = 10
+
+
+class UndrawnError(Exception):
+    """Raised by a `Render` that cannot draw, in a report that does without the picture."""
+
+
+def if_drawn(make: Callable[[], Made]) -> Made | None:
+    """What ``make`` gives; None where a picture in it cannot be drawn."""
+    try:
+        return make()
+    except UndrawnError:
+        return None
 
 
 def quantile_positions(n: int, shown: int) -> np.ndarray:

@@ -77,7 +77,7 @@ def _tables(report: AuditReport) -> Iterator[tuple[tuple[str, ...], Table]]:
         for section in each.sections:
             for table in section.tables:
                 yield (each.generator.name, section.key, table.key), table
-    for shared in (report.groups, report.failures, report.failed):
+    for shared in (report.groups, report.failures, report.failed, report.unfinished):
         if shared is not None:
             yield ("audit", shared.key), shared
 

@@ -17,6 +17,7 @@ from ..report.table import Table
 from ..report.templates import page_template
 from ..report.verdict import Verdict, in_a_sentence
 from ..report.words import terms_in
+from .partial import StageCount, unfinished_sentence, unfinished_table
 from .verdicts import judge
 
 
@@ -51,6 +52,8 @@ class AuditReport:
     provenance: Sequence[tuple[str, str]]
     spec_yaml: str
     resamples: int
+    unfinished: Table | None = None
+    unfinished_sentence: str | None = None
 
     @property
     def tables(self) -> Iterator[Table]:
@@ -59,6 +62,8 @@ class AuditReport:
             for section in each.sections:
                 yield from section.tables
         yield from (self.groups, self.failures)
+        if self.unfinished is not None:
+            yield self.unfinished
         if self.failed is not None:
             yield self.failed
 
@@ -75,10 +80,15 @@ def sections_of(view: PageView) -> list[Section]:
     return [section for section in made if section.figures or section.tables]
 
 
-def make_report(context: ReportContext) -> AuditReport:
-    """Verdicts, sections, figures and tables of a run."""
+def make_report(
+    context: ReportContext, unfinished: Sequence[StageCount] | None = None
+) -> AuditReport:
+    """Verdicts, sections, figures and tables of a run; no verdicts of an ``unfinished`` one."""
     summary = Summary(context.summary, trusted_estimator(context.reduce.tables))
-    verdicts = judge(context.reduce, summary)
+    names = [generator.name for generator in context.reduce.generators]
+    verdicts: Mapping[str, Sequence[Verdict]] = dict.fromkeys(names, ())
+    if unfinished is None:
+        verdicts = judge(context.reduce, summary)
     views = [
         PageView(
             context.reduce,
@@ -99,7 +109,7 @@ def make_report(context: ReportContext) -> AuditReport:
                 view.generator,
                 verdicts[view.generator.name],
                 sections_of(view),
-                certificate_line(view),
+                certificate_line(view) if unfinished is None else None,
             )
             for view in views
         ],
@@ -109,6 +119,8 @@ def make_report(context: ReportContext) -> AuditReport:
         provenance=_flattened(context.provenance),
         spec_yaml=context.spec_yaml,
         resamples=context.reduce.resamples,
+        unfinished=None if unfinished is None else unfinished_table(unfinished),
+        unfinished_sentence=None if unfinished is None else unfinished_sentence(unfinished),
     )
 
 

@@ -10,6 +10,7 @@ from ...workers.generators import open_generator
 from ...workers.shard import content_id
 from ..plan.stage import PlanContext
 from ..record.run_directory import RunDirectory
+from ..report.pictures import UndrawnError
 from ..spec.facts import GeneratorFacts
 from ..spec.loading import SpecError
 
@@ -24,9 +25,11 @@ class Renderer:
         context: of the run.
         runs_code: whether a generator that is a program may be opened; never for a run from
             elsewhere.
+        partial: whether the report does without what such a generator has not drawn.
     """
 
-    def __init__(self, context: PlanContext, *, runs_code: bool) -> None:
+    def __init__(self, context: PlanContext, *, runs_code: bool, partial: bool = False) -> None:
+        self._partial = partial
         self._run: RunDirectory = context.run
         self._facts = context.facts.generators
         self._service = context.spec.cluster.storage.settings
@@ -42,6 +45,7 @@ class Renderer:
 
         Raises:
             SpecError: they are not drawn yet, and the generator is a program that may not run.
+            UndrawnError: instead, in a partial report.
         """
         facts, storage = self._facts[generator], self._run.storage
         shape = (len(latents), *facts.image_shape)
@@ -57,6 +61,8 @@ class Renderer:
 
     def _refuse_code(self, facts: GeneratorFacts) -> None:
         if not self._runs_code and facts.runs_code:
+            if self._partial:
+                raise UndrawnError
             run = self._run.location
             raise SpecError(
                 f"{run}: the report shows images of generator {facts.name} that the run has not "

@@ -1,5 +1,7 @@
 """The short tables at the end of a run."""
 
+from collections.abc import Sequence
+
 import pyarrow as pa
 from rich.console import Group, RenderableType
 from rich.padding import Padding
@@ -15,6 +17,7 @@ from ..reduce.context import ReduceContext
 from ..report.summary import Summary
 from ..report.terminal import rich_table
 from ..report.view import View
+from .partial import StageCount, unfinished_sentence, unfinished_table
 from .verdicts import judge
 
 _COLOURS = {"good": "green", "bad": "red", "open": "yellow"}
@@ -46,6 +49,11 @@ def terminal_summary(context: ReduceContext, table: pa.Table) -> RenderableType:
         if line is not None:
             parts.append(Text(f"! {line}", style="yellow"))
     return Group(*parts)
+
+
+def unfinished_summary(found: Sequence[StageCount]) -> RenderableType:
+    """That a run is not finished, and how far each of its stages is."""
+    return Group(Text(unfinished_sentence(found)), rich_table(unfinished_table(found)))
 
 
 def sweep_summary(context: ReduceContext, table: pa.Table) -> RenderableType:

@@ -58,8 +58,8 @@ root = Path(sys.argv[1])
 spec = load_spec(str(root / "audit.yaml"))
 (root / "run").mkdir()
 run = RunDirectory.at(root / "run")
-worker = worker_factory(spec, run.storage, Devices(0, ""))()
 context = PlanContext(spec, gather_facts(spec), run)
+worker = worker_factory(context, Devices(0, ""))()
 found = {"before": peak()}
 for stage in stages_of(spec):
     context.plans[stage.name] = stage.shards(context)

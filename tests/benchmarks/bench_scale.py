@@ -58,6 +58,7 @@ class SleepingWorker:
 
     root: Path
     seconds: float
+    done: float = 0.0
 
     def __call__(self) -> "SleepingWorker":
         return self

@@ -73,8 +73,9 @@ from offmanifold.workers.inversion import COMPUTATION as INVERSION
 from offmanifold.workers.inversion import INVERSION_TABLE
 from offmanifold.workers.part_file import read_part
 from offmanifold.workers.resources import Resources
-from offmanifold.workers.runner import ShardWorker, tracebacks_of
+from offmanifold.workers.runner import ShardWorker
 from offmanifold.workers.shard import Item, Shard
+from offmanifold.workers.shard_rows import tracebacks_of
 from offmanifold.workers.stored_images import IMAGES_TABLE, StoredImage
 from torch import Tensor, nn
 

@@ -63,10 +63,18 @@ class Factory:
 class NumberWorker:
     def __init__(self, storage):
         self.storage = storage
+        self.done = 0.0
 
     def compute(self, shard, start, stop):
-        rows = []
+        try:
+            return self._computed(shard, start, stop)
+        finally:
+            self.done = 0.0
+
+    def _computed(self, shard, start, stop):
+        rows: list[dict[str, object]] = []
         for item in range(shard.first + start, shard.first + stop):
+            self.done = float(len(rows))
             self._announce(item)
             while len(self.storage.list_names("workers")) < shard.workers:
                 time.sleep(0.02)

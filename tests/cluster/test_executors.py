@@ -95,6 +95,21 @@ class TestEveryExecutor:
         assert not any(report.published for report in reports.values())
         assert {n: storage.read(f"stage/{n}") for n in storage.list_names("stage")} == before
 
+    def test_unfinished_tasks_tell_how_far_they_are(self, executor, storage, monkeypatch):
+        from shards import Factory, task
+
+        monkeypatch.setattr("offmanifold.cluster.serial_executor._INTERVAL_SECONDS", 0.1)
+        monkeypatch.setattr("offmanifold.cluster.heartbeats._SHORTEST_INTERVAL", 0.1)
+        told: list[float] = []
+        slow = [task("a", 0, 4, seconds=0.4)]
+        try:
+            executor.run(slow, Factory(storage.root), lambda _: None, on_progress=told.append)
+        finally:
+            if isinstance(executor, RayExecutor):
+                executor.close()
+        assert {1.0, 2.0, 3.0} <= set(told)
+        assert told == sorted(told)
+
     def test_nothing_to_do(self, executor, storage):
         assert run(executor, storage, []) == {}
 
@@ -293,6 +308,8 @@ class TestRay:
 
     def test_numerical_threads_follow_the_cpus_of_a_worker(self):
         class ThreadReporter:
+            done = 0.0
+
             def compute(self, payload, start, stop):  # noqa: ARG002
                 from shards import Report
 

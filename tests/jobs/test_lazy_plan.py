@@ -65,6 +65,8 @@ def test_an_executor_has_the_pending_shards_made_one_after_the_other() -> None:
     seen: list[tuple[str, int]] = []
 
     class Worker:
+        done = 0.0
+
         def compute(self, payload: Any, *_span: int) -> Any:
             # This shard, and those before it, but no later one.
             seen.append((payload.id, maker.made))

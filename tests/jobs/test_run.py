@@ -373,9 +373,12 @@ def test_report_is_rebuilt_from_the_parts(audit_folder: Path, cli: Cli) -> None:
     taken = cli("report", run, "--tables", audit_folder / "audit.yaml")
     assert taken.exit_code == 2
     assert "expected a folder" in taken.stderr
+    before = (run / "report.html").read_bytes()
     incomplete = cli("report", run)
-    assert incomplete.exit_code == 2
-    assert "likelihood" in incomplete.stderr
+    assert incomplete.exit_code == 9
+    assert f"partial report: {run / 'report-partial.html'}" in incomplete.stdout
+    assert "resume it with" in incomplete.stderr
+    assert (run / "report.html").read_bytes() == before
 
 
 def test_inversion_alone_is_a_whole_audit(audit_folder: Path, cli: Cli) -> None:

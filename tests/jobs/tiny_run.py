@@ -60,7 +60,7 @@ def _run(folder: Path, name: str, content: dict[str, Any]) -> PlanContext:
     facts, run = gather_facts(spec), RunDirectory(LocalStorage.create(folder / name))
     run.claim(spec, provenance_of(spec, facts), allow_changed=False)
     context = PlanContext(spec, facts, run)
-    worker = worker_factory(spec, run.storage, Devices(0, ""))()
+    worker = worker_factory(context, Devices(0, ""))()
     for stage in stages_of(spec):
         context.plans[stage.name] = stage.shards(context)
         for shard in context.plans[stage.name]:

@@ -19,8 +19,9 @@ import torch
 from offmanifold.cluster.storage import Storage
 from offmanifold.jobs.plan.stage import PlanContext
 from offmanifold.workers.part_file import read_part
-from offmanifold.workers.runner import ShardWorker, tracebacks_of
+from offmanifold.workers.runner import ShardWorker
 from offmanifold.workers.shard import Shard
+from offmanifold.workers.shard_rows import tracebacks_of
 
 from .. import torchvision_operators  # noqa: F401
 from ..jobs.tiny_run import tiny_runs

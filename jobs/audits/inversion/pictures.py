@@ -1,13 +1,15 @@
 """Originals and their reconstructions, side by side, chosen by quantile and not by eye."""
 
+from functools import partial
+
 import numpy as np
 
 from ....core.statistics.classification import classify
 from ...reduce.groups import GroupValues, group_values
 from ...report.drawn import Drawn
 from ...report.figure import Figure, mosaic
-from ...report.pictures import SHOWN, group_title, originals, quantile_positions
-from ...report.section import PageView
+from ...report.pictures import SHOWN, group_title, if_drawn, originals, quantile_positions
+from ...report.section import PageView, present
 from ...report.summary import number
 from ...report.table import Cell, Column, counts, numbers
 from ...report.view import View
@@ -28,7 +30,9 @@ def reconstruction_pictures(view: PageView) -> list[Figure]:
         if len(succeeded):
             ordered = succeeded[np.argsort(errors[succeeded], kind="stable")]
             chosen = ordered[quantile_positions(len(ordered), SHOWN)]
-            figures.append(_picture(view, values, chosen, densities.get(values.group.name)))
+            density = densities.get(values.group.name)
+            picture = if_drawn(partial(_picture, view, values, chosen, density))
+            figures += present(picture)
     return figures
 
 

@@ -1,5 +1,7 @@
 """Compressed sensing as pictures: PSNR against measurements, and images that were restored."""
 
+from functools import partial
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
@@ -7,8 +9,8 @@ from matplotlib.figure import Figure as Canvas
 from ...reduce.schema import OWN
 from ...report.drawn import Drawn
 from ...report.figure import Figure, draw, log_ticks, mosaic, panel_title
-from ...report.pictures import SHOWN, group_title, originals, quantile_positions
-from ...report.section import PageView
+from ...report.pictures import SHOWN, group_title, if_drawn, originals, quantile_positions
+from ...report.section import PageView, present
 from ...report.summary import Estimate, number
 from ...report.table import Column, counts, estimates
 from ...report.view import View
@@ -76,8 +78,8 @@ def restored_pictures(view: PageView) -> list[Figure]:
     """Training and generated images above their restorations, more measurements lower down."""
     if not view.context.tables.has("images"):
         return []
-    pictures = [_picture(view, sensed) for sensed in _by_group(view, _PICTURED, "latent").values()]
-    return [picture for picture in pictures if picture is not None]
+    by_group = _by_group(view, _PICTURED, "latent").values()
+    return present(*(if_drawn(partial(_picture, view, sensed)) for sensed in by_group))
 
 
 def _by_group(view: View, roles: tuple[Role, ...], *columns: str) -> ByGroup:

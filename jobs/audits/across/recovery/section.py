@@ -1,12 +1,14 @@
 """The report's section on held-out recovery."""
 
+from functools import partial
+
 import numpy as np
 
 from ....reduce.context import GroupInfo
 from ....reduce.groups import GroupValues, group_values
 from ....reduce.schema import NEAREST_CLASS, OWN, class_condition
 from ....report.figure import Figure, mosaic
-from ....report.pictures import SHOWN, group_title
+from ....report.pictures import SHOWN, group_title, if_drawn
 from ....report.section import PageView, Section, present
 from ....report.summary import Estimate, number
 from ....report.table import Cell, Column, Table, estimates, filled_table
@@ -33,7 +35,7 @@ def recovery_section(view: PageView) -> Section:
         [
             figure
             for group in view.context.with_role("test", "generated")
-            for figure in present(_worst(view, group))
+            for figure in present(if_drawn(partial(_worst, view, group)))
         ],
         [table],
     )
