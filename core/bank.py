@@ -6,6 +6,7 @@ but the image's coordinates in a small basis, so that a bank takes the same memo
 of the images, but for the basis: at 1,024 pixels that is 400 MB by itself.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -73,6 +74,9 @@ class Bank:
         self._seed = seed
         self._most_bytes = _KEPT_BYTES if most_bytes is None else most_bytes
         self._kept: dict[tuple[int, int, float], _Sketch] = {}
+        # How many latents are drawn and decoded together: it depends on the images' size alone.
+        pixels = math.prod(generator.image_shape)
+        self._at_once = max(_FEWEST_AT_ONCE, min(_MOST_AT_ONCE, _BLOCK_NUMBERS // pixels))
 
     @property
     def classes(self) -> int:
@@ -90,6 +94,7 @@ class Bank:
         kept: int,
         *,
         prior: bool = True,
+        matrix: Float[Tensor, "measurements pixels"] | None = None,
     ) -> Float[Tensor, "images kept latent"]:
         """Latents of the smallest |x - G(z)|^2 / (2 variance) + |z|^2 / 2, the smallest first.
 
@@ -104,13 +109,16 @@ class Bank:
             widest: the largest s.
             kept: how many latents of each image, at most ``size``.
             prior: whether |z|^2 / 2 counts.
+            matrix: M, where ``images`` are measurements [images, measurements, 1, 1] of images and
+                G(z) above is M G(z); what lies outside of the basis counts with its norm.
         """
         flat = images.flatten(1)
         found = flat.new_zeros((len(flat), kept, self._generator.latent_dim))
         for own, rows in _by_class(condition):
             chosen = flat if rows is None else flat[rows]
             sketch = self._sketch(own, size, widest, chosen)
-            index = _best(sketch, chosen, variance, kept, prior=prior)
+            seen = _seen(sketch, matrix)
+            index = _best(sketch, seen, chosen, variance, kept, prior=prior)
             latent = self._gathered(own, widest, index.cpu(), chosen)
             found[slice(None) if rows is None else rows] = latent
         return found
@@ -125,7 +133,7 @@ class Bank:
         return sketch
 
     def _decoded(self, own: int, size: int, widest: float, like: Tensor) -> _Sketch:
-        pixels, length = like.shape[1], _at_once(like.shape[1])
+        length = self._at_once
         basis: Tensor | None = None
         parts: list[tuple[Tensor, Tensor, Tensor]] = []
         for block, start in enumerate(range(0, size, length)):
@@ -135,7 +143,7 @@ class Bank:
             finite = images.isfinite().all(1)
             images = images.where(finite[:, None], 0.0)
             if basis is None:
-                basis = _basis(images, pixels)
+                basis = _basis(images)
             squares = images.square().sum(1).where(finite, torch.inf)
             parts.append(((images @ basis.T).half(), squares, latent.square().sum(1)))
         assert basis is not None
@@ -143,7 +151,7 @@ class Bank:
 
     def _latents(self, own: int, block: int, widest: float, like: Tensor) -> Tensor:
         """A block of a class's latents, in the dtype and on the device of ``like``."""
-        length = _at_once(like.shape[1])
+        length = self._at_once
         number = torch.arange(block * length, (block + 1) * length, dtype=torch.float64)
         scale = 1 + (widest - 1) * (number * _GOLDEN).remainder(1)
         shape = (length, self._generator.latent_dim)
@@ -153,8 +161,7 @@ class Bank:
 
     def _gathered(self, own: int, widest: float, index: Tensor, like: Tensor) -> Tensor:
         """The latents [images, kept, latent] of these numbers, drawn again: none is kept."""
-        length, here = _at_once(like.shape[1]), like[:0].cpu()
-        here = here.new_empty((0, like.shape[1]))
+        length, here = self._at_once, like[:0].cpu()
         found = here.new_zeros((*index.shape, self._generator.latent_dim))
         for block in index.div(length, rounding_mode="floor").unique().tolist():
             inside = (index >= block * length) & (index < (block + 1) * length)
@@ -180,32 +187,48 @@ def bank_size(wanted: int, classes: int, fewest: int) -> int:
     return min(wanted, max(fewest, _MOST_TOGETHER // max(1, classes)))
 
 
-def _at_once(pixels: int) -> int:
-    """How many latents are drawn and decoded together: it depends on the images' size alone."""
-    return max(_FEWEST_AT_ONCE, min(_MOST_AT_ONCE, _BLOCK_NUMBERS // pixels))
-
-
-def _basis(images: Tensor, pixels: int) -> Tensor:
+def _basis(images: Tensor) -> Tensor:
     """Orthonormal directions [directions, pixels] that span the first of the images.
 
     Where there are as few pixels as directions, it is all of them, and the sketch is the image.
     """
-    if pixels <= _DIRECTIONS:
-        return torch.eye(pixels).to(images)
+    if images.shape[1] <= _DIRECTIONS:
+        return torch.eye(images.shape[1]).to(images)
     spanned: Tensor = torch.linalg.qr(images[:_DIRECTIONS].T)[0]
     return spanned.T
 
 
-def _best(sketch: _Sketch, flat: Tensor, variance: float, kept: int, *, prior: bool) -> Tensor:
+def _seen(sketch: _Sketch, matrix: Tensor | None) -> tuple[Tensor, Tensor]:
+    """The basis [pixels or measurements, directions] and the squared norms as they are measured."""
+    if matrix is None:
+        return sketch.basis.T, sketch.squares
+    basis = matrix @ sketch.basis.T
+    coordinates = sketch.coordinates.to(basis)
+    inside = ((coordinates @ (basis.T @ basis)) * coordinates).sum(1)
+    # A random matrix keeps norms in the mean; an image that is not finite stays infinite.
+    outside = (sketch.squares - coordinates.square().sum(1)).clamp(min=0)
+    return basis, inside + outside
+
+
+def _best(
+    sketch: _Sketch,
+    seen: tuple[Tensor, Tensor],
+    flat: Tensor,
+    variance: float,
+    kept: int,
+    *,
+    prior: bool,
+) -> Tensor:
     """The numbers [images, kept] of the best latents for images [images, pixels], best first."""
-    constant = sketch.squares / (2 * variance)
+    basis, squares = seen
+    constant = squares / (2 * variance)
     if prior:
         constant = constant + 0.5 * sketch.latent_squares
     found = []
     coordinates = sketch.coordinates.to(flat).T
 
     def product(part: Tensor) -> Tensor:
-        return (part @ sketch.basis.T) @ coordinates
+        return (part @ basis) @ coordinates
 
     for part in flat.split(_IMAGES_AT_ONCE):
         along = in_blocks(product, part, _IMAGES_AT_ONCE)

@@ -11,7 +11,8 @@ from .batch import check_batch, check_variance
 from .generators.protocol import Generator
 from .polish import polish
 from .posterior import Posterior
-from .settings.guided import JACOBIAN_BYTES, GuidedSettings
+from .settings.guided import GuidedSettings
+from .settings.search import JACOBIAN_BYTES
 
 
 class DensityTerms(NamedTuple):

@@ -2,21 +2,34 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Float64, Int
 from torch import Tensor
 
+from .bank import Bank
 from .batch import check_batch
 from .descent import descend
 from .generators.protocol import Generator
+from .posterior import Posterior
 from .row_limit import Block, limit_of
 from .samplers.noise import Stream, item_normals
+from .search import (
+    PROBES,
+    Ends,
+    ends_evaluations,
+    number_of_ends,
+    round_evaluations,
+    search,
+    starts,
+)
 from .settings.inversion import InversionSettings
 
-_SMALLEST_CHUNK = 256
+# Of a weak prior that holds the first descents near to what the generator was made for: the
+# variance of the papers' generators, on [0, 1]. The objective has none.
+_VARIANCE = 0.01
 
 
 @runtime_checkable
@@ -43,19 +56,20 @@ def mean_squared_error(
 class Inversion:
     """The best latent found for each image, over all restarts and iterates.
 
-    ``distance`` is what was minimised, at ``latent``; ``restart_distance`` the best of each
-    restart, at its ``restart_latent``; ``mse`` the mean squared error at ``latent`` on [0, 1],
-    whatever the distance, and ``residual`` x - G there. An image for which no distance was finite
-    has infinite distances.
+    ``distance`` is what was minimised, at ``latent``; ``restart_distance`` the best of each of the
+    finalists among the restarts, at its ``restart_latent``; ``mse`` the mean squared error at
+    ``latent`` on [0, 1], whatever the distance, and ``residual`` x - G there. An image for which no
+    distance was finite has infinite distances. ``evaluations`` are calls of the generator for each
+    image, a product with the Jacobian counted as much as a gradient.
     """
 
     latent: Float[Tensor, "images latent"]
-    restart_latent: Float[Tensor, "images restarts latent"]
+    restart_latent: Float[Tensor, "images finalists latent"]
     distance: Float64[Tensor, " images"]
-    restart_distance: Float64[Tensor, "images restarts"]
+    restart_distance: Float64[Tensor, "images finalists"]
     mse: Float64[Tensor, " images"]
     residual: Float[Tensor, "images channels height width"]
-    iterations: int
+    evaluations: int
 
 
 def invert(
@@ -64,28 +78,84 @@ def invert(
     condition: Int[Tensor, " images"] | None,
     settings: InversionSettings,
     seeds: Sequence[int],
-    distance: Distance = mean_squared_error,
+    distance: Distance | None = None,
+    bank: Bank | None = None,
 ) -> Inversion:
     """Finds argmin_z distance(x, G(z; c)) for each image, of all images and restarts together.
 
-    Latents have the images' dtype and device, which must be the generator's. The best iterate is
-    kept, not the last; the generator is called ``iterations + 1`` times on the batch of restarts,
-    besides the sampling of candidates and the final error.
+    Latents have the images' dtype and device, which must be the generator's. The squared error is
+    searched as the guided estimator searches: heated descents under a weak prior, which the
+    objective lacks, further descents of the best, then Levenberg-Marquardt. Another distance has no
+    residuals, so that Adam alone minimises it, from the same starts. The best iterate is kept, not
+    the last. A generator that normalises its latent is inverted on the sphere of radius
+    sqrt(d - 1).
 
     Args:
         generator: G.
         images: x, on [0, 1].
         condition: the class G is given for each image; None for an unconditional generator.
-        settings: of the optimisation.
+        settings: of the search.
         seeds: one per image; an image's numbers depend on its own seed alone.
-        distance: what to minimise.
+        distance: what to minimise; the mean squared error by default.
+        bank: where the settings ask for one, the generator's, to share it with other calls.
 
     Raises:
-        ValueError: if lengths or shapes disagree.
+        ValueError: if lengths or shapes disagree, or the bank has fewer latents than restarts.
     """
     check_batch(generator, images, condition, seeds)
-    restarts = settings.restarts
-    start = _nearest_candidates(generator, images, condition, settings, seeds)
+    settings = replace(settings, method=settings.method_of_rates())
+    held = Posterior(generator, images, condition, _VARIANCE)
+    error = Posterior(generator, images, condition, _VARIANCE, precision=0.0)
+    probe = item_normals(seeds, (Stream.INVERSION, 1), (generator.latent_dim,), images)
+    for posterior in (held, error):
+        posterior.confine(probe)
+    stream = (Stream.INVERSION,)
+    start = starts(held, generator, images, condition, settings, seeds, stream, bank)
+    if distance is None:
+        found = search(held, error, start, settings)
+        unit = 2 * _VARIANCE / images[0].numel()
+        found = found._replace(value=found.value * unit)
+    else:
+        found = _by_adam(generator, images, condition, settings, distance, start)
+    chosen = found.latent[torch.arange(len(images)), found.value.argmin(1)]
+    with torch.no_grad():
+        residual = images - generator(chosen, condition)
+    mse = residual.square().flatten(1).sum(1, dtype=torch.float64) / residual[0].numel()
+    return Inversion(
+        latent=chosen,
+        restart_latent=found.latent,
+        distance=found.value.amin(1),
+        restart_distance=found.value,
+        mse=mse,
+        residual=residual,
+        evaluations=found.evaluations + 1,
+    )
+
+
+def inversion_evaluations(settings: InversionSettings, latent_dim: int, *, polished: bool) -> int:
+    """Calls of the generator for an image, where the whole Jacobian of a point is affordable.
+
+    ``polished`` says whether the squared error is minimised.
+    """
+    if polished:
+        return ends_evaluations(settings, latent_dim) + 1
+    return _adam_evaluations(settings) + 1
+
+
+def _adam_evaluations(settings: InversionSettings) -> int:
+    further = number_of_ends(settings) * (settings.final_iterations + 1)
+    return PROBES + round_evaluations(settings) + (further if settings.final_iterations else 0)
+
+
+def _by_adam(
+    generator: Generator,
+    images: Tensor,
+    condition: Tensor | None,
+    settings: InversionSettings,
+    distance: Distance,
+    start: Tensor,
+) -> Ends:
+    """Where the best restarts' descents of any distance end."""
 
     def objective(
         latent: Tensor,
@@ -99,52 +169,16 @@ def invert(
         of_points = distances.view(latent.shape[:2])
         return of_points, of_points
 
-    restart_latent, restart_distance = descend(
-        objective,
-        start.unflatten(0, (len(images), restarts)),
-        settings.iterations,
-        settings.learning_rate,
-        limit_of(generator),
-    )
-    chosen = restart_latent[torch.arange(len(images)), restart_distance.argmin(1)]
-    with torch.no_grad():
-        residual = images - generator(chosen, condition)
-    mse = residual.square().flatten(1).sum(1, dtype=torch.float64) / residual[0].numel()
-    return Inversion(
-        latent=chosen,
-        restart_latent=restart_latent,
-        distance=restart_distance.amin(1).double(),
-        restart_distance=restart_distance.double(),
-        mse=mse,
-        residual=residual,
-        iterations=settings.iterations,
-    )
+    limit, method = limit_of(generator), settings.method
 
+    def rates(points: int) -> Tensor:
+        first, last = (math.log10(rate) for rate in (method.learning_rate, method.fastest))
+        return torch.logspace(first, last, points)
 
-@torch.no_grad()
-def _nearest_candidates(
-    generator: Generator,
-    images: Tensor,
-    condition: Tensor | None,
-    settings: InversionSettings,
-    seeds: Sequence[int],
-) -> Tensor:
-    """For each restart of each image, the latent nearest in l2 of its own sampled candidates.
-
-    Decoded in chunks no larger than what the optimisation decodes anyway.
-    """
-    shape = (settings.restarts, settings.candidates, generator.latent_dim)
-    chunk = max(_SMALLEST_CHUNK, len(images) * settings.restarts)
-    chunk = min(chunk, limit_of(generator).rows)
-    nearest = []
-    for index, seed in enumerate(seeds):
-        candidates = item_normals([seed], (Stream.INVERSION,), shape, images)[0]
-        errors = []
-        for part in torch.split(candidates.flatten(0, 1), chunk):
-            labels = None if condition is None else condition[index].expand(len(part))
-            residual = generator(part, labels) - images[index]
-            errors.append(residual.square_().flatten(1).sum(1, dtype=torch.float64))
-        # To argmin a NaN is the least of all numbers.
-        best = torch.cat(errors).nan_to_num(nan=math.inf).view(shape[:2]).argmin(1)
-        nearest.append(candidates[torch.arange(settings.restarts), best])
-    return torch.cat(nearest)
+    iterations, kept = settings.iterations, number_of_ends(settings)
+    latent, value = descend(objective, start, iterations, rates(start.shape[1]), limit)
+    best = value.argsort(dim=1, stable=True)[:, :kept]
+    latent, value = torch.take_along_dim(latent, best[..., None], 1), value.gather(1, best)
+    if settings.final_iterations:
+        latent, value = descend(objective, latent, settings.final_iterations, rates(kept), limit)
+    return Ends(latent, value.double(), _adam_evaluations(settings))

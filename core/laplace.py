@@ -7,8 +7,9 @@ import torch
 from jaxtyping import Float64, Int64
 from torch import Tensor
 
-from .modes import Modes, distinct
+from .modes import Modes
 from .samplers.proposal import MixtureProposal
+from .search import distinct
 from .settings.guided import PRIOR_COMPONENT, GuidedMethod, GuidedSettings
 
 

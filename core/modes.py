@@ -9,20 +9,13 @@ import torch
 from jaxtyping import Bool, Float, Float64, Int, Int64
 from torch import Tensor
 
-from .bank import Bank, bank_size
-from .descent import descend
+from .bank import Bank
 from .generators.protocol import Generator
 from .polish import polish, polish_evaluations
 from .posterior import Posterior
-from .row_limit import Block
 from .samplers.noise import Stream, item_normals
-from .settings.guided import GuidedMethod, GuidedSettings
-
-_HEATED_PART = 0.6
-# Calls that tell whether the generator normalises its latent.
-_PROBES = 2
-# So many times the starts are taken from the bank, judged, and the best distinct ones kept.
-_JUDGED = 4
+from .search import PROBES, best_distinct, descended, round_evaluations, starts
+from .settings.guided import GuidedSettings
 
 
 @dataclass(frozen=True)
@@ -110,27 +103,15 @@ def find_modes(
     Raises:
         ValueError: the settings ask for a bank of fewer latents than restarts.
     """
-    if 0 < settings.bank < settings.restarts:
-        raise ValueError(
-            f"bank = {settings.bank} is too few for {settings.restarts} restarts: expected 0 or "
-            "at least as many"
-        )
     method, stream = settings.method, (Stream.MODES, number)
     posterior = Posterior(generator, images, condition, variance)
     posterior.confine(item_normals(seeds, stream, (generator.latent_dim,), images))
-    if settings.bank:
-        bank = Bank(generator) if bank is None else bank
-        start = _banked_starts(posterior, bank, images, condition, variance, settings)
-    else:
-        scale = torch.linspace(1.0, method.widest, settings.restarts).to(images)
-        pool_shape = (settings.restarts, settings.candidates, generator.latent_dim)
-        pool = scale[:, None, None] * item_normals(seeds, stream, pool_shape, images)
-        start = _best_candidates(posterior, pool)
+    start = starts(posterior, generator, images, condition, settings, seeds, stream, bank)
     found = _ends(posterior, start, settings)
     if known is not None:
         found = torch.cat([found, known.to(found)], 1)
     found = posterior.place(found)
-    ranked, values = _best_distinct(posterior, found, found.shape[1], method.separation)
+    ranked, values = best_distinct(posterior, found, found.shape[1], method.separation)
     latent, value, curvature = polish(
         posterior,
         ranked[:, : method.modes],
@@ -158,104 +139,24 @@ def search_evaluations(settings: GuidedSettings, known: int, products: int) -> i
     A candidate's and each of the ``products`` with J of a point count as much as a gradient's. A
     bank is decoded once for all images and does not count.
     """
-    judged = settings.restarts * settings.candidates
-    if settings.bank:
-        judged = _shortlist(settings) + _compared(settings)
-    descent = judged + settings.restarts * (settings.iterations + 1)
     ends = settings.restarts
+    descent = round_evaluations(settings)
     if settings.final_iterations:
         ends = min(settings.finalists, settings.restarts)
         descent += settings.restarts + ends * (settings.final_iterations + 1)
     found = ends + known
     polished = min(settings.method.modes, found) * polish_evaluations(settings.polish, products)
-    return _PROBES + descent + found + polished
-
-
-def size_of_bank(settings: GuidedSettings, classes: int) -> int:
-    """How many latents each of so many classes has in the bank; 0 classes are one."""
-    return bank_size(settings.bank, classes, 2 * _JUDGED * settings.restarts)
-
-
-def distinct(near: Bool[Tensor, "images points points"]) -> Bool[Tensor, "images points"]:
-    """Which points, each image's in order, are near none of those kept before them."""
-    kept = torch.zeros(near.shape[:2], dtype=torch.bool, device=near.device)
-    for index in range(near.shape[1]):
-        kept[:, index] = ~(near[:, :, index] & kept).any(1)
-    return kept
-
-
-@torch.no_grad()
-def _best_candidates(posterior: Posterior, pool: Tensor) -> Tensor:
-    """For each restart [images, restarts, latent] its own candidate of the best objective."""
-    values = torch.stack([posterior.value(candidates) for candidates in pool.unbind(2)], 2)
-    best = values.nan_to_num(nan=math.inf).argmin(2)
-    return torch.take_along_dim(pool, best[..., None, None], 2)[:, :, 0]
-
-
-@torch.no_grad()
-def _best_distinct(
-    posterior: Posterior, latent: Tensor, number: int, separation: float
-) -> tuple[Tensor, Tensor]:
-    """The best ``number`` of the points [images, points, latent], and their values.
-
-    Those near a better one come after all others.
-
-    Their distance is measured by their images, which stands for the curvature between them and
-    costs no derivatives.
-    """
-    value, distance = posterior.value_and_distance(latent)
-    order = value.nan_to_num(nan=math.inf).argsort(dim=1, stable=True)
-    distance = torch.take_along_dim(distance, order[:, :, None], 1)
-    distance = torch.take_along_dim(distance, order[:, None], 2)
-    kept = distinct(distance < separation**2)
-    first = (~kept).int().argsort(dim=1, stable=True)[:, :number]
-    chosen = torch.take_along_dim(order, first, 1)
-    return (
-        torch.take_along_dim(latent, chosen[..., None], 1),
-        torch.take_along_dim(value, chosen, 1),
-    )
-
-
-def _compared(settings: GuidedSettings) -> int:
-    """How many of these are compared with one another, to keep distinct ones."""
-    return min(2 * settings.restarts, _shortlist(settings))
-
-
-def _shortlist(settings: GuidedSettings) -> int:
-    """How many latents of the bank are judged for each image."""
-    return min(_JUDGED * settings.restarts, settings.bank)
-
-
-def _banked_starts(
-    posterior: Posterior,
-    bank: Bank,
-    images: Tensor,
-    condition: Tensor | None,
-    variance: float,
-    settings: GuidedSettings,
-) -> Tensor:
-    """For each restart [images, restarts, latent] one of the bank's best distinct latents."""
-    method = settings.method
-    size = size_of_bank(settings, bank.classes)
-    kept, prior = _shortlist(settings), not posterior.confined
-    found = bank.nearest(images, condition, variance, size, method.bank_widest, kept, prior=prior)
-    judged = posterior.place(found)
-    # Distances are taken of the better half alone, since all images of a point's rivals must lie
-    # side by side for them.
-    value = posterior.value(judged).nan_to_num(nan=math.inf)
-    best = value.topk(_compared(settings), largest=False).indices
-    judged = torch.take_along_dim(judged, best[..., None], 1)
-    return _best_distinct(posterior, judged, settings.restarts, method.separation)[0]
+    return PROBES + descent + found + polished
 
 
 def _ends(posterior: Posterior, start: Tensor, settings: GuidedSettings) -> Tensor:
     """Where the restarts' descents end, or the finalists' of them where there is such a round."""
     method = settings.method
-    found = posterior.place(_descend(posterior, start, settings.iterations, method))
+    found = posterior.place(descended(posterior, start, settings.iterations, method))
     if settings.final_iterations:
-        finalists, _ = _best_distinct(posterior, found, settings.finalists, method.separation)
+        finalists, _ = best_distinct(posterior, found, settings.finalists, method.separation)
         unheated = replace(method, heat=1.0)
-        found = _descend(posterior, finalists, settings.final_iterations, unheated)
+        found = descended(posterior, finalists, settings.final_iterations, unheated)
     return found
 
 
@@ -263,17 +164,3 @@ def _least_misfit(latent: Tensor, value: Tensor) -> Tensor:
     """The least |x - G(z)|^2 / (2 variance) of each image's points, whose values are known."""
     misfit = value - 0.5 * latent.square().sum(-1)
     return misfit.nan_to_num(nan=math.inf).amin(1).clamp(min=0)
-
-
-def _descend(posterior: Posterior, start: Tensor, iterations: int, method: GuidedMethod) -> Tensor:
-    restarts = start.shape[1]
-    rates = torch.logspace(math.log10(method.learning_rate), math.log10(method.fastest), restarts)
-    heats = math.log(max(method.heat / 3, 1.0)), math.log(method.heat)
-    log_heat = torch.linspace(*heats, restarts).to(start)
-
-    def objective(latent: Tensor, progress: float, block: Block) -> tuple[Tensor, Tensor]:
-        misfit, prior = posterior.terms(latent, block.images)
-        heat = torch.exp(log_heat[block.points] * max(0.0, 1 - progress / _HEATED_PART))
-        return misfit / heat + prior, misfit + prior
-
-    return descend(objective, start, iterations, rates, posterior.limit)[0]

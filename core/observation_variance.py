@@ -25,7 +25,7 @@ from torch import Tensor
 from .generators.protocol import Generator
 from .polish import polish, polish_evaluations
 from .posterior import Posterior
-from .settings.guided import JACOBIAN_BYTES
+from .settings.search import JACOBIAN_BYTES
 
 # Rounds of Levenberg-Marquardt at each variance, from the solution at the next larger one.
 _ROUNDS = 2

@@ -10,11 +10,18 @@ from .posterior import Points, Posterior, Values
 _FIRST_DAMPING = 1.0
 _DAMPING_FACTORS = (0.1, 1.0, 10.0)
 _STEPS_PER_CURVATURE = 4
+# The least damping where there is no prior, whose precision bounds a step in flat directions.
+_LEAST_DAMPING = 1e-3
 
 
 def polish_evaluations(rounds: int, products: int) -> int:
     """Calls of the generator for one point, each of the ``products`` with J counted as one."""
-    return rounds * (_STEPS_PER_CURVATURE * (1 + len(_DAMPING_FACTORS)) + products) + products
+    return valley_evaluations(rounds, products) + products
+
+
+def valley_evaluations(rounds: int, products: int) -> int:
+    """The same, without the curvature at the end."""
+    return rounds * (_STEPS_PER_CURVATURE * (1 + len(_DAMPING_FACTORS)) + products)
 
 
 def polish(
@@ -32,13 +39,25 @@ def polish(
         rounds: of four steps; with 0 only the curvature is computed.
         max_bytes: memory for the derivatives.
     """
-    damping = torch.full_like(value, _FIRST_DAMPING)
-    curvature = posterior.curvature(latent, max_bytes)
+    latent, value, _ = descend_valley(posterior, latent, value, rounds, max_bytes)
+    return latent, value, posterior.curvature(latent, max_bytes)
+
+
+def descend_valley(
+    posterior: Posterior, latent: Points, value: Values, rounds: int, max_bytes: int
+) -> tuple[Points, Values, int]:
+    """The points and values of `polish`, and the products with J that a Jacobian took.
+
+    Without a prior a step solves with the damping alone in its place, which has a floor: flat
+    directions would else take a point as far as numbers go.
+    """
+    damping, products = torch.full_like(value, _FIRST_DAMPING), 0
     for _ in range(rounds):
+        curvature = posterior.curvature(latent, max_bytes)
+        products = curvature.products
         for _ in range(_STEPS_PER_CURVATURE):
             latent, value, damping = _step(posterior, latent, value, damping, curvature)
-        curvature = posterior.curvature(latent, max_bytes)
-    return latent, value, curvature
+    return latent, value, products
 
 
 def _step(
@@ -57,7 +76,9 @@ def _step(
     best, best_value, best_damping = latent, value, damping * _DAMPING_FACTORS[-1] ** 2
     for factor in _DAMPING_FACTORS:
         trial = factor * damping
-        flat = (1 + trial)[..., None]
+        if not posterior.precision:
+            trial = trial.clamp(min=_LEAST_DAMPING)
+        flat = (posterior.precision + trial)[..., None]
         # The inverse of the damped precision is 1 / flat outside of the directions.
         shrink = (eigenvalue / (flat + eigenvalue)).to(latent)
         step = (((along * shrink[..., None, :]) @ directions.mT)[..., 0, :] - gradient) / flat

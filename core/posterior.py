@@ -21,29 +21,42 @@ _SAME_IMAGES = 1e-3
 class Posterior:
     """-ln p(x, z) up to a constant, natural log, at several latents [images, points, latent].
 
-    ``limit`` is the generator's, of the points that are computed at once.
+    Without the prior it is -ln p(x|z), the squared error in another unit.
+
+    ``limit`` is the generator's, of the points that are computed at once; ``variance`` and
+    ``precision`` are as given.
 
     Args:
         generator: G.
         images: x [images, channels, height, width], on [0, 1].
         condition: the class G is given for each image; None for an unconditional generator.
         variance: sigma^2 on [0, 1].
+        precision: of the latent's prior, 1 or, where the prior is left out, 0.
     """
 
     def __init__(
-        self, generator: Generator, images: Tensor, condition: Tensor | None, variance: float
+        self,
+        generator: Generator,
+        images: Tensor,
+        condition: Tensor | None,
+        variance: float,
+        precision: float = 1.0,
     ) -> None:
+        self.precision = precision
         self._generator = generator
         self.limit = limit_of(generator)
         self._images = images
         self._condition = condition
-        self._variance = variance
+        self.variance = variance
         self._radius: float | None = None
         self._start = StartVectors()
 
-    def confine(self, probe: Tensor) -> None:
-        """Restricts the search to a sphere if the generator turns out to normalise its latent."""
-        if is_scale_invariant(self._generator, probe, self._condition):
+    def confine(self, probe: Tensor, measured: Generator | None = None) -> None:
+        """Restricts the search to a sphere if the generator turns out to normalise its latent.
+
+        Where G is what is ``measured`` of another generator, its images tell.
+        """
+        if is_scale_invariant(measured or self._generator, probe, self._condition):
             self._radius = math.sqrt(probe.shape[-1] - 1)
 
     @property
@@ -65,8 +78,8 @@ class Posterior:
         them block by block.
         """
         placed = self.place(latent)
-        misfit = self._residual(placed, images).square().sum(2) / (2 * self._variance)
-        return misfit, 0.5 * placed.square().sum(2)
+        misfit = self._residual(placed, images).square().sum(2) / (2 * self.variance)
+        return misfit, 0.5 * self.precision * placed.square().sum(2)
 
     def value_and_distance(
         self, latent: Points
@@ -89,12 +102,13 @@ class Posterior:
         return self.limit.attempt(images * points, computed)
 
     def _value_and_distance(self, latent: Tensor, images: slice) -> tuple[Tensor, Tensor]:
-        residual = self._residual(latent, images) / math.sqrt(self._variance)
+        residual = self._residual(latent, images) / math.sqrt(self.variance)
         place = torch.cat([residual, latent], 2)
         # Not by a matrix product, whose rounding is larger than the distance of near-duplicates.
         mode = "donot_use_mm_for_euclid_dist"
         distance = torch.cdist(place, place, compute_mode=mode).square()
-        value: Tensor = 0.5 * (residual.square().sum(2).double() + latent.square().sum(2))
+        norm = self.precision * latent.square().sum(2)
+        value: Tensor = 0.5 * (residual.square().sum(2).double() + norm)
         return value, distance
 
     def _residual(self, latent: Tensor, images: slice) -> Tensor:
@@ -130,7 +144,7 @@ class Posterior:
         """J^T J / variance at each point, one image's after the other's (see `gauss_newton`)."""
         points, labels = latent.flatten(0, 1), self._labels(latent.shape[1], _ALL)
         start = self._start
-        return gauss_newton(self._generator, points, labels, self._variance, max_bytes, start)
+        return gauss_newton(self._generator, points, labels, self.variance, max_bytes, start)
 
     def _labels(self, points: int, images: slice) -> Tensor | None:
         if self._condition is None:

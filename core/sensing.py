@@ -9,19 +9,21 @@ which is Eq. 3 of the paper; its Eq. 4 drops the prior's sign and the halves.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float, Float64, Int
 from torch import Tensor
 
+from .bank import Bank
 from .batch import check_batch
-from .descent import descend
-from .fixed_rows import in_blocks
+from .fixed_rows import FixedRows, in_blocks
+from .generators.class_set import ClassSetGenerator
 from .generators.protocol import Generator
-from .posterior import is_scale_invariant
-from .row_limit import Block, limit_of
+from .posterior import Posterior
+from .row_limit import Block, LimitedGenerator, limit_of
 from .samplers.noise import Stream, item_normals
+from .search import ends_evaluations, number_of_ends, search, starts
 from .settings.sensing import SensingSettings
 
 # Measured at once, always.
@@ -31,15 +33,17 @@ _DOUBLE = torch.empty(0, dtype=torch.float64)
 
 @dataclass(frozen=True)
 class Restoration:
-    """What each restart of each image came to.
+    """What each finalist among the restarts of each image came to.
 
     ``restart_objective`` is the minimised sum; ``restart_mse`` the mean squared error on [0, 1] to
-    the image that was measured, which no restart knew.
+    the image that was measured, which no finalist knew. ``evaluations`` are calls of the generator
+    for each image.
     """
 
-    restart_latent: Float[Tensor, "images restarts latent"]
-    restart_objective: Float64[Tensor, "images restarts"]
-    restart_mse: Float64[Tensor, "images restarts"]
+    restart_latent: Float[Tensor, "images finalists latent"]
+    restart_objective: Float64[Tensor, "images finalists"]
+    restart_mse: Float64[Tensor, "images finalists"]
+    evaluations: int
 
     @property
     def chosen(self) -> Int[Tensor, " images"]:
@@ -86,18 +90,48 @@ def measure(
     return exact + noise * errors.to(images.device)
 
 
-def sensing_objective(
-    generator: Generator,
-    latent: Float[Tensor, "rows latent"],
-    condition: Int[Tensor, " rows"] | None,
-    observed: Float[Tensor, "rows measurements"],
-    matrix: Float[Tensor, "measurements dimensions"],
-    noise: float,
-) -> Float[Tensor, " rows"]:
-    """|y - M G(z)|^2 / (2 noise^2) + |z|^2 / 2 of each row: -ln p(z|y) up to a constant."""
-    images = generator(latent, condition).flatten(1)
-    residual = observed - in_blocks(lambda rows: rows @ matrix.T, images, _ROWS_AT_ONCE)
-    return residual.square().sum(1) / (2 * noise**2) + 0.5 * latent.square().sum(1)
+class MeasuredGenerator:
+    """What is measured of a generator's images: M G(z), in the shape [measurements, 1, 1]."""
+
+    def __init__(
+        self, generator: Generator, matrix: Float[Tensor, "measurements dimensions"]
+    ) -> None:
+        self._generator, self._matrix = generator, matrix
+        self.image_shape = (len(matrix), 1, 1)
+
+    @property
+    def latent_dim(self) -> int:
+        """The generator's."""
+        return self._generator.latent_dim
+
+    @property
+    def num_classes(self) -> int:
+        """The generator's."""
+        return self._generator.num_classes
+
+    def __call__(
+        self, latent: Float[Tensor, "batch latent"], condition: Int[Tensor, " batch"] | None
+    ) -> Float[Tensor, "batch measurements 1 1"]:
+        """M G(z) of each latent."""
+        images = self._generator(latent, condition).flatten(1)
+        seen = in_blocks(lambda rows: rows @ self._matrix.T, images, _ROWS_AT_ONCE)
+        return seen[..., None, None]
+
+    def to(self, device: torch.device) -> "MeasuredGenerator":
+        """The same with its weights on ``device``."""
+        return MeasuredGenerator(self._generator.to(device), self._matrix.to(device))
+
+
+def measuring(generator: Generator, matrix: Float[Tensor, "measurements dimensions"]) -> Generator:
+    """The generator measured, in the blocks of rows that it computes and within its limit."""
+    if isinstance(generator, LimitedGenerator):
+        return LimitedGenerator(measuring(generator.unlimited, matrix), generator.limit)
+    if isinstance(generator, ClassSetGenerator):
+        members = generator.members.items()
+        return ClassSetGenerator({number: measuring(each, matrix) for number, each in members})
+    if isinstance(generator, FixedRows):
+        return FixedRows(measuring(generator.generator, matrix), generator.rows)
+    return MeasuredGenerator(generator, matrix)
 
 
 def restore(
@@ -107,6 +141,7 @@ def restore(
     matrix: Float64[Tensor, "measurements dimensions"],
     settings: SensingSettings,
     seeds: Sequence[int],
+    bank: Bank | None = None,
 ) -> Restoration:
     """Measures each image and restores it from its measurements alone.
 
@@ -119,52 +154,49 @@ def restore(
         images: x, on [0, 1], in the dtype and on the device of the generator.
         condition: the class G is given for each image; None for an unconditional generator.
         matrix: M.
-        settings: of the optimisation, and the measurements' noise.
+        settings: of the search, and the measurements' noise.
         seeds: one per image; an image's numbers depend on its own seed alone.
+        bank: where the settings ask for one, the generator's, to share it with other calls.
 
     Raises:
-        ValueError: if lengths or shapes disagree.
+        ValueError: if lengths or shapes disagree, or the bank has fewer latents than restarts.
     """
     check_batch(generator, images, condition, seeds)
-    restarts = settings.restarts
-    shape = (restarts, generator.latent_dim)
-    drawn = item_normals(seeds, (Stream.SENSING,), shape, images)
-    measured = measure(images, matrix, settings.noise, seeds).to(images)
-    limit = limit_of(generator)
-    typical = math.sqrt(generator.latent_dim - 1)
-    confined = is_scale_invariant(generator, drawn[:, 0], condition)
+    measurements, dimensions = matrix.shape
     used = matrix.to(images)
-
-    def place(rows: Tensor) -> Tensor:
-        return rows * (typical / rows.norm(dim=-1, keepdim=True)) if confined else rows
-
-    def labels(block: Block, points: int) -> Tensor | None:
-        return None if condition is None else condition[block.images].repeat_interleave(points)
-
-    def objective(
-        latent: Tensor,
-        progress: float,  # noqa: ARG001
-        block: Block,
-    ) -> tuple[Tensor, Tensor]:
-        points = latent.shape[1]
-        rows, observed = latent.flatten(0, 1), measured[block.images].repeat_interleave(points, 0)
-        value = sensing_objective(
-            generator, place(rows), labels(block, points), observed, used, settings.noise
-        ).view(latent.shape[:2])
-        return value, value
-
-    found, best = descend(objective, drawn, settings.iterations, settings.learning_rate, limit)
-    latent = place(found)
+    observed = measure(images, matrix, settings.noise, seeds).to(images)[..., None, None]
+    # A measured image takes less memory than the generator needs for it.
+    method = settings.method_of_rates()
+    part = method.jacobian_bytes * measurements // dimensions
+    settings = replace(settings, method=replace(method, jacobian_bytes=part))
+    posterior = Posterior(measuring(generator, used), observed, condition, settings.noise**2)
+    probe = item_normals(seeds, (Stream.SENSING, 1), (generator.latent_dim,), images)
+    posterior.confine(probe, generator)
+    start = starts(
+        posterior, generator, observed, condition, settings, seeds, (Stream.SENSING,), bank, used
+    )
+    found = search(posterior, posterior, start, settings)
 
     @torch.no_grad()
     def error(block: Block) -> tuple[Tensor, ...]:
-        rows = latent[block]
-        restored = generator(rows.flatten(0, 1), labels(block, rows.shape[1]))
+        rows = found.latent[block]
+        points = rows.shape[1]
+        labels = None if condition is None else condition[block.images].repeat_interleave(points)
+        restored = generator(rows.flatten(0, 1), labels)
         difference = restored.unflatten(0, rows.shape[:2]).double()
         difference -= images[block.images, None].double()
         return (difference.square_().flatten(2).mean(2),)
 
-    (restart_mse,) = limit.over(len(images), restarts, error)
+    ends = found.latent.shape[1]
+    (restart_mse,) = limit_of(generator).over(len(images), ends, error)
     return Restoration(
-        restart_latent=latent, restart_objective=best.double(), restart_mse=restart_mse
+        restart_latent=found.latent,
+        restart_objective=found.value,
+        restart_mse=restart_mse,
+        evaluations=found.evaluations + ends,
     )
+
+
+def sensing_evaluations(settings: SensingSettings, latent_dim: int) -> int:
+    """Calls of the generator for an image, where the whole Jacobian of a point is affordable."""
+    return ends_evaluations(settings, latent_dim) + number_of_ends(settings)

@@ -7,14 +7,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+from torch import Tensor
 
 from ..core.image_metrics import psnr
-from ..core.inversion import Distance, invert, mean_squared_error
+from ..core.inversion import Inversion, invert
 from ..core.residuals import sketch_residuals
 from ..core.settings.definition import build_settings
 from ..core.settings.inversion import InversionSettings
 from .conditions import condition_tensor
 from .generators import shard_generator
+from .latent_bank import shared_bank
 from .lpips_backbone import shard_distance
 from .outcome import Failure, Outcome, Row
 from .part_file import Part, read_columns
@@ -24,14 +26,16 @@ from .schema import TableSchema
 from .shard import Item, part_path
 from .stored_images import stored_images
 
-COMPUTATION = Computation("offmanifold.workers.inversion:compute", "inversion", 1)
+COMPUTATION = Computation("offmanifold.workers.inversion:compute", "inversion", 2)
 
-# mse is per pixel on [0, 1]; distance is what was minimised; restart_distance has one per restart;
-# latent is the best restart's, restart_latent those of all restarts, one after the other; residual
-# is x - G(latent), averaged over blocks where it has more than 1024 values.
+# mse is per pixel on [0, 1]; distance is what was minimised; restart_distance has one per finalist
+# among the restarts; latent is the best one's, restart_latent those of all finalists, one after the
+# other; residual is x - G(latent), averaged over blocks where it has more than 1024 values.
+# evaluations counts generator calls of the row: gradients, starts that were judged and products
+# with the Jacobian alike, but not the bank's, which are all images' together.
 INVERSION_TABLE = TableSchema(
     "inversion",
-    3,
+    4,
     (
         ("mse", pa.float64()),
         ("psnr", pa.float64()),
@@ -40,7 +44,7 @@ INVERSION_TABLE = TableSchema(
         ("latent", pa.list_(pa.float32())),
         ("restart_latent", pa.list_(pa.float32())),
         ("residual", pa.list_(pa.float32())),
-        ("iterations", pa.int32()),
+        ("evaluations", pa.int64()),
     ),
     always=("mse", "distance"),
 )
@@ -54,14 +58,7 @@ def compute(
     items: Sequence[Item], settings: Mapping[str, Any], resources: Resources
 ) -> list[Outcome]:
     """Rows of the ``inversion`` table; an inversion without a finite error is a failure."""
-    inversion = invert(
-        shard_generator(settings, resources),
-        stored_images(items, resources),
-        condition_tensor(items, resources.device),
-        build_settings(InversionSettings, settings),
-        [item.seed for item in items],
-        inversion_distance(settings, resources),
-    )
+    inversion = inverted_images(items, stored_images(items, resources), settings, resources)
     columns = {
         "mse": inversion.mse.tolist(),
         "psnr": psnr(inversion.mse.cpu().numpy()).tolist(),
@@ -72,30 +69,39 @@ def compute(
         "residual": sketch_residuals(inversion.residual).tolist(),
     }
     return [
-        _row(item, dict(zip(columns, values, strict=True)), inversion.iterations)
+        _row(item, dict(zip(columns, values, strict=True)), inversion.evaluations)
         for item, *values in zip(items, *columns.values(), strict=True)
     ]
 
 
-def _row(item: Item, values: Row, iterations: int) -> Outcome:
+def _row(item: Item, values: Row, evaluations: int) -> Outcome:
     if not math.isfinite(values["mse"]):
         return Failure(NO_RECONSTRUCTION)
     # Only under an image's own class are residuals compared; all classes would make many rows.
     kept = {} if item.condition in (None, item.label) else {"residual": None}
-    return {**values, **kept, "iterations": iterations}
+    return {**values, **kept, "evaluations": evaluations}
 
 
-def inversion_distance(settings: Mapping[str, Any], resources: Resources) -> Distance:
-    """What an inversion of a shard's settings minimises."""
-    if settings["distance"] == "mse":
-        return mean_squared_error
-    return shard_distance(settings, resources)
+def inverted_images(
+    items: Sequence[Item], images: Tensor, settings: Mapping[str, Any], resources: Resources
+) -> Inversion:
+    """The inversion of the items' images, whichever they are, from the generator's bank."""
+    generator = shard_generator(settings, resources)
+    return invert(
+        generator,
+        images,
+        condition_tensor(items, resources.device),
+        build_settings(InversionSettings, settings),
+        [item.seed for item in items],
+        None if settings["distance"] == "mse" else shard_distance(settings, resources),
+        shared_bank(generator, settings, resources),
+    )
 
 
 def restart_latents(
     item: Item, resources: Resources, table: TableSchema = INVERSION_TABLE
 ) -> npt.NDArray[np.float32]:
-    """The latents of all restarts of the item's inversion, flat; empty where it has none."""
+    """The latents of all finalists of the item's inversion, flat; empty where it has none."""
     if item.inversion_part is None:
         return np.empty(0, np.float32)
     return inverted(item, "restart_latent", resources, table)

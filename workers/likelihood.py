@@ -10,7 +10,6 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
-from ..core.bank import Bank
 from ..core.generators.protocol import Generator
 from ..core.guided import estimate_guided
 from ..core.guided_run import GuidedEstimate
@@ -25,13 +24,12 @@ from ..core.settings.classical import ClassicalSettings
 from ..core.settings.definition import build_settings
 from ..core.settings.guided import GuidedSettings
 from .conditions import condition_tensor
-from .generator_source import GeneratorSource
 from .generators import shard_generator
 from .inversion import INVERSION_TABLE, restart_latents
+from .latent_bank import shared_bank
 from .outcome import Failure, Outcome
 from .resources import Resources
 from .revisions import Computation
-from .row_memory import bank_bytes
 from .schema import Columns, TableSchema
 from .shard import Item
 from .subjects import subject_images
@@ -139,7 +137,7 @@ def _guided(
     """The guided columns; items with an inversion and an exact latent are batches of their own."""
     rows: list[dict[str, Any]] = [{}] * len(items)
     batches: dict[tuple[bool, int], list[int]] = {}
-    bank = _bank(generator, settings, resources)
+    bank = shared_bank(generator, settings, resources)
     known = [_known_latents(item, resources) for item in items]
     for index, (item, found) in enumerate(zip(items, known, strict=True)):
         exact = latent is not None and item.condition in (None, item.label)
@@ -165,19 +163,6 @@ def _guided(
         for index, row in zip(batch, _guided_rows(estimate, generator, settings), strict=True):
             rows[index] = row
     return rows
-
-
-def _bank(generator: Generator, settings: Mapping[str, Any], resources: Resources) -> Bank | None:
-    """The bank that shards of the same generator and seed share in this process."""
-    if not settings["bank"]:
-        return None
-    seed, device = settings["bank_seed"], resources.device
-    return resources.kept(
-        "bank",
-        (GeneratorSource.of(settings), settings["weights"], seed),
-        lambda: Bank(generator, seed, bank_bytes(device)),
-        most=1,
-    )
 
 
 def _known_latents(item: Item, resources: Resources) -> npt.NDArray[np.float32]:

@@ -20,6 +20,7 @@ from ..core.settings.definition import build_settings
 from ..core.settings.sensing import SensingSettings
 from .conditions import condition_tensor
 from .generators import shard_generator
+from .latent_bank import shared_bank
 from .outcome import Failure, Outcome
 from .ppca import read_ppca
 from .resources import Resources
@@ -28,13 +29,14 @@ from .schema import TableSchema
 from .shard import Item
 from .stored_images import stored_images
 
-COMPUTATION = Computation("offmanifold.workers.sensing:compute", "sensing", 1)
+COMPUTATION = Computation("offmanifold.workers.sensing:compute", "sensing", 2)
 
 # A row for every number of measurements. objective, mse, psnr and latent are of the restart with
-# the smallest objective; oracle_psnr is the best restart's, which only the truth can tell.
+# the smallest objective, of the finalists that restart_objective and restart_psnr have;
+# oracle_psnr is the best one's, which only the truth can tell. evaluations are as in inversion.
 SENSING_TABLE = TableSchema(
     "sensing",
-    1,
+    2,
     (
         ("measurements", pa.int32()),
         ("objective", pa.float64()),
@@ -46,6 +48,7 @@ SENSING_TABLE = TableSchema(
         ("ppca_mse", pa.float64()),
         ("ppca_psnr", pa.float64()),
         ("latent", pa.list_(pa.float32())),
+        ("evaluations", pa.int64()),
     ),
     repeated_by=("measurements",),
 )
@@ -71,6 +74,7 @@ def compute(
         matrix,
         restoring,
         seeds,
+        shared_bank(generator, settings, resources),
     )
     # On the CPU, whatever the device: the measurements that the generator was given.
     stored = images.cpu()
@@ -79,7 +83,12 @@ def compute(
     gaussian = baseline.restore(observed, matrix.numpy(), restoring.noise)
     errors = np.square(gaussian - stored.flatten(1).double().numpy()).mean(axis=1)
     return [
-        {"measurements": settings["measurements"], **row, **_baseline(float(error))}
+        {
+            "measurements": settings["measurements"],
+            **row,
+            **_baseline(float(error)),
+            "evaluations": restoration.evaluations,
+        }
         if math.isfinite(row["objective"])
         else Failure("no finite objective was found; is the generator's output finite?")
         for row, error in zip(_restorations(restoration), errors, strict=True)

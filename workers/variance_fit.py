@@ -12,16 +12,13 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
-from ..core.inversion import invert
 from ..core.observation_variance import variance_curves
 from ..core.residuals import sketch_residuals
-from ..core.settings.definition import build_settings
-from ..core.settings.inversion import InversionSettings
 from .conditions import condition_tensor
 from .generators import shard_generator
 from .inversion import (
     NO_RECONSTRUCTION,
-    inversion_distance,
+    inverted_images,
     restart_latents,
 )
 from .outcome import Failure, Outcome, Row
@@ -34,7 +31,7 @@ from .subjects import subject_images
 
 COMPUTATION = Computation("offmanifold.workers.variance_fit:compute", "variance_fit", 1)
 NULL_COMPUTATION = Computation(
-    "offmanifold.workers.variance_fit:compute_null", "variance_fit.null", 1
+    "offmanifold.workers.variance_fit:compute_null", "variance_fit.null", 2
 )
 
 # An image's reconstructions at the maximum of its posterior under each of variances:
@@ -80,16 +77,8 @@ def compute_null(
     items: Sequence[Item], settings: Mapping[str, Any], resources: Resources
 ) -> list[Outcome]:
     """Rows of the ``null_fit`` table; without ``variances``, of the inversion's errors alone."""
-    generator = shard_generator(settings, resources)
     images, _ = subject_images(items, settings, resources)
-    inversion = invert(
-        generator,
-        images,
-        condition_tensor(items, resources.device),
-        build_settings(InversionSettings, settings),
-        [item.seed for item in items],
-        inversion_distance(settings, resources),
-    )
+    inversion = inverted_images(items, images, settings, resources)
     curves: list[Outcome] = [{}] * len(items)
     if settings["variances"]:
         curves = _curves(items, images, inversion.restart_latent, settings, resources)

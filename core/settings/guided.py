@@ -5,14 +5,14 @@ from typing import Annotated
 
 from annotated_types import Ge, Gt, doc
 
+from .search import FINAL_ITERATIONS_KEY, FINALISTS_KEY, SearchMethod, SearchSettings
+
 # What a chain that started from the prior has in the place of its mode.
 PRIOR_COMPONENT = -1
-# Memory for derivatives.
-JACOBIAN_BYTES = 2**28
 
 
 @dataclass(frozen=True)
-class GuidedMethod:
+class GuidedMethod(SearchMethod):
     """What no audit sets: found once (`tests/benchmarks/bench_search.py`) and the same for all.
 
     Of the chains, ``step_size`` is a leapfrog step's where a chain starts, in its whitened
@@ -21,17 +21,8 @@ class GuidedMethod:
     long ones, and small steps of wide ``jitter`` (their relative half-width) more than large ones,
     where the posterior is not Gaussian. ``growth`` is the schedule's, see `geometric_schedule`.
 
-    Of the search, the restarts begin at the best distinct latents of a bank, drawn from N(0, s^2 I)
-    with s from 1 to ``bank_widest``. Without a bank, each begins at the best of its own candidates,
-    and s grows from 1 to ``widest`` from the first restart to the last: an outlier's modes lie far
-    out. Each descends by Adam, its rate falling to 0 as a cosine. From the first restart to the
-    last, or from the best start to the worst, the first rate grows from ``learning_rate`` to
-    ``fastest``: the model's own images want careful descents. The variance begins at a third of
-    ``heat`` to ``heat`` times its value, which smooths the objective, and falls to it as a power
-    over the first 60% of the iterations. Points
-    ``separation`` posterior standard deviations apart are distinct; the best ``modes`` of them are
-    kept and polished: Adam alone stops tens of nats short in a narrow valley. Derivatives take up
-    to ``jacobian_bytes``.
+    Of the search, see `SearchMethod`; the best ``modes`` of its points are kept and polished: Adam
+    alone stops tens of nats short in a narrow valley.
 
     Of the proposal, ``temperature`` divides the log evidences that the weights come from, since
     Laplace's approximation errs by nats. ``wide_weight`` is the weight, over all modes, of second
@@ -43,14 +34,7 @@ class GuidedMethod:
     growth: float = 20.0
     step_size: float = 0.5
     jitter: float = 0.6
-    learning_rate: float = 0.1
-    fastest: float = 0.4
-    widest: float = 3.5
-    bank_widest: float = 5.0
-    heat: float = 30.0
     modes: int = 8
-    separation: float = 2.0
-    jacobian_bytes: int = JACOBIAN_BYTES
     temperature: float = 2.0
     wide_inflation: float = 10.0
     wide_weight: float = 0.1
@@ -58,7 +42,7 @@ class GuidedMethod:
 
 
 @dataclass(frozen=True)
-class GuidedSettings:
+class GuidedSettings(SearchSettings):
     """Settings of guided annealed importance sampling: of its chains, search and proposal.
 
     With a ``tolerance``, the chains that decide are those that agree, by selection, and their mean
@@ -82,10 +66,8 @@ class GuidedSettings:
         ),
     ] = 100_000
     iterations: Annotated[int, Ge(1), doc("steps of Adam of each search")] = 100
-    finalists: Annotated[int, Ge(1), doc("the best searches, which descend further")] = 10
-    final_iterations: Annotated[
-        int, Ge(0), doc("further steps of Adam of each finalist; with 0 there is no such round")
-    ] = 200
+    finalists: Annotated[int, Ge(1), doc(FINALISTS_KEY)] = 10
+    final_iterations: Annotated[int, Ge(0), doc(FINAL_ITERATIONS_KEY)] = 200
     polish: Annotated[
         int,
         Ge(0),

@@ -1,21 +1,27 @@
 """Settings of inversion."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
 
-from annotated_types import Ge, Gt, doc
+from annotated_types import Gt, doc
+
+from .search import SearchMethod, SearchSettings
+
+# Of the fastest restart's rate over the first one's.
+_FASTER = 4.0
 
 
 @dataclass(frozen=True)
-class InversionSettings:
-    """Settings of an inversion: Adam, its rate falling from ``learning_rate`` to 0 as a cosine.
+class InversionSettings(SearchSettings):
+    """Settings of an inversion: Adam from many starts, its rate falling to 0 as a cosine."""
 
-    The default rate recovered generated images best on the shipped fashion generator.
-    """
+    learning_rate: Annotated[
+        float,
+        Gt(0),
+        doc("Adam's rate at the start, of the first restart; the last one's is four times that"),
+    ] = 0.1
 
-    iterations: Annotated[int, Ge(1), doc("steps of Adam of each restart")] = 750
-    restarts: Annotated[int, Ge(1), doc("descents of each image")] = 4
-    candidates: Annotated[
-        int, Ge(1), doc("sampled images of which a restart begins at the nearest in l2")
-    ] = 1000
-    learning_rate: Annotated[float, Gt(0), doc("Adam's rate at the start")] = 0.2
+    def method_of_rates(self) -> SearchMethod:
+        """The method, with the learning rate in it."""
+        fastest = _FASTER * self.learning_rate
+        return replace(self.method, learning_rate=self.learning_rate, fastest=fastest)

@@ -37,7 +37,15 @@ class _Form:
     likelihood: Mapping[str, int] | None
 
 
-_LEAN = {"iterations": 200, "restarts": 2, "candidates": 200}
+_LEAN = {
+    "bank": 1024,
+    "restarts": 8,
+    "iterations": 60,
+    "finalists": 2,
+    "final_iterations": 60,
+    "polish": 2,
+}
+_LEANEST = {**_LEAN, "restarts": 2, "finalists": 1, "iterations": 40, "final_iterations": 0}
 _FORMS = (
     _Form(
         16,
@@ -55,7 +63,7 @@ _FORMS = (
         },
     ),
     _Form(16, _LEAN, None),
-    _Form(16, {"iterations": 100, "restarts": 1, "candidates": 100}, None),
+    _Form(16, _LEANEST, None),
 )
 
 

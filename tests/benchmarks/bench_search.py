@@ -1,22 +1,26 @@
 """Where the guided estimator's settings come from: heat and rates of its search, lengths of chains.
 
-    python tests/benchmarks/bench_search.py search|chains
+    python tests/benchmarks/bench_search.py search|chains|inversion
 
 `search` prints, for 32 images simulated from the Fashion-MNIST generator, how far the best mode of
 searches with other heats and rates stays above the best that any of them or a descent from the
 image's own latent found. `chains` prints the sandwich gap of 32 others, two with a posterior
-that bends away from its mode, for chains of 6,000 evaluations. Each takes about ten minutes
-of a core.
+that bends away from its mode, for chains of 6,000 evaluations. `inversion` prints the mean squared
+errors of eight images of each group, whole and with parts of the search left out. Each takes about
+ten minutes of a core.
 """
 
 import sys
 from dataclasses import replace
 
 import torch
+from bench_estimators import GROUPS, images_of
 from offmanifold.core.guided import estimate_guided
+from offmanifold.core.inversion import invert
 from offmanifold.core.likelihood import simulate
 from offmanifold.core.modes import find_modes
 from offmanifold.core.settings.guided import GuidedMethod, GuidedSettings
+from offmanifold.core.settings.inversion import InversionSettings
 from offmanifold.workers.generators import open_generator
 from torch import Tensor
 
@@ -43,6 +47,33 @@ CHAINS = {
     "inflation 1.5": replace(FEWER, inflation=1.5),
     "as in an audit": FEWER,
 }
+
+INVERSION = InversionSettings()
+INVERSIONS = {
+    "without a bank": replace(INVERSION, bank=0),
+    "without a polish": replace(INVERSION, polish=0, final_iterations=400),
+    "from as many latents as the estimator": replace(INVERSION, bank=AUDIT.bank),
+    "as in an audit": INVERSION,
+}
+
+
+def inversion() -> None:
+    """Prints the errors of each inversion, group by group."""
+    generator = open_generator("shipped:fashion").generator
+    found = [
+        (group, *images_of("fashion", group, generator)[:2])
+        for group in (*GROUPS["fashion"], "generated")
+    ]
+    images = torch.cat([own for _, own, _ in found])
+    classes = torch.cat([labels for _, _, labels in found])
+    for name, settings in INVERSIONS.items():
+        result = invert(generator, images, classes, settings, range(len(images)))
+        print(f"{name}: {result.evaluations} evaluations")
+        for (group, own, _), errors in zip(found, result.mse.split(len(found[0][1])), strict=True):
+            print(
+                f"  {group}: mean {errors.mean():.5f}, median {errors.median():.5f} of {len(own)}",
+                flush=True,
+            )
 
 
 def search(images: Tensor, latent: Tensor, classes: Tensor, seeds: range) -> None:
@@ -79,7 +110,10 @@ def chains(images: Tensor, latent: Tensor, classes: Tensor, seeds: range) -> Non
 
 
 def main(which: str) -> None:
-    """Prints one of the two comparisons."""
+    """Prints one of the comparisons."""
+    if which == "inversion":
+        inversion()
+        return
     seeds = range(FIRST_SEED[which], FIRST_SEED[which] + COUNT)
     classes = torch.arange(COUNT) % 10
     generator = open_generator("shipped:fashion").generator

@@ -374,8 +374,8 @@ def _estimates(problem: GuidedProblem) -> dict[str, Callable[[], Tensor]]:
     method = replace(short.method, jacobian_bytes=4 * pixels * (generator.latent_dim - 1))
     low_rank = replace(short, method=method)
     matrix = measurement_matrix(0, pixels // 8, pixels)
-    sensing = SensingSettings(iterations=8, restarts=2)
-    inversion = InversionSettings(iterations=8, restarts=2, candidates=4)
+    sensing = SensingSettings(bank=200, iterations=8, restarts=2, final_iterations=8)
+    inversion = InversionSettings(bank=200, iterations=8, restarts=2, final_iterations=8)
     classical = partial(estimate_log_likelihood, generator, images)
     guided = partial(estimate_guided, generator, images, condition, VARIANCE)
     return {

@@ -34,6 +34,8 @@ VARIANCE = 0.01
 COUNT = 3
 CHAINS = ClassicalSettings(transitions=8, chains=5, leapfrog_steps=2)
 
+SHORT = {"bank": 500, "restarts": 5, "iterations": 8, "finalists": 3, "final_iterations": 4}
+
 Batch = tuple[Tensor, Tensor, Tensor | None, Sequence[int]]
 Work = Callable[[Generator, Batch], Mapping[str, Any]]
 
@@ -76,13 +78,13 @@ def guided(generator: Generator, batch: Batch) -> Mapping[str, Any]:
 
 def inversion(generator: Generator, batch: Batch) -> Mapping[str, Any]:
     images, _, condition, seeds = batch
-    settings = InversionSettings(iterations=10, restarts=3, candidates=3)
+    settings = InversionSettings(**SHORT)
     return vars(invert(generator, images, condition, settings, seeds))
 
 
 def sensing(generator: Generator, batch: Batch) -> Mapping[str, Any]:
     images, _, condition, seeds = batch
-    settings = SensingSettings(iterations=10, restarts=3)
+    settings = SensingSettings(**SHORT)
     matrix = measurement_matrix(0, 20, images[0].numel())
     return vars(restore(generator, images, condition, matrix, settings, seeds))
 

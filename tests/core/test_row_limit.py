@@ -69,12 +69,14 @@ def guided(generator: Generator, images: Tensor, condition: Tensor) -> Mapping[s
 
 
 def inversion(generator: Generator, images: Tensor, condition: Tensor) -> Mapping[str, Any]:
-    settings = InversionSettings(iterations=5, restarts=4, candidates=3)
+    settings = InversionSettings(bank=200, iterations=5, restarts=4, final_iterations=4, polish=2)
     return vars(invert(generator, images, condition, settings, SEEDS))
 
 
 def sensing(generator: Generator, images: Tensor, condition: Tensor) -> Mapping[str, Any]:
-    settings = SensingSettings(iterations=5, restarts=4)
+    settings = SensingSettings(
+        noise=0.1, bank=200, iterations=5, restarts=4, final_iterations=4, polish=2
+    )
     matrix = measurement_matrix(0, 5, 8)
     return vars(restore(generator, images, condition, matrix, settings, SEEDS))
 
@@ -100,8 +102,10 @@ def subjects() -> tuple[Tensor, Tensor]:
 
 
 def assert_same(found: Mapping[str, Any], expected: Mapping[str, Any]) -> None:
+    # At the bottom of a valley a step is taken or not by the last bits of a value, which move it by
+    # their root.
     for name, value in expected.items():
-        torch.testing.assert_close(found[name], value, rtol=1e-9, atol=1e-11, equal_nan=True)
+        torch.testing.assert_close(found[name], value, rtol=1e-7, atol=1e-8, equal_nan=True)
 
 
 @pytest.mark.parametrize("work", WORK)

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from .recorded import write_checkpoint
 from .theano_files import ali_arrays, improved_arrays, save
 
-SETTINGS = {"restarts": 1, "candidates": 2, "iterations": 3}
+SETTINGS = {"restarts": 1, "bank": 8, "candidates": 2, "iterations": 3}
 
 
 def small_spec(generator: dict[str, Any]) -> dict[str, Any]:
@@ -32,7 +32,7 @@ def small_spec(generator: dict[str, Any]) -> dict[str, Any]:
         "stages": {
             "inversion": SETTINGS,
             "variance": {},
-            "likelihood": {"transitions": 2, "leapfrog_steps": 1, "bank": 8, **SETTINGS},
+            "likelihood": {"transitions": 2, "leapfrog_steps": 1, **SETTINGS},
         },
         "cluster": {"executor": "serial"},
     }

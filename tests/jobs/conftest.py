@@ -100,7 +100,7 @@ def small_spec() -> dict[str, Any]:
             },
         ],
         "stages": {
-            "inversion": {"iterations": 20, "restarts": 2, "candidates": 8, "shard_items": 10},
+            "inversion": {"iterations": 20, "restarts": 2, "bank": 64, "shard_items": 10},
             "variance": {},
             "likelihood": {
                 "transitions": 3,

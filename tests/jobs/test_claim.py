@@ -25,7 +25,7 @@ def spec(folder: Path, seed: int) -> AuditSpec:
         "groups": [
             {"name": "train", "role": "train", "dataset": "digits", "split": "train", "count": 6}
         ],
-        "stages": {"inversion": {"iterations": 5}},
+        "stages": {"inversion": {"iterations": 5, "restarts": 2, "bank": 16}},
     }
     file = folder / f"{seed}.yaml"
     file.write_text(yaml.safe_dump(content))

@@ -157,7 +157,7 @@ def write_spec(source: Source, place: Path) -> Path:
         "generators": [{"name": "digits", "source": "shipped:digits"}],
         "groups": [{"name": "train", "role": "train", **source}],
         "stages": {
-            "inversion": {"iterations": 6, "restarts": 1, "candidates": 4},
+            "inversion": {"iterations": 6, "restarts": 1, "bank": 8},
             "variance": {},
         },
         "cluster": {"executor": "serial"},

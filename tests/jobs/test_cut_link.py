@@ -22,7 +22,9 @@ ITEMS = 68
 def minutes_of_work() -> dict[str, Any]:
     """An item a shard, each of a second or more."""
     spec = small_spec()
-    spec["stages"] = {"inversion": {"iterations": 1500, "restarts": 2, "shard_items": 1}}
+    spec["stages"] = {
+        "inversion": {"iterations": 1500, "restarts": 2, "bank": 16, "shard_items": 1}
+    }
     spec["groups"] = [group for group in spec["groups"] if group["role"] != "simulated"]
     spec["cluster"] = {"workers": 2}
     return spec

@@ -39,7 +39,7 @@ def inversion_alone(
         "inversion": {
             "iterations": iterations,
             "restarts": restarts,
-            "candidates": 4,
+            "bank": 64,
             "shard_items": shard_items,
         }
     }

@@ -54,7 +54,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
                 {"name": "train", "role": "train", **images},
                 {"name": "generated", "role": "generated", "count": 2},
             ],
-            "stages": {"inversion": {"iterations": 3, "restarts": 2, "candidates": 2}},
+            "stages": {"inversion": {"iterations": 3, "restarts": 2, "bank": 16}},
             "cluster": {"executor": "serial"},
         },
     )

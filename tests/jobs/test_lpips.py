@@ -55,7 +55,7 @@ def triple_an_image(folder: Path) -> None:
         shutil.copy(folder / "images/zero/1.png", folder / "images" / copy)
 
 
-INVERSION = {"iterations": 3, "restarts": 1, "candidates": 2}
+INVERSION = {"iterations": 3, "restarts": 1, "bank": 8}
 
 
 def test_blocks_of_the_reference_set_change_nothing(audit_folder: Path) -> None:
@@ -216,7 +216,7 @@ def test_an_image_whose_inversion_failed_is_a_failed_row(audit_folder: Path, wei
     # More than the check at opening asks for, less than a descent does.
     check = "if len(latent) > 8 and (condition == 1).any(): raise RuntimeError()\n        values ="
     module.write_text(module.read_text().replace("values =", check, 1))
-    spec = lpips_spec(weights, inversion={**INVERSION, "candidates": 9}, perceptual={})
+    spec = lpips_spec(weights, inversion={**INVERSION, "bank": 9}, perceptual={})
     spec["groups"] = [{**spec["groups"][0], "count": 4, "conditions": "own"}]
     write_spec(audit_folder, spec)
     result = audit(audit_folder)

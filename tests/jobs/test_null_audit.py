@@ -46,7 +46,7 @@ def content(**data: Any) -> dict[str, Any]:
             {"name": "plain", "role": "outlier", "dataset": "single_colour", "count": 16},
         ],
         "stages": {
-            "inversion": {"iterations": 150, "restarts": 2, "candidates": 50, "shard_items": 200},
+            "inversion": {"iterations": 60, "restarts": 8, "bank": 512, "shard_items": 200},
             "variance": {"shard_items": 100},
             "likelihood": LEAN,
         },

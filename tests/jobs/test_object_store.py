@@ -37,7 +37,7 @@ def spec_at(place: str) -> dict[str, Any]:
             {"name": "generated", "role": "generated", "count": 4},
         ],
         "stages": {
-            "inversion": {"iterations": 5, "restarts": 2, "candidates": 4, "shard_items": 8},
+            "inversion": {"iterations": 5, "restarts": 2, "bank": 16, "shard_items": 8},
             "variance": {},
             "likelihood": {
                 "transitions": 2,

@@ -44,7 +44,7 @@ def spec() -> dict[str, Any]:
             {"name": "test", "role": "test", "dataset": "digits", "split": "test", "count": 4},
             {"name": "generated", "role": "generated", "count": 4},
         ],
-        "stages": {"inversion": {"iterations": 3, "restarts": 1, "candidates": 2}},
+        "stages": {"inversion": {"iterations": 3, "restarts": 1, "bank": 8}},
     }
 
 

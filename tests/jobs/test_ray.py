@@ -188,7 +188,7 @@ def test_an_item_that_kills_its_process_is_one_failed_row(audit_folder: Path) ->
     )
     module.write_text(module.read_text().replace("values =", murder, 1))
     spec = small_spec()
-    spec["stages"] = {"inversion": {"iterations": 3, "restarts": 3, "candidates": 4}}
+    spec["stages"] = {"inversion": {"iterations": 3, "restarts": 3, "bank": 24}}
     spec["groups"] = [
         {"name": "train", "role": "train", "dataset": "folder", "path": "images", "count": 4},
     ]

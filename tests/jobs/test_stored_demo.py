@@ -28,7 +28,7 @@ GROUPS = ("train", "test", "generated", "simulated", "null", "single_colour", "n
 # A demo for CI: every stage, at few images, iterations and transitions.
 SHORT_COUNTS = dict.fromkeys(GROUPS, 2)
 SHORT = {
-    "inversion": {"iterations": 30},
+    "inversion": {"bank": 256, "restarts": 4, "iterations": 30},
     "likelihood": {
         "transitions": 5,
         "restarts": 4,
@@ -41,7 +41,7 @@ SHORT = {
     "comparison": {"transitions": 10},
     "convergence": {"images_per_group": 2},
     "sweep": {"transitions": [5, 10], "images_per_group": 2},
-    "sensing": {"images_per_group": 2, "iterations": 20},
+    "sensing": {"images_per_group": 2, "bank": 256, "iterations": 20},
 }
 COUNTS = dict.fromkeys(GROUPS, 4) | {"train": 10, "test": 10}
 AS_IT_IS = {stage: {"images_per_group": 2} for stage in ("convergence", "sweep", "sensing")}

@@ -30,7 +30,7 @@ def small(audit_folder: Path) -> Path:
     spec["groups"][0]["conditions"] = "own"
     spec["stages"] = {
         "images": {"shard_items": 4},
-        "inversion": {"iterations": 2, "restarts": 1, "candidates": 2},
+        "inversion": {"iterations": 2, "restarts": 1, "bank": 8},
     }
     write_spec(audit_folder, spec)
     return audit_folder

@@ -118,7 +118,7 @@ def _spec() -> dict[str, Any]:
         ],
         "perceptual": {"network": "squeeze", "weights": "squeeze.pth"},
         "stages": {
-            "inversion": {"iterations": 60, "restarts": 2, "candidates": 32},
+            "inversion": {"bank": 256, "restarts": 4, "iterations": 30, "final_iterations": 30},
             "perceptual": {},
             "variance": {},
             "likelihood": _GUIDED,
@@ -144,8 +144,10 @@ def _spec() -> dict[str, Any]:
                 "measurements": [32, 4],
                 "components": 5,
                 "images_per_group": 2,
+                "bank": 256,
                 "iterations": 8,
                 "restarts": 2,
+                "final_iterations": 8,
             },
         },
     }

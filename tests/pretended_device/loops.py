@@ -110,11 +110,11 @@ def loops(generator: Generator, device: torch.device, dtype: torch.dtype) -> Map
             posterior.curvature(latent[:1, None], max_bytes=1)
 
     def inversion(passes: int) -> object:
-        settings = InversionSettings(iterations=passes, restarts=2, candidates=3)
+        settings = InversionSettings(bank=16, iterations=passes, restarts=2, final_iterations=0)
         return invert(generator, images, condition, settings, seeds)
 
     def sensing(passes: int) -> object:
-        settings = SensingSettings(iterations=passes, restarts=2)
+        settings = SensingSettings(bank=16, iterations=passes, restarts=2, final_iterations=0)
         return restore(generator, images, condition, matrix, settings, seeds)
 
     return {

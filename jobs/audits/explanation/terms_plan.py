@@ -47,7 +47,7 @@ def _cost(context: AuditContext) -> Cost:
         for group in context.spec.audited:
             count = context.group_size(group)
             items += count
-            evaluations += count * each * (1 if group.role == "simulated" else inversion.restarts)
+            evaluations += count * each * (1 if group.role == "simulated" else inversion.ends)
     return Cost(items, -(-items // spec.shard_items), evaluations)
 
 

@@ -7,7 +7,9 @@ from ....core.settings.definition import setting_values
 from ....core.settings.inversion import InversionSettings
 from ....workers.inversion import COMPUTATION, INVERSION_TABLE
 from ....workers.shard import Shard, chunk
-from ...plan.stage import AuditContext, Cost, PlanContext, Stage, conditions_of, pairs
+from ...plan.stage import AuditContext, Cost, PlanContext, Stage, conditions_of
+from ...spec.facts import GeneratorFacts
+from ..banked import bank_evaluations, bank_settings
 from ..images.plan import generator_settings
 from ..perceptual.plan import backbone_settings
 from .settings import INVERSION, InversionSpec
@@ -17,23 +19,36 @@ def _settings(context: AuditContext) -> InversionSpec:
     return INVERSION.required(context.spec.stages)
 
 
-def inversion_settings(context: AuditContext) -> dict[str, Any]:
+def inversion_settings(context: AuditContext, generator: GeneratorFacts) -> dict[str, Any]:
     """How images are inverted, whichever they are."""
     spec = _settings(context)
-    settings = {**setting_values(InversionSettings, spec), "distance": spec.distance}
+    settings = {
+        **setting_values(InversionSettings, spec),
+        "distance": spec.distance,
+        **bank_settings(context, generator, spec.bank),
+    }
     return settings | (backbone_settings(context) if spec.distance == "lpips" else {})
 
 
-def inversion_cost(spec: InversionSpec) -> int:
+def inversion_cost(generator: GeneratorFacts, spec: InversionSpec) -> int:
     """Generator evaluations of an image's inversion under one condition."""
-    return spec.restarts * (spec.iterations + spec.candidates)
+    from ....core.inversion import inversion_evaluations
+
+    settings = InversionSettings(**setting_values(InversionSettings, spec))
+    squared = spec.distance == "mse"
+    return inversion_evaluations(settings, generator.latent_dim, polished=squared)
+
+
+def inversion_bank(generator: GeneratorFacts, spec: InversionSpec) -> int:
+    """Latents that a worker decodes for the inversion's bank."""
+    return bank_evaluations(generator, InversionSettings(**setting_values(InversionSettings, spec)))
 
 
 def plan(context: PlanContext) -> Iterator[Shard]:
     """Shards of (generator, image, condition), in the order of groups and images."""
     spec = _settings(context)
     for generator in context.facts.generators.values():
-        settings = {**generator_settings(generator), **inversion_settings(context)}
+        settings = {**generator_settings(generator), **inversion_settings(context, generator)}
         items = (
             image.item(
                 generator.name,
@@ -48,8 +63,18 @@ def plan(context: PlanContext) -> Iterator[Shard]:
 
 
 def _cost(context: AuditContext) -> Cost:
-    spec, items = _settings(context), pairs(context)
-    return Cost(items, -(-items // spec.shard_items), items * inversion_cost(spec))
+    """A bank counts once, though each worker has its own."""
+    spec, items, evaluations = _settings(context), 0, 0
+    for generator in context.facts.generators.values():
+        counts = [
+            group_pairs(context, generator, group)
+            for group in context.spec.audited
+            if group.role != "simulated"
+        ]
+        items += sum(counts)
+        evaluations += inversion_bank(generator, spec)
+        evaluations += sum(counts) * inversion_cost(generator, spec)
+    return Cost(items, -(-items // spec.shard_items), evaluations)
 
 
 STAGE = Stage(

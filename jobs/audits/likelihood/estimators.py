@@ -13,6 +13,7 @@ from ...plan.stage import AuditContext, PlanContext, StageError
 from ...spec.audit import GroupSpec
 from ...spec.facts import GeneratorFacts
 from ...spec.stages import StagesSpec
+from ..banked import bank_evaluations, bank_settings
 from ..comparison.settings import COMPARISON
 from ..images.plan import generator_settings
 from ..inversion.settings import INVERSION
@@ -64,8 +65,7 @@ def estimator_settings(
             **setting_values(ClassicalSettings, spec),
             "step_size_schedule": _frozen_schedule(context, generator, spec),
         }
-    bank = ["replicate", "bank"] if replicate else ["bank"]
-    banked = {"bank_seed": context.seed(*bank, generator.name)} if spec.bank else {}
+    banked = bank_settings(context, generator, spec.bank, replicate=replicate)
     return {**settings, **setting_values(GuidedSettings, spec), **banked}
 
 
@@ -95,7 +95,7 @@ def _frozen_schedule(
 
 
 def reuses_inversion(context: AuditContext, spec: EstimatorSpec) -> bool:
-    """Whether the inversion's restarts serve as modes: they must have minimised squared error."""
+    """Whether the inversion's finalists serve as modes: they must have minimised squared error."""
     inversion = INVERSION.of(context.spec.stages)
     return spec.estimator == "guided" and inversion is not None and inversion.distance == "mse"
 
@@ -120,7 +120,7 @@ def evaluations_per_item(
     inversion = INVERSION.of(context.spec.stages)
     known = 0
     if inversion is not None and group.role != "simulated" and reuses_inversion(context, spec):
-        known = 0 if replicate else inversion.restarts
+        known = 0 if replicate else inversion.ends
     if spec.tolerance is None:
         return gradients + _searches(settings, known, generator.latent_dim, further=int(probe))
     # One doubling, then fresh chains at its settings: those that decided are not reported.
@@ -141,14 +141,11 @@ def _searches(settings: GuidedSettings, known: int, latent_dim: int, *, further:
     return evaluations
 
 
-def bank_evaluations(generator: GeneratorFacts, spec: EstimatorSpec) -> int:
-    """Latents that a worker decodes for a bank, once, if it meets every class that is audited."""
-    if isinstance(spec, ClassicalSpec) or not spec.bank:
+def banked_evaluations(generator: GeneratorFacts, spec: EstimatorSpec) -> int:
+    """Latents that a worker decodes for an estimator's bank."""
+    if isinstance(spec, ClassicalSpec):
         return 0
-    from ....core.modes import size_of_bank
-
-    settings = GuidedSettings(**setting_values(GuidedSettings, spec))
-    return max(1, len(generator.conditions)) * size_of_bank(settings, generator.num_classes)
+    return bank_evaluations(generator, GuidedSettings(**setting_values(GuidedSettings, spec)))
 
 
 def reverse_evaluations(spec: EstimatorSpec) -> int:

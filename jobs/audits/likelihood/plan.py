@@ -20,7 +20,7 @@ from ...spec.audit import GroupSpec
 from ...spec.facts import GeneratorFacts
 from ...spec.stages import StageKey
 from .estimators import (
-    bank_evaluations,
+    banked_evaluations,
     estimator_settings,
     evaluations_per_item,
     reuses_inversion,
@@ -126,7 +126,7 @@ def estimate_cost(context: AuditContext, spec: EstimatorSpec) -> Cost:
     """
     items = evaluations = 0
     for generator in context.facts.generators.values():
-        evaluations += bank_evaluations(generator, spec)
+        evaluations += banked_evaluations(generator, spec)
         for group in context.spec.audited:
             count = group_pairs(context, generator, group)
             items += count

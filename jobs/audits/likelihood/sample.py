@@ -9,7 +9,7 @@ from ....workers.schema import TableSchema
 from ....workers.shard import Shard, chunk
 from ...plan.stage import AuditContext, Cost, PlanContext, own_condition
 from ...spec.facts import GeneratorFacts
-from .estimators import bank_evaluations, evaluations_per_item, reverse_evaluations
+from .estimators import banked_evaluations, evaluations_per_item, reverse_evaluations
 from .plan import item, subjects
 from .settings import EstimatorSpec
 
@@ -74,7 +74,7 @@ def estimate_sample(
     for generator in context.facts.generators.values():
         for replicate in (False, True):
             banks = [
-                bank_evaluations(generator, variation.spec)
+                banked_evaluations(generator, variation.spec)
                 for variation in varied
                 if variation.replicate == replicate
             ]

@@ -8,15 +8,13 @@ from ....core.settings.classical import ClassicalSettings
 from ....core.settings.guided import GuidedSettings
 from ...spec.model import SpecModel, setting
 from ...spec.stages import StageKey
-
-# The fewest latents of a bank for each restart: a search judges half of them.
-_BANKED = 8
+from ..banked import require_starts
 
 
 class GuidedSpec(SpecModel):
     """Guided annealed importance sampling, from Gaussians at the modes of each image's posterior.
 
-    The inversion stage's restarts join the searches for modes where it minimised the squared error.
+    The inversion stage's finalists join the searches where it minimised the squared error.
     """
 
     estimator: Literal["guided"] = "guided"
@@ -37,12 +35,7 @@ class GuidedSpec(SpecModel):
 
     @model_validator(mode="after")
     def _bank_has_starts(self) -> Self:
-        least = _BANKED * self.restarts
-        if 0 < self.bank < least:
-            raise ValueError(
-                f"bank is {self.bank}, too few for {self.restarts} restarts: give at least {least} "
-                f"({_BANKED} times `restarts`), or 0 for searches without a bank"
-            )
+        require_starts(self.bank, self.restarts)
         return self
 
 

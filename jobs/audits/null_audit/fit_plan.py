@@ -86,7 +86,7 @@ def plan(context: PlanContext) -> Iterator[Shard]:
         settings = {
             **generator_settings(generator),
             **drawing_settings(context, generator),
-            **inversion_settings(context),
+            **inversion_settings(context, generator),
         }
         fitted: list[Item] = []
         if _fits(context):
@@ -130,8 +130,8 @@ def _cost(context: AuditContext) -> Cost:
         shards += -(-fitted // inversion.shard_items) + -(
             -(count - fitted) // inversion.shard_items
         )
-        evaluations += count * inversion_cost(inversion)
-        evaluations += fitted * curve_cost(context, generator, inversion.restarts)
+        evaluations += count * inversion_cost(generator, inversion)
+        evaluations += fitted * curve_cost(context, generator, inversion.ends)
     return Cost(items, shards, evaluations)
 
 

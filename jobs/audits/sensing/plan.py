@@ -20,6 +20,7 @@ from ...plan.stage import (
 from ...spec.audit import GroupSpec
 from ...spec.choice import balanced_choice
 from ...spec.facts import GeneratorFacts
+from ..banked import bank_evaluations, bank_settings
 from ..images.plan import generator_settings
 from .settings import SENSING, SensingSpec
 
@@ -40,6 +41,7 @@ def plan(context: PlanContext) -> list[Shard]:
                 "measurements": measurements,
                 "matrix_seed": context.seed("sensing", "matrix"),
                 **setting_values(SensingSettings, spec),
+                **bank_settings(context, generator, spec.bank),
                 "ppca_part": ppca_part,
             }
             items = list(_items(context, spec, generator))
@@ -80,16 +82,22 @@ def _fitted_baseline(context: PlanContext) -> str:
 
 
 def _cost(context: AuditContext) -> Cost:
+    from ....core.sensing import sensing_evaluations
+
     spec = _settings(context)
     sizes = [
         min(spec.images_per_group, context.group_size(group))
         for group in context.spec.audited
         if group.role != "simulated"
     ]
-    repeats = len(context.facts.generators) * len(spec.measurements_of(context.facts.dimensions))
-    calls = SensingSettings(**setting_values(SensingSettings, spec)).evaluations()
-    items = repeats * sum(sizes)
-    return Cost(items, repeats * -(-sum(sizes) // spec.shard_items), items * calls)
+    settings = SensingSettings(**setting_values(SensingSettings, spec))
+    each = len(spec.measurements_of(context.facts.dimensions))
+    shards = evaluations = 0
+    for generator in context.facts.generators.values():
+        shards += each * -(-sum(sizes) // spec.shard_items)
+        calls = sensing_evaluations(settings, generator.latent_dim)
+        evaluations += bank_evaluations(generator, settings) + each * sum(sizes) * calls
+    return Cost(len(context.facts.generators) * each * sum(sizes), shards, evaluations)
 
 
 STAGE = Stage(

@@ -1,12 +1,13 @@
 """How images are measured and restored."""
 
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from ....core.settings.sensing import SensingSettings
 from ...spec.model import ReferenceSpec, setting
 from ...spec.stages import StageKey
+from ..banked import require_starts
 
 
 class SensingSpec(ReferenceSpec):
@@ -24,10 +25,20 @@ class SensingSpec(ReferenceSpec):
     components: int | None = Field(default=None, ge=1)
     noise: float = setting(SensingSettings, "noise")
     images_per_group: int = Field(default=32, ge=1)
-    iterations: int = setting(SensingSettings, "iterations")
     restarts: int = setting(SensingSettings, "restarts")
+    candidates: int = setting(SensingSettings, "candidates")
+    bank: int = setting(SensingSettings, "bank")
+    iterations: int = setting(SensingSettings, "iterations")
+    finalists: int = setting(SensingSettings, "finalists")
+    final_iterations: int = setting(SensingSettings, "final_iterations")
+    polish: int = setting(SensingSettings, "polish")
     learning_rate: float = setting(SensingSettings, "learning_rate")
     shard_items: int = Field(default=32, ge=1)
+
+    @model_validator(mode="after")
+    def _bank_has_starts(self) -> Self:
+        require_starts(self.bank, self.restarts)
+        return self
 
     def measurements_of(self, dimensions: int) -> list[int]:
         """The numbers of measurements for images of so many values, ascending."""

@@ -218,7 +218,7 @@ def _cost(context: AuditContext) -> Cost:
         counts = [-(-data // share)]
         if context.spec.null is not None:
             counts += [context.group_size(group) for group in control_groups(context)]
-        each = curve_cost(context, generator, inversion.restarts)
+        each = curve_cost(context, generator, inversion.ends)
         items += sum(counts)
         shards += sum(-(-count // spec.shard_items) for count in counts)
         evaluations += sum(counts) * each
