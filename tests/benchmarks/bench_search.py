@@ -1,6 +1,6 @@
 """Where the guided estimator's settings come from: heat and rates of its search, lengths of chains.
 
-    python tests/benchmarks/bench_search.py search|chains|inversion
+    python -m tests.benchmarks.bench_search search|chains|inversion
 
 `search` prints, for 32 images simulated from the Fashion-MNIST generator, how far the best mode of
 searches with other heats and rates stays above the best that any of them or a descent from the
@@ -14,7 +14,6 @@ import sys
 from dataclasses import replace
 
 import torch
-from bench_estimators import GROUPS, images_of
 from offmanifold.core.guided import estimate_guided
 from offmanifold.core.inversion import invert
 from offmanifold.core.likelihood import simulate
@@ -23,6 +22,8 @@ from offmanifold.core.settings.guided import GuidedMethod, GuidedSettings
 from offmanifold.core.settings.inversion import InversionSettings
 from offmanifold.workers.generators import open_generator
 from torch import Tensor
+
+from .bench_estimators import GROUPS, images_of
 
 COUNT, VARIANCE = 32, 0.0089
 FIRST_SEED = {"search": 2000, "chains": 3000}

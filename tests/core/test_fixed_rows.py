@@ -21,6 +21,7 @@ from offmanifold.core.likelihood import (
 )
 from offmanifold.core.sensing import measurement_matrix, restore
 from offmanifold.core.settings.classical import ClassicalSettings
+from offmanifold.core.settings.definition import build_settings
 from offmanifold.core.settings.guided import GuidedSettings
 from offmanifold.core.settings.inversion import InversionSettings
 from offmanifold.core.settings.sensing import SensingSettings
@@ -34,7 +35,7 @@ VARIANCE = 0.01
 COUNT = 3
 CHAINS = ClassicalSettings(transitions=8, chains=5, leapfrog_steps=2)
 
-SHORT = {"bank": 500, "restarts": 5, "iterations": 8, "finalists": 3, "final_iterations": 4}
+SHORT = InversionSettings(bank=500, restarts=5, iterations=8, finalists=3, final_iterations=4)
 
 Batch = tuple[Tensor, Tensor, Tensor | None, Sequence[int]]
 Work = Callable[[Generator, Batch], Mapping[str, Any]]
@@ -78,13 +79,12 @@ def guided(generator: Generator, batch: Batch) -> Mapping[str, Any]:
 
 def inversion(generator: Generator, batch: Batch) -> Mapping[str, Any]:
     images, _, condition, seeds = batch
-    settings = InversionSettings(**SHORT)
-    return vars(invert(generator, images, condition, settings, seeds))
+    return vars(invert(generator, images, condition, SHORT, seeds))
 
 
 def sensing(generator: Generator, batch: Batch) -> Mapping[str, Any]:
     images, _, condition, seeds = batch
-    settings = SensingSettings(**SHORT)
+    settings = build_settings(SensingSettings, {**vars(SHORT), "noise": 0.01})
     matrix = measurement_matrix(0, 20, images[0].numel())
     return vars(restore(generator, images, condition, matrix, settings, seeds))
 

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from .recorded import write_checkpoint
 from .theano_files import ali_arrays, improved_arrays, save
 
-SETTINGS = {"restarts": 1, "bank": 8, "candidates": 2, "iterations": 3}
+SETTINGS = {"restarts": 1, "bank": 8, "iterations": 3, "final_iterations": 2, "polish": 1}
 
 
 def small_spec(generator: dict[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from ....core.settings.definition import setting_values
 from ....core.settings.inversion import InversionSettings
 from ....workers.inversion import COMPUTATION, INVERSION_TABLE
 from ....workers.shard import Shard, chunk
-from ...plan.stage import AuditContext, Cost, PlanContext, Stage, conditions_of
+from ...plan.stage import AuditContext, Cost, PlanContext, Stage, conditions_of, group_pairs
 from ...spec.facts import GeneratorFacts
 from ..banked import bank_evaluations, bank_settings
 from ..images.plan import generator_settings
