@@ -1,5 +1,6 @@
 """A verdict on densities is withheld where replicates differ by more than it decides."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +17,9 @@ from offmanifold.jobs.audits.across.outliers.questions import denser_outliers
 from offmanifold.jobs.audits.across.outliers.reduce import reduce_outliers
 from offmanifold.jobs.audits.across.ranking.question import likeliest_group
 from offmanifold.jobs.audits.across.ranking.reduce import reduce_ranking
+from offmanifold.jobs.audits.across.typicality.question import typical_data
+from offmanifold.jobs.audits.across.typicality.reduce import reduce_typicality
+from offmanifold.jobs.audits.audit import Reducer
 from offmanifold.jobs.audits.convergence.reduce import apart, reduce_convergence
 from offmanifold.jobs.audits.likelihood.reduce import reduce_likelihood
 from offmanifold.jobs.reduce.context import GeneratorInfo, GroupInfo
@@ -23,6 +27,7 @@ from offmanifold.jobs.reduce.schema import summary_table
 from offmanifold.jobs.report.summary import Summary
 from offmanifold.jobs.report.verdict import Verdict
 from offmanifold.jobs.report.view import View
+from offmanifold.jobs.spec.audit import Role
 from torch import Tensor
 
 from tests.audits.linear_audits import NAME, Tables
@@ -41,6 +46,15 @@ Estimates = dict[str, tuple[np.ndarray, np.ndarray]]
 
 def judged(folder: Path, estimates: Estimates) -> dict[str, Verdict]:
     """The verdicts on two groups, "test" and "outlier", each with replicates of its estimates."""
+    view = viewed(folder, estimates, ("outlier", "outlier"), REDUCERS)
+    asked = denser_outliers(view), likeliest_group(view)
+    return {verdict.key: verdict for verdict in asked if verdict is not None}
+
+
+def viewed(
+    folder: Path, estimates: Estimates, other: tuple[str, Role], reducers: Sequence[Reducer]
+) -> View:
+    """What a report sees of the group "test" and of another, by name and role."""
     tables = Tables()
     for group, pair in estimates.items():
         for stage, values in zip(("likelihood", "convergence"), pair, strict=True):
@@ -51,12 +65,10 @@ def judged(folder: Path, estimates: Estimates) -> dict[str, Verdict]:
             }
             tables.add(stage, group, columns, range(len(values)))
     tables.write(folder)
-    groups = [GroupInfo("test", "test", "own"), GroupInfo("outlier", "outlier", "own")]
+    groups = [GroupInfo("test", "test", "own"), GroupInfo(*other, "own")]
     context = context_of(groups, [GeneratorInfo(NAME, 0, (1, 1, 20))], folder)
-    rows = [row for reducer in REDUCERS for row in reducer(context)]
-    view = View(context, Summary(summary_table(rows, METRICS), "guided"), context.generators[0])
-    asked = denser_outliers(view), likeliest_group(view)
-    return {verdict.key: verdict for verdict in asked if verdict is not None}
+    rows = [row for reducer in reducers for row in reducer(context)]
+    return View(context, Summary(summary_table(rows, METRICS), "guided"), context.generators[0])
 
 
 def answers(verdicts: dict[str, Verdict]) -> list[str]:
@@ -110,6 +122,35 @@ def test_dense_outliers_are_held_against_the_replicates_of_the_data(
     test, outlier = rng.normal(0, 5, IMAGES), rng.normal(20, 5, IMAGES)
     estimates = {"test": (test, test + rng.normal(0, apart, IMAGES)), "outlier": (outlier, outlier)}
     assert judged(tmp_path, estimates)["denser"].findings[0].answer == answer
+
+
+# Samples of standard deviation 10 have a margin of 5 nats, of which 300 and 400 leave some 3.4.
+@pytest.mark.parametrize(
+    ("shift", "error", "answer"),
+    [
+        (0.0, 0.1, "yes"),
+        (0.0, 20.0, "undecided"),
+        (-30.0, 0.1, "no"),
+        # Too far below the samples for replicates that lie so far apart, and not far enough.
+        (-30.0, 8.0, "no"),
+        (-30.0, 60.0, "undecided"),
+    ],
+)
+def test_typicality_is_withheld_where_replicates_could_overturn_it(
+    shift: float, error: float, answer: str, tmp_path: Path
+) -> None:
+    rng = np.random.default_rng(0)
+    test, simulated = rng.normal(shift, 10, 300), rng.normal(0, 10, 400)
+    estimates = {
+        "test": (test, test + rng.normal(0, error, len(test))),
+        "simulated": (simulated, simulated),
+    }
+    reducers = (reduce_likelihood, reduce_typicality, reduce_convergence)
+    verdict = typical_data(viewed(tmp_path, estimates, ("simulated", "simulated"), reducers))
+    assert verdict is not None
+    (finding,) = verdict.findings
+    assert finding.answer == answer
+    assert ("withheld until replicates agree" in finding.sentence) == (answer == "undecided")
 
 
 @pytest.mark.slow
