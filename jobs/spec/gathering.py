@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 from ...workers.datasets import ImageSet
 from ...workers.datasets.class_map import FoundClasses
+from ...workers.extractor_networks import ExtractorError
+from ...workers.extractors import Extractor, describe_extractor
 from ...workers.generators import GeneratorError, describe_generator
 from ...workers.lpips_backbone import Backbone, PerceptualError, describe_backbone
 from ...workers.own_classifier import ClassifierError, open_own_classifier
@@ -61,7 +63,10 @@ def gather_facts(spec: AuditSpec, lpips_users: Sequence[str] = ()) -> Facts:
         stage: _own_classifier(f"stages.{stage}.own", own, image_shape, references[stage], spec)
         for stage, own in spec.stages.own_classifiers.items()
     }
-    return Facts(generators, groups, references, image_shape, backbone, shared, classifiers)
+    extractors = _extractors(spec, image_shape)
+    return Facts(
+        generators, groups, references, image_shape, backbone, shared, classifiers, extractors
+    )
 
 
 def _own_classifier(
@@ -212,6 +217,18 @@ def _backbone(
         )
     except PerceptualError as error:
         raise SpecError(f"perceptual ({', '.join(users)} needs LPIPS): {error}") from error
+
+
+def _extractors(spec: AuditSpec, image_shape: Shape) -> dict[str, Extractor]:
+    found = {}
+    for name, extractor in spec.extractors.items():
+        try:
+            found[name] = describe_extractor(
+                extractor.opened_from, image_shape, spec.cluster.storage.settings
+            )
+        except ExtractorError as error:
+            raise SpecError(f"extractors.{name}: {error}") from error
+    return found
 
 
 def _generators(spec: AuditSpec) -> dict[str, GeneratorFacts]:

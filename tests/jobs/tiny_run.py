@@ -76,9 +76,11 @@ def _specs() -> dict[str, dict[str, Any]]:
     data = [group for group in whole["groups"] if group["role"] == "train"]
     small = {**whole, "groups": data}
     stages = {"inversion": whole["stages"]["inversion"]}
+    distances = {**_DIGITS, "spaces": ["pca"], "components": 5, "images": 64, "sets": 1}
     return {
         "whole": whole,
         "profile": {**small, "stages": {**stages, "variance": {"estimator": "profile"}}},
+        "pca": {**small, "stages": {"distances": distances}},
         "given": {**small, "stages": {**stages, "variance": {"value": 0.01}}},
         "own": {**whole, "groups": whole["groups"][2:3], "stages": _own_annotator()},
     }
