@@ -28,6 +28,7 @@ from .diversity.audit import AUDIT as DIVERSITY
 from .explanation.audit import AUDIT as EXPLANATION
 from .images.audit import AUDIT as IMAGES
 from .inversion.audit import AUDIT as INVERSION
+from .latent_paths.audit import AUDIT as LATENT_PATHS
 from .likelihood.audit import AUDIT as LIKELIHOOD
 from .neighbours.audit import AUDIT as NEIGHBOURS
 from .null_audit.audit import AUDIT as NULL_AUDIT
@@ -54,6 +55,7 @@ AUDITS: tuple[Audit, ...] = (
     NEIGHBOURS,
     RECOVERY,
     COPIES,
+    LATENT_PATHS,
     SUPPORT,
     PATCHES,
     VARIATION,

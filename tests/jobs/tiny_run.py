@@ -133,6 +133,13 @@ def _spec() -> dict[str, Any]:
                 "held_out": {"dataset": "digits", "split": "train"},
                 "images": 100,
             },
+            "latent_paths": {
+                **_DIGITS,
+                "held_out": {"dataset": "digits", "split": "train"},
+                "paths": 3,
+                "steps": 8,
+                "images": 100,
+            },
             "support": {**_DIGITS, "images": 64},
             "patch_gmm": {**_DIGITS, "components": 2, "iterations": 5},
             "local_variation": {},
