@@ -114,11 +114,16 @@ def open_own(source: str, import_path: str | None, weights: Path | None) -> tupl
         )
     if weights is not None:
         _load(network, weights, f"the network of {source}", ())
+    return network, identity(source_sha256, network)
+
+
+def identity(source_sha256: str, network: nn.Module) -> str:
+    """The SHA-256 of what a function's source and every tensor of its network are."""
     digest = hashlib.sha256(source_sha256.encode())
     for key, tensor in sorted(network.state_dict().items()):
         digest.update(f"{key} {tensor.dtype} {tuple(tensor.shape)}".encode())
         digest.update(_bytes(tensor))
-    return network, digest.hexdigest()
+    return digest.hexdigest()
 
 
 def open_program(path: Path, kind: str) -> tuple[nn.Module, str]:

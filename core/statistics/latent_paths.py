@@ -36,7 +36,7 @@ class PathNeighbours:
     @property
     def images(self) -> int:
         """How many points of a path are its images."""
-        return self.step.shape[1] + 1
+        return int(self.step.shape[1]) + 1
 
     def labelled(
         self, label: Bool[np.ndarray, " pool"]

@@ -34,6 +34,7 @@ from .neighbours.audit import AUDIT as NEIGHBOURS
 from .null_audit.audit import AUDIT as NULL_AUDIT
 from .patches.audit import AUDIT as PATCHES
 from .perceptual.audit import AUDIT as PERCEPTUAL
+from .segments.audit import AUDIT as SEGMENTS
 from .sensing.audit import AUDIT as SENSING
 from .support.audit import AUDIT as SUPPORT
 from .sweep.audit import AUDIT as SWEEP
@@ -64,6 +65,7 @@ AUDITS: tuple[Audit, ...] = (
     CLASS_SHARES,
     DIVERSITY,
     COLLAPSE,
+    SEGMENTS,
     BLAME,
     DISTANCES,
     STANDING,

@@ -64,6 +64,7 @@ def gather_provenance(
         **({"classifiers": facts.classifiers} if facts.classifiers else {}),
         "shared_images": {f"{each.one}, {each.other}": _shared(each) for each in facts.shared},
         "perceptual": facts.backbone and {**spec.perceptual.model_dump(), **asdict(facts.backbone)},
+        "segmenter": spec.segmenter and {**spec.segmenter.model_dump(), "sha256": facts.segmenter},
         "extractors": {
             name: {**spec.extractors[name].model_dump(), **asdict(each)}
             for name, each in facts.extractors.items()

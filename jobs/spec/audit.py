@@ -24,6 +24,7 @@ from .extractor import ExtractorSpec
 from .generator import GeneratorSpec, NamedGenerator
 from .model import DatasetOptions, Name, SpecModel, SpecPath, setting
 from .paths import paths_in
+from .segmenter import SegmenterSpec
 from .stages import StagesSpec
 
 Role = Literal["train", "test", "generated", "simulated", "null", "outlier"]
@@ -248,6 +249,7 @@ class AuditSpec(SpecModel):
     extractors: dict[Name, ExtractorSpec] = Field(
         default_factory=dict, description="networks by the names of their feature spaces"
     )
+    segmenter: SegmenterSpec | None = None
     statistics: StatisticsSpec = StatisticsSpec()
     cluster: ClusterSpec = ClusterSpec()
 
@@ -276,6 +278,8 @@ class AuditSpec(SpecModel):
         parts |= {f"extractors.{name}": each.code for name, each in self.extractors.items()}
         owns = self.stages.own_classifiers
         parts |= {f"stages.{stage}.own": tuple(each.code) for stage, each in owns.items()}
+        if self.segmenter is not None:
+            parts["segmenter"] = self.segmenter.code
         return {key: paths for key, paths in parts.items() if paths}
 
     @property

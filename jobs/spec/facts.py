@@ -106,8 +106,9 @@ class Facts:
 
     ``groups`` by group name; ``references`` by the stage that has a reference set; ``backbone`` is
     LPIPS's, None where no stage uses it; ``extractors`` by the spec's names for them. ``shared``
-    are pictures that groups of different roles have in common. ``classifiers`` has what
-    users' own classifiers are known by, by stage.
+    are pictures that groups of different roles have in common. ``classifiers`` has what users' own
+    classifiers are known by, by stage. ``segmenter`` is the SHA-256 of the user's, None where the
+    spec names none.
     """
 
     generators: dict[str, GeneratorFacts]
@@ -118,6 +119,7 @@ class Facts:
     shared: tuple[SharedImages, ...] = ()
     classifiers: dict[str, str] = field(default_factory=dict)
     extractors: dict[str, Extractor] = field(default_factory=dict)
+    segmenter: str | None = None
 
     @property
     def dimensions(self) -> int:

@@ -9,6 +9,7 @@ from ...workers.extractors import Extractor, describe_extractor
 from ...workers.generators import GeneratorError, describe_generator
 from ...workers.lpips_backbone import Backbone, PerceptualError, describe_backbone
 from ...workers.own_classifier import ClassifierError, open_own_classifier
+from ...workers.segmenter import SegmenterError, describe_segmenter
 from .audit import MODEL_ROLES, AuditSpec
 from .choice import chosen_images
 from .classes import ClassedSet, ModelClasses, decide_classes
@@ -65,7 +66,15 @@ def gather_facts(spec: AuditSpec, lpips_users: Sequence[str] = ()) -> Facts:
     }
     extractors = _extractors(spec, image_shape)
     return Facts(
-        generators, groups, references, image_shape, backbone, shared, classifiers, extractors
+        generators,
+        groups,
+        references,
+        image_shape,
+        backbone,
+        shared,
+        classifiers,
+        extractors,
+        _segmenter(spec, image_shape),
     )
 
 
@@ -229,6 +238,16 @@ def _extractors(spec: AuditSpec, image_shape: Shape) -> dict[str, Extractor]:
         except ExtractorError as error:
             raise SpecError(f"extractors.{name}: {error}") from error
     return found
+
+
+def _segmenter(spec: AuditSpec, image_shape: Shape) -> str | None:
+    if spec.segmenter is None:
+        return None
+    given = spec.segmenter
+    try:
+        return describe_segmenter(given.source, given.import_path, len(given.objects), image_shape)
+    except SegmenterError as error:
+        raise SpecError(f"segmenter: {error}") from error
 
 
 def _generators(spec: AuditSpec) -> dict[str, GeneratorFacts]:

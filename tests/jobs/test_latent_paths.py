@@ -146,7 +146,7 @@ def test_the_memory_is_seen_and_the_honest_generator_is_not(whole: Path) -> None
 def test_what_cannot_be_tested_is_refused(folder: Path) -> None:
     few = {"dataset": "npz", "path": "few.npz", "split": None}
     np.savez(folder / "few.npz", np.load(folder / "held_out.npz")["arr_0"][:60])
-    wrong = {
+    wrong: dict[str, dict[str, Any]] = {
         "held_out is missing": {"latent_paths": {"held_out": None}},
         "stages.latent_paths.held_out: the same images": {
             "latent_paths": {"held_out": npz("training")}

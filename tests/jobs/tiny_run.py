@@ -1,6 +1,6 @@
 """Every computation on a problem of seconds: digits, few images, short chains, in this process."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +51,11 @@ def tiny_runs(folder: Path) -> Iterator[PlanContext]:
     torch.jit.save(torch.jit.script(_nearest_mean()), str(folder / "own.pt"))
     for name, spec in _specs().items():
         yield _run(folder, name, spec)
+
+
+def brightness() -> Callable[[torch.Tensor], torch.Tensor]:
+    """A segmenter: how bright a pixel is."""
+    return lambda images: (images.mean(dim=1) * 2.999).long()
 
 
 def _run(folder: Path, name: str, content: dict[str, Any]) -> PlanContext:
@@ -118,6 +123,10 @@ def _spec() -> dict[str, Any]:
             {"name": "null", "role": "null", "count": 6},
             {"name": "plain", "role": "outlier", "dataset": "single_colour", "count": 4},
         ],
+        "segmenter": {
+            "source": "tests.jobs.tiny_run:brightness",
+            "objects": ["dark", "grey", "bright"],
+        },
         "perceptual": {"network": "squeeze", "weights": "squeeze.pth"},
         "stages": {
             "inversion": {"bank": 256, "restarts": 4, "iterations": 30, "final_iterations": 30},
@@ -144,6 +153,7 @@ def _spec() -> dict[str, Any]:
             "patch_gmm": {**_DIGITS, "components": 2, "iterations": 5},
             "local_variation": {},
             "explanation": {},
+            "segments": {**_DIGITS, "images": 6},
             "annotator": {"dataset": "digits", "architecture": "linear", "most_rounds": 1},
             "class_shares": {**_DIGITS, "images": 8, "shard_items": 500},
             "diversity": {"factors": [1, 16], "repeats": 2, "most_rounds": 1},
