@@ -81,8 +81,8 @@ def open_segmenter(
         raise SegmenterError(str(error)) from error
     if not callable(found):
         raise SegmenterError(
-            f"segmenter '{source}': its function returned {type(found).__name__}, expected what can be "
-            "called with images [N, C, H, W] in [0, 1]"
+            f"segmenter '{source}': its function returned {type(found).__name__}, expected what "
+            "can be called with images [N, C, H, W] in [0, 1]"
         )
     if not isinstance(found, nn.Module):
         return Segmenter(found, classes), source_sha256
