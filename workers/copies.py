@@ -1,7 +1,6 @@
 """The ``copies`` stage: the nearest training images of generated and of held-out images."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,11 +9,12 @@ import torch
 from torch import Tensor
 
 from ..core.culprits.copies import copying_culprits
-from ..core.statistics.copies import NEAREST, nearness
-from ..core.statistics.neighbour_lists import NeighbourLists, merge_lists, nearest_lists
+from ..core.statistics.copies import nearness
+from ..core.statistics.neighbour_lists import nearest_lists
 from ..core.statistics.views import View, nearest_view, pixel_views, view_nearness
-from .datasets import ImageError, shard_image_set
+from .datasets import shard_image_set
 from .generated_images import sample_order, shard_generated_images
+from .held_out import HeldOut, pool_lists, shard_held_out
 from .nearest_training import NearestTraining, nearest_training, training_blocks
 from .outcome import Failure, Outcome, Row
 from .reference_block import flat
@@ -65,9 +65,7 @@ def compute(
 
     The training images come by block, and none of them stays.
     """
-    held = resources.kept(
-        "held-out images", _held_key(settings), lambda: _held_out(settings, resources), most=1
-    )
+    held = shard_held_out(settings, resources)
     images, failed = _queries(items, settings, held, resources)
     there = [place for place in range(len(items)) if place not in failed]
     rows = _rows(images, [items[place] for place in there], settings, held, resources)
@@ -75,48 +73,8 @@ def compute(
     return [found[place] for place in range(len(items))]
 
 
-@dataclass(frozen=True)
-class _HeldOut:
-    """Held-out images in two halves; ``half`` of each by its place in its set."""
-
-    images: tuple[Tensor, Tensor]
-    half: Mapping[int, int]
-    errors: Mapping[int, str]
-
-
-def held_out_halves(length: int, count: int, seed: int) -> tuple[list[int], list[int]]:
-    """The places of the two halves of ``count`` images of a held-out set, chosen at random."""
-    chosen = sample_order(length, seed)[:count].tolist()
-    return chosen[: count // 2], chosen[count // 2 :]
-
-
-def _held_key(settings: Mapping[str, Any]) -> tuple[Any, ...]:
-    return (
-        settings["held_out"]["hash"],
-        settings["held_out_length"],
-        settings["held_out_images"],
-        settings["held_out_seed"],
-    )
-
-
-def _held_out(settings: Mapping[str, Any], resources: Resources) -> _HeldOut:
-    images = shard_image_set(settings["held_out"], resources)
-    _, length, count, seed = _held_key(settings)
-    halves, half, errors = [], {}, {}
-    for number, places in enumerate(held_out_halves(length, count, seed)):
-        pixels = []
-        for place in places:
-            half[place] = number
-            try:
-                pixels.append(images.image(place)[0])
-            except ImageError as error:
-                errors[place] = str(error)
-        halves.append(torch.from_numpy(np.stack(pixels)))
-    return _HeldOut((halves[0], halves[1]), half, errors)
-
-
 def _queries(
-    items: Sequence[Item], settings: Mapping[str, Any], held: _HeldOut, resources: Resources
+    items: Sequence[Item], settings: Mapping[str, Any], held: HeldOut, resources: Resources
 ) -> tuple[Tensor, dict[int, Outcome]]:
     """The images of the items that have one, and the failures of the others by their place."""
     numbers = [_index(item) for item in items]
@@ -159,7 +117,7 @@ def _rows(
     images: Tensor,
     items: Sequence[Item],
     settings: Mapping[str, Any],
-    held: _HeldOut,
+    held: HeldOut,
     resources: Resources,
 ) -> list[Row]:
     if not items:
@@ -213,7 +171,7 @@ def _own_distances(
 
 
 def _placebo(
-    images: Tensor, views: Sequence[View], held: _HeldOut, halves: Sequence[int | None]
+    images: Tensor, views: Sequence[View], held: HeldOut, halves: Sequence[int | None]
 ) -> list[list[float] | None]:
     """Nearness among held-out images of half 0, in each view; None for these themselves."""
     asked = [row for row, half in enumerate(halves) if half != 0]
@@ -230,30 +188,22 @@ def _pools(
     images: Tensor,
     view: View,
     training: NearestTraining,
-    held: _HeldOut,
+    held: HeldOut,
     halves: Sequence[int | None],
 ) -> list[Row]:
     """The nearest of each image in a pool of training and held-out images, labels unseen."""
-    count, lists = len(training.index), training.lists[view.name]
     rows: list[Row] = [{} for _ in halves]
     for half, others in ((None, held.images), (1, held.images[:1])):
         asked = [row for row, own in enumerate(halves) if own == half]
         if not asked:
             continue
-        parts = [NeighbourLists(lists.index[asked], lists.distance[asked])]
-        starts = [0]
-        for references in others:
-            starts.append(count + sum(len(each) for each in others[: len(parts) - 1]))
-            parts.append(
-                nearest_lists(view.queries(images[asked]), view.references(references), NEAREST)
-            )
-        pool = merge_lists(parts, starts, NEAREST)
-        near = nearness(pool.distance)
+        pool = pool_lists(images[asked], view, training.of(view, asked), others)
+        near = nearness(pool.lists.distance)
         for position, row in enumerate(asked):
             rows[row] = {
-                "pool_training": count,
-                "pool_held_out": sum(len(each) for each in others),
-                "pool_place": int(pool.index[position, 0]),
+                "pool_training": pool.training,
+                "pool_held_out": pool.held_out,
+                "pool_place": int(pool.lists.index[position, 0]),
                 "pool_nearness": float(near[position]),
             }
     return rows

@@ -13,8 +13,10 @@ import torch
 from ..core.quantisation import quantise
 from .annotator import trained_annotator_of
 from .datasets import ImageError, shard_image_set
+from .extractors import shard_extractor
 from .generated_images import shard_generated_images
 from .outcome import Failure, Outcome
+from .pca import project
 from .resources import Resources
 from .revisions import Computation
 from .schema import TableSchema
@@ -22,7 +24,8 @@ from .shard import Item
 
 COMPUTATION = Computation("offmanifold.workers.features:compute", "features", 1)
 
-# space is pixels, or annotator (what its last layer sees); features are an image's vector there.
+# space is pixels, pca (along principal components), annotator (what its last layer sees) or the
+# name of an extractor; features are an image's vector there.
 FEATURES_TABLE = TableSchema(
     "features",
     1,
@@ -81,8 +84,13 @@ def _rows(images: torch.Tensor, settings: Mapping[str, Any], resources: Resource
 def _features(
     images: torch.Tensor, settings: Mapping[str, Any], resources: Resources
 ) -> np.ndarray:
-    if settings["space"] == "annotator":
+    if "annotator" in settings:
         with torch.no_grad():
             images = trained_annotator_of(settings["annotator"], resources).features(images)
+    elif "extractor" in settings:
+        images = shard_extractor(settings["extractor"], resources)(images)
+    elif "pca" in settings:
+        projected = project(images.cpu().numpy(), settings["pca"], resources)
+        return projected.astype(np.float32)
     vectors: np.ndarray = images.flatten(1).to(torch.float32).cpu().numpy()
     return vectors

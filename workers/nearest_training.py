@@ -29,6 +29,20 @@ class NearestTraining:
     index: np.ndarray
     labels: np.ndarray
 
+    def of(self, view: View, rows: Sequence[int]) -> "TrainingLists":
+        """The lists of some of the queries in one view, and how many images they are out of."""
+        lists = self.lists[view.name]
+        found = NeighbourLists(lists.index[rows], lists.distance[rows])
+        return TrainingLists(found, len(self.index))
+
+
+@dataclass(frozen=True)
+class TrainingLists:
+    """The nearest of ``images`` training images, of each query."""
+
+    lists: NeighbourLists
+    images: int
+
 
 def nearest_training(
     queries: Tensor, views: Sequence[View], settings: Mapping[str, Any], resources: Resources

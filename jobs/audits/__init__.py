@@ -28,11 +28,13 @@ from .diversity.audit import AUDIT as DIVERSITY
 from .explanation.audit import AUDIT as EXPLANATION
 from .images.audit import AUDIT as IMAGES
 from .inversion.audit import AUDIT as INVERSION
+from .latent_paths.audit import AUDIT as LATENT_PATHS
 from .likelihood.audit import AUDIT as LIKELIHOOD
 from .neighbours.audit import AUDIT as NEIGHBOURS
 from .null_audit.audit import AUDIT as NULL_AUDIT
 from .patches.audit import AUDIT as PATCHES
 from .perceptual.audit import AUDIT as PERCEPTUAL
+from .segments.audit import AUDIT as SEGMENTS
 from .sensing.audit import AUDIT as SENSING
 from .support.audit import AUDIT as SUPPORT
 from .sweep.audit import AUDIT as SWEEP
@@ -54,6 +56,7 @@ AUDITS: tuple[Audit, ...] = (
     NEIGHBOURS,
     RECOVERY,
     COPIES,
+    LATENT_PATHS,
     SUPPORT,
     PATCHES,
     VARIATION,
@@ -62,6 +65,7 @@ AUDITS: tuple[Audit, ...] = (
     CLASS_SHARES,
     DIVERSITY,
     COLLAPSE,
+    SEGMENTS,
     BLAME,
     DISTANCES,
     STANDING,

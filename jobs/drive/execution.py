@@ -121,6 +121,5 @@ def worker_factory(context: PlanContext, devices: Devices) -> WorkerFactory:
 
 
 def import_paths(spec: AuditSpec) -> list[Path]:
-    """The folders of users' own generator modules."""
-    paths = {generator.import_path for generator in spec.generators if generator.import_path}
-    return [Path(path) for path in sorted(paths)]
+    """The folders of users' own modules."""
+    return [Path(path) for path in spec.import_paths]

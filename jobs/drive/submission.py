@@ -50,7 +50,7 @@ def absent_paths(spec: AuditSpec) -> list[str]:
 def submit(client: JobClient, spec: AuditSpec, run: str, options: Sequence[str]) -> str:
     """Sends a checked spec to the cluster and starts its run there; the job's id.
 
-    With it travel this package and the folder of the user's own generator modules, which workers
+    With it travel this package and the folder of the user's own modules, which workers
     search before any other.
 
     Args:
@@ -73,11 +73,11 @@ def submit(client: JobClient, spec: AuditSpec, run: str, options: Sequence[str])
 
 
 def _modules_folder(spec: AuditSpec) -> Path | None:
-    """The folder of the user's own generator modules, None where there are none."""
-    folders = {g.import_path for g in spec.generators if g.import_path is not None}
+    """The folder of the user's own modules, None where there are none."""
+    folders = spec.import_paths
     if len(folders) > 1:
         raise SpecError(
-            f"generators: their modules are in several folders ({', '.join(sorted(folders))}), "
+            f"import_path: the spec's modules are in several folders ({', '.join(folders)}), "
             "but only one folder is sent with a job; put them into one, and name it as "
             "import_path"
         )

@@ -18,7 +18,17 @@ from ..spec.audit import AuditSpec
 from ..spec.facts import DatasetFacts, Facts, GeneratorFacts
 from ..spec.shared import SharedImages
 
-_LIBRARIES = ("torch", "ray", "numpy", "scipy", "pyarrow", "scikit-learn", "lpips")
+_LIBRARIES = (
+    "torch",
+    "ray",
+    "numpy",
+    "scipy",
+    "pyarrow",
+    "scikit-learn",
+    "lpips",
+    "timm",
+    "torch-fidelity",
+)
 
 
 def gather_provenance(
@@ -54,6 +64,11 @@ def gather_provenance(
         **({"classifiers": facts.classifiers} if facts.classifiers else {}),
         "shared_images": {f"{each.one}, {each.other}": _shared(each) for each in facts.shared},
         "perceptual": facts.backbone and {**spec.perceptual.model_dump(), **asdict(facts.backbone)},
+        "segmenter": spec.segmenter and {**spec.segmenter.model_dump(), "sha256": facts.segmenter},
+        "extractors": {
+            name: {**spec.extractors[name].model_dump(), **asdict(each)}
+            for name, each in facts.extractors.items()
+        },
     }
 
 

@@ -165,24 +165,16 @@ class RunDirectory:
         """A run directory is data: nothing that lies in it is ever imported, or run as a program.
 
         Raises:
-            SpecError: a generator's module, or its network's file, would be.
+            SpecError: a user's module, or a network's file that is a program, would be.
         """
         own = Path(self.location).resolve()
-        for generator in spec.each_generator:
-            inside = [path for path in generator.code if Path(path).resolve().is_relative_to(own)]
+        for key, paths in spec.code.items():
+            inside = [path for path in paths if Path(path).resolve().is_relative_to(own)]
             if inside:
                 raise SpecError(
-                    f"{self.location}: generators.{generator.name} would import code from the run "
+                    f"{self.location}: {key} would import code from the run "
                     f"directory itself ({inside[0]}); keep modules and networks outside of it, and "
                     "if this run is not yours, read them first"
-                )
-        for stage, classifier in spec.stages.own_classifiers.items():
-            inside = [path for path in classifier.code if Path(path).resolve().is_relative_to(own)]
-            if inside:
-                raise SpecError(
-                    f"{self.location}: stages.{stage}.own would run code from the run directory "
-                    f"itself ({inside[0]}); keep classifiers outside of it, and if this run is not "
-                    "yours, read them first"
                 )
 
     def finished(self, stage: str) -> set[str]:

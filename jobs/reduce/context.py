@@ -57,6 +57,7 @@ class ReduceContext:
     ``null`` is the name of the null audit's group, which is none of ``groups``. ``class_turns`` are
     the classes that images without one met in turn; empty for all of them. ``levels`` are the grey
     levels that data and controls are stored in. ``distance`` is what the inversion minimised.
+    ``objects`` are the classes that the user's segmenter tells apart.
     """
 
     tables: RunTables
@@ -69,6 +70,7 @@ class ReduceContext:
     class_turns: tuple[int, ...] = ()
     levels: int | None = None
     distance: str | None = None
+    objects: tuple[str, ...] = ()
 
     @property
     def groups_and_null(self) -> list[GroupInfo]:

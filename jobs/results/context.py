@@ -29,4 +29,5 @@ def reduce_context(context: PlanContext) -> ReduceContext:
         class_turns=context.class_turns,
         levels=context.levels,
         distance=None if inversion is None else inversion.distance,
+        objects=() if spec.segmenter is None else spec.segmenter.objects,
     )

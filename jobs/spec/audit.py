@@ -20,8 +20,11 @@ from pydantic import (
 from ...cluster.patience import Patience
 from ...cluster.s3_settings import Addressing, S3Settings
 from ...core.settings.statistics import StatisticsSettings
+from .extractor import ExtractorSpec
 from .generator import GeneratorSpec, NamedGenerator
 from .model import DatasetOptions, Name, SpecModel, SpecPath, setting
+from .paths import paths_in
+from .segmenter import SegmenterSpec
 from .stages import StagesSpec
 
 Role = Literal["train", "test", "generated", "simulated", "null", "outlier"]
@@ -243,6 +246,10 @@ class AuditSpec(SpecModel):
     groups: tuple[GroupSpec, ...] = Field(min_length=1, strict=False)
     stages: StagesSpec
     perceptual: LpipsSpec = LpipsSpec()
+    extractors: dict[Name, ExtractorSpec] = Field(
+        default_factory=dict, description="networks by the names of their feature spaces"
+    )
+    segmenter: SegmenterSpec | None = None
     statistics: StatisticsSpec = StatisticsSpec()
     cluster: ClusterSpec = ClusterSpec()
 
@@ -263,6 +270,22 @@ class AuditSpec(SpecModel):
     def each_generator(self) -> tuple[NamedGenerator, ...]:
         """The generators, those of a series one by one."""
         return tuple(each for generator in self.generators for each in generator.each)
+
+    @property
+    def code(self) -> dict[str, tuple[str, ...]]:
+        """The paths of users' own modules, and of files that are programs, by the key of each."""
+        parts = {each.key: tuple(each.code) for each in self.each_generator}
+        parts |= {f"extractors.{name}": each.code for name, each in self.extractors.items()}
+        owns = self.stages.own_classifiers
+        parts |= {f"stages.{stage}.own": tuple(each.code) for stage, each in owns.items()}
+        if self.segmenter is not None:
+            parts["segmenter"] = self.segmenter.code
+        return {key: paths for key, paths in parts.items() if paths}
+
+    @property
+    def import_paths(self) -> list[str]:
+        """The folders of users' own modules, each once."""
+        return sorted({path for path, field in paths_in(self) if field.travels})
 
     @property
     def audited(self) -> tuple[GroupSpec, ...]:

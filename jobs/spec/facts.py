@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ...workers.datasets.account import Account
+from ...workers.extractors import Extractor
 from ...workers.generators import GeneratorSource
 from ...workers.lpips_backbone import Backbone
 from .generator import Series
@@ -104,8 +105,10 @@ class Facts:
     """Everything a spec names.
 
     ``groups`` by group name; ``references`` by the stage that has a reference set; ``backbone`` is
-    LPIPS's, None where no stage uses it. ``shared`` are pictures that groups of different roles
-    have in common. ``classifiers`` has what users' own classifiers are known by, by stage.
+    LPIPS's, None where no stage uses it; ``extractors`` by the spec's names for them. ``shared``
+    are pictures that groups of different roles have in common. ``classifiers`` has what users' own
+    classifiers are known by, by stage. ``segmenter`` is the SHA-256 of the user's, None where the
+    spec names none.
     """
 
     generators: dict[str, GeneratorFacts]
@@ -115,6 +118,8 @@ class Facts:
     backbone: Backbone | None
     shared: tuple[SharedImages, ...] = ()
     classifiers: dict[str, str] = field(default_factory=dict)
+    extractors: dict[str, Extractor] = field(default_factory=dict)
+    segmenter: str | None = None
 
     @property
     def dimensions(self) -> int:

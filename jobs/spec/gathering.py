@@ -4,9 +4,12 @@ from collections.abc import Sequence
 
 from ...workers.datasets import ImageSet
 from ...workers.datasets.class_map import FoundClasses
+from ...workers.extractor_networks import ExtractorError
+from ...workers.extractors import Extractor, describe_extractor
 from ...workers.generators import GeneratorError, describe_generator
 from ...workers.lpips_backbone import Backbone, PerceptualError, describe_backbone
 from ...workers.own_classifier import ClassifierError, open_own_classifier
+from ...workers.segmenter import SegmenterError, describe_segmenter
 from .audit import MODEL_ROLES, AuditSpec
 from .choice import chosen_images
 from .classes import ClassedSet, ModelClasses, decide_classes
@@ -61,7 +64,18 @@ def gather_facts(spec: AuditSpec, lpips_users: Sequence[str] = ()) -> Facts:
         stage: _own_classifier(f"stages.{stage}.own", own, image_shape, references[stage], spec)
         for stage, own in spec.stages.own_classifiers.items()
     }
-    return Facts(generators, groups, references, image_shape, backbone, shared, classifiers)
+    extractors = _extractors(spec, image_shape)
+    return Facts(
+        generators,
+        groups,
+        references,
+        image_shape,
+        backbone,
+        shared,
+        classifiers,
+        extractors,
+        _segmenter(spec, image_shape),
+    )
 
 
 def _own_classifier(
@@ -212,6 +226,28 @@ def _backbone(
         )
     except PerceptualError as error:
         raise SpecError(f"perceptual ({', '.join(users)} needs LPIPS): {error}") from error
+
+
+def _extractors(spec: AuditSpec, image_shape: Shape) -> dict[str, Extractor]:
+    found = {}
+    for name, extractor in spec.extractors.items():
+        try:
+            found[name] = describe_extractor(
+                extractor.opened_from, image_shape, spec.cluster.storage.settings
+            )
+        except ExtractorError as error:
+            raise SpecError(f"extractors.{name}: {error}") from error
+    return found
+
+
+def _segmenter(spec: AuditSpec, image_shape: Shape) -> str | None:
+    if spec.segmenter is None:
+        return None
+    given = spec.segmenter
+    try:
+        return describe_segmenter(given.source, given.import_path, len(given.objects), image_shape)
+    except SegmenterError as error:
+        raise SpecError(f"segmenter: {error}") from error
 
 
 def _generators(spec: AuditSpec) -> dict[str, GeneratorFacts]:

@@ -44,6 +44,7 @@ def reference() -> str:
             ("`generators.….network`", "NetworkSpec"),
             ("`generators.….samples`", "SamplesSpec"),
             ("`groups`: a list", "GroupSpec"),
+            ("`extractors.…`", "ExtractorSpec"),
             ("`stages`", "Stages"),
         )
     ]
@@ -124,7 +125,8 @@ def _values(field: Schema, models: dict[str, Schema]) -> str:
     if field.get("type") == "array":
         return f"a list, each {_values(field['items'], models)}"
     if field.get("type") == "object":
-        inner = field.get("additionalProperties", {})
+        patterns = field.get("patternProperties", {})
+        inner = next(iter(patterns.values()), field.get("additionalProperties", {}))
         return "names, each with keys as below" if "$ref" in inner else "names and numbers"
     words = {
         "boolean": "`true` or `false`",

@@ -1,6 +1,6 @@
 """Every computation on a problem of seconds: digits, few images, short chains, in this process."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +53,11 @@ def tiny_runs(folder: Path) -> Iterator[PlanContext]:
         yield _run(folder, name, spec)
 
 
+def brightness() -> Callable[[torch.Tensor], torch.Tensor]:
+    """A segmenter: how bright a pixel is."""
+    return lambda images: (images.mean(dim=1) * 2.999).long()
+
+
 def _run(folder: Path, name: str, content: dict[str, Any]) -> PlanContext:
     file = folder / f"{name}.yaml"
     file.write_text(yaml.safe_dump(content))
@@ -76,9 +81,11 @@ def _specs() -> dict[str, dict[str, Any]]:
     data = [group for group in whole["groups"] if group["role"] == "train"]
     small = {**whole, "groups": data}
     stages = {"inversion": whole["stages"]["inversion"]}
+    distances = {**_DIGITS, "spaces": ["pca"], "components": 5, "images": 64, "sets": 1}
     return {
         "whole": whole,
         "profile": {**small, "stages": {**stages, "variance": {"estimator": "profile"}}},
+        "pca": {**small, "stages": {"distances": distances}},
         "given": {**small, "stages": {**stages, "variance": {"value": 0.01}}},
         "own": {**whole, "groups": whole["groups"][2:3], "stages": _own_annotator()},
     }
@@ -116,6 +123,10 @@ def _spec() -> dict[str, Any]:
             {"name": "null", "role": "null", "count": 6},
             {"name": "plain", "role": "outlier", "dataset": "single_colour", "count": 4},
         ],
+        "segmenter": {
+            "source": "tests.jobs.tiny_run:brightness",
+            "objects": ["dark", "grey", "bright"],
+        },
         "perceptual": {"network": "squeeze", "weights": "squeeze.pth"},
         "stages": {
             "inversion": {"bank": 256, "restarts": 4, "iterations": 30, "final_iterations": 30},
@@ -131,10 +142,18 @@ def _spec() -> dict[str, Any]:
                 "held_out": {"dataset": "digits", "split": "train"},
                 "images": 100,
             },
+            "latent_paths": {
+                **_DIGITS,
+                "held_out": {"dataset": "digits", "split": "train"},
+                "paths": 3,
+                "steps": 8,
+                "images": 100,
+            },
             "support": {**_DIGITS, "images": 64},
             "patch_gmm": {**_DIGITS, "components": 2, "iterations": 5},
             "local_variation": {},
             "explanation": {},
+            "segments": {**_DIGITS, "images": 6},
             "annotator": {"dataset": "digits", "architecture": "linear", "most_rounds": 1},
             "class_shares": {**_DIGITS, "images": 8, "shard_items": 500},
             "diversity": {"factors": [1, 16], "repeats": 2, "most_rounds": 1},

@@ -16,24 +16,7 @@ def check_copies(spec: AuditSpec, facts: Facts) -> None:
     settings = COPIES.of(spec.stages)
     if settings is None:
         return
-    training, held_out = facts.references["copies"], facts.references["copies.held_out"]
-    if training.sha256 == held_out.sha256:
-        raise SpecError(
-            f"stages.copies.held_out: the same images as stages.copies ({training.dataset}); name "
-            "images that the generator was not trained on, or remove this stage"
-        )
-    if (training.length or 0) < NEAREST + 1:
-        raise SpecError(
-            f"stages.copies.dataset: {training.dataset} has {training.length} images, but the "
-            f"nearest {NEAREST} of an image are looked at; give at least {NEAREST + 1}, or remove "
-            "this stage"
-        )
-    if (held_out.length or 0) < 2 * NEAREST:
-        raise SpecError(
-            f"stages.copies.held_out.dataset: {held_out.dataset} has {held_out.length} images, but "
-            f"each half of them must have {NEAREST}; give at least {2 * NEAREST}, or remove this "
-            "stage"
-        )
+    check_both_sets(facts, COPIES.name)
     if settings.images < 2 * NEAREST:
         raise SpecError(
             f"stages.copies.images: {settings.images}, but as many held-out images are chosen, and "
@@ -41,3 +24,29 @@ def check_copies(spec: AuditSpec, facts: Facts) -> None:
         )
     for generator in facts.generators.values():
         generator.require_images("stages.copies.images", settings.images)
+
+
+def check_both_sets(facts: Facts, stage: str) -> None:
+    """A stage's training and held-out images are others, and enough to rank the nearest.
+
+    Raises:
+        SpecError: naming the key and what to do.
+    """
+    training, held_out = facts.references[stage], facts.references[f"{stage}.held_out"]
+    if training.sha256 == held_out.sha256:
+        raise SpecError(
+            f"stages.{stage}.held_out: the same images as stages.{stage} ({training.dataset}); "
+            "name images that the generator was not trained on, or remove this stage"
+        )
+    if (training.length or 0) < NEAREST + 1:
+        raise SpecError(
+            f"stages.{stage}.dataset: {training.dataset} has {training.length} images, but the "
+            f"nearest {NEAREST} of an image are looked at; give at least {NEAREST + 1}, or remove "
+            "this stage"
+        )
+    if (held_out.length or 0) < 2 * NEAREST:
+        raise SpecError(
+            f"stages.{stage}.held_out.dataset: {held_out.dataset} has {held_out.length} images, "
+            f"but each half of them must have {NEAREST}; give at least {2 * NEAREST}, or remove "
+            "this stage"
+        )

@@ -3,7 +3,8 @@
 from typing import Any
 
 from ....core.culprits.copies import REPLAYS
-from ....workers.copies import COMPUTATION, COPIES_TABLE, held_out_halves
+from ....workers.copies import COMPUTATION, COPIES_TABLE
+from ....workers.held_out import held_out_halves
 from ....workers.shard import Item, Shard, chunk
 from ...plan.stage import AuditContext, Cost, PlanContext, Stage
 from ..images.plan import generated_settings, reference_settings
@@ -23,10 +24,11 @@ def _settings(context: AuditContext) -> CopiesSpec:
     return COPIES.required(context.spec.stages)
 
 
-def _held_out_count(context: AuditContext) -> int:
-    length = context.facts.references["copies.held_out"].length
+def held_out_count(context: AuditContext, stage: str, images: int) -> int:
+    """How many held-out images of a stage are chosen, of the so many that are asked for."""
+    length = context.facts.references[f"{stage}.held_out"].length
     assert length is not None, "validation refuses a reference set without end"
-    return min(length, _settings(context).images)
+    return min(length, images)
 
 
 def _planted_count(context: AuditContext) -> int:
@@ -71,15 +73,22 @@ def plan(context: PlanContext) -> list[Shard]:
 
 def shared_settings(context: AuditContext) -> dict[str, Any]:
     """What every shard says: the training images, and which held-out ones are chosen."""
-    training, held_out = (context.facts.references[key] for key in ("copies", "copies.held_out"))
+    spec = _settings(context)
+    return both_sets(context, COPIES.name, spec.images, spec.block_mib)
+
+
+def both_sets(context: AuditContext, stage: str, images: int, block_mib: float) -> dict[str, Any]:
+    """How a worker opens a stage's training images, and so many of its held-out ones."""
+    inner = f"{stage}.held_out"
+    training, held_out = (context.facts.references[key] for key in (stage, inner))
     return {
-        "training": reference_settings(context, "copies"),
+        "training": reference_settings(context, stage),
         "training_length": training.length,
-        "block_images": block_images(context, _settings(context).block_mib),
-        "held_out": reference_settings(context, "copies.held_out"),
+        "block_images": block_images(context, block_mib),
+        "held_out": reference_settings(context, inner),
         "held_out_length": held_out.length,
-        "held_out_images": _held_out_count(context),
-        "held_out_seed": context.seed("copies", HELD_OUT),
+        "held_out_images": held_out_count(context, stage, images),
+        "held_out_seed": context.seed(stage, HELD_OUT),
     }
 
 
@@ -104,7 +113,7 @@ def _item(generator: str | None, group: str, image_id: str, index: int) -> Item:
 def _cost(context: AuditContext) -> Cost:
     spec, generators = _settings(context), context.facts.generators.values()
     sizes = [
-        _held_out_count(context),
+        held_out_count(context, COPIES.name, spec.images),
         *[_planted_count(context)] * len(REPLAYS),
         *[spec.images] * len(generators),
     ]

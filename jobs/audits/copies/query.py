@@ -19,8 +19,8 @@ from ....core.statistics.copies import (
 )
 from ....core.statistics.interval import CONFIDENCE
 from ....core.statistics.views import View, nearest_view, view_nearness
-from ....workers.copies import held_out_halves
 from ....workers.datasets import ImageError, ImageSet, shard_image_set
+from ....workers.held_out import held_out_halves
 from ....workers.nearest_training import NearestTraining, nearest_training
 from ....workers.resources import Resources
 from ...plan.stage import AuditContext

@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 from ...spec.model import ReferenceSpec
 from ...spec.stages import StageKey
 
-_NO_HELD_OUT = (
+NO_HELD_OUT = (
     "held_out is missing: how near images come to training images that they were not copied from "
     "is only known from real images that the generator was not trained on, and without them no "
     "image can be called a copy. Add held_out: {dataset: ..., split: test}, or remove this stage"
@@ -31,7 +31,7 @@ class CopiesSpec(ReferenceSpec):
     @model_validator(mode="after")
     def _has_held_out(self) -> Self:
         if self.held_out is None:
-            raise ValueError(_NO_HELD_OUT)
+            raise ValueError(NO_HELD_OUT)
         return self
 
 

@@ -3,8 +3,8 @@
 from ...spec.audit import AuditSpec
 from ...spec.facts import Facts
 from ...spec.loading import SpecError
-from ..class_shares.settings import ANNOTATOR
-from .settings import DISTANCES
+from ..class_shares.settings import ANNOTATOR as ANNOTATOR_STAGE
+from .settings import ANNOTATOR, DISTANCES, PCA, PIXELS
 
 _FLOAT32_BYTES = 4
 # Two sets of features are in memory at a time.
@@ -14,19 +14,39 @@ _MOST_FEATURES = 4096
 
 
 def check_keys(spec: AuditSpec) -> None:
-    """There is an annotator where its features are asked for.
+    """Every space is there, and an annotator where its features are asked for.
 
     Raises:
         ValueError: naming the key and what to do.
     """
+    own = (PIXELS, PCA, ANNOTATOR)
+    taken = next((name for name in own if name in spec.extractors), None)
+    if taken is not None:
+        raise ValueError(f"extractors.{taken}: the name of another space; choose another name")
     settings = DISTANCES.of(spec.stages)
-    if settings is None or "annotator" not in settings.spaces:
+    if settings is None:
         return
-    annotator = ANNOTATOR.of(spec.stages)
+    known = (*own, *spec.extractors)
+    unknown = next((space for space in settings.spaces if space not in known), None)
+    if unknown is not None:
+        raise ValueError(
+            f"stages.distances.spaces: {unknown!r} is not one of {', '.join(known)}; a network of "
+            f"that name goes under extractors: {{{unknown}: {{weights: FILE, ...}}}}"
+        )
+    if PCA in settings.spaces and settings.components >= settings.images:
+        raise ValueError(
+            f"stages.distances.components: {settings.components}, but the components of "
+            f"{settings.images} images are fewer; ask for at most {settings.images - 1}, or for "
+            "more images"
+        )
+    if ANNOTATOR not in settings.spaces:
+        return
+    annotator = ANNOTATOR_STAGE.of(spec.stages)
     if annotator is not None and annotator.own is not None:
         raise ValueError(
             "stages.distances.spaces: annotator, but of your own classifier nothing says which "
-            "layer's features to take; name pixels alone, or leave out stages.annotator.own"
+            "layer's features to take; name pixels alone, give it as source under extractors, or "
+            "leave out stages.annotator.own"
         )
     if annotator is None:
         raise ValueError(
@@ -53,30 +73,40 @@ def check_distances(spec: AuditSpec, facts: Facts) -> None:
             f"images, and the reference and one other set of them need {fewest}; "
             + _fewer((real.length or 0) // 2)
         )
-    annotator = ANNOTATOR.of(spec.stages)
-    learned = annotator is not None and "annotator" in settings.spaces
-    if learned and real.sha256 == facts.references[ANNOTATOR.name].sha256:
+    annotator = ANNOTATOR_STAGE.of(spec.stages)
+    learned = annotator is not None and ANNOTATOR in settings.spaces
+    if learned and real.sha256 == facts.references[ANNOTATOR_STAGE.name].sha256:
         raise SpecError(
             "stages.distances.dataset: the images that stages.annotator learns from, whose "
             "features are unlike those of any others; name other real images, such as "
             "split: test, or name pixels alone under spaces"
         )
-    flat = "pixels" in settings.spaces or (
+    flat = PIXELS in settings.spaces or (
         learned and annotator is not None and annotator.architecture == "linear"
     )
-    if flat:
-        if facts.dimensions > _MOST_FEATURES:
+    if flat and facts.dimensions > _MOST_FEATURES:
+        raise SpecError(
+            f"stages.distances.spaces: images of {facts.dimensions:,} values are compared as "
+            f"they are, which at most {_MOST_FEATURES:,} can be; take spaces: [annotator] "
+            "with architecture: resnet32, or [pca]"
+        )
+    if flat or PCA in settings.spaces:
+        _require_memory(settings.images, facts.dimensions, "images")
+    if PCA in settings.spaces and settings.components >= facts.dimensions:
+        raise SpecError(
+            f"stages.distances.components: {settings.components}, but images of "
+            f"{facts.dimensions} values have fewer; ask for at most {facts.dimensions - 1}"
+        )
+    for space in settings.spaces:
+        if (extractor := facts.extractors.get(space)) is None:
+            continue
+        if extractor.features > _MOST_FEATURES:
             raise SpecError(
-                f"stages.distances.spaces: images of {facts.dimensions:,} values are compared as "
-                f"they are, which at most {_MOST_FEATURES:,} can be; take spaces: [annotator] "
-                "with architecture: resnet32"
+                f"extractors.{space}: it makes {extractor.features:,} features of an image, of "
+                f"which at most {_MOST_FEATURES:,} can be compared; take a layer after the "
+                "pooling, such as a function of your own returns"
             )
-        most = _MOST_BYTES // (_FLOAT32_BYTES * facts.dimensions)
-        if settings.images > most:
-            raise SpecError(
-                f"stages.distances.images: {settings.images} images of {facts.dimensions:,} values "
-                f"take more than {_MOST_BYTES // 2**20} MiB; ask for at most {most}"
-            )
+        _require_memory(settings.images, extractor.features, f"features of {space}")
     known = set(real.labels or ())
     for generator in facts.generators.values():
         generator.require_images("stages.distances.images", settings.images * settings.sets)
@@ -87,6 +117,15 @@ def check_distances(spec: AuditSpec, facts: Facts) -> None:
                 f"which generator {generator.name} is not evaluated; name real images of its "
                 "classes alone, or remove this stage"
             )
+
+
+def _require_memory(images: int, values: int, what: str) -> None:
+    most = _MOST_BYTES // (_FLOAT32_BYTES * values)
+    if images > most:
+        raise SpecError(
+            f"stages.distances.images: {images} {what} of {values:,} values take more than "
+            f"{_MOST_BYTES // 2**20} MiB; ask for at most {most}"
+        )
 
 
 def _fewer(most: int) -> str:

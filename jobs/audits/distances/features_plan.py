@@ -7,13 +7,15 @@ import numpy as np
 
 from ....workers.features import COMPUTATION, FEATURES_TABLE
 from ....workers.generated_images import sample_order
+from ....workers.pca import PCA_TABLE
 from ....workers.shard import Item, Shard, chunk
 from ....workers.trained import ANNOTATOR_TABLE
 from ...plan.stage import AuditContext, Cost, PlanContext, Stage
 from ...spec.facts import GeneratorFacts
 from ..class_shares.annotator_plan import feature_settings
 from ..images.plan import generated_settings, reference_settings
-from .settings import DISTANCES
+from .pca_plan import pca_settings, real_order_seed
+from .settings import ANNOTATOR, DISTANCES, PCA
 
 REFERENCE = "reference"
 """The group of real images that every set is held against."""
@@ -38,9 +40,8 @@ def plan(context: PlanContext) -> Iterator[Shard]:
         common: dict[str, Any] = {
             "space": space,
             "levels": context.facts.references[DISTANCES.name].levels,
+            **_seen_by(context, space),
         }
-        if space == "annotator":
-            common["annotator"] = feature_settings(context)
         real = {**common, "real": reference_settings(context, DISTANCES.name)}
         for number, items in enumerate(_real(context)):
             settings = {**real, "set": max(number - 1, 0)}
@@ -52,6 +53,18 @@ def plan(context: PlanContext) -> Iterator[Shard]:
                 yield from chunk(FEATURES_TABLE, COMPUTATION, settings, items, spec.shard_items)
 
 
+def _seen_by(context: PlanContext, space: str) -> dict[str, Any]:
+    """What makes the features of a space; nothing for those that are the pixels."""
+    if space == ANNOTATOR:
+        return {"annotator": feature_settings(context)}
+    if space == PCA:
+        return {"pca": pca_settings(context)}
+    if (extractor := context.spec.extractors.get(space)) is not None:
+        sha256 = context.facts.extractors[space].sha256
+        return {"extractor": {"source": extractor.opened_from.settings, "sha256": sha256}}
+    return {}
+
+
 def _real(context: AuditContext) -> Iterator[list[Item]]:
     """The reference, then the other sets; chosen at random, with no image in two of them."""
     spec, facts = (
@@ -59,7 +72,7 @@ def _real(context: AuditContext) -> Iterator[list[Item]]:
         context.facts.references[DISTANCES.name],
     )
     assert facts.length is not None, "validation refuses a reference set without end"
-    order = sample_order(facts.length, context.seed("distances", "real"))
+    order = sample_order(facts.length, real_order_seed(context))
     for number in range(1 + real_sets(context)):
         group = REAL if number else REFERENCE
         yield [
@@ -119,7 +132,7 @@ STAGE = Stage(
     table=FEATURES_TABLE,
     computations=(COMPUTATION,),
     description="features of generated and of real images, in sets of equal size",
-    needs=(ANNOTATOR_TABLE.name,),
+    needs=(ANNOTATOR_TABLE.name, PCA_TABLE.name),
     enabled=lambda spec: DISTANCES.of(spec.stages) is not None,
     plan=plan,
     cost=_cost,

@@ -5,8 +5,13 @@ from ...report.section import PageView, Section, present
 from ...report.table import Cell, Column, N, Table, estimates, filled_table
 from ...report.view import View
 from .features_plan import GENERATED, REAL
+from .settings import ANNOTATOR, PCA, PIXELS
 
-_SPACES = {"pixels": "pixels", "annotator": "features of the annotator"}
+_SPACES = {
+    PIXELS: "pixels",
+    PCA: "the principal components of the reference",
+    ANNOTATOR: "features of the annotator",
+}
 _WORDS = {
     "frechet_distance": "Fréchet distance (FID's formula)",
     "kernel_distance": "kernel distance (KID)",
@@ -32,8 +37,15 @@ def distances_section(view: PageView) -> Section:
             "numbers. Intervals are over independent sets, against this one reference."
         ],
         [],
-        present(*(_table(view, space) for space in _SPACES)),
+        present(*(_table(view, space) for space in _spaces(view))),
     )
+
+
+def _spaces(view: View) -> list[str]:
+    """Those that the summary has, in its order."""
+    first = MEASURES[0]
+    rows = [row for row in view.summary.rows(first) if row["metric"] == first]
+    return list(dict.fromkeys(str(row["condition"]) for row in rows))
 
 
 def _table(view: View, space: str) -> Table | None:
@@ -42,8 +54,9 @@ def _table(view: View, space: str) -> Table | None:
         made, real = (view.find(measure, group, space) for group in (GENERATED, REAL))
         if made is not None:
             rows.append([_WORDS[measure], made, real, made.n])
+    seen_in = _SPACES.get(space, f"features of {space}")
     return filled_table(
-        f"Distances in {_SPACES[space]}, of sets of N images to N real ones",
+        f"Distances in {seen_in}, of sets of N images to N real ones",
         [Column("measure"), estimates("generated"), estimates("real (floor)"), N],
         rows,
         key=f"distances-{space}",

@@ -1,11 +1,14 @@
 """Which real images sets are held against, in which spaces, and how large the sets are."""
 
-from typing import Literal, Self
+from typing import Self
 
 from pydantic import Field, model_validator
 
-from ...spec.model import ReferenceSpec
+from ...spec.model import Name, ReferenceSpec
 from ...spec.stages import StageKey
+
+PIXELS, PCA, ANNOTATOR = "pixels", "pca", "annotator"
+"""The spaces that are there without an extractor."""
 
 
 class DistancesSpec(ReferenceSpec):
@@ -13,13 +16,13 @@ class DistancesSpec(ReferenceSpec):
 
     ``dataset`` names real images. ``images`` of them are the reference, against which ``sets``
     sets of as many generated images are held, and of as many other real ones, or as many such sets
-    as there are images for. ``spaces`` are those of the features: ``pixels``, and what the last
-    layer of the ``annotator`` sees, which learned from other images.
+    as there are images for. ``spaces`` are those of the features: ``pixels``; ``pca``, the first
+    ``components`` principal components of the reference; what the last layer of the ``annotator``
+    sees, which learned from other images; and the names under `extractors`.
     """
 
-    spaces: tuple[Literal["pixels", "annotator"], ...] = Field(
-        ("pixels",), min_length=1, strict=False
-    )
+    spaces: tuple[Name, ...] = Field((PIXELS,), min_length=1, strict=False)
+    components: int = Field(default=50, ge=2, description="of the space pca")
     images: int = Field(default=1000, ge=64)
     sets: int = Field(
         default=5, ge=1, description="independent sets, of which intervals need at least 3"

@@ -1,0 +1,1 @@
+"""Does it dwell at training images along its latent?"""

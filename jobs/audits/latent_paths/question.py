@@ -1,0 +1,49 @@
+"""Does it dwell at training images along its latent? The exact test's answer, with its control."""
+
+from ...report.summary import number
+from ...report.verdict import ERROR_RATE, Finding, Null, Verdict
+from ...report.view import View
+from ..copies.plan import GENERATED, HELD_OUT
+from ..copies.reduce import TRAINING
+
+_NOT_ALIKE = (
+    " But the held-out images do not lie among the training images as these do among themselves, "
+    "so that nothing is decided. Name held-out images of the same origin and processing."
+)
+
+
+def dwells_at_training(view: View) -> Verdict | None:
+    """Whether exchanging the labels "training" and "held out" matters along paths; never no.
+
+    A generator that copies only some images, or each with a change, need not dwell at any.
+    """
+    p_value, alike = (view.find(metric, GENERATED) for metric in ("path_dwell_p", "path_p_alike"))
+    training, held_out = (
+        view.find("path_dwell", GENERATED, against=against) for against in (TRAINING, HELD_OUT)
+    )
+    if p_value is None or alike is None or training is None or held_out is None:
+        return None
+    dwells, is_alike = p_value.value <= ERROR_RATE, alike.value > ERROR_RATE
+    sentence = (
+        f"Along {training.n} paths it dwells at training images by {training.text()}, and at as "
+        f"many held-out images by {held_out.text()}, where 1 is standing still on them; the exact "
+        f"test, which exchanges the labels, gives p = {number(p_value.value, 2)}. A few copies "
+        "among many images are not seen so."
+    )
+    if dwells and not is_alike:
+        sentence += _NOT_ALIKE
+    finding = Finding(
+        GENERATED,
+        "yes" if dwells and is_alike else "undecided",
+        sentence,
+        measured=f"p = {number(p_value.value, 2)} by the exact test",
+        counted=f"N = {training.n} paths",
+        p_value=p_value.value,
+        null=Null(
+            "no",
+            "The exchange of labels for held-out images in the place of generated ones gives p = "
+            f"{number(alike.value, 2)} (N = {alike.n}).",
+        ),
+    )
+    question = "Does it dwell at training images along its latent?"
+    return Verdict("dwells", question, "no", (finding,), "latent_paths")

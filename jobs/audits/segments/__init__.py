@@ -1,0 +1,1 @@
+"""What does it leave out of its images?"""

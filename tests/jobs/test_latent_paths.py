@@ -1,0 +1,162 @@
+"""The audit of paths along the latent: a generator that memorised, an honest one, and refusals."""
+
+import html
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from offmanifold.core.statistics.latent_paths import dwell
+from offmanifold.jobs.audits.specs import gather_facts, load_spec
+from offmanifold.jobs.commands.cli import app
+from offmanifold.jobs.spec.loading import SpecError
+from scipy.spatial.distance import cdist
+from typer.testing import CliRunner
+
+from .conftest import write_spec
+
+PATHS, STEPS, HELD = 16, 10, 200
+# A module is known by its name alone, so each test file has names of its own.
+MODULE = """
+import numpy as np
+import torch
+from offmanifold.core.generators.adapter import ModuleGenerator
+from torch import nn
+
+class Memory(nn.Module):
+    def __init__(self):
+        super().__init__()
+        images = np.load(__file__.replace("latent_path_models.py", "training.npz"))["arr_0"]
+        prototypes = torch.from_numpy(images[:300]).float().flatten(1) / 255
+        random = torch.Generator().manual_seed(0)
+        self.register_buffer("prototypes", prototypes)
+        self.register_buffer("kinds", torch.randn(5, len(prototypes), generator=random))
+
+    def forward(self, latent):
+        return (torch.softmax(8 * latent @ self.kinds, 1) @ self.prototypes).view(-1, 1, 8, 8)
+
+def memory():
+    return ModuleGenerator(Memory(), latent_dim=5, num_classes=0, image_shape=(1, 8, 8),
+                           native_range=(0, 1))
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from sklearn.datasets import load_digits
+
+    place = tmp_path_factory.mktemp("latent-paths")
+    digits = (load_digits().images * 15).astype(np.uint8)
+    digits = digits[np.random.default_rng(1).permutation(len(digits))]
+    for name, pixels in (("training", digits[:600]), ("held_out", digits[600 : 600 + HELD])):
+        np.savez(place / f"{name}.npz", pixels[..., None])
+    (place / "latent_path_models.py").write_text(MODULE)
+    return place
+
+
+def npz(name: str) -> dict[str, Any]:
+    return {"dataset": "npz", "path": f"{name}.npz", "split": None}
+
+
+def spec_of(folder: Path, **changes: Any) -> Path:
+    stage = {
+        **npz("training"),
+        "held_out": npz("held_out"),
+        "paths": PATHS,
+        "steps": STEPS,
+        "shard_items": 6,
+        **changes.pop("latent_paths", {}),
+    }
+    spec = {
+        "name": "latent-paths",
+        "generators": [
+            {"name": "memory", "source": "latent_path_models:memory"},
+            {"name": "honest", "source": "shipped:digits", "conditions": [0, 1]},
+        ],
+        "groups": [{"name": "generated", "role": "generated", "count": 2}],
+        "stages": {"latent_paths": stage},
+        "cluster": {"executor": "serial"},
+        **changes,
+    }
+    return write_spec(folder, spec)
+
+
+@pytest.fixture(scope="module")
+def whole(folder: Path) -> Path:
+    out = folder / "out"
+    done = CliRunner().invoke(app, ["run", str(spec_of(folder)), "--out", str(out)])
+    assert done.exit_code == 0, done.output
+    return out
+
+
+def pick(whole: Path, metric: str, generator: str, against: str | None = None) -> float:
+    rows = pd.read_parquet(whole / "summary.parquet")
+    rows = rows[(rows.metric == metric) & (rows.generator == generator)]
+    rows = rows[rows.against.isna() if against is None else rows.against == against]
+    assert len(rows) == 1
+    return float(rows.value.iloc[0])
+
+
+def test_rows_are_those_of_the_images_along_each_path(folder: Path, whole: Path) -> None:
+    table = pd.read_parquet(whole / "latent_paths")
+    rows = table[table.generator == "memory"].sort_values("image_id").reset_index(drop=True)
+    assert len(rows) == PATHS
+    assert len(table[table.generator == "honest"].condition.unique()) == 2
+    training, held_out = (
+        np.load(folder / f"{name}.npz")["arr_0"].reshape(-1, 64) / 255
+        for name in ("training", "held_out")
+    )
+    pool = np.r_[training, held_out]
+    for row in rows.iloc[:2].to_dict("records"):
+        kept = np.asarray(row["pixels"]).reshape(9, 64)
+        first, last = kept[0], kept[-1]
+        near = np.asarray(row["pool_distance"]).reshape(2 * STEPS + 1, -1)
+        place = np.asarray(row["pool_place"]).reshape(2 * STEPS + 1, -1)
+        for image, at in ((first, 0), (last, STEPS)):
+            distance = cdist(image[None], pool)[0]
+            assert near[at] == pytest.approx(np.sort(distance)[:50], abs=1e-6)
+            # Held-out images have another order in the pool than in their set.
+            known = place[at] < len(training)
+            assert distance[place[at][known]] == pytest.approx(near[at][known], abs=1e-6)
+            assert known.sum() == (np.argsort(distance)[:50] < len(training)).sum()
+            assert row["nearest_index"][at] == cdist(image[None], training)[0].argmin()
+        assert len(row["step"]) == STEPS
+        shown = training[row["nearest_index"][0]]
+        assert np.asarray(row["nearest_pixels"])[:64] == pytest.approx(shown, abs=1e-6)
+        assert (row["pool_training"], row["pool_held_out"]) == (600, HELD)
+        assert np.abs(dwell(np.array([row["step"]]), near[None, :, 0])) <= 1
+    controls = table[table.generator.isna()]
+    assert len(controls) == HELD / 2
+    assert (controls.pool_held_out == HELD / 2).all()
+
+
+def test_the_memory_is_seen_and_the_honest_generator_is_not(whole: Path) -> None:
+    assert pick(whole, "path_dwell_p", "memory") <= 0.01
+    assert pick(whole, "path_dwell_p", "honest") > 0.01
+    assert pick(whole, "path_dwell", "memory", "training") > 0.1
+    assert pick(whole, "path_p_alike", "memory") == pick(whole, "path_p_alike", "honest") > 0.05
+    for metric in ("path_switches", "path_dwell"):
+        pick(whole, metric, "honest", "held-out")
+    report = html.unescape((whole / "report.html").read_text(encoding="utf-8"))
+    assert "Does it dwell at training images along its latent?" in report
+    assert "paths along the latent, above the nearest training images" in report
+
+
+def test_what_cannot_be_tested_is_refused(folder: Path) -> None:
+    few = {"dataset": "npz", "path": "few.npz", "split": None}
+    np.savez(folder / "few.npz", np.load(folder / "held_out.npz")["arr_0"][:60])
+    wrong: dict[str, dict[str, Any]] = {
+        "held_out is missing": {"latent_paths": {"held_out": None}},
+        "stages.latent_paths.held_out: the same images": {
+            "latent_paths": {"held_out": npz("training")}
+        },
+        "stages.latent_paths.held_out.dataset: npz has 60": {"latent_paths": {"held_out": few}},
+        "stages.latent_paths.images: 99 held-out images": {"latent_paths": {"images": 99}},
+        "is known by samples alone and has no latent": {
+            "generators": [{"name": "made", "samples": npz("held_out")}]
+        },
+    }
+    for message, changes in wrong.items():
+        with pytest.raises(SpecError, match=message):
+            gather_facts(load_spec(str(spec_of(folder, **changes))))

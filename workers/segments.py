@@ -1,0 +1,79 @@
+"""The ``segments`` stage: how much of each image is of each class of objects."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import torch
+
+from ..core.quantisation import quantise
+from .datasets import ImageError, shard_image_set
+from .generated_images import shard_generated_images
+from .outcome import Failure, Outcome
+from .resources import Resources
+from .revisions import Computation
+from .schema import TableSchema
+from .segmenter import SegmenterError, shard_segmenter
+from .shard import Item
+
+COMPUTATION = Computation("offmanifold.workers.segments:compute", "segments", 1)
+
+# areas[] is the share of the image's pixels that each class of objects has, in their order.
+SEGMENTS_TABLE = TableSchema("segments", 1, (("areas", pa.list_(pa.float64())),))
+
+_TOGETHER = 64
+
+
+def compute(
+    items: Sequence[Item], settings: Mapping[str, Any], resources: Resources
+) -> list[Outcome]:
+    """Rows of the ``segments`` table; images are rounded to the grey levels of the real ones."""
+    found: list[Outcome] = []
+    for start in range(0, len(items), _TOGETHER):
+        found += _together(items[start : start + _TOGETHER], settings, resources)
+    return found
+
+
+def _together(
+    items: Sequence[Item], settings: Mapping[str, Any], resources: Resources
+) -> list[Outcome]:
+    numbers = [item.index for item in items if item.index is not None]
+    if "generated" in settings:
+        made = shard_generated_images(settings["generated"], resources)
+        draws = [(item.condition, number) for item, number in zip(items, numbers, strict=True)]
+        return _rows(made.images(draws), settings, resources)
+    source = shard_image_set(settings["real"], resources)
+    pixels, failures = [], {}
+    for position, number in enumerate(numbers):
+        try:
+            pixels.append(source.image(number)[0])
+        except ImageError as error:
+            failures[position] = Failure(f"ImageError: {error}")
+    found: list[Outcome] = []
+    if pixels:
+        images = torch.from_numpy(np.stack(pixels)).to(resources.device)
+        found = _rows(images, settings, resources)
+    left = iter(found)
+    return [
+        failures[position] if position in failures else next(left) for position in range(len(items))
+    ]
+
+
+def _rows(images: torch.Tensor, settings: Mapping[str, Any], resources: Resources) -> list[Outcome]:
+    rounded = quantise(images.clamp(0, 1), settings.get("levels"))
+    segmenter = shard_segmenter(settings["segmenter"], resources)
+    try:
+        areas = segmenter.areas(rounded).numpy()
+    except SegmenterError:
+        return [_alone(image, settings, resources) for image in rounded]
+    return [{"areas": row} for row in areas]
+
+
+def _alone(image: torch.Tensor, settings: Mapping[str, Any], resources: Resources) -> Outcome:
+    """An image by itself, so that one of which the segmenter makes no map fails alone."""
+    try:
+        areas = shard_segmenter(settings["segmenter"], resources).areas(image[None]).numpy()
+    except SegmenterError as error:
+        return Failure(f"SegmenterError: {error}")
+    return {"areas": areas[0]}
