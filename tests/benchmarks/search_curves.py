@@ -192,6 +192,43 @@ def restarts(problem, budget, iterations=100, finals=0.2, final_iterations=200, 
     return adam(problem, latent, final_iterations, heat=(1.0, 1.0))
 
 
+def blur(width: float, side: int, like: Tensor) -> Tensor:
+    """A matrix that blurs rows or columns by a Gaussian of so many pixels."""
+    position = torch.arange(side).to(like)
+    kernel = torch.exp(-0.5 * ((position[:, None] - position) / max(width, 1e-3)).square())
+    return kernel / kernel.sum(0).amax()
+
+
+def blurred(problem, budget, width=4.0, heat=(3.0, 10.0), heated=0.6, bank=None):
+    """Restarts that at first fit blurred images, so that strokes feel others that they miss."""
+    finalists = max(4, round(0.2 * budget / 202))
+    count = round((budget - 202 * finalists) / 102)
+    start = starts(problem, count, bank)
+    rate = torch.logspace(-1, math.log10(0.4), count)
+    log_heat = torch.linspace(*(math.log(each) for each in heat), count).to(start)
+    shape = problem.images.shape[1:]
+
+    def objective(latent: Tensor, progress: float, block: Block) -> tuple[Tensor, Tensor]:
+        problem.evaluations += latent.shape[1]
+        labels = problem.classes[block.images].repeat_interleave(latent.shape[1])
+        decoded = problem.generator(latent.flatten(0, 1), labels)
+        images = problem.images[block.images, None]
+        residual = decoded.view(*latent.shape[:2], *shape) - images
+        left = max(0.0, 1 - progress / heated)
+        down, across = (blur(width * left, side, residual) for side in shape[1:])
+        smooth = residual if left == 0 else down @ residual @ across
+        prior = 0.5 * latent.square().sum(2)
+        fit, misfit = (
+            each.square().sum((2, 3, 4)) / (2 * problem.variance) for each in (smooth, residual)
+        )
+        return fit / torch.exp(log_heat[block.points] * left) + prior, misfit + prior
+
+    latent, value = descend(objective, start, 100, rate.to(start), RowLimit())
+    problem.note(value)
+    latent, value = distinct(problem, latent, value, finalists)
+    return adam(problem, latent, 200, heat=(1.0, 1.0))
+
+
 def halving(problem, budget, first=20, growth=2, levels=4, bank=None, heats=(30.0, 10.0, 3.0, 1.0)):
     """Successive halving: all starts a little, the better half further, cooler at every level."""
     cost = sum((first * growth**k + 2) * 0.5**k for k in range(levels)) + (0 if bank else 8)
@@ -503,6 +540,13 @@ HOT = (10.0, 30.0)
 SEARCHES: dict[str, Search] = {
     "today": with_settings(restarts),
     "restarts, bank": with_settings(restarts, bank=BANK),
+    "restarts, bank, half of them": lambda problem, budget: restarts(
+        problem, 0.5 * budget, final_iterations=100, bank=BANK
+    ),
+    "restarts, bank, fewer and longer": with_settings(restarts, iterations=310, bank=BANK),
+    "restarts, bank, faster": with_settings(restarts, bank=BANK, rates=(0.2, 0.8)),
+    "restarts, bank, unheated": with_settings(restarts, bank=BANK, heat=(1.0, 1.0)),
+    "blurred, bank": with_settings(blurred, bank=BANK),
     "hops": hopping(),
     "hops, bank, hotter": hopping(bank=BANK, heat=HOT),
     "hops, bank of a million, hotter": hopping(bank=1_000_000, heat=HOT),
@@ -546,7 +590,7 @@ SEARCHES: dict[str, Search] = {
     "hops, bank, radius 0.1, hotter": hopping(bank=BANK, radius=0.1, heat=HOT),
 }
 # One of each kind, then the curves, then the rest.
-FIRST = 13
+FIRST = 18
 CURVES = (
     ("hops, bank, hotter", 10),
     ("today", 10),

@@ -7,19 +7,19 @@ from torch import Tensor
 
 
 class Waves:
-    """Sums of sines of normal frequencies, whose density is a quadrature away."""
+    """Sums of sines of normal frequencies; of 2 latents, whose density is a quadrature away."""
 
     num_classes = 0
-    latent_dim = 2
     image_shape = (1, 1, 20)
 
-    def __init__(self, deviation: float, seed: int) -> None:
+    def __init__(self, deviation: float, seed: int, latent_dim: int = 2) -> None:
+        self.latent_dim = latent_dim
         random = torch.Generator().manual_seed(seed)
 
         def normals(*shape: int) -> Tensor:
             return torch.randn(*shape, generator=random, dtype=torch.float64)
 
-        self.frequency = deviation * normals(24, 2)
+        self.frequency = deviation * normals(24, latent_dim)
         uniform = torch.rand(24, generator=random, dtype=torch.float64)
         self.phase = 2 * math.pi * uniform
         self.weight = 0.4 * normals(20, 24) / math.sqrt(12)
@@ -32,6 +32,7 @@ class Waves:
         return self
 
     def log_density(self, images: Tensor, variance: float) -> Tensor:
+        assert self.latent_dim == 2
         # Modes lie as far out as 11, and the posterior's deviations are near the grid's spacing.
         axis = torch.linspace(-20, 20, 1001, dtype=torch.float64)
         flat, found = images.flatten(1), torch.full((len(images),), -torch.inf).double()

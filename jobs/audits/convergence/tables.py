@@ -12,6 +12,7 @@ from ...report.table import (
     twins_side_by_side,
 )
 from ...report.view import View
+from ...report.words import BOUND
 from .gates import replicates
 
 
@@ -28,7 +29,7 @@ def doubling_table(view: View) -> Table | None:
                 if change is not None and largest is not None:
                     rows.append([group.name, varied, each.estimator, change, largest, change.n])
     table = filled_table(
-        "Change of ln p when one setting is doubled, nats",
+        f"Change of ln p when one setting is doubled, nats; {BOUND}",
         [
             Column("group"),
             Column("doubled"),
@@ -55,7 +56,8 @@ def replicate_table(view: View) -> Table | None:
                 sizes = [found.mean, found.median, high, found.largest]
                 rows.append([group.name, each.estimator, *sizes, better, found.mean.n])
     table = filled_table(
-        "Difference of ln p between two estimates of the same images with other seeds, nats",
+        "Difference of ln p between two estimates of the same images with other seeds, nats; "
+        f"{BOUND}",
         [
             Column("group"),
             Column("estimator"),

@@ -9,6 +9,7 @@ from ...report.section import PageView, Section, present
 from ...report.summary import MISSING
 from ...report.table import Cell, Column, N, Table, counts, estimates, filled_table, numbers
 from ...report.view import View
+from ...report.words import BOUND
 from ..likelihood.densities import TRUSTED, read_densities
 from .reduce import FEWEST_HELD_OUT, LEVEL, TERMS
 from .scores import explained, read_code_lengths
@@ -111,7 +112,7 @@ def _terms_table(view: View) -> Table | None:
         rows.append([group, *terms, total.n])
     under = ", each image under its own class" if view.generator.num_classes else ""
     return filled_table(
-        f"What ln p is made of, mean nats{under}",
+        f"What ln p is made of, mean nats{under}; {BOUND}",
         [Column("group"), *(estimates(name) for name in (*TERMS, "rest")), N],
         rows,
         key="density-terms",
@@ -140,7 +141,7 @@ def _complexity_table(view: View) -> Table | None:
             )
     inliers = view.context.inliers
     return filled_table(
-        f"Each group against {MISSING if inliers is None else inliers.name} images",
+        f"Each group against {MISSING if inliers is None else inliers.name} images; {BOUND}",
         [
             Column("group"),
             Column("estimator"),

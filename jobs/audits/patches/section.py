@@ -27,6 +27,7 @@ from ...report.table import (
     twins_side_by_side,
 )
 from ...report.view import View
+from ...report.words import BOUND
 from .figures import patch_histograms, patch_scatter, top_pictures
 from .reduce import fitted_mixtures
 
@@ -135,7 +136,7 @@ def _correlation_table(view: View) -> Table | None:
                 if cells:
                     rows.append([named(group, against), condition, each.estimator, *cells])
     table = filled_table(
-        "Correlation of ln p by the generator with ln p by the patch model",
+        f"Correlation of ln p by the generator with ln p by the patch model; {BOUND}",
         [Column("group"), Column("density"), Column("estimator"), *CORRELATION_COLUMNS],
         rows,
         key="patch-correlation",
@@ -156,7 +157,8 @@ def _class_table(view: View) -> Table | None:
                 rows.append([index, named(name, against), *cells])
     table = filled_table(
         "The same under each class"
-        + ("" if view.estimator is None else f", {view.estimator} estimates"),
+        + ("" if view.estimator is None else f", {view.estimator} estimates")
+        + f"; {BOUND}",
         [counts("class"), Column("images"), *CORRELATION_COLUMNS],
         rows,
         key="patch-classes",
@@ -181,7 +183,7 @@ def _overlap_table(view: View) -> Table | None:
                 rows.append([*head, int(size.value), overlap, chance, overlap.n])
     table = filled_table(
         "Images of highest ln p in both models, under their own class. The lists hold 20 images, "
-        "or half of them where there are fewer than 40",
+        f"or half of them where there are fewer than 40; {BOUND}",
         [
             Column("images"),
             Column("estimator"),

@@ -122,7 +122,7 @@ def _variation_table(view: View) -> Table | None:
                 rows.append([named(group, against), variation, each.estimator, *cells])
     under = " under the own class" if view.generator.num_classes else ""
     table = filled_table(
-        f"Mean local variation, and its correlation with ln p{under}",
+        f"Mean local variation, and its correlation with ln p{under}; {BOUND}",
         [
             Column("group"),
             estimates("local variation"),

@@ -20,6 +20,7 @@ from offmanifold.jobs.report.pictures import quantile_positions
 from offmanifold.jobs.report.summary import Summary
 from offmanifold.jobs.report.table import Column, N, Table, numbers, twins_side_by_side
 from offmanifold.jobs.report.verdict import SIDES, in_a_sentence
+from offmanifold.jobs.report.words import BOUND
 from offmanifold.jobs.results.export import export_tables
 from offmanifold.jobs.results.page import AuditReport, render_page
 from offmanifold.jobs.results.reduction import reduce_run
@@ -122,6 +123,19 @@ def test_the_top_of_the_page_is_short_and_says_how_verdicts_are_decided(
     # The whole sentences stand in the sections.
     assert "through the same pipeline" not in top
     assert standard_page.count("through the same pipeline") > 1
+
+
+def test_every_table_with_densities_says_that_they_are_lower_bounds(
+    standard_report: AuditReport,
+) -> None:
+    (report,) = standard_report.reports
+    found = set()
+    for table in (table for section in report.sections for table in section.tables):
+        words = " ".join([table.caption, *headers(table)])
+        if re.search(r"ln p\b|log density|log likelihood|bits/dim|bits per dimension", words, re.I):
+            assert BOUND in table.caption, table.key
+            found.add(table.key)
+    assert len(found) >= 10
 
 
 def test_the_policy_allows_the_one_script_and_nothing_else(standard_page: str) -> None:

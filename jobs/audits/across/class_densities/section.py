@@ -158,7 +158,7 @@ def _table(view: View) -> Table | None:
         if (cells := correlation_cells(each, "class_correlation", group.name, EVERY_CLASS))
     ]
     table = filled_table(
-        "Correlation of ln p(x|a) with ln p(x|b), mean over all pairs of classes",
+        f"Correlation of ln p(x|a) with ln p(x|b), mean over all pairs of classes; {BOUND}",
         [Column("group"), Column("estimator"), *CORRELATION_COLUMNS],
         rows,
         key="class-correlation",

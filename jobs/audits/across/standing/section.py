@@ -20,6 +20,7 @@ from ....report.table import (
     twins_side_by_side,
 )
 from ....report.view import View
+from ....report.words import BOUND
 from .published import published_likelihoods, published_variances
 
 THIS_RUN = "this run"
@@ -92,7 +93,7 @@ def likelihood_standing(view: View, datasets: dict[str, str]) -> Table | None:
     ]
     return filled_table(
         "Mean log likelihood of unseen images, bits per dimension: higher is better, the negative "
-        "of the usual number",
+        f"of the usual number; {BOUND}",
         [
             Column("model"),
             Column("images"),
@@ -169,7 +170,8 @@ def bound_table(view: View) -> Table | None:
                 head = [group.name, condition, each.estimator]
                 rows.append([*head, bits, bound, possible, int(above.value), bound.n])
     table = filled_table(
-        "Bits per dimension (higher is denser), and the most that the reconstruction errors allow",
+        "Bits per dimension (higher is denser), and the most that the reconstruction errors "
+        f"allow; {BOUND}",
         [
             Column("group"),
             Column("density"),
