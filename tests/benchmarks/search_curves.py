@@ -204,8 +204,8 @@ def blurred(problem, budget, width=4.0, heat=(3.0, 10.0), heated=0.6, bank=None)
     finalists = max(4, round(0.2 * budget / 202))
     count = round((budget - 202 * finalists) / 102)
     start = starts(problem, count, bank)
-    rate = torch.logspace(-1, math.log10(0.4), count)
-    log_heat = torch.linspace(*(math.log(each) for each in heat), count).to(start)
+    rate = torch.logspace(-1.0, math.log10(0.4), count)
+    log_heat = torch.linspace(math.log(heat[0]), math.log(heat[1]), count).to(start)
     shape = problem.images.shape[1:]
 
     def objective(latent: Tensor, progress: float, block: Block) -> tuple[Tensor, Tensor]:
