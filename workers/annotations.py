@@ -1,5 +1,6 @@
 """The ``annotations`` stage: what the annotator says of generated and of held-out real images."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,23 +14,32 @@ from ..core.quantisation import quantise
 from .annotator import annotator_of
 from .datasets import ImageError, shard_image_set
 from .generated_images import shard_generated_images
-from .outcome import Failure, Outcome
+from .outcome import Failure, Outcome, Row
 from .resources import Resources
 from .revisions import Computation
 from .schema import TableSchema
 from .shard import Item
 
-COMPUTATION = Computation("offmanifold.workers.annotations:compute", "annotations", 1)
+COMPUTATION = Computation("offmanifold.workers.annotations:compute", "annotations", 2)
+
+SHOWN_OF_A_CLASS = 8
+"""Of how many generated images of each label pixels are kept, the first ones of a shard."""
+SHOWN_CLASSES = 40
+"""Of how many classes, the first ones."""
+# Images of higher numbers are not shown: of a million, those of every shard would be many.
+_SHOWN_AMONG = 1024
 
 # predicted is the class of the largest logit, confidence its probability. label is a real image's
-# class, or that which a generated one was asked or is known to be of.
+# class, or that which a generated one was asked or is known to be of. pixels are those of a few
+# generated images, as annotated.
 ANNOTATIONS_TABLE = TableSchema(
     "annotations",
-    1,
+    2,
     (
         ("predicted", pa.int32()),
         ("confidence", pa.float64()),
         ("logits", pa.list_(pa.float32())),
+        ("pixels", pa.list_(pa.float32())),
     ),
 )
 
@@ -41,7 +51,9 @@ def compute(
     if "generated" in settings:
         images = shard_generated_images(settings["generated"], resources)
         draws = [(item.condition, item.index or 0) for item in items]
-        return _answers(images.images(draws), settings, resources)
+        pixels = _rounded(images.images(draws), settings)
+        rows = _answers(pixels, settings, resources)
+        return _with_pixels(rows, [item.index or 0 for item in items], pixels)
     readable, failures = [], {}
     source = shard_image_set(settings["held_out"], resources)
     for position, item in enumerate(items):
@@ -50,20 +62,38 @@ def compute(
             readable.append(source.image(item.index)[0])
         except ImageError as error:
             failures[position] = Failure(f"ImageError: {error}")
-    found: list[Outcome] = []
+    found: list[Row] = []
     if readable:
         pixels = torch.from_numpy(np.stack(readable)).to(resources.device)
-        found = _answers(pixels, settings, resources)
+        found = _answers(_rounded(pixels, settings), settings, resources)
     left = iter(found)
     return [
         failures[position] if position in failures else next(left) for position in range(len(items))
     ]
 
 
-def _answers(
-    images: torch.Tensor, settings: Mapping[str, Any], resources: Resources
+def _rounded(images: torch.Tensor, settings: Mapping[str, Any]) -> torch.Tensor:
+    return quantise(images.clamp(0, 1), settings.get("levels"))
+
+
+def _with_pixels(
+    rows: Sequence[Row], numbers: Sequence[int], images: torch.Tensor
 ) -> list[Outcome]:
-    rounded = quantise(images.clamp(0, 1), settings.get("levels"))
+    """The rows, with pixels in the first few of every label among the images to show."""
+    shown: Counter[int] = Counter()
+    found: list[Outcome] = []
+    for row, number, image in zip(rows, numbers, images, strict=True):
+        label = row["predicted"]
+        shows = label < SHOWN_CLASSES and number < _SHOWN_AMONG
+        if shows and shown[label] < SHOWN_OF_A_CLASS:
+            shown[label] += 1
+            found.append({**row, "pixels": image.flatten().cpu().numpy()})
+        else:
+            found.append(row)
+    return found
+
+
+def _answers(rounded: torch.Tensor, settings: Mapping[str, Any], resources: Resources) -> list[Row]:
     logits = logits_of(annotator_of(settings["annotator"], resources), rounded)
     confidence = softmax(logits, axis=1).max(axis=1)
     predicted = logits.argmax(axis=1)

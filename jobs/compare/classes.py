@@ -1,14 +1,16 @@
-"""What classifiers say of the sides: quality against diversity, and collapse in common."""
+"""What classifiers say of the sides: quality and diversity, collapse by granularity, in common."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import combinations
 
 import pyarrow as pa
 
 from ..audits.across.collapse.quality import reversals
 from ..audits.across.collapse.reduce import annotated_labels, favoured_together
 from ..audits.across.collapse.series import finished
+from ..audits.class_shares.section import by_class
 from ..reduce.schema import SUMMARY
-from ..report.summary import Summary, number
+from ..report.summary import Estimate, Summary, number
 from ..report.verdict import ERROR_RATE
 from ..report.view import View
 from .sides import Side
@@ -30,7 +32,7 @@ def side_views(sides: Sequence[Side]) -> dict[str, View]:
 
 
 def class_sentences(sides: Sequence[Side]) -> list[str]:
-    """Which sides make better images and less diverse ones, and whether all favour one class.
+    """Better images that are less diverse, collapse under finer classes, and classes in common.
 
     Qualities are held against each other within a run: another one has another annotator.
     """
@@ -39,7 +41,56 @@ def class_sentences(sides: Sequence[Side]) -> list[str]:
     for run in dict.fromkeys(side.run for side in sides):
         mine = {side.letter: views[side.letter] for side in sides if side.run == run}
         found += reversals(mine)
-    return [*found, *_in_common(sides)]
+    return [*found, *_by_granularity(sides, views), *_in_common(sides)]
+
+
+def _by_granularity(sides: Sequence[Side], views: Mapping[str, View]) -> list[str]:
+    """Of one generator under annotators of fewer and of more classes: where collapse shows more.
+
+    More classes have a larger total variation by chance alone ([CB] 3.3 does not say so): it is
+    given beside each, and the intervals, which allow for it, must be apart.
+    """
+    found = []
+    for pair in combinations(sides, 2):
+        if pair[0].weights != pair[1].weights:
+            continue
+        coarse, fine = sorted(pair, key=lambda side: len(_shares(views[side.letter])))
+        numbers = [len(_shares(views[side.letter])) for side in (coarse, fine)]
+        distances = [views[s.letter].find("class_total_variation") for s in (coarse, fine)]
+        if not numbers[0] or numbers[0] == numbers[1] or None in distances:
+            continue
+        said = " and ".join(
+            f"of {number} classes ({side.letter}) {_collapse(views[side.letter])}"
+            for number, side in zip(numbers, (coarse, fine), strict=True)
+        )
+        found.append(f"{fine.generator.name} under annotators {said}: {_finer(*distances)}.")
+    return found
+
+
+def _shares(view: View) -> list[Estimate]:
+    return by_class(view, "class_share")
+
+
+def _collapse(view: View) -> str:
+    """The total variation with its mean by chance, and the effective numbers of classes."""
+    distance, floor = view.find("class_total_variation"), view.find("class_total_variation_floor")
+    made, real = (view.find(f"effective_classes{side}") for side in ("", "_real"))
+    words = [] if distance is None else [f"has a total variation of {distance.text(2)}"]
+    if floor is not None:
+        words.append(f"by chance {number(floor.value, 2)}")
+    if made is not None and real is not None:
+        words.append(f"effective classes {made.text(2)} against {real.text(2)} of real images")
+    return ", ".join(words)
+
+
+def _finer(coarse: Estimate | None, fine: Estimate | None) -> str:
+    if coarse is None or fine is None:
+        return "not decided"
+    if fine.low > coarse.high:
+        return "collapse shows more under the finer classes"
+    if coarse.low > fine.high:
+        return "collapse shows more under the coarser classes"
+    return "not decided under which it shows more"
 
 
 def _in_common(sides: Sequence[Side]) -> list[str]:

@@ -1,15 +1,16 @@
-"""The comparison in the terminal: the headlines, the differences and what to beware of."""
+"""The comparison in the terminal: headlines, differences, what classifiers say, and caveats."""
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
 from ..report.terminal import rich_table
+from .classes import class_sentences
 from .runs import Comparison
 from .side_by_side import difference_table, headline_table, overlap_table, side_table
 
 
 def compare_summary(comparison: Comparison) -> RenderableType:
-    """Sides, warnings, the headline metrics, the shared images and the paired differences."""
+    """Sides, warnings, headline metrics, shared images, differences, and classes' sentences."""
     parts: list[RenderableType] = [rich_table(side_table(comparison))]
     parts += [Text(f"! {caveat}", style="bold yellow") for caveat in comparison.caveats]
     for table in (
@@ -19,6 +20,7 @@ def compare_summary(comparison: Comparison) -> RenderableType:
     ):
         if table is not None:
             parts.append(rich_table(table))
+    parts += [Text(each) for each in class_sentences(comparison.sides)]
     if not comparison.differences:
         parts.append(Text(NO_DIFFERENCES, style="yellow"))
     return Group(*parts)

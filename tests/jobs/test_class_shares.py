@@ -127,6 +127,9 @@ def test_the_summary_says_what_the_tables_hold(finished: Path) -> None:
     assert value(finished, "gan", "annotator_test_accuracy").value == pytest.approx(
         (real.predicted == real.label).mean()
     )
+    shown = made[made.pixels.notna()]
+    assert shown.groupby("predicted").size().tolist() == [8] * CLASSES
+    assert (shown.sort_values("image_id").pixels.map(len) == 64).all()
     shares = [np.bincount(each.predicted, minlength=CLASSES) / len(each) for each in (made, real)]
     assert value(finished, "gan", "class_total_variation").value == pytest.approx(
         np.abs(shares[0] - shares[1]).sum() / 2
@@ -149,6 +152,7 @@ def test_the_report_has_both_sections_and_what_training_left_is_gone(finished: P
     assert "Does each class get its share?" in page
     assert "Is it as diverse as the data?" in page
     assert "had not converged when training ended" in page
+    assert page.count("Generated images in rows by the annotator") == 3
     left = finished / "run" / "_training"
     assert not left.exists() or not list(left.iterdir())
 

@@ -1,6 +1,7 @@
 """Collapse over the checkpoints of a training and across generators: tables, words, comparison."""
 
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,11 @@ def make_sets(folder: Path) -> None:
     for iteration, digit, count in extra:
         favoured = rng.choice(left[labels[left] == digit], count)
         save(f"at-{iteration}", np.concatenate([favoured, left[: 300 - count]]))
-    save("other", np.concatenate([rng.choice(left[labels[left] == 7], 150), left[:150]]))
+    other = np.concatenate([rng.choice(left[labels[left] == 7], 150), left[:150]])
+    np.savez(folder / "other.npz", images[other])
+    # Digits below 5, and the others.
+    for name, chosen in (("learned-2", np.arange(600)), ("held-2", np.arange(600, 1100))):
+        np.savez(folder / f"{name}.npz", images[chosen], labels[chosen] // 5)
 
 
 @pytest.fixture(scope="module")
@@ -72,10 +77,18 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
         },
         "cluster": {"executor": "serial"},
     }
-    path = str(write_spec(folder, spec))
-    result = CliRunner().invoke(app, ["run", path, "--out", str(folder / "run")])
-    assert result.exit_code == 0, result.output
+    run(folder, spec, "run")
+    spec["generators"] = spec["generators"][1:]
+    spec["stages"]["annotator"]["path"] = "learned-2.npz"
+    spec["stages"]["class_shares"]["path"] = "held-2.npz"
+    run(folder, spec, "coarse")
     return folder
+
+
+def run(folder: Path, spec: dict[str, Any], name: str) -> None:
+    path = str(write_spec(folder, spec))
+    result = CliRunner().invoke(app, ["run", path, "--out", str(folder / name)])
+    assert result.exit_code == 0, result.output
 
 
 def value(finished: Path, generator: str | None, metric: str) -> pd.Series:
@@ -113,9 +126,15 @@ def test_the_report_says_so_once(finished: Path) -> None:
 
 def test_a_comparison_says_what_generators_have_in_common(finished: Path) -> None:
     page = finished / "compared.html"
-    result = CliRunner().invoke(app, ["compare", str(finished / "run"), "--out", str(page)])
+    folders = [str(finished / name) for name in ("run", "coarse")]
+    result = CliRunner().invoke(app, ["compare", *folders, "--out", str(page)])
     assert result.exit_code == 0, result.output
-    assert "class share ratios of 2 generators" in page.read_text()
+    for text in (" ".join(result.output.split()), page.read_text()):
+        assert "class share ratios of 2 generators" in text
+        (said,) = re.findall(r"other under annotators [^:]*: [a-z ]*", text)
+        assert "of 2 classes (H) has a total variation of " in said
+        assert "and of 10 classes (G) has a total variation of " in said
+        assert said.endswith("collapse shows more under the finer classes")
 
 
 def test_honest_generators_have_nothing_in_common() -> None:

@@ -12,7 +12,7 @@ from ...report.summary import Estimate, number
 from ...report.table import Cell, Column, N, Table, counts, estimates, filled_table
 from ...report.verdict import ERROR_RATE, Answer, Finding, Null, Verdict
 from ...report.view import View
-from .figures import confidence_histograms
+from .figures import annotated_samples, confidence_histograms
 
 # Shares that differ by less in total are as good as the same: a class in twenty, at most.
 NEGLIGIBLE = 0.05
@@ -21,7 +21,7 @@ _MOST_BARS = 40
 
 def class_shares_section(view: View) -> Section:
     """Class histograms, what they are as a whole, and how far labels can be believed."""
-    figures = present(_histogram(view), confidence_histograms(view))
+    figures = present(_histogram(view), annotated_samples(view), confidence_histograms(view))
     tables = present(_whole(view), _by_class(view), _annotators(view))
     text = [] if not tables else [_words(view)]
     return Section(
