@@ -16,7 +16,7 @@ from pathlib import Path
 
 _BEGUN = re.compile(r"^(\w+): \d+ items in \d+ shards")
 _ENDED = re.compile(r"^(\w+): finished in")
-_REST = "reduction and report"
+_REST = "planning, reduction and report"
 
 
 def main() -> None:
@@ -54,7 +54,7 @@ def main() -> None:
     if child.wait() != 0:
         sys.exit(f"the run ended with {child.returncode}")
     print("| stage | seconds | most memory, MiB |\n| --- | ---: | ---: |")
-    for name, value in seconds.items():
+    for name, value in sorted(seconds.items(), key=lambda item: item[0] == _REST):
         print(f"| {name} | {value:.1f} | {most.get(name, 0.0):.0f} |")
 
 

@@ -21,6 +21,14 @@ from ..workers.paper_sets import picture, write_celeba, write_scene
 from .conftest import write_spec
 
 SCENES = ("bedroom", "kitchen", "classroom", "conference_room", "dining_room", "living_room")
+# Presets that differ from another one by their attributes or scenes alone: for the long tests.
+LIKE_ANOTHER = (
+    "celeba-makeup-smiling",
+    "celeba-bangs-smiling",
+    "lsun-5",
+    "celeba-smiling",
+    "celeba-black-hair",
+)
 # Of each preset: how many classes, annotators to train, and whether samples have classes.
 PRESETS = {
     "celeba-makeup-smiling": (4, 3, ()),
@@ -52,7 +60,13 @@ def write_samples(folder: Path, classes: tuple[str, ...]) -> None:
         picture(1000 + number, 64, 64).save(inside / f"{number}.png")
 
 
-@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.slow] if name in LIKE_ANOTHER else [])
+        for name in PRESETS
+    ],
+)
 def test_a_task_of_the_paper_is_ready_for_who_has_the_data(
     name: str, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
