@@ -113,7 +113,7 @@ def deep() -> None:
     """Wavy decoders of 8 and 16 latents; the reference is the best of two long searches."""
     for latents, deviation in ((8, 0.5), (8, 1.0), (16, 0.25), (16, 0.5)):
         waves, images = Waves(deviation, 0, latents), colours(16)
-        long = replace(FULL, transitions=2000, restarts=300, finalists=40, bank=200_000)
+        long = replace(FULL, transitions=1000, restarts=200, finalists=30, bank=200_000)
         exact = torch.stack(
             [
                 estimate_guided(
