@@ -49,6 +49,24 @@ PRESETS = {
     "1/2": replace(FULL, transitions=250, restarts=40, finalists=6, final_iterations=100, polish=4),
     "1": FULL,
 }
+# The settings of the preset `digits`, and less of them.
+OWN = replace(FULL, transitions=100, restarts=32, finalists=6, final_iterations=100)
+OF_DIGITS = {
+    "digits": OWN,
+    "digits/2": replace(
+        OWN, transitions=50, restarts=16, finalists=4, final_iterations=50, polish=6
+    ),
+    "digits/4": replace(
+        OWN,
+        transitions=30,
+        restarts=8,
+        iterations=60,
+        finalists=3,
+        final_iterations=30,
+        polish=3,
+    ),
+}
+REFERENCE = replace(FULL, transitions=2000, restarts=150, finalists=20, polish=10)
 CLASSICAL = ClassicalSettings()
 VARIANCES = {"fashion": 0.0089, "digits": 0.00296, "faces": 0.01, "eyes": 0.01}
 # Their classes. They are so slow that 100,000 latents would cost as much as hundreds of estimates.
@@ -95,7 +113,7 @@ def deep() -> None:
     """Wavy decoders of 8 and 16 latents; the reference is the best of two long searches."""
     for latents, deviation in ((8, 0.5), (8, 1.0), (16, 0.25), (16, 0.5)):
         waves, images = Waves(deviation, 0, latents), colours(16)
-        long = replace(FULL, transitions=2000, restarts=300, finalists=40, bank=200_000)
+        long = replace(FULL, transitions=1000, restarts=200, finalists=30, bank=200_000)
         exact = torch.stack(
             [
                 estimate_guided(
@@ -227,6 +245,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=16, help="images of each group")
     parser.add_argument("--only", action="append", choices=PRESETS, help="may be given again")
     parser.add_argument("--seconds", action="store_true", help="seconds in place of replicates")
+    parser.add_argument("--reference", action="store_true", help="less a reference of T = 2000")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     if arguments.table in own:
@@ -242,6 +261,10 @@ def main() -> None:
         seconds(name, generator, arguments.count, rounds=2)
         return
     chosen = {key: PRESETS[key] for key in arguments.only or PRESETS}
+    if name == "digits":
+        chosen |= OF_DIGITS
+    if arguments.reference:
+        chosen["reference"] = REFERENCE
     if name in PUBLISHED:
         chosen = {key: replace(each, bank=SMALL_BANK) for key, each in chosen.items()}
     replicates(name, generator, arguments.count, chosen)
