@@ -1,7 +1,6 @@
 """``extends:``: a spec that names another, a file or a preset, and says what differs from it."""
 
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
@@ -62,7 +61,11 @@ def inherited(
         return _own(written[0])
     merged: dict[str, Any] = {}
     for content, base, source in reversed(chain):
-        placed = _placed([model], _own(content), partial(absolute, base=base))
+
+        def place(path: str, base: Path = base) -> str:
+            return absolute(path, base)
+
+        placed = _placed([model], _own(content), place)
         merged = _merged(merged, placed, source, ())
     return merged
 
