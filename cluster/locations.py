@@ -1,9 +1,11 @@
 """Locations: a path of a file system or an ``s3://bucket/prefix`` address, and what lies there.
 
-boto3 is imported once a bucket is named.
+Weights and images may also be at an ``hf://`` address, which is only read. boto3 is imported once a
+bucket is named.
 """
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
 from .local_storage import LocalStorage
@@ -13,6 +15,9 @@ from .storage import Storage
 Location = str | Path
 
 _S3 = "s3://"
+_HUB = "hf://"
+_HUB_KINDS = {"datasets": "dataset", "spaces": "space"}
+_HUB_REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/")
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,62}")
 
@@ -30,12 +35,58 @@ def absolute(location: Location, base: Path | None = None) -> str:
     """A path counted from ``base`` (by default the working directory); an address as it is.
 
     Raises:
-        LocationError: an address that is not of a bucket.
+        LocationError: an address that is not of a bucket, nor of a repository of the hub.
     """
+    if is_hub(location):
+        return HubAddress.of(str(location)).text
     if is_remote(location):
         bucket, prefix = split_address(str(location))
         return f"{_S3}{bucket}/{prefix}".rstrip("/")
     return str(Path(base or "", Path(location).expanduser()).resolve())
+
+
+def is_hub(location: Location) -> bool:
+    """Whether it is an address of the Hugging Face Hub."""
+    return str(location).startswith(_HUB)
+
+
+@dataclass(frozen=True)
+class HubAddress:
+    """``hf://[datasets/]OWNER/NAME[@REVISION][/PATH]``, as ``huggingface_hub`` writes addresses.
+
+    ``kind`` is model, dataset or space. A revision is a branch, a tag or a commit, None for the
+    newest. ``path`` is of a file or folder in the repository, empty for all of it.
+    """
+
+    text: str
+    kind: str
+    repository: str
+    revision: str | None
+    path: str
+
+    @classmethod
+    def of(cls, location: str) -> "HubAddress":
+        """The parts of an address.
+
+        Raises:
+            LocationError: not such an address.
+        """
+        text = location.rstrip("/")
+        first, *rest = text.removeprefix(_HUB).split("/")
+        kind = _HUB_KINDS.get(first, "model")
+        owner, *rest = rest if first in _HUB_KINDS and rest else [first, *rest]
+        name, at, revision = (rest[0] if rest else "").partition("@")
+        steps = rest[1:]
+        named = all(_HUB_REPOSITORY.fullmatch(part) for part in (owner, name))
+        strange = any(step in ("", ".", "..") for step in steps) or (at and not revision)
+        if not is_hub(location) or not named or strange:
+            raise LocationError(
+                f"{location}: expected hf://OWNER/NAME[@REVISION]/PATH for a file or folder of a "
+                "model's repository, or hf://datasets/OWNER/NAME[@REVISION]/PATH"
+            )
+        # A branch such as refs/pr/1 is written with its slashes escaped.
+        found = revision.replace("%2F", "/") or None
+        return cls(text, kind, f"{owner}/{name}", found, "/".join(steps))
 
 
 def split_address(location: str) -> tuple[str, str]:

@@ -1,16 +1,17 @@
-"""Weights and image sets that lie in a bucket, as files of this machine."""
+"""Weights and image sets that lie in a bucket or on the hub, as files of this machine."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from ..cluster.locations import split_address
+from ..cluster.locations import is_hub, split_address
 from ..cluster.s3_settings import S3Settings
+from .hub import hub_file, hub_folder
 
 
 def copied_file(address: str, service: S3Settings, beside: Sequence[str] = ()) -> Path:
-    """This machine's copy of the object at an ``s3://`` address.
+    """This machine's copy of the object at an ``s3://`` address, or the file at an ``hf://`` one.
 
     Where files ``beside`` it are named (or patterns of their names), its copy has its name, and
     those that there are beside it.
@@ -20,6 +21,8 @@ def copied_file(address: str, service: S3Settings, beside: Sequence[str] = ()) -
         StorageError: it cannot be read.
         FileNotFoundError: there is no such object.
     """
+    if is_hub(address):
+        return hub_file(address, beside)
     from ..cluster.s3_inputs import S3Folder
 
     bucket, key = split_address(address)
@@ -44,9 +47,12 @@ def copied_folder(
     With a ``subfolder``, only what lies in it, and there; without ``names``, all files.
 
     Raises:
-        LocationError: not the address of a bucket.
+        LocationError: not the address of a bucket, nor of a repository of the hub.
         StorageError: it cannot be read.
+        FileNotFoundError: of the hub, where there is no such folder.
     """
+    if is_hub(address):
+        return hub_folder(address, names, subfolder)
     from ..cluster.s3_inputs import S3Folder
 
     return S3Folder(*split_address(address), service).copy(names, subfolder)

@@ -12,7 +12,7 @@ import yaml
 from ...cluster.locations import absolute
 from ...workers.generator_source import GIVEN_PREFIX
 from ...workers.given_generators import given
-from ..audits.specs import build_spec
+from ..audits.specs import build_spec, inherited_spec, read_spec
 from ..drive.driver import default_folder, run_audit
 from ..drive.progress import Progress
 from ..drive.quick import chosen_form
@@ -20,7 +20,7 @@ from ..record.run_directory import RunDirectory
 from ..report.plain_console import PlainConsole
 from ..results.finished_run import replan
 from ..spec.audit import AuditSpec
-from ..spec.loading import SpecError, read_spec
+from ..spec.loading import SpecError
 from .run import Run
 
 Source = Mapping[str, Any] | str | os.PathLike[str]
@@ -103,8 +103,8 @@ def _run(spec: AuditSpec, folder: str, *, changed: bool, retry_failed: bool) -> 
 def _read(spec: Source) -> tuple[dict[str, Any], Path, str]:
     """A spec's keys, where its relative paths count from, and what messages call it."""
     if isinstance(spec, Mapping):
-        content = _plain(spec)
-        return content, Path.cwd(), "spec"
+        base = Path.cwd()
+        return inherited_spec(_plain(spec), base, "spec"), base, "spec"
     if isinstance(spec, str | os.PathLike):
         source = os.fspath(spec)
         return *read_spec(source), source

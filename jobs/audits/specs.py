@@ -51,6 +51,24 @@ def load_spec(source: str, overrides: tuple[str, ...] = ()) -> AuditSpec:
     return loading.load_spec(Spec, source, overrides)
 
 
+def read_spec(source: str) -> tuple[dict[str, Any], Path]:
+    """What a spec says; as :func:`offmanifold.jobs.spec.loading.read_spec`.
+
+    Raises:
+        SpecError: nothing is there, or it cannot be read.
+    """
+    return loading.read_spec(Spec, source)
+
+
+def inherited_spec(content: dict[str, Any], base: Path, source: str) -> dict[str, Any]:
+    """The keys over those it extends; as :func:`offmanifold.jobs.spec.loading.inherited_spec`.
+
+    Raises:
+        SpecError: what it extends cannot be read or merged.
+    """
+    return loading.inherited_spec(Spec, content, base, source)
+
+
 def parse_spec(text: str, base: Path, overrides: tuple[str, ...], source: str) -> AuditSpec:
     """The spec in ``text``; ``base`` resolves relative paths; ``source`` names it in errors.
 

@@ -10,6 +10,7 @@ import typer
 from ..report.plain_text import say
 from .checkpoint_commands import convert, inspect
 from .exit_status import end, errors_explained
+from .export_command import export
 from .init_command import init
 from .job_commands import job_app, submit
 from .nearest_command import nearest
@@ -185,6 +186,9 @@ def report(
             files = export_tables(outcome.results.content, tables)
             say(f"tables: {len(files)} files in {tables}")
         _finish(outcome)
+
+
+app.command()(export)
 
 
 @app.command()

@@ -4,7 +4,10 @@ from itertools import takewhile
 
 from rich.table import Table
 
+from ..spec.inheritance import EXTENDS
 from ..spec.loading import SpecError, preset_names, preset_text
+
+_EXTENDS = "a spec's file, or a preset, that this one is based on"
 
 
 def listing_table(what: str) -> Table:
@@ -27,12 +30,17 @@ def preset(name: str) -> str:
 
 
 def schema() -> str:
-    """The JSON schema of a spec, as text."""
+    """The JSON schema of a spec's file; one that extends another need not have all keys."""
     import json
 
     from ..audits.specs import Spec
 
-    return json.dumps(Spec.model_json_schema(), indent=2)
+    found = Spec.model_json_schema()
+    needed = found.pop("required")
+    extends = {"type": "string", "minLength": 1, "description": _EXTENDS}
+    found["properties"] = {EXTENDS: extends, **found["properties"]}
+    found["anyOf"] = [{"required": [EXTENDS]}, {"required": needed}]
+    return json.dumps(found, indent=2)
 
 
 def _entries(what: str) -> list[tuple[str, str]]:

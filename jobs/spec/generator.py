@@ -195,7 +195,8 @@ class GeneratorSpec(_SampledSpec, _Named):
     """A generator: a ``source``, ``weights`` with their ``family`` or ``network``, or ``samples``.
 
     A source is ``shipped:NAME``, a folder with weights, or ``module:function``; folder and weights
-    may be ``s3://`` addresses. ``object:NAME`` is one that a program gives to `offmanifold.audit`.
+    may be ``s3://`` or ``hf://`` addresses. ``object:NAME`` is one that a program gives to
+    `offmanifold.audit`.
     ``import_path`` is the folder in which ``module`` is found, by default the spec's own.
     ``weights`` are a published checkpoint of a ``family``, or a file with a
     ``network`` of the user's. ``truncation`` is that of the latents, in families that have one;

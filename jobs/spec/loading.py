@@ -1,6 +1,7 @@
 """Reading a spec: from a file or a shipped preset, with ``KEY=VALUE`` overrides, into a model."""
 
 import difflib
+import os
 import reprlib
 from importlib import resources
 from pathlib import Path
@@ -15,6 +16,9 @@ from ...cluster.s3_settings import BY_ENVIRONMENT, S3Settings
 from ...cluster.storage import StrangeFileError
 from ...workers.shard import content_id
 from .audit import AuditSpec
+from .environment import VariableError, substituted
+from .inheritance import EXTENDS, InheritanceError, Written, inherited
+from .model import models_in
 from .paths import with_paths
 from .plain_yaml import YamlError, parse_yaml
 
@@ -55,28 +59,66 @@ def load_spec(model: type[Spec], source: str, overrides: tuple[str, ...] = ()) -
     Raises:
         SpecError: naming the file, the key, what was expected and what to do.
     """
-    content, base = read_spec(source)
+    content, base = read_spec(model, source)
     return build_spec(model, content, base, overrides, source)
 
 
-def read_spec(source: str) -> tuple[dict[str, Any], Path]:
+def read_spec(model: type[Spec], source: str) -> tuple[dict[str, Any], Path]:
     """What the spec at a path, or of a preset, says, and where its relative paths count from.
 
+    With what it extends, and with the environment's variables in the place of their names.
+
     Raises:
-        SpecError: nothing is there, or it cannot be read.
+        SpecError: nothing is there, or it cannot be read, as :func:`inherited_spec` has it too.
     """
+    content, base, _ = _written(source)
+    return inherited_spec(model, content, base, source), base
+
+
+def inherited_spec(
+    model: type[Spec], content: dict[str, Any], base: Path, source: str
+) -> dict[str, Any]:
+    """The keys of a spec over those of the specs that it ``extends``, if any.
+
+    Raises:
+        SpecError: one of these cannot be read or merged, or names a variable that is not set.
+    """
+    known = str(Path(source).resolve()) if Path(source).is_file() else source
+    try:
+        return inherited(model, (content, base, known), _extended, locations.absolute)
+    except (InheritanceError, locations.LocationError) as error:
+        raise SpecError(str(error)) from error
+
+
+def _extended(name: str, base: Path, by: str) -> Written:
+    """What the spec called ``by``, in the folder ``base``, names."""
+    place = name if locations.is_remote(name) else str(base / Path(name).expanduser())
+    if not locations.is_remote(name) and not Path(place).is_file():
+        if name in preset_names():
+            place = name
+        else:
+            presets = ", ".join(preset_names())
+            raise SpecError(
+                f"{by}: {EXTENDS}: {place}: no such file or preset (presets: {presets})"
+            )
+    return _written(place)
+
+
+def _written(source: str) -> Written:
     path = Path(source)
     if locations.is_remote(source):
-        text, base = _read_remote(source, BY_ENVIRONMENT), Path.cwd()
+        text, base, known = _read_remote(source, BY_ENVIRONMENT), Path.cwd(), source
     elif path.exists() and not path.is_dir():
-        text = read_spec_text(path, source)
-        base = path.resolve().parent
+        text, base, known = read_spec_text(path, source), path.resolve().parent, str(path.resolve())
     elif source in preset_names():
-        text, base = preset_text(source), Path.cwd()
+        text, base, known = preset_text(source), Path.cwd(), source
     else:
         presets = ", ".join(preset_names())
         raise SpecError(f"{source}: no such file or preset (presets: {presets})")
-    return _mapping(text, source), base
+    try:
+        return substituted(_mapping(text, source), os.environ), base, known
+    except VariableError as error:
+        raise SpecError(f"{source}: {error}") from error
 
 
 def read_file(source: str, service: S3Settings) -> str:
@@ -270,7 +312,7 @@ def _models_at(location: tuple[int | str, ...], model: type[BaseModel]) -> list[
             models = [m for m in models if step in get_args(m.model_fields["estimator"].annotation)]
         else:
             field = models[0].model_fields.get(step)
-            models = [] if field is None else _models_in(field.annotation)
+            models = [] if field is None else models_in(field.annotation)
             is_key = bool(models) and field is not None and _is_by_name(field.annotation)
         if not models:
             break
@@ -280,9 +322,3 @@ def _models_at(location: tuple[int | str, ...], model: type[BaseModel]) -> list[
 def _is_by_name(annotation: Any) -> bool:
     """Whether it is a mapping from names to models."""
     return get_origin(annotation) is dict or any(map(_is_by_name, get_args(annotation)))
-
-
-def _models_in(annotation: Any) -> list[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
-    return [model for inner in get_args(annotation) for model in _models_in(inner)]

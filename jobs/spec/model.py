@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -50,6 +50,13 @@ ClassNumber = Annotated[int, Field(ge=0, le=MOST_CLASS)]
 ClassName = Annotated[str, Field(min_length=1)]
 AttributeName = Annotated[str, Field(min_length=1)]
 Size = Annotated[int, Field(ge=1)]
+
+
+def models_in(annotation: Any) -> list[type[BaseModel]]:
+    """The models that a field's type names: several where it is one of them, or of some entries."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for inner in get_args(annotation) for model in models_in(inner)]
 
 
 def setting(definition: type, name: str) -> Any:

@@ -25,6 +25,33 @@ line overrides a key (`--set groups.train.count=8`). For completion and checks i
 `# yaml-language-server: $schema=audit.schema.json`.
 
 This page is made from the models (`{command}`).
+
+## What a file takes from elsewhere
+
+`extends: PATH`, or the name of a preset, bases a spec on another, which may be based on a third.
+Mappings are merged key by key. A list takes the whole list's place, unless it is written as a
+mapping: that changes the entries of these names. `null` takes a value away, where one may be left
+out. Relative paths, that of `extends` too, count from the file that they are written in.
+
+```yaml
+extends: fashion             # a preset, or ../base.yaml
+name: mine
+generators:                  # a list: in the place of the preset's generators
+  - {{name: mine, source: mygan:load}}
+groups: {{train: {{count: 64}}}}  # a mapping: the group `train`, with another count
+stages: {{sweep: null}}        # without this stage
+```
+
+`${{NAME}}` in a value is the environment's variable of that name, and `${{NAME:-default}}` has
+another value where that is unset or empty: `path: ${{DATA}}/cats`, `count: ${{COUNT:-64}}`. Without
+a default, an unset variable is an error. A value that is one variable alone may be a number,
+`true`, `false` or `null`. Keys take no variables, and neither do `--set` (the shell does that) and
+dictionaries given to `offmanifold.audit`.
+
+A run's `audit.yaml` and its report have what came of it: the merged spec, with the variables'
+values, since that is what its rows are of. So write no secret into a spec by a variable; the keys
+of a bucket are read from the environment, never from a spec ([storage](storage.md)). The schema
+knows `extends`, but not the variables and mappings in the place of numbers and lists.
 """
 
 Schema = dict[str, Any]

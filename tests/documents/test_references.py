@@ -40,9 +40,14 @@ def test_the_schema_accepts_the_presets_and_refuses_unknown_keys() -> None:
     printed = CliRunner().invoke(app, ["list", "schema"])
     assert printed.exit_code == 0
     schema = json.loads(printed.stdout)
-    assert schema == Spec.model_json_schema()
+    assert schema["$defs"] == Spec.model_json_schema()["$defs"]
     for name in preset_names():
         content = yaml.safe_load(preset_text(name))
         jsonschema.validate(content, schema)
         with pytest.raises(jsonschema.ValidationError, match="likelyhood"):
             jsonschema.validate({**content, "likelyhood": {}}, schema)
+    based = {"extends": "digits", "name": "mine"}
+    jsonschema.validate(based, schema)
+    for wrong in ({"name": "mine"}, {**based, "likelyhood": {}}, {"extends": 3}):
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate(wrong, schema)

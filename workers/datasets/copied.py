@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...cluster.locations import LocationError
+from ...cluster.locations import LocationError, is_hub
 from ...cluster.s3_settings import S3Settings
 from ..inputs import copied_file, copied_folder, naming_original
 from .image_set import DatasetError, Header, ImageError, ImageSet, Shape
@@ -112,6 +112,8 @@ def open_copied(
 def _copy(name: str, address: str, split: str, service: S3Settings) -> Path:
     if name in _ONE_FILE:
         return copied_file(address, service)
+    if name == "folder":
+        return copied_folder(address, None, service, split)
     if name == "run":
         return copied_folder(address, None, service, "images")
     if name not in _FILES:
@@ -133,7 +135,7 @@ def open_remote(
     opener: Callable[[Path], ImageSet],
     own: Mapping[str, Any],
 ) -> ImageSet:
-    """The image set ``name`` at an ``s3://`` address; arguments as for `open_dataset`.
+    """The image set ``name`` at an ``s3://`` or ``hf://`` address; arguments as for `open_dataset`.
 
     ``own`` are the further arguments for a folder; other openers see to theirs themselves.
 
@@ -141,7 +143,7 @@ def open_remote(
         DatasetError: as :func:`open_copied`.
         StorageError: the bucket cannot be read.
     """
-    if name != "folder":
+    if name != "folder" or is_hub(address):
         return open_copied(name, address, split, service, opener)
     from .bucket_folder import open_bucket_folder
 

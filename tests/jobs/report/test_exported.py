@@ -1,0 +1,186 @@
+"""A finished run for other tools: JSON lines, a model card, and three trackers' own libraries."""
+
+import json
+import math
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from offmanifold.jobs.commands.cli import app
+from offmanifold.jobs.record.run_directory import RunDirectory
+from offmanifold.jobs.report.verdict import Finding, Verdict
+from offmanifold.jobs.results.exported import ExportedGenerator, ExportedRun, exported_run
+from offmanifold.jobs.results.finished_run import replan
+from offmanifold.jobs.results.metric_lines import metric_lines
+from offmanifold.jobs.results.model_card import model_card
+from offmanifold.jobs.results.trackers import to_mlflow, to_tensorboard, to_wandb
+from typer.testing import CliRunner
+
+from ..conftest import fill_audit_folder, forget_decoder, lean_spec, write_spec
+
+
+def cli(*arguments: str | Path) -> Any:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    folder = tmp_path_factory.mktemp("exported") / "audit"
+    fill_audit_folder(folder)
+    write_spec(folder, lean_spec())
+    done = cli("run", folder / "audit.yaml", "--out", folder / "run")
+    assert done.exit_code == 0, done.output
+    yield folder
+    forget_decoder(folder)
+
+
+@pytest.fixture(scope="module")
+def run(folder: Path) -> ExportedRun:
+    return exported_run(replan(RunDirectory.at(str(folder / "run"))))
+
+
+@pytest.fixture
+def training(run: ExportedRun) -> ExportedRun:
+    """The same generator as two checkpoints of a training."""
+    [one] = run.generators
+    both = [replace(one, name=f"gan@{step}", training="gan", step=step) for step in (100, 250)]
+    return replace(run, generators=both)
+
+
+def test_a_line_for_each_metric(folder: Path, tmp_path: Path) -> None:
+    printed = cli("export", folder / "run", "--to", "jsonl")
+    assert printed.exit_code == 0, printed.output
+    lines = [json.loads(line) for line in printed.stdout.splitlines()]
+    summary = pd.read_parquet(folder / "run" / "summary.parquet")
+    assert len(lines) == len(summary)
+    for line in lines:
+        assert line["results"] == {line["metric"]: line["value"]}
+        assert {"snapshot_pkl", "timestamp", "unit"} <= set(line)
+    auc = next(line for line in lines if line["metric"] == "log_likelihood_mean")
+    assert auc["snapshot_pkl"] == "decoder:make"
+    keys = ("metric", "generator", "condition", "group", "against", "estimator")
+    same = summary
+    for key in keys:
+        same = same[same[key].isna() if auc[key] is None else same[key] == auc[key]]
+    assert same["value"].to_list() == [auc["value"]]
+    written = cli("export", folder / "run", "--to", "jsonl", "--out", tmp_path / "a" / "m.jsonl")
+    assert written.exit_code == 0, written.output
+    assert (tmp_path / "a" / "m.jsonl").read_text() == printed.stdout
+
+
+def test_lines_are_strict_json(run: ExportedRun) -> None:
+    row = {**run.generators[0].rows[0], "value": math.inf, "low": -math.inf, "high": None}
+    [line] = metric_lines(replace(run, generators=[], shared=[row]))
+    found = json.loads(line, parse_constant=pytest.fail)
+    assert (found["value"], found["low"], found["high"]) == ("Infinity", "-Infinity", None)
+
+
+def test_names_tell_all_rows_apart(run: ExportedRun) -> None:
+    [generator] = run.generators
+    finite = sum(
+        row[key] is not None and math.isfinite(row[key])
+        for row in generator.rows
+        for key in ("value", "low", "high")
+    )
+    assert len(generator.values) == finite > 0
+
+
+def test_a_model_card_has_every_verdict_and_no_markup_of_others(
+    folder: Path, run: ExportedRun
+) -> None:
+    printed = cli("export", folder / "run", "--to", "model-card")
+    assert printed.exit_code == 0, printed.output
+    assert run.generators[0].verdicts
+    rows = [line for line in printed.stdout.splitlines() if line.startswith("|")][2:]
+    assert len(rows) == len(run.generators[0].verdicts)
+    finding = Finding("test", "no", "a|b\n<script>")
+    hostile = Verdict("key", "Is *it*?", "yes", (finding,))
+    card = model_card(replace(run, generators=[replace(run.generators[0], verdicts=[hostile])]))
+    assert r"| Is \*it\*? | ✗ No | a\|b \<script\> |" in card
+
+
+def test_what_cannot_be_exported(folder: Path, tmp_path: Path) -> None:
+    for wrong, status, said in (
+        (("export", tmp_path, "--to", "jsonl"), 2, "not a run directory"),
+        (("export", folder / "run", "--to", "csv"), 2, "jsonl"),
+        (("export", folder / "run", "--to", "wandb", "--out", "x"), 2, "WANDB_DIR"),
+        (("export", folder / "run", "--to", "jsonl", "--out", tmp_path), 2, "cannot be written"),
+    ):
+        found = cli(*wrong)
+        assert found.exit_code == status
+        assert said in " ".join(found.output.split())
+
+
+@pytest.mark.parametrize(
+    ("target", "module", "package"),
+    [
+        ("tensorboard", "torch.utils.tensorboard", "tensorboard"),
+        ("wandb", "wandb", "wandb"),
+        ("mlflow", "mlflow", "mlflow-skinny"),
+    ],
+)
+def test_a_missing_package_is_named(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, target: str, module: str, package: str
+) -> None:
+    monkeypatch.setitem(sys.modules, module, None)
+    found = cli("export", folder / "run", "--to", target)
+    assert found.exit_code == 2
+    assert f"pip install {package}" in found.stderr
+
+
+def test_tensorboard_reads_the_scalars_back(training: ExportedRun, tmp_path: Path) -> None:
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    [folder] = to_tensorboard(training, tmp_path)
+    read = EventAccumulator(str(folder), size_guidance={"scalars": 0}).Reload()
+    values = training.generators[0].values
+    shared = [name for name in read.Tags()["scalars"] if name.startswith("shared/")]
+    assert set(read.Tags()["scalars"]) == {*values, *shared}
+    for name, value in values.items():
+        points = read.Scalars(name)
+        assert [point.step for point in points] == [100, 250]
+        assert points[0].value == pytest.approx(value, rel=1e-6)
+    with pytest.raises(Exception, match="already there"):
+        to_tensorboard(training, tmp_path)
+
+
+def test_wandb_offline(
+    training: ExportedRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("wandb")
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setenv("WANDB_DIR", str(tmp_path))
+    assert to_wandb(training) == [f"{training.name}.gan"]
+    [stored] = tmp_path.rglob("run-*.wandb")
+    content = stored.read_bytes()
+    for name in training.generators[0].values:
+        assert name.encode() in content
+
+
+def test_mlflow_in_a_local_store(
+    training: ExportedRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mlflow = pytest.importorskip("mlflow")
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
+    before = mlflow.get_tracking_uri()
+    mlflow.set_tracking_uri(tmp_path.as_uri())
+    try:
+        assert to_mlflow(training) == [f"{training.name}.gan"]
+        [found] = mlflow.search_runs(experiment_names=["offmanifold"], output_format="list")
+        client = mlflow.MlflowClient()
+        generator: ExportedGenerator = training.generators[0]
+        name, value = next(iter(generator.values.items()))
+        points = client.get_metric_history(found.info.run_id, name)
+        assert [(point.step, point.value) for point in points] == [(100, value), (250, value)]
+        assert len(found.data.metrics) >= len(generator.values)
+        assert [each.path for each in client.list_artifacts(found.info.run_id)] == [
+            "metrics.jsonl",
+            "model-card.md",
+        ]
+    finally:
+        mlflow.set_tracking_uri(before)
