@@ -16,7 +16,7 @@ from .generated_images import shard_generated_images
 from .outcome import Failure, Outcome
 from .resources import Resources
 from .revisions import Computation
-from .schema import TableSchema
+from .schema import ListColumn, TableSchema
 from .shard import Item
 
 COMPUTATION = Computation("offmanifold.workers.annotations:compute", "annotations", 1)
@@ -31,6 +31,8 @@ ANNOTATIONS_TABLE = TableSchema(
         ("confidence", pa.float64()),
         ("logits", pa.list_(pa.float32())),
     ),
+    always=("confidence",),
+    lists=(ListColumn("logits"),),
 )
 
 

@@ -29,12 +29,14 @@ from .revisions import Computation
 from .schema import TableSchema
 from .shard import Item, content_id
 from .spooled_images import SpooledImages, generated_images, real_images, subset_of
-from .trained import MODEL_COLUMNS
+from .trained import MODEL_ALWAYS, MODEL_COLUMNS, MODEL_LISTS
 
 COMPUTATION = Computation("offmanifold.workers.classifiers:compute", "classifiers", 1)
 ANNOTATOR = Computation("offmanifold.workers.classifiers:train_annotator", "annotator", 1)
 
-CLASSIFIERS_TABLE = TableSchema("classifiers", 1, MODEL_COLUMNS)
+CLASSIFIERS_TABLE = TableSchema(
+    "classifiers", 1, MODEL_COLUMNS, always=MODEL_ALWAYS, lists=MODEL_LISTS
+)
 
 CHECKPOINT_SECONDS = 60.0
 

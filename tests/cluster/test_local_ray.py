@@ -3,6 +3,7 @@
 import fcntl
 import os
 import stat
+import subprocess
 import tempfile
 import time
 from contextlib import ExitStack
@@ -28,6 +29,31 @@ def test_the_folder_is_private_and_removed(base):
         (folder / "r").mkdir()
         (folder / "r" / "log").write_text("a log")
     assert not list(base.iterdir())
+
+
+_NOBODY = 65534
+_TRIED = 'ls "$0" || ls "$0/r" || cat "$0/r/log" || touch "$0/mine" || touch "$0/r/mine"'
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can act as another user")
+def test_another_user_can_neither_read_nor_write_in_it():
+    with private_folder() as folder:
+        (folder / "r").mkdir()
+        # As open as Ray makes its own.
+        (folder / "r").chmod(0o777)
+        (folder / "r" / "log").write_text("a log")
+        done = subprocess.run(
+            ["/bin/sh", "-c", _TRIED, str(folder)],
+            user=_NOBODY,
+            group=_NOBODY,
+            extra_groups=[],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert done.returncode != 0
+    assert not done.stdout
+    assert done.stderr.count("Permission denied") == 5, done.stderr
 
 
 def test_a_socket_fits_however_long_the_users_own_folder(monkeypatch, tmp_path):
