@@ -34,7 +34,7 @@ from ..results.write import Results, write_partial, write_results
 from ..spec.audit import AuditSpec
 from ..spec.facts import Facts
 from ..spec.loading import spec_digest
-from .devices import require_local_gpus
+from .devices import require_local_gpus, require_movable
 from .execution import open_executor, terminate_as_interrupt, worker_factory
 from .image_folders import refuse_among_images
 from .mending import Mending
@@ -103,6 +103,7 @@ def run_audit(
     refuse_among_images(spec, run.location)
     require_local_gpus(spec.cluster)
     facts = gather_facts(spec)
+    require_movable(spec.cluster, facts)
     for each in facts.shared:
         logger.warning("%s", each)
     create_storage(out, settings)
