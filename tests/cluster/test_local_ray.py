@@ -10,8 +10,11 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from offmanifold.cluster.local_ray import private_folder
+import ray
+from offmanifold.cluster.local_ray import local_ray, private_folder
 from offmanifold.cluster.ray_errors import ClusterError
+from offmanifold.cluster.resources import WorkerResources
+from ray.exceptions import RaySystemError, RpcError
 
 
 @pytest.fixture
@@ -65,6 +68,18 @@ def test_a_socket_fits_however_long_the_users_own_folder(monkeypatch, tmp_path):
         assert not folder.is_relative_to(long)
         socket = "r/session_2026-01-01_00-00-00_000000_4194304/sockets/plasma_store"
         assert len(os.fsencode(folder / socket)) <= 107
+
+
+@pytest.mark.parametrize("raised", [RaySystemError("no GCS"), RpcError("gone"), OSError("full")])
+def test_a_ray_that_ends_while_it_starts_is_told_with_a_remedy(base, monkeypatch, raised):
+    def init(**_):
+        raise raised
+
+    monkeypatch.setattr(ray, "init", init)
+    refusal = r"cannot start Ray on this machine: .*run the same command again"
+    with pytest.raises(ClusterError, match=refusal), local_ray(WorkerResources(workers=1)):
+        pass
+    assert not list(base.iterdir())
 
 
 def test_without_a_folder_that_can_be_written_the_remedy_is_told(monkeypatch):
