@@ -21,6 +21,7 @@ import ray
 import ray._private.node
 import ray._private.ray_constants
 import ray._private.worker
+from ray.exceptions import RayError
 
 from .ray_errors import ClusterError
 from .resources import WorkerResources, available_cpus
@@ -65,13 +66,19 @@ def local_ray(resources: WorkerResources) -> Iterator[None]:
                 # Ray opens its folder to all users; the one around it is private.
                 _temp_dir=str(folder / "r"),
             )
-        except (OSError, RuntimeError, ValueError, TimeoutError) as error:
+        except (OSError, RuntimeError, ValueError, TimeoutError, RayError) as error:
             raise ClusterError(
                 f"cannot start Ray on this machine: {_first_line(error)}. Check that "
                 f"{folder.parent} has free space and that new processes and ports are allowed "
-                "here, or do without Ray: --set cluster.executor=serial."
+                "here, and run the same command again, or do without Ray: "
+                "--set cluster.executor=serial."
             ) from error
-        yield
+        try:
+            yield
+        except RayError:
+            # Where Ray itself has died, that is the cause of whatever it says.
+            check_local_ray()
+            raise
 
 
 def check_local_ray() -> None:

@@ -17,9 +17,19 @@ def sketch_residuals(
 
     White noise stays white. What several pixels have in common, as a misfit has, stays too.
     """
-    _, channels, height, width = residual.shape
+    block = _block(*residual.shape[1:])
+    pooled = functional.avg_pool2d(residual, block, ceil_mode=True, count_include_pad=False)
+    return pooled.flatten(1)
+
+
+def sketch_size(channels: int, height: int, width: int) -> int:
+    """How many values the sketch of a residual of that shape has."""
+    block = _block(channels, height, width)
+    return channels * math.ceil(height / block) * math.ceil(width / block)
+
+
+def _block(channels: int, height: int, width: int) -> int:
     block = 1
     while channels * math.ceil(height / block) * math.ceil(width / block) > LARGEST_SKETCH:
         block += 1
-    pooled = functional.avg_pool2d(residual, block, ceil_mode=True, count_include_pad=False)
-    return pooled.flatten(1)
+    return block

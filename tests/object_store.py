@@ -1,12 +1,13 @@
 """A real S3 service for tests: SeaweedFS on this machine, which checks keys and permissions."""
 
 import json
+import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,38 +59,71 @@ class ObjectStore:
             patch.setenv(name, value)
 
 
+class Service:
+    """A SeaweedFS that keeps its data in a folder, and can be restarted and held up."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        rights = {OWNER: ["Admin"], READER: ["Read", "List"]}
+        identities = [
+            {
+                "name": access.lower(),
+                "credentials": [{"accessKey": access, "secretKey": secret}],
+                "actions": actions,
+            }
+            for (access, secret), actions in rights.items()
+        ]
+        (folder / "s3.json").write_text(json.dumps({"identities": identities}))
+        (folder / "data").mkdir()
+        names = ["master.port", "master.port.grpc", "volume.port", "volume.port.grpc"]
+        names += ["filer.port", "filer.port.grpc", "s3.port", "s3.port.grpc"]
+        ports = dict(zip(names, free_ports(len(names)), strict=True))
+        weed = Path(sys.executable).with_name("weed")
+        self._command = [str(weed), "server", "-dir", str(folder / "data"), "-ip=127.0.0.1"]
+        self._command += ["-ip.bind=127.0.0.1", "-filer", "-s3"]
+        self._command += ["-s3.config", str(folder / "s3.json")]
+        self._command += ["-s3.autoCreateBucket=false", "-s3.port.iceberg=0", "-s3.port.lance=0"]
+        self._command += ["-master.telemetry=false", "-master.volumeSizeLimitMB=64"]
+        self._command += ["-volume.max=50"]
+        self._command += [f"-{name}={port}" for name, port in ports.items()]
+        self.store = ObjectStore(f"http://127.0.0.1:{ports['s3.port']}")
+        self._process: subprocess.Popen[bytes] | None = None
+        self._has_bucket = False
+
+    def start(self) -> None:
+        """Return once it answers."""
+        log = self._folder / "log"
+        with log.open("ab") as file:
+            self._process = subprocess.Popen(
+                self._command, stdout=file, stderr=file, cwd=self._folder
+            )
+        await_store(self.store, self._process, log, is_new=not self._has_bucket)
+        self._has_bucket = True
+
+    def stop(self, how: signal.Signals = signal.SIGKILL) -> None:
+        """End it: by a signal that lets it write what it has, or at once."""
+        if self._process is not None:
+            self._process.send_signal(how)
+            self._process.wait(60)
+            self._process = None
+
+    def hold_up(self, seconds: float) -> None:
+        """It answers nothing for a while, on connections that stay."""
+        assert self._process is not None, "it was started"
+        self._process.send_signal(signal.SIGSTOP)
+        time.sleep(seconds)
+        self._process.send_signal(signal.SIGCONT)
+
+
 @contextmanager
 def object_store(folder: Path) -> Iterator[ObjectStore]:
     """A SeaweedFS that keeps its data in ``folder`` and ends with the block."""
-    rights = {OWNER: ["Admin"], READER: ["Read", "List"]}
-    identities = [
-        {
-            "name": access.lower(),
-            "credentials": [{"accessKey": access, "secretKey": secret}],
-            "actions": actions,
-        }
-        for (access, secret), actions in rights.items()
-    ]
-    (folder / "s3.json").write_text(json.dumps({"identities": identities}))
-    (folder / "data").mkdir()
-    names = ["master.port", "master.port.grpc", "volume.port", "volume.port.grpc"]
-    names += ["filer.port", "filer.port.grpc", "s3.port", "s3.port.grpc"]
-    ports = dict(zip(names, free_ports(len(names)), strict=True))
-    weed = Path(sys.executable).with_name("weed")
-    command = [str(weed), "server", "-dir", str(folder / "data"), "-ip=127.0.0.1"]
-    command += ["-ip.bind=127.0.0.1", "-filer", "-s3", "-s3.config", str(folder / "s3.json")]
-    command += ["-s3.autoCreateBucket=false", "-s3.port.iceberg=0", "-s3.port.lance=0"]
-    command += ["-master.telemetry=false", "-master.volumeSizeLimitMB=64", "-volume.max=50"]
-    command += [f"-{name}={port}" for name, port in ports.items()]
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder)
+    service = Service(folder)
     try:
-        store = ObjectStore(f"http://127.0.0.1:{ports['s3.port']}")
-        await_store(store, process, folder / "log")
-        yield store
+        service.start()
+        yield service.store
     finally:
-        process.kill()
-        process.wait()
+        service.stop()
 
 
 def free_ports(count: int) -> list[int]:
@@ -101,14 +135,19 @@ def free_ports(count: int) -> list[int]:
         return [each.getsockname()[1] for each in sockets]
 
 
-def await_store(store: ObjectStore, process: "subprocess.Popen[bytes]", log: Path) -> None:
-    """Return once the service has made the bucket and stored an object in it."""
+def await_store(
+    store: ObjectStore, process: "subprocess.Popen[bytes]", log: Path, *, is_new: bool = True
+) -> None:
+    """Return once the service has the bucket, which it makes if ``is_new``, and an object in it."""
     deadline = time.monotonic() + 60
     client = store.client()
     while True:
         try:
-            client.create_bucket(Bucket=BUCKET)
-            client.put_object(Bucket=BUCKET, Key="ready", Body=b"")
+            if is_new:
+                with suppress(client.exceptions.BucketAlreadyOwnedByYou):
+                    client.create_bucket(Bucket=BUCKET)
+                client.put_object(Bucket=BUCKET, Key="ready", Body=b"")
+            client.get_object(Bucket=BUCKET, Key="ready")
         except (BotoCoreError, ClientError):
             assert process.poll() is None, log.read_text()
             assert time.monotonic() < deadline, log.read_text()

@@ -17,7 +17,7 @@ from .generated_images import shard_generated_images
 from .outcome import Failure, Outcome, Row
 from .resources import Resources
 from .revisions import Computation
-from .schema import TableSchema
+from .schema import ListColumn, TableSchema
 from .shard import Item
 
 COMPUTATION = Computation("offmanifold.workers.annotations:compute", "annotations", 2)
@@ -41,6 +41,8 @@ ANNOTATIONS_TABLE = TableSchema(
         ("logits", pa.list_(pa.float32())),
         ("pixels", pa.list_(pa.float32())),
     ),
+    always=("confidence",),
+    lists=(ListColumn("logits"),),
 )
 
 

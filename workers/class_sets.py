@@ -51,6 +51,7 @@ def describe_set(
         evaluations_per_second=min(known) if len(known) == len(members) else None,
         sha256=hashlib.sha256(lines.encode()).hexdigest(),
         notes=tuple(dict.fromkeys(note for each in members for note in each.notes)),
+        only_on_cpu=tuple(dict.fromkeys(name for each in members for name in each.only_on_cpu)),
         members={each.name: found.sha256 for each, found in named},
     )
 

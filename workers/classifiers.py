@@ -4,7 +4,9 @@ A training that outlives `CHECKPOINT_SECONDS` leaves its state in the run direct
 time, so that whoever computes the item again goes on from there; on a CPU to the same bits.
 """
 
+import hashlib
 import io
+import logging
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -29,12 +31,14 @@ from .revisions import Computation
 from .schema import TableSchema
 from .shard import Item, content_id
 from .spooled_images import SpooledImages, generated_images, real_images, subset_of
-from .trained import MODEL_COLUMNS
+from .trained import MODEL_ALWAYS, MODEL_COLUMNS, MODEL_LISTS
 
 COMPUTATION = Computation("offmanifold.workers.classifiers:compute", "classifiers", 1)
 ANNOTATOR = Computation("offmanifold.workers.classifiers:train_annotator", "annotator", 1)
 
-CLASSIFIERS_TABLE = TableSchema("classifiers", 1, MODEL_COLUMNS)
+CLASSIFIERS_TABLE = TableSchema(
+    "classifiers", 1, MODEL_COLUMNS, always=MODEL_ALWAYS, lists=MODEL_LISTS
+)
 
 CHECKPOINT_SECONDS = 60.0
 
@@ -42,6 +46,9 @@ CHECKPOINT_SECONDS = 60.0
 # its losses in the same order as one that was not.
 _BATCHES = 100
 _TEST_BATCH = 512
+_DIGEST_BYTES = hashlib.sha256().digest_size
+
+logger = logging.getLogger(__name__)
 
 
 def train_annotator(
@@ -111,23 +118,34 @@ def _finish(training: ClassifierTraining, kept: str, resources: Resources) -> No
         if time.monotonic() - saved >= CHECKPOINT_SECONDS:
             content = io.BytesIO()
             torch.save(training.state(), content)
-            resources.storage.write(kept, content.getvalue())
+            resources.storage.write(kept, _proved(content.getvalue()))
             saved = time.monotonic()
 
 
 def _take_up(training: ClassifierTraining, kept: str, resources: Resources) -> None:
     if not resources.storage.exists(kept):
         return
+    place = resources.storage.locate(kept)
+    content = resources.storage.read(kept)
+    state = content[_DIGEST_BYTES:]
+    if content != _proved(state):
+        logger.warning("%s is damaged: that training starts anew", place)
+        resources.storage.delete(kept)
+        return
     try:
-        training.restore(read_state(resources.storage.read(kept)))
+        training.restore(read_state(state))
     except (RuntimeError, LookupError, TypeError, ValueError, AttributeError):
-        place = resources.storage.locate(kept)
         # Half of it may have been taken: what is wrong with it is not known.
         resources.storage.delete(kept)
         raise ValueError(
             f"{place} is no state of this training, and was removed; run the same command again "
             "with --retry-failed: training starts anew"
         ) from None
+
+
+def _proved(state: bytes) -> bytes:
+    """A state behind its digest: of what is damaged a training would make other numbers."""
+    return hashlib.sha256(state).digest() + state
 
 
 def _training_images(settings: Mapping[str, Any], resources: Resources) -> LabelledImages:

@@ -19,7 +19,10 @@ COMPUTATION = Computation("offmanifold.workers.code_lengths:compute", "code_leng
 
 # code_length is in bits, of the image's values rounded to so many levels of [0, 1].
 CODE_LENGTHS_TABLE = TableSchema(
-    "code_lengths", 1, (("levels", pa.int32()), ("code_length", pa.float64()))
+    "code_lengths",
+    1,
+    (("levels", pa.int32()), ("code_length", pa.float64())),
+    always=("code_length",),
 )
 
 

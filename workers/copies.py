@@ -20,7 +20,7 @@ from .outcome import Failure, Outcome, Row
 from .reference_block import flat
 from .resources import Resources
 from .revisions import Computation
-from .schema import TableSchema
+from .schema import ListColumn, TableSchema
 from .shard import Item
 
 COMPUTATION = Computation("offmanifold.workers.copies:compute", "copies", 1)
@@ -51,6 +51,15 @@ COPIES_TABLE = TableSchema(
         ("pool_nearness", pa.float64()),
         ("pixels", pa.list_(pa.float32())),
         ("nearest_pixels", pa.list_(pa.float32())),
+    ),
+    always=("own_distance",),
+    lists=(
+        ListColumn("nearness", (len(pixel_views()),)),
+        ListColumn("nearest_index", ("nearness",)),
+        ListColumn("distance", ("nearness",)),
+        ListColumn("placebo_nearness", ("nearness",), optional=True),
+        ListColumn("pixels", ("image:values",), optional=True),
+        ListColumn("nearest_pixels", ("image:values",), optional=True),
     ),
 )
 

@@ -34,6 +34,7 @@ DENSITY_TERMS_TABLE = TableSchema(
         ("prior", pa.float64()),
         ("volume", pa.float64()),
     ),
+    always=("variance", "fit", "prior", "volume"),
 )
 
 

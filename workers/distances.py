@@ -41,6 +41,7 @@ DISTANCES_TABLE = TableSchema(
         *((measure, pa.float64()) for measure in MEASURES),
     ),
     repeated_by=("space",),
+    always=MEASURES,
 )
 
 

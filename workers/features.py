@@ -19,7 +19,7 @@ from .outcome import Failure, Outcome
 from .pca import project
 from .resources import Resources
 from .revisions import Computation
-from .schema import TableSchema
+from .schema import ListColumn, TableSchema
 from .shard import Item
 
 COMPUTATION = Computation("offmanifold.workers.features:compute", "features", 1)
@@ -31,6 +31,7 @@ FEATURES_TABLE = TableSchema(
     1,
     (("space", pa.string()), ("features", pa.list_(pa.float32()))),
     repeated_by=("space",),
+    lists=(ListColumn("features"),),
 )
 
 _TOGETHER = 256

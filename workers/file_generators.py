@@ -1,5 +1,6 @@
 """Generators in one file: a published checkpoint, or a network of the user's."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from .generator_source import GeneratorSource
@@ -29,4 +30,6 @@ def open_published(wanted: GeneratorSource, path: Path) -> OpenedGenerator:
 
 def open_user_network(source: str, path: Path, network: UserNetwork) -> OpenedGenerator:
     """The generator of a user's file; ``source`` is what the spec calls it."""
-    return OpenedGenerator.of_user(source, *open_network(path.expanduser(), network))
+    generator, sha256, bound = open_network(path.expanduser(), network)
+    opened = OpenedGenerator.of_user(source, generator, sha256)
+    return replace(opened, description=replace(opened.description, only_on_cpu=bound))

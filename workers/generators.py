@@ -21,7 +21,7 @@ from .generator_errors import GeneratorError as GeneratorError
 from .generator_source import SHIPPED_PREFIX, ClassMember
 from .generator_source import GeneratorSource as GeneratorSource
 from .inputs import copied_file, copied_folder, naming_original
-from .json_file import parse_json
+from .json_file import MOST_SETTINGS_BYTES, parse_json
 from .meant_function import meant_function
 from .opened_generator import GeneratorDescription as GeneratorDescription
 from .opened_generator import OpenedGenerator as OpenedGenerator
@@ -248,9 +248,9 @@ def _hash_as_converted(folder: Path, config: dict[str, Any], weights: bytes) -> 
     return found
 
 
-def _read(path: Path) -> bytes:
+def _read(path: Path, most: int | None = None) -> bytes:
     try:
-        return read_regular(path)
+        return read_regular(path, most)
     except OSError as error:
         raise GeneratorError(
             f"{path} cannot be read ({error.strerror}): a generator's folder holds "
@@ -261,7 +261,7 @@ def _read(path: Path) -> bytes:
 def _read_config(folder: Path) -> dict[str, Any]:
     path = folder / CONFIG_NAME
     try:
-        config: dict[str, Any] = parse_json(_read(path))
+        config: dict[str, Any] = parse_json(_read(path, MOST_SETTINGS_BYTES))
     except ValueError as error:
         raise GeneratorError(f"{path} is not JSON: {error}") from error
     arguments = config.get("arguments") if isinstance(config, dict) else None

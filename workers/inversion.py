@@ -22,7 +22,7 @@ from .outcome import Failure, Outcome, Row
 from .part_file import Part, read_columns
 from .resources import Resources
 from .revisions import Computation
-from .schema import TableSchema
+from .schema import ListColumn, TableSchema
 from .shard import Item, part_path
 from .stored_images import stored_images
 
@@ -47,6 +47,12 @@ INVERSION_TABLE = TableSchema(
         ("evaluations", pa.int64()),
     ),
     always=("mse", "distance"),
+    lists=(
+        ListColumn("restart_distance", ("setting:restarts",), numbers="any"),
+        ListColumn("latent", ("generator:latent",)),
+        ListColumn("restart_latent", ("setting:restarts", "generator:latent"), numbers="any"),
+        ListColumn("residual", ("image:residual",), optional=True),
+    ),
 )
 
 NO_RECONSTRUCTION = "no finite reconstruction error was found; is the generator's output finite?"

@@ -8,6 +8,8 @@ from typing import Any, NoReturn
 # else it holds is little.
 MOST_BYTES = 2**26
 MOST_NESTED = 2**16
+# Of a file of settings beside a network's weights.
+MOST_SETTINGS_BYTES = 2**20
 
 _LARGEST_NUMBER = 2**63
 _LONGEST_REASON = 200
@@ -17,19 +19,19 @@ class JsonError(ValueError):
     """Text is not JSON, or JSON of no sensible form; the message says in which way."""
 
 
-def parse_json(content: bytes, most_nested: int | None = None) -> Any:
+def parse_json(content: bytes, most_nested: int = MOST_NESTED) -> Any:
     """The value in a JSON text.
 
     Args:
         content: the text.
         most_nested: how many lists and mappings it may hold, each of which takes far more memory
-            than its text; None for any number.
+            than its text.
 
     Raises:
         JsonError: not JSON in UTF-8; nested some hundred times; with a number beyond 64 bits or
             not finite, with one key twice in a mapping, or of more lists and mappings.
     """
-    if most_nested is not None and content.count(b"[") + content.count(b"{") > most_nested:
+    if content.count(b"[") + content.count(b"{") > most_nested:
         raise JsonError(f"it holds more than {most_nested:,} lists and mappings")
     try:
         return json.loads(

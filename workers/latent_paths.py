@@ -23,7 +23,7 @@ from .nearest_training import NearestTraining, nearest_training
 from .outcome import Failure, Outcome, Row
 from .resources import Resources
 from .revisions import Computation
-from .schema import TableSchema
+from .schema import ListColumn, TableSchema
 from .shard import Item, item_seed
 
 COMPUTATION = Computation("offmanifold.workers.latent_paths:compute", "latent_paths", 1)
@@ -48,6 +48,14 @@ LATENT_PATHS_TABLE = TableSchema(
         ("pool_nearness", pa.float64()),
         ("pixels", pa.list_(pa.float32())),
         ("nearest_pixels", pa.list_(pa.float32())),
+    ),
+    lists=(
+        ListColumn("step", ("setting:steps",), optional=True),
+        ListColumn("nearest_index", (), optional=True),
+        ListColumn("pool_place", (), optional=True),
+        ListColumn("pool_distance", ("pool_place",), optional=True),
+        ListColumn("pixels", (), optional=True),
+        ListColumn("nearest_pixels", ("pixels",), optional=True),
     ),
 )
 

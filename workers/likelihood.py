@@ -30,7 +30,7 @@ from .latent_bank import shared_bank
 from .outcome import Failure, Outcome
 from .resources import Resources
 from .revisions import Computation
-from .schema import Columns, TableSchema
+from .schema import Columns, ListColumn, TableSchema
 from .shard import Item
 from .subjects import subject_images
 from .variance_fit import NULL_FIT_TABLE
@@ -72,14 +72,21 @@ _COLUMNS: Columns = (
 # gradients, starts that were judged and products with the Jacobian alike, but not the bank's, which
 # are all images' together.
 _ALWAYS = ("variance", "log_likelihood", "bits_per_dim")
+# A chain's weight may be nothing where the others' are not.
+_LISTS = (
+    ListColumn("chain_log_weights", ("setting:chains",), numbers="infinite too"),
+    ListColumn("acceptance", ("setting:chains",), undefined_at_one="transitions"),
+    ListColumn("step_size", ("setting:chains",), undefined_at_one="transitions"),
+    ListColumn("chain_component", ("setting:chains",), optional=True),
+)
 
-LIKELIHOOD_TABLE = TableSchema("likelihood", 3, _COLUMNS, always=_ALWAYS)
+LIKELIHOOD_TABLE = TableSchema("likelihood", 3, _COLUMNS, always=_ALWAYS, lists=_LISTS)
 
 # The other half of the null's images, and the simulated ones, under the null's variance.
-NULL_LIKELIHOOD_TABLE = TableSchema("null_likelihood", 1, _COLUMNS, always=_ALWAYS)
+NULL_LIKELIHOOD_TABLE = TableSchema("null_likelihood", 1, _COLUMNS, always=_ALWAYS, lists=_LISTS)
 
 # The same images by the other estimator.
-COMPARISON_TABLE = TableSchema("comparison", 3, _COLUMNS, always=_ALWAYS)
+COMPARISON_TABLE = TableSchema("comparison", 3, _COLUMNS, always=_ALWAYS, lists=_LISTS)
 
 # The value of ``varied`` whose rows have a second search for modes, of another law.
 _PROBED = "restarts"
@@ -93,11 +100,12 @@ CONVERGENCE_TABLE = TableSchema(
     (*_COLUMNS, ("varied", pa.string()), ("probe_gain", pa.float64())),
     repeated_by=("estimator", "varied"),
     always=_ALWAYS,
+    lists=_LISTS,
 )
 
 # A sample of every group by each estimator at every number of transitions.
 SWEEP_TABLE = TableSchema(
-    "sweep", 2, _COLUMNS, repeated_by=("estimator", "transitions"), always=_ALWAYS
+    "sweep", 2, _COLUMNS, repeated_by=("estimator", "transitions"), always=_ALWAYS, lists=_LISTS
 )
 
 

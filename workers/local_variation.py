@@ -25,6 +25,7 @@ LOCAL_VARIATION_TABLE = TableSchema(
         ("covered", pa.float64()),
         ("variation", pa.float64()),
     ),
+    always=("variation",),
 )
 
 

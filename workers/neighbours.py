@@ -15,7 +15,7 @@ from .outcome import Outcome
 from .reference_block import Describe, ReferenceBlock, Vectors, flat, read_block
 from .resources import Resources
 from .revisions import Computation
-from .schema import TableSchema
+from .schema import ListColumn, TableSchema
 from .shard import Item
 from .stored_images import source_of, stored_images
 
@@ -39,6 +39,11 @@ NEIGHBOURS_TABLE = TableSchema(
         ("class_distance", pa.list_(pa.float64())),
     ),
     repeated_by=("space", "block"),
+    lists=(
+        ListColumn(
+            "class_distance", ("setting:num_classes",), optional=True, numbers="infinite too"
+        ),
+    ),
 )
 
 # Batches of one size go through one kernel, so that equal images have equal features wherever

@@ -16,8 +16,10 @@ class GeneratorDescription:
     holds it, for what it loads in turn is not known. ``evaluations_per_second`` (images with their
     latent gradients) is what the config says, measured on the machine that trained it. ``notes``
     are what a reader of the results should know of a published checkpoint; of one of the user's
-    own, what was assumed and what looks wrong in a few of its images. Of a set of generators,
-    ``members`` has each one's hash by its class's name, and ``sha256`` is that of all together.
+    own, what was assumed and what looks wrong in a few of its images. ``only_on_cpu`` are the
+    operations of a file that make it compute on CPUs alone (`bound_to_cpu`). Of a set of
+    generators, ``members`` has each one's hash by its class's name, and ``sha256`` is that of all
+    together.
     """
 
     source: str
@@ -28,6 +30,7 @@ class GeneratorDescription:
     evaluations_per_second: float | None
     sha256: str
     notes: tuple[str, ...] = ()
+    only_on_cpu: tuple[str, ...] = ()
     members: Mapping[str, str] = field(default_factory=dict)
 
 

@@ -16,7 +16,7 @@ from .outcome import Failure, Outcome, Row
 from .part_file import read_part
 from .resources import Resources
 from .revisions import Computation
-from .schema import TableSchema
+from .schema import ListColumn, TableSchema
 from .shard import Item
 
 COMPUTATION = Computation("offmanifold.workers.patch_fit:compute", "patch_fit", 1)
@@ -41,6 +41,12 @@ PATCH_FIT_TABLE = TableSchema(
         ("weights", pa.list_(pa.float64())),
         ("means", pa.list_(pa.float64())),
         ("precision_cholesky", pa.list_(pa.float64())),
+    ),
+    always=("mean_log_density",),
+    lists=(
+        ListColumn("weights", ("components",)),
+        ListColumn("means"),
+        ListColumn("precision_cholesky", ("means", "means"), over=("weights",)),
     ),
 )
 

@@ -30,6 +30,7 @@ PATCH_GMM_TABLE = TableSchema(
         ("covered", pa.float64()),
         ("log_density", pa.float64()),
     ),
+    always=("log_density",),
 )
 
 

@@ -14,7 +14,7 @@ from .outcome import Failure, Outcome
 from .part_file import read_part
 from .resources import Resources
 from .revisions import Computation
-from .schema import TableSchema
+from .schema import ListColumn, TableSchema
 from .shard import Item
 
 COMPUTATION = Computation("offmanifold.workers.pca:compute", "pca", 1)
@@ -29,6 +29,11 @@ PCA_TABLE = TableSchema(
         ("mean", pa.list_(pa.float64())),
         ("components", pa.list_(pa.float64())),
         ("eigenvalue", pa.list_(pa.float64())),
+    ),
+    lists=(
+        ListColumn("mean", ("image:values",)),
+        ListColumn("components", ("eigenvalue", "mean")),
+        ListColumn("eigenvalue", ()),
     ),
 )
 

@@ -15,7 +15,7 @@ from .part_file import read_part
 from .reference_block import flat, read_block
 from .resources import Resources
 from .revisions import Computation
-from .schema import TableSchema
+from .schema import ListColumn, TableSchema
 from .shard import Item
 
 COMPUTATION = Computation("offmanifold.workers.ppca:compute", "ppca", 1)
@@ -31,6 +31,12 @@ PPCA_TABLE = TableSchema(
         ("components", pa.list_(pa.float64())),
         ("eigenvalue", pa.list_(pa.float64())),
         ("noise_variance", pa.float64()),
+    ),
+    always=("noise_variance",),
+    lists=(
+        ListColumn("mean", ("image:values",)),
+        ListColumn("components", ("eigenvalue", "mean")),
+        ListColumn("eigenvalue", ()),
     ),
 )
 

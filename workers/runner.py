@@ -192,7 +192,7 @@ class ShardWorker:
                 continue
             seconds = time.perf_counter() - began
             computer = computed_on(self._resources.device)
-            yield start, ShardRows.of(items, outcomes, start, computer, seconds)
+            yield start, ShardRows.of(shard.table, items, outcomes, start, computer, seconds)
             start += len(items)
 
     @property

@@ -12,6 +12,7 @@ planned item. ``condition`` is the class index the generator was given, null whe
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Literal
 
 import pyarrow as pa
 
@@ -41,6 +42,34 @@ _LEADING: Columns = (
 
 
 @dataclass(frozen=True)
+class ListColumn:
+    """What the lists of a column are held to in rows with status ok; none of them holds a null.
+
+    Args:
+        name: The column's.
+        length: Names and numbers whose product is the length of each: a column of whole numbers of
+            the row, another list of the row (its length), ``setting:NAME`` of the shard (a number,
+            or the length of a list), ``image:values``, ``image:residual`` (as many as are kept of
+            one) or ``generator:latent``. None where nothing but the part says it: all rows with
+            status ok have as many. Empty where nothing does.
+        less: By how many it is shorter than that.
+        over: Names of lists of the row; that product is divided by their lengths.
+        optional: Whether a row may have none.
+        numbers: Whether all of them are finite, or may be infinite, or NaN too.
+        undefined_at_one: A column of whole numbers of the row: where that is 1, the list's numbers
+            are of nothing, and may be NaN.
+    """
+
+    name: str
+    length: tuple[str | int, ...] | None = None
+    less: int = 0
+    over: tuple[str, ...] = ()
+    optional: bool = False
+    numbers: Literal["finite", "infinite too", "any"] = "finite"
+    undefined_at_one: str | None = None
+
+
+@dataclass(frozen=True)
 class TableSchema:
     """A table of a run, which is a folder of parts of the same name.
 
@@ -51,6 +80,7 @@ class TableSchema:
         repeated_by: The columns that tell apart the rows of one item, which is an image under a
             condition of a generator; empty where an item has one row.
         always: Columns of numbers that every row with status ok has, finite.
+        lists: What is asked of each column of lists.
     """
 
     name: str
@@ -58,6 +88,7 @@ class TableSchema:
     columns: Columns
     repeated_by: tuple[str, ...] = ()
     always: tuple[str, ...] = ()
+    lists: tuple[ListColumn, ...] = ()
 
     @cached_property
     def arrow(self) -> pa.Schema:

@@ -13,14 +13,16 @@ from .generated_images import shard_generated_images
 from .outcome import Failure, Outcome
 from .resources import Resources
 from .revisions import Computation
-from .schema import TableSchema
+from .schema import ListColumn, TableSchema
 from .segmenter import SegmenterError, shard_segmenter
 from .shard import Item
 
 COMPUTATION = Computation("offmanifold.workers.segments:compute", "segments", 1)
 
 # areas[] is the share of the image's pixels that each class of objects has, in their order.
-SEGMENTS_TABLE = TableSchema("segments", 1, (("areas", pa.list_(pa.float64())),))
+SEGMENTS_TABLE = TableSchema(
+    "segments", 1, (("areas", pa.list_(pa.float64())),), lists=(ListColumn("areas"),)
+)
 
 _TOGETHER = 64
 

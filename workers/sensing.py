@@ -25,7 +25,7 @@ from .outcome import Failure, Outcome
 from .ppca import read_ppca
 from .resources import Resources
 from .revisions import Computation
-from .schema import TableSchema
+from .schema import ListColumn, TableSchema
 from .shard import Item
 from .stored_images import stored_images
 
@@ -51,6 +51,12 @@ SENSING_TABLE = TableSchema(
         ("evaluations", pa.int64()),
     ),
     repeated_by=("measurements",),
+    always=("objective", "mse", "ppca_mse"),
+    lists=(
+        ListColumn("restart_objective", ("setting:restarts",), numbers="any"),
+        ListColumn("restart_psnr", ("setting:restarts",), numbers="any"),
+        ListColumn("latent", ("generator:latent",)),
+    ),
 )
 
 

@@ -9,9 +9,10 @@ import pyarrow as pa
 from .computed_on import COMPUTED_ON_KEY, in_metadata, read_from
 from .json_file import parse_json
 from .outcome import Failure, Outcome, Row
-from .schema import STATUS_FAILED, STATUS_OK
+from .schema import STATUS_FAILED, STATUS_OK, TableSchema
 from .seal import sealed_table
 from .shard import Item, Shard
+from .soundness import columns_of, unsound_numbers
 
 SECONDS_KEY = "offmanifold.seconds"
 REVISION_KEY = "offmanifold.revision"
@@ -36,14 +37,19 @@ class ShardRows:
     @classmethod
     def of(
         cls,
+        table: TableSchema,
         items: Sequence[Item],
         outcomes: Sequence[Outcome],
         first: int,
         computer: dict[str, str],
         seconds: float,
     ) -> "ShardRows":
-        """Those of items that were computed, from the ``first`` position on."""
-        rows, tracebacks = {}, {}
+        """Those of items that were computed, from the ``first`` position on.
+
+        One that lacks numbers that a row without error has is a failure.
+        """
+        rows: dict[int, Row] = {}
+        tracebacks = {}
         for position, (item, outcome) in enumerate(zip(items, outcomes, strict=True), first):
             if isinstance(outcome, Failure):
                 rows[position] = failed_row(item, STATUS_FAILED, outcome.error)
@@ -51,6 +57,9 @@ class ShardRows:
                     tracebacks[position] = outcome.traceback
             else:
                 rows[position] = {**_keys(item), "status": STATUS_OK, "error": None, **outcome}
+        for place, problem in _broken(table, list(rows.values())).items():
+            error = f"{problem}; is the generator's output finite?"
+            rows[first + place] = failed_row(items[place], STATUS_FAILED, error)
         return cls(rows, tracebacks, [computer], seconds)
 
     @classmethod
@@ -101,6 +110,12 @@ class ShardRows:
         metadata.update((schema.metadata or {}).items())
         rows = [self.rows[position] for position in range(start, stop)]
         return sealed_table(pa.Table.from_pylist(rows, schema=schema.with_metadata(metadata)), name)
+
+
+def _broken(table: TableSchema, rows: list[Row]) -> dict[int, str]:
+    """What rows that say ok lack, by their place."""
+    schema = pa.schema([table.arrow.field(name) for name in columns_of(table)])
+    return unsound_numbers(table, pa.Table.from_pylist(rows, schema=schema))
 
 
 def failed_row(item: Item, status: str, error: str) -> Row:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from .part_file import Part, read_part
 from .resources import Resources
-from .schema import TableSchema
+from .schema import ListColumn, TableSchema
 from .shard import Item, part_path
 
 # Pixels are row-major (channels, height, width) in [0, 1]; latent is a generated image's own.
@@ -28,6 +28,10 @@ IMAGES_TABLE = TableSchema(
         ("latent", pa.list_(pa.float32())),
     ),
     always=("height", "width", "channels"),
+    lists=(
+        ListColumn("pixels", ("height", "width", "channels")),
+        ListColumn("latent", ("generator:latent",), optional=True),
+    ),
 )
 
 _COLUMNS = ("image_id", "source", "pixels", "channels", "height", "width")

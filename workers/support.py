@@ -13,7 +13,7 @@ from .outcome import Outcome
 from .reference_block import Vectors, flat
 from .resources import Resources
 from .revisions import Computation
-from .schema import TableSchema
+from .schema import ListColumn, TableSchema
 from .shard import Item
 
 COMPUTATION = Computation("offmanifold.workers.support:compute", "support", 1)
@@ -33,6 +33,14 @@ SUPPORT_TABLE = TableSchema(
         ("distance", pa.list_(pa.float64())),
         ("closest_pixels", pa.list_(pa.float32())),
         ("beside_pixels", pa.list_(pa.float32())),
+    ),
+    always=("threshold",),
+    lists=(
+        ListColumn("first", ()),
+        ListColumn("second", ("first",)),
+        ListColumn("distance", ("first",)),
+        ListColumn("closest_pixels", ()),
+        ListColumn("beside_pixels", ("closest_pixels",)),
     ),
 )
 

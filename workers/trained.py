@@ -2,7 +2,7 @@
 
 import pyarrow as pa
 
-from .schema import TableSchema
+from .schema import ListColumn, TableSchema
 
 # One row a classifier. source is what it was trained on (real, generated, or real and generated):
 # 1/factor of the real images, or multiple times as many generated ones, of which repeat is another
@@ -25,5 +25,18 @@ MODEL_COLUMNS = (
     ("test_correct", pa.list_(pa.bool_())),
 )
 
+MODEL_ALWAYS = ("test_accuracy",)
+MODEL_LISTS = (
+    ListColumn("train_confusion", ("test_confusion",)),
+    ListColumn("test_confusion"),
+    ListColumn("test_correct"),
+)
+
 # weights are the classifier's floating-point tensors in the order of its state, one after another.
-ANNOTATOR_TABLE = TableSchema("annotator", 1, (*MODEL_COLUMNS, ("weights", pa.list_(pa.float32()))))
+ANNOTATOR_TABLE = TableSchema(
+    "annotator",
+    1,
+    (*MODEL_COLUMNS, ("weights", pa.list_(pa.float32()))),
+    always=MODEL_ALWAYS,
+    lists=(*MODEL_LISTS, ListColumn("weights", ())),
+)

@@ -13,7 +13,7 @@ from .generators import shard_generator
 from .outcome import Outcome
 from .resources import Resources
 from .revisions import Computation
-from .schema import TableSchema
+from .schema import ListColumn, TableSchema
 from .shard import Item
 from .stored_images import stored_images
 
@@ -28,6 +28,11 @@ TUNING_TABLE = TableSchema(
         ("beta", pa.list_(pa.float64())),
         ("step_size", pa.list_(pa.float64())),
         ("acceptance", pa.list_(pa.float64())),
+    ),
+    always=("variance",),
+    lists=tuple(
+        ListColumn(name, ("setting:transitions",), less=1)
+        for name in ("beta", "step_size", "acceptance")
     ),
 )
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..cluster.regular_file import read_regular
+from .bound_to_cpu import made_on_the_cpu
 from .checkpoints.kind_of_file import PROGRAMS, kind_of_file
 from .generator_errors import GeneratorError
 
@@ -74,8 +75,10 @@ class UserNetwork:
         return cls(**values)
 
 
-def open_network(path: Path, network: UserNetwork) -> tuple["Generator", str]:
-    """The generator in a file, checked on a few latents, and the file's SHA-256.
+def open_network(path: Path, network: UserNetwork) -> tuple["Generator", str, tuple[str, ...]]:
+    """The generator in a file, checked on a few latents, the file's SHA-256, and what binds it.
+
+    The last are the operations for which it can compute on CPUs alone.
 
     Raises:
         GeneratorError: the file cannot be read, is of another format, or its network does not do
@@ -86,7 +89,7 @@ def open_network(path: Path, network: UserNetwork) -> tuple["Generator", str]:
     module, content = open_module(path, network.format)
     generator = wrapped(module, network)
     check_generator(str(path), generator)
-    return generator, hashlib.sha256(content).hexdigest()
+    return generator, hashlib.sha256(content).hexdigest(), made_on_the_cpu(module)
 
 
 def wrapped(module: "nn.Module", network: UserNetwork) -> "ModuleGenerator":

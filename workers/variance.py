@@ -18,7 +18,7 @@ from .outcome import Failure, Outcome
 from .part_file import read_columns_of_parts
 from .resources import Resources
 from .revisions import Computation
-from .schema import STATUS_OK, Columns, TableSchema
+from .schema import STATUS_OK, Columns, ListColumn, TableSchema
 from .shard import Item
 from .variance_fit import NULL_FIT_TABLE, VARIANCE_FIT_TABLE
 
@@ -43,8 +43,9 @@ _COLUMNS: Columns = (
     ("n", pa.int32()),
     ("fitted", pa.list_(pa.string())),
 )
-VARIANCE_TABLE = TableSchema("variance", 3, _COLUMNS)
-NULL_VARIANCE_TABLE = TableSchema("null_variance", 1, _COLUMNS)
+_FITTED = (ListColumn("fitted", ("setting:images",), optional=True),)
+VARIANCE_TABLE = TableSchema("variance", 3, _COLUMNS, always=("variance",), lists=_FITTED)
+NULL_VARIANCE_TABLE = TableSchema("null_variance", 1, _COLUMNS, always=("variance",), lists=_FITTED)
 
 _SOURCES = {table.name: table for table in (INVERSION_TABLE, VARIANCE_FIT_TABLE, NULL_FIT_TABLE)}
 

@@ -24,7 +24,7 @@ from .inversion import (
 from .outcome import Failure, Outcome, Row
 from .resources import Resources
 from .revisions import Computation
-from .schema import Columns, TableSchema
+from .schema import Columns, ListColumn, TableSchema
 from .shard import Item
 from .stored_images import stored_images
 from .subjects import subject_images
@@ -41,7 +41,12 @@ _CURVE_COLUMNS: Columns = (
     ("squared_residual", pa.list_(pa.float64())),
     ("degrees", pa.list_(pa.float64())),
 )
-VARIANCE_FIT_TABLE = TableSchema("variance_fit", 1, _CURVE_COLUMNS)
+VARIANCE_FIT_TABLE = TableSchema(
+    "variance_fit",
+    1,
+    _CURVE_COLUMNS,
+    lists=tuple(ListColumn(name, ("setting:variances",)) for name, _ in _CURVE_COLUMNS),
+)
 
 # The model's own samples in the place of the data, drawn with noise_variance and stored as the
 # data are, inverted like them: mse, residual and latents are as in inversion. The curves are those
@@ -55,6 +60,13 @@ NULL_FIT_TABLE = TableSchema(
         ("latent", pa.list_(pa.float32())),
         ("restart_latent", pa.list_(pa.float32())),
         *_CURVE_COLUMNS,
+    ),
+    always=("mse",),
+    lists=(
+        ListColumn("residual", ("image:residual",)),
+        ListColumn("latent", ("generator:latent",)),
+        ListColumn("restart_latent", ("setting:restarts", "generator:latent"), numbers="any"),
+        *(ListColumn(name, ("setting:variances",), optional=True) for name, _ in _CURVE_COLUMNS),
     ),
 )
 

@@ -11,7 +11,7 @@ from ...core.statistics.typicality import images_needed
 from ..audits.inversion.settings import INVERSION
 from ..audits.likelihood.settings import LIKELIHOOD
 from ..audits.specs import gather_facts
-from ..drive.devices import local_devices, local_gpu_problem
+from ..drive.devices import bound_problem, local_devices, local_gpu_problem
 from ..drive.estimate import Estimate, StageEstimate, estimate
 from ..plan.stage import AuditContext
 from ..report.plain_text import printable
@@ -92,6 +92,10 @@ def _device_notes(cluster: ClusterSpec, facts: Facts) -> list[str]:
         notes.append("Whether the cluster has GPUs is seen once `run` joins it.")
     else:
         notes.append(f"On this machine: {local_devices(cluster, facts).told}.")
+    bound = bound_problem(cluster, facts)
+    if bound is not None:
+        told = "`run` would refuse to start" if cluster.wants_gpus else "On CPUs even beside a GPU"
+        notes.append(f"{told}: {bound}.")
     if cluster.gpus_per_worker is not None and cluster.gpus_per_worker > 1:
         notes.append(
             f"A worker computes on one GPU: of its {cluster.gpus_per_worker:g} "

@@ -21,6 +21,10 @@ _ROWS = 256
 # What CUDA and its libraries take in each process, besides tensors.
 _CONTEXT_BYTES = 2**30
 _BYTES_PER_PARAMETER = 4
+_REMEDY = (
+    "Make such tensors buffers of the network (register_buffer), or make them of the latent "
+    "(latent.new_zeros), and trace or export it again; or set cluster.device to cpu"
+)
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,31 @@ def require_local_gpus(cluster: ClusterSpec) -> None:
         share = cluster.gpus_per_worker
         asked = "device is gpu" if share is None else f"gpus_per_worker is {share:g}"
         raise ClusterError(f"cluster.{asked}, but {problem}")
+
+
+def require_movable(cluster: ClusterSpec, facts: Facts) -> None:
+    """Refuses workers with GPUs for a generator that can compute on CPUs alone.
+
+    Raises:
+        ClusterError: which, why, and what to do.
+    """
+    problem = bound_problem(cluster, facts)
+    if cluster.wants_gpus and problem is not None:
+        raise ClusterError(f"workers are to have GPUs, but {problem}")
+
+
+def bound_problem(cluster: ClusterSpec, facts: Facts) -> str | None:
+    """Which generator keeps an audit on CPUs, and what to do; None where no GPU is to be used."""
+    why = None if cluster.wants_gpus is False else _bound(facts)
+    return None if why is None else f"{why}. {_REMEDY}"
+
+
+def _bound(facts: Facts) -> str | None:
+    for name, generator in facts.generators.items():
+        if generator.only_on_cpu:
+            made = ", ".join(generator.only_on_cpu)
+            return f"the file of generator {name} makes tensors on the CPU, wherever it is ({made})"
+    return None
 
 
 def local_gpu_problem(cluster: ClusterSpec) -> str | None:
@@ -71,6 +100,8 @@ def local_devices(cluster: ClusterSpec, facts: Facts) -> Devices:
     found = gpus()
     if not found:
         return Devices(0, f"computing on CPUs: {why_no_gpu()}")
+    if (bound := _bound(facts)) is not None:
+        return Devices(0, f"computing on CPUs: {bound}")
     share = cluster.gpus_per_worker
     if share is None:
         share = 1 / workers_of_a_gpu(cluster, facts, found)
@@ -79,13 +110,18 @@ def local_devices(cluster: ClusterSpec, facts: Facts) -> Devices:
     return Devices(share, f"computing on {number} ({names}), {_sharing(share)}")
 
 
-def joined_devices(cluster: ClusterSpec, nodes: Sequence[Mapping[str, float]]) -> Devices:
+def joined_devices(
+    cluster: ClusterSpec, nodes: Sequence[Mapping[str, float]], facts: Facts
+) -> Devices:
     """Those of the workers of a cluster with nodes of these resources, by Ray's names.
 
     A cluster that has no GPU at present may add nodes with some: they must be asked for.
     """
     asked = cluster.wants_gpus
     count = sum(node.get("GPU", 0) for node in nodes)
+    bound = _bound(facts)
+    if asked is None and bound is not None:
+        return Devices(0, f"computing on the cluster's CPUs: {bound}")
     if asked is False or (asked is None and not count):
         why = "the cluster has no GPUs at present" if asked is None else "as the spec says"
         return Devices(0, f"computing on the cluster's CPUs: {why}")

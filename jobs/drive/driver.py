@@ -13,9 +13,11 @@ from typing import Any
 from ... import __version__
 from ...cluster.executor import Executor
 from ...cluster.locations import Location, create_storage
+from ...core.residuals import sketch_size
 from ...workers.part_file import PartError
 from ...workers.runner import WorkerFactory
 from ...workers.shard import content_id, part_path
+from ...workers.soundness import Sizes
 from ..audits import STAGES, stages_of
 from ..audits.specs import gather_facts
 from ..plan.stage import PlanContext, Stage
@@ -32,7 +34,7 @@ from ..results.write import Results, write_partial, write_results
 from ..spec.audit import AuditSpec
 from ..spec.facts import Facts
 from ..spec.loading import spec_digest
-from .devices import require_local_gpus
+from .devices import require_local_gpus, require_movable
 from .execution import open_executor, terminate_as_interrupt, worker_factory
 from .image_folders import refuse_among_images
 from .mending import Mending
@@ -101,6 +103,7 @@ def run_audit(
     refuse_among_images(spec, run.location)
     require_local_gpus(spec.cluster)
     facts = gather_facts(spec)
+    require_movable(spec.cluster, facts)
     for each in facts.shared:
         logger.warning("%s", each)
     create_storage(out, settings)
@@ -205,11 +208,18 @@ def _reduce(context: PlanContext, *, runs_code: bool, mended: int = 0) -> Outcom
 
 def _verified(context: PlanContext) -> dict[str, Verified]:
     """What the parts of each planned stage say of themselves, held against the plan."""
+    sizes = sizes_of(context.facts)
     return {
-        stage.name: context.run.verify(stage.table, shards.ids, shards)
+        stage.name: context.run.verify(stage.table, shards.ids, shards, sizes)
         for stage in stages_of(context.spec)
         if (shards := context.plans.get(stage.name)) is not None
     }
+
+
+def sizes_of(facts: Facts) -> Sizes:
+    """How long lists in the tables are, as far as it depends on what is audited."""
+    latent = {name: each.latent_dim for name, each in facts.generators.items()}
+    return Sizes(facts.dimensions, sketch_size(*facts.image_shape), latent)
 
 
 def _keep_computers(run: RunDirectory, verified: Mapping[str, Verified]) -> None:

@@ -44,7 +44,7 @@ def open_executor(spec: AuditSpec, facts: Facts) -> Iterator[tuple[Executor, Dev
         return
     # What it has is seen once it is joined; what workers need is of no matter for that.
     with ray_session(cluster.address, WorkerResources()):
-        devices = joined_devices(cluster, node_resources())
+        devices = joined_devices(cluster, node_resources(), facts)
         with _ray_executor(spec, devices) as executor:
             yield executor, devices
 

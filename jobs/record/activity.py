@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from ...cluster.storage import Storage, StorageError
-from ...workers.json_file import MOST_BYTES, MOST_NESTED, parse_json
+from ...workers.json_file import MOST_BYTES, parse_json
 from .journal import FOLDER, LINES_SUFFIX, WORKERS_SUFFIX
 
 # The driver tells of its workers at least every half minute; two machines' clocks may differ.
@@ -32,7 +32,7 @@ def workers_alive(storage: Storage) -> Workers:
         if not name.endswith(WORKERS_SUFFIX):
             continue
         try:
-            state = parse_json(storage.read(f"{FOLDER}/{name}", MOST_BYTES), MOST_NESTED)
+            state = parse_json(storage.read(f"{FOLDER}/{name}", MOST_BYTES))
             if time.time() - state["time"] > PRESENT_SECONDS:
                 continue
             found = {key: int(state[key]) for key in counts}

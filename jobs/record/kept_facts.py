@@ -6,7 +6,7 @@ the spec of a run from elsewhere may name.
 
 from pydantic import TypeAdapter, ValidationError
 
-from ...workers.json_file import MOST_BYTES, MOST_NESTED, JsonError, parse_json
+from ...workers.json_file import MOST_BYTES, JsonError, parse_json
 from ..spec.audit import MODEL_ROLES, AuditSpec
 from ..spec.facts import Facts
 from ..spec.loading import SpecError
@@ -35,7 +35,7 @@ def kept_facts(run: RunDirectory, spec: AuditSpec) -> Facts:
         raise SpecError(f"{place}: does not exist; {remedy}")
     try:
         content = run.storage.read(FACTS_FILE, MOST_BYTES)
-        parse_json(content, MOST_NESTED)
+        parse_json(content)
         facts = _FACTS.validate_json(content, strict=True)
     except JsonError as error:
         raise SpecError(f"{place}: is damaged: {error}; {remedy}") from error

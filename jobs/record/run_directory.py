@@ -8,19 +8,18 @@ from itertools import tee
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from ...cluster.locations import Location, is_remote, open_storage
 from ...cluster.s3_settings import BY_ENVIRONMENT, S3Settings
 from ...cluster.storage import Storage
 from ...workers.computed_on import UNKNOWN, in_words, read_from
-from ...workers.json_file import MOST_BYTES, MOST_NESTED, JsonError, parse_json
+from ...workers.json_file import MOST_BYTES, JsonError, parse_json
 from ...workers.part_file import Part, PartError, columns_or_damage, read_columns_of_parts
 from ...workers.schema import STATUS_OK, TableSchema
 from ...workers.shard import PART_SUFFIX, Shard, part_name, part_path, shard_id_of
 from ...workers.shard_rows import SECONDS_KEY
+from ...workers.soundness import Sizes, columns_of, unsound_length, unsound_numbers
 from ..spec.audit import AuditSpec
 from ..spec.loading import Spec, SpecError, dump_spec, parse_spec, spec_text
 
@@ -251,26 +250,27 @@ class RunDirectory:
             self.storage.move(name, f"{folder}/{name}")
 
     def verify(
-        self, table: TableSchema, shard_ids: Iterable[str], shards: Iterable[Shard]
+        self, table: TableSchema, shard_ids: Iterable[str], shards: Iterable[Shard], sizes: Sizes
     ) -> Verified:
         """Checks the table's rows against the plan.
 
         ``shard_ids`` are those of ``shards``, in their order.
 
         Raises:
-            PartError: for a damaged part, or rows that are not exactly the planned items.
+            PartError: for a damaged part, rows that are not exactly the planned items, or one that
+                says ok and has not the numbers that such a row has.
             StorageError: for a missing part.
         """
         first, second = tee(shard_ids)
-        parts = self.each_part(table, first, [*_IDENTITY, "status", *table.always])
+        parts = self.each_part(table, first, list(dict.fromkeys(_IDENTITY + columns_of(table))))
         failed, computed_on = 0, Counter[str]()
         for shard_id, shard, part in zip(second, shards, parts, strict=True):
-            facts = self._verified(shard_id, shard, part)
+            facts = self._verified(shard_id, shard, part, sizes)
             failed += facts.failed
             computed_on.update(facts.computed_on)
         return Verified(failed, computed_on)
 
-    def _verified(self, shard_id: str, shard: Shard, part: pa.Table) -> PartFacts:
+    def _verified(self, shard_id: str, shard: Shard, part: pa.Table, sizes: Sizes) -> PartFacts:
         found = [tuple(row.values()) for row in part.select(_IDENTITY).to_pylist()]
         planned = [(item.generator, item.condition, item.image_id) for item in shard.items]
         if found != planned:
@@ -278,8 +278,13 @@ class RunDirectory:
                 f"does not have the rows of the planned items ({len(found)} rows, {len(planned)} "
                 "planned)"
             )
-        if problem := _unsound(shard.table, part):
-            raise Part(part_path(shard.stage, shard_id), self.location).error(problem)
+        broken = unsound_numbers(shard.table, part)
+        problem = broken[min(broken)] if broken else None
+        problem = problem or unsound_length(shard.table, part, shard.settings, sizes)
+        if problem is not None:
+            raise Part(part_path(shard.stage, shard_id), self.location).error(
+                f"says ok of a row whose {problem}"
+            )
         return self._facts_of(shard.stage, shard_id, part)
 
     def write_json(self, name: str, content: dict[str, Any]) -> None:
@@ -294,7 +299,7 @@ class RunDirectory:
             StorageError: it cannot be read, or is far too large.
         """
         try:
-            content = parse_json(self.storage.read(name, MOST_BYTES), MOST_NESTED)
+            content = parse_json(self.storage.read(name, MOST_BYTES))
             if not isinstance(content, dict):
                 raise JsonError(f"expected a mapping, found {type(content).__name__}")
         except JsonError as error:
@@ -303,18 +308,6 @@ class RunDirectory:
                 f"{self.location}/audit.yaml --out {self.location}` writes it again"
             ) from error
         return content
-
-
-def _unsound(table: TableSchema, part: pa.Table) -> str:
-    """What a row that says ok lacks of what it must have; empty where none does."""
-    said_ok = part.filter(pc.equal(part["status"], pa.scalar(STATUS_OK)))
-    for name in table.always:
-        # Of what is null numpy makes NaN.
-        numbers = said_ok[name].cast(pa.float64()).to_numpy()
-        if not np.isfinite(numbers).all():
-            row = int(np.flatnonzero(~np.isfinite(numbers))[0])
-            return f"says ok of a row whose {name} is {said_ok[name][row].as_py()}"
-    return ""
 
 
 def _as_json(content: dict[str, Any]) -> bytes:

@@ -47,7 +47,8 @@ class GeneratorFacts(GeneratorSource):
     ``num_classes`` are those that it takes as a condition; it is evaluated under a ``subset`` of
     them where that is not None. Where its images are ``samples``, it takes none, and has no latent
     to search or to draw: ``latent_dim`` is 0. A set of generators has the hash of each by its
-    class's name in ``member_sha256``. ``series`` is where a checkpoint stands in its training.
+    class's name in ``member_sha256``. ``only_on_cpu`` are operations for which it can compute on
+    CPUs alone. ``series`` is where a checkpoint stands in its training.
     """
 
     name: str
@@ -57,6 +58,7 @@ class GeneratorFacts(GeneratorSource):
     image_shape: tuple[int, int, int]
     evaluations_per_second: float | None
     notes: tuple[str, ...] = ()
+    only_on_cpu: tuple[str, ...] = ()
     samples: DatasetFacts | None = None
     subset: tuple[int, ...] | None = None
     member_sha256: dict[str, str] = field(default_factory=dict)

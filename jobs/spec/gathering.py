@@ -270,6 +270,7 @@ def _generators(spec: AuditSpec) -> dict[str, GeneratorFacts]:
             image_shape=found.image_shape,
             evaluations_per_second=found.evaluations_per_second,
             notes=found.notes,
+            only_on_cpu=found.only_on_cpu,
             member_sha256=dict(found.members),
             series=generator.series,
         )

@@ -3,14 +3,18 @@
 import fcntl
 import os
 import stat
+import subprocess
 import tempfile
 import time
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from offmanifold.cluster.local_ray import private_folder
+import ray
+from offmanifold.cluster.local_ray import local_ray, private_folder
 from offmanifold.cluster.ray_errors import ClusterError
+from offmanifold.cluster.resources import WorkerResources
+from ray.exceptions import RaySystemError, RpcError
 
 
 @pytest.fixture
@@ -30,6 +34,31 @@ def test_the_folder_is_private_and_removed(base):
     assert not list(base.iterdir())
 
 
+_NOBODY = 65534
+_TRIED = 'ls "$0" || ls "$0/r" || cat "$0/r/log" || touch "$0/mine" || touch "$0/r/mine"'
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can act as another user")
+def test_another_user_can_neither_read_nor_write_in_it():
+    with private_folder() as folder:
+        (folder / "r").mkdir()
+        # As open as Ray makes its own.
+        (folder / "r").chmod(0o777)
+        (folder / "r" / "log").write_text("a log")
+        done = subprocess.run(
+            ["/bin/sh", "-c", _TRIED, str(folder)],
+            user=_NOBODY,
+            group=_NOBODY,
+            extra_groups=[],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert done.returncode != 0
+    assert not done.stdout
+    assert done.stderr.count("Permission denied") == 5, done.stderr
+
+
 def test_a_socket_fits_however_long_the_users_own_folder(monkeypatch, tmp_path):
     long = tmp_path / ("n" * 60)
     long.mkdir()
@@ -39,6 +68,18 @@ def test_a_socket_fits_however_long_the_users_own_folder(monkeypatch, tmp_path):
         assert not folder.is_relative_to(long)
         socket = "r/session_2026-01-01_00-00-00_000000_4194304/sockets/plasma_store"
         assert len(os.fsencode(folder / socket)) <= 107
+
+
+@pytest.mark.parametrize("raised", [RaySystemError("no GCS"), RpcError("gone"), OSError("full")])
+def test_a_ray_that_ends_while_it_starts_is_told_with_a_remedy(base, monkeypatch, raised):
+    def init(**_):
+        raise raised
+
+    monkeypatch.setattr(ray, "init", init)
+    refusal = r"cannot start Ray on this machine: .*run the same command again"
+    with pytest.raises(ClusterError, match=refusal), local_ray(WorkerResources(workers=1)):
+        pass
+    assert not list(base.iterdir())
 
 
 def test_without_a_folder_that_can_be_written_the_remedy_is_told(monkeypatch):

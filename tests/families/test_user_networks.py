@@ -3,6 +3,7 @@
 import pickle
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,10 @@ import safetensors.torch
 import torch
 import yaml
 from offmanifold.jobs.commands.cli import app
+from offmanifold.workers.bound_to_cpu import made_on_the_cpu
 from offmanifold.workers.checkpoints.kind_of_file import kind_of_file
 from offmanifold.workers.generators import GeneratorError
-from offmanifold.workers.user_networks import UserNetwork, open_network
+from offmanifold.workers.user_networks import UserNetwork, open_module, open_network
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 from typer.testing import CliRunner
@@ -121,7 +123,7 @@ def facts(file_format: str, **changes: Any) -> UserNetwork:
 def test_a_network_is_audited_from_its_file_to_the_report(file_format: str, tmp_path: Path) -> None:
     network = Network().requires_grad_(False)
     WRITERS[file_format](network, tmp_path / "network.bin")
-    generator, _ = open_network(tmp_path / "network.bin", facts(file_format))
+    generator, *_ = open_network(tmp_path / "network.bin", facts(file_format))
     normal, condition = torch.randn(5, LATENT), torch.arange(5) % CLASSES
     bounded = 2 * torch.special.ndtr(normal) - 1
     rows = nn.functional.one_hot(condition, CLASSES).float()
@@ -139,6 +141,83 @@ def test_a_network_is_audited_from_its_file_to_the_report(file_format: str, tmp_
     assert (table.status == "ok").all(), table.error.dropna().tolist()
     assert "<html" in (run / "report.html").read_text()
     assert CliRunner().invoke(app, ["status", str(run)]).exit_code == 0
+
+
+class Placed(nn.Module):
+    """Makes a tensor for its images, in the way that is named."""
+
+    def __init__(self, way: str) -> None:
+        super().__init__()
+        self.way = way
+        self.layer = nn.Linear(LATENT, 64)
+        self.ramp = torch.linspace(0.0, 1.0, 64)
+        self.register_buffer("buffered", torch.linspace(0.0, 1.0, 64))
+
+    def forward(self, latent: Tensor) -> Tensor:
+        made: Any = {
+            "none": lambda: 0.5,
+            "number": lambda: torch.tensor(0.5),
+            "buffer": lambda: self.buffered,
+            "of the latent": lambda: latent.new_zeros(1) + torch.ones_like(latent[:, :1]),
+            "ramp": lambda: torch.linspace(0.0, 1.0, 64, device=latent.device),
+            "zeros": lambda: torch.zeros(64),
+            "attribute": lambda: self.ramp,
+            "moved": lambda: latent[:, :1].to("cpu"),
+        }[self.way]()
+        images: Tensor = (self.layer(latent) + made).view(-1, 1, 8, 8)
+        return images
+
+
+@pytest.mark.parametrize(
+    ("way", "expected"),
+    [
+        ("none", ()),
+        ("number", ()),
+        ("buffer", ()),
+        ("of the latent", ()),
+        ("ramp", ("linspace",)),
+        ("zeros", ("zeros",)),
+        ("attribute", ("a constant",)),
+        ("moved", ("to",)),
+    ],
+)
+def test_what_a_file_makes_on_the_cpu_is_known(
+    way: str, expected: tuple[str, ...], tmp_path: Path
+) -> None:
+    network, latent = Placed(way).eval(), torch.randn(3, LATENT)
+    told = UserNetwork("torchscript", (LATENT,), (1, 8, 8), native_range=(-9.0, 9.0))
+    batch = torch.export.Dim("batch")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        torch.jit.trace(network, latent).save(str(tmp_path / "traced.pt"))
+    program = torch.export.export(network, (latent,), dynamic_shapes=({0: batch},))
+    torch.export.save(program, tmp_path / "exported.pt2")
+    assert open_network(tmp_path / "traced.pt", told)[2] == expected
+    exported = replace(told, format="torch-export")
+    assert open_network(tmp_path / "exported.pt2", exported)[2] == expected
+
+
+class Asks(nn.Module):
+    """Makes a tensor where its latent is."""
+
+    def forward(self, latent: Tensor) -> Tensor:
+        return latent + torch.linspace(0.0, 1.0, 6, device=latent.device)
+
+
+class AsksNot(nn.Module):
+    """Makes a tensor where torch makes them by default."""
+
+    def forward(self, latent: Tensor) -> Tensor:
+        return latent + torch.linspace(0.0, 1.0, 6)
+
+
+def test_a_scripted_network_asks_its_latent_for_the_device(tmp_path: Path) -> None:
+    for network, expected in ((Asks(), ()), (AsksNot(), ("linspace",))):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            torch.jit.script(network.eval()).save(str(tmp_path / "scripted.pt"))
+        module, _ = open_module(tmp_path / "scripted.pt", "torchscript")
+        assert made_on_the_cpu(module) == expected
 
 
 @pytest.mark.parametrize(

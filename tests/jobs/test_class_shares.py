@@ -161,8 +161,9 @@ class KilledError(Exception):
     """In the place of the signal."""
 
 
+@pytest.mark.parametrize("damaged", [False, True])
 def test_training_goes_on_where_a_killed_worker_left_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, damaged: bool
 ) -> None:
     write_sets(tmp_path)
     spec = load_spec(str(write_spec(tmp_path, spec_of())))
@@ -186,11 +187,16 @@ def test_training_goes_on_where_a_killed_worker_left_it(
     monkeypatch.setattr(ClassifierTraining, "advance", dies)
     with pytest.raises(KilledError):
         rows("killed")
-    assert len(list((tmp_path / "killed" / "_training").iterdir())) == 1
+    (state,) = (tmp_path / "killed" / "_training").iterdir()
+    if damaged:
+        content = bytearray(state.read_bytes())
+        content[len(content) // 2] ^= 1
+        state.write_bytes(content)
     calls.extend([0] * 10)
     (resumed,) = rows("killed")
-    # It began again with the fourth of six rounds.
-    assert next(each for each in calls[4:] if each) == 3
+    # It began again with the fourth of six rounds, or the first.
+    assert next(each for each in calls[4:] if each) == (1 if damaged else 3)
+    assert (f"{state} is damaged: that training starts anew" in caplog.text) == damaged
     assert list((tmp_path / "killed" / "_training").iterdir()) == []
     assert np.array_equal(resumed.pop("weights"), whole.pop("weights"))
     assert resumed == whole

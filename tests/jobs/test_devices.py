@@ -11,7 +11,7 @@ from offmanifold.cluster.local_storage import LocalStorage
 from offmanifold.cluster.ray_errors import ClusterError
 from offmanifold.jobs.audits.specs import gather_facts, load_spec
 from offmanifold.jobs.drive import devices
-from offmanifold.jobs.drive.devices import joined_devices, local_devices
+from offmanifold.jobs.drive.devices import joined_devices, local_devices, require_movable
 from offmanifold.jobs.drive.driver import run_audit
 from offmanifold.jobs.drive.progress import Progress
 from offmanifold.jobs.spec.audit import ClusterSpec
@@ -77,13 +77,14 @@ def test_what_a_worker_needs_grows_with_its_generator() -> None:
 def test_a_joined_cluster_is_asked_what_its_nodes_have() -> None:
     cpus, gpu = {"CPU": 8.0}, {"CPU": 8.0, "GPU": 4.0}
     auto = ClusterSpec(address="auto")
-    assert joined_devices(auto, [cpus]).gpus_per_worker == 0
-    assert joined_devices(auto, [cpus, gpu]).gpus_per_worker == 1
-    assert joined_devices(auto.model_copy(update={"device": "cpu"}), [gpu]).gpus_per_worker == 0
+    assert joined_devices(auto, [cpus], FACTS).gpus_per_worker == 0
+    assert joined_devices(auto, [cpus, gpu], FACTS).gpus_per_worker == 1
+    on_cpus = auto.model_copy(update={"device": "cpu"})
+    assert joined_devices(on_cpus, [gpu], FACTS).gpus_per_worker == 0
     asked = auto.model_copy(update={"device": "gpu"})
-    assert joined_devices(asked, [cpus]).gpus_per_worker == 1
+    assert joined_devices(asked, [cpus], FACTS).gpus_per_worker == 1
     half = auto.model_copy(update={"gpus_per_worker": 0.5})
-    assert "2 workers on each" in joined_devices(half, [gpu]).told
+    assert "2 workers on each" in joined_devices(half, [gpu], FACTS).told
 
 
 def test_what_is_told_names_the_gpus() -> None:
@@ -117,3 +118,20 @@ def test_run_and_provenance_say_what_was_computed_on(audit_folder: Path) -> None
     )
     assert "computing on CPUs: torch" in console.export_text()
     assert '"CPU (' in (audit_folder / "run" / "provenance.json").read_text()
+
+
+def test_a_generator_that_is_bound_to_the_cpu_keeps_an_audit_there() -> None:
+    bound: Any = SimpleNamespace(
+        generators={"mine": SimpleNamespace(only_on_cpu=("linspace", "a constant"), samples=None)}
+    )
+    with patch.object(devices, "gpus", lambda: (H200,)):
+        found = local_devices(ClusterSpec(), bound)
+    assert found.gpus_per_worker == 0
+    assert "generator mine makes tensors on the CPU, wherever it is (linspace, a cons" in found.told
+    joined = ClusterSpec(address="auto")
+    assert joined_devices(joined, [{"CPU": 8.0, "GPU": 1.0}], bound).gpus_per_worker == 0
+    require_movable(ClusterSpec(), bound)
+    require_movable(ClusterSpec(device="cpu"), bound)
+    for asked in (ClusterSpec(device="gpu"), ClusterSpec(gpus_per_worker=1)):
+        with pytest.raises(ClusterError, match=r"register_buffer.*set cluster.device to cpu"):
+            require_movable(asked, bound)

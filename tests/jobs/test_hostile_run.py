@@ -125,6 +125,22 @@ def resealed(column: str, value: Any) -> Callable[[bytes], bytes]:
     return spoil
 
 
+def reshaped(column: str, change: Callable[[list[Any]], list[Any]]) -> Callable[[bytes], bytes]:
+    """The list of the last row that has one, changed, and sealed again."""
+
+    def spoil(content: bytes) -> bytes:
+        table = pq.read_table(io.BytesIO(content))
+        index = table.schema.get_field_index(column)
+        values: list[Any] = table[column].to_pylist()
+        row = max(place for place, each in enumerate(values) if each)
+        values[row] = change(values[row])
+        field = table.schema.field(index)
+        changed = table.set_column(index, field, pa.array(values, field.type))
+        return sealed_table(changed, table.schema.metadata[NAME_KEY.encode()].decode())
+
+    return spoil
+
+
 def repeated(_content: bytes) -> bytes:
     """Half a billion values, all null, in a few kilobytes."""
     rows = 2**22
@@ -157,12 +173,42 @@ DAMAGES: dict[str, tuple[str, Callable[[bytes], bytes], str]] = {
         "says ok of a row whose distance is nan",
     ),
     "no size": ("images", resealed("height", None), "says ok of a row whose height is None"),
+    "short pixels": (
+        "images",
+        reshaped("pixels", lambda values: values[:-1]),
+        "says ok of a row whose pixels has 63 values, expected 64",
+    ),
+    "pixels of nothing": (
+        "images",
+        reshaped("pixels", lambda values: [*values[:-1], float("nan")]),
+        "says ok of a row whose pixels holds nan",
+    ),
+    "short latent": (
+        "inversion",
+        reshaped("latent", lambda values: values[:-1]),
+        "says ok of a row whose latent has 2 values, expected 3",
+    ),
+    "latent of nothing": (
+        "inversion",
+        reshaped("latent", lambda values: [float("nan"), *values[1:]]),
+        "says ok of a row whose latent holds nan",
+    ),
+    "one restart more": (
+        "inversion",
+        reshaped("restart_distance", lambda values: [*values, 1.0]),
+        "says ok of a row whose restart_distance has 3 values, expected 2",
+    ),
+    "a null in a list": (
+        "inversion",
+        reshaped("restart_latent", lambda values: [None, *values[1:]]),
+        "says ok of a row whose restart_latent holds None",
+    ),
     "other items": ("inversion", other_items, "does not have the rows of the planned items"),
 }
 
 
 # Of bytes without sense, of another table, of rows that make no sense: what a run replaces.
-REPLACED = ("truncated", "labels", "null")
+REPLACED = ("truncated", "labels", "null", "short latent")
 
 
 @pytest.mark.parametrize("damage", DAMAGES)

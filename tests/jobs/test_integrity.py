@@ -1,19 +1,23 @@
 """Only planned and undamaged parts count: what else lies in a run is named, moved aside, mended."""
 
+import io
 import json
 import pickle
 import shutil
 from collections.abc import Callable, Iterator
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
 import yaml
 from offmanifold.cluster.local_storage import LocalStorage
 from offmanifold.jobs.commands.cli import app
+from offmanifold.jobs.drive.driver import sizes_of
 from offmanifold.jobs.drive.mending import Mending
 from offmanifold.jobs.record.run_directory import RunDirectory
 from offmanifold.jobs.results.finished_run import replan
@@ -21,7 +25,8 @@ from offmanifold.workers.datasets import DatasetError, open_dataset
 from offmanifold.workers.part_file import Part, PartError, check_part
 from offmanifold.workers.runner import ShardWorker
 from offmanifold.workers.seal import sealed_table
-from offmanifold.workers.shard import shard_id_of
+from offmanifold.workers.shard import part_path, shard_id_of
+from offmanifold.workers.soundness import columns_of
 from typer.testing import CliRunner
 
 from ..registered import COMPUTATIONS, TABLES
@@ -372,6 +377,62 @@ def test_every_third_byte_of_a_part_of_each_table_counts(tmp_path: Path) -> None
                 assert check_part(storage, TABLES[name], shard_id)
     assert seen.keys() == TABLES.keys()
     print(seen)
+
+
+def spoilt(kind: str, values: list[Any]) -> list[Any] | None:
+    """A list of a row as it must not be."""
+    if kind == "short":
+        return values[:-1]
+    if kind == "long":
+        return [*values, values[0]]
+    if kind == "null":
+        return [None, *values[1:]]
+    return [*values[:-1], float("nan")]
+
+
+def test_of_every_column_of_lists_it_is_said_what_it_holds() -> None:
+    for table in TABLES.values():
+        declared = [each.name for each in table.lists]
+        assert declared == [each.name for each in table.arrow if pa.types.is_list(each.type)]
+        assert set(columns_of(table)) <= {each.name for each in table.arrow}
+
+
+@pytest.mark.slow
+def test_a_list_that_is_short_or_holds_no_number_is_refused_in_every_table(tmp_path: Path) -> None:
+    seen: dict[str, set[str]] = {}
+    for context in tiny_runs(tmp_path):
+        run, sizes = context.run, sizes_of(context.facts)
+        for name, shards in context.plans.items():
+            assert not run.verify(TABLES[name], shards.ids, shards, sizes).failed
+            for (shard_id, shard), column in product(shards.with_ids(), TABLES[name].lists):
+                part = part_path(name, shard_id)
+                content = run.storage.read(part)
+                rows = pq.read_table(io.BytesIO(content))
+                lists: list[Any] = rows[column.name].to_pylist()
+                there = [row for row, values in enumerate(lists) if values]
+                if not there or column.name in seen.setdefault(name, set()):
+                    continue
+                seen[name].add(column.name)
+                kinds = ["null"]
+                if column.length != () and (column.length or len(there) > 1):
+                    kinds += ["short", "long"]
+                if pa.types.is_floating(rows[column.name].type.value_type):
+                    kinds += ["nan"] * (column.numbers != "any")
+                for kind in kinds:
+                    bad = list(lists)
+                    bad[there[-1]] = spoilt(kind, bad[there[-1]])
+                    index = rows.schema.get_field_index(column.name)
+                    field = rows.schema.field(index)
+                    forged = rows.set_column(index, field, pa.array(bad, field.type))
+                    path = Path(run.storage.locate(part))
+                    path.write_bytes(sealed_table(forged, part))
+                    with pytest.raises(PartError, match="says ok of a row whose "):
+                        run.verify(TABLES[name], [shard_id], [shard], sizes)
+                path.write_bytes(content)
+    declared = {(table.name, each.name) for table in TABLES.values() for each in table.lists}
+    found = {(name, column) for name, columns in seen.items() for column in columns}
+    # The classical estimator's chains start from no component.
+    assert declared - found == {("comparison", "chain_component")}
 
 
 def raise_revision(monkeypatch: pytest.MonkeyPatch, name: str) -> None:

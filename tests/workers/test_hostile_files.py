@@ -153,8 +153,51 @@ class TestBombs:
         with pytest.raises(GeneratorError, match=message):
             open_generator(str(tmp_path / "model"))
 
+    @pytest.mark.parametrize("content", [b"[" * 2**17, b"[" + b"[]," * 2**17 + b"0]", b" " * 2**21])
+    def test_a_config_is_small(self, tmp_path: Path, content: bytes) -> None:
+        shutil.copytree(SHIPPED, tmp_path / "model")
+        (tmp_path / "model" / "config.json").write_bytes(content)
+        with pytest.raises(GeneratorError, match=r"more than 65,536 lists|2,097,152 bytes"):
+            open_generator(str(tmp_path / "model"))
+
+    def test_a_list_of_classes_has_a_few_lists_a_picture(self, tmp_path: Path) -> None:
+        Image.new("L", (8, 8)).save(tmp_path / "a.png")
+        (tmp_path / "dataset.json").write_bytes(b'{"labels": [' + b"[]," * 2**17 + b"0]}")
+        with pytest.raises(DatasetError, match="more than 65,536 lists"):
+            open_dataset("folder", split="", path=tmp_path, image_shape=(1, 8, 8))
+
 
 class TestPicturesCutShort:
+    @pytest.mark.parametrize(
+        ("kind", "options"),
+        [
+            ("BMP", {}),
+            ("GIF", {}),
+            ("TIFF", {}),
+            ("TIFF", {"compression": "tiff_lzw"}),
+            ("TIFF", {"compression": "jpeg"}),
+            ("WEBP", {"lossless": True}),
+            ("WEBP", {}),
+        ],
+    )
+    def test_a_picture_that_ends_early_is_not_filled_up(
+        self, kind: str, options: dict[str, Any]
+    ) -> None:
+        pixels = np.random.default_rng(0).integers(0, 256, (40, 56), dtype=np.uint8)
+        picture = Image.fromarray(pixels)
+        stream = io.BytesIO()
+        (picture.convert("RGB") if kind == "WEBP" else picture).save(stream, kind, **options)
+        whole = stream.getvalue()
+        rule = PictureRule((3, 40, 56), None, None)
+        expected = read_picture(whole, "a", rule)
+        for cut in range(12, len(whole), 37):
+            try:
+                found = read_picture(whole[:cut], "a", rule)
+            except ImageError:
+                continue
+            # What comes after the pixels may be missing.
+            assert (found == expected).all()
+
     @pytest.mark.parametrize("progressive", [False, True])
     @pytest.mark.parametrize("restarts", [0, 3])
     def test_a_jpeg_with_an_early_end_is_not_filled_up(

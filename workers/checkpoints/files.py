@@ -18,7 +18,7 @@ from torch import Tensor
 
 from ...cluster.regular_file import read_regular
 from ..generator_errors import GeneratorError
-from ..json_file import parse_json
+from ..json_file import MOST_SETTINGS_BYTES, parse_json
 from ..npz_file import ZIP_DAMAGE, is_npz
 from .array_files import load_arrays, parameters_in_tar
 from .candidates import Candidate, find_candidates
@@ -187,7 +187,7 @@ def _settings_beside(path: Path) -> dict[str, Any]:
     if config is None:
         return {}
     try:
-        settings = parse_json(read_regular(config))
+        settings = parse_json(read_regular(config, MOST_SETTINGS_BYTES))
     except (OSError, ValueError) as error:
         raise GeneratorError(f"{config} is not JSON: {error}") from error
     return settings if isinstance(settings, dict) else {}

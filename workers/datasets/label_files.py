@@ -7,13 +7,15 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..json_file import parse_json
+from ..json_file import MOST_NESTED, parse_json
 from .image_set import DatasetError
 from .listing import LABEL_FILE, PICTURES
 
 # Some 40 bytes a picture are what such a file takes; a list in it takes far more memory.
 _LABEL_BYTES_PER_PICTURE = 2**10
 _ALWAYS_LABEL_BYTES = 2**26
+# Two are usual: a pair, and one-hot classes in it.
+_LISTS_PER_PICTURE = 4
 _DELIMITERS = (",", ";", "\t")
 _SAMPLED = 5
 _WHOLE = re.compile(r"(\d{1,4000})(?:\.0*)?")
@@ -28,8 +30,10 @@ def require_modest(place: str, size: int, images: int) -> None:
         raise DatasetError(f"{place} is larger than {most:,} bytes")
 
 
-def listed_in_json(content: bytes, place: str) -> list[tuple[str, Any]] | None:
+def listed_in_json(content: bytes, place: str, images: int) -> list[tuple[str, Any]] | None:
     """What a dataset.json lists, file and class; None where it says that there are no classes.
+
+    It may list some files more than the ``images`` that there are.
 
     Raises:
         DatasetError: it is no such file.
@@ -39,7 +43,8 @@ def listed_in_json(content: bytes, place: str) -> list[tuple[str, Any]] | None:
         "names"
     )
     try:
-        labels = parse_json(content)["labels"]
+        most_lists = max(MOST_NESTED, _LISTS_PER_PICTURE * images)
+        labels = parse_json(content, most_lists)["labels"]
         if labels is None:
             return None
         # A mapping of names to classes is what people write by hand.

@@ -235,7 +235,7 @@ def _by_list(listing: Listing, listed: LabelList) -> tuple[Labels | None, str]:
     require_modest(place, len(listed.content), len(images))
     values: list[tuple[str, Any]] | None
     if place.lower().endswith(".json"):
-        values = listed_in_json(listed.content, place)
+        values = listed_in_json(listed.content, place, len(images))
     else:
         table, attribute = read_table(listed.content, place), listed.attribute
         if attribute is None or isinstance(attribute, str):
@@ -254,7 +254,7 @@ def _by_dataset_json(place: Place, listing: Listing) -> tuple[Labels | None, str
     for file in listing.label_files:
         where = place.locate(file)
         content = _modest(place, file, len(images))
-        listed = listed_in_json(content, where)
+        listed = listed_in_json(content, where, len(images))
         folder = file.rpartition("/")[0]
         above = f"{folder}/" if folder else ""
         values += [(f"{above}{name}", label) for name, label in listed or ()]
