@@ -42,7 +42,7 @@ def call_function(what: str, source: str, base_dir: str | Path | None) -> tuple[
     if not callable(function):
         raise GeneratorError(
             f"{what} '{source}': '{module_name}' ({module.__file__ or 'a folder'}) has no "
-            f"function '{name}'; expected a callable without arguments that returns a {what}"
+            f"function '{name}'; expected a callable without arguments that returns the {what}"
         )
     try:
         made = function()

@@ -24,6 +24,10 @@ _SHIFTS = (1, 2)
 _ZOOMS = (1.1, 1.2)
 
 
+ALL_VIEWS = "all"
+"""What all views together are called, beside each kind of them."""
+
+
 @dataclass(frozen=True)
 class View:
     """A way to compare: training images are changed by ``change``, then both are flat vectors.
@@ -104,6 +108,17 @@ def pixel_views() -> list[View]:
         *(View(name, _shifted(*move)) for name, move in moves.items()),
         *(View(f"zoom {factor:g}", _zoomed(factor)) for factor in _ZOOMS),
     ]
+
+
+def kinds_of_views() -> dict[str, list[int]]:
+    """The places of `pixel_views` that are of a kind, by the kind, as `shift`; and of ``all``."""
+    names = [view.name for view in pixel_views()]
+    kinds = dict.fromkeys(name.split()[0] for name in names)
+    by_kind = {
+        kind: [place for place, name in enumerate(names) if name.split()[0] == kind]
+        for kind in kinds
+    }
+    return {**by_kind, ALL_VIEWS: list(range(len(names)))}
 
 
 def view_nearness(

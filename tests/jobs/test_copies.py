@@ -16,12 +16,14 @@ from offmanifold.core.statistics.views import pixel_views
 from offmanifold.jobs.audits import METRICS
 from offmanifold.jobs.audits.copies.plan import plan
 from offmanifold.jobs.audits.copies.questions import copies_training_images, nearer_to_training
+from offmanifold.jobs.audits.copies.reduce import Asked, _seen_by_view
 from offmanifold.jobs.audits.specs import gather_facts, load_spec
 from offmanifold.jobs.audits.support.question import repeats_itself
 from offmanifold.jobs.commands.cli import app
 from offmanifold.jobs.plan.stage import PlanContext
 from offmanifold.jobs.record.run_directory import RunDirectory
 from offmanifold.jobs.reduce.context import GeneratorInfo
+from offmanifold.jobs.reduce.emitter import Emitter
 from offmanifold.jobs.reduce.schema import SummaryRow, summary_row, summary_table
 from offmanifold.jobs.report.summary import Summary
 from offmanifold.jobs.report.verdict import Verdict
@@ -173,6 +175,43 @@ def test_copies_are_found_and_honest_samples_are_not_convicted(whole: Path) -> N
     assert sorted(nearest.tolist()) == list(range(COPIES))
     report = (whole / "report.html").read_text()
     assert "Does it copy training images?" in report
+
+
+def test_planted_copies_are_seen_in_their_views(whole: Path) -> None:
+    rows = rows_of(whole)
+    held_out = np.stack(rows[rows.group == "held-out"].nearness.to_list())
+    names = [view.name.split()[0] for view in pixel_views()]
+    summary = pd.read_parquet(whole / "summary.parquet")
+    summary = summary[summary.metric == "copies_seen_by_view"]
+    found = summary[summary.generator == "honest"].set_index(["against", "condition"])
+    assert len(found) == (len(REPLAYS) + 1) * 6
+    own = {"noisy": "pixels", "flipped": "flip", "shifted": "shift", "zoomed": "zoom"}
+    for name, home in {**own, "darker": "brightness"}.items():
+        kind = f"replay-{name}"
+        planted = np.stack(rows[rows.image_id.str.startswith(kind)].nearness.to_list())
+        for view in ("pixels", "brightness", "flip", "shift", "zoom", "all"):
+            chosen = [view in (each, "all") for each in names]
+            mine, others = (each[:, chosen].min(axis=1) for each in (planted, held_out))
+            p_values = [(1 + np.sum(others <= value)) / (1 + len(others)) for value in mine]
+            row = found.loc[(kind, view)]
+            assert row.value == pytest.approx(np.mean(np.array(p_values) <= 0.01))
+            assert row.n == len(planted)
+        assert found.loc[(kind, home)].value >= 0.9
+        assert found.loc[(kind, "all")].value >= 0.8
+    assert found.loc[("replay-flipped", "pixels")].value < 0.5
+    assert found.loc[("generated", "all")].value <= 0.05
+    copier = summary[summary.generator == "copier"].set_index(["against", "condition"])
+    assert copier.loc[("generated", "flip")].value >= COPIES / IMAGES
+    assert "In which views planted copies are seen" in (whole / "report.html").read_text()
+
+
+def test_too_few_held_out_images_say_nothing_of_single_views(whole: Path) -> None:
+    rows = rows_of(whole)
+    held_out = rows[rows.group == "held-out"]
+    emit = Emitter(context_of([], []), {"generator": "copier", "group": "generated"})
+    for count, expected in ((98, 0), (99, 6)):
+        asked = Asked(rows_of(whole, "copier"), held_out[:count], rows[:0])
+        assert len(list(_seen_by_view(emit, asked))) == expected
 
 
 def test_repeated_images_are_found(whole: Path) -> None:

@@ -29,6 +29,12 @@ METRICS: dict[str, Metric] = {
         "none",
         "share",
     ),
+    "copies_seen_by_view": Metric(
+        "share of planted copies, of the kind `against`, or of generated images, whose p-value in "
+        "the views of the kind `condition` is at most 1%",
+        "none",
+        "share",
+    ),
     "copies_p_alike": Metric(
         "p-value that held-out images lie among training images as these among themselves",
         "none",

@@ -1,6 +1,6 @@
 """Copies: the nearness of generated images ranked among that of held-out ones."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +16,7 @@ from ....core.statistics.data_copying import authentic, data_copying
 from ....core.statistics.interval import CONFIDENCE
 from ....core.statistics.label_permutation import LabelTest, permute_labels
 from ....core.statistics.proportions import proportion_interval
+from ....core.statistics.views import kinds_of_views
 from ...reduce.context import ReduceContext
 from ...reduce.emitter import Emitter, emitter
 from ...reduce.schema import SummaryRow, class_condition
@@ -39,6 +40,8 @@ _COLUMNS = [
     "pool_place",
     "pool_nearness",
 ]
+SEEN_AT = 0.01
+"""An image is seen in a view whose p-value there is at most this: so often chance gives it."""
 # Without two images on either side nothing is ranked.
 _FEWEST = 2
 
@@ -79,6 +82,7 @@ def reduce_copies(context: ReduceContext) -> list[SummaryRow]:
             continue
         emit = emitter(context, generator=generator.name, group=GENERATED)
         rows += _shares(emit, asked)
+        rows += _seen_by_view(emit, asked)
         rows += _class_shares(emit, asked)
         rows += _labels(emit, asked)
         rows += _data_copying(emit, asked)
@@ -86,9 +90,10 @@ def reduce_copies(context: ReduceContext) -> list[SummaryRow]:
     return rows
 
 
-def least(values: pd.Series) -> np.ndarray:
-    """The nearness in the view in which it is least."""
-    return np.asarray(np.stack(values.to_list()).min(axis=1), dtype=np.float64)
+def least(values: pd.Series, views: Sequence[int] | None = None) -> np.ndarray:
+    """The nearness in the view in which it is least, of all or of the ``views`` at these places."""
+    every = np.stack(values.to_list()).astype(np.float64)
+    return np.asarray((every if views is None else every[:, list(views)]).min(axis=1))
 
 
 def _shares(emit: Emitter, asked: Asked) -> Iterator[SummaryRow]:
@@ -139,6 +144,27 @@ def _seen(emit: Emitter, planted: pd.DataFrame, threshold: float) -> Iterator[Su
         if len(rows):
             near = int(np.sum(least(rows["nearness"]) <= threshold))
             yield emit.at(against=kind).row("copies_seen", proportion_interval(near, len(rows)))
+
+
+def _seen_by_view(emit: Emitter, asked: Asked) -> Iterator[SummaryRow]:
+    """In which kinds of view planted copies are seen, and the generator's images, at `SEEN_AT`.
+
+    Nothing where there are too few held-out images for so small a p-value.
+    """
+    if 1 / (1 + len(asked.held_out)) > SEEN_AT:
+        return
+    planted = {
+        kind: asked.planted[asked.planted["image_id"].str.startswith(f"{kind}-")]
+        for kind in REPLAYS
+    }
+    for against, images in {**planted, GENERATED: asked.generated}.items():
+        if not len(images):
+            continue
+        for kind, views in kinds_of_views().items():
+            held_out = least(asked.held_out["nearness"], views)
+            p_values = held_out_p_values(least(images["nearness"], views), held_out)
+            seen = proportion_interval(int(np.sum(p_values <= SEEN_AT)), len(p_values))
+            yield emit.at(against=against, condition=kind).row("copies_seen_by_view", seen)
 
 
 def _labels(emit: Emitter, asked: Asked) -> Iterator[SummaryRow]:
