@@ -52,6 +52,7 @@ class AuditReport:
     provenance: Sequence[tuple[str, str]]
     spec_yaml: str
     resamples: int
+    quick: bool = False
     unfinished: Table | None = None
     unfinished_sentence: str | None = None
 
@@ -101,9 +102,9 @@ def make_report(
         for generator in context.reduce.generators
     ]
     spec = yaml.safe_load(context.spec_yaml)
-    name = spec.get("name") if isinstance(spec, dict) else None
+    said = spec if isinstance(spec, dict) else {}
     return AuditReport(
-        name=str(name or context.reduce.tables.locate().rpartition("/")[-1]),
+        name=str(said.get("name") or context.reduce.tables.locate().rpartition("/")[-1]),
         reports=[
             GeneratorReport(
                 view.generator,
@@ -119,6 +120,7 @@ def make_report(
         provenance=_flattened(context.provenance),
         spec_yaml=context.spec_yaml,
         resamples=context.reduce.resamples,
+        quick=said.get("quick") is True,
         unfinished=None if unfinished is None else unfinished_table(unfinished),
         unfinished_sentence=None if unfinished is None else unfinished_sentence(unfinished),
     )

@@ -93,6 +93,7 @@ def test_a_whole_run_takes_over_a_quick_one(invoke: Callable[..., Any], audit_fo
     assert done.exit_code == 0, done.output
     assert "intervals up to 1.1 times as wide" in done.stderr
     assert "A quick answer" in done.stdout
+    assert "Quick audit." in (run / "report.html").read_text()
     assert yaml.safe_load((run / "audit.yaml").read_text())["quick"] is True
     quick = set((run / "images").iterdir())
     assert len(pd.read_parquet(run / "images").query("group == 'generated'")) == 16
@@ -103,6 +104,7 @@ def test_a_whole_run_takes_over_a_quick_one(invoke: Callable[..., Any], audit_fo
     whole = invoke("run")
     assert whole.exit_code == 0, whole.output
     assert "A quick answer" not in whole.stdout
+    assert "Quick audit." not in (run / "report.html").read_text()
     kept = quick & set((run / "images").iterdir())
     # Of groups that were small enough; the generated images were cut.
     assert len(kept) == 3
