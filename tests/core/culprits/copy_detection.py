@@ -64,7 +64,8 @@ Samples alone are enough. The report answers three questions:
   the training images as these do among themselves. No if fewer than 1% can be copies, and at least
   90% of planted copies of each kind are seen. Otherwise nothing is decided, and the smallest share
   that could have been found is stated. Beside it a table of planted copies by views, made of the
-  run's own images as the one below is, says which view sees which kind.
+  run's own images as the one below is, says which view sees which kind. A
+  [whole run](results/memorisation.md) is stored.
 - *Are its images nearer to its training images than to others like them?* The exact test's answer,
   which is never no. It is another question: what leans towards training images need not be a copy.
 - *Does it repeat itself more often than real images do?* From near-duplicates among its images,
