@@ -48,9 +48,9 @@ INVERSION_TABLE = TableSchema(
     ),
     always=("mse", "distance"),
     lists=(
-        ListColumn("restart_distance", ("setting:restarts",), numbers="any"),
+        ListColumn("restart_distance", ("search:finalists",), numbers="any"),
         ListColumn("latent", ("generator:latent",)),
-        ListColumn("restart_latent", ("setting:restarts", "generator:latent"), numbers="any"),
+        ListColumn("restart_latent", ("search:finalists", "generator:latent"), numbers="any"),
         ListColumn("residual", ("image:residual",), optional=True),
     ),
 )

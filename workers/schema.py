@@ -49,9 +49,10 @@ class ListColumn:
         name: The column's.
         length: Names and numbers whose product is the length of each: a column of whole numbers of
             the row, another list of the row (its length), ``setting:NAME`` of the shard (a number,
-            or the length of a list), ``image:values``, ``image:residual`` (as many as are kept of
-            one) or ``generator:latent``. None where nothing but the part says it: all rows with
-            status ok have as many. Empty where nothing does.
+            or the length of a list), ``search:finalists`` of an image, ``image:values``,
+            ``image:residual`` (as many as are kept of one) or ``generator:latent``. None where
+            nothing but the part says it: all rows with status ok have as many. Empty where nothing
+            does.
         less: By how many it is shorter than that.
         over: Names of lists of the row; that product is divided by their lengths.
         optional: Whether a row may have none.

@@ -53,8 +53,8 @@ SENSING_TABLE = TableSchema(
     repeated_by=("measurements",),
     always=("objective", "mse", "ppca_mse"),
     lists=(
-        ListColumn("restart_objective", ("setting:restarts",), numbers="any"),
-        ListColumn("restart_psnr", ("setting:restarts",), numbers="any"),
+        ListColumn("restart_objective", ("search:finalists",), numbers="any"),
+        ListColumn("restart_psnr", ("search:finalists",), numbers="any"),
         ListColumn("latent", ("generator:latent",)),
     ),
 )

@@ -13,6 +13,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from ..core.search import number_of_ends
+from ..core.settings.definition import build_settings
+from ..core.settings.search import SearchSettings
 from .schema import STATUS_OK, ListColumn, TableSchema
 
 _SETTING = "setting:"
@@ -130,6 +133,8 @@ def _factor(
         if value is None:
             return np.full(len(rows), np.nan)
         return value if isinstance(value, int) else len(value)
+    if factor == "search:finalists":
+        return number_of_ends(build_settings(SearchSettings, settings))
     if factor == "image:values":
         return sizes.values
     if factor == "image:residual":

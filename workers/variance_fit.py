@@ -65,7 +65,7 @@ NULL_FIT_TABLE = TableSchema(
     lists=(
         ListColumn("residual", ("image:residual",)),
         ListColumn("latent", ("generator:latent",)),
-        ListColumn("restart_latent", ("setting:restarts", "generator:latent"), numbers="any"),
+        ListColumn("restart_latent", ("search:finalists", "generator:latent"), numbers="any"),
         *(ListColumn(name, ("setting:variances",), optional=True) for name, _ in _CURVE_COLUMNS),
     ),
 )
