@@ -19,6 +19,7 @@ from .samplers.noise import Stream, item_normals
 from .search import (
     PROBES,
     Ends,
+    best_of,
     ends_evaluations,
     number_of_ends,
     round_evaluations,
@@ -59,11 +60,14 @@ class Inversion:
     ``distance`` is what was minimised, at ``latent``; ``restart_distance`` the best of each of the
     finalists among the restarts, at its ``restart_latent``; ``mse`` the mean squared error at
     ``latent`` on [0, 1], whatever the distance, and ``residual`` x - G there. An image for which no
-    distance was finite has infinite distances. ``evaluations`` are calls of the generator for each
+    distance was finite has infinite distances. ``descended`` is the best latent before the polish,
+    which follows a valley as far as noise fills it: that one tells how long the latents are that an
+    image needs. ``evaluations`` are calls of the generator for each
     image, a product with the Jacobian counted as much as a gradient.
     """
 
     latent: Float[Tensor, "images latent"]
+    descended: Float[Tensor, "images latent"]
     restart_latent: Float[Tensor, "images finalists latent"]
     distance: Float64[Tensor, " images"]
     restart_distance: Float64[Tensor, "images finalists"]
@@ -117,12 +121,13 @@ def invert(
         found = found._replace(value=found.value * unit)
     else:
         found = _by_adam(generator, images, condition, settings, distance, start)
-    chosen = found.latent[torch.arange(len(images)), found.value.argmin(1)]
+    chosen = best_of(found.latent, found.value)
     with torch.no_grad():
         residual = images - generator(chosen, condition)
     mse = residual.square().flatten(1).sum(1, dtype=torch.float64) / residual[0].numel()
     return Inversion(
         latent=chosen,
+        descended=found.descended,
         restart_latent=found.latent,
         distance=found.value.amin(1),
         restart_distance=found.value,
@@ -181,4 +186,4 @@ def _by_adam(
     latent, value = torch.take_along_dim(latent, best[..., None], 1), value.gather(1, best)
     if settings.final_iterations:
         latent, value = descend(objective, latent, settings.final_iterations, rates(kept), limit)
-    return Ends(latent, value.double(), _adam_evaluations(settings))
+    return Ends(latent, value.double(), best_of(latent, value), _adam_evaluations(settings))

@@ -80,11 +80,13 @@ def round_evaluations(settings: SearchSettings) -> int:
 class Ends(NamedTuple):
     """Where an image's finalists ended: ``value`` is the objective there, infinite if never finite.
 
-    ``evaluations`` are calls of the generator per image, from its starts to these ends.
+    ``descended`` is the best of them before its polish. ``evaluations`` are calls of the generator
+    per image, from its starts to these ends.
     """
 
     latent: Points
     value: Float64[Tensor, "images finalists"]
+    descended: Float[Tensor, "images latent"]
     evaluations: int
 
 
@@ -104,11 +106,19 @@ def search(coarse: Posterior, fine: Posterior, start: Points, settings: SearchSe
         unheated = replace(method, heat=1.0)
         latent = fine.place(descended(fine, latent, settings.final_iterations, unheated))
         value = fine.value(latent)
+    descended_to = best_of(latent, value)
     latent, value, products = descend_valley(
         fine, latent, value, settings.polish, method.jacobian_bytes
     )
     value = value.nan_to_num(nan=math.inf).double()
-    return Ends(latent, value, ends_evaluations(settings, products))
+    return Ends(latent, value, descended_to, ends_evaluations(settings, products))
+
+
+def best_of(
+    latent: Points, value: Float[Tensor, "images points"]
+) -> Float[Tensor, "images latent"]:
+    """Each image's latent of the least value; the first where none is finite."""
+    return latent[torch.arange(len(latent)), value.nan_to_num(nan=math.inf).argmin(1)]
 
 
 def ends_evaluations(settings: SearchSettings, products: int) -> int:

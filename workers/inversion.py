@@ -30,12 +30,13 @@ COMPUTATION = Computation("offmanifold.workers.inversion:compute", "inversion", 
 
 # mse is per pixel on [0, 1]; distance is what was minimised; restart_distance has one per finalist
 # among the restarts; latent is the best one's, restart_latent those of all finalists, one after the
-# other; residual is x - G(latent), averaged over blocks where it has more than 1024 values.
-# evaluations counts generator calls of the row: gradients, starts that were judged and products
-# with the Jacobian alike, but not the bank's, which are all images' together.
+# other; latent_square is the mean square of the values of the best latent before its polish;
+# residual is x - G(latent), averaged over blocks where it has more than 1024 values. evaluations
+# counts generator calls of the row: gradients, starts that were judged and products with the
+# Jacobian alike, but not the bank's, which are all images' together.
 INVERSION_TABLE = TableSchema(
     "inversion",
-    4,
+    5,
     (
         ("mse", pa.float64()),
         ("psnr", pa.float64()),
@@ -43,10 +44,11 @@ INVERSION_TABLE = TableSchema(
         ("restart_distance", pa.list_(pa.float64())),
         ("latent", pa.list_(pa.float32())),
         ("restart_latent", pa.list_(pa.float32())),
+        ("latent_square", pa.float64()),
         ("residual", pa.list_(pa.float32())),
         ("evaluations", pa.int64()),
     ),
-    always=("mse", "distance"),
+    always=("mse", "distance", "latent_square"),
     lists=(
         ListColumn("restart_distance", ("search:finalists",), numbers="any"),
         ListColumn("latent", ("generator:latent",)),
@@ -72,6 +74,7 @@ def compute(
         "restart_distance": inversion.restart_distance.tolist(),
         "latent": inversion.latent.tolist(),
         "restart_latent": inversion.restart_latent.flatten(1).tolist(),
+        "latent_square": latent_squares(inversion).tolist(),
         "residual": sketch_residuals(inversion.residual).tolist(),
     }
     return [
@@ -102,6 +105,12 @@ def inverted_images(
         None if settings["distance"] == "mse" else shard_distance(settings, resources),
         shared_bank(generator, settings, resources),
     )
+
+
+def latent_squares(inversion: Inversion) -> npt.NDArray[np.float64]:
+    """|z|^2 / d of each image's best latent before its polish; about 1 for the prior's own."""
+    squares: npt.NDArray[np.float64] = inversion.descended.double().square().mean(1).cpu().numpy()
+    return squares
 
 
 def restart_latents(

@@ -19,6 +19,7 @@ from .generators import shard_generator
 from .inversion import (
     NO_RECONSTRUCTION,
     inverted_images,
+    latent_squares,
     restart_latents,
 )
 from .outcome import Failure, Outcome, Row
@@ -53,18 +54,17 @@ VARIANCE_FIT_TABLE = TableSchema(
 # of the half that the null's variance is fitted to.
 NULL_FIT_TABLE = TableSchema(
     "null_fit",
-    1,
+    2,
     (
         ("mse", pa.float64()),
+        ("latent_square", pa.float64()),
         ("residual", pa.list_(pa.float32())),
-        ("latent", pa.list_(pa.float32())),
         ("restart_latent", pa.list_(pa.float32())),
         *_CURVE_COLUMNS,
     ),
-    always=("mse",),
+    always=("mse", "latent_square"),
     lists=(
         ListColumn("residual", ("image:residual",)),
-        ListColumn("latent", ("generator:latent",)),
         ListColumn("restart_latent", ("search:finalists", "generator:latent"), numbers="any"),
         *(ListColumn(name, ("setting:variances",), optional=True) for name, _ in _CURVE_COLUMNS),
     ),
@@ -97,7 +97,7 @@ def compute_null(
     columns = {
         "mse": inversion.mse.tolist(),
         "residual": sketch_residuals(inversion.residual).tolist(),
-        "latent": inversion.latent.tolist(),
+        "latent_square": latent_squares(inversion).tolist(),
         "restart_latent": inversion.restart_latent.flatten(1).tolist(),
     }
     return [

@@ -207,7 +207,7 @@ def _inverted(generator: Linear, images: Images) -> dict[str, Any]:
     return {
         "mse": generator.squared_error(images).tolist(),
         "residual": generator.residual(images).tolist(),
-        "latent": generator.latent(images).tolist(),
+        "latent_square": (generator.latent(images) ** 2).mean(axis=1).tolist(),
     }
 
 

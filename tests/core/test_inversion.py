@@ -6,12 +6,15 @@ from dataclasses import replace
 from typing import Any
 
 import lpips
+import numpy as np
 import pytest
 import torch
 from offmanifold.core.inversion import invert, mean_squared_error
 from offmanifold.core.likelihood import simulate
 from offmanifold.core.perceptual import LpipsDistance
 from offmanifold.core.settings.inversion import InversionSettings
+from offmanifold.workers.generators import open_generator
+from scipy import stats
 from torch import Tensor
 
 DOUBLE = torch.empty(0).double()
@@ -59,6 +62,30 @@ def test_is_no_worse_than_a_naive_loop(curved_decoder: Callable[..., Any]) -> No
     naive = [naive_inversion(decoder, image[None], 3, settings) for image in images]
     assert (found.mse <= 1.01 * torch.tensor(naive)).all()
     assert found.mse.mean() < 0.5 * sum(naive) / len(naive)
+
+
+def test_the_length_of_latents_is_told_before_noise_fills_the_valleys() -> None:
+    """Images from latents a third too long have longer ones than the model's own, by 40 of each."""
+    generator = open_generator("shipped:digits").generator
+    count, classes = 40, torch.arange(40) % 10
+    random = torch.Generator().manual_seed(0)
+
+    def lengths(scale: float) -> tuple[np.ndarray, np.ndarray]:
+        latent = scale * torch.randn(count, generator.latent_dim, generator=random)
+        with torch.no_grad():
+            images = generator(latent, classes)
+        images = images + math.sqrt(0.005) * torch.randn(images.shape, generator=random)
+        settings = InversionSettings(restarts=8, bank=1000, iterations=60, final_iterations=60)
+        found = invert(generator, images, classes, settings, range(count))
+        each = (found.descended, found.latent)
+        told, ended = (latent.square().mean(1).double().numpy() for latent in each)
+        return told, ended
+
+    (own, own_ended), (longer, _) = lengths(1.0), lengths(1.33)
+    assert 0.5 < own.mean() < 2
+    # The nearest points themselves lie far out, where only noise tells latents apart.
+    assert own_ended.mean() > 4
+    assert stats.mannwhitneyu(longer, own, alternative="greater").pvalue < 0.01
 
 
 def test_keeps_the_best_iterate(curved_decoder: Callable[..., Any]) -> None:

@@ -11,7 +11,8 @@ METRICS: dict[str, Metric] = {
         "p-value of errors distributed like those of the null audit's images", "none", "p-value"
     ),
     "latent_square": Metric(
-        "mean squared entry of the inversion's latents; 1 is what the prior expects",
+        "mean square of the values of the inversion's latents, before their polish; 1 is what the "
+        "prior expects",
         "none",
         "ratio",
     ),

@@ -22,17 +22,17 @@ from ..inversion.reduce import SMALLEST_ERROR, group_rows, ratio_rows
 from ..likelihood.densities import Scores
 from ..variance.reduce import read_variance
 
-_LISTS = ("residual", "latent")
-# A group of images, their lists of a column [images, values], and the null's.
+_COMPARED = ("residual", "latent_square")
+# A group of images, their values of a column [images, values], and the null's.
 _Lists = list[tuple[str, np.ndarray, np.ndarray]]
 
 
 def reduce_null_audit(context: ReduceContext) -> list[SummaryRow]:
     """Errors of the null's images, their ratio to the control's, and how the data's differ."""
-    fits = context.tables.read("null_fit", ["mse", *_LISTS])
+    fits = context.tables.read("null_fit", ["mse", *_COMPARED])
     if fits is None:
         return []
-    errors, data = read_best_errors(context.tables), context.tables.read("inversion", _LISTS)
+    errors, data = read_best_errors(context.tables), context.tables.read("inversion", _COMPARED)
     if errors is None or data is None:
         return []
     least = _least_errors(context, fits)
@@ -50,7 +50,7 @@ def reduce_null_audit(context: ReduceContext) -> list[SummaryRow]:
                 rows += ratio_rows(emit, mine, groups[reference.name], "reconstruction_ratio")
         rows += _differences(emit, generator, groups, null)
         residuals, latents = (
-            _against_null(context, generator, groups, column, (data, fits)) for column in _LISTS
+            _against_null(context, generator, groups, column, (data, fits)) for column in _COMPARED
         )
         rows += _residual_rows(emit, residuals)
         rows += _latent_rows(emit, latents)
@@ -118,13 +118,13 @@ def _residual_rows(emit: Emitter, lists: _Lists) -> Iterator[SummaryRow]:
 def _latent_rows(emit: Emitter, lists: _Lists) -> Iterator[SummaryRow]:
     """Are the latents that explain the data as long as those that explain the null?
 
-    A generator whose latents do too little needs longer ones, which its prior calls unlikely.
+    A generator whose latents do too little needs longer ones, which its prior calls unlikely. They
+    are those before the polish: where little but noise tells latents apart, it ends far out.
     """
     for name, mine, null in lists:
         keyed = emit.at(group=name).seeded("latents")
-        length, other = (np.log((each**2).sum(axis=1) + 1e-12) for each in (mine, null))
-        squared = float((mine**2).sum(axis=1).mean() / mine.shape[1])
-        yield keyed.exact("latent_square", squared, len(mine))
+        length, other = (np.log(each[:, 0] + 1e-12) for each in (mine, null))
+        yield keyed.exact("latent_square", float(mine.mean()), len(mine))
         if name != emit.context.null:
             p_value = compare_samples(length, other, keyed.seed).p_value
             yield keyed.at(against=emit.context.null).exact("latent_p_null", p_value, len(mine))
@@ -159,11 +159,13 @@ def _lists(
     group: str,
     values: GroupValues | None = None,
 ) -> np.ndarray:
-    """A column's lists of a group's images [images, values], each under its own class."""
+    """A column's values of a group's images [images, values], each under its own class."""
     good = succeeded(frame)
     mine = good[(good["generator"] == generator.name) & (good["group"] == group)]
     if values is not None and values.conditional:
         own = dict(zip(values.image_id, values.own_number, strict=True))
         mine = mine[mine["condition"] == mine["image_id"].map(own)]
     known = mine[column].dropna()
-    return np.stack(known.to_list()).astype(np.float64) if len(known) else np.empty((0, 1))
+    if not len(known):
+        return np.empty((0, 1))
+    return np.stack(known.to_list()).astype(np.float64).reshape(len(known), -1)

@@ -318,13 +318,15 @@ def _neighbour_row(image: dict[str, Any], rng: np.random.Generator) -> dict[str,
 
 
 def _inversion_row(key: dict[str, Any], mse: float, rng: np.random.Generator) -> dict[str, Any]:
+    latent = rng.normal(size=5)
     return {
         **key,
         "mse": mse,
         "psnr": -10 * np.log10(mse),
         "distance": mse,
         "restart_distance": [mse, 2 * mse],
-        "latent": rng.normal(size=5).tolist(),
+        "latent": latent.tolist(),
+        "latent_square": float((latent**2).mean()),
         "iterations": 750,
     }
 
@@ -382,7 +384,8 @@ def _null_rows(generator: str, rng: np.random.Generator) -> dict[str, Rows]:
         key = {"generator": generator, "condition": label, "group": NULL, "label": label}
         key["image_id"] = f"{NULL}-{generator}-{position:06d}"
         mse = NULL_MSE * np.exp(rng.normal(0, 0.15))
-        found = {"residual": _residual(mse, 0.0, rng), "latent": rng.normal(size=5).tolist()}
+        found = {"residual": _residual(mse, 0.0, rng)}
+        found["latent_square"] = float((rng.normal(size=5) ** 2).mean())
         rows["null_fit"].append({**key, "mse": mse, **found})
         if key["image_id"] not in fitted:
             value = density + rng.normal(0, 6)
