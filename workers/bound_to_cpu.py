@@ -76,14 +76,18 @@ def _is_scalar(node: Any, value: Any) -> bool:
 
 
 def _of_export(module: Any) -> Iterator[str]:
+    import torch
+
     moved = dict(module.named_parameters()) | dict(module.named_buffers())
     for node in module.graph.nodes:
         if node.op == "get_attr":
             value: Any = module
             for name in node.target.split("."):
                 value = getattr(value, name, None)
-            dimensions = 0 if value is None else value.ndim
-            if node.target not in moved and dimensions:
+            if isinstance(value, torch.fx.GraphModule):
+                # Of a block: `torch.no_grad`, autocast, a branch.
+                yield from _of_export(value)
+            elif isinstance(value, torch.Tensor) and value.ndim and node.target not in moved:
                 yield "a constant"
         elif node.op == "call_function" and str(node.kwargs.get("device")) == "cpu":
             if "_assert" in str(node.target):

@@ -5,6 +5,7 @@ from typing import Any
 
 from ..core.bank import Bank
 from ..core.generators.protocol import Generator
+from ..core.row_limit import LimitedGenerator, RowLimit
 from .generator_source import GeneratorSource
 from .resources import Resources
 from .row_memory import bank_bytes
@@ -17,6 +18,9 @@ def shared_bank(
     if not settings["bank"]:
         return None
     seed, device = settings["bank_seed"], resources.device
+    if isinstance(generator, LimitedGenerator):
+        # It is decoded once for many shards: no shard's pace is that of its rows.
+        generator = LimitedGenerator(generator.unlimited, RowLimit(generator.limit.rows))
     return resources.kept(
         "bank",
         (GeneratorSource.of(settings), settings["weights"], seed),

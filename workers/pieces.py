@@ -6,6 +6,7 @@ import pyarrow as pa
 
 from ..cluster.storage import Storage, StorageError
 from .part_file import Part, parse_part
+from .schema import STATUS_OK
 from .shard import PART_SUFFIX, Item, Shard
 
 # Of a row, what says which item it is of.
@@ -55,10 +56,14 @@ class Pieces:
             if first < end or last > stop:
                 continue
             try:
-                found[first, last] = self.read(first, last)
+                rows = self.read(first, last)
             except StorageError:
                 # Damaged, or another driver has just finished the shard: it is computed.
                 continue
+            if set(rows["status"].to_pylist()) != {STATUS_OK}:
+                # What failed may pass by now, and whoever resumes may ask for that.
+                continue
+            found[first, last] = rows
             end = last
         return found
 

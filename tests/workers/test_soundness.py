@@ -1,11 +1,14 @@
 """A row that says ok has its numbers; one that has not is written as a failed one."""
 
 import math
+from dataclasses import asdict
 from typing import Any
 
 import pyarrow as pa
 import pytest
+from offmanifold.core.settings.inversion import InversionSettings
 from offmanifold.workers.annotations import ANNOTATIONS_TABLE
+from offmanifold.workers.inversion import INVERSION_TABLE
 from offmanifold.workers.likelihood import LIKELIHOOD_TABLE
 from offmanifold.workers.outcome import Failure, Outcome
 from offmanifold.workers.schema import TableSchema
@@ -81,3 +84,16 @@ def test_lists_are_as_long_as_was_planned() -> None:
     one_longer = written(ANNOTATIONS_TABLE, ANSWER, {**ANSWER, "logits": [0.0]})
     problem = unsound_length(ANNOTATIONS_TABLE, one_longer, {}, sizes)
     assert problem == "logits has 1 values, expected 2"
+
+
+def test_an_inversion_has_as_many_ends_as_its_search_keeps() -> None:
+    values = {"mse": 0.1, "distance": 0.1, "latent_square": 1.0, "latent": [0.0, 0.0]}
+    sizes = Sizes(3, 3, {"gan": 2})
+    for restarts, kept in ((32, 4), (2, 2)):
+        settings = asdict(InversionSettings(restarts=restarts))
+        ends = {"restart_distance": [0.1] * kept, "restart_latent": [0.0] * 2 * kept}
+        found = written(INVERSION_TABLE, {**values, **ends})
+        assert unsound_length(INVERSION_TABLE, found, settings, sizes) is None
+        short = written(INVERSION_TABLE, {**values, **ends, "restart_distance": [0.1]})
+        problem = unsound_length(INVERSION_TABLE, short, settings, sizes)
+        assert problem == f"restart_distance has 1 values, expected {kept}"

@@ -4,6 +4,8 @@ The search for modes of guided annealed importance sampling often ends nearer to
 inversion did, and reconstructions are only worth as much as the search behind them.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
@@ -22,8 +24,10 @@ MATERIAL_SHARE = 0.01
 MATERIAL_ERROR = 1 / (12 * 255**2)
 
 
-def read_best_errors(tables: RunTables) -> pd.DataFrame | None:
+def read_best_errors(tables: RunTables, searches: Sequence[str] = SEARCHES) -> pd.DataFrame | None:
     """The rows of ``inversion`` with the least ``mse`` known, and the inversion's own beside it.
+
+    Known from the inversion itself and the stages ``searches``.
 
     Groups are compared by these errors, so that all images must have been searched alike: a stage
     counts only where it searched every item that was inverted, which a sample's does not. The
@@ -37,7 +41,7 @@ def read_best_errors(tables: RunTables) -> pd.DataFrame | None:
         return None
     items = pd.MultiIndex.from_frame(inversion[ITEM])
     best = inversion["mse"].to_numpy(np.float64)
-    for stage in SEARCHES:
+    for stage in searches:
         found = _least_found(tables, stage)
         if found is not None:
             searched = pd.Series(items.isin(found.index))

@@ -32,7 +32,10 @@ def reduce_null_audit(context: ReduceContext) -> list[SummaryRow]:
     fits = context.tables.read("null_fit", ["mse", *_COMPARED])
     if fits is None:
         return []
-    errors, data = read_best_errors(context.tables), context.tables.read("inversion", _COMPARED)
+    # The null is searched by its inversion and its likelihood alone, and so are the others here.
+    estimated = context.tables.read("null_likelihood", ["mode_mse"]) is not None
+    errors = read_best_errors(context.tables, ("likelihood",) if estimated else ())
+    data = context.tables.read("inversion", _COMPARED)
     if errors is None or data is None:
         return []
     least = _least_errors(context, fits)

@@ -385,8 +385,8 @@ def _null_rows(generator: str, rng: np.random.Generator) -> dict[str, Rows]:
         key["image_id"] = f"{NULL}-{generator}-{position:06d}"
         mse = NULL_MSE * np.exp(rng.normal(0, 0.15))
         found = {"residual": _residual(mse, 0.0, rng)}
-        found["latent_square"] = float((rng.normal(size=5) ** 2).mean())
-        rows["null_fit"].append({**key, "mse": mse, **found})
+        square = float((rng.normal(size=5) ** 2).mean())
+        rows["null_fit"].append({**key, "mse": mse, "latent_square": square, **found})
         if key["image_id"] not in fitted:
             value = density + rng.normal(0, 6)
             rows["null_likelihood"].append(_likelihood_row(key, value, False, rng))
