@@ -13,7 +13,10 @@ _FASTER = 4.0
 
 @dataclass(frozen=True)
 class InversionSettings(SearchSettings):
-    """Settings of an inversion: Adam from many starts, its rate falling to 0 as a cosine."""
+    """Settings of an inversion: Adam from many starts, its rate falling to 0 as a cosine.
+
+    Levenberg-Marquardt ends the best of them, where the squared error is minimised.
+    """
 
     learning_rate: Annotated[
         float,

@@ -143,6 +143,11 @@ def test_a_network_is_audited_from_its_file_to_the_report(file_format: str, tmp_
     assert CliRunner().invoke(app, ["status", str(run)]).exit_code == 0
 
 
+def _ones_without_gradient(latent: Tensor) -> Tensor:
+    with torch.no_grad():
+        return torch.ones_like(latent[:, :1])
+
+
 class Placed(nn.Module):
     """Makes a tensor for its images, in the way that is named."""
 
@@ -163,6 +168,7 @@ class Placed(nn.Module):
             "zeros": lambda: torch.zeros(64),
             "attribute": lambda: self.ramp,
             "moved": lambda: latent[:, :1].to("cpu"),
+            "without gradient": lambda: _ones_without_gradient(latent),
         }[self.way]()
         images: Tensor = (self.layer(latent) + made).view(-1, 1, 8, 8)
         return images
@@ -175,6 +181,7 @@ class Placed(nn.Module):
         ("number", ()),
         ("buffer", ()),
         ("of the latent", ()),
+        ("without gradient", ()),
         ("ramp", ("linspace",)),
         ("zeros", ("zeros",)),
         ("attribute", ("a constant",)),

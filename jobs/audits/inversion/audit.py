@@ -27,8 +27,8 @@ AUDIT = Audit(
     sections=(manifold_section, pictures_section),
     questions=(on_manifold,),
     method=(
-        "Each image is inverted: Adam, from several restarts, searches for the latent whose "
-        "image is nearest [IP B.2].",
+        "Each image is inverted: from the nearest latents of a bank, Adam searches for the one "
+        "whose image is nearest [IP B.2], and Levenberg-Marquardt ends the best searches.",
         "An image's error is the smallest that any stage of the run found, provided it searched "
         "all images in the same way.",
     ),
