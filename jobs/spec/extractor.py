@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from ...core.preprocessing import Preprocessing
 from ...workers.extractors import ExtractorSource
-from .model import PathField, Size, SpecModel, SpecPath
+from .model import PathField, Size, SpecModel, SpecPath, module_paths
 
 _KINDS = ("timm", "torch_fidelity", "source", "format")
 _CHOICES = (
@@ -106,8 +106,10 @@ class ExtractorSpec(SpecModel):
     @property
     def code(self) -> tuple[str, ...]:
         """The paths of its own modules, and of files that are programs."""
-        path = self.weights if self.trust else self.import_path
-        return () if path is None else (path,)
+        modules: tuple[str, ...] = ()
+        if self.source is not None and self.import_path is not None:
+            modules = module_paths(self.source, self.import_path)
+        return modules if self.weights is None or not self.trust else (*modules, self.weights)
 
     @property
     def opened_from(self) -> ExtractorSource:

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from ...workers.own_classifier import OwnSource
-from .model import PathField, SpecModel, SpecPath
+from .model import PathField, SpecModel, SpecPath, module_paths
 
 
 class OwnClassifierSpec(SpecModel):
@@ -36,7 +36,9 @@ class OwnClassifierSpec(SpecModel):
     @property
     def code(self) -> list[str]:
         """The paths of its own modules, or of its file, which is a program."""
-        return [path for path in (self.import_path, self.weights) if path is not None]
+        if self.source is not None and self.import_path is not None:
+            return list(module_paths(self.source, self.import_path))
+        return [] if self.weights is None else [self.weights]
 
     @model_validator(mode="before")
     @classmethod
