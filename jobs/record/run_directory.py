@@ -20,11 +20,12 @@ from ...workers.schema import STATUS_OK, TableSchema
 from ...workers.shard import PART_SUFFIX, Shard, part_name, part_path, shard_id_of
 from ...workers.shard_rows import SECONDS_KEY
 from ...workers.soundness import Sizes, columns_of, unsound_length, unsound_numbers
+from ..spec import stored
 from ..spec.audit import AuditSpec
 from ..spec.loading import Spec, SpecError, dump_spec, parse_spec, spec_text
 
-SPEC_FILE = "audit.yaml"
-PROVENANCE_FILE = "provenance.json"
+SPEC_FILE = stored.SPEC_FILE
+PROVENANCE_FILE = stored.PROVENANCE_FILE
 SUMMARY_FILE = "summary.parquet"
 REPORT_FILE = "report.html"
 # Of a run that is not finished.
