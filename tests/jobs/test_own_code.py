@@ -62,3 +62,27 @@ def test_trusted_weights_do_not_hide_a_module(tmp_path: Path) -> None:
     elsewhere = {**code, "import_path": "/elsewhere", "weights": "net.pt"}
     with pytest.raises(SpecError, match=r"net\.pt"):
         refuse(spec_with("extractors", elsewhere), tmp_path / "run")
+
+
+def test_a_module_is_not_found_by_the_folder_of_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tmp_path / "runs" / "run"
+    run.mkdir(parents=True)
+    spec = small_spec()
+    spec["generators"] = [
+        {"name": "a", "source": "mine:f", "import_path": ".."},
+        {"name": "b", "source": "run.evil:f", "import_path": "/elsewhere"},
+    ]
+    refuse(spec, run)
+    for file in ("evil.py", "__init__.py"):
+        (run / file).write_text("")
+        with pytest.raises(SpecError, match=r"run\.evil would import code .*run/"):
+            refuse(spec, run)
+        (run / file).unlink()
+    (run / "evil.py").write_text("")
+    del spec["generators"][0]
+    refuse(spec, run)
+    monkeypatch.syspath_prepend(str(tmp_path / "runs"))
+    with pytest.raises(SpecError, match=r"run\.evil would import code"):
+        refuse(spec, run)
