@@ -20,7 +20,8 @@ class ExtractorSpec(SpecModel):
     """A network in a local file, and what is done to images before it sees them.
 
     Of ``timm``, ``torch_fidelity``, ``source`` and ``format`` one says what network the
-    ``weights`` are of; nothing is downloaded. A ``source`` is ``module:function``, found in
+    ``weights`` are of, which may be at an ``s3://`` or ``hf://`` address; nothing else is
+    downloaded. A ``source`` is ``module:function``, found in
     ``import_path``, by default the spec's folder; its function takes no arguments and returns a
     torch module, which has its weights or is given those of ``weights``. A TorchScript or
     torch.export file is a program, which ``trust`` lets run.

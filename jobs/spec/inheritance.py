@@ -110,8 +110,8 @@ def _merged(under: Any, over: Any, part: "_Part", source: str, at: tuple[str, ..
         key: _merged(under.get(key), value, part.of(key), source, (*at, str(key)))
         for key, value in over.items()
     }
-    named, names = (any(each.get(key) for key in _BY_MODULE) for each in (under, both))
-    if part.has_modules and named and not names and "import_path" not in over:
+    named, is_named = (any(each.get(key) for key in _BY_MODULE) for each in (under, both))
+    if part.has_modules and named and not is_named and "import_path" not in over:
         # It was of the module that is no longer named.
         both.pop("import_path", None)
     return both
