@@ -166,9 +166,9 @@ class _Part:
 
     def is_chosen_anew(self, under: Mapping[str, Any], over: Mapping[str, Any]) -> bool:
         """Whether it is one of several models, and ``over`` of another than ``under``."""
-        if len(self.models) < 2 or over.get(_CHOICE) is None:
+        fields = [m.model_fields[_CHOICE] for m in self.models if _CHOICE in m.model_fields]
+        if len(fields) < 2 or over.get(_CHOICE) is None:
             return False
-        fields = [model.model_fields[_CHOICE] for model in self.models]
         usual = next((field.default for field in fields if not field.is_required()), None)
         return bool(over[_CHOICE] != (under.get(_CHOICE) or usual))
 
