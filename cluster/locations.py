@@ -35,14 +35,29 @@ def absolute(location: Location, base: Path | None = None) -> str:
     """A path counted from ``base`` (by default the working directory); an address as it is.
 
     Raises:
-        LocationError: an address that is not of a bucket, nor of a repository of the hub.
+        LocationError: an address that is not of a bucket, nor of a repository of the hub; or a path
+            of a user that there is not.
     """
     if is_hub(location):
         return HubAddress.of(str(location)).text
     if is_remote(location):
         bucket, prefix = split_address(str(location))
         return f"{_S3}{bucket}/{prefix}".rstrip("/")
-    return str(Path(base or "", Path(location).expanduser()).resolve())
+    return str(Path(base or "", at_home(location)).resolve())
+
+
+def at_home(location: Location) -> Path:
+    """A path with the home of ``~`` or ``~USER`` in its place.
+
+    Raises:
+        LocationError: there is no such user.
+    """
+    try:
+        return Path(location).expanduser()
+    except RuntimeError as error:
+        raise LocationError(
+            f"{location}: there is no such user; ./{location} is a file of that name"
+        ) from error
 
 
 def is_hub(location: Location) -> bool:

@@ -20,8 +20,10 @@ from ..cluster.s3_settings import BY_ENVIRONMENT, S3Settings
 from ..core.classifiers.answers import answer_in_batches, confusion_counts
 from ..core.classifiers.labelled_images import LabelledImages
 from ..core.classifiers.own import AnswerKind, OwnClassifier
+from .extractor_networks import identity
 from .generator_errors import GeneratorError
 from .inputs import copied_file, naming_original
+from .on_cpu import on_cpu
 from .outcome import Outcome
 from .own_function import call_function
 from .resources import ChangedInputError, Resources
@@ -37,8 +39,11 @@ _BATCH = 256
 # Rows of probabilities sum to 1, up to half precision.
 _SUM_SLACK = 5e-3
 _ROUNDING = 1e-3
-# Above what labelling all images alike does, the accuracy must be for certain.
+# How seldom answers without any relation to the classes may do so well.
 _CHANCE = 0.05
+_PERMUTATIONS = 999
+# Of sums that are the same but for rounding.
+_SAME = 1e-9
 
 
 class ClassifierError(ValueError):
@@ -101,6 +106,8 @@ def open_own_classifier(
             f"{own.place} gave a {type(network).__name__}, which cannot be called; expected a "
             "torch module, or a function of images [N, C, H, W]"
         )
+    else:
+        network = on_cpu(network)
     classifier = OwnClassifier(network, classes, own.native_range, own.answers)
     _check(own, classifier, tuple(image_shape))
     return classifier.eval(), sha256
@@ -133,7 +140,7 @@ def examine(
     """The row of the ``annotator`` table: what it says of the images with known classes.
 
     Raises:
-        ClassifierError: it labels held-out images no better than by chance.
+        ClassifierError: its answers for held-out images have nothing to do with their classes.
     """
     classifier = own_classifier_of(settings["annotator"], resources)
     row: dict[str, Any] = {"architecture": "own", "source": "own", "weights": []}
@@ -162,19 +169,32 @@ def _answers(classifier: OwnClassifier, images: LabelledImages) -> tuple[np.ndar
 
 
 def _require_better_than_chance(own: OwnSource, confusion: np.ndarray) -> None:
-    right, total = int(confusion.trace()), int(confusion.sum())
-    commonest = float(confusion.sum(axis=1).max() / total)
-    test = stats.binomtest(right, total, commonest, alternative="greater")
-    if commonest < 1 and test.pvalue < _CHANCE:
+    """Raises ClassifierError unless its answers go with the classes for certain.
+
+    A class of few images counts as much as another. Answers that have nothing to do with the
+    classes label 1/C of each class rightly on average, whatever the sizes of the C classes; how
+    much more that is by chance is seen with the answers permuted.
+    """
+    shares, permuted = _rightly_by_class(confusion)
+    above = np.count_nonzero(permuted >= shares.mean() - _SAME)
+    if (1 + above) / (1 + len(permuted)) < _CHANCE:
         return
-    rows, columns = optimize.linear_sum_assignment(confusion, maximize=True)
-    reordered = int(confusion[rows, columns].sum())
-    told = f"{own.place} labels {right:,} of {total:,} held-out images rightly, no more than one "
-    told += "class for all of them would"
-    if stats.binomtest(reordered, total, commonest, alternative="greater").pvalue < _CHANCE / 100:
+    right, total = int(confusion.trace()), int(confusion.sum())
+    told = (
+        f"{own.place} labels {right:,} of {total:,} held-out images rightly, "
+        f"{shares.mean():.1%} of a class on average, no more than answers would that have nothing "
+        f"to do with the {len(shares)} classes of these images"
+    )
+    present = confusion[confusion.sum(axis=1) > 0]
+    rows, columns = optimize.linear_sum_assignment(
+        confusion / np.maximum(1, confusion.sum(axis=1, keepdims=True)), maximize=True
+    )
+    table = present[:, present.sum(axis=0) > 0]
+    if min(table.shape) > 1 and stats.chi2_contingency(table).pvalue < _CHANCE / 100:
         order = ", ".join(f"{row}: {column}" for row, column in zip(rows, columns, strict=True))
         raise ClassifierError(
-            f"{told}; with its outputs in another order it would be {reordered:,} (class: output "
+            f"{told}; with its outputs in another order it would be "
+            f"{int(confusion[rows, columns].sum()):,} (class: output "
             f"{order}): bring them into the order of the classes, or give the images classes: a "
             "map to its own numbers"
         )
@@ -186,10 +206,23 @@ def _require_better_than_chance(own: OwnSource, confusion: np.ndarray) -> None:
     )
 
 
+def _rightly_by_class(confusion: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The share of each class's images that is labelled rightly, and its mean, permuted."""
+    sizes = confusion.sum(axis=1)
+    classes = np.flatnonzero(sizes)
+    labels = np.repeat(np.arange(len(sizes)), sizes)
+    answers = np.concatenate([np.repeat(np.arange(len(sizes)), row) for row in confusion])
+    worth = 1 / (sizes[labels] * len(classes))
+    random = np.random.default_rng(0)
+    permuted = [worth[random.permutation(answers) == labels].sum() for _ in range(_PERMUTATIONS)]
+    return confusion.diagonal()[classes] / sizes[classes], np.array(permuted)
+
+
 def _opened(own: OwnSource, service: S3Settings) -> tuple[Any, str]:
     if own.weights is None:
         network, sha256 = call_function("classifier", own.source or "", own.import_path)
-        return network, _with_numbers(network, sha256)
+        # The function's file says nothing of weights that it reads elsewhere.
+        return network, identity(sha256, network) if isinstance(network, nn.Module) else sha256
     path = Path(own.weights)
     if is_remote(own.weights):
         try:
@@ -199,17 +232,6 @@ def _opened(own: OwnSource, service: S3Settings) -> tuple[Any, str]:
     with naming_original(own.weights, path, GeneratorError):
         module, content = open_module(path, "torchscript")
     return module, hashlib.sha256(content).hexdigest()
-
-
-def _with_numbers(network: Any, sha256: str) -> str:
-    """The function's file says nothing of weights that it reads elsewhere."""
-    if not isinstance(network, nn.Module):
-        return sha256
-    digest = hashlib.sha256(sha256.encode())
-    for name, tensor in sorted(network.state_dict().items()):
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
-    return digest.hexdigest()
 
 
 def _check(own: OwnSource, classifier: OwnClassifier, shape: tuple[int, ...]) -> None:

@@ -52,8 +52,16 @@ def call_function(what: str, source: str, base_dir: str | Path | None) -> tuple[
         raise GeneratorError(
             f"{what} '{source}': {name}() raised {type(error).__name__}: {error}"
         ) from error
-    file = inspect.getsourcefile(inspect.unwrap(function)) or module.__file__ or ""
-    return made, hashlib.sha256(read_regular(Path(file))).hexdigest()
+    return made, hashlib.sha256(read_regular(Path(_file_of(function, module)))).hexdigest()
+
+
+def _file_of(function: Any, module: ModuleType) -> str:
+    """The source file of a function; the module's of what has none, such as a partial."""
+    try:
+        file = inspect.getsourcefile(inspect.unwrap(function))
+    except TypeError:
+        file = None
+    return file or module.__file__ or ""
 
 
 def _import(what: str, source: str, name: str, base_dir: Path) -> ModuleType:

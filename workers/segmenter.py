@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from .extractor_networks import identity
 from .generator_errors import GeneratorError
+from .on_cpu import on_cpu
 from .own_function import call_function
 from .resources import ChangedInputError, Resources
 
@@ -85,7 +86,7 @@ def open_segmenter(
             "can be called with images [N, C, H, W] in [0, 1]"
         )
     if not isinstance(found, nn.Module):
-        return Segmenter(found, classes), source_sha256
+        return Segmenter(on_cpu(found), classes), source_sha256
     sha256 = identity(source_sha256, found)
     return Segmenter(found.eval().to(device), classes), sha256
 

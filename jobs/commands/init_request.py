@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from ...cluster.locations import at_home
 from ..report.plain_text import printable
 
 
@@ -31,8 +32,12 @@ class Request:
 
 
 def spec_path(path: Path, out: Path) -> str:
-    """As the spec is to have it: a relative one counts from the spec's folder."""
-    folder, there = out.resolve().parent, path.expanduser().absolute()
+    """As the spec is to have it: a relative one counts from the spec's folder.
+
+    Raises:
+        LocationError: it is in the home of a user that there is not.
+    """
+    folder, there = out.resolve().parent, at_home(path).absolute()
     inside = there.is_relative_to(folder)
     return os.path.relpath(there, folder) if inside else str(there)
 

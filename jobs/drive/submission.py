@@ -14,8 +14,8 @@ from ..record.run_directory import PROVENANCE_FILE
 from ..spec.audit import AuditSpec
 from ..spec.loading import SpecError, dump_spec
 from ..spec.paths import paths_in
+from ..spec.stored import JOB_SPEC
 
-JOB_SPEC = "offmanifold-job.yaml"
 RUN_KEY = "offmanifold_run"
 NAME_KEY = "name"
 _STAYS_HERE = (

@@ -1,9 +1,11 @@
 """A run on disk or in a bucket: who owns it, which parts exist, and their rows."""
 
 import json
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
+from importlib import machinery
 from itertools import tee
 from pathlib import Path
 from typing import Any
@@ -20,11 +22,13 @@ from ...workers.schema import STATUS_OK, TableSchema
 from ...workers.shard import PART_SUFFIX, Shard, part_name, part_path, shard_id_of
 from ...workers.shard_rows import SECONDS_KEY
 from ...workers.soundness import Sizes, columns_of, unsound_length, unsound_numbers
+from ..spec import stored
 from ..spec.audit import AuditSpec
 from ..spec.loading import Spec, SpecError, dump_spec, parse_spec, spec_text
+from ..spec.paths import modules_in
 
-SPEC_FILE = "audit.yaml"
-PROVENANCE_FILE = "provenance.json"
+SPEC_FILE = stored.SPEC_FILE
+PROVENANCE_FILE = stored.PROVENANCE_FILE
 SUMMARY_FILE = "summary.parquet"
 REPORT_FILE = "report.html"
 # Of a run that is not finished.
@@ -167,7 +171,13 @@ class RunDirectory:
             SpecError: a user's module, or a network's file that is a program, would be.
         """
         own = Path(self.location).resolve()
-        for key, paths in spec.code.items():
+        # Python looks for a module in every folder that it was told of, for whatever module.
+        folders = [*spec.import_paths, *sys.path]
+        found = {
+            module: tuple(place for folder in folders for place in _importable(folder, module))
+            for module in modules_in(spec)
+        }
+        for key, paths in (*spec.code.items(), *found.items()):
             inside = [path for path in paths if Path(path).resolve().is_relative_to(own)]
             if inside:
                 raise SpecError(
@@ -308,6 +318,16 @@ class RunDirectory:
                 f"{self.location}/audit.yaml --out {self.location}` writes it again"
             ) from error
         return content
+
+
+def _importable(folder: str, module: str) -> Iterator[str]:
+    """The files in a folder that importing a module runs, if it is found there."""
+    parts = module.split(".")
+    for end in range(1, len(parts) + 1):
+        place = Path(folder, *parts[:end])
+        for suffix in machinery.all_suffixes():
+            files = (place.parent / f"{place.name}{suffix}", place / f"__init__{suffix}")
+            yield from (str(file) for file in files if file.exists())
 
 
 def _as_json(content: dict[str, Any]) -> bytes:

@@ -1,9 +1,10 @@
 """A finished run as other tools take it: each generator's metrics and verdicts, by name."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 from typing import Any
 
 import pyarrow as pa
@@ -14,7 +15,7 @@ from ..record.run_directory import PROVENANCE_FILE
 from ..reduce.schema import SUMMARY
 from ..report.summary import Summary
 from ..report.verdict import Verdict
-from ..spec.generator import NamedGenerator
+from ..spec.generator import NamedGenerator, Series
 from .context import reduce_context
 from .finished_run import require_complete
 from .summary_file import read_summary
@@ -28,8 +29,9 @@ _NAMED_BY = ("group", "against", "condition", "estimator")
 class ExportedGenerator:
     """A generator, or a checkpoint of a ``training``: its summary's rows and its verdicts.
 
-    ``step`` is the checkpoint's iteration, or its place in the series where that is no number; 0
-    of a generator that is in none. ``file`` is the last part of what it was opened from.
+    ``step`` is the checkpoint's iteration; its place in the series where the iterations are not
+    all numbers that ascend; 0 of a generator that is in none. ``file`` is the last part of what it
+    was opened from.
     """
 
     name: str
@@ -78,6 +80,7 @@ def exported_run(context: PlanContext) -> ExportedRun:
     table = read_summary(context)
     reduced = reduce_context(context)
     verdicts = judge(reduced, Summary(table, trusted_estimator(reduced.tables)))
+    generators = context.spec.each_generator
     provenance: dict[str, Any] = context.run.read_json(PROVENANCE_FILE)
     return ExportedRun(
         context.spec.name,
@@ -88,12 +91,12 @@ def exported_run(context: PlanContext) -> ExportedRun:
             ExportedGenerator(
                 each.name,
                 each.name if each.series is None else each.series.name,
-                _step(each),
+                step,
                 each.opened_from.source.rstrip("/").rpartition("/")[-1],
                 _rows(table, each.name),
                 verdicts[each.name],
             )
-            for each in context.spec.each_generator
+            for each, step in zip(generators, steps_of(generators), strict=True)
         ],
         _rows(table, None),
     )
@@ -116,11 +119,27 @@ def named_values(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     return found
 
 
-def _step(generator: NamedGenerator) -> int:
-    series = generator.series
+def steps_of(generators: Sequence[NamedGenerator]) -> list[int]:
+    """The step of each; those of one series, in its order, ascend."""
+    iterations: dict[str, list[int | str]] = {}
+    for each in generators:
+        if each.series is not None:
+            iterations.setdefault(each.series.name, []).append(each.series.iteration)
+    ascending = {name for name, of in iterations.items() if _ascend(of)}
+    return [_step(each.series, ascending) for each in generators]
+
+
+def _step(series: Series | None, ascending: Set[str]) -> int:
     if series is None:
         return 0
-    return series.iteration if isinstance(series.iteration, int) else series.position
+    if series.name in ascending and isinstance(series.iteration, int):
+        return series.iteration
+    return series.position
+
+
+def _ascend(iterations: Sequence[int | str]) -> bool:
+    numbers = [each for each in iterations if isinstance(each, int)]
+    return len(numbers) == len(iterations) and all(a < b for a, b in pairwise(numbers))
 
 
 def _rows(table: pa.Table, generator: str | None) -> list[dict[str, Any]]:

@@ -24,7 +24,7 @@ def to_tensorboard(run: ExportedRun, folder: Path) -> list[Path]:
     """Writes a folder of event files for each training: scalars by step, and verdicts as text.
 
     Raises:
-        SpecError: the package is missing, or such a folder is already there.
+        SpecError: the package is missing, or such a folder is already there, or cannot be written.
     """
     board = _package("torch.utils.tensorboard", "tensorboard", "tensorboard")
     folders = [folder / name for name in run.trainings]
@@ -32,12 +32,17 @@ def to_tensorboard(run: ExportedRun, folder: Path) -> list[Path]:
         taken = folder if folder.is_file() else each
         if taken.exists():
             raise SpecError(f"{taken}: is already there; name another folder by --out")
-    for each, generators in zip(folders, run.trainings.values(), strict=True):
-        with board.SummaryWriter(str(each)) as writer:
-            for generator in generators:
-                for name, value in _values(run, generator):
-                    writer.add_scalar(name, value, generator.step)
-                writer.add_text("verdicts", "\n".join(generator_card(generator)), generator.step)
+    try:
+        for each, generators in zip(folders, run.trainings.values(), strict=True):
+            with board.SummaryWriter(str(each)) as writer:
+                for generator in generators:
+                    for name, value in _values(run, generator):
+                        writer.add_scalar(name, value, generator.step)
+                    writer.add_text(
+                        "verdicts", "\n".join(generator_card(generator)), generator.step
+                    )
+    except OSError as error:
+        raise SpecError(f"{folder}: cannot be written: {error.strerror or error}") from error
     return folders
 
 

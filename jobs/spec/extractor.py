@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from ...core.preprocessing import Preprocessing
 from ...workers.extractors import ExtractorSource
-from .model import PathField, Size, SpecModel, SpecPath
+from .model import PathField, Size, SpecModel, SpecPath, module_paths
 
 _KINDS = ("timm", "torch_fidelity", "source", "format")
 _CHOICES = (
@@ -20,7 +20,8 @@ class ExtractorSpec(SpecModel):
     """A network in a local file, and what is done to images before it sees them.
 
     Of ``timm``, ``torch_fidelity``, ``source`` and ``format`` one says what network the
-    ``weights`` are of; nothing is downloaded. A ``source`` is ``module:function``, found in
+    ``weights`` are of, which may be at an ``s3://`` or ``hf://`` address; nothing else is
+    downloaded. A ``source`` is ``module:function``, found in
     ``import_path``, by default the spec's folder; its function takes no arguments and returns a
     torch module, which has its weights or is given those of ``weights``. A TorchScript or
     torch.export file is a program, which ``trust`` lets run.
@@ -106,8 +107,10 @@ class ExtractorSpec(SpecModel):
     @property
     def code(self) -> tuple[str, ...]:
         """The paths of its own modules, and of files that are programs."""
-        path = self.weights if self.trust else self.import_path
-        return () if path is None else (path,)
+        modules: tuple[str, ...] = ()
+        if self.source is not None and self.import_path is not None:
+            modules = module_paths(self.source, self.import_path)
+        return modules if self.weights is None or not self.trust else (*modules, self.weights)
 
     @property
     def opened_from(self) -> ExtractorSource:

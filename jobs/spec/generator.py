@@ -14,7 +14,16 @@ from ...workers.generator_source import (
     ClassMember,
     GeneratorSource,
 )
-from .model import ClassName, ClassNumber, Name, PathField, SamplesSpec, SpecModel, SpecPath
+from .model import (
+    ClassName,
+    ClassNumber,
+    Name,
+    PathField,
+    SamplesSpec,
+    SpecModel,
+    SpecPath,
+    module_paths,
+)
 from .network import NetworkSpec
 
 _OF_FAMILY = ("family", "truncation", "key", "classes", "mixed_precision")
@@ -63,9 +72,10 @@ class SourceSpec(SpecModel):
     @property
     def code(self) -> list[str]:
         """The paths of its own modules, and of files that are programs."""
+        if self.source is not None and self.import_path is not None:
+            return list(module_paths(self.source, self.import_path))
         trusted = self.network is not None and self.network.trust
-        path = self.weights if trusted else self.import_path
-        return [] if path is None else [path]
+        return [self.weights] if trusted and self.weights is not None else []
 
     @field_validator("import_path")
     @classmethod

@@ -5,7 +5,7 @@ import os
 import reprlib
 from importlib import resources
 from pathlib import Path
-from typing import Any, TypeVar, get_args, get_origin
+from typing import Any, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -18,9 +18,10 @@ from ...workers.shard import content_id
 from .audit import AuditSpec
 from .environment import VariableError, substituted
 from .inheritance import EXTENDS, InheritanceError, Written, inherited
-from .model import models_in
+from .model import is_by_name, models_in
 from .paths import with_paths
 from .plain_yaml import YamlError, parse_yaml
+from .stored import JOB_SPEC, PROVENANCE_FILE, SPEC_FILE
 
 Spec = TypeVar("Spec", bound=AuditSpec)
 
@@ -66,7 +67,8 @@ def load_spec(model: type[Spec], source: str, overrides: tuple[str, ...] = ()) -
 def read_spec(model: type[Spec], source: str) -> tuple[dict[str, Any], Path]:
     """What the spec at a path, or of a preset, says, and where its relative paths count from.
 
-    With what it extends, and with the environment's variables in the place of their names.
+    With what it extends, and with the environment's variables in the place of their names; of a
+    run's own spec, or a job's, which has neither, every key as it is written.
 
     Raises:
         SpecError: nothing is there, or it cannot be read, as :func:`inherited_spec` has it too.
@@ -92,7 +94,10 @@ def inherited_spec(
 
 def _extended(name: str, base: Path, by: str) -> Written:
     """What the spec called ``by``, in the folder ``base``, names."""
-    place = name if locations.is_remote(name) else str(base / Path(name).expanduser())
+    try:
+        place = name if locations.is_remote(name) else str(base / locations.at_home(name))
+    except locations.LocationError as error:
+        raise SpecError(f"{by}: {EXTENDS}: {error}") from error
     if not locations.is_remote(name) and not Path(place).is_file():
         if name in preset_names():
             place = name
@@ -115,10 +120,34 @@ def _written(source: str) -> Written:
     else:
         presets = ", ".join(preset_names())
         raise SpecError(f"{source}: no such file or preset (presets: {presets})")
+    content = _mapping(text, source)
+    if _is_resolved(known):
+        if EXTENDS in content:
+            raise SpecError(
+                f"{source}: {EXTENDS}: a spec that a run wrote has all its keys; remove this one, "
+                "or take the spec that the run was started with"
+            )
+        return content, base, known
     try:
-        return substituted(_mapping(text, source), os.environ), base, known
+        return substituted(content, os.environ), base, known
     except VariableError as error:
         raise SpecError(f"{source}: {error}") from error
+
+
+def _is_resolved(known: str) -> bool:
+    """Whether a file is a run's or a job's spec.
+
+    Its author may be a stranger, whose run must not get the reader's variables.
+    """
+    folder, _, name = known.rpartition("/")
+    if name != SPEC_FILE:
+        return name == JOB_SPEC
+    if locations.is_remote(known):
+        try:
+            return locations.open_storage(folder, BY_ENVIRONMENT).exists(PROVENANCE_FILE)
+        except (locations.LocationError, ValueError) as error:
+            raise SpecError(f"{known}: cannot be read: {error}") from error
+    return Path(folder, PROVENANCE_FILE).exists()
 
 
 def read_file(source: str, service: S3Settings) -> str:
@@ -313,12 +342,7 @@ def _models_at(location: tuple[int | str, ...], model: type[BaseModel]) -> list[
         else:
             field = models[0].model_fields.get(step)
             models = [] if field is None else models_in(field.annotation)
-            is_key = bool(models) and field is not None and _is_by_name(field.annotation)
+            is_key = bool(models) and field is not None and is_by_name(field.annotation)
         if not models:
             break
     return models
-
-
-def _is_by_name(annotation: Any) -> bool:
-    """Whether it is a mapping from names to models."""
-    return get_origin(annotation) is dict or any(map(_is_by_name, get_args(annotation)))

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, Self, get_args
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -52,11 +53,25 @@ AttributeName = Annotated[str, Field(min_length=1)]
 Size = Annotated[int, Field(ge=1)]
 
 
+def module_paths(source: str, import_path: str) -> tuple[str, str]:
+    """The folder that a ``module:function`` is looked for in, and where in it the module would lie.
+
+    That is without a suffix: a dotted name may lead from the folder into another.
+    """
+    module = source.partition(":")[0]
+    return import_path, str(Path(import_path, *module.split(".")))
+
+
 def models_in(annotation: Any) -> list[type[BaseModel]]:
     """The models that a field's type names: several where it is one of them, or of some entries."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
     return [model for inner in get_args(annotation) for model in models_in(inner)]
+
+
+def is_by_name(annotation: Any) -> bool:
+    """Whether a field's type is a mapping from names, such as to models."""
+    return get_origin(annotation) is dict or any(map(is_by_name, get_args(annotation)))
 
 
 def setting(definition: type, name: str) -> Any:

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from ...workers.own_classifier import OwnSource
-from .model import PathField, SpecModel, SpecPath
+from .model import PathField, SpecModel, SpecPath, module_paths
 
 
 class OwnClassifierSpec(SpecModel):
@@ -16,7 +16,12 @@ class OwnClassifierSpec(SpecModel):
     black, to ``native_range[1]``, white, and gives a score for each class [N, classes], in the
     order of the class numbers: logits, or probabilities where ``answers`` says so. Another size or
     normalisation is its own affair. ``import_path`` is the folder in which ``module`` is found, by
-    default the spec's own. ``trust`` lets a TorchScript file, which is a program, run.
+    default the spec's own. ``trust`` lets a TorchScript file, which is a program, run; it may be at
+    an ``s3://`` or ``hf://`` address.
+
+    It is known by the SHA-256 of its source file, and of all its tensors where it is a torch
+    module. Return the module itself: weights that a plain function reads are not known, and other
+    ones make no other annotator. A plain function is given its images on the CPU.
     """
 
     source: str | None = Field(default=None, pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")
@@ -36,7 +41,9 @@ class OwnClassifierSpec(SpecModel):
     @property
     def code(self) -> list[str]:
         """The paths of its own modules, or of its file, which is a program."""
-        return [path for path in (self.import_path, self.weights) if path is not None]
+        if self.source is not None and self.import_path is not None:
+            return list(module_paths(self.source, self.import_path))
+        return [] if self.weights is None else [self.weights]
 
     @model_validator(mode="before")
     @classmethod

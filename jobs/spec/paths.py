@@ -31,6 +31,18 @@ def paths_in(part: SpecModel) -> Iterator[tuple[str, PathField]]:
             yield from paths_in(each)
 
 
+def modules_in(part: SpecModel) -> Iterator[str]:
+    """The dotted name of each user's module in a part of a spec, or in the parts in it."""
+    source, folder = getattr(part, "source", None), getattr(part, "import_path", None)
+    if source and folder:
+        yield source.partition(":")[0]
+    for _, value in _inner_parts(part):
+        if isinstance(value, dict):
+            value = tuple(value.values())
+        for each in value if isinstance(value, tuple) else (value,):
+            yield from modules_in(each)
+
+
 def _own_paths(part: SpecModel) -> Iterator[tuple[str, str, PathField]]:
     for name, info in type(part).model_fields.items():
         value = getattr(part, name)

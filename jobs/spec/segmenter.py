@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field, field_validator
 
-from .model import PathField, SpecModel
+from .model import PathField, SpecModel, module_paths
 
 
 class SegmenterSpec(SpecModel):
@@ -30,5 +30,5 @@ class SegmenterSpec(SpecModel):
 
     @property
     def code(self) -> tuple[str, ...]:
-        """The folder of its module."""
-        return (self.import_path,)
+        """The paths of its module."""
+        return module_paths(self.source, self.import_path)

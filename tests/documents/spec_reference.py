@@ -29,9 +29,11 @@ This page is made from the models (`{command}`).
 ## What a file takes from elsewhere
 
 `extends: PATH`, or the name of a preset, bases a spec on another, which may be based on a third.
-Mappings are merged key by key. A list takes the whole list's place, unless it is written as a
-mapping: that changes the entries of these names. `null` takes a value away, where one may be left
-out. Relative paths, that of `extends` too, count from the file that they are written in.
+Mappings are merged key by key, but one with another `estimator` takes the whole mapping's place. A
+list takes the whole list's place, unless it is written as a mapping: that changes the entries of
+these names. `null` takes a value away, where one may be left out, and a named entry:
+`groups: {{plain: null}}`, `extractors: {{dino: null}}`. Relative paths, that of `extends` too,
+count from the file that they are written in.
 
 ```yaml
 extends: fashion             # a preset, or ../base.yaml
@@ -49,9 +51,11 @@ a default, an unset variable is an error. A value that is one variable alone may
 dictionaries given to `offmanifold.audit`.
 
 A run's `audit.yaml` and its report have what came of it: the merged spec, with the variables'
-values, since that is what its rows are of. So write no secret into a spec by a variable; the keys
+values, since that is what its rows are of, and it is read as it is written: neither of the two is
+looked for in it again. So write no secret into a spec by a variable; the keys
 of a bucket are read from the environment, never from a spec ([storage](storage.md)). The schema
-knows `extends`, but not the variables and mappings in the place of numbers and lists.
+knows `extends`, but not the variables and mappings in the place of numbers and lists, nor null in
+the place of an entry.
 """
 
 Schema = dict[str, Any]

@@ -154,3 +154,92 @@ def test_a_stored_text_reads_no_environment(monkeypatch: pytest.MonkeyPatch) -> 
     content["groups"][0]["path"] = "/${SECRET}"
     stored = parse_spec(yaml.safe_dump(content), Path("/"), (), "audit.yaml")
     assert stored.groups[0].path == "/${SECRET}"
+
+
+def test_only_what_a_user_wrote_takes_values_of_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SECRET", "s")
+    content = {**small_spec(), "seed": 3}
+    content["groups"][0]["path"] = "/${SECRET}/${"
+    run = tmp_path / "run"
+    stored, sent = write(run / "audit.yaml", content), write(run / "offmanifold-job.yaml", content)
+    with pytest.raises(SpecError, match="after the dollar sign"):
+        load_spec(stored)
+    (run / "provenance.json").write_text("{}")
+    derived = write(tmp_path / "own.yaml", {"extends": "run/audit.yaml", "name": "${SECRET}"})
+    for file in (stored, sent, derived):
+        assert load_spec(file).groups[0].path == "/${SECRET}/${"
+    assert load_spec(derived).name == "s"
+    with pytest.raises(SpecError, match="after the dollar sign"):
+        load_spec(write(run / "mine.yaml", content))
+    write(run / "audit.yaml", {"extends": "mine.yaml"})
+    with pytest.raises(SpecError, match=r"audit\.yaml: extends: a spec that a run wrote"):
+        load_spec(stored)
+
+
+def merged(tmp_path: Path, base: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+    write(tmp_path / "base" / "base.yaml", base)
+    return inherited_spec({"extends": "base/base.yaml", **own}, tmp_path, "own.yaml")
+
+
+def test_null_takes_an_entry_away(tmp_path: Path) -> None:
+    base = {
+        "extractors": {"a": {"timm": "x"}, "b": {"timm": "y"}},
+        "groups": [{"name": "train", "classes": {"x": 0, "y": 1}}, {"name": "test"}],
+        "generators": [{"name": "set", "per_class": {"x": {"source": "a:f"}, "y": {}}}],
+        "cluster": {"resources_per_worker": {"r": 1}},
+        "stages": {"comparison": {}},
+    }
+    own = {
+        "extractors": {"a": None},
+        "groups": {"test": None, "train": {"classes": {"x": None}}},
+        "generators": {"set": {"per_class": {"y": None}}},
+        "cluster": {"resources_per_worker": {"r": None}},
+        "stages": {"comparison": None},
+    }
+    found = merged(tmp_path, base, own)
+    assert found["extractors"] == {"b": {"timm": "y"}}
+    assert found["groups"] == [{"name": "train", "classes": {"y": 1}}]
+    assert list(found["generators"][0]["per_class"]) == ["x"]
+    assert found["cluster"] == {"resources_per_worker": {}}
+    assert found["stages"] == {"comparison": None}
+    with pytest.raises(SpecError, match=r"extractors\.c: .*no entry .*names: a, b\)$"):
+        merged(tmp_path, base, {"extractors": {"c": None}})
+
+
+def test_another_estimator_has_keys_of_its_own(tmp_path: Path) -> None:
+    def likelihood(base: dict[str, Any], own: dict[str, Any]) -> Any:
+        found = merged(tmp_path, {"stages": {"likelihood": base}}, {"stages": {"likelihood": own}})
+        return found["stages"]["likelihood"]
+
+    other = {"estimator": "classical", "pilots": 2}
+    for guided in ({"bank": 8}, {"estimator": "guided", "bank": 8}):
+        assert likelihood(guided, other) == other
+        assert likelihood(guided, {"estimator": "guided", "chains": 2}) == {
+            "estimator": "guided",
+            "bank": 8,
+            "chains": 2,
+        }
+        assert likelihood(guided, {"chains": 2}) == {**guided, "chains": 2}
+    assert likelihood(other, {"estimator": "classical", "chains": 2}) == {**other, "chains": 2}
+
+
+def test_the_folder_of_a_module_goes_with_it(tmp_path: Path) -> None:
+    base = {"extractors": {"e": {"source": "a:f", "range": [0, 1]}}}
+    file = {"weights": "net.pt", "format": "onnx"}
+    found = merged(tmp_path, base, {"extractors": {"e": {**file, "source": None}}})["extractors"]
+    assert "import_path" not in found["e"]
+    kept = merged(tmp_path, base, {"extractors": {"e": {"weights": "net.pt"}}})["extractors"]["e"]
+    assert kept["import_path"] == str(tmp_path / "base")
+
+
+def test_strange_names_are_no_tracebacks(tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match=r"groups\.x: .*no entry .*names: none"):
+        merged(tmp_path, {"groups": [{"name": ["x"]}, 3]}, {"groups": {"x": {"count": 1}}})
+    with pytest.raises(SpecError, match=r"own\.yaml: extends: ~nosuchuser.*no such user"):
+        inherited_spec({"extends": "~nosuchuser/base.yaml"}, tmp_path, "own.yaml")
+    content = small_spec()
+    content["groups"][0]["path"] = "~nosuchuser/images"
+    with pytest.raises(SpecError, match=r"audit\.yaml: ~nosuchuser/images: .*no such user"):
+        parse_spec(yaml.safe_dump(content), tmp_path, (), "audit.yaml")

@@ -1,6 +1,7 @@
 """A user's own classifier as the annotator: what it must be, and that it is measured as others."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -203,6 +204,42 @@ def test_chance_is_refused(
         rows_of(context, tmp_path / "rows")
 
 
+@pytest.mark.parametrize(
+    ("confusion", "message"),
+    [
+        # Of a rare class most are found; as many are right if all are said to be of the other.
+        ([[488, 2], [4, 6]], None),
+        ([[4, 0, 0], [0, 4, 0], [0, 0, 0]], None),
+        ([[490, 0], [10, 0]], "nothing to do with"),
+        ([[441, 49], [9, 1]], "native_range"),
+        ([[2, 488], [6, 4]], r"another order it would be 494 \(class: output 0: 1, 1: 0\)"),
+        ([[490, 0, 0], [0, 0, 5], [0, 5, 0]], "0: 0, 1: 2, 2: 1"),
+        ([[5, 0], [0, 0]], "nothing to do with"),
+    ],
+)
+def test_answers_must_go_with_the_classes(confusion: list[list[int]], message: str | None) -> None:
+    own = OwnSource("a:b", ".", None, (0.0, 1.0), "logits")
+    if message is None:
+        own_classifier._require_better_than_chance(own, np.array(confusion))
+        return
+    with pytest.raises(ClassifierError, match=message):
+        own_classifier._require_better_than_chance(own, np.array(confusion))
+
+
+def test_answers_without_relation_are_hardly_ever_taken() -> None:
+    own = OwnSource("a:b", ".", None, (0.0, 1.0), "logits")
+    random, taken, tries = np.random.default_rng(0), 0, 60
+    for _ in range(tries):
+        labels, answers = random.choice(3, (2, 80), p=[0.8, 0.15, 0.05])
+        confusion = np.zeros((3, 3), dtype=int)
+        np.add.at(confusion, (labels, answers), 1)
+        with suppress(ClassifierError):
+            own_classifier._require_better_than_chance(own, confusion)
+            taken += 1
+    # 1 in 20, and four standard errors.
+    assert taken <= tries * 0.05 + 4 * (tries * 0.05 * 0.95) ** 0.5
+
+
 FUNCTION = """
 import torch
 
@@ -224,6 +261,58 @@ def test_a_functions_weights_are_part_of_what_it_is_known_by(tmp_path: Path) -> 
         context = context_of(tmp_path, source="own_function_classifier:make")
         known.append(context.facts.classifiers["annotator"])
     assert known[0] == known[2] != known[1]
+
+
+PLAIN = """
+import functools
+import torch
+
+def _scores(scale, images):
+    assert type(images) is torch.Tensor
+    return scale * images.flatten(1)[:, :10]
+
+make = functools.partial(lambda scale: functools.partial(_scores, scale), 2.0)
+
+class WithState(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 10))
+        torch.nn.init.constant_(self.layer[1].weight, 0.1)
+        torch.nn.init.constant_(self.layer[1].bias, 0.1)
+        self.state = {"scale": 1.0, "more": [torch.ones(2), None, object()]}
+    def get_extra_state(self):
+        return self.state
+    def set_extra_state(self, state):
+        self.state = state
+    def forward(self, images):
+        return self.layer(images)
+
+def other():
+    network = WithState()
+    network.state["scale"] = 2.0
+    return network
+"""
+
+
+class Elsewhere(Tensor):
+    """Stands for a tensor of an accelerator: a copy on the CPU is a plain one."""
+
+    def cpu(self, *_: Any, **__: Any) -> Tensor:
+        return self.as_subclass(Tensor)
+
+
+def test_plain_functions_partials_and_extra_state(tmp_path: Path) -> None:
+    (tmp_path / "own_plain_classifier.py").write_text(PLAIN)
+
+    def found(name: str) -> tuple[Any, str]:
+        own = OwnSource(f"own_plain_classifier:{name}", str(tmp_path), None, (0.0, 1.0), "logits")
+        return open_own_classifier(own, SHAPE, CLASSES)
+
+    classifier, _ = found("make")
+    images = torch.rand(2, *SHAPE)
+    expected = 2 * images.flatten(1)[:, :10]
+    assert torch.equal(classifier.answers(images.as_subclass(Elsewhere)), expected)
+    assert found("WithState")[1] == found("WithState")[1] != found("other")[1]
 
 
 @pytest.mark.parametrize(

@@ -92,9 +92,9 @@ class Table:
 
         Raises:
             DatasetError: an attribute that there is not, or one with other values than 1 and -1,
-                or 1 and 0.
+                or 1 and 0; or a file that is listed twice with different classes.
         """
-        joint = dict.fromkeys((file for file, _ in self.rows), 0)
+        classes = [0] * len(self.rows)
         for name in names:
             column = self.column(name, place)
             wrong = [value for _, value in column if value not in (0, 1)]
@@ -103,8 +103,14 @@ class Table:
                     f"{place}: {name} must have values of 1 or -1, or of 1 or 0, to be a class; "
                     f"found {wrong[0]!r}"
                 )
-            for file, value in column:
-                joint[file] = 2 * joint[file] + value
+            classes = [2 * of + value for of, (_, value) in zip(classes, column, strict=True)]
+        joint: dict[str, int] = {}
+        for (file, _), of in zip(self.rows, classes, strict=True):
+            if joint.setdefault(file, of) != of:
+                raise DatasetError(
+                    f"{place} has {file!r:.80} twice, with classes {joint[file]} and {of} by "
+                    f"{', '.join(names)}: remove one of them"
+                )
         return list(joint.items())
 
     def _index(self, name: str | None, place: str) -> int:

@@ -235,6 +235,11 @@ def _by_list(listing: Listing, listed: LabelList) -> tuple[Labels | None, str]:
     require_modest(place, len(listed.content), len(images))
     values: list[tuple[str, Any]] | None
     if place.lower().endswith(".json"):
+        if listed.attribute is not None:
+            raise DatasetError(
+                f"{place}: attribute names columns of a table, but a JSON file lists one class for "
+                "each file; remove attribute, or give labels: a CSV or text file with columns"
+            )
         values = listed_in_json(listed.content, place, len(images))
     else:
         table, attribute = read_table(listed.content, place), listed.attribute

@@ -6,18 +6,22 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
 import pytest
+import yaml
+from offmanifold.jobs.audits.specs import parse_spec
 from offmanifold.jobs.commands.cli import app
 from offmanifold.jobs.record.run_directory import RunDirectory
 from offmanifold.jobs.report.verdict import Finding, Verdict
-from offmanifold.jobs.results.exported import ExportedGenerator, ExportedRun, exported_run
+from offmanifold.jobs.results.exported import ExportedGenerator, ExportedRun, exported_run, steps_of
 from offmanifold.jobs.results.finished_run import replan
 from offmanifold.jobs.results.metric_lines import metric_lines
 from offmanifold.jobs.results.model_card import model_card
 from offmanifold.jobs.results.trackers import to_mlflow, to_tensorboard, to_wandb
+from offmanifold.jobs.spec.loading import SpecError
 from typer.testing import CliRunner
 
 from ..conftest import fill_audit_folder, forget_decoder, lean_spec, write_spec
@@ -184,3 +188,41 @@ def test_mlflow_in_a_local_store(
         ]
     finally:
         mlflow.set_tracking_uri(before)
+
+
+@pytest.mark.parametrize(
+    ("iterations", "steps"),
+    [
+        ((1000, 2000), [1000, 2000]),
+        ((1000, 2000, "final"), [0, 1, 2]),
+        (("early", "late"), [0, 1]),
+        ((2000, 1000), [0, 1]),
+    ],
+)
+def test_steps_of_a_training_ascend(iterations: tuple[int | str, ...], steps: list[int]) -> None:
+    spec = {
+        **lean_spec(),
+        "generators": [
+            {"name": "one", "source": "a:f"},
+            {
+                "name": "gan",
+                "checkpoints": [{"iteration": each, "source": "a:f"} for each in iterations],
+            },
+        ],
+    }
+    found = parse_spec(yaml.safe_dump(spec), Path("/"), (), "audit.yaml")
+    assert steps_of(found.each_generator) == [0, *steps]
+
+
+def test_an_out_that_cannot_be_written_is_said(
+    run: ExportedRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def writer(folder: str) -> None:
+        """The first thing that tensorboard's does."""
+        Path(folder).mkdir(parents=True)
+
+    board = SimpleNamespace(SummaryWriter=writer)
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", board)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SpecError, match=r"file/inside: cannot be written: Not a directory"):
+        to_tensorboard(run, tmp_path / "file" / "inside")
