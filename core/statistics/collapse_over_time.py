@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float64, Int64
+from jaxtyping import Bool, Float64, Int64
 from scipy import stats
 
+from ..settings.statistics import MINIMUM_RESAMPLES
 from .interval import CONFIDENCE, Interval, check_confidence
 
 # A line through fewer checkpoints has no interval: nothing tells their scatter from its bend.
 MINIMUM_CHECKPOINTS = 5
-_DRAWS = 10_000
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,9 @@ def concordance(ratios: Float64[np.ndarray, "generators classes"], seed: int) ->
     """Whether generators collapse onto the same classes: Kendall's W of the classes' ranks.
 
     ``ratios`` are each generator's class shares over the annotated real ones. The p-value is that
-    of a permutation test: each generator's ranks are dealt to the classes at random.
+    of a permutation test: each generator's ranks are dealt to the classes at random, as of
+    generators that favour classes independently of each other. It takes classes for exchangeable;
+    where shares differ :func:`chance_concordance` belongs beside it.
 
     Raises:
         ValueError: fewer than two generators or classes, or a ratio that is nan.
@@ -100,13 +102,83 @@ def concordance(ratios: Float64[np.ndarray, "generators classes"], seed: int) ->
         raise ValueError("expected ratios of two generators and two classes at least, none nan")
     ranks = stats.rankdata(ratios, axis=1)
     rng = np.random.default_rng(seed)
-    null = np.zeros((_DRAWS, ratios.shape[1]))
+    null = np.zeros((MINIMUM_RESAMPLES, ratios.shape[1]))
     for mine in ranks:
-        null += rng.permuted(np.tile(mine, (_DRAWS, 1)), axis=1)
+        null += rng.permuted(np.tile(mine, (MINIMUM_RESAMPLES, 1)), axis=1)
     spread = null.var(axis=1)
     observed = float(ranks.sum(axis=0).var())
-    # At most: every generator with the same ranks, ties included.
-    most = float(np.sqrt(ranks.var(axis=1)).sum() ** 2)
-    w = observed / most if most > 0 else 0.0
     slack = 1e-9 * max(1.0, observed)
-    return Concordance(w, float((1 + np.sum(spread >= observed - slack)) / (1 + _DRAWS)))
+    p_value = float((1 + np.sum(spread >= observed - slack)) / (1 + MINIMUM_RESAMPLES))
+    there = np.ones((1, ratios.shape[1]), dtype=bool)
+    return Concordance(float(_kendalls_w(ratios[None], there)[0]), p_value)
+
+
+def share_ratios(
+    made: Int64[np.ndarray, "draws generators classes"],
+    real: Int64[np.ndarray, "draws generators classes"],
+) -> tuple[Float64[np.ndarray, "draws generators classes"], Bool[np.ndarray, "draws classes"]]:
+    """Each generator's class shares over those of its real images, and the classes compared.
+
+    These are the ones that the real images of every generator have; elsewhere ratios are inf.
+    """
+    there = (real > 0).all(axis=1)
+    ratios = np.divide(
+        made / made.sum(axis=2, keepdims=True),
+        real / real.sum(axis=2, keepdims=True),
+        out=np.full(made.shape, np.inf),
+        where=np.broadcast_to(there[:, None], made.shape),
+    )
+    return ratios, there
+
+
+def chance_concordance(
+    w: float,
+    made: Sequence[int],
+    real: Sequence[int],
+    shares: Float64[np.ndarray, "generators classes"],
+    seed: int,
+) -> float:
+    """How often generators without any fault have so large a W: a parametric bootstrap.
+
+    Rare classes have the most extreme ratios of every generator, by chance alone, so that a W of
+    honest ones is larger the more shares differ. Here as many labels as were observed are drawn,
+    and W is made of them in the same way, absent classes left out.
+
+    Args:
+        w: observed, as :func:`concordance` gives it.
+        made: how many labels of each generator there are.
+        real: and how many of its real images.
+        shares: the class shares of each generator's real images, which its own follow, too.
+        seed: of the draws.
+
+    Returns:
+        The p-value; 1 where no draw has two classes.
+    """
+    rng = np.random.default_rng([seed, 1])
+    drawn = [
+        np.stack(
+            [
+                rng.multinomial(count, mine, MINIMUM_RESAMPLES)
+                for count, mine in zip(counts, shares, strict=True)
+            ],
+            axis=1,
+        )
+        for counts in (made, real)
+    ]
+    ratios, there = share_ratios(drawn[0], drawn[1])
+    known = there.sum(axis=1) >= 2
+    null = _kendalls_w(ratios[known], there[known])
+    return float((1 + np.sum(null >= w - 1e-9)) / (1 + len(null)))
+
+
+def _kendalls_w(
+    ratios: Float64[np.ndarray, "draws generators classes"],
+    there: Bool[np.ndarray, "draws classes"],
+) -> Float64[np.ndarray, " draws"]:
+    """W over the classes that are there; the ratios of the others are larger than any."""
+    ranks = stats.rankdata(ratios, axis=2)
+    of = there[:, None]
+    observed = ranks.sum(axis=1).var(axis=1, where=there)
+    # At most: every generator with the same ranks, ties included.
+    most = np.sqrt(ranks.var(axis=2, where=np.broadcast_to(of, ranks.shape))).sum(axis=1) ** 2
+    return np.asarray(np.divide(observed, most, out=np.zeros(len(ranks)), where=most > 0))

@@ -155,6 +155,27 @@ def test_honest_generators_have_nothing_in_common() -> None:
     assert found.p_value < 0.01
 
 
+def test_rare_classes_are_not_taken_for_favourites() -> None:
+    """32 classes of five attributes, from 30% to 0.05% of the images."""
+    rng = np.random.default_rng(0)
+    chances = np.array([0.42, 0.48, 0.24, 0.2, 0.06])
+    bits = (np.arange(32)[:, None] >> np.arange(5)) & 1
+    shares = np.where(bits, chances, 1 - chances).prod(axis=1)
+    said = []
+    for seed in range(200):
+        real, *made = (rng.choice(32, 500, p=shares) for _ in range(3))
+        found = favoured_together(made, [real] * 2, seed)
+        assert found is not None
+        said.append(found.p_value < 0.05)
+    assert np.mean(said) <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 200)
+    # Generators that both favour the larger classes.
+    tilted = shares**1.6 / (shares**1.6).sum()
+    made = [rng.choice(32, 500, p=tilted) for _ in range(2)]
+    found = favoured_together(made, [rng.choice(32, 500, p=shares)] * 2, 0)
+    assert found is not None
+    assert found.p_value < 0.01
+
+
 def view_of(correct: tuple[float, float], worth: tuple[float, float], name: str) -> View:
     """A generator of which both intervals are known."""
     rows = [

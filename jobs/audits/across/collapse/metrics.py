@@ -29,8 +29,8 @@ METRICS: dict[str, Metric] = {
         "W",
     ),
     "shared_collapse_p_value": Metric(
-        "its p-value under generators that favour classes independently of each other, by "
-        "permutation",
+        "its p-value: the larger of that under generators that favour classes independently of "
+        "each other, by permutation, and that under generators that favour none, by simulation",
         "none",
         "probability",
     ),

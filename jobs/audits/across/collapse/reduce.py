@@ -1,13 +1,16 @@
 """Class shares over the checkpoints of a training, and what generators' shares have in common."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from .....core.statistics.collapse_over_time import (
     Concordance,
+    chance_concordance,
     concordance,
     dominant_classes,
+    share_ratios,
     trend,
 )
 from ....reduce.context import GeneratorInfo, ReduceContext
@@ -92,8 +95,10 @@ def favoured_together(
 
     ``real`` are those of the held-out images of each one's annotator. Each generator is held
     against other images of these: against the same ones all would seem to favour what these happen
-    to lack, and of honest generators nearly every test would say so. None below two generators, or
-    where fewer than two classes are among the real images of each.
+    to lack, and of honest generators nearly every test would say so. The p-value is the larger of
+    two: of generators that favour classes independently of each other, and of generators that
+    favour none, whose W is large all the same where some classes are rare. None below two
+    generators, or where fewer than two classes are among the real images of each.
     """
     if len(made) < 2:
         return None
@@ -103,14 +108,29 @@ def favoured_together(
         # Sets of equal size, which may be one set, are cut in the same way.
         order = np.random.default_rng(seed).permutation(labels)
         parts.append(np.bincount(np.array_split(order, len(made))[place], minlength=classes))
-    there = np.all([part > 0 for part in parts], axis=0)
+    counts = np.stack([np.bincount(labels, minlength=classes) for labels in made])
+    ratios, there = share_ratios(counts[None], np.stack(parts)[None])
     if there.sum() < 2:
         return None
-    ratios = [
-        np.bincount(labels, minlength=classes)[there] / len(labels) * part.sum() / part[there]
-        for labels, part in zip(made, parts, strict=True)
-    ]
-    return concordance(np.stack(ratios), seed)
+    found = concordance(ratios[0][:, there[0]], seed)
+    by_chance = chance_concordance(
+        found.w,
+        [len(labels) for labels in made],
+        [int(part.sum()) for part in parts],
+        np.stack([_common_shares(place, counts, real) for place in range(len(made))]),
+        seed,
+    )
+    return replace(found, p_value=max(found.p_value, by_chance))
+
+
+def _common_shares(place: int, counts: np.ndarray, real: Sequence[np.ndarray]) -> np.ndarray:
+    """Class shares of a generator's real images, under the null also of those made.
+
+    Of these and of the images of all generators that are held against them.
+    """
+    alike = [np.array_equal(each, real[place]) for each in real]
+    pooled = np.bincount(real[place], minlength=counts.shape[1]) + counts[alike].sum(axis=0)
+    return np.asarray(pooled / pooled.sum())
 
 
 def _together(context: ReduceContext, labels: Labels) -> list[SummaryRow]:
