@@ -135,6 +135,7 @@ def test_a_comparison_says_what_generators_have_in_common(finished: Path) -> Non
         assert "of 2 classes (H) has a total variation of " in said
         assert "and of 10 classes (G) has a total variation of " in said
         assert said.endswith("collapse shows more under the finer classes")
+        assert "never have a smaller total variation" in text
 
 
 def test_honest_generators_have_nothing_in_common() -> None:
@@ -176,9 +177,25 @@ def test_rare_classes_are_not_taken_for_favourites() -> None:
     assert found.p_value < 0.01
 
 
-def view_of(correct: tuple[float, float], worth: tuple[float, float], name: str) -> View:
-    """A generator of which both intervals are known."""
+def view_of(
+    correct: tuple[float, float],
+    worth: tuple[float, float],
+    name: str,
+    precision: tuple[float, float] | None = None,
+) -> View:
+    """A generator of which both intervals are known, or all three."""
     rows = [
+        *(
+            summary_row(
+                "manifold_precision",
+                Interval(sum(each) / 2, *each, 500),
+                generator=name,
+                group="generated",
+                condition="annotator",
+            )
+            for each in (precision,)
+            if each is not None
+        ),
         summary_row("label_correctness", Interval(sum(correct) / 2, *correct, 500), generator=name),
         summary_row(
             "equivalent_share",
@@ -209,6 +226,12 @@ def test_better_images_that_are_less_diverse_are_told_of() -> None:
         "began makes better images than wgan (labels that are right, in percent: 99.3"
     )
     assert "less than 1/1024" in said
+    assert said.endswith("This describes them and is no verdict.")
+    blurred = view_of((0.992, 0.994), (math.inf, math.inf), "began", (0.5, 0.6))
+    sharp = view_of((0.982, 0.984), (400.0, 600.0), "wgan", (0.7, 0.8))
+    assert reversals({"began": blurred, "wgan": sharp}) == []
+    sharper = view_of((0.992, 0.994), (math.inf, math.inf), "began", (0.9, 0.95))
+    assert len(reversals({"began": sharper, "wgan": sharp})) == 1
     unsure = view_of((0.982, 0.993), (400.0, 600.0), "wgan")
     assert reversals({"began": began, "wgan": unsure}) == []
     both_lowest = view_of((0.982, 0.984), (math.inf, math.inf), "wgan")

@@ -36,7 +36,8 @@ def quality_table(views: Mapping[str, View]) -> Table | None:
 def reversals(views: Mapping[str, View]) -> list[str]:
     """Sentences on pairs of which one makes better images, and less diverse ones.
 
-    Both intervals must be apart, of quality and of the equivalent part of the real images.
+    Both intervals must be apart, of quality and of the equivalent part of the real images, and no
+    other quality decided the other way. They describe; no verdict rests on them.
     """
     found = []
     for (better, mine), (worse, theirs) in permutations(views.items(), 2):
@@ -50,7 +51,7 @@ def reversals(views: Mapping[str, View]) -> list[str]:
                     f"{better} makes better images than {worse} ({quality}), and less diverse "
                     f"ones: by {each} classifiers they are worth {first} of the real images "
                     f"({first.interval_in_words()}), those of {worse} {second} "
-                    f"({second.interval_in_words()})."
+                    f"({second.interval_in_words()}). This describes them and is no verdict."
                 )
     return found
 
@@ -79,16 +80,24 @@ def _row(name: str, view: View) -> list[Cell]:
 
 
 def _apart(mine: View, theirs: View) -> str | None:
-    """How the first's quality is above the second's; None where it is not, for certain."""
+    """How the first's quality is above the second's; None where it is not, for certain.
+
+    Nor where another quality says for certain that it is below.
+    """
+    above = None
     for find, words, scale in (
         (_right, "labels that are right, in percent", 100),
         (_precision, "precision", 1),
     ):
         first, second = find(mine), find(theirs)
-        if first is not None and second is not None and first.low > second.high:
+        if first is None or second is None:
+            continue
+        if second.low > first.high:
+            return None
+        if above is None and first.low > second.high:
             texts = [each.scaled(scale).text() for each in (first, second)]
-            return f"{words}: {' against '.join(texts)}"
-    return None
+            above = f"{words}: {' against '.join(texts)}"
+    return above
 
 
 def _right(view: View) -> Estimate | None:
