@@ -1,7 +1,7 @@
 """What guided estimates cost and are worth: errors, replicates, the stable flag, and seconds.
 
-    python tests/benchmarks/bench_presets.py known|deep|flag|digits|fashion [--seconds]
-    python tests/benchmarks/bench_presets.py faces|eyes --weights FILE [--seconds]
+    python -m tests.benchmarks.bench_presets known|deep|flag|digits|fashion [--seconds]
+    python -m tests.benchmarks.bench_presets faces|eyes --weights FILE [--seconds]
 
 Every table has a row for each of the settings below, from an eighth of the evaluations of the
 classical estimator (T = 500, 4 chains, 10 leapfrogs: 19,964) to as many. `known` has errors on
