@@ -9,6 +9,7 @@ from ..audits.across.collapse.quality import reversals
 from ..audits.across.collapse.reduce import annotated_labels, favoured_together
 from ..audits.across.collapse.series import finished
 from ..audits.class_shares.section import by_class
+from ..audits.class_shares.settings import ANNOTATOR
 from ..reduce.schema import SUMMARY
 from ..report.summary import Estimate, Summary, number
 from ..report.verdict import ERROR_RATE
@@ -41,7 +42,7 @@ def class_sentences(sides: Sequence[Side]) -> list[str]:
     for run in dict.fromkeys(side.run for side in sides):
         mine = {side.letter: views[side.letter] for side in sides if side.run == run}
         found += reversals(mine)
-    return [*found, *_by_granularity(sides, views), *_in_common(sides)]
+    return [*found, *_by_granularity(sides, views), *_in_common(sides, views)]
 
 
 def _by_granularity(sides: Sequence[Side], views: Mapping[str, View]) -> list[str]:
@@ -63,7 +64,10 @@ def _by_granularity(sides: Sequence[Side], views: Mapping[str, View]) -> list[st
             f"of {number} classes ({side.letter}) {_collapse(views[side.letter])}"
             for number, side in zip(numbers, (coarse, fine), strict=True)
         )
-        found.append(f"{fine.generator.name} under annotators {said}: {_finer(*distances)}.")
+        found.append(
+            f"{fine.generator.name} under annotators {said}: {_finer(*distances)}. Classes that "
+            "are parts of others never have a smaller total variation than these."
+        )
     return found
 
 
@@ -93,16 +97,41 @@ def _finer(coarse: Estimate | None, fine: Estimate | None) -> str:
     return "not decided under which it shows more"
 
 
-def _in_common(sides: Sequence[Side]) -> list[str]:
+def _in_common(sides: Sequence[Side], views: Mapping[str, View]) -> list[str]:
+    """A sentence for each group of generators whose annotators know the same classes."""
+    groups: dict[str, list[Side]] = {}
+    for side in sides:
+        classes = _known_classes(side, len(_shares(views[side.letter])))
+        if classes is not None and side.generator in finished(side.context.generators):
+            groups.setdefault(classes, []).append(side)
+    return [each for mine in groups.values() for each in _in_common_of(mine)]
+
+
+def _known_classes(side: Side, count: int) -> str | None:
+    """What an annotator's classes mean: the images it learned from, by all their options."""
+    annotator = ANNOTATOR.of(side.spec.stages)
+    if annotator is None:
+        return None
+    # Which part of a set is learned from, and by which classifier, does not change its classes.
+    options = annotator.model_dump(exclude={"split", "own", "architecture", "most_rounds"})
+    return repr((count, sorted(options.items())))
+
+
+def _in_common_of(sides: Sequence[Side]) -> list[str]:
     # A generator goes along with itself, and with its own training's other checkpoints.
-    last = {s.weights: s for s in reversed(sides) if s.generator in finished(s.context.generators)}
-    known = [(side.generator.name, annotated_labels(side.context)) for side in last.values()]
-    pairs = [(labels[name], labels[None]) for name, labels in known if name in labels]
-    found = favoured_together([made for made, _ in pairs], [real for _, real in pairs], _SEED)
+    last = {side.weights: side for side in reversed(sides)}
+    known = [(side, annotated_labels(side.context)) for side in reversed(last.values())]
+    pairs = [
+        (side.letter, labels[side.generator.name], labels[None])
+        for side, labels in known
+        if side.generator.name in labels
+    ]
+    found = favoured_together([made for _, made, _ in pairs], [real for _, _, real in pairs], _SEED)
     if found is None:
         return []
     said = "they favour the same classes" if found.p_value < ERROR_RATE else "not decided"
     return [
-        f"Kendall's W of the class share ratios of {len(pairs)} generators, each under its run's "
-        f"annotator, is {number(found.w, 2)} of 1, p = {number(found.p_value, 2)}: {said}."
+        f"Kendall's W of the class share ratios of {len(pairs)} generators "
+        f"({', '.join(letter for letter, _, _ in pairs)}), each under its run's annotator of the "
+        f"same classes, is {number(found.w, 2)} of 1, p = {number(found.p_value, 2)}: {said}."
     ]
