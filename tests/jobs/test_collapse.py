@@ -12,10 +12,13 @@ from offmanifold.core.statistics.interval import Interval
 from offmanifold.jobs.audits import METRICS
 from offmanifold.jobs.audits.across.collapse.quality import quality_table, reversals
 from offmanifold.jobs.audits.across.collapse.reduce import favoured_together
+from offmanifold.jobs.audits.across.collapse.section import recedes
 from offmanifold.jobs.commands.cli import app
+from offmanifold.jobs.compare.classes import class_sentences
+from offmanifold.jobs.compare.sides import open_sides
 from offmanifold.jobs.reduce.context import GeneratorInfo
 from offmanifold.jobs.reduce.schema import exact, summary_row, summary_table
-from offmanifold.jobs.report.summary import Summary
+from offmanifold.jobs.report.summary import Estimate, Summary
 from offmanifold.jobs.report.view import View
 from sklearn.datasets import load_digits
 from typer.testing import CliRunner
@@ -114,6 +117,20 @@ def test_a_training_whose_collapse_recedes(finished: Path) -> None:
     assert np.isnan(value(finished, "gan@400", "class_total_variation_trend").low)
 
 
+@pytest.mark.parametrize(
+    ("low", "high", "said"),
+    [
+        (-0.3, -0.1, "it recedes"),
+        (0.1, 0.3, "it grows"),
+        (-0.1, 0.3, "not decided"),
+        (-0.2, -0.2, "not decided"),
+        (math.nan, math.nan, "an interval needs five checkpoints, so nothing is decided"),
+    ],
+)
+def test_a_trend_in_words(low: float, high: float, said: str) -> None:
+    assert recedes(Estimate(-0.2, low, high, 6, None)) == said
+
+
 def test_the_report_says_so_once(finished: Path) -> None:
     page = (finished / "run" / "report.html").read_text()
     assert page.count("Over 6 checkpoints it changed 1 times.") == 1
@@ -136,6 +153,13 @@ def test_a_comparison_says_what_generators_have_in_common(finished: Path) -> Non
         assert "and of 10 classes (G) has a total variation of " in said
         assert said.endswith("collapse shows more under the finer classes")
         assert "never have a smaller total variation" in text
+
+
+def test_only_generators_under_the_same_classes_are_held_together(finished: Path) -> None:
+    """The other sample is in both runs, of which one has classes of another meaning."""
+    sides = open_sides([str(finished / name) for name in ("coarse", "run")])
+    (said,) = (each for each in class_sentences(sides) if each.startswith("Kendall"))
+    assert "of 2 generators (G, H), each under" in said
 
 
 def test_honest_generators_have_nothing_in_common() -> None:

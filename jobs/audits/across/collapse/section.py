@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from ....reduce.context import GeneratorInfo
 from ....reduce.schema import class_condition
 from ....report.section import Section, present
-from ....report.summary import number
+from ....report.summary import Estimate, number
 from ....report.table import Cell, Column, Table, counts, estimates, filled_table, numbers
 from ....report.verdict import ERROR_RATE
 from ....report.view import View
@@ -40,19 +40,24 @@ def _over_training(view: View) -> list[str]:
     switches, line = view.find("dominant_class_switches"), view.find("class_total_variation_trend")
     if switches is None or line is None:
         return []
-    if math.isnan(line.low):
-        answer = "an interval needs five checkpoints, so nothing is decided"
-    elif line.low <= 0 <= line.high:
-        answer = "not decided"
-    else:
-        answer = "it recedes" if line.high < 0 else "it grows"
     return [
         "The dominant class of a checkpoint is the one whose share is the most times that among "
         f"real images, both as annotated. Over {switches.n} checkpoints it changed "
         f"{switches.value:.0f} times. Does collapse recede? From the first to the last the total "
-        f"variation between the shares changes by {line.text(2)}: {answer}. Where little is "
-        "wrong some class is dominant all the same, by chance, and another one soon after."
+        f"variation between the shares changes by {line.text(2)}: {recedes(line)}. This describes "
+        "the checkpoints: where neighbouring ones are alike, the interval holds the truth in less "
+        "than 95% of cases. Where little is wrong some class is dominant all the same, by chance, "
+        "and another one soon after."
     ]
+
+
+def recedes(line: Estimate) -> str:
+    """What a trend says; an interval without width, of distances that are alike, says nothing."""
+    if math.isnan(line.low):
+        return "an interval needs five checkpoints, so nothing is decided"
+    if line.low <= 0 <= line.high or line.low == line.high:
+        return "not decided"
+    return "it recedes" if line.high < 0 else "it grows"
 
 
 def _in_common(view: View) -> list[str]:
