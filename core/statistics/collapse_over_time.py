@@ -121,7 +121,7 @@ def share_ratios(
 
     These are the ones that the real images of every generator have; elsewhere ratios are inf.
     """
-    there = (real > 0).all(axis=1)
+    there = np.asarray((real > 0).all(axis=1))
     ratios = np.divide(
         made / made.sum(axis=2, keepdims=True),
         real / real.sum(axis=2, keepdims=True),
