@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
+from scipy import stats
 
 from ..settings.statistics import MINIMUM_RESAMPLES
 from .interval import check_sample
@@ -37,6 +38,19 @@ class PathNeighbours:
     def images(self) -> int:
         """How many points of a path are its images."""
         return int(self.step.shape[1]) + 1
+
+    def unseen(self, label: Bool[np.ndarray, " pool"]) -> float:
+        """The share of points of which none of the K nearest has the label, in [0, 1]."""
+        return float(np.mean(~label[self.place].any(axis=2)))
+
+    def blind(self, training: int, held_out: int) -> float:
+        """The share of exchanges of labels that leave all nearest of the pool training images.
+
+        In these a generator that is nearest to training images alone is as near to them as it is:
+        where they are many, a memoriser can be missed.
+        """
+        places = len(np.unique(self.place[:, :, 0]))
+        return float(stats.hypergeom.pmf(0, training + held_out, held_out, places))
 
     def labelled(
         self, label: Bool[np.ndarray, " pool"]

@@ -2,15 +2,24 @@
 
 import html
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 from offmanifold.core.statistics.latent_paths import dwell
+from offmanifold.jobs.audits import METRICS
+from offmanifold.jobs.audits.latent_paths.question import dwells_at_training
+from offmanifold.jobs.audits.latent_paths.reduce import reduce_latent_paths
 from offmanifold.jobs.audits.specs import gather_facts, load_spec
 from offmanifold.jobs.commands.cli import app
+from offmanifold.jobs.reduce.context import GeneratorInfo
+from offmanifold.jobs.reduce.schema import exact, summary_row, summary_table
+from offmanifold.jobs.report.summary import Summary
+from offmanifold.jobs.report.view import View
 from offmanifold.jobs.spec.loading import SpecError
+from offmanifold.workers.schema import STATUS_OK
 from scipy.spatial.distance import cdist
 from typer.testing import CliRunner
 
@@ -141,6 +150,44 @@ def test_the_memory_is_seen_and_the_honest_generator_is_not(whole: Path) -> None
     report = html.unescape((whole / "report.html").read_text(encoding="utf-8"))
     assert "Does it dwell at training images along its latent?" in report
     assert "paths along the latent, above the nearest training images" in report
+
+
+def test_what_few_held_out_images_do_not_tell_is_not_said() -> None:
+    """Of 2,000 training and 10 held-out images hardly one of the latter is among the 50 nearest."""
+    rng = np.random.default_rng(0)
+    points, paths = 2 * STEPS + 1, 3
+    near = [rng.permuted(np.tile(np.arange(2000), (points, 1)), axis=1)[:, :50] for _ in "abc"]
+    frame = pd.DataFrame(
+        {
+            "group": "generated",
+            "generator": "made",
+            "status": STATUS_OK,
+            "step": [rng.random(STEPS) for _ in near],
+            "pool_training": 2000,
+            "pool_held_out": 10,
+            "pool_place": [each.ravel() for each in near],
+            "pool_distance": [np.sort(rng.random((points, 50)), axis=1).ravel() for _ in near],
+        }
+    )
+    info = GeneratorInfo("made", 0, (1, 8, 8))
+    context: Any = SimpleNamespace(
+        tables=SimpleNamespace(read=lambda *_: frame),
+        generators=[info],
+        seed_of=lambda *_: 0,
+        resamples=2000,
+    )
+    rows = reduce_latent_paths(context)
+    found = {row.metric: row.value for row in rows}
+    assert not {"path_dwell", "path_switches"} & set(found)
+    nearest = len(np.unique([each[:, 0] for each in near]))
+    assert found["path_dwell_blind"] == pytest.approx((1 - nearest / 2010) ** 10, rel=0.02)
+    rows.append(summary_row("path_p_alike", exact(0.5, 5), generator="made", group="generated"))
+    verdict = dwells_at_training(View(context, Summary(summary_table(rows, METRICS)), info))
+    assert verdict is not None
+    (finding,) = verdict.findings
+    assert finding.sentence.startswith("How much it dwells is not said")
+    assert f"{100 * found['path_dwell_blind']:.0f}% of exchanges leave all" in finding.sentence
+    assert finding.counted == f"N = {paths} paths"
 
 
 def test_what_cannot_be_tested_is_refused(folder: Path) -> None:

@@ -1,5 +1,6 @@
 """Does it dwell at training images along its latent? The exact test's answer, with its control."""
 
+from ....core.statistics.copies import NEAREST
 from ...report.summary import number
 from ...report.verdict import ERROR_RATE, Finding, Null, Verdict
 from ...report.view import View
@@ -17,19 +18,24 @@ def dwells_at_training(view: View) -> Verdict | None:
 
     A generator that copies only some images, or each with a change, need not dwell at any.
     """
-    p_value, alike = (view.find(metric, GENERATED) for metric in ("path_dwell_p", "path_p_alike"))
-    training, held_out = (
-        view.find("path_dwell", GENERATED, against=against) for against in (TRAINING, HELD_OUT)
+    p_value, alike, blind = (
+        view.find(metric, GENERATED)
+        for metric in ("path_dwell_p", "path_p_alike", "path_dwell_blind")
     )
-    if p_value is None or alike is None or training is None or held_out is None:
+    if p_value is None or alike is None or blind is None:
         return None
     dwells, is_alike = p_value.value <= ERROR_RATE, alike.value > ERROR_RATE
     sentence = (
-        f"Along {training.n} paths it dwells at training images by {training.text()}, and at as "
-        f"many held-out images by {held_out.text()}, where 1 is standing still on them; the exact "
-        f"test, which exchanges the labels, gives p = {number(p_value.value, 2)}. A few copies "
-        "among many images are not seen so."
+        f"{_dwelling(view)} The exact test, which exchanges the labels, gives p = "
+        f"{number(p_value.value, 2)} of {p_value.n} paths. A few copies among many images are not "
+        "seen so."
     )
+    if blind.value > ERROR_RATE:
+        sentence += (
+            f" {100 * blind.value:.0f}% of exchanges leave all images nearest to the paths "
+            "training images and say little of copying, so that even a generator that has "
+            "memorised them all can be missed: name more held-out images, or take more paths."
+        )
     if dwells and not is_alike:
         sentence += _NOT_ALIKE
     finding = Finding(
@@ -37,7 +43,7 @@ def dwells_at_training(view: View) -> Verdict | None:
         "yes" if dwells and is_alike else "undecided",
         sentence,
         measured=f"p = {number(p_value.value, 2)} by the exact test",
-        counted=f"N = {training.n} paths",
+        counted=f"N = {p_value.n} paths",
         p_value=p_value.value,
         null=Null(
             "no",
@@ -47,3 +53,19 @@ def dwells_at_training(view: View) -> Verdict | None:
     )
     question = "Does it dwell at training images along its latent?"
     return Verdict("dwells", question, "no", (finding,), "latent_paths")
+
+
+def _dwelling(view: View) -> str:
+    training, held_out = (
+        view.find("path_dwell", GENERATED, against=against) for against in (TRAINING, HELD_OUT)
+    )
+    if training is None or held_out is None:
+        return (
+            "How much it dwells is not said: with so many more training than held-out images, over "
+            f"5% of the points along paths have none of as many of either kind among the {NEAREST} "
+            "nearest."
+        )
+    return (
+        f"Along {training.n} paths it dwells at training images by {training.text()}, and at as "
+        f"many held-out images by {held_out.text()}, where 1 is standing still on them."
+    )

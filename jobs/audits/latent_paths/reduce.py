@@ -32,6 +32,7 @@ _COLUMNS = [
 ]
 # Without two paths nothing is averaged, and no test says anything.
 _FEWEST = 2
+_MOST_UNSEEN = 0.05
 
 
 def reduce_latent_paths(context: ReduceContext) -> list[SummaryRow]:
@@ -65,7 +66,13 @@ def _paths(emit: Emitter, rows: pd.DataFrame) -> Iterator[SummaryRow]:
         known = values[~np.isnan(values)]
         if len(known):
             yield emit.mean_row(metric, known)
-    for against, label in _equal_numbers(is_training, emit.seed).items():
+    yield emit.exact("path_dwell_blind", paths.blind(training, held), len(rows))
+    labels = _equal_numbers(is_training, emit.seed)
+    # Of too many points it is only known that the nearest of a kind is farther than all in the
+    # lists: the numbers of both kinds would be those of the lists' length.
+    if max(paths.unseen(label) for label in labels.values()) > _MOST_UNSEEN:
+        return
+    for against, label in labels.items():
         place, distance = paths.labelled(label)
         keyed = emit.at(against=against)
         yield keyed.mean_row("path_dwell", dwell(paths.step, distance))

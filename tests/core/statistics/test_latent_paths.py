@@ -63,6 +63,18 @@ def test_the_nearest_with_a_label_is_that_of_a_pool_of_these_alone() -> None:
         dwell_test(paths, np.ones(60, dtype=bool), 0)
 
 
+def test_what_the_lists_and_the_exchanges_do_not_see() -> None:
+    place = np.array([[[0, 1], [1, 3], [3, 2], [0, 2], [1, 0]]])
+    paths = PathNeighbours(np.ones((1, 2)), place, np.ones((1, 5, 2)))
+    assert paths.unseen(np.array([False, False, True, False, False])) == 0.6
+    assert paths.unseen(np.array([True, True, True, True, False])) == 0.0
+    # Three are nearest: by chance none of the two held-out of five is among them once in ten.
+    assert paths.blind(3, 2) == pytest.approx(0.1)
+    rng = np.random.default_rng(0)
+    labels = np.array([rng.permutation(5) < 3 for _ in range(4000)])
+    assert np.mean(labels[:, [0, 1, 3]].all(axis=1)) == pytest.approx(0.1, abs=4 * 0.0048)
+
+
 def test_an_honest_generator_that_hurries_is_seldom_suspected() -> None:
     repeats = 24
     alarms = sum(tried(hurrying, repeat, 900, 200).p_value <= 0.05 for repeat in range(repeats))
