@@ -3,10 +3,14 @@
 from collections.abc import Mapping
 from typing import Any
 
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
 from ..core.bank import Bank
 from ..core.generators.protocol import Generator
-from ..core.row_limit import LimitedGenerator, RowLimit
 from .generator_source import GeneratorSource
+from .pace import Pace
 from .resources import Resources
 from .row_memory import bank_bytes
 
@@ -18,12 +22,38 @@ def shared_bank(
     if not settings["bank"]:
         return None
     seed, device = settings["bank_seed"], resources.device
-    if isinstance(generator, LimitedGenerator):
-        # It is decoded once for many shards: no shard's pace is that of its rows.
-        generator = LimitedGenerator(generator.unlimited, RowLimit(generator.limit.rows))
     return resources.kept(
         "bank",
         (GeneratorSource.of(settings), settings["weights"], seed),
-        lambda: Bank(generator, seed, bank_bytes(device)),
+        lambda: Bank(_Aside(generator, resources.pace), seed, bank_bytes(device)),
         most=1,
     )
+
+
+class _Aside:
+    """A generator whose calls are of no shard: a bank is decoded once for many."""
+
+    def __init__(self, generator: Generator, pace: Pace) -> None:
+        self._generator = generator
+        self._pace = pace
+
+    @property
+    def latent_dim(self) -> int:
+        return self._generator.latent_dim
+
+    @property
+    def num_classes(self) -> int:
+        return self._generator.num_classes
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        return self._generator.image_shape
+
+    def __call__(
+        self, latent: Float[Tensor, "batch latent"], condition: Int[Tensor, " batch"] | None
+    ) -> Float[Tensor, "batch channels height width"]:
+        with self._pace.aside():
+            return self._generator(latent, condition)
+
+    def to(self, device: torch.device) -> "_Aside":
+        return _Aside(self._generator.to(device), self._pace)

@@ -104,6 +104,22 @@ class Pace:
         self._spans: dict[Hashable, _Spans] = {}
         self._running: _Running | None = None
         self._before = 0
+        # Seconds that were spent aside, and whether more are now.
+        self._spent_aside = 0.0
+        self._is_aside = False
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """What the block computes, and how long it takes, is of no shard: it is kept for many."""
+        began, self._is_aside = self._clock(), True
+        try:
+            yield
+        finally:
+            self._is_aside = False
+            self._spent_aside += self._clock() - began
+
+    def _now(self) -> float:
+        return self._clock() - self._spent_aside
 
     @property
     def done(self) -> float:
@@ -129,14 +145,14 @@ class Pace:
         :class:`TooLongError`, after which :meth:`items` are fewer.
         """
         planned = self._counted.get(kind, self._planned.get(stage, 0.0)) * items
-        began = self._clock()
+        began = self._now()
         running = _Running(kind, items, planned, began)
         self._before, self._running = before, running
         try:
             yield
         finally:
             self._running, self._before = None, 0
-        seconds = self._clock() - (began if running.since is None else running.since)
+        seconds = self._now() - (began if running.since is None else running.since)
         if running.evaluated:
             self._counted[kind] = running.evaluated / items
         if kind in self._spans:
@@ -151,9 +167,9 @@ class Pace:
             TooLongError: the span that it is made for would take too long.
         """
         running = self._running
-        if running is None:
+        if running is None or self._is_aside:
             return
-        now = self._clock()
+        now = self._now()
         if running.since is None:
             running.since = now
         if running.watched is None:

@@ -144,3 +144,21 @@ def test_an_error_leaves_nothing_running() -> None:
     # A generator that is called outside of a shard, as by `plan`, is nobody's progress.
     pace.evaluating(1)
     assert pace.done == 0
+
+
+def test_what_is_kept_for_many_shards_is_of_no_shard() -> None:
+    """Neither the rows nor the seconds of a bank that is decoded in the middle of one."""
+    machine = Machine(fixed=0.0, per_item=2.0)
+    with machine.pace.span("stage", "kind", 0, 32):
+        for call in range(CALLS):
+            machine.pace.evaluating(32)
+            machine.now += machine.seconds(32) / CALLS
+            if call == 5:
+                with machine.pace.aside():
+                    machine.pace.evaluating(100_000)
+                    machine.now += 500.0
+        assert machine.pace.done == 32
+    assert machine.pace.items("kind", 32) == 32
+    ((items, seconds),) = machine.shard(32)
+    assert items == 32
+    assert seconds == pytest.approx(64.0)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from offmanifold.core.statistics.outliers import area_under_curve
+from offmanifold.core.statistics.views import pixel_views
 from offmanifold.jobs.audits import METRICS
 from offmanifold.jobs.audits.across.blame.section import blame_section
 from offmanifold.jobs.audits.across.recovery.errors import Recovered, RecoveredPair
@@ -181,7 +182,7 @@ def test_copies_are_counted_in_the_class_that_they_are_of(
 ) -> None:
     """Half of class 2 is copied, and nothing of the others: 60 images and 60 held-out ones each."""
     run = synthetic_run(conditions="own")
-    rng = np.random.default_rng(8)
+    rng, views = np.random.default_rng(8), len(pixel_views())
     for group, generator in ((GENERATED, "small"), (HELD_OUT, None)):
         for position in range(240):
             label = position % 4
@@ -193,9 +194,9 @@ def test_copies_are_counted_in_the_class_that_they_are_of(
                     "group": group,
                     "image_id": f"{group}-{position:06d}",
                     "half": None if generator else position // 4 % 2,
-                    "nearness": [near],
-                    "distance": [near],
-                    "placebo_nearness": [rng.uniform(0.4, 0.9)],
+                    "nearness": [near] * views,
+                    "distance": [near] * views,
+                    "placebo_nearness": [rng.uniform(0.4, 0.9)] * views,
                     "training_label": label,
                     "own_distance": rng.uniform(0.4, 0.9),
                     "pool_training": 50,

@@ -31,6 +31,9 @@ OF_OTHER_RUNS = {
     "support",
     "distances",
     "explanation",
+    "latent_paths",
+    "segments",
+    "collapse",
 }
 
 CLASSES = 4
