@@ -42,7 +42,7 @@ ANNOTATIONS_TABLE = TableSchema(
         ("pixels", pa.list_(pa.float32())),
     ),
     always=("confidence",),
-    lists=(ListColumn("logits"),),
+    lists=(ListColumn("logits"), ListColumn("pixels", ("image:values",), optional=True)),
 )
 
 

@@ -112,15 +112,14 @@ def test_a_device_without_memory_halves_the_batch_and_remembers(
     # A GPU, which alone raises this error, computes no blocks of one shape.
     monkeypatch.setattr(fixed_rows, "in_fixed_rows", lambda generator, _: generator)
     inversion_alone(audit_folder)
-    # 10 items of 2 restarts are 20 latents; 5 items are 10.
     break_device(audit_folder, "len(latent) > 10")
     result = run(audit_folder)
     assert result.exit_code == 0, result.output
     table = pd.read_parquet(audit_folder / "run" / "inversion")
     assert len(table) == 32
     assert (table.status == "ok").all()
-    # Of four shards the first alone meets the limit.
-    assert (audit_folder / "refusals").read_text() == "x"
+    # The bank's 64 latents meet the limit, then 32 and 16 of them; the shards after them never do.
+    assert (audit_folder / "refusals").read_text() == "xxx"
 
 
 def test_an_item_that_no_device_can_hold_is_a_failed_row(audit_folder: Path) -> None:

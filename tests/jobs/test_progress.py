@@ -105,7 +105,7 @@ def test_a_run_tells_of_shards_that_are_not_finished(
     monkeypatch.setattr("offmanifold.cluster.serial_executor._INTERVAL_SECONDS", 0.001)
     spec = small_spec()
     spec["groups"] = [group for group in spec["groups"] if group["role"] == "train"]
-    spec["stages"] = {"inversion": {"iterations": 200, "restarts": 4, "candidates": 4}}
+    spec["stages"] = {"inversion": {"iterations": 200, "restarts": 4, "bank": 64}}
     told: list[tuple[str, float]] = []
 
     class Told(Progress):
