@@ -68,7 +68,7 @@ def test_no_row_fails_on_a_device() -> None:
     for computation in ("likelihood.guided", "likelihood.classical", "local_variation"):
         assert {(computation, False, None), (computation, True, None)} <= kinds
     assert {("neighbours", False, space) for space in ("pixels", "lpips")} <= kinds
-    # Where no numbers are held, a classifier answers all alike, and is told so once it has answered.
+    # Where no numbers are held a classifier answers all alike, and is told so after its answers.
     told = "no more than answers would that have nothing to do with"
     failed = [each for each in work if each["failed"] and told not in each["traceback"]]
     assert not failed, "\n".join(f"{each['computation']}: {each['traceback']}" for each in failed)
