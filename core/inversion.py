@@ -1,6 +1,5 @@
 """Inversion: the latent whose generated image is nearest to a given one."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
@@ -21,6 +20,7 @@ from .search import (
     Ends,
     best_of,
     ends_evaluations,
+    first_rates,
     number_of_ends,
     round_evaluations,
     search,
@@ -62,8 +62,8 @@ class Inversion:
     ``latent`` on [0, 1], whatever the distance, and ``residual`` x - G there. An image for which no
     distance was finite has infinite distances. ``descended`` is the best latent before the polish,
     which follows a valley as far as noise fills it: that one tells how long the latents are that an
-    image needs. ``evaluations`` are calls of the generator for each
-    image, a product with the Jacobian counted as much as a gradient.
+    image needs. ``evaluations`` are calls of the generator for each image, a product with the
+    Jacobian counted as much as a gradient.
     """
 
     latent: Float[Tensor, "images latent"]
@@ -176,14 +176,13 @@ def _by_adam(
 
     limit, method = limit_of(generator), settings.method
 
-    def rates(points: int) -> Tensor:
-        first, last = (math.log10(rate) for rate in (method.learning_rate, method.fastest))
-        return torch.logspace(first, last, points)
-
     iterations, kept = settings.iterations, number_of_ends(settings)
-    latent, value = descend(objective, start, iterations, rates(start.shape[1]), limit)
+    latent, value = descend(
+        objective, start, iterations, first_rates(method, start.shape[1]), limit
+    )
     best = value.argsort(dim=1, stable=True)[:, :kept]
     latent, value = torch.take_along_dim(latent, best[..., None], 1), value.gather(1, best)
     if settings.final_iterations:
-        latent, value = descend(objective, latent, settings.final_iterations, rates(kept), limit)
+        rates = first_rates(method, kept)
+        latent, value = descend(objective, latent, settings.final_iterations, rates, limit)
     return Ends(latent, value.double(), best_of(latent, value), _adam_evaluations(settings))

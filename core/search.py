@@ -177,7 +177,7 @@ def best_distinct(
 def descended(posterior: Posterior, start: Points, iterations: int, method: SearchMethod) -> Points:
     """Where heated descents from the points end."""
     restarts = start.shape[1]
-    rates = torch.logspace(math.log10(method.learning_rate), math.log10(method.fastest), restarts)
+    rates = first_rates(method, restarts)
     heats = math.log(max(method.heat / 3, 1.0)), math.log(method.heat)
     log_heat = torch.linspace(*heats, restarts).to(start)
 
@@ -187,6 +187,11 @@ def descended(posterior: Posterior, start: Points, iterations: int, method: Sear
         return misfit / heat + prior, misfit + prior
 
     return descend(objective, start, iterations, rates, posterior.limit)[0]
+
+
+def first_rates(method: SearchMethod, restarts: int) -> Float[Tensor, " restarts"]:
+    """Adam's rate at the start of each restart's descent."""
+    return torch.logspace(math.log10(method.learning_rate), math.log10(method.fastest), restarts)
 
 
 @torch.no_grad()
