@@ -66,7 +66,8 @@ def local_ray(resources: WorkerResources) -> Iterator[None]:
                 # Ray opens its folder to all users; the one around it is private.
                 _temp_dir=str(folder / "r"),
             )
-        except (OSError, RuntimeError, ValueError, TimeoutError, RayError) as error:
+        # Of any type: Ray raises a bare Exception where its processes are not up within 30 s.
+        except Exception as error:
             raise ClusterError(
                 f"cannot start Ray on this machine: {_first_line(error)}. Check that "
                 f"{folder.parent} has free space and that new processes and ports are allowed "

@@ -144,7 +144,8 @@ def _join(address: str) -> None:
     os.environ.update(authentication)
     try:
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
-    except (ConnectionError, ValueError, ray.exceptions.AuthenticationError) as error:
+    # Of any type: Ray raises bare ones where a cluster that was healthy ends meanwhile.
+    except Exception as error:
         raise _refusal(address, str(error)) from error
     finally:
         for name in authentication:

@@ -70,7 +70,15 @@ def test_a_socket_fits_however_long_the_users_own_folder(monkeypatch, tmp_path):
         assert len(os.fsencode(folder / socket)) <= 107
 
 
-@pytest.mark.parametrize("raised", [RaySystemError("no GCS"), RpcError("gone"), OSError("full")])
+@pytest.mark.parametrize(
+    "raised",
+    [
+        RaySystemError("no GCS"),
+        RpcError("gone"),
+        OSError("full"),
+        Exception("The current node timed out during startup."),
+    ],
+)
 def test_a_ray_that_ends_while_it_starts_is_told_with_a_remedy(base, monkeypatch, raised):
     def init(**_):
         raise raised
