@@ -203,7 +203,7 @@ def _refusal(address: str, reason: str) -> ClusterError:
             "~/.ray/auth_token to the same place on this machine (or set RAY_AUTH_TOKEN_PATH to "
             "where it is), and leave RAY_AUTH_MODE unset or set it to token."
         )
-    last_line = reason.strip().splitlines()[-1]
+    last_line = (reason.strip().splitlines() or ["no reason given"])[-1]
     return ClusterError(
         f"cannot join the Ray cluster at {address}: {last_line}. Check that `ray start --head` "
         "is running there and that its port can be reached from here, or leave out the address "
