@@ -32,16 +32,22 @@ def side_views(sides: Sequence[Side]) -> dict[str, View]:
     }
 
 
-def class_sentences(sides: Sequence[Side]) -> list[str]:
-    """Better images that are less diverse, collapse under finer classes, and classes in common.
+def views_by_run(sides: Sequence[Side]) -> list[dict[str, View]]:
+    """The sides of each run: qualities are held against each other within one.
 
-    Qualities are held against each other within a run: another one has another annotator.
+    Another run has another annotator, and its features are of other images.
     """
     views = side_views(sides)
-    found = []
-    for run in dict.fromkeys(side.run for side in sides):
-        mine = {side.letter: views[side.letter] for side in sides if side.run == run}
-        found += reversals(mine)
+    return [
+        {side.letter: views[side.letter] for side in sides if side.run == run}
+        for run in dict.fromkeys(side.run for side in sides)
+    ]
+
+
+def class_sentences(sides: Sequence[Side]) -> list[str]:
+    """Better images that are less diverse, collapse under finer classes, and classes in common."""
+    views = side_views(sides)
+    found = [each for mine in views_by_run(sides) for each in reversals(mine)]
     return [*found, *_by_granularity(sides, views), *_in_common(sides, views)]
 
 

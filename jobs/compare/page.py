@@ -12,7 +12,7 @@ from ..report.table_files import write_table_files
 from ..report.templates import page_template
 from ..report.words import terms_in
 from ..spec.loading import SpecError
-from .classes import side_views
+from .classes import views_by_run
 from .runs import Comparison
 from .sentences import comparison_sentences
 from .side_by_side import (
@@ -62,8 +62,8 @@ def comparison_page(comparison: Comparison) -> str:
     """The comparison as one self-contained HTML page."""
     differences, sides = difference_table(comparison), side_table(comparison)
     headlines = headline_table(comparison)
-    quality = quality_table(side_views(comparison.sides))
-    tables = [*present(headlines, quality), *metric_tables(comparison)]
+    qualities = [quality_table(views) for views in views_by_run(comparison.sides)]
+    tables = [*present(headlines, *qualities), *metric_tables(comparison)]
     return page_template("compare.html").render(
         sentences=comparison_sentences(comparison),
         sides_compared=sides,

@@ -147,12 +147,12 @@ def _difference_interval(
     first: SideValues, second: SideValues, key: Key, difference: np.ndarray
 ) -> Interval:
     """The mean difference; of accuracies, by the images that one side alone has right."""
-    if key[0].startswith("accuracy_"):
-        gained, lost = (int(np.sum(difference * sign > 0)) for sign in (1, -1))
-        return paired_difference_interval(gained, lost, len(difference))
     if not difference.any():
         # The same numbers: no interval is needed to call them equal.
         return Interval(0.0, 0.0, 0.0, len(difference))
+    if key[0].startswith("accuracy_"):
+        gained, lost = (int(np.sum(difference * sign > 0)) for sign in (1, -1))
+        return paired_difference_interval(gained, lost, len(difference))
     resamples = max(first.side.context.resamples, second.side.context.resamples)
     return mean_interval(difference, item_seed(0, "compare", *key), resamples=resamples)
 

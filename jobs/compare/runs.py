@@ -1,19 +1,18 @@
 """A comparison: its sides, what they share, how they differ, and what to beware of."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ...cluster.locations import Location
 from ..reduce.parts import RunTableError
 from ..report.summary import number
-from ..spec.audit import AuditSpec
 from ..spec.loading import SpecError
 from .pairing import Difference, Overlap, differences, overlaps, side_values
 from .sides import Side, open_sides
 
-# Where and in what portions it was computed changes no number.
-_IMMATERIAL = {"shard_items"}
+# In what portions and from where changes no number.
+_IMMATERIAL = {"shard_items", "block_mib", "path", "import_path"}
 _VARIANCE_TOLERANCE = 1e-6
 
 
@@ -75,10 +74,39 @@ def _caveats(sides: Sequence[Side]) -> Iterator[str]:
             )
         yield from _group_caveats(first, other, pair)
         yield from _version_caveat(first, other, pair)
-        for stage in ("inversion", "likelihood", "comparison"):
-            changed = _changed(first.spec, other.spec, stage)
-            if changed:
-                yield f"Settings of {stage} differ between {pair}: {'; '.join(changed)}."
+        yield from _settings_caveats(first, other, pair)
+        yield from _instrument_caveats(first, other, pair)
+
+
+def _settings_caveats(first: Side, other: Side, pair: str) -> Iterator[str]:
+    mine, theirs = (each.spec.stages.model_dump(mode="json") for each in (first, other))
+    for stage in [stage for stage in mine if mine[stage] and theirs.get(stage)]:
+        keys = dict.fromkeys([*mine[stage], *theirs[stage]])
+        changed = [
+            f"{key} {mine[stage].get(key)} and {theirs[stage].get(key)}"
+            for key in keys
+            if key not in _IMMATERIAL and mine[stage].get(key) != theirs[stage].get(key)
+        ]
+        if changed:
+            yield f"Settings of {stage} differ between {pair}: {'; '.join(changed)}."
+
+
+def _instrument_caveats(first: Side, other: Side, pair: str) -> Iterator[str]:
+    """Reference sets, and networks that measure, which are not the same in both."""
+    for name in [name for name in first.datasets if name.startswith("(")]:
+        facts = [side.datasets.get(name) for side in (first, other)]
+        if facts[0] and facts[1] and facts[0]["sha256"] != facts[1]["sha256"]:
+            yield (
+                f"The reference set of {name.strip('()')} of {pair} does not have the same images: "
+                f"{_set_of(facts[0])} and {_set_of(facts[1])}."
+            )
+    for name, mine in first.instruments.items():
+        theirs = other.instruments.get(name)
+        if theirs is not None and mine != theirs:
+            yield (
+                f"The {name} of {pair} is not the same: what it measures is on two scales, and "
+                "differences of it say nothing."
+            )
 
 
 def _version_caveat(first: Side, other: Side, pair: str) -> Iterator[str]:
@@ -121,28 +149,12 @@ def _images_of(side: Side, name: str) -> str:
     found = side.datasets.get(name)
     if found is None:
         return f"{group.role} images under {group.conditions} classes"
-    split = "" if found["split"] is None else f" {found['split']}"
-    return (
-        f"{group.role} images of {found['dataset']}{split} (SHA-256 {found['sha256'][:12]}) under "
-        f"{group.conditions} classes"
-    )
+    return f"{group.role} images of {_set_of(found)} under {group.conditions} classes"
 
 
-def _changed(first: AuditSpec, other: AuditSpec, stage: str) -> list[str]:
-    settings = [_settings(spec, stage) for spec in (first, other)]
-    if None in settings:
-        return [] if settings[0] == settings[1] else ["one has no such stage"]
-    mine, theirs = (found or {} for found in settings)
-    return [
-        f"{key} {mine.get(key)} and {theirs.get(key)}"
-        for key in dict.fromkeys([*mine, *theirs])
-        if key not in _IMMATERIAL and mine.get(key) != theirs.get(key)
-    ]
-
-
-def _settings(spec: AuditSpec, stage: str) -> dict[str, Any] | None:
-    found = getattr(spec.stages, stage)
-    return None if found is None else found.model_dump(mode="json")
+def _set_of(facts: Mapping[str, Any]) -> str:
+    split = "" if facts["split"] is None else f" {facts['split']}"
+    return f"{facts['dataset']}{split} (SHA-256 {facts['sha256'][:12]})"
 
 
 def _same(first: float | None, second: float | None) -> bool:

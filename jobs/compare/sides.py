@@ -20,14 +20,17 @@ from ..spec.audit import AuditSpec
 from ..spec.loading import SpecError
 
 FEWEST_SIDES = 2
+# Where a file lies changes nothing: its hash is beside it.
+_PLACES = {"weights", "import_path", "trust"}
 
 
 @dataclass(frozen=True)
 class Side:
     """A generator of a run; ``letter`` names it in the tables, ``rows`` are the summary's of it.
 
-    ``datasets`` says by group where its images came from, ``weights`` is a SHA-256, ``trusted`` the
-    estimator on which the run's verdicts rest, ``versions`` what computed it.
+    ``datasets`` says by group where its images came from, ``instruments`` what measures images, by
+    what it is (LPIPS, extractors, a segmenter, own classifiers), ``weights`` is a SHA-256,
+    ``trusted`` the estimator on which the run's verdicts rest, ``versions`` what computed it.
     """
 
     letter: str
@@ -37,6 +40,7 @@ class Side:
     weights: str
     trusted: str | None
     datasets: Mapping[str, Mapping[str, Any]]
+    instruments: Mapping[str, Any]
     versions: Versions
     rows: Sequence[Mapping[str, Any]]
 
@@ -100,6 +104,7 @@ def _generators(folder: Location) -> list[dict[str, Any]]:
             "weights": provenance["generators"][generator.name]["sha256"],
             "trusted": trusted_estimator(context.tables),
             "datasets": provenance["datasets"],
+            "instruments": _instruments(provenance),
             "versions": recorded_versions(run),
             "rows": _rows_of(summary, generator.name),
         }
@@ -119,6 +124,26 @@ def _provenance(run: RunDirectory) -> dict[str, Any]:
             "write it again"
         )
     return content
+
+
+def _instruments(provenance: Mapping[str, Any]) -> dict[str, Any]:
+    """By what they are, without where their files lie."""
+    named = {
+        "network of LPIPS": provenance.get("perceptual"),
+        "segmenter": provenance.get("segmenter"),
+        **{f"extractor {name}": each for name, each in provenance.get("extractors", {}).items()},
+        **{
+            f"classifier of {name}": each
+            for name, each in provenance.get("classifiers", {}).items()
+        },
+    }
+    return {
+        name: {key: value for key, value in each.items() if key not in _PLACES}
+        if isinstance(each, dict)
+        else each
+        for name, each in named.items()
+        if each is not None
+    }
 
 
 def _rows_of(summary: pa.Table, generator: str) -> list[dict[str, Any]]:

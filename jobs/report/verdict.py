@@ -342,8 +342,11 @@ def _corrected(finding: Finding, largest: float, count: int) -> Finding:
         return finding
     if finding.p_value <= largest:
         return finding
+    p_value = number(finding.p_value, 2)
     remark = (
-        f" Alone it would be decided (p = {number(finding.p_value, 2)}), but not as one of "
-        f"{count} decisions that share an error rate of {100 * ERROR_RATE:.0f}%."
+        f" Alone it would be decided (p = {p_value}), but not as one of {count} decisions that "
+        f"share an error rate of {100 * ERROR_RATE:.0f}%."
+        if finding.p_value <= ERROR_RATE
+        else f" But a test of all that it rests on gives p = {p_value}, so nothing is decided."
     )
     return replace(finding, answer="undecided", sentence=finding.sentence + remark)

@@ -38,7 +38,7 @@ def _variations(context: AuditContext) -> Iterator[Variation]:
 
 
 def plan(context: PlanContext) -> list[Shard]:
-    """The first images of every group under their own condition, for every variation."""
+    """A sample of every group under their own condition, for every variation."""
     sample = _settings(context)
     return [
         shard

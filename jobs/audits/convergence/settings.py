@@ -7,7 +7,7 @@ from ...spec.stages import StageKey
 
 
 class ConvergenceSpec(SpecModel):
-    """Each estimator again on the first images of every group: settings doubled, other seeds.
+    """Each estimator again on a sample of every group: settings doubled, other seeds.
 
     What is doubled in turn: the transitions, the chains, and the restarts of a guided estimator, by
     a second search for modes of another law. A replicate has the same settings, other seeds,

@@ -1,16 +1,24 @@
-"""Estimates on a sample: the first images of every group, each under its own condition."""
+"""Estimates on a sample of every group's images, each under its own condition.
 
-from collections.abc import Iterable, Mapping
+Not of the first ones: sets are often sorted by class or by source, and a certificate of some
+classes would be none of the group.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
+
+import numpy as np
 
 from ....workers.likelihood import ESTIMATORS
 from ....workers.schema import TableSchema
 from ....workers.shard import Shard, chunk
 from ...plan.stage import AuditContext, Cost, PlanContext, own_condition
+from ...spec.choice import label_ranks
 from ...spec.facts import GeneratorFacts
 from .estimators import banked_evaluations, evaluations_per_item, reverse_evaluations
-from .plan import item, subjects
+from .plan import Subject, item, subjects
 from .settings import EstimatorSpec
 
 
@@ -38,7 +46,10 @@ def plan_sample(
     images_per_group: int,
     shard_items: int,
 ) -> list[Shard]:
-    """Shards of the first images of every group; simulated images apart from stored ones."""
+    """Shards of a sample of every group; simulated images apart from stored ones.
+
+    It has the same stored images for every generator and variation.
+    """
     shards: list[Shard] = []
     spec = variation.spec
     for simulated in (False, True):
@@ -51,11 +62,28 @@ def plan_sample(
                 own_condition(context, generator, subject.label, subject.position),
                 replicate=variation.replicate,
             )
-            for subject in subjects(context, generator, simulated=simulated)
-            if subject.position < images_per_group
+            for subject in _sampled(
+                context, subjects(context, generator, simulated=simulated), images_per_group
+            )
         ]
         shards += chunk(table, ESTIMATORS[spec.estimator], settings, items, shard_items)
     return shards
+
+
+def _sampled(
+    context: PlanContext, audited: Iterable[Subject], images_per_group: int
+) -> Iterator[Subject]:
+    """So many of each group, classes as even as the labels allow, in the groups' order.
+
+    An image's turn hangs on its id alone: one that fails moves no other out of the sample.
+    """
+    for _, members in groupby(audited, lambda subject: subject.group.name):
+        group = sorted(members, key=lambda subject: context.seed("sample", subject.image_id))
+        labels = [subject.label for subject in group]
+        if None not in labels:
+            turns = np.argsort(label_ranks(np.asarray(labels)), kind="stable")
+            group = [group[turn] for turn in turns]
+        yield from sorted(group[:images_per_group], key=lambda subject: subject.position)
 
 
 def estimate_sample(

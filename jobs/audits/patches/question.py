@@ -13,6 +13,7 @@ from ...report.verdict import (
     Verdict,
     answer_of,
     fisher,
+    own_group_decides,
     settle_null,
     side_p_value,
 )
@@ -38,7 +39,7 @@ def explained_by_patches(view: View) -> Verdict | None:
         if found is not None:
             about = _finding(view, inliers.name, against, found)
             findings.append(replace(about, null=_null(view, found)))
-    findings = [replace(found, primary=found is findings[0]) for found in findings]
+    findings = own_group_decides(findings, inliers, lambda found: found.group)
     question = "Do small patches explain the generator's density?"
     return Verdict("patches", question, "no", tuple(findings), "patches") if findings else None
 

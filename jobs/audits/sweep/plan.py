@@ -26,7 +26,7 @@ def _variations(context: AuditContext) -> Iterator[EstimatorSpec]:
 
 
 def plan(context: PlanContext) -> list[Shard]:
-    """The first images of every group under their own condition, for every estimator and T."""
+    """A sample of every group under their own condition, for every estimator and T."""
     sweep = _settings(context)
     return [
         shard

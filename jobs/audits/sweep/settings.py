@@ -10,7 +10,7 @@ from ..likelihood.settings import LikelihoodSpec
 
 
 class SweepSpec(SpecModel):
-    """Each estimator at every number of ``transitions``, on the first images of every group.
+    """Each estimator at every number of ``transitions``, on a sample of every group.
 
     The recommendation is the smallest number from which on the sandwich gap of at least 32
     simulated images is under ``tolerance`` nats, the mean's interval and all but a tenth of the

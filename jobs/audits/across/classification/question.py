@@ -124,8 +124,8 @@ def _p_value(
         return side_p_value(difference, -EQUIVALENCE_MARGIN)
     exact = view.find(f"accuracy_mcnemar_p_{method}", group, against=baseline.words)
     by_interval = side_p_value(difference, 0.0)
-    known = [each for each in (by_interval, None if exact is None else exact.value) if each]
-    return max(known, default=None)
+    values = (by_interval, None if exact is None else exact.value)
+    return max((each for each in values if each is not None), default=None)
 
 
 def _null(view: View, method: str, data: Estimate | None) -> Null | None:

@@ -105,7 +105,10 @@ def _decided(view: View, leader: str, other: str, lead: Estimate) -> bool:
 def _finding(view: View, lead: Lead, pool: str) -> Finding:
     outliers = {group.name for group in view.context.with_role("outlier")}
     leading = {name in outliers for name in lead.contenders}
-    answer: Answer = "undecided" if len(leading) > 1 else "no" if True in leading else "yes"
+    rival = _rival(lead, outliers)
+    answer: Answer = "no" if True in leading else "yes"
+    if len(leading) > 1 or rival is None:
+        answer = "undecided"
     nearest = lead.over[lead.runner_up]
     ranking = [lead.leader, *lead.over]
     means = {name: view.find("log_likelihood_mean", name, nearest.condition) for name in ranking}
@@ -124,8 +127,10 @@ def _finding(view: View, lead: Lead, pool: str) -> Finding:
             f" These images and settings do not decide between {' and '.join(lead.contenders)}."
         )
         sentence += "".join(_withheld_words(view, lead))
-    rival = _rival(lead, outliers)
-    if answer != "undecided" and rival is not None:
+    if rival is None:
+        kind = "else than outliers has" if lead.leader in outliers else "of the outliers has"
+        sentence += f" Nothing {kind} densities to hold against these, so nothing is decided."
+    elif answer != "undecided":
         sentence += unknown_remark(view, lead.leader, rival)
     return Finding(
         pool.lower(),
