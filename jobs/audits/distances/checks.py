@@ -4,13 +4,12 @@ from ...spec.audit import AuditSpec
 from ...spec.facts import Facts
 from ...spec.loading import SpecError
 from ..class_shares.settings import ANNOTATOR as ANNOTATOR_STAGE
-from .settings import ANNOTATOR, DISTANCES, PCA, PIXELS
+from ..feature_space import ANNOTATOR, MOST_FEATURES
+from .settings import DISTANCES, PCA, PIXELS
 
 _FLOAT32_BYTES = 4
 # Two sets of features are in memory at a time.
 _MOST_BYTES = 2**29
-# The covariances of more features take minutes and GiB.
-_MOST_FEATURES = 4096
 
 
 def check_keys(spec: AuditSpec) -> None:
@@ -84,10 +83,10 @@ def check_distances(spec: AuditSpec, facts: Facts) -> None:
     flat = PIXELS in settings.spaces or (
         learned and annotator is not None and annotator.architecture == "linear"
     )
-    if flat and facts.dimensions > _MOST_FEATURES:
+    if flat and facts.dimensions > MOST_FEATURES:
         raise SpecError(
             f"stages.distances.spaces: images of {facts.dimensions:,} values are compared as "
-            f"they are, which at most {_MOST_FEATURES:,} can be; take spaces: [annotator] "
+            f"they are, which at most {MOST_FEATURES:,} can be; take spaces: [annotator] "
             "with architecture: resnet32, or [pca]"
         )
     if flat or PCA in settings.spaces:
@@ -100,10 +99,10 @@ def check_distances(spec: AuditSpec, facts: Facts) -> None:
     for space in settings.spaces:
         if (extractor := facts.extractors.get(space)) is None:
             continue
-        if extractor.features > _MOST_FEATURES:
+        if extractor.features > MOST_FEATURES:
             raise SpecError(
                 f"extractors.{space}: it makes {extractor.features:,} features of an image, of "
-                f"which at most {_MOST_FEATURES:,} can be compared; take a layer after the "
+                f"which at most {MOST_FEATURES:,} can be compared; take a layer after the "
                 "pooling, such as a function of your own returns"
             )
         _require_memory(settings.images, extractor.features, f"features of {space}")

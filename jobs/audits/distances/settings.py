@@ -7,8 +7,8 @@ from pydantic import Field, model_validator
 from ...spec.model import Name, ReferenceSpec
 from ...spec.stages import StageKey
 
-PIXELS, PCA, ANNOTATOR = "pixels", "pca", "annotator"
-"""The spaces that are there without an extractor."""
+PIXELS, PCA = "pixels", "pca"
+"""Spaces that are there without a network."""
 
 
 class DistancesSpec(ReferenceSpec):
