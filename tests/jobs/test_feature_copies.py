@@ -14,7 +14,7 @@ from offmanifold.jobs.audits.feature_copies.question import copies_in_features
 from offmanifold.jobs.audits.specs import gather_facts, load_spec
 from offmanifold.jobs.commands.cli import app
 from offmanifold.jobs.reduce.context import GeneratorInfo
-from offmanifold.jobs.reduce.schema import SummaryRow, exact, summary_row, summary_table
+from offmanifold.jobs.reduce.schema import SummaryRow, summary_table
 from offmanifold.jobs.report.summary import Summary
 from offmanifold.jobs.report.view import View
 from offmanifold.jobs.spec.loading import SpecError
@@ -177,6 +177,6 @@ def test_all_spaces_have_one_error_rate(spaces: list[dict[str, float]], answer: 
 
 def test_without_spaces_nothing_is_asked() -> None:
     generator = GeneratorInfo("small", 0, (1, 8, 8))
-    rows = [summary_row("copies_p_alike", exact(0.5, 9), generator="small", group="generated")]
+    rows = [row("copies_share", 0.001, 0.05, against="training"), row("copies_p_alike", 0.5)]
     summary = Summary(summary_table(rows, METRICS))
     assert copies_in_features(View(context_of([], [generator]), summary, generator)) is None

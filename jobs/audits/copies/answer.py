@@ -12,9 +12,10 @@ RARE = 0.01
 # And only where at least this share of planted copies of each kind is seen.
 SEEN = 0.9
 
-Reason = Literal["found", "not alike", "loud", "unseen", "rare", "open"]
-"""Why: copies are found; held-out images are not like training images; the placebo speaks up;
-planted copies are not seen; fewer than `RARE` are copies; or the numbers do not decide."""
+Reason = Literal["found", "no control", "not alike", "loud", "unseen", "rare", "open"]
+"""Why: copies are found; a control could say nothing; held-out images are not like training images;
+the placebo speaks up; planted copies are not seen; fewer than `RARE` are copies; or the numbers do
+not decide."""
 
 
 @dataclass(frozen=True)
@@ -41,9 +42,11 @@ def answer_on_copies(evidence: Evidence) -> tuple[Answer, float | None, Reason]:
     training images as these do. No if fewer than `RARE` are, and planted copies are seen.
     """
     if evidence.p_value <= ERROR_RATE:
-        if evidence.alike is None or evidence.alike <= ERROR_RATE:
+        if evidence.alike is None or evidence.placebo is None:
+            return "undecided", evidence.p_value, "no control"
+        if evidence.alike <= ERROR_RATE:
             return "undecided", evidence.p_value, "not alike"
-        if evidence.placebo is None or evidence.placebo <= ERROR_RATE:
+        if evidence.placebo <= ERROR_RATE:
             return "undecided", evidence.p_value, "loud"
         return "yes", evidence.p_value, "found"
     if evidence.unseen:

@@ -70,8 +70,6 @@ def check_copies(spec: AuditSpec, facts: Facts) -> None:
                 f"which at most {MOST_FEATURES:,} can be compared; take a layer after the "
                 "pooling, such as a function of your own returns"
             )
-    for generator in facts.generators.values():
-        generator.require_images("stages.copies.images", settings.images)
 
 
 def check_both_sets(facts: Facts, stage: str) -> None:

@@ -10,6 +10,7 @@ from ....workers.revisions import Computation
 from ....workers.schema import TableSchema
 from ....workers.shard import Item, Shard, chunk
 from ...plan.stage import AuditContext, Cost, PlanContext, Stage
+from ...spec.facts import GeneratorFacts
 from ..images.plan import generated_settings, reference_settings
 from .settings import COPIES, CopiesSpec
 
@@ -39,6 +40,12 @@ def _planted_count(context: AuditContext) -> int:
     length = context.facts.references["copies"].length
     assert length is not None, "validation refuses a reference set without end"
     return min(length, PLANTED_IMAGES)
+
+
+def _made_count(context: AuditContext, generator: GeneratorFacts) -> int:
+    """As many as are asked for, or all samples where there are fewer."""
+    asked, there = _settings(context).images, generator.available(None)
+    return asked if there is None else min(asked, there)
 
 
 def plan(context: PlanContext) -> list[Shard]:
@@ -83,7 +90,7 @@ def _asked(context: PlanContext) -> Iterator[tuple[dict[str, Any], list[Item]]]:
     for generator in context.facts.generators.values():
         items = [
             _item(generator.name, GENERATED, f"{GENERATED}-{number:06d}", number)
-            for number in range(_settings(context).images)
+            for number in range(_made_count(context, generator))
         ]
         yield {**shared, "generated": generated_settings(context, generator)}, items
 
@@ -130,14 +137,15 @@ def _item(generator: str | None, group: str, image_id: str, index: int) -> Item:
 def cost(context: AuditContext) -> Cost:
     """Of all images that are asked about, once."""
     spec, generators = _settings(context), context.facts.generators.values()
+    made = {each.name: _made_count(context, each) for each in generators}
     sizes = [
         held_out_count(context, COPIES.name, spec.images),
         *[_planted_count(context)] * len(REPLAYS),
-        *[spec.images] * len(generators),
+        *made.values(),
     ]
     drawn = [each for each in generators if each.samples is None]
     shards = sum(-(-size // spec.shard_items) for size in sizes)
-    return Cost(sum(sizes), shards, len(drawn) * spec.images)
+    return Cost(sum(sizes), shards, sum(made[each.name] for each in drawn))
 
 
 STAGE = Stage(

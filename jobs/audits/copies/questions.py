@@ -16,7 +16,7 @@ def copies_training_images(view: View) -> Verdict | None:
         _of(view, metric) for metric in ("copies_detectable", "copies_found", "copies_held_out")
     )
     if evidence is None or detectable is None or found is None or held_out is None:
-        return None
+        return _none_is_told(view)
     share = evidence.share
     answer, p_of_answer, reason = answer_on_copies(evidence)
     sentence = (
@@ -36,7 +36,24 @@ def copies_training_images(view: View) -> Verdict | None:
         p_value=p_of_answer,
         null=Null("no", placebo_words(view)),
     )
-    return Verdict("copies", "Does it copy training images?", "no", (finding,), "copies")
+    return Verdict("copies", _COPIES, "no", (finding,), "copies")
+
+
+_COPIES = "Does it copy training images?"
+
+
+def _none_is_told(view: View) -> Verdict | None:
+    """The open answer where the images were compared, and no share of copies came of it."""
+    compared = view.find("nearer_p", GENERATED, None)
+    if compared is None:
+        return None
+    sentence = (
+        "All held-out images come equally near to training images, so that none tells a copy from "
+        "them: nothing is decided. Name held-out images that differ from each other, and that are "
+        "not among the training images."
+    )
+    finding = Finding(GENERATED, "undecided", sentence, counted=f"N = {compared.n}")
+    return Verdict("copies", _COPIES, "no", (finding,), "copies")
 
 
 def nearer_to_training(view: View) -> Verdict | None:
@@ -54,9 +71,10 @@ def nearer_to_training(view: View) -> Verdict | None:
             "copies_p_alike",
         )
     )
-    if p_value is None or share is None or expected is None or fewest is None or alike is None:
+    if p_value is None or share is None or expected is None or fewest is None:
         return None
-    is_nearer, is_alike = p_value.value <= ERROR_RATE, alike.value > ERROR_RATE
+    is_nearer = p_value.value <= ERROR_RATE
+    is_alike = alike is not None and alike.value > ERROR_RATE
     sentence = (
         f"{100 * share.value:.1f}% of {share.n} images have a training image as their nearest, "
         f"where {100 * expected.value:.1f}% are expected if training images are like any others; "
@@ -65,7 +83,7 @@ def nearer_to_training(view: View) -> Verdict | None:
         "images need be no copies."
     )
     if is_nearer and not is_alike:
-        sentence += _NOT_ALIKE
+        sentence += _NO_CONTROL if alike is None else _NOT_ALIKE
     finding = Finding(
         GENERATED,
         "yes" if is_nearer and is_alike else "undecided",
@@ -125,7 +143,13 @@ def reason_words(reason: Reason, evidence: Evidence) -> str:
         )
     if reason == "rare":
         return f" So fewer than {100 * RARE:.0f}% are copies of the kinds that are seen."
-    return {"not alike": _NOT_ALIKE, "loud": _LOUD}.get(reason, "")
+    return {"no control": _NO_CONTROL, "not alike": _NOT_ALIKE, "loud": _LOUD}.get(reason, "")
+
+
+_NO_CONTROL = (
+    " But the controls can say nothing, since the held-out images are hardly told from each other: "
+    "nothing is decided. Name held-out images that are not copies of a few."
+)
 
 
 _LOUD = (
@@ -156,7 +180,9 @@ def placebo_words(view: View, space: str | None = None) -> str:
     )
 
 
-def _alike_sentence(alike: Estimate) -> str:
+def _alike_sentence(alike: Estimate | None) -> str:
+    if alike is None:
+        return "The same test with held-out images in the place of generated ones can say nothing."
     return (
         "The same test with held-out images in the place of generated ones, for being nearer to "
         f"each other than to training images, gives p = {number(alike.value, 2)} (N = {alike.n})."

@@ -69,8 +69,7 @@ def read_asked(context: ReduceContext, generator: str) -> Asked | None:
     held_out = frame[frame["group"] == HELD_OUT]
     generated = frame[(frame["group"] == GENERATED) & (frame["generator"] == generator)]
     asked = Asked(generated, held_out, frame[frame["group"] == PLANTED])
-    enough = min(len(generated), len(asked.judged)) >= _FEWEST
-    return asked if enough else None
+    return asked if len(generated) and len(asked.judged) >= _FEWEST else None
 
 
 def reduce_copies(context: ReduceContext) -> list[SummaryRow]:
@@ -200,8 +199,17 @@ def _labels(emit: Emitter, asked: Asked) -> Iterator[SummaryRow]:
     yield emit.exact("nearer_expected", found.expected, n)
     yield emit.exact("nearer_fewest", found.fewest, n)
     # Held-out images that lie apart from training images make any generator's look like copies.
-    control = label_test(asked.judged, seed, turned=True)
-    yield emit.exact("copies_p_alike", control.p_value, len(asked.judged))
+    yield from alike_row(emit, asked.judged, seed)
+
+
+def alike_row(emit: Emitter, judged: pd.DataFrame, seed: int) -> Iterator[SummaryRow]:
+    """The exchange of labels for held-out images in the place of generated ones.
+
+    Nothing where it could not speak up whatever it saw: all of them have the same few nearest.
+    """
+    control = label_test(judged, seed, turned=True)
+    if judged["pool_place"].nunique() >= control.fewest:
+        yield emit.exact("copies_p_alike", control.p_value, len(judged))
 
 
 def label_test(rows: pd.DataFrame, seed: int, *, turned: bool = False) -> LabelTest:

@@ -18,11 +18,11 @@ class CopiesSpec(ReferenceSpec):
     """Whether generated images are copies of training images, as they are or changed.
 
     ``dataset`` names the images that the generator was trained on, all of them; ``held_out``
-    others of the same origin that it was not trained on. ``images`` are generated, and as many
-    held-out ones are chosen at random, or all where there are fewer. The training images are read
-    in blocks of ``block_mib`` as float32. Besides pixels, with a search of changes, images are
-    compared in each of ``spaces``: what the last layer of the trained ``annotator`` sees, or the
-    names under `extractors`.
+    others of the same origin that it was not trained on. ``images`` are generated, or all samples
+    where there are fewer, and as many held-out ones chosen at random, or all. The training images
+    are read in blocks of ``block_mib`` as float32. Besides pixels, with a search of changes, images
+    are compared in each of ``spaces``: what the last layer of the trained ``annotator`` sees, or
+    the names under `extractors`.
     """
 
     held_out: ReferenceSpec | None = Field(default=None, description="needed for every verdict")

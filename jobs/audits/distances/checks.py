@@ -1,11 +1,11 @@
 """Whether there are images for every set, and an annotator that did not learn from them."""
 
 from ...spec.audit import AuditSpec
-from ...spec.facts import Facts
+from ...spec.facts import Facts, GeneratorFacts
 from ...spec.loading import SpecError
 from ..class_shares.settings import ANNOTATOR as ANNOTATOR_STAGE
 from ..feature_space import ANNOTATOR, MOST_FEATURES
-from .settings import DISTANCES, PCA, PIXELS
+from .settings import DISTANCES, FEWEST_IMAGES, PCA, PIXELS, DistancesSpec
 
 _FLOAT32_BYTES = 4
 # Two sets of features are in memory at a time.
@@ -108,7 +108,7 @@ def check_distances(spec: AuditSpec, facts: Facts) -> None:
         _require_memory(settings.images, extractor.features, f"features of {space}")
     known = set(real.labels or ())
     for generator in facts.generators.values():
-        generator.require_images("stages.distances.images", settings.images * settings.sets)
+        _require_sets(generator, settings)
         missing = sorted(known.difference(generator.conditions)) if generator.num_classes else []
         if missing:
             raise SpecError(
@@ -116,6 +116,25 @@ def check_distances(spec: AuditSpec, facts: Facts) -> None:
                 f"which generator {generator.name} is not evaluated; name real images of its "
                 "classes alone, or remove this stage"
             )
+
+
+def _require_sets(generator: GeneratorFacts, settings: DistancesSpec) -> None:
+    found, count = generator.available(None), settings.images * settings.sets
+    if found is None or count <= found:
+        return
+    sets, images = found // settings.images, found // settings.sets
+    if sets:
+        remedy = f"ask for sets: {sets}"
+    elif images >= FEWEST_IMAGES:
+        remedy = f"ask for images: {images}"
+    elif found >= FEWEST_IMAGES:
+        remedy = f"ask for images: {found} and sets: 1"
+    else:
+        remedy = f"give at least {FEWEST_IMAGES}, or remove this stage"
+    raise SpecError(
+        f"stages.distances: {settings.sets} sets of {settings.images:,} images of generator "
+        f"{generator.name} asked for, but there are {found:,}; {remedy}"
+    )
 
 
 def _require_memory(images: int, values: int, what: str) -> None:
@@ -128,4 +147,8 @@ def _require_memory(images: int, values: int, what: str) -> None:
 
 
 def _fewer(most: int) -> str:
-    return f"ask for at most {most}" if most >= 64 else "name more images, or remove this stage"
+    return (
+        f"ask for at most {most}"
+        if most >= FEWEST_IMAGES
+        else "name more images, or remove this stage"
+    )

@@ -12,7 +12,7 @@ from ..copies.questions import copies_evidence, percent, placebo_words, reason_w
 
 def feature_spaces(view: View) -> list[str]:
     """The spaces that the summary has, in its order."""
-    rows = view.summary.rows("copies_p_alike")
+    rows = view.summary.rows("copies_share")
     return list(dict.fromkeys(str(row["condition"]) for row in rows if row["condition"]))
 
 

@@ -8,7 +8,7 @@ from ...reduce.emitter import Emitter, emitter
 from ...reduce.schema import SummaryRow
 from ...reduce.tables import succeeded
 from ..copies.plan import GENERATED, HELD_OUT, PLANTED
-from ..copies.reduce import Nearness, by_kind, label_test, seen_rows, share_rows
+from ..copies.reduce import Nearness, alike_row, by_kind, seen_rows, share_rows
 
 _COLUMNS = [
     "space",
@@ -43,7 +43,7 @@ def reduce_feature_copies(context: ReduceContext) -> list[SummaryRow]:
 def _of_space(emit: Emitter, found: pd.DataFrame, generated: pd.DataFrame) -> list[SummaryRow]:
     held_out = found[found["group"] == HELD_OUT]
     judged = held_out[held_out["half"] == 1]
-    if min(len(generated), len(judged)) < _FEWEST:
+    if not len(generated) or len(judged) < _FEWEST:
         return []
     planted = {
         kind: _values(rows) for kind, rows in by_kind(found[found["group"] == PLANTED]).items()
@@ -51,11 +51,10 @@ def _of_space(emit: Emitter, found: pd.DataFrame, generated: pd.DataFrame) -> li
     near = Nearness(_values(generated), _values(held_out))
     placebo = Nearness(*(_values(rows, "placebo_nearness") for rows in (generated, judged)))
     seed = emit.context.seed_of("copies", "labels", emit.keys["generator"], emit.keys["condition"])
-    alike = label_test(judged, seed, turned=True)
     return [
         *share_rows(emit, near, placebo, planted),
         *seen_rows(emit, {**planted, GENERATED: near.generated}, near.held_out),
-        emit.exact("copies_p_alike", alike.p_value, len(judged)),
+        *alike_row(emit, judged, seed),
     ]
 
 

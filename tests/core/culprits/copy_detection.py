@@ -68,8 +68,8 @@ Samples alone are enough. The report answers these questions:
   [whole run](results/memorisation.md) is stored.
 - *Are its images nearer to its training images than to others like them?* The exact test's answer,
   which is never no. It is another question: what leans towards training images need not be a copy.
-- *Does it copy training images, by what networks see of them?* With `copies: {{…, spaces: [dino]}}` the
-  same is asked of distances between features, of the `annotator` or of a network under
+- *Does it copy training images, by what networks see of them?* With `spaces: [dino]` beside them
+  the same is asked of distances between features, of the `annotator` or of a network under
   [`extractors`](distances.md#networks-inception-vgg-dino-clip-your-own). A network may see a
   change that no view of pixels undoes, and may be blind to others: planted copies, the placebo and
   the exact test are there for each space, and the spaces share the error rate of one question.
