@@ -105,8 +105,8 @@ def test_copies_that_no_view_of_pixels_shows_are_found_in_features(whole: Path) 
     assert of("copies_p", "copier", "values") < 1e-3
     assert of("copies_share", "copier", "values") == pytest.approx(COPIES / IMAGES, abs=0.02)
     assert of("copies_p", "honest", "values") > 0.05
-    seen = summary[(summary.metric == "copies_seen_by_view") & (summary.condition == "values")]
-    seen = seen[seen.generator == "copier"].set_index("against").value
+    views = summary[(summary.metric == "copies_seen_by_view") & (summary.condition == "values")]
+    seen = views[views.generator == "copier"].set_index("against").value.to_dict()
     assert seen["replay-flipped"] == 1
     assert seen["replay-darker"] < 0.5
     report = (whole / "report.html").read_text(encoding="utf-8")
