@@ -75,14 +75,14 @@ def compute(
     The training images come by block, and none of them stays.
     """
     held = shard_held_out(settings, resources)
-    images, failed = _queries(items, settings, held, resources)
+    images, failed = images_asked(items, settings, held, resources)
     there = [place for place in range(len(items)) if place not in failed]
     rows = _rows(images, [items[place] for place in there], settings, held, resources)
     found: dict[int, Outcome] = {**failed, **dict(zip(there, rows, strict=True))}
     return [found[place] for place in range(len(items))]
 
 
-def _queries(
+def images_asked(
     items: Sequence[Item], settings: Mapping[str, Any], held: HeldOut, resources: Resources
 ) -> tuple[Tensor, dict[int, Outcome]]:
     """The images of the items that have one, and the failures of the others by their place."""
@@ -137,10 +137,9 @@ def _rows(
     least, best = nearest_view(nearest)
     pixels = views[0].name
     own = _own_distances(training, training.lists[pixels].index[:, 0], settings, resources)
-    is_held = "planted" not in settings and "generated" not in settings
-    halves = [held.half[_index(item)] if is_held else None for item in items]
-    placebo = _placebo(images, views, held, halves)
-    pools = _pools(images, views[0], training, held, halves)
+    halves = held_halves(items, settings, held)
+    placebo = placebo_nearness(images, views, held, halves)
+    pooled = pools(images, views[0], training, held, halves)
     shown = set(np.argsort(least, kind="stable")[:SHOWN].tolist())
     rows = []
     for row, item in enumerate(items):
@@ -155,7 +154,7 @@ def _rows(
             "placebo_nearness": placebo[row],
             "training_label": None if label < 0 else label,
             "own_distance": float(own[row]),
-            **pools[row],
+            **pooled[row],
         }
         if row in shown:
             place = int(training.index[places[best[row]]])
@@ -163,6 +162,14 @@ def _rows(
             made["nearest_pixels"] = training.images.image(place)[0].ravel().tolist()
         rows.append(made)
     return rows
+
+
+def held_halves(
+    items: Sequence[Item], settings: Mapping[str, Any], held: HeldOut
+) -> list[int | None]:
+    """Which half of the held-out images each item is of; None for others."""
+    is_held = "planted" not in settings and "generated" not in settings
+    return [held.half[_index(item)] if is_held else None for item in items]
 
 
 def _own_distances(
@@ -179,7 +186,7 @@ def _own_distances(
     return np.asarray(least[which])
 
 
-def _placebo(
+def placebo_nearness(
     images: Tensor, views: Sequence[View], held: HeldOut, halves: Sequence[int | None]
 ) -> list[list[float] | None]:
     """Nearness among held-out images of half 0, in each view; None for these themselves."""
@@ -193,7 +200,7 @@ def _placebo(
     return found
 
 
-def _pools(
+def pools(
     images: Tensor,
     view: View,
     training: NearestTraining,

@@ -16,6 +16,10 @@ from .datasets import ImageSet, shard_image_set
 from .reference_block import ReferenceBlock, flat, read_block
 from .resources import Resources
 
+# Features of training images take at most so much memory, or that of one block.
+_MOST_BYTES = 2**28
+_FLOAT32_BYTES = 4
+
 
 @dataclass(frozen=True)
 class NearestTraining:
@@ -62,7 +66,18 @@ def nearest_training(
         index.append(block.index)
         labels.append(block.labels)
         for view in views:
-            found = nearest_lists(view.queries(queries), view.references(references), NEAREST)
+            asked = view.queries(queries)
+            if view.features is None:
+                vectors = view.references(references)
+            else:
+                # A network takes longer than the search; pixels are read again sooner than kept.
+                vectors = resources.kept(
+                    "training features",
+                    (view.name, settings["training"]["hash"], before),
+                    partial(view.references, references),
+                    most=_blocks_kept(settings["block_images"], asked.shape[1]),
+                )
+            found = nearest_lists(asked, vectors, NEAREST)
             known = lists.get(view.name)
             parts = [found] if known is None else [known, found]
             starts = [before] if known is None else [0, before]
@@ -71,6 +86,10 @@ def nearest_training(
         raise ValueError("no training image can be used")
     images = shard_image_set(settings["training"], resources)
     return NearestTraining(images, lists, np.concatenate(index), np.concatenate(labels))
+
+
+def _blocks_kept(block_images: int, width: int) -> int:
+    return max(1, _MOST_BYTES // (_FLOAT32_BYTES * block_images * width))
 
 
 def training_blocks(

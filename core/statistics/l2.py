@@ -3,8 +3,8 @@
 import numpy as np
 from jaxtyping import Float, Float64, Int64
 
-# Fewer rows at once where they are long.
-_PAIR_ELEMENTS = 2_000_000
+# Differences of so many values at once stay in a processor's cache.
+_PAIR_ELEMENTS = 100_000
 # Products of longer rows are summed in parts: float32's error grows with the length, and the more
 # it may be, the fewer candidates are ruled out.
 _PANEL_COLUMNS = 4096

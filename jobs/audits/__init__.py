@@ -26,6 +26,7 @@ from .copies.audit import AUDIT as COPIES
 from .distances.audit import AUDIT as DISTANCES
 from .diversity.audit import AUDIT as DIVERSITY
 from .explanation.audit import AUDIT as EXPLANATION
+from .feature_copies.audit import AUDIT as FEATURE_COPIES
 from .images.audit import AUDIT as IMAGES
 from .inversion.audit import AUDIT as INVERSION
 from .latent_paths.audit import AUDIT as LATENT_PATHS
@@ -67,6 +68,7 @@ AUDITS: tuple[Audit, ...] = (
     COLLAPSE,
     SEGMENTS,
     BLAME,
+    FEATURE_COPIES,
     DISTANCES,
     STANDING,
     COMPARISON,

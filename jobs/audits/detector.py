@@ -12,6 +12,7 @@ from ...core.culprits.culprit import Culprit
 from ...workers.datasets import ImageError, shard_image_set
 from ...workers.resources import Resources
 from ..plan.stage import AuditContext
+from ..report.verdict import Tone
 from .images.plan import reference_settings
 
 # Culprits are made from so many images of a set, chosen at random, or from all of a smaller one.
@@ -34,15 +35,16 @@ class RealImages:
 
 @dataclass(frozen=True)
 class Detector:
-    """``name`` is the audit's; ``convicts(culprit, repeats)`` says of each repeat whether it does.
+    """``name`` is the audit's; ``answers(culprit, repeats)`` says for whom each repeat speaks.
 
-    A repeat is an audit of the culprit, with other images on both sides. Culprits are made from the
-    ``real`` images. ``notes`` say how large the audits are, and what the user should know besides.
+    Against the culprit, for it, or for neither: "bad", "good" or "open". A repeat is an audit of
+    the culprit, with other images on both sides. Culprits are made from the ``real`` images.
+    ``notes`` say how large the audits are, and what the user should know besides.
     """
 
     name: str
     real: RealImages
-    convicts: Callable[[Culprit, int], list[bool]]
+    answers: Callable[[Culprit, int], list[Tone]]
     notes: tuple[str, ...] = ()
 
 

@@ -29,12 +29,13 @@ from ..spec.loading import SpecError
 
 @dataclass(frozen=True)
 class Trial:
-    """In which share of its repeats a detector spoke up against a culprit."""
+    """In which share of its repeats a detector spoke up against a culprit, and cleared it."""
 
     detector: str
     culprit: str
     fault: str
     share: Interval
+    cleared: Interval
 
 
 @dataclass(frozen=True)
@@ -84,33 +85,39 @@ def calibrate(spec: AuditSpec, repeats: int) -> Calibration:
 
 
 def calibration_table(found: Calibration) -> Table:
-    """False alarms and power, each with its interval and N."""
+    """False alarms and power, and how often the fault is denied, with intervals and N."""
     table = Table(box=None, header_style="bold", title=f"calibration of {printable(found.spec)}")
     for heading in ("detector", "culprit"):
         table.add_column(heading, no_wrap=True)
     table.add_column("what is wrong with it")
-    for heading in ("it speaks up, %", "N"):
+    for heading in ("it speaks up, %", "it denies it, %", "N"):
         table.add_column(heading, justify="right", no_wrap=True)
     for trial in found.trials:
-        share = trial.share
-        values = [f"{100 * each:.1f}" for each in (share.value, share.low, share.high)]
         table.add_row(
             trial.detector,
             trial.culprit,
             trial.fault or "nothing: false alarms",
-            f"{values[0]} [{values[1]}, {values[2]}]",
-            str(share.n),
+            _percent(trial.share),
+            _percent(trial.cleared),
+            str(trial.share.n),
         )
     table.caption = Text(printable("\n".join(found.notes)))
     table.caption_justify = "left"
     return table
 
 
+def _percent(share: Interval) -> str:
+    value, low, high = (f"{100 * each:.1f}" for each in (share.value, share.low, share.high))
+    return f"{value} [{low}, {high}]"
+
+
 def _trials(detector: Detector, repeats: int) -> Iterator[Trial]:
     for culprit in _culprits(detector.real):
-        said = detector.convicts(culprit, repeats)
-        share = proportion_interval(sum(said), len(said))
-        yield Trial(detector.name, culprit.name, culprit.fault, share)
+        said = detector.answers(culprit, repeats)
+        against, cleared = (
+            proportion_interval(said.count(tone), len(said)) for tone in ("bad", "good")
+        )
+        yield Trial(detector.name, culprit.name, culprit.fault, against, cleared)
 
 
 def _culprits(real: RealImages) -> list[Culprit]:

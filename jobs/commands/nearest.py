@@ -9,10 +9,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
-import torch
 from rich.console import Group, RenderableType
 from rich.text import Text
-from torch import Tensor
 
 from ...cluster.local_storage import LocalStorage
 from ...cluster.locations import absolute, is_remote
@@ -22,10 +20,14 @@ from ...core.statistics.views import View, pixel_views, same
 from ...workers.datasets import DatasetError, ImageSet, open_dataset
 from ...workers.datasets.copied import CopiedImages
 from ...workers.datasets.listing import SUFFIXES
+from ...workers.extractors import shard_extractor
+from ...workers.feature_views import annotator_view, extractor_view
 from ...workers.resources import Resources
 from ..audits.class_shares.settings import ANNOTATOR, CLASS_SHARES
 from ..audits.class_shares.trained_annotator import trained_annotator
 from ..audits.copies.query import NO_P_VALUES, SHOWN, Answer, Nearest, Query
+from ..audits.feature_space import ANNOTATOR as FEATURES
+from ..audits.feature_space import extractor_settings
 from ..audits.specs import gather_facts
 from ..drive.devices import device_here
 from ..plan.stage import AuditContext
@@ -40,11 +42,11 @@ from ..report.verdict import ERROR_RATE
 from ..report.words import terms_in
 from ..spec.audit import AuditSpec
 from ..spec.loading import SpecError
-from .space import Space
 
+VIEWS, PIXELS = "views", "pixels"
+"""A search of changed pixels, which is asked by default, and pixels as they are."""
 # So many images, the nearest ones, are on the terminal; and so many as pictures on the page.
 _LISTED, _PICTURED = 20, 20
-_SEEN_TOGETHER = 256
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ class Found:
     """
 
     spec: str
-    space: Space
+    space: str
     answer: Answer
     pictures: tuple[np.ndarray, ...]
 
@@ -65,7 +67,7 @@ class Found:
         training = self.answer.training
         said = [
             f"Nearness: the distance to the nearest of {training.length:,} training images over "
-            f"the mean distance to the {NEAREST} nearest, {_WORDS[self.space]}."
+            f"the mean distance to the {NEAREST} nearest, {_words(self.space)}."
         ]
         ranking, count = self.answer.ranking, len(self.answer.images)
         if ranking is None:
@@ -100,34 +102,23 @@ class Found:
         return said
 
 
-_WORDS = {
-    Space.VIEWS: "in the view in which it is least (training images are compared as they are, with "
-    "the brightness divided out, flipped, shifted by 1 or 2 pixels, and enlarged)",
-    Space.PIXELS: "in pixels",
-    Space.ANNOTATOR: "in what the last layer of the spec's annotator sees",
-}
+def _words(space: str) -> str:
+    known = {
+        VIEWS: "in the view in which it is least (training images are compared as they are, with "
+        "the brightness divided out, flipped, shifted by 1 or 2 pixels, and enlarged)",
+        PIXELS: "in pixels",
+        FEATURES: "in what the last layer of the spec's annotator sees",
+    }
+    return known.get(space, f"in features of {space}")
 
 
-def find_nearest(spec: AuditSpec, images: str, space: Space, resize: str | None = None) -> Found:
+def find_nearest(spec: AuditSpec, images: str, space: str, resize: str | None = None) -> Found:
     """The training images nearest to all ``images``: a folder, an archive, or one picture.
 
     Raises:
         SpecError: the spec does not name training images or the space, or the images do not fit.
     """
-    if space is Space.ANNOTATOR and not all(
-        key.of(spec.stages) for key in (ANNOTATOR, CLASS_SHARES)
-    ):
-        raise SpecError(
-            "--space annotator: the spec has no annotator; add `annotator: {dataset: ..., split: "
-            "train}` and `class_shares: {dataset: ..., split: test}` to its stages, or choose "
-            "another space"
-        )
-    annotator = ANNOTATOR.of(spec.stages)
-    if space is Space.ANNOTATOR and annotator is not None and annotator.own is not None:
-        raise SpecError(
-            "--space annotator: of the spec's own classifier nothing says which layer's features "
-            "to take; choose another space, or leave out stages.annotator.own"
-        )
+    _check_space(spec, space)
     context = AuditContext(spec, gather_facts(spec))
     device = device_here(spec.cluster)
     with tempfile.TemporaryDirectory() as folder, _opened(context, images, resize) as asked:
@@ -149,6 +140,25 @@ def find_nearest(spec: AuditSpec, images: str, space: Space, resize: str | None 
     unusable = tuple(_with_options(each) for each in answer.unusable)
     answer = replace(answer, images=tuple(order), unusable=unusable)
     return Found(spec.name, space, answer, tuple(rows))
+
+
+def _check_space(spec: AuditSpec, space: str) -> None:
+    known = (VIEWS, PIXELS, FEATURES, *spec.extractors)
+    if space not in known:
+        raise SpecError(f"--space {space}: expected one of {', '.join(known)}")
+    if space != FEATURES:
+        return
+    if not all(key.of(spec.stages) for key in (ANNOTATOR, CLASS_SHARES)):
+        raise SpecError(
+            "--space annotator: the spec has no annotator; add `annotator: {dataset: ..., split: "
+            "train}` and `class_shares: {dataset: ..., split: test}` to its stages, or choose "
+            "another space"
+        )
+    if ANNOTATOR.required(spec.stages).own is not None:
+        raise SpecError(
+            "--space annotator: of the spec's own classifier nothing says which layer's features "
+            "to take; choose another space, or leave out stages.annotator.own"
+        )
 
 
 def nearest_table(found: Found) -> Table:
@@ -221,7 +231,7 @@ def nearest_json(found: Found) -> dict[str, Any]:
     answer = found.answer
     return {
         "spec": found.spec,
-        "space": found.space.value,
+        "space": found.space,
         "training": {"dataset": answer.training.name, "images": answer.training.length},
         "held_out": None if answer.ranking is None else asdict(answer.ranking),
         "notes": found.notes,
@@ -262,23 +272,16 @@ def _short(source: str) -> str:
     return printable("/".join(PurePosixPath(source).parts[-2:]))
 
 
-def _views(context: AuditContext, resources: Resources, space: Space) -> list[View]:
-    if space is Space.VIEWS:
+def _views(context: AuditContext, resources: Resources, space: str) -> list[View]:
+    if space == VIEWS:
         return pixel_views()
-    if space is Space.PIXELS:
-        return [View(space.value, same)]
-    annotator = trained_annotator(context, resources)
-
-    def features(images: Tensor) -> Tensor:
-        with torch.no_grad():
-            return torch.cat(
-                [
-                    annotator.features(batch.to(resources.device)).flatten(1).cpu().float()
-                    for batch in images.split(_SEEN_TOGETHER)
-                ]
-            )
-
-    return [View(space.value, same, features=features)]
+    if space == PIXELS:
+        return [View(space, same)]
+    if space == FEATURES:
+        annotator = trained_annotator(context, resources)
+        return [annotator_view(space, annotator, resources.device)]
+    extractor = shard_extractor(extractor_settings(context, space), resources)
+    return [extractor_view(space, extractor, resources.device)]
 
 
 @contextmanager

@@ -10,7 +10,6 @@ from ..report.plain_text import say
 from .exit_status import errors_explained
 from .options import JsonOption, SetOption
 from .printing import print_rich
-from .space import Space
 
 
 def nearest(
@@ -24,7 +23,13 @@ def nearest(
         str,
         typer.Option(metavar="SPEC", help="A YAML file, or a preset: it names training images."),
     ],
-    space: Annotated[Space, typer.Option(help="What images are compared in.")] = Space.VIEWS,
+    space: Annotated[
+        str,
+        typer.Option(
+            help="What images are compared in: views, pixels, annotator, or a name under the "
+            "spec's extractors."
+        ),
+    ] = "views",
     resize: Annotated[
         str | None,
         typer.Option(metavar="METHOD", help="Resize the images to the generator's: lanczos."),

@@ -89,16 +89,24 @@ class GeneratorFacts(GeneratorSource):
             return self.samples.length
         return (self.samples.labels or ()).count(condition)
 
-    def require_images(self, key: str, count: int, condition: int | None = None) -> None:
-        """Raises SpecError, which names the ``key``, unless it can give so many images."""
+    def require_images(
+        self, key: str, count: int, condition: int | None = None, *, fewest: int = 1
+    ) -> None:
+        """Raises SpecError, which names the ``key``, unless it can give so many images.
+
+        Of fewer than ``fewest`` a stage can make nothing.
+        """
         found = self.available(condition)
         if found is None or count <= found:
             return
         of_class = "" if condition is None else f" of class {condition}"
         given = "samples" if self.samples is not None else "images"
+        remedy = "ask for at most that many, or give more"
+        if found < fewest:
+            remedy = f"give at least {fewest:,}, or remove this stage"
         raise SpecError(
             f"{key}: {count:,} images{of_class} of generator {self.name} asked for, but there are "
-            f"{found:,} {given}{of_class}; ask for at most that many, or give more"
+            f"{found:,} {given}{of_class}; {remedy}"
         )
 
 

@@ -1,4 +1,4 @@
-"""The nearest neighbours of 2,000 images among 60,000: a worker's memory, and the search's time.
+"""Nearest neighbours among 50,000, 60,000 and a million images: a worker's memory, and the time.
 
 Ordinary test runs do not collect this file. Run it with
 
@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 import yaml
@@ -109,27 +110,74 @@ def test_a_worker_stays_below_two_gib(tmp_path: Path, block_mib: int) -> None:
     assert found["peak"] < 2 * GIB
 
 
-def write_a_million(folder: Path) -> None:
-    """Fashion-MNIST's training images over and over, with noise, as IDX files of a million."""
+def write_images(folder: Path, count: int) -> None:
+    """Fashion-MNIST's training images as IDX files; over and over, with noise, beyond 60,000."""
     references, labels = open_dataset("fashion_mnist", split="train", image_shape=SHAPE).arrays()
     levels = np.rint(255 * references.reshape(len(references), -1)).astype(np.int16)
     random = np.random.default_rng(0)
     with (folder / "train-images-idx3-ubyte").open("wb") as file:
-        file.write(struct.pack(">4i", 2051, MILLION, 28, 28))
-        for start in range(0, MILLION, len(levels)):
-            noisy = levels + random.integers(-16, 17, levels.shape, dtype=np.int16)
-            file.write(noisy[: MILLION - start].clip(0, 255).astype(np.uint8).tobytes())
-    repeated = np.resize(labels, MILLION).astype(np.uint8)
-    header = struct.pack(">2i", 2049, MILLION)
+        file.write(struct.pack(">4i", 2051, count, 28, 28))
+        for start in range(0, count, len(levels)):
+            noise = random.integers(-16, 17, levels.shape, dtype=np.int16)
+            made = levels + noise if count > len(levels) else levels
+            file.write(made[: count - start].clip(0, 255).astype(np.uint8).tobytes())
+    repeated = np.resize(labels, count).astype(np.uint8)
+    header = struct.pack(">2i", 2049, count)
     (folder / "train-labels-idx1-ubyte").write_bytes(header + repeated.tobytes())
 
 
 def test_ten_thousand_among_a_million_stay_below_two_gib(tmp_path: Path) -> None:
-    write_a_million(tmp_path)
+    write_images(tmp_path, MILLION)
     reference = {"dataset": "fashion_mnist", "split": "train", "path": ".", "block_mib": 128}
     found = worker_run(tmp_path, 10_000, reference)
     print(describe("pixels, 10,000 x 1,000,000, blocks of 128 MiB", found))
     assert found["peak"] < 2 * GIB
+
+
+def killed_and_resumed(spec: Path, out: Path, parts: int) -> None:
+    """The whole command in one process, killed once so many parts are there, and run again."""
+    code = "from offmanifold.jobs.commands.cli import app; app()"
+    command = [sys.executable, "-c", code, "run", str(spec), "--out", str(out)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as running:
+        while len(list((out / "neighbours").glob("part-*"))) < parts:
+            assert running.poll() is None, "it ended before it was killed"
+            time.sleep(0.1)
+        running.kill()
+    subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
+
+
+def test_fifty_thousand_among_themselves(tmp_path: Path) -> None:
+    """Each among the others: memory, time beside scikit-learn's, and the same after a kill."""
+    count = 50_000
+    write_images(tmp_path, count)
+    group = {"name": "train", "role": "train", "dataset": "fashion_mnist", "split": "train"}
+    found = worker_run(
+        tmp_path,
+        count,
+        {"dataset": "fashion_mnist", "split": "train", "path": "."},
+        groups=[{**group, "path": ".", "count": count}],
+        cluster={"executor": "serial"},
+    )
+    print(describe(f"pixels, {count:,} x {count:,}, blocks of 256 MiB", found))
+    assert found["peak"] < 2 * GIB
+
+    images, _ = open_dataset(
+        "fashion_mnist", split="train", path=str(tmp_path), image_shape=SHAPE
+    ).arrays()
+    search = NearestNeighbors(n_neighbors=1, algorithm="brute").fit(images.reshape(count, -1))
+    began = time.process_time()
+    distance, _ = search.kneighbors()
+    brute = time.process_time() - began
+    columns = ["image_id", "distance", "nearest_index", "class_distance"]
+    whole = pd.read_parquet(tmp_path / "run" / "neighbours", columns=columns)
+    np.testing.assert_allclose(np.sort(whole.distance), np.sort(distance[:, 0]), rtol=1e-5)
+    ours = found["neighbours"]["seconds"]
+    print(f"scikit-learn {brute:.1f} s; ratio {ours / brute:.2f}")
+
+    killed_and_resumed(tmp_path / "audit.yaml", tmp_path / "killed", parts=15)
+    again = pd.read_parquet(tmp_path / "killed" / "neighbours", columns=columns)
+    whole, again = (each.sort_values("image_id", ignore_index=True) for each in (whole, again))
+    pd.testing.assert_frame_equal(whole, again, check_exact=True)
 
 
 def test_lpips_stays_below_two_gib(tmp_path: Path) -> None:

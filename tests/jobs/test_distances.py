@@ -232,7 +232,7 @@ def refused() -> dict[str, tuple[dict[str, Any], str]]:
         "few real images": ({"distances": {**distances, "images": 251}}, "ask for at most 250"),
         "few samples": (
             {"distances": {**distances, "sets": 6}},
-            "600 images of generator honest asked for",
+            "but there are 500; ask for sets: 5",
         ),
         "images that the annotator knows": (
             {"distances": {**distances, **npz("learned")}},

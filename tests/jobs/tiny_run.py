@@ -140,6 +140,7 @@ def _spec() -> dict[str, Any]:
             "copies": {
                 **_DIGITS,
                 "held_out": {"dataset": "digits", "split": "train"},
+                "spaces": ["annotator"],
                 "images": 100,
             },
             "latent_paths": {

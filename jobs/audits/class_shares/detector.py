@@ -10,7 +10,7 @@ from ....core.statistics.class_shares import compare_shares
 from ....workers.resources import Resources
 from ...plan.stage import AuditContext
 from ...report.summary import number
-from ...report.verdict import ERROR_RATE
+from ...report.verdict import ERROR_RATE, Tone
 from ..detector import Detector, real_images
 from .annotator_plan import real_levels
 from .plan import annotated_images
@@ -36,7 +36,7 @@ def class_shares_detector(context: AuditContext, resources: Resources) -> Detect
     assert length is not None, "validation refuses a reference set without end"
     note, decides = _data(context)
 
-    def convicts(culprit: Culprit, repeats: int) -> list[bool]:
+    def answers(culprit: Culprit, repeats: int) -> list[Tone]:
         made = [
             labels.shares(
                 culprit.make(
@@ -47,7 +47,7 @@ def class_shares_detector(context: AuditContext, resources: Resources) -> Detect
             )
             for making in range(_MAKINGS)
         ]
-        found = []
+        found: list[Tone] = []
         for repeat in range(repeats):
             # The real side of a repeat is the same for all culprits.
             rng = np.random.default_rng(context.seed("calibrate", "real", repeat))
@@ -57,11 +57,12 @@ def class_shares_detector(context: AuditContext, resources: Resources) -> Detect
             mine = rng.multinomial(size, made[repeat % _MAKINGS])
             said = decides and compare_shares(mine, theirs, repeat).p_value < ERROR_RATE
             # Where real images are told from real ones, the verdict is open.
-            found.append(said and compare_shares(half, theirs - half, repeat).p_value >= ERROR_RATE)
+            said = said and compare_shares(half, theirs - half, repeat).p_value >= ERROR_RATE
+            found.append("bad" if said else "open")
         return found
 
     sizes = f"class_shares: {size:,} generated against {length:,} held-out images, as in an audit."
-    return Detector("class_shares", real, convicts, (sizes, *note))
+    return Detector("class_shares", real, answers, (sizes, *note))
 
 
 class _Labels:

@@ -1,7 +1,7 @@
 """What the house needs to know of copies."""
 
 from ..audit import Audit
-from .checks import check_copies
+from .checks import check_copies, check_spaces
 from .detector import copies_detector
 from .metrics import METRICS
 from .plan import STAGE
@@ -14,6 +14,7 @@ AUDIT = Audit(
     name="copies",
     title="Copies",
     settings=(COPIES,),
+    spec_checks=(check_spaces,),
     fact_checks=(check_copies,),
     stages=(STAGE,),
     metrics=METRICS,

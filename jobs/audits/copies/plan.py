@@ -1,12 +1,16 @@
 """Plans the ``copies`` stage: held-out images, planted copies, and every generator's images."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from ....core.culprits.copies import REPLAYS
 from ....workers.copies import COMPUTATION, COPIES_TABLE
 from ....workers.held_out import held_out_halves
+from ....workers.revisions import Computation
+from ....workers.schema import TableSchema
 from ....workers.shard import Item, Shard, chunk
 from ...plan.stage import AuditContext, Cost, PlanContext, Stage
+from ...spec.facts import GeneratorFacts
 from ..images.plan import generated_settings, reference_settings
 from .settings import COPIES, CopiesSpec
 
@@ -16,7 +20,8 @@ GENERATED = "generated"
 """What the table calls the group of generated images."""
 PLANTED = "planted"
 """And that of copies that were made on purpose, to know which kinds are seen."""
-_PLANTED_IMAGES = 100
+PLANTED_IMAGES = 100
+"""How many of each kind are made."""
 _FLOAT32_BYTES = 4
 
 
@@ -34,21 +39,42 @@ def held_out_count(context: AuditContext, stage: str, images: int) -> int:
 def _planted_count(context: AuditContext) -> int:
     length = context.facts.references["copies"].length
     assert length is not None, "validation refuses a reference set without end"
-    return min(length, _PLANTED_IMAGES)
+    return min(length, PLANTED_IMAGES)
+
+
+def _made_count(context: AuditContext, generator: GeneratorFacts) -> int:
+    """As many as are asked for, or all samples where there are fewer."""
+    asked, there = _settings(context).images, generator.available(None)
+    return asked if there is None else min(asked, there)
 
 
 def plan(context: PlanContext) -> list[Shard]:
     """Shards of held-out images, of planted copies by kind, then of each generator's images."""
-    spec = _settings(context)
+    return list(shards_of(context, COPIES_TABLE, COMPUTATION, {}))
+
+
+def shards_of(
+    context: PlanContext, table: TableSchema, computation: Computation, more: dict[str, Any]
+) -> Iterator[Shard]:
+    """The images that are asked about, with what every shard says and ``more``."""
+    size = _settings(context).shard_items
+    for settings, items in _asked(context):
+        yield from chunk(table, computation, {**settings, **more}, items, size)
+
+
+def _asked(context: PlanContext) -> Iterator[tuple[dict[str, Any], list[Item]]]:
+    """Images with the settings that say what they are."""
     shared = shared_settings(context)
     halves = held_out_halves(
         shared["held_out_length"], shared["held_out_images"], shared["held_out_seed"]
     )
-    held = [
-        _item(None, HELD_OUT, f"{HELD_OUT}-{index:06d}", index)
-        for index in sorted(halves[0] + halves[1])
-    ]
-    shards = list(chunk(COPIES_TABLE, COMPUTATION, shared, held, spec.shard_items))
+    yield (
+        shared,
+        [
+            _item(None, HELD_OUT, f"{HELD_OUT}-{index:06d}", index)
+            for index in sorted(halves[0] + halves[1])
+        ],
+    )
     for kind in REPLAYS:
         planted = [
             _item(None, PLANTED, f"{kind}-{number:06d}", number)
@@ -60,15 +86,13 @@ def plan(context: PlanContext) -> list[Shard]:
             "planted_images": len(planted),
             "planted_seed": context.seed("copies", PLANTED),
         }
-        shards += chunk(COPIES_TABLE, COMPUTATION, settings, planted, spec.shard_items)
+        yield settings, planted
     for generator in context.facts.generators.values():
         items = [
             _item(generator.name, GENERATED, f"{GENERATED}-{number:06d}", number)
-            for number in range(spec.images)
+            for number in range(_made_count(context, generator))
         ]
-        settings = {**shared, "generated": generated_settings(context, generator)}
-        shards += chunk(COPIES_TABLE, COMPUTATION, settings, items, spec.shard_items)
-    return shards
+        yield {**shared, "generated": generated_settings(context, generator)}, items
 
 
 def shared_settings(context: AuditContext) -> dict[str, Any]:
@@ -110,16 +134,18 @@ def _item(generator: str | None, group: str, image_id: str, index: int) -> Item:
     )
 
 
-def _cost(context: AuditContext) -> Cost:
+def cost(context: AuditContext) -> Cost:
+    """Of all images that are asked about, once."""
     spec, generators = _settings(context), context.facts.generators.values()
+    made = {each.name: _made_count(context, each) for each in generators}
     sizes = [
         held_out_count(context, COPIES.name, spec.images),
         *[_planted_count(context)] * len(REPLAYS),
-        *[spec.images] * len(generators),
+        *made.values(),
     ]
     drawn = [each for each in generators if each.samples is None]
     shards = sum(-(-size // spec.shard_items) for size in sizes)
-    return Cost(sum(sizes), shards, len(drawn) * spec.images)
+    return Cost(sum(sizes), shards, sum(made[each.name] for each in drawn))
 
 
 STAGE = Stage(
@@ -129,5 +155,5 @@ STAGE = Stage(
     needs=(),
     enabled=lambda spec: COPIES.of(spec.stages) is not None,
     plan=plan,
-    cost=_cost,
+    cost=cost,
 )

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from jaxtyping import Bool, Float64
 from torch import Tensor
 
 from ....core.statistics.copies import (
@@ -97,6 +98,35 @@ class Answer:
     ranking: Ranking | None
 
 
+@dataclass(frozen=True)
+class Ranks:
+    """The p-values of images, the placebo's, that of all together, and what follows for each."""
+
+    p_value: Float64[np.ndarray, " images"]
+    placebo: Float64[np.ndarray, " images"]
+    placebo_p: float
+    found: Bool[np.ndarray, " images"]
+    is_copy: Bool[np.ndarray, " images"]
+
+
+def ranked(
+    values: Float64[np.ndarray, " images"],
+    held_out: Float64[np.ndarray, " held"],
+    placebo: Float64[np.ndarray, " images"],
+    others: Float64[np.ndarray, " others"],
+) -> Ranks:
+    """Which of some images are copies: nearness ranked among that of held-out images.
+
+    ``values`` and ``held_out`` are nearness among the training images; ``placebo`` and ``others``,
+    of the same images and of held-out ones, nearness among the rest of the held-out images.
+    """
+    p_values, placebos = held_out_p_values(values, held_out), held_out_p_values(placebo, others)
+    whole = _placebo_p(placebo, others)
+    discovered = benjamini_hochberg(p_values, 1 - CONFIDENCE)
+    counts = discovered & (placebos > ERROR_RATE) & (whole > ERROR_RATE)
+    return Ranks(p_values, placebos, whole, discovered, counts)
+
+
 class Query:
     """The training images that a spec names, and held-out ones if it names any."""
 
@@ -158,23 +188,19 @@ class Query:
     ) -> tuple[list[Nearest], Ranking]:
         second = self._held_out(1)
         among_training = np.concatenate([self._least(half, views) for half in (first, second)])
-        p_values = held_out_p_values(np.array([each.nearness for each in found]), among_training)
         others = _among(second, first, views)
-        placebos = held_out_p_values(placebo, others)
-        whole = _placebo_p(placebo, others)
-        discovered = benjamini_hochberg(p_values, 1 - CONFIDENCE)
-        counts = discovered & (placebos > ERROR_RATE) & (whole > ERROR_RATE)
-        ranked = [
+        ranks = ranked(np.array([each.nearness for each in found]), among_training, placebo, others)
+        judged = [
             replace(
                 each,
-                p_value=float(p_values[row]),
-                placebo=float(placebos[row]),
-                found=bool(discovered[row]),
-                is_copy=True if counts[row] else None,
+                p_value=float(ranks.p_value[row]),
+                placebo=float(ranks.placebo[row]),
+                found=bool(ranks.found[row]),
+                is_copy=True if ranks.is_copy[row] else None,
             )
             for row, each in enumerate(found)
         ]
-        return ranked, Ranking(len(among_training), len(second), whole)
+        return judged, Ranking(len(among_training), len(second), ranks.placebo_p)
 
     def _held_out(self, half: int) -> Tensor:
         """The usable images of a half of those that the audit would choose."""

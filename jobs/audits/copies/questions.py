@@ -2,50 +2,30 @@
 
 from ....core.culprits.copies import REPLAYS
 from ...report.summary import Estimate, number
-from ...report.verdict import (
-    ERROR_RATE,
-    Answer,
-    Finding,
-    Null,
-    Verdict,
-    decide,
-    side_p_value,
-)
+from ...report.verdict import ERROR_RATE, Finding, Null, Verdict
 from ...report.view import View
+from .answer import RARE, SEEN, Evidence, Reason, answer_on_copies
 from .plan import GENERATED
 from .reduce import PLACEBO, TRAINING
 
-# Fewer copies than this share count as none.
-RARE = 0.01
-# And only where at least this share of planted copies of each kind is seen.
-SEEN = 0.9
-
 
 def copies_training_images(view: View) -> Verdict | None:
-    """Whether some images are copies of training images.
-
-    Yes only if the placebo finds no copies where there are none, and held-out images lie among
-    training images as these do. No if fewer than `RARE` are, and planted copies are seen.
-    """
-    share, p_value, detectable, found, held_out = (
-        _of(view, metric)
-        for metric in (
-            "copies_share",
-            "copies_p",
-            "copies_detectable",
-            "copies_found",
-            "copies_held_out",
-        )
+    """Whether some images are copies of training images, by the rule of `answer_on_copies`."""
+    evidence = copies_evidence(view)
+    detectable, found, held_out = (
+        _of(view, metric) for metric in ("copies_detectable", "copies_found", "copies_held_out")
     )
-    if share is None or p_value is None or detectable is None or found is None or held_out is None:
-        return None
-    answer, p_of_answer, reason = _copies_answer(view, share, p_value.value)
+    if evidence is None or detectable is None or found is None or held_out is None:
+        return _none_is_told(view)
+    share = evidence.share
+    answer, p_of_answer, reason = answer_on_copies(evidence)
     sentence = (
         f"An estimated {percent(share)} of {share.n} images are copies of training images, as they "
         "are or flipped, shifted, enlarged or of another brightness (p = "
-        f"{number(p_value.value, 2)} without copies, among {held_out.value:.0f} held-out images); "
-        f"{found.value:.0f} of them are at a false discovery rate of {100 * ERROR_RATE:.0f}%. "
-        f"{_detectable(detectable)}{reason}"
+        f"{number(evidence.p_value, 2)} without copies, among {held_out.value:.0f} held-out "
+        f"images); {found.value:.0f} of them are at a false discovery rate of "
+        f"{100 * ERROR_RATE:.0f}%. "
+        f"{_detectable(detectable)}{reason_words(reason, evidence)}"
     )
     finding = Finding(
         GENERATED,
@@ -54,9 +34,26 @@ def copies_training_images(view: View) -> Verdict | None:
         measured=f"{percent(share)} are copies",
         counted=f"N = {share.n}",
         p_value=p_of_answer,
-        null=Null("no", _placebo_sentence(view)),
+        null=Null("no", placebo_words(view)),
     )
-    return Verdict("copies", "Does it copy training images?", "no", (finding,), "copies")
+    return Verdict("copies", _COPIES, "no", (finding,), "copies")
+
+
+_COPIES = "Does it copy training images?"
+
+
+def _none_is_told(view: View) -> Verdict | None:
+    """The open answer where the images were compared, and no share of copies came of it."""
+    compared = view.find("nearer_p", GENERATED, None)
+    if compared is None:
+        return None
+    sentence = (
+        "All held-out images come equally near to training images, so that none tells a copy from "
+        "them: nothing is decided. Name held-out images that differ from each other, and that are "
+        "not among the training images."
+    )
+    finding = Finding(GENERATED, "undecided", sentence, counted=f"N = {compared.n}")
+    return Verdict("copies", _COPIES, "no", (finding,), "copies")
 
 
 def nearer_to_training(view: View) -> Verdict | None:
@@ -65,7 +62,7 @@ def nearer_to_training(view: View) -> Verdict | None:
     The exact test needs no assumption of the generator but that both sets were drawn alike.
     """
     p_value, share, expected, fewest, alike = (
-        view.find(metric, GENERATED)
+        view.find(metric, GENERATED, None)
         for metric in (
             "nearer_p",
             "nearer_share",
@@ -74,9 +71,10 @@ def nearer_to_training(view: View) -> Verdict | None:
             "copies_p_alike",
         )
     )
-    if p_value is None or share is None or expected is None or fewest is None or alike is None:
+    if p_value is None or share is None or expected is None or fewest is None:
         return None
-    is_nearer, is_alike = p_value.value <= ERROR_RATE, alike.value > ERROR_RATE
+    is_nearer = p_value.value <= ERROR_RATE
+    is_alike = alike is not None and alike.value > ERROR_RATE
     sentence = (
         f"{100 * share.value:.1f}% of {share.n} images have a training image as their nearest, "
         f"where {100 * expected.value:.1f}% are expected if training images are like any others; "
@@ -85,7 +83,7 @@ def nearer_to_training(view: View) -> Verdict | None:
         "images need be no copies."
     )
     if is_nearer and not is_alike:
-        sentence += _NOT_ALIKE
+        sentence += _NO_CONTROL if alike is None else _NOT_ALIKE
     finding = Finding(
         GENERATED,
         "yes" if is_nearer and is_alike else "undecided",
@@ -113,33 +111,45 @@ def percent(share: Estimate) -> str:
     return f"{value}% {bounds}".rstrip()
 
 
-def _of(view: View, metric: str, against: str = TRAINING) -> Estimate | None:
-    return view.find(metric, GENERATED, against=against)
+def _of(
+    view: View, metric: str, against: str = TRAINING, space: str | None = None
+) -> Estimate | None:
+    return view.find(metric, GENERATED, space, against=against)
 
 
-def _copies_answer(view: View, share: Estimate, p_value: float) -> tuple[Answer, float | None, str]:
-    """The answer, its p-value, and words for why it is not another."""
-    alike = view.find("copies_p_alike", GENERATED)
-    placebo = _of(view, "copies_p", PLACEBO)
-    if p_value <= ERROR_RATE:
-        if alike is None or alike.value <= ERROR_RATE:
-            return "undecided", p_value, _NOT_ALIKE
-        if placebo is None or placebo.value <= ERROR_RATE:
-            return "undecided", p_value, _LOUD
-        return "yes", p_value, ""
-    unseen = [kind for kind in REPLAYS if not _is_seen(view, kind)]
-    if unseen:
-        names = ", ".join(kind.removeprefix("replay-") for kind in unseen)
+def copies_evidence(view: View, space: str | None = None) -> Evidence | None:
+    """What the summary has on copies in a feature space, by default in pixels; None for nothing."""
+    share, p_value = (_of(view, metric, space=space) for metric in ("copies_share", "copies_p"))
+    if share is None or p_value is None:
+        return None
+    alike = view.find("copies_p_alike", GENERATED, space)
+    placebo = _of(view, "copies_p", PLACEBO, space)
+    return Evidence(
+        p_value.value,
+        share,
+        None if placebo is None else placebo.value,
+        None if alike is None else alike.value,
+        [kind for kind in REPLAYS if not _is_seen(view, kind, space)],
+    )
+
+
+def reason_words(reason: Reason, evidence: Evidence) -> str:
+    """Words for why it is this answer and not another."""
+    if reason == "unseen":
+        names = ", ".join(kind.removeprefix("replay-") for kind in evidence.unseen)
         return (
-            "undecided",
-            p_value,
             f" Of copies that were planted among the images less than {100 * SEEN:.0f}% are seen "
-            f"({names}), so that none being found says little.",
+            f"({names}), so that none being found says little."
         )
-    if decide(share, RARE) == "below":
-        words = f" So fewer than {100 * RARE:.0f}% are copies of the kinds that are seen."
-        return "no", side_p_value(share, RARE), words
-    return "undecided", p_value, ""
+    if reason == "rare":
+        return f" So fewer than {100 * RARE:.0f}% are copies of the kinds that are seen."
+    return {"no control": _NO_CONTROL, "not alike": _NOT_ALIKE, "loud": _LOUD}.get(reason, "")
+
+
+_NO_CONTROL = (
+    " But the controls can say nothing, since the held-out images are hardly told from each other: "
+    "nothing is decided. Name held-out images that are not copies of a few."
+)
 
 
 _LOUD = (
@@ -148,8 +158,8 @@ _LOUD = (
 )
 
 
-def _is_seen(view: View, kind: str) -> bool:
-    seen = _of(view, "copies_seen", kind)
+def _is_seen(view: View, kind: str, space: str | None) -> bool:
+    seen = _of(view, "copies_seen", kind, space)
     return seen is not None and seen.value >= SEEN
 
 
@@ -159,8 +169,9 @@ def _detectable(detectable: Estimate) -> str:
     return f"A share of {100 * detectable.value:.1f}% would be found in 95 of 100 cases."
 
 
-def _placebo_sentence(view: View) -> str:
-    share, p_value = (_of(view, metric, PLACEBO) for metric in ("copies_share", "copies_p"))
+def placebo_words(view: View, space: str | None = None) -> str:
+    """What the placebo says, in a sentence."""
+    share, p_value = (_of(view, metric, PLACEBO, space) for metric in ("copies_share", "copies_p"))
     if share is None or p_value is None:
         return "The placebo gave no result."
     return (
@@ -169,7 +180,9 @@ def _placebo_sentence(view: View) -> str:
     )
 
 
-def _alike_sentence(alike: Estimate) -> str:
+def _alike_sentence(alike: Estimate | None) -> str:
+    if alike is None:
+        return "The same test with held-out images in the place of generated ones can say nothing."
     return (
         "The same test with held-out images in the place of generated ones, for being nearer to "
         f"each other than to training images, gives p = {number(alike.value, 2)} (N = {alike.n})."

@@ -1,6 +1,6 @@
 """Copies: the nearness of generated images ranked among that of held-out ones."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -69,8 +69,7 @@ def read_asked(context: ReduceContext, generator: str) -> Asked | None:
     held_out = frame[frame["group"] == HELD_OUT]
     generated = frame[(frame["group"] == GENERATED) & (frame["generator"] == generator)]
     asked = Asked(generated, held_out, frame[frame["group"] == PLANTED])
-    enough = min(len(generated), len(asked.judged)) >= _FEWEST
-    return asked if enough else None
+    return asked if len(generated) and len(asked.judged) >= _FEWEST else None
 
 
 def reduce_copies(context: ReduceContext) -> list[SummaryRow]:
@@ -97,14 +96,34 @@ def least(values: pd.Series, views: Sequence[int] | None = None) -> np.ndarray:
 
 
 def _shares(emit: Emitter, asked: Asked) -> Iterator[SummaryRow]:
-    columns = {
-        TRAINING: ("nearness", asked.held_out),
-        PLACEBO: ("placebo_nearness", asked.judged),
-    }
-    for against, (column, held_out) in columns.items():
-        made, others = least(asked.generated[column]), least(held_out[column])
+    yield from share_rows(
+        emit,
+        Nearness(least(asked.generated["nearness"]), least(asked.held_out["nearness"])),
+        Nearness(
+            least(asked.generated["placebo_nearness"]), least(asked.judged["placebo_nearness"])
+        ),
+        {kind: least(rows["nearness"]) for kind, rows in by_kind(asked.planted).items()},
+    )
+
+
+@dataclass(frozen=True)
+class Nearness:
+    """Of generated images, and of the held-out ones that they are ranked among."""
+
+    generated: np.ndarray
+    held_out: np.ndarray
+
+
+def share_rows(
+    emit: Emitter, training: Nearness, placebo: Nearness, planted: Mapping[str, np.ndarray]
+) -> Iterator[SummaryRow]:
+    """The share of copies with what belongs to it, that of the placebo, and planted ones seen.
+
+    ``planted`` is the nearness of planted copies by their kind.
+    """
+    for against, near in {TRAINING: training, PLACEBO: placebo}.items():
         try:
-            found = share_of_copies(made, others)
+            found = share_of_copies(near.generated, near.held_out)
         except ValueError:
             # All held-out images are at distance 0: none of them tells a copy.
             continue
@@ -113,11 +132,19 @@ def _shares(emit: Emitter, asked: Asked) -> Iterator[SummaryRow]:
         yield keyed.exact("copies_p", found.p_value, found.n)
         yield keyed.exact("copies_detectable", found.detectable, found.n)
         yield keyed.exact("copies_held_out", found.held_out, found.n)
-        p_values = held_out_p_values(made, others)
+        p_values = held_out_p_values(near.generated, near.held_out)
         count = int(benjamini_hochberg(p_values, 1 - CONFIDENCE).sum())
         yield keyed.exact("copies_found", count, found.n)
         if against == TRAINING:
-            yield from _seen(emit, asked.planted, found.threshold)
+            for kind, values in planted.items():
+                seen = proportion_interval(int(np.sum(values <= found.threshold)), len(values))
+                yield emit.at(against=kind).row("copies_seen", seen)
+
+
+def by_kind(planted: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """The rows of planted copies by their kind; without those of which there are none."""
+    found = {kind: planted[planted["image_id"].str.startswith(f"{kind}-")] for kind in REPLAYS}
+    return {kind: rows for kind, rows in found.items() if len(rows)}
 
 
 def _class_shares(emit: Emitter, asked: Asked) -> Iterator[SummaryRow]:
@@ -137,50 +164,55 @@ def _class_shares(emit: Emitter, asked: Asked) -> Iterator[SummaryRow]:
         yield keyed.row("copies_class_share", found.share)
 
 
-def _seen(emit: Emitter, planted: pd.DataFrame, threshold: float) -> Iterator[SummaryRow]:
-    """How many planted copies are as near as the images that are counted."""
-    for kind in REPLAYS:
-        rows = planted[planted["image_id"].str.startswith(f"{kind}-")]
-        if len(rows):
-            near = int(np.sum(least(rows["nearness"]) <= threshold))
-            yield emit.at(against=kind).row("copies_seen", proportion_interval(near, len(rows)))
-
-
 def _seen_by_view(emit: Emitter, asked: Asked) -> Iterator[SummaryRow]:
-    """In which kinds of view planted copies are seen, and the generator's images, at `SEEN_AT`.
+    """In which kinds of view planted copies are seen, and the generator's images, at `SEEN_AT`."""
+    for kind, views in kinds_of_views().items():
+        images = {**by_kind(asked.planted), GENERATED: asked.generated}
+        yield from seen_rows(
+            emit.at(condition=kind),
+            {name: least(rows["nearness"], views) for name, rows in images.items()},
+            least(asked.held_out["nearness"], views),
+        )
+
+
+def seen_rows(
+    emit: Emitter, nearness: Mapping[str, np.ndarray], held_out: np.ndarray
+) -> Iterator[SummaryRow]:
+    """How many images of each kind are seen in a view, where chance gives `SEEN_AT`.
 
     Nothing where there are too few held-out images for so small a p-value.
     """
-    if 1 / (1 + len(asked.held_out)) > SEEN_AT:
+    if 1 / (1 + len(held_out)) > SEEN_AT:
         return
-    planted = {
-        kind: asked.planted[asked.planted["image_id"].str.startswith(f"{kind}-")]
-        for kind in REPLAYS
-    }
-    for against, images in {**planted, GENERATED: asked.generated}.items():
-        if not len(images):
-            continue
-        for kind, views in kinds_of_views().items():
-            held_out = least(asked.held_out["nearness"], views)
-            p_values = held_out_p_values(least(images["nearness"], views), held_out)
-            seen = proportion_interval(int(np.sum(p_values <= SEEN_AT)), len(p_values))
-            yield emit.at(against=against, condition=kind).row("copies_seen_by_view", seen)
+    for against, values in nearness.items():
+        p_values = held_out_p_values(values, held_out)
+        seen = proportion_interval(int(np.sum(p_values <= SEEN_AT)), len(p_values))
+        yield emit.at(against=against).row("copies_seen_by_view", seen)
 
 
 def _labels(emit: Emitter, asked: Asked) -> Iterator[SummaryRow]:
     seed = emit.context.seed_of("copies", "labels", emit.keys["generator"])
-    found = _label_test(asked.generated, seed)
+    found = label_test(asked.generated, seed)
     n = len(asked.generated)
     yield emit.exact("nearer_p", found.p_value, n)
     yield emit.exact("nearer_share", found.training, n)
     yield emit.exact("nearer_expected", found.expected, n)
     yield emit.exact("nearer_fewest", found.fewest, n)
     # Held-out images that lie apart from training images make any generator's look like copies.
-    control = _label_test(asked.judged, seed, turned=True)
-    yield emit.exact("copies_p_alike", control.p_value, len(asked.judged))
+    yield from alike_row(emit, asked.judged, seed)
 
 
-def _label_test(rows: pd.DataFrame, seed: int, *, turned: bool = False) -> LabelTest:
+def alike_row(emit: Emitter, judged: pd.DataFrame, seed: int) -> Iterator[SummaryRow]:
+    """The exchange of labels for held-out images in the place of generated ones.
+
+    Nothing where it could not speak up whatever it saw: all of them have the same few nearest.
+    """
+    control = label_test(judged, seed, turned=True)
+    if judged["pool_place"].nunique() >= control.fewest:
+        yield emit.exact("copies_p_alike", control.p_value, len(judged))
+
+
+def label_test(rows: pd.DataFrame, seed: int, *, turned: bool = False) -> LabelTest:
     """The exchange of labels for some images; ``turned`` looks for nearness to held-out ones."""
     training, held = int(rows["pool_training"].iloc[0]), int(rows["pool_held_out"].iloc[0])
     is_training = np.arange(training + held) < training

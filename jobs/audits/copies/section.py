@@ -39,7 +39,7 @@ def _shares(view: View) -> Table | None:
     rows = []
     for against in (TRAINING, PLACEBO):
         share, p_value, detectable, found, held_out = (
-            view.find(metric, GENERATED, against=against)
+            view.find(metric, GENERATED, None, against=against)
             for metric in (
                 "copies_share",
                 "copies_p",
@@ -68,7 +68,7 @@ def _shares(view: View) -> Table | None:
 
 
 def _seen(view: View) -> Table | None:
-    found = {kind: view.find("copies_seen", GENERATED, against=kind) for kind in REPLAYS}
+    found = {kind: view.find("copies_seen", GENERATED, None, against=kind) for kind in REPLAYS}
     return filled_table(
         "Planted copies of training images that are as near as those that are counted, %",
         [Column("kind"), estimates("seen, %", decimals=1, scale=100), N],

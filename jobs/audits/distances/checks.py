@@ -1,16 +1,15 @@
 """Whether there are images for every set, and an annotator that did not learn from them."""
 
 from ...spec.audit import AuditSpec
-from ...spec.facts import Facts
+from ...spec.facts import Facts, GeneratorFacts
 from ...spec.loading import SpecError
 from ..class_shares.settings import ANNOTATOR as ANNOTATOR_STAGE
-from .settings import ANNOTATOR, DISTANCES, PCA, PIXELS
+from ..feature_space import ANNOTATOR, MOST_FEATURES
+from .settings import DISTANCES, FEWEST_IMAGES, PCA, PIXELS, DistancesSpec
 
 _FLOAT32_BYTES = 4
 # Two sets of features are in memory at a time.
 _MOST_BYTES = 2**29
-# The covariances of more features take minutes and GiB.
-_MOST_FEATURES = 4096
 
 
 def check_keys(spec: AuditSpec) -> None:
@@ -84,10 +83,10 @@ def check_distances(spec: AuditSpec, facts: Facts) -> None:
     flat = PIXELS in settings.spaces or (
         learned and annotator is not None and annotator.architecture == "linear"
     )
-    if flat and facts.dimensions > _MOST_FEATURES:
+    if flat and facts.dimensions > MOST_FEATURES:
         raise SpecError(
             f"stages.distances.spaces: images of {facts.dimensions:,} values are compared as "
-            f"they are, which at most {_MOST_FEATURES:,} can be; take spaces: [annotator] "
+            f"they are, which at most {MOST_FEATURES:,} can be; take spaces: [annotator] "
             "with architecture: resnet32, or [pca]"
         )
     if flat or PCA in settings.spaces:
@@ -100,16 +99,16 @@ def check_distances(spec: AuditSpec, facts: Facts) -> None:
     for space in settings.spaces:
         if (extractor := facts.extractors.get(space)) is None:
             continue
-        if extractor.features > _MOST_FEATURES:
+        if extractor.features > MOST_FEATURES:
             raise SpecError(
                 f"extractors.{space}: it makes {extractor.features:,} features of an image, of "
-                f"which at most {_MOST_FEATURES:,} can be compared; take a layer after the "
+                f"which at most {MOST_FEATURES:,} can be compared; take a layer after the "
                 "pooling, such as a function of your own returns"
             )
         _require_memory(settings.images, extractor.features, f"features of {space}")
     known = set(real.labels or ())
     for generator in facts.generators.values():
-        generator.require_images("stages.distances.images", settings.images * settings.sets)
+        _require_sets(generator, settings)
         missing = sorted(known.difference(generator.conditions)) if generator.num_classes else []
         if missing:
             raise SpecError(
@@ -117,6 +116,25 @@ def check_distances(spec: AuditSpec, facts: Facts) -> None:
                 f"which generator {generator.name} is not evaluated; name real images of its "
                 "classes alone, or remove this stage"
             )
+
+
+def _require_sets(generator: GeneratorFacts, settings: DistancesSpec) -> None:
+    found, count = generator.available(None), settings.images * settings.sets
+    if found is None or count <= found:
+        return
+    sets, images = found // settings.images, found // settings.sets
+    if sets:
+        remedy = f"ask for sets: {sets}"
+    elif images >= FEWEST_IMAGES:
+        remedy = f"ask for images: {images}"
+    elif found >= FEWEST_IMAGES:
+        remedy = f"ask for images: {found} and sets: 1"
+    else:
+        remedy = f"give at least {FEWEST_IMAGES}, or remove this stage"
+    raise SpecError(
+        f"stages.distances: {settings.sets} sets of {settings.images:,} images of generator "
+        f"{generator.name} asked for, but there are {found:,}; {remedy}"
+    )
 
 
 def _require_memory(images: int, values: int, what: str) -> None:
@@ -129,4 +147,8 @@ def _require_memory(images: int, values: int, what: str) -> None:
 
 
 def _fewer(most: int) -> str:
-    return f"ask for at most {most}" if most >= 64 else "name more images, or remove this stage"
+    return (
+        f"ask for at most {most}"
+        if most >= FEWEST_IMAGES
+        else "name more images, or remove this stage"
+    )

@@ -13,9 +13,10 @@ from ....workers.trained import ANNOTATOR_TABLE
 from ...plan.stage import AuditContext, Cost, PlanContext, Stage
 from ...spec.facts import GeneratorFacts
 from ..class_shares.annotator_plan import feature_settings
+from ..feature_space import ANNOTATOR, extractor_settings
 from ..images.plan import generated_settings, reference_settings
 from .pca_plan import pca_settings, real_order_seed
-from .settings import ANNOTATOR, DISTANCES, PCA
+from .settings import DISTANCES, PCA
 
 REFERENCE = "reference"
 """The group of real images that every set is held against."""
@@ -59,9 +60,8 @@ def _seen_by(context: PlanContext, space: str) -> dict[str, Any]:
         return {"annotator": feature_settings(context)}
     if space == PCA:
         return {"pca": pca_settings(context)}
-    if (extractor := context.spec.extractors.get(space)) is not None:
-        sha256 = context.facts.extractors[space].sha256
-        return {"extractor": {"source": extractor.opened_from.settings, "sha256": sha256}}
+    if space in context.spec.extractors:
+        return {"extractor": extractor_settings(context, space)}
     return {}
 
 

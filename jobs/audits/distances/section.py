@@ -4,8 +4,9 @@ from ....workers.distances import MEASURES
 from ...report.section import PageView, Section, present
 from ...report.table import Cell, Column, N, Table, estimates, filled_table
 from ...report.view import View
+from ..feature_space import ANNOTATOR
 from .features_plan import GENERATED, REAL
-from .settings import ANNOTATOR, PCA, PIXELS
+from .settings import PCA, PIXELS
 
 _SPACES = {
     PIXELS: "pixels",

@@ -7,8 +7,10 @@ from pydantic import Field, model_validator
 from ...spec.model import Name, ReferenceSpec
 from ...spec.stages import StageKey
 
-PIXELS, PCA, ANNOTATOR = "pixels", "pca", "annotator"
-"""The spaces that are there without an extractor."""
+PIXELS, PCA = "pixels", "pca"
+"""Spaces that are there without a network."""
+FEWEST_IMAGES = 64
+"""Of a set."""
 
 
 class DistancesSpec(ReferenceSpec):
@@ -23,7 +25,7 @@ class DistancesSpec(ReferenceSpec):
 
     spaces: tuple[Name, ...] = Field((PIXELS,), min_length=1, strict=False)
     components: int = Field(default=50, ge=2, description="of the space pca")
-    images: int = Field(default=1000, ge=64)
+    images: int = Field(default=1000, ge=FEWEST_IMAGES)
     sets: int = Field(
         default=5, ge=1, description="independent sets, of which intervals need at least 3"
     )

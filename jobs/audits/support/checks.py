@@ -33,4 +33,4 @@ def check_support(spec: AuditSpec, facts: Facts) -> None:
             f"more than {_MOST_BYTES // 2**20:,} MiB; {remedy}"
         )
     for generator in facts.generators.values():
-        generator.require_images("stages.support.images", settings.images)
+        generator.require_images("stages.support.images", settings.images, fewest=_FEWEST_REAL // 2)

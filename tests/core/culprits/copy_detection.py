@@ -2,7 +2,7 @@
 
     python -m tests.core.culprits.copy_detection [--kept FOLDER] [--replicates 400]
 
-It needs Fashion-MNIST (`apt-get install dataset-fashion-mnist`) and some 10 minutes of a core. The
+It needs Fashion-MNIST (`apt-get install dataset-fashion-mnist`) and some 25 minutes of a core. The
 nearness of all images in each view is kept in the folder, if there is one, for the next time.
 """
 
@@ -58,7 +58,7 @@ stages:
 
 `dataset` names all the images that the generator was trained on, `held_out` others of the same
 origin that it was not trained on; the latter are needed, and a spec without them is refused.
-Samples alone are enough. The report answers three questions:
+Samples alone are enough. The report answers these questions:
 
 - *Does it copy training images?* Yes only if the placebo is silent and held-out images lie among
   the training images as these do among themselves. No if fewer than 1% can be copies, and at least
@@ -68,6 +68,11 @@ Samples alone are enough. The report answers three questions:
   [whole run](results/memorisation.md) is stored.
 - *Are its images nearer to its training images than to others like them?* The exact test's answer,
   which is never no. It is another question: what leans towards training images need not be a copy.
+- *Does it copy training images, by what networks see of them?* With `spaces: [dino]` beside them
+  the same is asked of distances between features, of the `annotator` or of a network under
+  [`extractors`](distances.md#networks-inception-vgg-dino-clip-your-own). A network may see a
+  change that no view of pixels undoes, and may be blind to others: planted copies, the placebo and
+  the exact test are there for each space, and the spaces share the error rate of one question.
 - *Does it repeat itself more often than real images do?* From near-duplicates among its images,
   by a distance that real images calibrate, beside other real images. Images that are smoother than
   real ones are nearer to each other too: the report shows the closest pairs.

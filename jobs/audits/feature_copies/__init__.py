@@ -1,0 +1,1 @@
+"""Does it copy, by what networks see of its images?"""
