@@ -14,10 +14,10 @@ from offmanifold.jobs.commands.cli import app
 from offmanifold.jobs.drive.quick import chosen_form
 from offmanifold.jobs.spec.audit import AuditSpec
 from offmanifold.jobs.spec.loading import SpecError, spec_digest
-from offmanifold.workers.speed import Speed
 from typer.testing import CliRunner
 
 from .conftest import small_spec, write_spec
+from .speeds import steady
 
 
 def test_a_form_is_a_form_of_itself_and_only_has_less() -> None:
@@ -53,7 +53,9 @@ def test_the_most_that_takes_four_minutes_is_chosen() -> None:
 
 def _at(rate: float, spec: AuditSpec) -> AuditSpec:
     """The form chosen where a generator has so many evaluations a second."""
-    with patch("offmanifold.jobs.drive.estimate.source_speed", lambda *_: Speed(rate, rate)):
+    with patch(
+        "offmanifold.jobs.drive.estimate.source_speed", lambda *_: steady(1 / rate, 1 / rate, 16)
+    ):
         return chosen_form(spec).spec
 
 
@@ -98,7 +100,7 @@ def test_a_whole_run_takes_over_a_quick_one(invoke: Callable[..., Any], audit_fo
     quick = set((run / "images").iterdir())
     assert len(pd.read_parquet(run / "images").query("group == 'generated'")) == 16
     # It is continued in its form, at whatever speed the machine is now.
-    with patch("offmanifold.jobs.drive.estimate.source_speed", lambda *_: Speed(1e-6, 1e-6)):
+    with patch("offmanifold.jobs.drive.estimate.source_speed", lambda *_: steady(1e6, 1e6)):
         again = chosen_form(load_spec(str(audit_folder / "audit.yaml"), ("quick=true",)), run)
     assert again.spec == load_spec(str(run / "audit.yaml"))
     whole = invoke("run")
