@@ -111,10 +111,8 @@ def invert(
     check_batch(generator, images, condition, seeds)
     settings = replace(settings, method=settings.method_of_rates())
     held = Posterior(generator, images, condition, _VARIANCE)
-    error = Posterior(generator, images, condition, _VARIANCE, precision=0.0)
-    probe = item_normals(seeds, (Stream.INVERSION, 1), (generator.latent_dim,), images)
-    for posterior in (held, error):
-        posterior.confine(probe)
+    held.confine(item_normals(seeds, (Stream.INVERSION, 1), (generator.latent_dim,), images))
+    error = held.without_prior()
     stream = (Stream.INVERSION,)
     start = starts(held, generator, images, condition, settings, seeds, stream, bank)
     if distance is None:

@@ -285,7 +285,8 @@ class _Trial:
         images = timings.get(Kind.IMAGES)
         size = min(self._needs.bank, _BANK_PART)
         if images is not None:
-            affordable = _LONGEST_SECONDS / images.seconds(self._filled).least * self._filled
+            block = max(images.seconds(self._filled).least, 1e-9)
+            affordable = _LONGEST_SECONDS / block * self._filled
             size = max(_KEPT, min(size, int(affordable)))
         targets, labels = self._targets(1), self._condition(1)
 

@@ -23,7 +23,7 @@ from .speeds import steady
 def test_a_form_is_a_form_of_itself_and_only_has_less() -> None:
     full = load_spec("digits")
     forms = quick_forms(full, gather_facts(full))
-    assert len(forms) == 3
+    assert len(forms) == 4
     for form in forms:
         facts = gather_facts(form)
         assert form in quick_forms(form, facts)
@@ -39,12 +39,12 @@ def test_a_form_is_a_form_of_itself_and_only_has_less() -> None:
             assert mine is None or theirs is not None
             for key, value in () if mine is None else mine:
                 assert not isinstance(value, int) or value <= getattr(theirs, key)
-    assert [form.stages.model_dump()["likelihood"] is None for form in forms] == [0, 1, 1]
+    assert [form.stages.model_dump()["likelihood"] is None for form in forms] == [0, 1, 1, 1]
 
 
 def test_the_most_that_takes_four_minutes_is_chosen() -> None:
     spec = load_spec("digits", ("quick=true", "cluster.executor=serial"))
-    chosen = [_at(rate, spec) for rate in (10_000, 500, 10)]
+    chosen = [_at(rate, spec) for rate in (10_000, 500, 150, 10)]
     facts = gather_facts(spec)
     assert [each.model_dump() for each in chosen] == [
         each.model_dump() for each in quick_forms(spec, facts)
