@@ -11,7 +11,7 @@ from ..core.calls import Kind
 from .generator_source import GeneratorSource
 from .generators import GeneratorError, open_generator
 from .row_memory import bytes_of_derivative, limited
-from .timing import NOTHING, Seconds, Timing, timed
+from .timing import NOTHING, USUAL_SECONDS, Seconds, Timing, timed
 
 if TYPE_CHECKING:
     import torch
@@ -139,6 +139,7 @@ class _Trial:
         self._filled = filled_up_to(generator)
         self._bytes = bytes_of_derivative(of_any_rows(generator), device)
         self._classes = _classes(generator.unlimited)
+        self._repeated = USUAL_SECONDS
 
     def speed(self) -> Speed:
         """All that is needed."""
@@ -160,8 +161,9 @@ class _Trial:
             Kind.JACOBIAN: self._jacobian,
         }[kind]
         # What is done once, and how slow it is.
-        once = call(Batch(1, 1)).most
-        once = min(once, call(Batch(1, 1)).most)
+        self._repeated = 0.0
+        once = min(call(Batch(1, 1)).most for _ in range(2))
+        self._repeated = USUAL_SECONDS
         most = max(1, int(self._filled * _LONGEST_SECONDS / max(once, 1e-9)))
         most = max(self._filled, min(most, self._generator.limit.rows))
         ordered = sorted((_within(batch, most) for batch in batches), key=lambda each: each.rows)
@@ -191,6 +193,9 @@ class _Trial:
 
         return torch.full((images, *self._generator.image_shape), 0.5, device=self._device)
 
+    def _timed(self, call: Callable[[], object]) -> Seconds:
+        return timed(call, self._repeated)
+
     def _posterior(self, images: int) -> "Posterior":
         from ..core.posterior import Posterior
 
@@ -199,7 +204,7 @@ class _Trial:
 
     def _images(self, batch: Batch) -> Seconds:
         posterior, latent = self._posterior(batch.images), self._latent(batch)
-        return timed(lambda: posterior.value(latent).sum().item())
+        return self._timed(lambda: posterior.value(latent).sum().item())
 
     def _descent(self, batch: Batch) -> Seconds:
         """Of a step."""
@@ -209,7 +214,9 @@ class _Trial:
         posterior, latent = self._posterior(batch.images), self._latent(batch)
 
         def call(steps: int) -> Seconds:
-            return timed(lambda: descended(posterior, latent, steps, SearchMethod()).sum().item())
+            return self._timed(
+                lambda: descended(posterior, latent, steps, SearchMethod()).sum().item()
+            )
 
         return _slope(call, 1)
 
@@ -244,7 +251,9 @@ class _Trial:
 
         def call(transitions: int) -> Seconds:
             wanted = replace(settings, transitions=transitions + 1)
-            return timed(lambda: run_chains(problem, wanted, 0, found).log_likelihood.sum().item())
+            return self._timed(
+                lambda: run_chains(problem, wanted, 0, found).log_likelihood.sum().item()
+            )
 
         return _slope(call, settings.leapfrog_steps)
 
@@ -267,13 +276,13 @@ class _Trial:
             found = first_columns(self._generator, flat, labels, few, JACOBIAN_BYTES)
             points = len(found.cpu())
 
-        seconds = timed(columns).times(_filled_up(len(flat), points) / points)
+        seconds = self._timed(columns).times(_filled_up(len(flat), points) / points)
         if products == count and seconds.most * products / few <= _LONGEST_SECONDS:
 
             def whole() -> object:
                 return posterior.curvature(latent, JACOBIAN_BYTES).eigenvalue.sum().item()
 
-            return timed(whole)
+            return self._timed(whole)
         return seconds.times(products / few)
 
     def _bank(self, timings: Mapping[Kind, Timing]) -> tuple[Seconds, Seconds]:
@@ -291,7 +300,9 @@ class _Trial:
         targets, labels = self._targets(1), self._condition(1)
 
         def looked_up(bank: Bank) -> Seconds:
-            return timed(lambda: bank.nearest(targets, labels, _VARIANCE, size, 5.0, _KEPT).sum())
+            return self._timed(
+                lambda: bank.nearest(targets, labels, _VARIANCE, size, 5.0, _KEPT).sum()
+            )
 
         begun = time.perf_counter()
         bank = Bank(self._generator)

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 # Fewer calls would time the machine's mood; more, of a slow generator, the user's patience.
 _FEWEST_CALLS = 3
-# Calls of a fast generator are repeated: clocks are no finer.
-_LEAST_SECONDS = 0.3
+USUAL_SECONDS = 0.15
+"""So long are a fast generator's calls repeated: clocks are no finer."""
 _MOST_CALLS = 300
 # What takes longer than this is timed once.
 _LONG_SECONDS = 2.0
@@ -58,13 +58,14 @@ class Timing:
         )
 
 
-def timed(call: Callable[[], object]) -> Seconds:
+def timed(call: Callable[[], object], least: float = USUAL_SECONDS) -> Seconds:
     """The range of a call's seconds: of three parts of the calls that were made, one after another.
 
-    What is done once has been done before.
+    Calls are repeated for ``least`` seconds, but for slow ones. What is done once has been done
+    before.
     """
     taken: list[float] = []
-    while not _enough(taken):
+    while not _enough(taken, least):
         begun = time.perf_counter()
         call()
         taken.append(time.perf_counter() - begun)
@@ -76,8 +77,8 @@ def timed(call: Callable[[], object]) -> Seconds:
     return Seconds(min(means), max(means))
 
 
-def _enough(taken: list[float]) -> bool:
+def _enough(taken: list[float], least: float) -> bool:
     whole = sum(taken)
     if taken and whole > _LONG_SECONDS:
         return True
-    return len(taken) >= _MOST_CALLS or (len(taken) >= _FEWEST_CALLS and whole >= _LEAST_SECONDS)
+    return len(taken) >= _MOST_CALLS or (len(taken) >= _FEWEST_CALLS and whole >= least)
