@@ -32,6 +32,24 @@ class Curvature(NamedTuple):
     products: int
 
 
+def jacobian_products(latent_dim: int, pixels: int, max_bytes: int) -> int:
+    """Products that `gauss_newton` takes for a point: one a latent, or those of its iterations."""
+    affordable = _affordable(pixels, max_bytes)
+    if latent_dim <= affordable:
+        return latent_dim
+    return _vectors(affordable) * (2 + 2 * _POWER_ITERATIONS + 1)
+
+
+def _affordable(pixels: int, max_bytes: int) -> int:
+    """How many images' derivatives fit."""
+    return max(1, max_bytes // (_FLOAT_BYTES * pixels))
+
+
+def _vectors(affordable: int) -> int:
+    """Of a subspace iteration."""
+    return max(1, affordable - _OVERSAMPLING) + _OVERSAMPLING
+
+
 class StartVectors:
     """What subspace iterations begin with: the same vectors at every point, from one seed.
 
@@ -75,7 +93,8 @@ def gauss_newton(
     """
     pixels = torch.Size(generator.image_shape).numel()
     latent_dim = latent.shape[1]
-    affordable = max(1, max_bytes // (_FLOAT_BYTES * pixels))
+    affordable = _affordable(pixels, max_bytes)
+    products = jacobian_products(latent_dim, pixels, max_bytes)
     limit = limit_of(generator)
 
     def told(chunks: list[_Chunk]) -> Iterator[_Chunk]:
@@ -84,21 +103,15 @@ def gauss_newton(
             yield points, labels
 
     if latent_dim <= affordable:
-        products, block = latent_dim, filled_up_to(generator)
 
         def computed() -> list[tuple[Tensor, Tensor]]:
-            rows = min(affordable // _LAYERS, limit.rows)
-            at_once = max(_POINTS_AT_ONCE, block)
-            chunk = max(1, min(affordable // latent_dim, limit.rows, at_once))
-            filled = -(-chunk // block) * block
+            chunk, at_once = _dense_at_once(generator, affordable, limit.rows)
             return [
-                _dense(generator, points, labels, max(1, rows // filled))
+                _dense(generator, points, labels, at_once)
                 for points, labels in told(_chunks(latent, condition, chunk))
             ]
     else:
-        rank = max(1, affordable - _OVERSAMPLING)
-        vectors = start.like(latent, rank + _OVERSAMPLING)
-        products = (rank + _OVERSAMPLING) * (2 + 2 * _POWER_ITERATIONS + 1)
+        vectors = start.like(latent, _vectors(affordable))
 
         # A point by itself: it needs no company that fills up its block.
         own = of_any_rows(generator)
@@ -126,14 +139,47 @@ def _chunks(latent: Tensor, condition: Tensor | None, size: int) -> list[_Chunk]
     return list(zip(points, torch.split(condition, size), strict=True))
 
 
+def first_columns(
+    generator: Generator,
+    latent: Float[Tensor, "points latent"],
+    condition: Int[Tensor, " points"] | None,
+    count: int,
+    max_bytes: int,
+) -> Float[Tensor, "points columns pixels"]:
+    """The first so many columns of each point's J, computed as `gauss_newton` computes all.
+
+    Of as many points as it takes at once, at the most.
+    """
+    pixels = torch.Size(generator.image_shape).numel()
+    limit = limit_of(generator)
+    chunk, at_once = _dense_at_once(generator, _affordable(pixels, max_bytes), limit.rows)
+    points, labels = _chunks(latent, condition, chunk)[0]
+    return _columns(generator, points, labels, at_once, count)
+
+
+def _dense_at_once(generator: Generator, affordable: int, rows: int) -> tuple[int, int]:
+    """How many points are taken at once, and how many columns of theirs."""
+    block = filled_up_to(generator)
+    at_once = max(_POINTS_AT_ONCE, block)
+    chunk = max(1, min(affordable // generator.latent_dim, rows, at_once))
+    filled = -(-chunk // block) * block
+    return chunk, max(1, min(affordable // _LAYERS, rows) // filled)
+
+
 def _dense(
     generator: Generator, latent: Tensor, condition: Tensor | None, at_once: int
 ) -> tuple[Tensor, Tensor]:
+    columns = _columns(generator, latent, condition, at_once, latent.shape[1])
+    return _eigenpairs(columns @ columns.mT)
+
+
+def _columns(
+    generator: Generator, latent: Tensor, condition: Tensor | None, at_once: int, count: int
+) -> Tensor:
     forward = _forward_product(generator, latent, condition)
     identity = torch.eye(latent.shape[1], dtype=latent.dtype, device=latent.device)
-    tangents = identity[:, None].expand(-1, len(latent), -1)
-    columns = torch.vmap(forward, chunk_size=at_once)(tangents).flatten(2).transpose(0, 1)
-    return _eigenpairs(columns @ columns.mT)
+    tangents = identity[:count, None].expand(-1, len(latent), -1)
+    return torch.vmap(forward, chunk_size=at_once)(tangents).flatten(2).transpose(0, 1)
 
 
 def _leading(

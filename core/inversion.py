@@ -10,6 +10,7 @@ from torch import Tensor
 
 from .bank import Bank
 from .batch import check_batch
+from .calls import Calls, Kind, evaluations
 from .descent import descend
 from .generators.protocol import Generator
 from .posterior import Posterior
@@ -19,10 +20,11 @@ from .search import (
     PROBES,
     Ends,
     best_of,
-    ends_evaluations,
+    descent_calls,
+    ends_calls,
     first_rates,
     number_of_ends,
-    round_evaluations,
+    round_calls,
     search,
     starts,
 )
@@ -109,10 +111,8 @@ def invert(
     check_batch(generator, images, condition, seeds)
     settings = replace(settings, method=settings.method_of_rates())
     held = Posterior(generator, images, condition, _VARIANCE)
-    error = Posterior(generator, images, condition, _VARIANCE, precision=0.0)
-    probe = item_normals(seeds, (Stream.INVERSION, 1), (generator.latent_dim,), images)
-    for posterior in (held, error):
-        posterior.confine(probe)
+    held.confine(item_normals(seeds, (Stream.INVERSION, 1), (generator.latent_dim,), images))
+    error = held.without_prior()
     stream = (Stream.INVERSION,)
     start = starts(held, generator, images, condition, settings, seeds, stream, bank)
     if distance is None:
@@ -137,19 +137,20 @@ def invert(
     )
 
 
-def inversion_evaluations(settings: InversionSettings, latent_dim: int, *, polished: bool) -> int:
-    """Calls of the generator for an image, where the whole Jacobian of a point is affordable.
+def inversion_calls(settings: InversionSettings, products: int, *, polished: bool) -> list[Calls]:
+    """Calls of the generator for an image, the Jacobian of a point in so many ``products``.
 
     ``polished`` says whether the squared error is minimised.
     """
-    if polished:
-        return ends_evaluations(settings, latent_dim) + 1
-    return _adam_evaluations(settings) + 1
+    calls = ends_calls(settings, products) if polished else _adam_calls(settings)
+    return [*calls, Calls(Kind.IMAGES, 1, 1)]
 
 
-def _adam_evaluations(settings: InversionSettings) -> int:
-    further = number_of_ends(settings) * (settings.final_iterations + 1)
-    return PROBES + round_evaluations(settings) + (further if settings.final_iterations else 0)
+def _adam_calls(settings: InversionSettings) -> list[Calls]:
+    calls = [Calls(Kind.IMAGES, PROBES, 1), *round_calls(settings)]
+    if settings.final_iterations:
+        calls += descent_calls(number_of_ends(settings), settings.final_iterations)
+    return calls
 
 
 def _by_adam(
@@ -185,4 +186,4 @@ def _by_adam(
     if settings.final_iterations:
         rates = first_rates(method, kept)
         latent, value = descend(objective, latent, settings.final_iterations, rates, limit)
-    return Ends(latent, value.double(), best_of(latent, value), _adam_evaluations(settings))
+    return Ends(latent, value.double(), best_of(latent, value), evaluations(_adam_calls(settings)))

@@ -10,11 +10,12 @@ from jaxtyping import Bool, Float, Float64, Int, Int64
 from torch import Tensor
 
 from .bank import Bank
+from .calls import Calls, Kind, evaluations
 from .generators.protocol import Generator
-from .polish import polish, polish_evaluations
+from .polish import polish, polish_calls
 from .posterior import Posterior
 from .samplers.noise import Stream, item_normals
-from .search import PROBES, best_distinct, descended, round_evaluations, starts
+from .search import PROBES, best_distinct, descended, descent_calls, round_calls, starts
 from .settings.guided import GuidedSettings
 
 
@@ -129,24 +130,30 @@ def find_modes(
     points = 0 if known is None else known.shape[1]
     misfit = torch.minimum(_least_misfit(ranked, values), _least_misfit(latent, value))
     least_error = misfit * (2 * variance / images[0].numel())
-    evaluations = search_evaluations(settings, points, curvature.products)
-    return Search(modes, evaluations, least_error)
+    return Search(modes, search_evaluations(settings, points, curvature.products), least_error)
 
 
 def search_evaluations(settings: GuidedSettings, known: int, products: int) -> int:
+    """Evaluations of the generator for an image: those of `search_calls`, all counted alike."""
+    return evaluations(search_calls(settings, known, products))
+
+
+def search_calls(settings: GuidedSettings, known: int, products: int) -> list[Calls]:
     """Calls of the generator for an image whose search also judges ``known`` points.
 
-    A candidate's and each of the ``products`` with J of a point count as much as a gradient's. A
-    bank is decoded once for all images and does not count.
+    The Jacobian of a point takes so many ``products``. A bank is decoded once for all images and
+    does not count.
     """
     ends = settings.restarts
-    descent = round_evaluations(settings)
+    calls = [Calls(Kind.IMAGES, PROBES, 1), *round_calls(settings)]
     if settings.final_iterations:
+        calls.append(Calls(Kind.IMAGES, 1, ends))
         ends = min(settings.finalists, settings.restarts)
-        descent += settings.restarts + ends * (settings.final_iterations + 1)
+        calls += descent_calls(ends, settings.final_iterations)
     found = ends + known
-    polished = min(settings.method.modes, found) * polish_evaluations(settings.polish, products)
-    return PROBES + descent + found + polished
+    polished = min(settings.method.modes, found)
+    calls.append(Calls(Kind.IMAGES, 1, found))
+    return calls + polish_calls(settings.polish, products, polished)
 
 
 def _ends(posterior: Posterior, start: Tensor, settings: GuidedSettings) -> Tensor:

@@ -14,7 +14,7 @@ shared out; the fixed point is found on the interpolated curves.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -22,8 +22,9 @@ from jaxtyping import Float, Float64, Int
 from scipy import interpolate, optimize, stats
 from torch import Tensor
 
+from .calls import Calls, Kind
 from .generators.protocol import Generator
-from .polish import polish, polish_evaluations
+from .polish import polish, polish_calls
 from .posterior import Posterior
 from .settings.search import JACOBIAN_BYTES
 
@@ -88,9 +89,17 @@ def variance_grid(
     return [first * _RATIO**power for power in range(count)]
 
 
-def curve_evaluations(latent_dim: int, points: int, variances: int) -> int:
-    """Calls of the generator that an image's curves cost, products with J counted as one each."""
-    return variances * (points + 2 + polish_evaluations(_ROUNDS, latent_dim))
+def curve_calls(products: int, points: int, variances: int) -> list[Calls]:
+    """Calls of the generator for an image's curves, from so many points.
+
+    The Jacobian of a point takes so many ``products``.
+    """
+    polished = polish_calls(_ROUNDS, products, 1)
+    return [
+        Calls(Kind.IMAGES, variances, points + 1),
+        Calls(Kind.IMAGES, variances, 1),
+        *(replace(each, times=variances * each.times) for each in polished),
+    ]
 
 
 def variance_curves(

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from .calls import Calls, Kind, evaluations
 from .curvature import Curvature
 from .posterior import Points, Posterior, Values
 
@@ -16,12 +17,22 @@ _LEAST_DAMPING = 1e-3
 
 def polish_evaluations(rounds: int, products: int) -> int:
     """Calls of the generator for one point, each of the ``products`` with J counted as one."""
-    return valley_evaluations(rounds, products) + products
+    return evaluations(polish_calls(rounds, products, 1))
 
 
-def valley_evaluations(rounds: int, products: int) -> int:
+def polish_calls(rounds: int, products: int, points: int) -> list[Calls]:
+    """The same calls, of so many points of each image."""
+    return [*valley_calls(rounds, products, points), Calls(Kind.JACOBIAN, 1, points, products)]
+
+
+def valley_calls(rounds: int, products: int, points: int) -> list[Calls]:
     """The same, without the curvature at the end."""
-    return rounds * (_STEPS_PER_CURVATURE * (1 + len(_DAMPING_FACTORS)) + products)
+    steps = rounds * _STEPS_PER_CURVATURE
+    return [
+        Calls(Kind.JACOBIAN, rounds, points, products),
+        Calls(Kind.DESCENT, steps, points),
+        Calls(Kind.IMAGES, steps * len(_DAMPING_FACTORS), points),
+    ]
 
 
 def polish(

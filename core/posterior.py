@@ -59,6 +59,12 @@ class Posterior:
         if is_scale_invariant(measured or self._generator, probe, self._condition):
             self._radius = math.sqrt(probe.shape[-1] - 1)
 
+    def without_prior(self) -> "Posterior":
+        """The same, confined likewise, but for the latent's prior."""
+        found = Posterior(self._generator, self._images, self._condition, self.variance, 0.0)
+        found._radius = self._radius
+        return found
+
     @property
     def confined(self) -> bool:
         """Whether the search is restricted to a sphere."""

@@ -10,9 +10,10 @@ from jaxtyping import Bool, Float, Float64, Int
 from torch import Tensor
 
 from .bank import Bank, bank_size
+from .calls import Calls, Kind, evaluations
 from .descent import descend
 from .generators.protocol import Generator
-from .polish import descend_valley, valley_evaluations
+from .polish import descend_valley, valley_calls
 from .posterior import Points, Posterior
 from .row_limit import Block
 from .samplers.noise import item_normals
@@ -66,15 +67,21 @@ def starts(
     return _best_candidates(posterior, pool)
 
 
-def round_evaluations(settings: SearchSettings) -> int:
+def round_calls(settings: SearchSettings) -> list[Calls]:
     """Calls of the generator for an image's starts and the descents from them.
 
     A bank is decoded once for all images and does not count.
     """
-    judged = settings.restarts * settings.candidates
+    judged = [Calls(Kind.IMAGES, settings.candidates, settings.restarts)]
     if settings.bank:
-        judged = _shortlist(settings) + _compared(settings)
-    return judged + settings.restarts * (settings.iterations + 1)
+        sizes = _shortlist(settings), _compared(settings)
+        judged = [Calls(Kind.IMAGES, 1, size) for size in sizes]
+    return [*judged, *descent_calls(settings.restarts, settings.iterations)]
+
+
+def descent_calls(points: int, iterations: int) -> list[Calls]:
+    """Calls for the descents of so many points; where they end, no gradient is taken."""
+    return [Calls(Kind.DESCENT, iterations, points), Calls(Kind.IMAGES, 1, points)]
 
 
 class Ends(NamedTuple):
@@ -111,7 +118,7 @@ def search(coarse: Posterior, fine: Posterior, start: Points, settings: SearchSe
         fine, latent, value, settings.polish, method.jacobian_bytes
     )
     value = value.nan_to_num(nan=math.inf).double()
-    return Ends(latent, value, descended_to, ends_evaluations(settings, products))
+    return Ends(latent, value, descended_to, evaluations(ends_calls(settings, products)))
 
 
 def best_of(
@@ -121,15 +128,21 @@ def best_of(
     return latent[torch.arange(len(latent)), value.nan_to_num(nan=math.inf).argmin(1)]
 
 
-def ends_evaluations(settings: SearchSettings, products: int) -> int:
+def ends_calls(settings: SearchSettings, products: int) -> list[Calls]:
     """Calls of the generator for an image's starts and its `search`.
 
-    Each of the ``products`` with J of a point counts as much as a gradient.
+    The Jacobian of a point takes so many ``products``.
     """
     finalists = number_of_ends(settings)
-    further = settings.final_iterations + 2 if settings.final_iterations else 0
-    each = further + valley_evaluations(settings.polish, products)
-    return PROBES + round_evaluations(settings) + settings.restarts + finalists * each
+    calls = [
+        Calls(Kind.IMAGES, PROBES, 1),
+        *round_calls(settings),
+        Calls(Kind.IMAGES, 1, settings.restarts),
+    ]
+    if settings.final_iterations:
+        calls += descent_calls(finalists, settings.final_iterations)
+        calls.append(Calls(Kind.IMAGES, 1, finalists))
+    return calls + valley_calls(settings.polish, products, finalists)
 
 
 def number_of_ends(settings: SearchSettings) -> int:

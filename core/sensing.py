@@ -17,13 +17,14 @@ from torch import Tensor
 
 from .bank import Bank
 from .batch import check_batch
+from .calls import Calls, Kind
 from .fixed_rows import FixedRows, in_blocks
 from .generators.class_set import ClassSetGenerator
 from .generators.protocol import Generator
 from .posterior import Posterior
 from .row_limit import Block, LimitedGenerator, limit_of
 from .samplers.noise import Stream, item_normals
-from .search import ends_evaluations, number_of_ends, search, starts
+from .search import ends_calls, number_of_ends, search, starts
 from .settings.sensing import SensingSettings
 
 # Measured at once, always.
@@ -197,6 +198,6 @@ def restore(
     )
 
 
-def sensing_evaluations(settings: SensingSettings, latent_dim: int) -> int:
-    """Calls of the generator for an image, where the whole Jacobian of a point is affordable."""
-    return ends_evaluations(settings, latent_dim) + number_of_ends(settings)
+def sensing_calls(settings: SensingSettings, products: int) -> list[Calls]:
+    """Calls of the generator for an image, the Jacobian of a point in so many ``products``."""
+    return [*ends_calls(settings, products), Calls(Kind.IMAGES, 1, number_of_ends(settings))]

@@ -30,23 +30,28 @@ _BATCH = 16
 _generators: dict[str, "Generator"] = {}
 
 
-@contextmanager
-def given(generators: Mapping[str, object]) -> Iterator[None]:
-    """Makes ``object:NAME`` mean a copy of that generator while the block lasts.
+def copies_of(generators: Mapping[str, object]) -> dict[str, "Generator"]:
+    """Copies of generators, by their names: on the CPU, in evaluation mode, weights frozen.
 
-    The copies lie on the CPU, in evaluation mode and with frozen weights. The objects themselves
-    are left as they are, and what becomes of them later does not matter.
+    The objects themselves are left as they are, and what becomes of them later does not matter.
 
     Raises:
         GeneratorError: one cannot be copied, or breaks the protocol of generators.
     """
+    copies: dict[str, Generator] = {}
+    for name, generator in generators.items():
+        source = GIVEN_PREFIX + name
+        copies[name] = _copied(source, generator)
+        check_generator(source, copies[name])
+    return copies
+
+
+@contextmanager
+def given(generators: Mapping[str, "Generator"]) -> Iterator[None]:
+    """Makes ``object:NAME`` mean that generator while the block lasts, in the whole process."""
     before = dict(_generators)
     try:
-        for name, generator in generators.items():
-            source = GIVEN_PREFIX + name
-            kept = _copied(source, generator)
-            check_generator(source, kept)
-            _generators[name] = kept
+        _generators.update(generators)
         yield
     finally:
         _generators.clear()

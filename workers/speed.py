@@ -1,43 +1,92 @@
-"""How fast a generator is: measured on a few batches, here and now."""
+"""How fast a generator is: each kind of call timed here and now, in a run's own batches."""
 
+import math
 import time
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ..cluster.s3_settings import BY_ENVIRONMENT, S3Settings
+from ..core.calls import Kind
 from .generator_source import GeneratorSource
 from .generators import GeneratorError, open_generator
-from .row_memory import limited
+from .row_memory import bytes_of_derivative, limited
+from .timing import NOTHING, USUAL_SECONDS, Seconds, Timing, timed
 
 if TYPE_CHECKING:
     import torch
 
     from ..core.generators.protocol import Generator
+    from ..core.posterior import Posterior
+    from ..core.row_limit import LimitedGenerator
 
-# They tell how many rows a slow generator can be given; others are not told by their time.
-_FIRST = {"cpu": 16, "cuda": 256}
-# A shard's items and its chains or restarts make no fewer rows, or more.
-_FEW = {"cpu": 128, "cuda": 512}
-_MANY = {"cpu": 512, "cuda": 2048}
-# Fewer batches would time the machine's mood; more, of a slow generator, the user's patience.
-_BATCHES = 2
-# A fast generator's batches are repeated: clocks are no finer.
-_LEAST_SECONDS = 0.2
-_MOST_BATCHES = 200
-# So long may a batch of many take, at the speed of few: a slower generator is given fewer.
-_LARGE_SECONDS = 2.0
+# So long may a call take that is timed: of a slower generator, fewer rows are.
+_LONGEST_SECONDS = 2.0
+# Of the observation noise; the time does not depend on it.
+_VARIANCE = 0.01
+# Of a bank, so many latents are decoded, and so many are looked up.
+_BANK_PART = 2048
+_KEPT = 8
+# So many steps, columns and modes tell of more.
+_STEPS = 4
+_COLUMNS = 4
+_MODES = 4
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Rows of a call: so many images, each at so many points."""
+
+    images: int
+    points: int
+
+    @property
+    def rows(self) -> int:
+        """All of them."""
+        return self.images * self.points
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What of a generator is to be timed: batches by kind, and the size of a class's bank, or 0."""
+
+    batches: Mapping[Kind, Sequence[Batch]]
+    bank: int
 
 
 @dataclass(frozen=True)
 class Speed:
-    """Evaluations a second, images with their gradient, in batches of ``few`` and ``many`` rows."""
+    """What a generator's calls take one worker.
 
-    few: float
-    many: float
+    ``products`` are those of a point's Jacobian, which are timed together. ``decoding`` is of one
+    latent of a bank, ``looking`` of what a bank's look-up takes for each of its latents.
+    ``bytes_of_row`` is what a row takes for its derivative, ``rows_at_once`` the most that are
+    differentiated together, and ``filled`` the rows that a call is filled up to.
+    """
+
+    timings: Mapping[Kind, Timing]
+    decoding: Seconds
+    looking: Seconds
+    bytes_of_row: int
+    rows_at_once: int
+    filled: int
+
+    @property
+    def drawn(self) -> Seconds:
+        """Of an image, where many are drawn at once."""
+        images = self.timings[Kind.IMAGES]
+        return images.many_seconds.times(1 / images.many)
+
+    def seconds(self, kind: Kind, rows: int) -> Seconds:
+        """Of a call, filled up as it will be."""
+        return self.timings[kind].seconds(_filled_up(rows, self.filled))
 
 
 def source_speed(
-    source: GeneratorSource, device: "torch.device", service: S3Settings = BY_ENVIRONMENT
+    source: GeneratorSource,
+    device: "torch.device",
+    needs: Needs,
+    service: S3Settings = BY_ENVIRONMENT,
 ) -> Speed:
     """As `generator_speed`, of the generator that a source names.
 
@@ -47,18 +96,19 @@ def source_speed(
     import torch
 
     try:
-        return generator_speed(open_generator(source, service).generator, device)
+        return generator_speed(open_generator(source, service).generator, device, needs)
     finally:
         if device.type == "cuda":
             # Workers share the device with this process.
             torch.cuda.empty_cache()
 
 
-def generator_speed(generator: "Generator", device: "torch.device") -> Speed:
+def generator_speed(generator: "Generator", device: "torch.device", needs: Needs) -> Speed:
     """That of one worker, on one thread.
 
-    A batch of two rows goes before, so that what is done once is not timed. Latents are drawn from
-    a seed of its own; no other random number of the process is touched.
+    What a run's stages do is done in small: the same descents, chains and Jacobians, with fewer
+    steps and columns. Latents are drawn from a seed of its own; no other random number of the
+    process is touched.
 
     Raises:
         GeneratorError: it fails on one of these batches.
@@ -69,28 +119,221 @@ def generator_speed(generator: "Generator", device: "torch.device") -> Speed:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        moved = limited(generator.to(device), device)
-        timed = _Timed(moved, device, _classes(generator))
-        # A worker differentiates no more rows at once.
-        most = moved.limit.rows
-        timed.evaluate(min(2, most))
-        rows = min(_FIRST[device.type], most)
-        rate = timed.rate(rows)
-        rates = []
-        for wanted in (_FEW[device.type], _MANY[device.type]):
-            larger = min(wanted, int(rate * _LARGE_SECONDS), most)
-            if larger > rows:
-                rows, rate = larger, timed.rate(larger)
-            rates.append(rate)
-        return Speed(*rates)
+        return _Trial(limited(generator.to(device), device), device, needs).speed()
     except Exception as error:
         # What a generator of the user's raises is of any type.
         raise GeneratorError(
-            f"called with up to {_MANY[device.type]} latents it raised {type(error).__name__}: "
-            f"{error}"
+            f"called with the latents of a batch it raised {type(error).__name__}: {error}"
         ) from error
     finally:
         torch.set_num_threads(threads)
+
+
+class _Trial:
+    """Times a generator; slower kinds of calls are given no more rows than time allows."""
+
+    def __init__(self, generator: "LimitedGenerator", device: "torch.device", needs: Needs) -> None:
+        from ..core.row_limit import filled_up_to, of_any_rows
+
+        self._generator, self._device, self._needs = generator, device, needs
+        self._filled = filled_up_to(generator)
+        self._bytes = bytes_of_derivative(of_any_rows(generator), device)
+        self._classes = _classes(generator.unlimited)
+        self._repeated = USUAL_SECONDS
+
+    def speed(self) -> Speed:
+        """All that is needed."""
+        timings = {
+            kind: self._timing(kind, batches)
+            for kind, batches in self._needs.batches.items()
+            if batches
+        }
+        decoding, looking = self._bank(timings)
+        return Speed(
+            timings, decoding, looking, self._bytes, self._generator.limit.rows, self._filled
+        )
+
+    def _timing(self, kind: Kind, batches: Sequence[Batch]) -> Timing:
+        call = {
+            Kind.IMAGES: self._images,
+            Kind.DESCENT: self._descent,
+            Kind.CHAIN: self._chain,
+            Kind.JACOBIAN: self._jacobian,
+        }[kind]
+        # What is done once, and how slow it is.
+        self._repeated = 0.0
+        once = min(call(Batch(1, 1)).most for _ in range(2))
+        self._repeated = USUAL_SECONDS
+        most = max(1, int(self._filled * _LONGEST_SECONDS / max(once, 1e-9)))
+        most = max(self._filled, min(most, self._generator.limit.rows))
+        ordered = sorted((_within(batch, most) for batch in batches), key=lambda each: each.rows)
+        few, many = ordered[0], ordered[-1]
+        few_rows, many_rows = (_filled_up(each.rows, self._filled) for each in (few, many))
+        few_seconds = call(few)
+        many_seconds = few_seconds if many_rows == few_rows else call(many)
+        return Timing(few_rows, few_seconds, many_rows, many_seconds)
+
+    def _latent(self, batch: Batch) -> "torch.Tensor":
+        import torch
+
+        random = torch.Generator().manual_seed(0)
+        shape = (batch.images, batch.points, self._generator.latent_dim)
+        return torch.randn(shape, generator=random).to(self._device)
+
+    def _condition(self, images: int) -> "torch.Tensor | None":
+        import torch
+
+        if not self._classes:
+            return None
+        known = torch.tensor(self._classes, device=self._device)
+        return known[torch.arange(images, device=self._device) % len(known)]
+
+    def _targets(self, images: int) -> "torch.Tensor":
+        import torch
+
+        return torch.full((images, *self._generator.image_shape), 0.5, device=self._device)
+
+    def _timed(self, call: Callable[[], object]) -> Seconds:
+        return timed(call, self._repeated)
+
+    def _posterior(self, images: int) -> "Posterior":
+        from ..core.posterior import Posterior
+
+        targets, labels = self._targets(images), self._condition(images)
+        return Posterior(self._generator, targets, labels, _VARIANCE)
+
+    def _images(self, batch: Batch) -> Seconds:
+        posterior, latent = self._posterior(batch.images), self._latent(batch)
+        return self._timed(lambda: posterior.value(latent).sum().item())
+
+    def _descent(self, batch: Batch) -> Seconds:
+        """Of a step."""
+        from ..core.search import descended
+        from ..core.settings.search import SearchMethod
+
+        posterior, latent = self._posterior(batch.images), self._latent(batch)
+
+        def call(steps: int) -> Seconds:
+            return self._timed(
+                lambda: descended(posterior, latent, steps, SearchMethod()).sum().item()
+            )
+
+        return _slope(call, 1)
+
+    def _chain(self, batch: Batch) -> Seconds:
+        """Of a leapfrog step of the guided estimator's chains, around modes that are made up."""
+        import torch
+
+        from ..core.guided_run import FoundModes, GuidedProblem, run_chains
+        from ..core.modes import Modes
+        from ..core.settings.guided import GuidedSettings
+
+        settings = replace(GuidedSettings(), chains=batch.points)
+        latent = self._latent(Batch(batch.images, _MODES))
+        ones = torch.ones_like(latent[:, 0, 0], dtype=torch.float64)
+        eye = torch.eye(latent.shape[2], device=self._device)
+        modes = Modes(
+            latent,
+            torch.zeros_like(latent[..., 0], dtype=torch.float64),
+            eye.expand(batch.images, _MODES, -1, -1),
+            torch.ones_like(latent, dtype=torch.float64),
+        )
+        found = FoundModes(modes, ones.long(), ones, ones, 1)
+        problem = GuidedProblem(
+            self._generator,
+            self._targets(batch.images),
+            self._condition(batch.images),
+            _VARIANCE,
+            tuple(range(batch.images)),
+            None,
+            None,
+        )
+
+        def call(transitions: int) -> Seconds:
+            wanted = replace(settings, transitions=transitions + 1)
+            return self._timed(
+                lambda: run_chains(problem, wanted, 0, found).log_likelihood.sum().item()
+            )
+
+        return _slope(call, settings.leapfrog_steps)
+
+    def _jacobian(self, batch: Batch) -> Seconds:
+        """Of the Jacobian at each point; of a slow generator's, of a few columns."""
+        from ..core.curvature import first_columns, jacobian_products
+        from ..core.settings.search import JACOBIAN_BYTES
+
+        posterior, latent = self._posterior(batch.images), self._latent(batch)
+        flat = latent.flatten(0, 1)
+        labels = self._condition(len(flat))
+        count = latent.shape[2]
+        pixels = math.prod(self._generator.image_shape)
+        products = jacobian_products(count, pixels, JACOBIAN_BYTES)
+
+        few, points = min(count, _COLUMNS), len(flat)
+
+        def columns() -> None:
+            nonlocal points
+            found = first_columns(self._generator, flat, labels, few, JACOBIAN_BYTES)
+            points = len(found.cpu())
+
+        seconds = self._timed(columns).times(_filled_up(len(flat), points) / points)
+        if products == count and seconds.most * products / few <= _LONGEST_SECONDS:
+
+            def whole() -> object:
+                return posterior.curvature(latent, JACOBIAN_BYTES).eigenvalue.sum().item()
+
+            return self._timed(whole)
+        return seconds.times(products / few)
+
+    def _bank(self, timings: Mapping[Kind, Timing]) -> tuple[Seconds, Seconds]:
+        """Of a latent of a bank: to decode it, and to look it up once it is decoded."""
+        if not self._needs.bank:
+            return NOTHING, NOTHING
+        from ..core.bank import Bank
+
+        images = timings.get(Kind.IMAGES)
+        size = min(self._needs.bank, _BANK_PART)
+        if images is not None:
+            block = max(images.seconds(self._filled).least, 1e-9)
+            affordable = _LONGEST_SECONDS / block * self._filled
+            size = max(_KEPT, min(size, int(affordable)))
+        targets, labels = self._targets(1), self._condition(1)
+
+        def looked_up(bank: Bank) -> Seconds:
+            return self._timed(
+                lambda: bank.nearest(targets, labels, _VARIANCE, size, 5.0, _KEPT).sum()
+            )
+
+        begun = time.perf_counter()
+        bank = Bank(self._generator)
+        bank.nearest(targets, labels, _VARIANCE, size, 5.0, _KEPT).sum().item()
+        whole = time.perf_counter() - begun
+        looking = looked_up(bank)
+        return Seconds(whole, whole).times(1 / size), looking.times(1 / size)
+
+
+def _slope(call: Callable[[int], Seconds], calls: int) -> Seconds:
+    """What a call takes of the so many that a step makes: of several steps, less those of one."""
+    one = call(1)
+    steps = 1 if one.most > _LONGEST_SECONDS / 2 else _STEPS
+    several = call(1 + steps)
+    taken = sorted(
+        max(0.0, late - early) / (steps * calls)
+        for late, early in ((several.least, one.least), (several.most, one.most))
+    )
+    return Seconds(*taken)
+
+
+def _within(batch: Batch, rows: int) -> Batch:
+    """As much of a batch as has no more than so many rows."""
+    if batch.rows <= rows:
+        return batch
+    points = min(batch.points, rows)
+    return Batch(max(1, rows // points), points)
+
+
+def _filled_up(rows: int, block: int) -> int:
+    return -(-rows // block) * block
 
 
 def _classes(generator: "Generator") -> list[int]:
@@ -100,34 +343,3 @@ def _classes(generator: "Generator") -> list[int]:
     if isinstance(generator, ClassSetGenerator):
         return sorted(generator.members)
     return list(range(generator.num_classes))
-
-
-@dataclass(frozen=True)
-class _Timed:
-    generator: "Generator"
-    device: "torch.device"
-    classes: list[int]
-
-    def rate(self, rows: int) -> float:
-        done, begun = 0, time.perf_counter()
-        while True:
-            self.evaluate(rows)
-            done += 1
-            taken = time.perf_counter() - begun
-            if done >= _BATCHES and (taken >= _LEAST_SECONDS or done >= _MOST_BATCHES):
-                return done * rows / taken
-
-    def evaluate(self, rows: int) -> None:
-        import torch
-
-        random = torch.Generator().manual_seed(0)
-        latent = torch.randn(rows, self.generator.latent_dim, generator=random).to(self.device)
-        latent.requires_grad_(True)
-        condition = None
-        if self.classes:
-            known = torch.tensor(self.classes, device=self.device)
-            condition = known[torch.arange(rows, device=self.device) % len(known)]
-        loss = self.generator(latent, condition).square().sum()
-        (gradient,) = torch.autograd.grad(loss, latent)
-        # Waits for the device.
-        gradient.sum().item()

@@ -2,7 +2,9 @@
 
 import copy
 import os
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ import yaml
 
 from ...cluster.locations import absolute
 from ...workers.generator_source import GIVEN_PREFIX
-from ...workers.given_generators import given
+from ...workers.given_generators import copies_of, given
 from ..audits.specs import build_spec, inherited_spec, read_spec
 from ..drive.driver import default_folder, run_audit
 from ..drive.progress import Progress
@@ -26,6 +28,10 @@ from .run import Run
 Source = Mapping[str, Any] | str | os.PathLike[str]
 _ONLY = "generator"
 
+# Objects that are given, a local Ray and the threads of torch are the process's: one audit has them
+# at a time. A generator that calls an audit does so inside its own.
+_turn = threading.RLock()
+
 
 def audit(
     spec: Source,
@@ -38,6 +44,8 @@ def audit(
     retry_failed: bool = False,
 ) -> Run:
     """Runs, or resumes, an audit, as ``offmanifold run`` does; the finished run.
+
+    Of calls in several threads one is at work, and the others wait for its end.
 
     Args:
         spec: a dictionary with the keys of `docs/spec.md`, the path of a YAML file, or the name of
@@ -78,15 +86,33 @@ def audit(
         folder = absolute(str(Path("runs") / wanted.name))
     else:
         folder = absolute(default_folder(source))
-    with given(generators):
+    copies = copies_of(generators)
+    with _in_turn(folder), given(copies):
         _run(wanted, folder, changed=changed, retry_failed=retry_failed)
     return Run(replan(RunDirectory.at(folder, wanted.cluster.storage.settings)))
 
 
-def _run(spec: AuditSpec, folder: str, *, changed: bool, retry_failed: bool) -> None:
+@contextmanager
+def _in_turn(folder: str) -> Iterator[None]:
+    """Waits until no other thread of this process is in an audit, and says so."""
+    if not _turn.acquire(blocking=False):
+        _progress().say(f"{folder}: waiting for the audit of another thread of this program to end")
+        _turn.acquire()
+    try:
+        yield
+    finally:
+        _turn.release()
+
+
+def _progress() -> Progress:
     # A notebook has no use for a bar that is drawn again and again, nor for outputs of a line each.
-    console = PlainConsole(stderr=True, force_jupyter=False, force_terminal=False, soft_wrap=True)
-    progress = Progress(console)
+    return Progress(
+        PlainConsole(stderr=True, force_jupyter=False, force_terminal=False, soft_wrap=True)
+    )
+
+
+def _run(spec: AuditSpec, folder: str, *, changed: bool, retry_failed: bool) -> None:
+    progress = _progress()
     progress.say(f"run directory: {folder}")
     chosen = chosen_form(spec, folder)
     for line in chosen.told:

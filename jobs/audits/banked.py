@@ -1,8 +1,10 @@
 """The bank of latents that searches start from: how large it must be, and where it is from."""
 
+import math
 from typing import TYPE_CHECKING
 
 from ...core.settings.search import SearchSettings
+from ..plan.work import BankWork
 from ..spec.facts import GeneratorFacts
 
 if TYPE_CHECKING:
@@ -34,10 +36,23 @@ def bank_settings(
     return {"bank_seed": context.seed(*purpose, generator.name)} if bank else {}
 
 
-def bank_evaluations(generator: GeneratorFacts, settings: SearchSettings) -> int:
-    """Latents that a worker decodes for a bank, once, if it meets every class that is audited."""
+def bank_work(
+    generator: GeneratorFacts, settings: SearchSettings, images: int, at_once: int
+) -> list[BankWork]:
+    """The bank of so many images' searches; none without one."""
     if not settings.bank:
-        return 0
+        return []
     from ...core.search import size_of_bank
 
-    return max(1, len(generator.conditions)) * size_of_bank(settings, generator.num_classes)
+    latents = size_of_bank(settings, generator.num_classes)
+    classes = max(1, len(generator.conditions))
+    return [BankWork(generator.name, latents, classes, images, at_once)]
+
+
+def products_of(generator: GeneratorFacts) -> int:
+    """The products that the Jacobian at a point takes."""
+    from ...core.curvature import jacobian_products
+    from ...core.settings.search import JACOBIAN_BYTES
+
+    pixels = math.prod(generator.image_shape)
+    return jacobian_products(generator.latent_dim, pixels, JACOBIAN_BYTES)

@@ -1,5 +1,6 @@
 """Options that several commands share."""
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -31,3 +32,19 @@ RunArgument = Annotated[
     str, typer.Argument(metavar="DIR", help="A run directory: a path, or s3://BUCKET/PREFIX.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+OutOption = Annotated[
+    str | None,
+    typer.Option(help="Run directory: a path, or s3://BUCKET/PREFIX. An existing run is resumed."),
+]
+AddressOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Ray cluster to join: `auto` or HOST:PORT. Default: a local Ray for this run."
+    ),
+]
+
+
+def located(overrides: Sequence[str] | None, address: str | None) -> tuple[str, ...]:
+    """The overrides, and where the run is to happen as one of them."""
+    where = () if address is None else (f"cluster.address={address}",)
+    return (*(overrides or ()), *where)

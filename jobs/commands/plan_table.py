@@ -12,7 +12,7 @@ from ..audits.inversion.settings import INVERSION
 from ..audits.likelihood.settings import LIKELIHOOD
 from ..audits.specs import gather_facts
 from ..drive.devices import bound_problem, local_devices, local_gpu_problem
-from ..drive.estimate import Estimate, StageEstimate, estimate
+from ..drive.estimate import Estimate, Saving, StageEstimate, estimate
 from ..plan.stage import AuditContext
 from ..report.plain_text import printable
 from ..spec.audit import AuditSpec, ClusterSpec
@@ -46,10 +46,10 @@ def plan_json(plan: Plan) -> str:
 
 
 def plan_table(plan: Plan) -> Table:
-    """Every stage's items, shards, generator evaluations and their time on one worker."""
+    """Every stage's items, shards, generator evaluations, and their time and memory."""
     spec = plan.spec
     table = Table("stage", box=None, header_style="bold", title=f"plan of {spec.name}")
-    for heading in ("shards", "items", "generator evaluations", "time on one worker"):
+    for heading in ("shards", "items", "generator evaluations", "time on one worker", "memory"):
         table.add_column(heading, justify="right")
     for stage in plan.estimate.stages:
         table.add_row(stage.stage, *_cells(stage))
@@ -131,23 +131,22 @@ def _time_notes(found: Estimate) -> list[str]:
         why = "" if found.untimed is None else f": {found.untimed}"
         notes.append(f"No generator was timed here, so the time is not known{why}.")
     else:
-        least, most = found.total.seconds
-        over = "" if found.workers is None else f" on the {found.workers} of this machine"
-        if found.workers == 1:
-            over = " on the one of this machine"
-        share = found.workers or 1
         notes.append(
-            "Time is that of the generators' evaluations at the speed that one worker has here "
-            f"and now: {_span(least, most)} in all on one worker"
-            + (f", {_span(least / share, most / share)}{over}" if over else "")
-            + ". Reading, storing and statistics come on top."
+            "Time is that of the generators' evaluations, timed here and now in the run's own "
+            f"batches: {_span(*found.total.seconds)} in all on one worker."
         )
+        if found.elapsed is not None and found.beside is not None:
+            workers = "one worker" if found.workers == 1 else f"{found.workers} workers"
+            notes.append(
+                f"The whole run on this machine's {workers}: {_span(*found.elapsed)}, of which "
+                f"{_span(*found.beside)} to start, for statistics and the report. Other stages' "
+                "time is not known before."
+            )
+        notes.append("Memory is one worker's, at the most.")
     if found.lower_first:
-        told = ", ".join(
-            f"{each.key} {each.value:,} \N{RIGHTWARDS ARROW} {each.half:,} ({each.share:.0%})"
-            for each in found.lower_first
-        )
-        notes.append(f"To be faster lower first, with what it saves: {told}.")
+        notes.append(f"To be faster lower first, with what it saves: {_told(found.lower_first)}.")
+    if found.leaner:
+        notes.append(f"For less memory lower first: {_told(found.leaner)}.")
     if found.total.trainings:
         notes.append(
             f"Training {found.total.trainings} classifiers takes time that is not counted here: it "
@@ -156,12 +155,20 @@ def _time_notes(found: Estimate) -> list[str]:
     return notes
 
 
-def _cells(stage: StageEstimate) -> tuple[str, str, str, str]:
+def _told(savings: Sequence[Saving]) -> str:
+    return ", ".join(
+        f"{each.key} {each.value:,} \N{RIGHTWARDS ARROW} {each.half:,} ({each.share:.0%})"
+        for each in savings
+    )
+
+
+def _cells(stage: StageEstimate) -> tuple[str, str, str, str, str]:
     return (
         f"{stage.shards:,}",
         f"{stage.items:,}",
         f"{stage.evaluations:,}",
         _time(stage),
+        "" if stage.memory is None else f"{stage.memory / 2**20:,.0f} MiB",
     )
 
 

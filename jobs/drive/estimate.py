@@ -1,7 +1,11 @@
 """What an audit will take: its work by stage, and the time of that at the generators' own speed."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import functools
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
@@ -9,13 +13,14 @@ from pydantic import ValidationError
 from ...cluster.resources import available_cpus
 from ...workers.generators import GeneratorError
 from ...workers.gpu_problem import gpus
-from ...workers.speed import Speed, source_speed
+from ...workers.speed import source_speed
+from ...workers.timing import NOTHING, Seconds
 from ..audits import stages_of
 from ..plan.stage import AuditContext, Cost
 from ..spec.audit import AuditSpec, ClusterSpec
-from ..spec.facts import Facts
 from ..spec.loading import SpecError
 from .devices import device_here, local_gpu_problem
+from .foreseen import Foreseen, Speeds, foreseen, memory, needs
 
 # What is told of keys to lower: the most effective, of those that do anything.
 _TOLD = 3
@@ -28,7 +33,8 @@ _NO_WORK = ("shard_items",)
 class StageEstimate:
     """A stage's work, and the seconds that it takes one worker, at the least and at the most.
 
-    ``seconds`` is of the generators' evaluations alone, None where none is timed.
+    ``seconds`` is of the generators' evaluations alone, None where none is timed. ``memory`` are
+    the bytes that a worker takes at the most, None likewise.
     """
 
     stage: str
@@ -36,12 +42,13 @@ class StageEstimate:
     items: int
     evaluations: int
     trainings: int
-    seconds: tuple[float, float] | None
+    seconds: Seconds | None = None
+    memory: int | None = None
 
 
 @dataclass(frozen=True)
 class Saving:
-    """A key of the spec, its value and half of it, and the share of evaluations that this saves."""
+    """A key of the spec, its value and half of it, and the share of time that this saves."""
 
     key: str
     value: int
@@ -53,57 +60,85 @@ class Saving:
 class Estimate:
     """The stages and their sum, and the ``workers`` of this machine, if it is to compute them.
 
-    ``untimed`` is why there are no seconds, where that is a fault.
+    ``beside`` are the seconds that a run takes before its first shard and after its last one,
+    ``elapsed`` those of the whole run with its workers. ``untimed`` is why there are no seconds,
+    where that is a fault. ``lower_first`` are keys that save time, ``leaner`` memory.
     """
 
     stages: tuple[StageEstimate, ...]
     total: StageEstimate
     workers: int | None
+    beside: Seconds | None
+    elapsed: Seconds | None
     lower_first: tuple[Saving, ...]
+    leaner: tuple[Saving, ...]
     untimed: str | None = None
 
 
 def estimate(context: AuditContext) -> Estimate:
-    """Counts an audit's work and times its generators, in batches of few rows and of more.
+    """Counts an audit's work and times its generators, in a run's own batches.
 
     Nothing is timed where workers are to have GPUs that this machine does not have.
     """
-    spec, facts = context.spec, context.facts
+    spec, started = context.spec, time.process_time()
     usable = local_gpu_problem(spec.cluster) is None
-    speed = untimed = None
+    speeds = untimed = None
     if usable:
         try:
-            speed = slowest_speed(spec.cluster, facts)
+            speeds = measured_speeds(context)
         except SpecError as error:
             # The items that it fails on will be quarantined; the rest of the plan stands.
             untimed = str(error)
-    stages = tuple(_estimate(stage.name, stage.cost(context), speed) for stage in stages_of(spec))
+    costs = _costs(context)
+    workers = local_workers(spec.cluster) if usable and not spec.cluster.is_joined else None
+    beside = _beside(started, spec.cluster) if speeds else None
+    base = _resident_bytes()
+    stages, elapsed = [], beside or NOTHING
+    for (name, cost), each in zip(costs.items(), _foreseen(costs, speeds or {}), strict=True):
+        stage = StageEstimate(name, cost.shards, cost.items, cost.evaluations, cost.trainings)
+        if speeds:
+            taken = base + memory(cost, speeds, context.facts.dimensions)
+            stage = replace(stage, seconds=each.alone, memory=taken)
+            elapsed = elapsed.plus(each.shared(cost.shards, workers or 1))
+        stages.append(stage)
     return Estimate(
-        stages,
-        _estimate("total", _total(context), speed),
-        local_workers(spec.cluster) if usable and not spec.cluster.is_joined else None,
-        tuple(_savings(context))[:_TOLD],
+        tuple(stages),
+        _total(stages),
+        workers,
+        beside,
+        elapsed if speeds and workers else None,
+        tuple(_savings(context, lambda each: audit_seconds(each, speeds)))[:_TOLD],
+        tuple(_savings(context, lambda each: _largest(each, speeds)))[:_TOLD] if speeds else (),
         untimed,
     )
 
 
-def slowest_speed(cluster: ClusterSpec, facts: Facts) -> Speed | None:
-    """That of the slowest generator, on this machine; None where all are samples alone.
+def measured_speeds(context: AuditContext) -> Speeds | None:
+    """Those of the generators, on this machine; None where all are samples alone.
 
     Raises:
-        SpecError: one cannot be opened.
+        SpecError: one cannot be opened, or fails on the batches.
         ClusterError: as `estimate`.
     """
+    cluster = context.spec.cluster
     device = device_here(cluster)
+    timed = [each for each in context.facts.generators.values() if each.samples is None]
+    wanted = needs(_costs(context).values(), [each.name for each in timed])
     try:
-        speeds = [
-            source_speed(generator, device, cluster.storage.settings)
-            for generator in facts.generators.values()
-            if generator.samples is None
-        ]
+        return {
+            each.name: source_speed(each, device, wanted[each.name], cluster.storage.settings)
+            for each in timed
+        } or None
     except GeneratorError as error:
         raise SpecError(str(error)) from error
-    return min(speeds, key=lambda each: each.few, default=None)
+
+
+def audit_seconds(context: AuditContext, speeds: Speeds | None) -> float:
+    """The seconds of one worker in the middle of their range; evaluations, where none is timed."""
+    costs = _costs(context)
+    if not speeds:
+        return sum(cost.evaluations for cost in costs.values())
+    return sum(sum(each.alone) / 2 for each in _foreseen(costs, speeds))
 
 
 def local_workers(cluster: ClusterSpec) -> int:
@@ -116,32 +151,64 @@ def local_workers(cluster: ClusterSpec) -> int:
     return min(fit, cluster.workers or cluster.max_workers or fit)
 
 
-def _estimate(name: str, cost: Cost, speed: Speed | None) -> StageEstimate:
-    seconds = None
-    if speed is not None:
-        least, most = sorted(cost.evaluations / rate for rate in (speed.few, speed.many))
-        seconds = (least, most)
-    return StageEstimate(name, cost.shards, cost.items, cost.evaluations, cost.trainings, seconds)
+def _beside(started: float, cluster: ClusterSpec) -> Seconds:
+    """What comes before a run's shards and after them, by what this process took to ``started``.
+
+    A run starts likewise; its workers do so once more. Statistics and the page took up to twice as
+    long in the runs of `docs/quick.md`, and are not measured here.
+    """
+    starts = 1 if cluster.executor == "serial" else 2
+    return Seconds(starts * started, (starts + 2) * started)
 
 
-def _total(context: AuditContext) -> Cost:
-    costs = [stage.cost(context) for stage in stages_of(context.spec)]
-    return Cost(
-        sum(cost.items for cost in costs),
-        sum(cost.shards for cost in costs),
-        sum(cost.evaluations for cost in costs),
-        sum(cost.trainings for cost in costs),
+def _resident_bytes() -> int:
+    """What this process holds, weights included; 0 where the system has no /proc."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+    except (OSError, ValueError, IndexError):
+        return 0
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def _costs(context: AuditContext) -> dict[str, Cost]:
+    return {stage.name: stage.cost(context) for stage in stages_of(context.spec)}
+
+
+def _foreseen(costs: Mapping[str, Cost], speeds: Speeds) -> list[Foreseen]:
+    if not speeds:
+        return [Foreseen(NOTHING, NOTHING) for _ in costs]
+    decoded: set[tuple[str, int]] = set()
+    return [foreseen(cost, speeds, decoded) for cost in costs.values()]
+
+
+def _largest(context: AuditContext, speeds: Speeds | None) -> float:
+    """The memory of the stage that takes the most."""
+    dimensions = context.facts.dimensions
+    return max(memory(cost, speeds or {}, dimensions) for cost in _costs(context).values())
+
+
+def _total(stages: Sequence[StageEstimate]) -> StageEstimate:
+    """The sum of the stages; of their memory the most."""
+    seconds = [each.seconds for each in stages if each.seconds is not None]
+    return StageEstimate(
+        "total",
+        sum(each.shards for each in stages),
+        sum(each.items for each in stages),
+        sum(each.evaluations for each in stages),
+        sum(each.trainings for each in stages),
+        functools.reduce(Seconds.plus, seconds) if seconds else None,
+        max((each.memory for each in stages if each.memory is not None), default=None),
     )
 
 
-def _savings(context: AuditContext) -> Sequence[Saving]:
-    """What half of each whole number of the spec would save, the most first."""
-    whole = _total(context).evaluations
+def _savings(context: AuditContext, measure: Callable[[AuditContext], float]) -> Sequence[Saving]:
+    """What half of each whole number of the spec would save of a measure, the most first."""
+    whole = measure(context)
     if not whole:
         return []
     found = []
     for key, value, halved in _halved(context.spec):
-        left = _total(AuditContext(halved, context.facts)).evaluations
+        left = measure(AuditContext(halved, context.facts))
         found.append(Saving(key, value, value // 2, 1 - left / whole))
     useful = [each for each in found if each.share >= _LEAST_SAVED]
     return sorted(useful, key=lambda each: -each.share)

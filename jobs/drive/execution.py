@@ -113,9 +113,7 @@ def worker_factory(context: PlanContext, devices: Devices) -> WorkerFactory:
         service=spec.cluster.storage.patient_settings,
         tf32=spec.cluster.tf32,
         evaluations={
-            name: cost.evaluations / cost.items
-            for name, cost in costs.items()
-            if cost.items and cost.evaluations
+            name: cost.item_evaluations for name, cost in costs.items() if cost.item_evaluations
         },
     )
 

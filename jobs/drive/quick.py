@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 from ...cluster.locations import Location
 from ...cluster.storage import StorageError
-from ..audits import stages_of
 from ..audits.quick import cuts, quick_forms
 from ..audits.specs import gather_facts, spec_of
 from ..plan.stage import AuditContext
@@ -12,7 +11,8 @@ from ..record.run_directory import PROVENANCE_FILE, SPEC_FILE, RunDirectory
 from ..spec.audit import AuditSpec
 from ..spec.facts import Facts
 from ..spec.loading import SpecError
-from .estimate import local_workers, slowest_speed
+from .estimate import audit_seconds, local_workers, measured_speeds
+from .foreseen import Speeds
 
 _SECONDS = 240
 
@@ -33,7 +33,7 @@ def chosen_form(spec: AuditSpec, out: Location | None = None) -> Chosen:
     """The form of an audit to run in ``out``: the whole, or where it is ``quick`` a quick one.
 
     A run that exists is continued in its form. Else it is the first whose generator evaluations
-    take this machine's workers four minutes, at the speed of two batches, or the least of all.
+    take this machine's workers four minutes, at the speed measured here, or the least of all.
 
     Raises:
         SpecError: the spec names what cannot be opened, or a quick form has nothing to shorten.
@@ -60,17 +60,17 @@ def chosen_form(spec: AuditSpec, out: Location | None = None) -> Chosen:
 def _affordable(forms: tuple[AuditSpec, ...], facts: Facts) -> AuditSpec:
     if len(forms) == 1:
         return forms[0]
-    speed = slowest_speed(forms[0].cluster, facts)
-    if speed is None:
+    speeds = measured_speeds(AuditContext(forms[0], facts))
+    if speeds is None:
         return forms[0]
     # Of all workers of this machine.
-    rate = local_workers(forms[0].cluster) * speed.few
-    for form in forms:
-        context = AuditContext(form, facts)
-        evaluations = sum(stage.cost(context).evaluations for stage in stages_of(form))
-        if evaluations <= _SECONDS * rate:
-            return form
-    return forms[-1]
+    seconds = local_workers(forms[0].cluster) * _SECONDS
+    affordable = (form for form in forms if _takes(form, facts, speeds) <= seconds)
+    return next(affordable, forms[-1])
+
+
+def _takes(form: AuditSpec, facts: Facts, speeds: Speeds) -> float:
+    return audit_seconds(AuditContext(form, facts), speeds)
 
 
 def _stored(spec: AuditSpec, out: Location) -> AuditSpec | None:

@@ -1,6 +1,6 @@
 """What a stage is: its needs, its plan, and what it will cost."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -19,6 +19,7 @@ from ..spec.choice import chosen_images, label_ranks
 from ..spec.facts import Facts, GeneratorFacts
 from .places import Places
 from .shards import Shards
+from .work import BankWork, Work, work_evaluations
 
 
 class StageError(RuntimeError):
@@ -54,13 +55,29 @@ class ImageRecord:
 class Cost:
     """What a stage will compute: items, shards and generator evaluations (gradients included).
 
-    Of the items ``trainings`` are classifiers to train.
+    Of the items ``trainings`` are classifiers to train. ``work`` and ``banks`` say what the
+    evaluations are; without them they are images that are drawn.
     """
 
     items: int
     shards: int
     evaluations: int
     trainings: int = 0
+    work: tuple[Work, ...] = ()
+    banks: tuple[BankWork, ...] = ()
+
+    @classmethod
+    def of(
+        cls, items: int, shards: int, work: Sequence[Work], banks: Sequence[BankWork] = ()
+    ) -> "Cost":
+        """The cost of so many items and shards whose evaluations are the work's and the banks'."""
+        return cls(items, shards, work_evaluations(work, banks), 0, tuple(work), tuple(banks))
+
+    @property
+    def item_evaluations(self) -> float:
+        """Evaluations for each item, which a bank's are none of."""
+        banked = sum(bank.evaluations for bank in self.banks)
+        return (self.evaluations - banked) / self.items if self.items else 0.0
 
 
 class AuditContext:

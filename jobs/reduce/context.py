@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from ...core.settings.statistics import MINIMUM_RESAMPLES
 from ...workers.shard import item_seed
 from ..spec.audit import Conditions, Role
-from ..spec.generator import Series
+from ..spec.named_generator import Series
 from .tables import RunTables
 
 

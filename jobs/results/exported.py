@@ -15,7 +15,7 @@ from ..record.run_directory import PROVENANCE_FILE
 from ..reduce.schema import SUMMARY
 from ..report.summary import Summary
 from ..report.verdict import Verdict
-from ..spec.generator import NamedGenerator, Series
+from ..spec.named_generator import NamedGenerator, Series
 from .context import reduce_context
 from .finished_run import require_complete
 from .summary_file import read_summary

@@ -21,8 +21,9 @@ from ...cluster.patience import Patience
 from ...cluster.s3_settings import Addressing, S3Settings
 from ...core.settings.statistics import StatisticsSettings
 from .extractor import ExtractorSpec
-from .generator import GeneratorSpec, NamedGenerator
+from .generator import GeneratorSpec
 from .model import DatasetOptions, Name, SpecModel, SpecPath, setting
+from .named_generator import NamedGenerator
 from .paths import paths_in
 from .segmenter import SegmenterSpec
 from .stages import StagesSpec

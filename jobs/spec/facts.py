@@ -8,8 +8,8 @@ from ...workers.datasets.account import Account
 from ...workers.extractors import Extractor
 from ...workers.generators import GeneratorSource
 from ...workers.lpips_backbone import Backbone
-from .generator import Series
 from .loading import SpecError
+from .named_generator import Series
 from .shared import SharedImages
 
 

@@ -15,10 +15,10 @@ from .choice import chosen_images
 from .classes import ClassedSet, ModelClasses, decide_classes
 from .evaluated import evaluated_classes, of_classes
 from .facts import DatasetFacts, Facts, GeneratorFacts
-from .generator import NamedGenerator
 from .image_sets import Shape, check_count, dataset_facts, open_images, samples_facts, with_classes
 from .loading import SpecError
 from .model import DatasetOptions
+from .named_generator import NamedGenerator
 from .own_classifier import OwnClassifierSpec
 from .shared import ChosenImages, shared_images
 

@@ -2,161 +2,19 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Annotated, Any, Self
 
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from ...core.generators.families.registry import require_family
-from ...workers.generator_source import (
-    GIVEN_PREFIX,
-    SHIPPED_PREFIX,
-    ClassMember,
-    GeneratorSource,
-)
-from .model import (
-    ClassName,
-    ClassNumber,
-    Name,
-    PathField,
-    SamplesSpec,
-    SpecModel,
-    SpecPath,
-    module_paths,
-)
-from .network import NetworkSpec
+from ...workers.generator_source import ClassMember, GeneratorSource
+from .model import ClassName, ClassNumber, Name, SpecModel
+from .named_generator import NamedGenerator, Series
+from .source import OF_FAMILY, SampledSpec, SourceSpec
 
-_OF_FAMILY = ("family", "truncation", "key", "classes", "mixed_precision")
 # What the members of a set, or the checkpoints of a series, may have in common.
-_SHARED = (*_OF_FAMILY, "network", "import_path")
+_SHARED = (*OF_FAMILY, "network", "import_path")
 _CLASS = re.compile(r"\S(.*\S)?")
-
-
-def _is_name(source: str) -> bool:
-    """Whether it is ``shipped:NAME`` or ``module:function``, and no path."""
-    return ":" in source and "://" not in source
-
-
-class SourceSpec(SpecModel):
-    """What one generator is opened from: a ``source``, or ``weights`` and what they are of.
-
-    The keys are those of `generators`.
-    """
-
-    source: Annotated[str | None, PathField(is_name=_is_name)] = Field(default=None, min_length=1)
-    import_path: Annotated[str | None, PathField(travels=True)] = Field(
-        default=None, validate_default=True
-    )
-    family: str | None = None
-    weights: SpecPath = Field(default=None, min_length=1)
-    truncation: float | None = Field(default=None, gt=0, le=1)
-    network: NetworkSpec | None = None
-    key: str | None = Field(default=None, min_length=1)
-    classes: int | None = Field(default=None, ge=1)
-    mixed_precision: bool | None = None
-
-    @property
-    def opened_from(self) -> GeneratorSource:
-        """The same for the workers: what to open is the source, or the checkpoint file."""
-        return GeneratorSource(
-            self.source or self.weights or self._elsewhere,
-            self.import_path,
-            self.family,
-            self.truncation,
-            None if self.network is None else self.network.facts,
-            self.key,
-            self.classes,
-            self.mixed_precision,
-        )
-
-    @property
-    def code(self) -> list[str]:
-        """The paths of its own modules, and of files that are programs."""
-        if self.source is not None and self.import_path is not None:
-            return list(module_paths(self.source, self.import_path))
-        trusted = self.network is not None and self.network.trust
-        return [self.weights] if trusted and self.weights is not None else []
-
-    @field_validator("import_path")
-    @classmethod
-    def _only_modules_are_imported(cls, value: str | None, info: ValidationInfo) -> str | None:
-        source = info.data.get("source") or ""
-        is_module = _is_name(source) and not source.startswith((SHIPPED_PREFIX, GIVEN_PREFIX))
-        return (value or ".") if is_module else None
-
-    @model_validator(mode="after")
-    def _one_thing_to_open(self) -> Self:
-        which = self._which
-        given = [name for name in self._openable if getattr(self, name) is not None]
-        if len(given) != 1:
-            found = f", found {' and '.join(given)}" if given else ""
-            raise ValueError(f"{which}give one of {self._choices}{found}")
-        of_weights = [name for name in (*_OF_FAMILY, "network") if getattr(self, name) is not None]
-        if self.weights is None and of_weights:
-            raise ValueError(
-                f"{which}{', '.join(_OF_FAMILY)} and network need weights instead of {given[0]}"
-            )
-        if self.weights is not None and self.family is None and self.network is None:
-            raise ValueError(
-                f"{which}weights need a family; `offmanifold inspect {self.weights}` names it (a "
-                "TorchScript, torch.export or ONNX file needs a network instead)"
-            )
-        of_family = [name for name in _OF_FAMILY if getattr(self, name) is not None]
-        if self.network is not None and of_family:
-            raise ValueError(
-                f"{which}a network of your own takes no {', '.join(of_family)}; remove what "
-                "belongs to a family"
-            )
-        if self.family is not None:
-            require_family(self.family)
-        return self
-
-    @property
-    def _elsewhere(self) -> str:
-        """Where its images are, if it is not opened at all."""
-        return ""
-
-    @property
-    def _which(self) -> str:
-        """How messages begin, where the place in the spec does not say it all."""
-        return ""
-
-    @property
-    def _openable(self) -> tuple[str, ...]:
-        return ("source", "weights")
-
-    @property
-    def _choices(self) -> str:
-        return (
-            "source (shipped:NAME, a folder, or module:function) and weights (a published "
-            "checkpoint, or a network of your own)"
-        )
-
-
-class _SampledSpec(SourceSpec):
-    """The same, or ``samples`` that stand in its place."""
-
-    samples: SamplesSpec | None = None
-
-    @property
-    def given(self) -> str:
-        """The key that says what it is."""
-        return next(name for name in self._openable if getattr(self, name) is not None)
-
-    @property
-    def _elsewhere(self) -> str:
-        return "" if self.samples is None else self.samples.path or self.samples.dataset
-
-    @property
-    def _openable(self) -> tuple[str, ...]:
-        return ("source", "weights", "samples")
-
-    @property
-    def _choices(self) -> str:
-        return (
-            "source (shipped:NAME, a folder, or module:function), weights (a published "
-            "checkpoint, or a network of your own) and samples (images that it made)"
-        )
 
 
 # The keys that come first, as a spec is written.
@@ -168,40 +26,14 @@ class _Named(SpecModel):
     name: Name
 
 
-class CheckpointSpec(_SampledSpec, _Iterated):
+class CheckpointSpec(SampledSpec, _Iterated):
     """A generator of a series: its ``iteration``, a number or a name, and what it is opened from.
 
     The other keys are those of `generators`.
     """
 
 
-@dataclass(frozen=True)
-class Series:
-    """Where a checkpoint stands in its training: ``position`` counts from 0, of ``count``."""
-
-    name: str
-    iteration: int | str
-    position: int
-    count: int
-
-
-@dataclass(frozen=True)
-class NamedGenerator:
-    """A generator of the audit, under its name in the tables; ``key`` is where the spec has it.
-
-    ``conditions`` are the classes that it is evaluated under, by number or by name; None for all.
-    """
-
-    name: str
-    key: str
-    opened_from: GeneratorSource
-    samples: SamplesSpec | None
-    code: tuple[str, ...]
-    conditions: tuple[int | str, ...] | None = None
-    series: Series | None = None
-
-
-class GeneratorSpec(_SampledSpec, _Named):
+class GeneratorSpec(SampledSpec, _Named):
     """A generator: a ``source``, ``weights`` with their ``family`` or ``network``, or ``samples``.
 
     A source is ``shipped:NAME``, a folder with weights, or ``module:function``; folder and weights
@@ -370,5 +202,5 @@ def _with(shared: dict[str, Any], own: Any) -> Any:
     elif own.get("network") is not None or own.get("family") is not None:
         kept = {name: value for name, value in kept.items() if name not in ("family", "network")}
         if own.get("network") is not None:
-            kept = {name: value for name, value in kept.items() if name not in _OF_FAMILY}
+            kept = {name: value for name, value in kept.items() if name not in OF_FAMILY}
     return {**kept, **own}

@@ -1,45 +1,107 @@
 """What ``plan`` says of time: counted work over a measured speed, and what saves the most."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
 import pytest
 import torch
+from offmanifold.core.calls import Kind
 from offmanifold.core.generators.class_set import ClassSetGenerator
+from offmanifold.jobs.audits import stages_of
 from offmanifold.jobs.audits.specs import gather_facts, load_spec
 from offmanifold.jobs.commands.cli import app
 from offmanifold.jobs.drive.estimate import Estimate, estimate
+from offmanifold.jobs.drive.foreseen import Foreseen
 from offmanifold.jobs.plan.stage import AuditContext
 from offmanifold.workers.generators import GeneratorError, open_generator
-from offmanifold.workers.speed import Speed, generator_speed
+from offmanifold.workers.speed import Batch, Needs, generator_speed
+from offmanifold.workers.timing import Seconds, Timing
 from typer.testing import CliRunner
 
+from .speeds import steady
+
 SERIAL = "cluster.executor=serial"
+# Of the digits' generator.
+LATENT = 16
+FEW = Needs(
+    {kind: [Batch(2, 1), Batch(2, 2)] for kind in Kind},
+    bank=32,
+)
 
 
 def estimated(speed: Any, *overrides: str) -> Estimate:
     spec = load_spec("digits", (SERIAL, *overrides))
-    with patch("offmanifold.jobs.drive.estimate.source_speed", speed):
+    with (
+        patch("offmanifold.jobs.drive.estimate.source_speed", speed),
+        # What this process holds is the other tests'.
+        patch("offmanifold.jobs.drive.estimate._resident_bytes", lambda: 2**20),
+    ):
         return estimate(AuditContext(spec, gather_facts(spec)))
 
 
 def test_the_range_is_the_work_at_both_speeds_and_half_of_a_key_saves_what_it_says() -> None:
-    found = estimated(lambda *_: Speed(100, 400))
+    found = estimated(lambda *_: steady(0.01, 0.02, LATENT))
+    total = found.total
     assert found.workers == 1
-    assert found.total.seconds == (found.total.evaluations / 400, found.total.evaluations / 100)
-    assert found.total.evaluations == sum(stage.evaluations for stage in found.stages)
+    assert total.seconds is not None
+    # Banks that stages share are decoded once; a tolerance or a grid may want more than the least.
+    assert total.seconds.least <= total.evaluations / 100
+    assert total.seconds.most >= 2 * total.seconds.least
+    assert total.evaluations == sum(stage.evaluations for stage in found.stages)
+    for stage in found.stages:
+        if stage.stage in ("tuning", "images"):
+            assert stage.seconds == pytest.approx((stage.evaluations / 100, stage.evaluations / 50))
     assert [each.share for each in found.lower_first] == sorted(
         (each.share for each in found.lower_first), reverse=True
     )
     first = found.lower_first[0]
-    halved = estimated(lambda *_: Speed(400, 100), f"{first.key}={first.half}")
-    saved = 1 - halved.total.evaluations / found.total.evaluations
-    assert saved == pytest.approx(first.share)
-    # Whichever kind of batch is the faster one.
+    halved = estimated(lambda *_: steady(0.01, 0.02, LATENT), f"{first.key}={first.half}")
     assert halved.total.seconds is not None
-    assert halved.total.seconds[0] < halved.total.seconds[1]
+    saved = 1 - sum(halved.total.seconds) / sum(total.seconds)
+    assert saved == pytest.approx(first.share)
+
+
+def test_memory_is_of_the_rows_that_are_differentiated_together_and_of_banks() -> None:
+    whole = estimated(lambda *_: steady(1, 1, LATENT))
+    first = whole.leaner[0]
+    less = estimated(lambda *_: steady(1, 1, LATENT), f"{first.key}={first.half}")
+    largest = max(stage.memory or 0 for stage in whole.stages)
+    assert whole.total.memory == largest
+    assert largest - (less.total.memory or 0) > 0
+    limited = replace(steady(1, 1, LATENT), bytes_of_row=10**9, rows_at_once=4)
+    bounded = estimated(lambda *_: limited)
+    assert max(stage.memory or 0 for stage in bounded.stages) < 4 * 10**9 + 2**30
+
+
+def test_a_stage_of_few_shards_keeps_some_workers_idle() -> None:
+    found = Foreseen(Seconds(5.0, 10.0), Seconds(1.0, 1.0))
+    assert found.alone == (6.0, 11.0)
+    # Three rounds of five shards: one worker computes three of them.
+    assert found.shared(5, 2) == (4.0, 7.0)
+    assert found.shared(1, 4) == found.alone
+
+
+def test_a_call_takes_what_lies_between_the_batches_that_were_timed() -> None:
+    timing = Timing(8, Seconds(1, 2), 32, Seconds(4, 5))
+    assert timing.seconds(8) == (1, 2)
+    assert timing.seconds(20) == (2.5, 3.5)
+    assert timing.seconds(56) == (7, 8)
+    # What a worker fills up costs as much as the whole.
+    assert timing.seconds(2) == (1, 2)
+    assert Timing(8, Seconds(1, 2), 8, Seconds(1, 2)).seconds(24) == (3, 6)
+
+
+def test_progress_knows_nothing_of_a_bank() -> None:
+    spec = load_spec("digits", (SERIAL,))
+    context = AuditContext(spec, gather_facts(spec))
+    costs = {stage.name: stage.cost(context) for stage in stages_of(spec)}
+    inversion = costs["inversion"]
+    assert inversion.banks
+    banked = sum(bank.evaluations for bank in inversion.banks)
+    assert inversion.item_evaluations * inversion.items == inversion.evaluations - banked
 
 
 def test_a_generator_that_fails_in_large_batches_leaves_a_plan_without_times(
@@ -70,8 +132,9 @@ def test_only_the_classes_that_a_set_has_are_timed() -> None:
         def to(self, _: torch.device) -> "One":
             return self
 
-    speed = generator_speed(ClassSetGenerator({2: One(), 5: One()}), torch.device("cpu"))
-    assert min(speed.few, speed.many) > 0
+    speed = generator_speed(ClassSetGenerator({2: One(), 5: One()}), torch.device("cpu"), FEW)
+    assert all(speed.seconds(kind, 4).least > 0 for kind in Kind)
+    assert speed.decoding.least > 0
 
 
 def test_what_a_generator_raises_is_told() -> None:
@@ -86,4 +149,4 @@ def test_what_a_generator_raises_is_told() -> None:
             return self
 
     with pytest.raises(GeneratorError, match="ValueError: never"):
-        generator_speed(Broken(), torch.device("cpu"))
+        generator_speed(Broken(), torch.device("cpu"), FEW)

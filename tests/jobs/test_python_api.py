@@ -16,6 +16,8 @@ from offmanifold.cluster.locations import open_storage
 from offmanifold.cluster.s3_settings import BY_ENVIRONMENT
 from offmanifold.jobs.spec.loading import SpecError
 from offmanifold.workers.generators import GeneratorError
+from PIL import Image
+from sklearn.datasets import load_digits
 from torch import Tensor, nn
 
 from ..object_store import BUCKET, ObjectStore
@@ -170,6 +172,65 @@ def test_a_file_in_another_thread_and_what_a_notebook_shows(tmp_path: Path) -> N
     assert "inversion" not in rest.tables or len(rest.table("inversion"))
     with pytest.raises(SpecError, match="not a run directory"):
         om.open(tmp_path)
+
+
+def test_images_without_classes_are_reported_beside_the_models_own_under_theirs(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for index, pixels in enumerate(load_digits().images[:4]):
+        Image.fromarray((pixels * 15).astype("uint8")).save(folder / f"{index}.png")
+    lean = {"restarts": 1, "bank": 8, "iterations": 2, "final_iterations": 1, "polish": 1}
+    chains = {"transitions": 2, "chains": 1, "leapfrog_steps": 1}
+    content = {
+        "name": "unlabelled",
+        "generators": [{"name": "digits", "source": "shipped:digits"}],
+        "groups": [
+            # What `offmanifold init` writes of a folder of images and a generator with classes.
+            {
+                "name": "train",
+                "role": "train",
+                "dataset": "folder",
+                "path": str(folder),
+                "conditions": "all",
+            },
+            {"name": "generated", "role": "generated", "count": 4},
+            {"name": "simulated", "role": "simulated", "count": 4},
+            {"name": "single_colour", "role": "outlier", "dataset": "single_colour", "count": 4},
+        ],
+        "stages": {"inversion": lean, "variance": {}, "likelihood": {**lean, **chains}},
+        "cluster": {"executor": "serial"},
+    }
+    run = om.audit(content, out=tmp_path / "run")
+    assert run.complete
+    assert isinstance(run.report, Path)
+    assert "Reconstruction" in run.report.read_text()
+
+
+def test_calls_in_threads_come_one_after_the_other_each_with_its_own_object(
+    tmp_path: Path,
+) -> None:
+    together = threading.Barrier(2)
+    given = {seed: generator(Plain(seed)) for seed in (1, 2)}
+    runs: dict[int, om.Run] = {}
+
+    def work(seed: int) -> None:
+        together.wait(60)
+        # Both are called by one name.
+        runs[seed] = om.audit(spec(), generator=given[seed], out=tmp_path / str(seed))
+
+    threads = [threading.Thread(target=work, args=(seed,)) for seed in given]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    columns = ["group", "image_id", "mse"]
+    for seed, run in runs.items():
+        alone = om.audit(spec(), generator=given[seed], out=tmp_path / f"{seed} alone")
+        found, expected = (each.table("inversion")[columns] for each in (run, alone))
+        pd.testing.assert_frame_equal(found, expected)
+    assert len(runs) == 2
 
 
 def test_a_run_in_a_bucket_is_read_as_one_on_disk(

@@ -14,16 +14,16 @@ from offmanifold.jobs.commands.cli import app
 from offmanifold.jobs.drive.quick import chosen_form
 from offmanifold.jobs.spec.audit import AuditSpec
 from offmanifold.jobs.spec.loading import SpecError, spec_digest
-from offmanifold.workers.speed import Speed
 from typer.testing import CliRunner
 
 from .conftest import small_spec, write_spec
+from .speeds import steady
 
 
 def test_a_form_is_a_form_of_itself_and_only_has_less() -> None:
     full = load_spec("digits")
     forms = quick_forms(full, gather_facts(full))
-    assert len(forms) == 3
+    assert len(forms) == 4
     for form in forms:
         facts = gather_facts(form)
         assert form in quick_forms(form, facts)
@@ -39,12 +39,12 @@ def test_a_form_is_a_form_of_itself_and_only_has_less() -> None:
             assert mine is None or theirs is not None
             for key, value in () if mine is None else mine:
                 assert not isinstance(value, int) or value <= getattr(theirs, key)
-    assert [form.stages.model_dump()["likelihood"] is None for form in forms] == [0, 1, 1]
+    assert [form.stages.model_dump()["likelihood"] is None for form in forms] == [0, 1, 1, 1]
 
 
 def test_the_most_that_takes_four_minutes_is_chosen() -> None:
     spec = load_spec("digits", ("quick=true", "cluster.executor=serial"))
-    chosen = [_at(rate, spec) for rate in (10_000, 500, 10)]
+    chosen = [_at(rate, spec) for rate in (10_000, 500, 150, 10)]
     facts = gather_facts(spec)
     assert [each.model_dump() for each in chosen] == [
         each.model_dump() for each in quick_forms(spec, facts)
@@ -53,7 +53,9 @@ def test_the_most_that_takes_four_minutes_is_chosen() -> None:
 
 def _at(rate: float, spec: AuditSpec) -> AuditSpec:
     """The form chosen where a generator has so many evaluations a second."""
-    with patch("offmanifold.jobs.drive.estimate.source_speed", lambda *_: Speed(rate, rate)):
+    with patch(
+        "offmanifold.jobs.drive.estimate.source_speed", lambda *_: steady(1 / rate, 1 / rate, 16)
+    ):
         return chosen_form(spec).spec
 
 
@@ -98,7 +100,7 @@ def test_a_whole_run_takes_over_a_quick_one(invoke: Callable[..., Any], audit_fo
     quick = set((run / "images").iterdir())
     assert len(pd.read_parquet(run / "images").query("group == 'generated'")) == 16
     # It is continued in its form, at whatever speed the machine is now.
-    with patch("offmanifold.jobs.drive.estimate.source_speed", lambda *_: Speed(1e-6, 1e-6)):
+    with patch("offmanifold.jobs.drive.estimate.source_speed", lambda *_: steady(1e6, 1e6)):
         again = chosen_form(load_spec(str(audit_folder / "audit.yaml"), ("quick=true",)), run)
     assert again.spec == load_spec(str(run / "audit.yaml"))
     whole = invoke("run")

@@ -3,12 +3,14 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
-from ....core.polish import polish_evaluations
+from ....core.polish import polish_calls
 from ....core.settings.guided import GuidedSettings
 from ....workers.density_terms import COMPUTATION, DENSITY_TERMS_TABLE
 from ....workers.shard import Item, Shard, chunk
 from ...plan.stage import AuditContext, Cost, PlanContext, Stage, own_condition
+from ...plan.work import Work
 from ...spec.facts import GeneratorFacts
+from ..banked import products_of
 from ..inversion.settings import INVERSION
 from ..likelihood.plan import Subject, image_item, subjects
 from ..patches.plan import simulation_settings
@@ -41,14 +43,16 @@ def _item(context: PlanContext, generator: GeneratorFacts, subject: Subject) -> 
 def _cost(context: AuditContext) -> Cost:
     spec = EXPLANATION.required(context.spec.stages)
     inversion = INVERSION.required(context.spec.stages)
-    items = evaluations = 0
+    items, work = 0, []
     for generator in context.facts.generators.values():
-        each = polish_evaluations(GuidedSettings.polish, generator.latent_dim)
+        products = products_of(generator)
         for group in context.spec.audited:
             count = context.group_size(group)
             items += count
-            evaluations += count * each * (1 if group.role == "simulated" else inversion.ends)
-    return Cost(items, -(-items // spec.shard_items), evaluations)
+            points = 1 if group.role == "simulated" else inversion.ends
+            calls = tuple(polish_calls(GuidedSettings.polish, products, points))
+            work.append(Work(generator.name, count, spec.shard_items, calls))
+    return Cost.of(items, -(-items // spec.shard_items), work)
 
 
 STAGE = Stage(

@@ -16,7 +16,11 @@ from .reduce import SMALLEST_ERROR, median, reconstruction_errors
 
 
 def error_distributions(context: ReduceContext, generator: GeneratorInfo) -> Distributions | None:
-    """Mean squared errors by group; the nearest class's where all groups have every class."""
+    """Mean squared errors by group; the nearest class's where all groups have every class.
+
+    Where groups have no condition in common, as images without classes beside the model's own, it
+    is that of the most groups, and the others are left out.
+    """
     frame = context.tables.read("inversion", ["mse"])
     if frame is None:
         return None
@@ -24,12 +28,16 @@ def error_distributions(context: ReduceContext, generator: GeneratorInfo) -> Dis
     if not groups:
         return None
     errors = {name: reconstruction_errors(values) for name, values in groups.items()}
-    shared = next(
-        condition
-        for condition in (NEAREST_CLASS, OWN, None)
-        if all(condition in found for found in errors.values())
+    # The first of those that equally many have.
+    shared = max(
+        (NEAREST_CLASS, OWN, None),
+        key=lambda condition: sum(condition in found for found in errors.values()),
     )
-    values = {name: found[shared] for name, found in errors.items() if len(found[shared])}
+    values = {
+        name: found[shared]
+        for name, found in errors.items()
+        if shared in found and len(found[shared])
+    }
     return Distributions(shared, values) if values else None
 
 

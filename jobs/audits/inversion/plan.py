@@ -8,8 +8,9 @@ from ....core.settings.inversion import InversionSettings
 from ....workers.inversion import COMPUTATION, INVERSION_TABLE
 from ....workers.shard import Shard, chunk
 from ...plan.stage import AuditContext, Cost, PlanContext, Stage, conditions_of, group_pairs
+from ...plan.work import BankWork, Work
 from ...spec.facts import GeneratorFacts
-from ..banked import bank_evaluations, bank_settings
+from ..banked import bank_settings, bank_work, products_of
 from ..images.plan import generator_settings
 from ..perceptual.plan import backbone_settings
 from .settings import INVERSION, InversionSpec
@@ -30,18 +31,17 @@ def inversion_settings(context: AuditContext, generator: GeneratorFacts) -> dict
     return settings | (backbone_settings(context) if spec.distance == "lpips" else {})
 
 
-def inversion_cost(generator: GeneratorFacts, spec: InversionSpec) -> int:
-    """Generator evaluations of an image's inversion under one condition."""
-    from ....core.inversion import inversion_evaluations
+def inversion_work(
+    generator: GeneratorFacts, spec: InversionSpec, images: int
+) -> tuple[list[Work], list[BankWork]]:
+    """The inversions of so many images, each under one condition, and their bank."""
+    from ....core.inversion import inversion_calls
 
     settings = InversionSettings(**setting_values(InversionSettings, spec))
     squared = spec.distance == "mse"
-    return inversion_evaluations(settings, generator.latent_dim, polished=squared)
-
-
-def inversion_bank(generator: GeneratorFacts, spec: InversionSpec) -> int:
-    """Latents that a worker decodes for the inversion's bank."""
-    return bank_evaluations(generator, InversionSettings(**setting_values(InversionSettings, spec)))
+    calls = tuple(inversion_calls(settings, products_of(generator), polished=squared))
+    work = [Work(generator.name, images, spec.shard_items, calls)]
+    return work, bank_work(generator, settings, images, spec.shard_items)
 
 
 def plan(context: PlanContext) -> Iterator[Shard]:
@@ -64,7 +64,9 @@ def plan(context: PlanContext) -> Iterator[Shard]:
 
 def _cost(context: AuditContext) -> Cost:
     """A bank counts once, though each worker has its own."""
-    spec, items, evaluations = _settings(context), 0, 0
+    spec, items = _settings(context), 0
+    work: list[Work] = []
+    banks: list[BankWork] = []
     for generator in context.facts.generators.values():
         counts = [
             group_pairs(context, generator, group)
@@ -72,9 +74,10 @@ def _cost(context: AuditContext) -> Cost:
             if group.role != "simulated"
         ]
         items += sum(counts)
-        evaluations += inversion_bank(generator, spec)
-        evaluations += sum(counts) * inversion_cost(generator, spec)
-    return Cost(items, -(-items // spec.shard_items), evaluations)
+        inverted, bank = inversion_work(generator, spec, sum(counts))
+        work += inverted
+        banks += bank
+    return Cost.of(items, -(-items // spec.shard_items), work, banks)
 
 
 STAGE = Stage(

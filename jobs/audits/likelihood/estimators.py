@@ -3,17 +3,19 @@
 from dataclasses import replace
 from typing import Any
 
-from ....core.settings.chains import chain_evaluations
+from ....core.calls import Calls
+from ....core.settings.chains import chain_calls
 from ....core.settings.classical import ClassicalSettings
 from ....core.settings.definition import setting_values
 from ....core.settings.guided import GuidedSettings
 from ....workers.schema import STATUS_OK
 from ....workers.tuning import TUNING_TABLE
 from ...plan.stage import AuditContext, PlanContext, StageError
+from ...plan.work import BankWork, Work
 from ...spec.audit import GroupSpec
 from ...spec.facts import GeneratorFacts
 from ...spec.stages import StagesSpec
-from ..banked import bank_evaluations, bank_settings
+from ..banked import bank_settings, bank_work, products_of
 from ..comparison.settings import COMPARISON
 from ..images.plan import generator_settings
 from ..inversion.settings import INVERSION
@@ -100,62 +102,100 @@ def reuses_inversion(context: AuditContext, spec: EstimatorSpec) -> bool:
     return spec.estimator == "guided" and inversion is not None and inversion.distance == "mse"
 
 
-def evaluations_per_item(
+def estimate_work(
     context: AuditContext,
     generator: GeneratorFacts,
     group: GroupSpec,
     spec: EstimatorSpec,
+    images: int,
+    at_once: int,
     *,
     replicate: bool = False,
     probe: bool = False,
-) -> int:
-    """Generator evaluations of an estimate; with a tolerance, the fewest that it can take.
+) -> list[Work]:
+    """The estimates of so many of a group's images.
 
-    A replicate knows no inversion; a probe is a second search, with as many restarts.
+    A replicate knows no inversion; a probe is a second search, with as many restarts. A simulated
+    image's upper bound comes once for each image that the model made, under its own condition.
     """
-    gradients = _gradients(spec)
-    if isinstance(spec, ClassicalSpec):
-        return gradients
-    settings = GuidedSettings(**setting_values(GuidedSettings, spec))
+    known = 0 if replicate else _known(context, group, spec)
+    calls, further = _estimate_calls(generator, spec, known, probe=probe)
+    work = [Work(generator.name, images, at_once, calls, further)]
+    if group.role == "simulated":
+        bounded = min(images, context.group_size(group))
+        work.append(Work(generator.name, bounded, at_once, _reverse_calls(spec)))
+    return work
+
+
+def _known(context: AuditContext, group: GroupSpec, spec: EstimatorSpec) -> int:
+    """How many latents of an image's inversion its search begins with."""
     inversion = INVERSION.of(context.spec.stages)
-    known = 0
-    if inversion is not None and group.role != "simulated" and reuses_inversion(context, spec):
-        known = 0 if replicate else inversion.ends
-    if spec.tolerance is None:
-        return gradients + _searches(settings, known, generator.latent_dim, further=int(probe))
-    # One doubling, then fresh chains at its settings: those that decided are not reported.
-    doubled = _gradients(spec.model_copy(update={"transitions": 2 * spec.transitions}))
-    searches = _searches(settings, known, generator.latent_dim, further=1 + probe)
-    return gradients + 2 * doubled + searches
-
-
-def _searches(settings: GuidedSettings, known: int, latent_dim: int, *, further: int) -> int:
-    """Of a first search and so many further ones, each with as many restarts as all before it."""
-    from ....core.guided_run import other_law
-    from ....core.modes import search_evaluations
-
-    evaluations = search_evaluations(settings, known, latent_dim)
-    for level in range(further):
-        another = other_law(replace(settings, restarts=settings.restarts * 2**level))
-        evaluations += search_evaluations(another, 0, latent_dim)
-    return evaluations
-
-
-def banked_evaluations(generator: GeneratorFacts, spec: EstimatorSpec) -> int:
-    """Latents that a worker decodes for an estimator's bank."""
-    if isinstance(spec, ClassicalSpec):
+    if inversion is None or group.role == "simulated" or not reuses_inversion(context, spec):
         return 0
-    return bank_evaluations(generator, GuidedSettings(**setting_values(GuidedSettings, spec)))
+    return inversion.ends
 
 
-def reverse_evaluations(spec: EstimatorSpec) -> int:
-    """Generator evaluations that an upper bound costs, once for each simulated image.
+def _estimate_calls(
+    generator: GeneratorFacts, spec: EstimatorSpec, known: int, *, probe: bool
+) -> tuple[tuple[Calls, ...], tuple[Calls, ...]]:
+    """Calls of an estimate; with a tolerance the fewest that it can take, and the most besides."""
+    chains = _chains(spec)
+    if isinstance(spec, ClassicalSpec):
+        return (chains,), ()
+    from ....core.modes import search_calls
 
-    In adaptive mode the forward chains run again, for their step sizes.
-    """
+    settings = GuidedSettings(**setting_values(GuidedSettings, spec))
+    products = products_of(generator)
+    first = search_calls(settings, known, products)
+    if spec.tolerance is None:
+        return (*first, *_later_searches(settings, products, range(probe)), chains), ()
+    # One doubling, then fresh chains at its settings: those that decided are not reported.
+    doubled = _chains(spec, 1)
+    fewest = (
+        *first,
+        *_later_searches(settings, products, range(1 + probe)),
+        chains,
+        doubled,
+        doubled,
+    )
+    longest = _chains(spec, spec.doublings)
+    further = (
+        *_later_searches(settings, products, range(1 + probe, spec.doublings + probe)),
+        *(_chains(spec, doublings) for doublings in range(2, spec.doublings + 1)),
+        replace(longest, times=longest.times - doubled.times),
+    )
+    return fewest, further
+
+
+def _later_searches(settings: GuidedSettings, products: int, levels: range) -> list[Calls]:
+    """Of searches after the first, each with as many restarts as all before it."""
+    from ....core.guided_run import other_law
+    from ....core.modes import search_calls
+
+    return [
+        call
+        for level in levels
+        for call in search_calls(
+            other_law(replace(settings, restarts=settings.restarts * 2**level)), 0, products
+        )
+    ]
+
+
+def estimator_bank(
+    generator: GeneratorFacts, spec: EstimatorSpec, images: int, at_once: int
+) -> list[BankWork]:
+    """The bank of so many images' estimates."""
+    if isinstance(spec, ClassicalSpec):
+        return []
+    settings = GuidedSettings(**setting_values(GuidedSettings, spec))
+    return bank_work(generator, settings, images, at_once)
+
+
+def _reverse_calls(spec: EstimatorSpec) -> tuple[Calls, ...]:
+    """Of an upper bound; in adaptive mode the forward chains run again, for their step sizes."""
     adaptive = isinstance(spec, ClassicalSpec) and spec.step_size == "adaptive"
-    return (2 if adaptive else 1) * _gradients(spec)
+    return (_chains(spec),) * (2 if adaptive else 1)
 
 
-def _gradients(spec: EstimatorSpec) -> int:
-    return chain_evaluations(spec.chains, spec.leapfrog_steps, spec.transitions)
+def _chains(spec: EstimatorSpec, doublings: int = 0) -> Calls:
+    return chain_calls(spec.chains, spec.leapfrog_steps, spec.transitions * 2**doublings)

@@ -16,15 +16,15 @@ from ...plan.stage import (
     group_pairs,
     own_condition,
 )
+from ...plan.work import BankWork, Work
 from ...spec.audit import GroupSpec
 from ...spec.facts import GeneratorFacts
 from ...spec.stages import StageKey
 from .estimators import (
-    banked_evaluations,
+    estimate_work,
+    estimator_bank,
     estimator_settings,
-    evaluations_per_item,
     reuses_inversion,
-    reverse_evaluations,
 )
 from .settings import LIKELIHOOD, EstimatorSpec
 
@@ -124,16 +124,18 @@ def estimate_cost(context: AuditContext, spec: EstimatorSpec) -> Cost:
 
     A bank counts once, though each worker has its own.
     """
-    items = evaluations = 0
+    items, size = 0, spec.shard_items
+    work: list[Work] = []
+    banks: list[BankWork] = []
     for generator in context.facts.generators.values():
-        evaluations += banked_evaluations(generator, spec)
+        mine = 0
         for group in context.spec.audited:
             count = group_pairs(context, generator, group)
-            items += count
-            evaluations += count * evaluations_per_item(context, generator, group, spec)
-            if group.role == "simulated":
-                evaluations += context.group_size(group) * reverse_evaluations(spec)
-    return Cost(items, -(-items // spec.shard_items), evaluations)
+            mine += count
+            work += estimate_work(context, generator, group, spec, count, size)
+        banks += estimator_bank(generator, spec, mine, size)
+        items += mine
+    return Cost.of(items, -(-items // size), work, banks)
 
 
 def estimating_stage(key: StageKey[EstimatorSpec], table: TableSchema, description: str) -> Stage:

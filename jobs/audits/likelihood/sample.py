@@ -15,9 +15,10 @@ from ....workers.likelihood import ESTIMATORS
 from ....workers.schema import TableSchema
 from ....workers.shard import Shard, chunk
 from ...plan.stage import AuditContext, Cost, PlanContext, own_condition
+from ...plan.work import BankWork, Work
 from ...spec.choice import label_ranks
 from ...spec.facts import GeneratorFacts
-from .estimators import banked_evaluations, evaluations_per_item, reverse_evaluations
+from .estimators import estimate_work, estimator_bank
 from .plan import Subject, item, subjects
 from .settings import EstimatorSpec
 
@@ -98,28 +99,33 @@ def estimate_sample(
     They have one bank, the largest that any asks for, and replicates have another.
     """
     varied = list(variations)
-    items = shards = evaluations = 0
+    items = shards = 0
+    work: list[Work] = []
+    banks: list[BankWork] = []
     for generator in context.facts.generators.values():
+        sizes = [min(images_per_group, context.group_size(each)) for each in context.spec.audited]
         for replicate in (False, True):
-            banks = [
-                banked_evaluations(generator, variation.spec)
-                for variation in varied
-                if variation.replicate == replicate
+            alike = [each for each in varied if each.replicate == replicate]
+            own = [
+                bank
+                for each in alike
+                for bank in estimator_bank(
+                    generator, each.spec, sum(sizes) * len(alike), shard_items
+                )
             ]
-            evaluations += max(banks, default=0)
+            banks += sorted(own, key=lambda bank: bank.latents)[-1:]
         for variation in varied:
-            for group in context.spec.audited:
-                count = min(images_per_group, context.group_size(group))
+            for group, count in zip(context.spec.audited, sizes, strict=True):
                 items += count
-                evaluations += count * evaluations_per_item(
+                work += estimate_work(
                     context,
                     generator,
                     group,
                     variation.spec,
+                    count,
+                    shard_items,
                     replicate=variation.replicate,
                     probe=variation.probe,
                 )
-                if group.role == "simulated":
-                    evaluations += count * reverse_evaluations(variation.spec)
             shards += 1
-    return Cost(items, max(shards, -(-items // shard_items)), evaluations)
+    return Cost.of(items, max(shards, -(-items // shard_items)), work, banks)

@@ -1,11 +1,14 @@
 """Plans the ``tuning`` stage: pilot images on which step sizes are tuned, then frozen."""
 
-from ....core.settings.chains import chain_evaluations
+from dataclasses import replace
+
+from ....core.settings.chains import chain_calls
 from ....core.settings.classical import ClassicalSettings
 from ....core.settings.definition import setting_values
 from ....workers.shard import Shard
 from ....workers.tuning import COMPUTATION, TUNING_TABLE
 from ...plan.stage import AuditContext, Cost, ImageRecord, PlanContext, Stage, own_condition
+from ...plan.work import Work
 from ...spec.audit import AuditSpec
 from ...spec.facts import GeneratorFacts
 from ..images.plan import generator_settings
@@ -64,8 +67,10 @@ def _pilots(context: PlanContext, generator: GeneratorFacts, count: int) -> list
 
 def _cost(context: AuditContext) -> Cost:
     spec, count = _settings(context), len(context.facts.generators)
-    per_run = chain_evaluations(spec.chains, spec.leapfrog_steps, spec.transitions)
-    return Cost(spec.pilots * count, count, spec.pilots * count * RUNS_PER_PILOT * per_run)
+    run = chain_calls(spec.chains, spec.leapfrog_steps, spec.transitions)
+    runs = replace(run, times=RUNS_PER_PILOT * run.times)
+    work = [Work(name, spec.pilots, spec.pilots, (runs,)) for name in context.facts.generators]
+    return Cost.of(spec.pilots * count, count, work)
 
 
 STAGE = Stage(

@@ -15,11 +15,12 @@ from ....workers.shard import Item, Shard, chunk
 from ....workers.variance import DATA
 from ....workers.variance_fit import NULL_COMPUTATION, NULL_FIT_TABLE
 from ...plan.stage import AuditContext, Cost, PlanContext, Stage, StageError, made_items
+from ...plan.work import BankWork, Work
 from ...spec.facts import GeneratorFacts
 from ..images.plan import generator_settings
-from ..inversion.plan import inversion_cost, inversion_settings
+from ..inversion.plan import inversion_settings, inversion_work
 from ..inversion.settings import INVERSION, InversionSpec
-from ..variance.fit_plan import control_groups, curve_cost, fit_grids, variance_settings
+from ..variance.fit_plan import control_groups, curve_work, fit_grids, variance_settings
 from ..variance.halves import fitted_positions
 from ..variance.settings import VARIANCE
 
@@ -121,7 +122,9 @@ def _cost(context: AuditContext) -> Cost:
     group, inversion = context.spec.null, _inversion(context)
     assert group is not None
     count = context.group_size(group)
-    items = shards = evaluations = 0
+    items = shards = 0
+    work: list[Work] = []
+    banks: list[BankWork] = []
     for generator in context.facts.generators.values():
         fitted = 0
         if _fits(context):
@@ -130,9 +133,12 @@ def _cost(context: AuditContext) -> Cost:
         shards += -(-fitted // inversion.shard_items) + -(
             -(count - fitted) // inversion.shard_items
         )
-        evaluations += count * inversion_cost(generator, inversion)
-        evaluations += fitted * curve_cost(context, generator, inversion.ends)
-    return Cost(items, shards, evaluations)
+        inverted, bank = inversion_work(generator, inversion, count)
+        calls, further = curve_work(context, generator, inversion.ends)
+        curves = Work(generator.name, fitted, inversion.shard_items, calls, further)
+        work += [*inverted, curves]
+        banks += bank
+    return Cost.of(items, shards, work, banks)
 
 
 STAGE = Stage(

@@ -14,12 +14,13 @@ from ....workers.shard import Item, Shard, chunk
 from ....workers.variance import NULL_VARIANCE_TABLE
 from ....workers.variance_fit import NULL_FIT_TABLE
 from ...plan.stage import AuditContext, Cost, PlanContext, Stage, own_condition
+from ...plan.work import BankWork, Work
 from ...spec.facts import GeneratorFacts
 from ..likelihood.estimators import (
+    estimate_work,
+    estimator_bank,
     estimator_settings,
-    evaluations_per_item,
     reuses_inversion,
-    reverse_evaluations,
 )
 from ..likelihood.plan import image_item, subjects
 from ..likelihood.settings import LIKELIHOOD, EstimatorSpec
@@ -105,14 +106,17 @@ def _cost(context: AuditContext) -> Cost:
     halved = variance.value is None and variance.fit == "half"
     count = context.group_size(null) // 2 if halved else context.group_size(null)
     simulated = [group for group in context.spec.audited if group.role == "simulated"]
-    items = shards = evaluations = 0
+    items = shards = 0
+    work: list[Work] = []
+    banks: list[BankWork] = []
     for generator in context.facts.generators.values():
         sizes = [count, *(context.group_size(group) for group in simulated)]
-        each = evaluations_per_item(context, generator, null, spec)
         items += sum(sizes)
         shards += sum(-(-size // spec.shard_items) for size in sizes)
-        evaluations += sum(sizes) * each + sum(sizes[1:]) * reverse_evaluations(spec)
-    return Cost(items, shards, evaluations)
+        for group, size in zip((null, *simulated), sizes, strict=True):
+            work += estimate_work(context, generator, group, spec, size, spec.shard_items)
+        banks += estimator_bank(generator, spec, sum(sizes), spec.shard_items)
+    return Cost.of(items, shards, work, banks)
 
 
 STAGE = Stage(

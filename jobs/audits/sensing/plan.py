@@ -17,10 +17,11 @@ from ...plan.stage import (
     StageError,
     own_condition,
 )
+from ...plan.work import BankWork, Work
 from ...spec.audit import GroupSpec
 from ...spec.choice import balanced_choice
 from ...spec.facts import GeneratorFacts
-from ..banked import bank_evaluations, bank_settings
+from ..banked import bank_settings, bank_work, products_of
 from ..images.plan import generator_settings
 from .settings import SENSING, SensingSpec
 
@@ -82,7 +83,7 @@ def _fitted_baseline(context: PlanContext) -> str:
 
 
 def _cost(context: AuditContext) -> Cost:
-    from ....core.sensing import sensing_evaluations
+    from ....core.sensing import sensing_calls
 
     spec = _settings(context)
     sizes = [
@@ -92,12 +93,15 @@ def _cost(context: AuditContext) -> Cost:
     ]
     settings = SensingSettings(**setting_values(SensingSettings, spec))
     each = len(spec.measurements_of(context.facts.dimensions))
-    shards = evaluations = 0
+    count, shards = each * sum(sizes), 0
+    work: list[Work] = []
+    banks: list[BankWork] = []
     for generator in context.facts.generators.values():
         shards += each * -(-sum(sizes) // spec.shard_items)
-        calls = sensing_evaluations(settings, generator.latent_dim)
-        evaluations += bank_evaluations(generator, settings) + each * sum(sizes) * calls
-    return Cost(len(context.facts.generators) * each * sum(sizes), shards, evaluations)
+        calls = tuple(sensing_calls(settings, products_of(generator)))
+        work.append(Work(generator.name, count, spec.shard_items, calls))
+        banks += bank_work(generator, settings, count, spec.shard_items)
+    return Cost.of(len(context.facts.generators) * count, shards, work, banks)
 
 
 STAGE = Stage(

@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ....core.observation_variance import curve_evaluations, variance_grid
+from ....core.calls import Calls
+from ....core.observation_variance import curve_calls, variance_grid
 from ....core.quantisation import quantisation_variance
 from ....workers.inversion import INVERSION_TABLE
 from ....workers.schema import STATUS_OK
@@ -21,8 +22,10 @@ from ...plan.stage import (
     StageError,
     own_condition,
 )
+from ...plan.work import Work
 from ...spec.audit import AuditSpec, GroupSpec
 from ...spec.facts import GeneratorFacts
+from ..banked import products_of
 from ..images.plan import generator_settings
 from ..inversion.settings import INVERSION
 from .halves import fitted_positions
@@ -30,8 +33,8 @@ from .settings import VARIANCE, VarianceSpec
 
 # Data whose mean error is this many times the control's are not the generator's own images.
 _FAR = 16.0
-# For estimates of cost: how long a grid is depends on its logarithm.
-_USUAL_VARIANCE = 0.01
+# For estimates of cost, whose upper end it is: how long a grid is depends on its logarithm.
+_LARGE_VARIANCE = 0.1
 
 
 @dataclass(frozen=True)
@@ -212,23 +215,37 @@ def _cost(context: AuditContext) -> Cost:
     spec, inversion = variance_settings(context), INVERSION.of(context.spec.stages)
     assert inversion is not None, "the spec refuses a fitted variance without an inversion"
     share = 2 if spec.fit == "half" else 1
-    items = shards = evaluations = 0
+    items = shards = 0
+    work: list[Work] = []
     for generator in context.facts.generators.values():
         data = sum(context.group_size(g) for g in context.spec.audited if g.role == "train")
         counts = [-(-data // share)]
         if context.spec.null is not None:
             counts += [context.group_size(group) for group in control_groups(context)]
-        each = curve_cost(context, generator, inversion.ends)
+        calls, further = curve_work(context, generator, inversion.ends)
         items += sum(counts)
         shards += sum(-(-count // spec.shard_items) for count in counts)
-        evaluations += sum(counts) * each
-    return Cost(items, shards, evaluations)
+        work.append(Work(generator.name, sum(counts), spec.shard_items, calls, further))
+    return Cost.of(items, shards, work)
 
 
-def curve_cost(context: AuditContext, generator: GeneratorFacts, points: int) -> int:
-    """Generator evaluations of one image's curves, from so many latents."""
-    grid = variance_grid(_USUAL_VARIANCE, generator.latent_dim, context.facts.dimensions)
-    return curve_evaluations(generator.latent_dim, points, len(grid))
+def curve_work(
+    context: AuditContext, generator: GeneratorFacts, points: int
+) -> tuple[tuple[Calls, ...], tuple[Calls, ...]]:
+    """Calls for one image's curves, from so many latents: of the shortest grid, and further ones.
+
+    How long the grid is, the errors of the inversion say: it goes from what storage leaves of an
+    image to its error, where that is found to be near the generator's own, and is short else.
+    """
+    latent, dimensions = generator.latent_dim, context.facts.dimensions
+    least = quantisation_variance(context.levels)
+    short = len(variance_grid(_LARGE_VARIANCE, latent, dimensions))
+    long = len(variance_grid(_LARGE_VARIANCE, latent, dimensions, least))
+    products = products_of(generator)
+    return (
+        tuple(curve_calls(products, points, short)),
+        tuple(curve_calls(products, points, long - short)),
+    )
 
 
 def _is_enabled(spec: AuditSpec) -> bool:

@@ -1,0 +1,131 @@
+"""What a stage's work takes at the measured speed of its generators: seconds, and memory."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from ...core.calls import Calls, Kind
+from ...workers.speed import Batch, Needs, Speed
+from ...workers.timing import NOTHING, Seconds
+from ..plan.stage import Cost
+from ..plan.work import BankWork, Work
+
+Speeds = Mapping[str, Speed]
+"""The generators' by their names."""
+
+# Images that are drawn and not searched for, where no stage says how many at once.
+_DRAWN = Batch(64, 1)
+# Of a bank's latent: 128 coordinates of two bytes, and two squares.
+_BANK_BYTES_OF_EACH = 128 * 2 + 2 * 4
+_BASIS_DIRECTIONS = 128
+_FLOAT_BYTES = 4
+
+
+@dataclass(frozen=True)
+class Foreseen:
+    """Seconds of one worker: of all shards, and what each worker does once before it has any."""
+
+    shards: Seconds
+    once: Seconds
+
+    @property
+    def alone(self) -> Seconds:
+        """Of a single worker."""
+        return self.shards.plus(self.once)
+
+    def shared(self, shards: int, workers: int) -> Seconds:
+        """From the first shard's start to the last one's end, with so many workers."""
+        rounds = -(-shards // workers)
+        return self.shards.times(rounds / max(1, shards)).plus(self.once)
+
+
+def needs(costs: Iterable[Cost], generators: Iterable[str]) -> dict[str, Needs]:
+    """What is to be timed of each generator, by its name."""
+    known = list(costs)
+    return {name: _needs(known, name) for name in generators}
+
+
+def _needs(costs: list[Cost], generator: str) -> Needs:
+    batches: dict[Kind, list[Batch]] = {Kind.IMAGES: [_DRAWN]}
+    bank = 0
+    for cost in costs:
+        for work in _of(cost.work, generator):
+            for call in (*work.calls, *work.further):
+                batch = Batch(min(work.at_once, max(1, work.images)), call.rows)
+                batches.setdefault(call.kind, []).append(batch)
+        bank = max([bank, *(each.latents for each in cost.banks if each.generator == generator)])
+    return Needs(batches, bank)
+
+
+def _of(work: Iterable[Work], generator: str) -> Iterator[Work]:
+    return (each for each in work if each.generator == generator and each.images)
+
+
+def foreseen(cost: Cost, speeds: Speeds, decoded: set[tuple[str, int]]) -> Foreseen:
+    """The seconds of a stage; banks that are ``decoded`` are not again, and this stage's are then.
+
+    Without ``work``, evaluations are images drawn by the slowest of the generators.
+    """
+    shards, once = NOTHING, NOTHING
+    for work in cost.work:
+        shards = shards.plus(_seconds(work, speeds[work.generator]))
+    if not cost.work and cost.evaluations:
+        slowest = max((speed.drawn for speed in speeds.values()), key=lambda each: each.most)
+        shards = shards.plus(slowest.times(cost.evaluations))
+    for bank in cost.banks:
+        speed = speeds[bank.generator]
+        shards = shards.plus(speed.looking.times(bank.latents * bank.look_ups))
+        if (bank.generator, bank.latents) not in decoded:
+            decoded.add((bank.generator, bank.latents))
+            once = once.plus(speed.decoding.times(bank.evaluations))
+    return Foreseen(shards, once)
+
+
+def _seconds(work: Work, speed: Speed) -> Seconds:
+    """Of all of a stage's images: whole shards, and what is left."""
+    whole, left = divmod(work.images, work.at_once)
+    found = NOTHING
+    for shards, images in ((whole, work.at_once), (1, left)):
+        if shards and images:
+            least = _of_calls(work.calls, images, speed)
+            most = _of_calls(work.further, images, speed)
+            found = found.plus(Seconds(least.least, least.most + most.most).times(shards))
+    return found
+
+
+def _of_calls(calls: Iterable[Calls], images: int, speed: Speed) -> Seconds:
+    found = NOTHING
+    for call in calls:
+        if call.rows and call.times:
+            found = found.plus(speed.seconds(call.kind, images * call.rows).times(call.times))
+    return found
+
+
+def memory(cost: Cost, speeds: Speeds, dimensions: int) -> int:
+    """Bytes that a stage takes a worker at once, at the most: of a derivative's rows, and banks.
+
+    Beside them are the weights, and what Python and its libraries take.
+    """
+    rows = max((_row_bytes(work, speeds[work.generator]) for work in cost.work), default=0)
+    if not cost.work and cost.evaluations:
+        rows = max(_bytes_of(_DRAWN.rows, speed) for speed in speeds.values())
+    return rows + sum(_bank_bytes(bank, dimensions) for bank in cost.banks)
+
+
+def _row_bytes(work: Work, speed: Speed) -> int:
+    images = min(work.images, work.at_once)
+    gradients = [
+        images * call.rows
+        for call in (*work.calls, *work.further)
+        if call.kind in (Kind.DESCENT, Kind.CHAIN)
+    ]
+    return _bytes_of(max(gradients, default=images), speed)
+
+
+def _bytes_of(rows: int, speed: Speed) -> int:
+    """Of so many rows, filled up, of which no more are differentiated at once than have room."""
+    return max(speed.filled, min(rows, speed.rows_at_once)) * speed.bytes_of_row
+
+
+def _bank_bytes(bank: BankWork, dimensions: int) -> int:
+    each = bank.latents * _BANK_BYTES_OF_EACH + _BASIS_DIRECTIONS * dimensions * _FLOAT_BYTES
+    return bank.classes * each

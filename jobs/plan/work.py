@@ -1,0 +1,56 @@
+"""What a stage asks of a generator, before anything is computed."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from ...core.calls import Calls, evaluations
+
+
+@dataclass(frozen=True)
+class Work:
+    """Images that each take the same ``calls`` of a generator, ``at_once`` of them in a shard.
+
+    ``further`` are calls that some of them take besides, and perhaps all: how many is not known
+    before. They are not counted among the evaluations.
+    """
+
+    generator: str
+    images: int
+    at_once: int
+    calls: tuple[Calls, ...]
+    further: tuple[Calls, ...] = ()
+
+    @property
+    def evaluations(self) -> int:
+        """Of all images."""
+        return self.images * evaluations(self.calls)
+
+
+@dataclass(frozen=True)
+class BankWork:
+    """A generator's bank: ``latents`` of each of the ``classes``, decoded once in each worker.
+
+    ``images`` look their starts up in it, ``at_once`` of them in a shard.
+    """
+
+    generator: str
+    latents: int
+    classes: int
+    images: int
+    at_once: int
+
+    @property
+    def evaluations(self) -> int:
+        """Of one worker that meets every class."""
+        return self.latents * self.classes
+
+    @property
+    def look_ups(self) -> float:
+        """How often a class is looked up: in every shard that has images of it."""
+        shards = -(-self.images // self.at_once)
+        return min(self.images, shards * min(self.at_once, self.classes))
+
+
+def work_evaluations(work: Iterable[Work], banks: Iterable[BankWork]) -> int:
+    """Of all images and banks."""
+    return sum(each.evaluations for each in work) + sum(each.evaluations for each in banks)
