@@ -144,8 +144,12 @@ class Bank:
             images = images.where(finite[:, None], 0.0)
             if basis is None:
                 basis = _basis(images)
+            coordinates = (images @ basis.T).half()
+            # Too bright for half precision: as far off as an image that is not finite.
+            finite &= coordinates.isfinite().all(1)
             squares = images.square().sum(1).where(finite, torch.inf)
-            parts.append(((images @ basis.T).half(), squares, latent.square().sum(1)))
+            coordinates = coordinates.where(finite[:, None], 0.0)
+            parts.append((coordinates, squares, latent.square().sum(1)))
         assert basis is not None
         return _Sketch(basis, *(torch.cat(column) for column in zip(*parts, strict=True)))
 

@@ -57,7 +57,7 @@ def density_terms(
     check_batch(generator, images, condition, range(len(images)))
     check_variance(variance)
     posterior = Posterior(generator, images, condition, variance)
-    posterior.confine(starts[:, 0])
+    posterior.confine()
     starts = posterior.place(starts)
     value = posterior.value(starts)
     points, value, curvature = polish(posterior, starts, value, rounds, JACOBIAN_BYTES)

@@ -15,7 +15,7 @@ from .descent import descend
 from .generators.protocol import Generator
 from .posterior import Posterior
 from .row_limit import Block, limit_of
-from .samplers.noise import Stream, item_normals
+from .samplers.noise import Stream
 from .search import (
     PROBES,
     Ends,
@@ -111,7 +111,7 @@ def invert(
     check_batch(generator, images, condition, seeds)
     settings = replace(settings, method=settings.method_of_rates())
     held = Posterior(generator, images, condition, _VARIANCE)
-    held.confine(item_normals(seeds, (Stream.INVERSION, 1), (generator.latent_dim,), images))
+    held.confine()
     error = held.without_prior()
     stream = (Stream.INVERSION,)
     start = starts(held, generator, images, condition, settings, seeds, stream, bank)
@@ -120,7 +120,7 @@ def invert(
         unit = 2 * _VARIANCE / images[0].numel()
         found = found._replace(value=found.value * unit)
     else:
-        found = _by_adam(generator, images, condition, settings, distance, start)
+        found = _by_adam(held, generator, images, condition, settings, distance, start)
     chosen = best_of(found.latent, found.value)
     with torch.no_grad():
         residual = images - generator(chosen, condition)
@@ -154,6 +154,7 @@ def _adam_calls(settings: InversionSettings) -> list[Calls]:
 
 
 def _by_adam(
+    held: Posterior,
     generator: Generator,
     images: Tensor,
     condition: Tensor | None,
@@ -161,7 +162,7 @@ def _by_adam(
     distance: Distance,
     start: Tensor,
 ) -> Ends:
-    """Where the best restarts' descents of any distance end."""
+    """Where the best restarts' descents of any distance end, where ``held`` has its points."""
 
     def objective(
         latent: Tensor,
@@ -171,7 +172,7 @@ def _by_adam(
         points = latent.shape[1]
         labels = None if condition is None else condition[block.images].repeat_interleave(points)
         targets = images[block.images].repeat_interleave(points, 0)
-        distances = distance(generator(latent.flatten(0, 1), labels), targets)
+        distances = distance(generator(held.place(latent).flatten(0, 1), labels), targets)
         of_points = distances.view(latent.shape[:2])
         return of_points, of_points
 
@@ -182,8 +183,10 @@ def _by_adam(
         objective, start, iterations, first_rates(method, start.shape[1]), limit
     )
     best = value.argsort(dim=1, stable=True)[:, :kept]
-    latent, value = torch.take_along_dim(latent, best[..., None], 1), value.gather(1, best)
+    latent = held.place(torch.take_along_dim(latent, best[..., None], 1))
+    value = value.gather(1, best)
     if settings.final_iterations:
         rates = first_rates(method, kept)
         latent, value = descend(objective, latent, settings.final_iterations, rates, limit)
+    latent = held.place(latent)
     return Ends(latent, value.double(), best_of(latent, value), evaluations(_adam_calls(settings)))

@@ -14,7 +14,7 @@ from .calls import Calls, Kind, evaluations
 from .generators.protocol import Generator
 from .polish import polish, polish_calls
 from .posterior import Posterior
-from .samplers.noise import Stream, item_normals
+from .samplers.noise import Stream
 from .search import PROBES, best_distinct, descended, descent_calls, round_calls, starts
 from .settings.guided import GuidedSettings
 
@@ -106,7 +106,7 @@ def find_modes(
     """
     method, stream = settings.method, (Stream.MODES, number)
     posterior = Posterior(generator, images, condition, variance)
-    posterior.confine(item_normals(seeds, stream, (generator.latent_dim,), images))
+    posterior.confine()
     start = starts(posterior, generator, images, condition, settings, seeds, stream, bank)
     found = _ends(posterior, start, settings)
     if known is not None:

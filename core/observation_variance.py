@@ -124,7 +124,7 @@ def variance_curves(
     residual, degrees = [], []
     for variance in reversed(variances):
         posterior = Posterior(generator, images, condition, variance)
-        posterior.confine(start[:, 0])
+        posterior.confine()
         placed = posterior.place(known)
         value = posterior.value(placed).nan_to_num(nan=math.inf)
         best = value.argmin(1, keepdim=True)

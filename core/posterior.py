@@ -9,6 +9,7 @@ from torch import Tensor
 from .curvature import Curvature, StartVectors, gauss_newton
 from .generators.protocol import Generator
 from .row_limit import Block, limit_of
+from .samplers.noise import Stream, item_normals
 
 Points = Float[Tensor, "images points latent"]
 Values = Float[Tensor, "images points"]
@@ -16,6 +17,8 @@ Values = Float[Tensor, "images points"]
 _ALL = slice(None)
 
 _SAME_IMAGES = 1e-3
+_FEWEST_PROBES = 8
+_PIXELS_AT_ONCE = 2**16
 
 
 class Posterior:
@@ -51,13 +54,14 @@ class Posterior:
         self._radius: float | None = None
         self._start = StartVectors()
 
-    def confine(self, probe: Tensor, measured: Generator | None = None) -> None:
+    def confine(self, measured: Generator | None = None) -> None:
         """Restricts the search to a sphere if the generator turns out to normalise its latent.
 
         Where G is what is ``measured`` of another generator, its images tell.
         """
-        if is_scale_invariant(measured or self._generator, probe, self._condition):
-            self._radius = math.sqrt(probe.shape[-1] - 1)
+        generator = measured or self._generator
+        if is_scale_invariant(generator, self._images, self._condition):
+            self._radius = math.sqrt(generator.latent_dim - 1)
 
     def without_prior(self) -> "Posterior":
         """The same, confined likewise, but for the latent's prior."""
@@ -96,6 +100,7 @@ class Posterior:
         """
         images, points = latent.shape[:2]
 
+        @torch.no_grad()
         def computed() -> tuple[Tensor, Tensor]:
             at_once = max(1, min(images, self.limit.rows // points))
             parts = [
@@ -108,13 +113,13 @@ class Posterior:
         return self.limit.attempt(images * points, computed)
 
     def _value_and_distance(self, latent: Tensor, images: slice) -> tuple[Tensor, Tensor]:
-        residual = self._residual(latent, images) / math.sqrt(self.variance)
-        place = torch.cat([residual, latent], 2)
-        # Not by a matrix product, whose rounding is larger than the distance of near-duplicates.
-        mode = "donot_use_mm_for_euclid_dist"
-        distance = torch.cdist(place, place, compute_mode=mode).square()
-        norm = self.precision * latent.square().sum(2)
-        value: Tensor = 0.5 * (residual.square().sum(2).double() + norm)
+        residual = self._residual(latent, images).div_(math.sqrt(self.variance))
+        value = 0.5 * self.precision * latent.square().sum(2).double()
+        distance = _squared_distances(latent)
+        # Large images of all points are large: what is made of them is made of parts.
+        for part in residual.split(_PIXELS_AT_ONCE, 2):
+            value += 0.5 * part.square().sum(2).double()
+            distance += _squared_distances(part)
         return value, distance
 
     def _residual(self, latent: Tensor, images: slice) -> Tensor:
@@ -158,13 +163,33 @@ class Posterior:
         return self._condition[images].repeat_interleave(points)
 
 
+def _squared_distances(points: Tensor) -> Tensor:
+    """Of each two of the points [images, points, coordinates].
+
+    Not by a matrix product, whose rounding is larger than the distance of near-duplicates.
+    """
+    mode = "donot_use_mm_for_euclid_dist"
+    return torch.cdist(points, points, compute_mode=mode).square()
+
+
+@torch.no_grad()
 def is_scale_invariant(
-    generator: Generator,
-    latent: Float[Tensor, "images latent"],
-    condition: Int[Tensor, " images"] | None,
+    generator: Generator, images: Tensor, condition: Int[Tensor, " images"] | None
 ) -> bool:
-    """Whether G(2z) = G(z) at these latents, to a thousandth of the images' spread."""
-    with torch.no_grad():
-        images = generator(latent, condition)
-        change = (generator(2 * latent, condition) - images).abs().amax()
-    return bool(change <= _SAME_IMAGES * images.std())
+    """Whether G(2z) = G(z), each image to a thousandth of its own spread, at latents of its own.
+
+    There are as many as ``images``, `_FEWEST_PROBES` at least, of the images' classes, and the same
+    whatever the images: points that a search has found may lie where any G is flat. With one latent
+    the sphere would be two points.
+    """
+    if generator.latent_dim == 1:
+        return False
+    number = max(len(images), _FEWEST_PROBES)
+    shape = (generator.latent_dim,)
+    latent = item_normals(range(number), (Stream.PROBES,), shape, images)
+    labels = None
+    if condition is not None:
+        labels = condition[torch.arange(number, device=condition.device) % len(condition)]
+    probed = generator(latent, labels).flatten(1)
+    change = (generator(2 * latent, labels).flatten(1) - probed).abs().amax(1)
+    return bool((change <= _SAME_IMAGES * probed.std(1, correction=0)).all())

@@ -19,7 +19,7 @@ from .row_limit import Block
 from .samplers.noise import item_normals
 from .settings.search import SearchMethod, SearchSettings
 
-# Calls that tell whether the generator normalises its latent.
+# Calls of an image that tell whether the generator normalises its latent, of eight images or more.
 PROBES = 2
 _HEATED_PART = 0.6
 # So many times the starts are taken from the bank, judged, and the best distinct ones kept.

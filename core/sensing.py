@@ -171,8 +171,7 @@ def restore(
     part = method.jacobian_bytes * measurements // dimensions
     settings = replace(settings, method=replace(method, jacobian_bytes=part))
     posterior = Posterior(measuring(generator, used), observed, condition, settings.noise**2)
-    probe = item_normals(seeds, (Stream.SENSING, 1), (generator.latent_dim,), images)
-    posterior.confine(probe, generator)
+    posterior.confine(generator)
     start = starts(
         posterior, generator, observed, condition, settings, seeds, (Stream.SENSING,), bank, used
     )

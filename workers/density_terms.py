@@ -20,7 +20,7 @@ from .schema import TableSchema
 from .shard import Item
 from .subjects import subject_images
 
-COMPUTATION = Computation("offmanifold.workers.density_terms:compute", "density_terms", 2)
+COMPUTATION = Computation("offmanifold.workers.density_terms:compute", "density_terms", 3)
 
 # In nats on [0, 1], at the mode of largest evidence that the image's inversions lead to, or the
 # latent that a simulated image was made from: ln p(x|z), ln p(z), and the volume of latents that

@@ -26,7 +26,7 @@ from .schema import ListColumn, TableSchema
 from .shard import Item, part_path
 from .stored_images import stored_images
 
-COMPUTATION = Computation("offmanifold.workers.inversion:compute", "inversion", 2)
+COMPUTATION = Computation("offmanifold.workers.inversion:compute", "inversion", 3)
 
 # mse is per pixel on [0, 1]; distance is what was minimised; restart_distance has one per finalist
 # among the restarts; latent is the best one's, restart_latent those of all finalists, one after the

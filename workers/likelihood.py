@@ -35,7 +35,7 @@ from .shard import Item
 from .subjects import subject_images
 from .variance_fit import NULL_FIT_TABLE
 
-GUIDED = Computation("offmanifold.workers.likelihood:compute", "likelihood.guided", 4)
+GUIDED = Computation("offmanifold.workers.likelihood:compute", "likelihood.guided", 5)
 CLASSICAL = Computation("offmanifold.workers.likelihood:compute", "likelihood.classical", 2)
 # The estimators as settings name them.
 ESTIMATORS: Mapping[str, Computation] = {"guided": GUIDED, "classical": CLASSICAL}

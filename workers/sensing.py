@@ -29,7 +29,7 @@ from .schema import ListColumn, TableSchema
 from .shard import Item
 from .stored_images import stored_images
 
-COMPUTATION = Computation("offmanifold.workers.sensing:compute", "sensing", 2)
+COMPUTATION = Computation("offmanifold.workers.sensing:compute", "sensing", 3)
 
 # A row for every number of measurements. objective, mse, psnr and latent are of the restart with
 # the smallest objective, of the finalists that restart_objective and restart_psnr have;

@@ -30,9 +30,9 @@ from .shard import Item
 from .stored_images import stored_images
 from .subjects import subject_images
 
-COMPUTATION = Computation("offmanifold.workers.variance_fit:compute", "variance_fit", 1)
+COMPUTATION = Computation("offmanifold.workers.variance_fit:compute", "variance_fit", 2)
 NULL_COMPUTATION = Computation(
-    "offmanifold.workers.variance_fit:compute_null", "variance_fit.null", 2
+    "offmanifold.workers.variance_fit:compute_null", "variance_fit.null", 3
 )
 
 # An image's reconstructions at the maximum of its posterior under each of variances:

@@ -37,6 +37,10 @@ def truncated_normal(bound: float) -> LatentPrior:
     if not bound > 0:
         raise ValueError(f"normal prior truncated at {bound}: the bound must be positive")
     outside = torch.special.ndtr(torch.tensor(-bound, dtype=torch.float64, device="cpu")).item()
-    return lambda normal: torch.special.ndtri(
-        outside + (1 - 2 * outside) * torch.special.ndtr(normal)
-    )
+
+    def lower_half(normal: Tensor) -> Tensor:
+        below = normal.clamp(max=0.0)
+        return torch.special.ndtri(outside + (1 - 2 * outside) * torch.special.ndtr(below))
+
+    # By symmetry: near 1 the distribution function has no digits left, and its inverse is infinite.
+    return lambda normal: torch.where(normal > 0, -lower_half(-normal), lower_half(normal))

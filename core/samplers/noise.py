@@ -33,6 +33,7 @@ class Stream(IntEnum):
     SENSING = 11
     REPORTED = 12
     BANK = 13
+    PROBES = 14
 
 
 class _Part(IntEnum):

@@ -146,6 +146,18 @@ def test_images_that_are_not_finite_are_no_starts(counted: Callable[..., Counted
     assert (nearest(Bank(generator), COLOURS, None)[..., 0] <= 0).all()
 
 
+def test_images_too_bright_for_half_precision_are_no_starts(
+    counted: Callable[..., Counted],
+) -> None:
+    class Bright(Counted):
+        def __call__(self, latent: Tensor, condition: Tensor | None) -> Tensor:
+            images = super().__call__(latent, condition)
+            return images + 1e6 * (latent[:, :1] > 0).view(-1, 1, 1, 1)
+
+    generator = Bright(counted(0)._decoder, 0)
+    assert (nearest(Bank(generator), COLOURS, None)[..., 0] <= 0).all()
+
+
 def test_a_bank_of_its_own_or_a_shared_one_gives_the_same_estimate(
     counted: Callable[..., Counted],
 ) -> None:

@@ -120,9 +120,24 @@ def test_outliers_modes_are_found_far_out(curved_decoder: Callable[..., Any]) ->
 def test_scale_invariance_is_measured(
     curved_decoder: Callable[..., Any], spherical_decoder: Callable[..., Any]
 ) -> None:
-    latent = torch.tensor([[0.3, -1.0], [2.0, 0.1], [-0.7, 0.9]]).double()
-    assert not is_scale_invariant(curved_decoder(2, 20), latent, None)
-    assert is_scale_invariant(spherical_decoder(), latent, None)
+    images = torch.zeros(3, 1, 1, 20).double()
+    assert not is_scale_invariant(curved_decoder(2, 20), images, None)
+    assert is_scale_invariant(spherical_decoder(), images, None)
+
+
+class Steps(nn.Module):
+    """One of two images, by the latent's first entry: flat along nearly every radius."""
+
+    latent_dim, num_classes, image_shape = 2, 0, (1, 1, 4)
+
+    def forward(self, latent: Tensor, condition: Tensor | None = None) -> Tensor:  # noqa: ARG002
+        ramp = torch.arange(4.0).to(latent) / 4
+        return torch.sigmoid(5 * (latent[:, :1] - 0.5)).mul(ramp)[:, None, None, :]
+
+
+@pytest.mark.parametrize("images", [1, 2, 20])
+def test_a_generator_that_is_flat_at_some_latents_is_not_confined(images: int) -> None:
+    assert not is_scale_invariant(Steps(), torch.zeros(images, 1, 1, 4), None)
 
 
 class Ramp(nn.Module):
@@ -130,6 +145,19 @@ class Ramp(nn.Module):
 
     def forward(self, latent: Tensor) -> Tensor:
         return torch.cat([latent, latent / 2], 1).view(-1, 1, 1, 2)
+
+
+@pytest.mark.parametrize("bound", [0.5, 2.0, 6.0])
+def test_a_truncated_prior_is_symmetric_and_finite_far_out(bound: float) -> None:
+    normal = torch.tensor([0.0, 0.3, 2.0, 5.0, 7.0, 20.0]).requires_grad_()
+    latent = truncated_normal(bound)(normal)
+    (slope,) = torch.autograd.grad(latent.sum(), normal)
+    assert torch.equal(latent, -truncated_normal(bound)(-normal))
+    assert (latent <= bound * (1 + 1e-6)).all()
+    assert latent[-1].item() == pytest.approx(bound, rel=1e-3)
+    assert slope.isfinite().all()
+    inside = 2 * truncnorm.cdf(bound, -math.inf, math.inf) - 1
+    assert slope[0].item() == pytest.approx(inside, rel=1e-5)
 
 
 @pytest.mark.parametrize("prior", ["uniform", "truncated"])
