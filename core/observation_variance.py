@@ -164,10 +164,16 @@ def fit_variance(
         at_grid = np.log(sides.mean(0)) - place
     crossings = np.flatnonzero((at_grid[:-1] > 0) & (at_grid[1:] <= 0))
     if not len(crossings):
-        raise ValueError(
+        why = (
             f"no variance between {variances[0]:.3g} and {variances[-1]:.3g} explains the "
-            f"{len(residual)} reconstructions: give one with `variance: {{value: ...}}`"
+            f"{len(residual)} reconstructions"
         )
+        if leaves_nothing(variances, residual, degrees, dimensions):
+            why = (
+                f"the {len(residual)} images come back to the last digit, as a generator's own do "
+                "before they are stored, so that there is no noise to fit"
+            )
+        raise ValueError(f"{why}: give a variance with `variance: {{value: ...}}`")
     first = crossings[0]
     excess = interpolate.PchipInterpolator(place, at_grid)
     root = float(optimize.brentq(excess, place[first], place[first + 1]))

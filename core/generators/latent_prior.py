@@ -40,7 +40,10 @@ def truncated_normal(bound: float) -> LatentPrior:
 
     def lower_half(normal: Tensor) -> Tensor:
         below = normal.clamp(max=0.0)
-        return torch.special.ndtri(outside + (1 - 2 * outside) * torch.special.ndtr(below))
+        latent: Tensor = torch.special.ndtri(
+            outside + (1 - 2 * outside) * torch.special.ndtr(below)
+        )
+        return latent
 
     # By symmetry: near 1 the distribution function has no digits left, and its inverse is infinite.
     return lambda normal: torch.where(normal > 0, -lower_half(-normal), lower_half(normal))
