@@ -74,7 +74,7 @@ class ClassifierTraining:
         self._images = images
         self._settings = settings
         self._seed = seed
-        self._weights = list(classifier.parameters())
+        self._weights: list[torch.Tensor] = list(classifier.parameters())
         self._momenta: list[torch.Tensor | None] = [None] * len(self._weights)
         self._pass_batches = math.ceil(len(labels) / settings.batch_size)
         passes = math.ceil(settings.round_batches / self._pass_batches)

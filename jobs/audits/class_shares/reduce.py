@@ -167,7 +167,8 @@ def _by_class(emit: Emitter, made: Annotated, real: Annotated) -> list[SummaryRo
     first, second = made.counts, real.counts
     n, m = int(first.sum()), int(second.sum())
     confusion = confusion_counts(real.label, real.predicted, len(second))
-    corrected, rows = None, []
+    corrected = None
+    rows: list[SummaryRow] = []
     if (confusion.sum(axis=1) > 0).all():
         corrected = corrected_share_intervals(first, confusion, emit.seed)
         if math.isfinite(hidden := most_hidden(confusion)):
