@@ -51,8 +51,8 @@ def laplace_proposal(modes: Modes, settings: GuidedSettings) -> MixtureProposal:
     scale = torch.where(present[:, None, :, None], scale, 1.0).flatten(1, 2)
     return MixtureProposal(
         log_weight=_log_weights(evidence, present, settings.method),
-        mean=_components(torch.where(present[..., None], modes.latent, 0.0), 0.0),
-        directions=_components(torch.where(present[..., None, None], modes.directions, 0.0), 0.0),
+        mean=torch.where(present[..., None], modes.latent, 0.0),
+        directions=torch.where(present[..., None, None], modes.directions, 0.0),
         scale=_append(scale.to(modes.latent), 1.0),
         stiffness=_append(_stiffness(modes, present, widths), 1.0),
     )
@@ -62,8 +62,7 @@ def mode_of(
     component: Int64[Tensor, "images chains"], proposal: MixtureProposal
 ) -> Int64[Tensor, "images chains"]:
     """The modes that components of a `laplace_proposal` stand at, -1 for the prior."""
-    prior = proposal.log_weight.shape[1] - 1
-    return component.remainder(prior // 2).masked_fill(component == prior, PRIOR_COMPONENT)
+    return proposal.mode(component).masked_fill(component == proposal.prior, PRIOR_COMPONENT)
 
 
 def _stiffness(modes: Modes, present: Tensor, widths: Tensor) -> Tensor:
@@ -89,11 +88,6 @@ def _log_weights(
     wide = share + math.log(method.wide_weight)
     defensive = torch.where(found, math.log(method.defensive_weight), 0.0).to(share)
     return torch.cat([narrow, wide, defensive], 1)
-
-
-def _components(table: Tensor, prior: float) -> Tensor:
-    """A table of modes once for the narrow and once for the wide components, and the prior's."""
-    return _append(torch.cat([table, table], 1), prior)
 
 
 def _append(table: Tensor, value: float) -> Tensor:

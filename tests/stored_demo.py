@@ -71,7 +71,7 @@ def demo_at(place: str, counts: Mapping[str, int], **settings: Any) -> dict[str,
         if "dataset" in group:
             group["path"] = f"{place}/{group['dataset']}"
             group["dataset"] = "folder"
-    for stage in ("neighbours", "patch_gmm", "sensing"):
+    for stage in ("neighbours", "patch_gmm", "sensing", "annotator", "class_shares"):
         spec["stages"][stage] |= {"dataset": "folder", "path": f"{place}/digits"}
     for stage, changed in settings.items():
         spec["stages"][stage] |= changed

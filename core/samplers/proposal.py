@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import torch
@@ -13,26 +14,40 @@ from torch import Tensor
 class MixtureProposal:
     """A normalised mixture q(z) = sum_k w_k N(z; m_k, A_k^2) for each image.
 
-    A_k = I + V_k diag(scale_k - 1) V_k^T, with orthonormal columns V_k, is a component's symmetric
-    square root of its covariance: ``scale`` along its directions and 1, the prior's, elsewhere. The
-    prior itself, and a component that an image does not have (log weight -inf), has V_k = 0 and
-    scales of 1. ``stiffness`` is the highest frequency that the posterior may have at a component
-    in the whitened coordinates, in which the component's own is 1: between the two, a chain's step
-    size is to shrink with the path's.
+    The last component is the prior. The others stand at modes, with one or several widths: that of
+    number k at mode k modulo their number, so that all of one width come first. They share their
+    mode's ``mean`` m and orthonormal ``directions``, the columns of V: A_k = I + V diag(scale_k -
+    1) V^T is the symmetric square root of a component's covariance, with ``scale`` along the
+    directions and 1, the prior's, elsewhere. A mode that an image does not have (log weights of
+    -inf) has V = 0 and scales of 1, as the prior has. ``stiffness`` is the highest frequency that
+    the posterior may have at a component in the whitened coordinates, in which the component's own
+    is 1: between the two, a chain's step size is to shrink with the path's.
     """
 
     log_weight: Float64[Tensor, "images components"]
-    mean: Float[Tensor, "images components latent"]
-    directions: Float[Tensor, "images components latent rank"]
+    mean: Float[Tensor, "images modes latent"]
+    directions: Float[Tensor, "images modes latent rank"]
     scale: Float[Tensor, "images components rank"]
     stiffness: Float64[Tensor, "images components"]
+
+    @property
+    def prior(self) -> int:
+        """The prior's number among the components."""
+        return self.log_weight.shape[1] - 1
+
+    def mode(self, component: Int[Tensor, "images chains"]) -> Int[Tensor, "images chains"]:
+        """The modes that components stand at; any for the prior."""
+        return component.remainder(self.mean.shape[1])
 
     def log_components(
         self, latent: Float[Tensor, "images chains latent"]
     ) -> Float64[Tensor, "images components chains"]:
         """Each component's ln w_k N(z; m_k, A_k^2), without the constant -(d/2) ln(2 pi)."""
         offset, along = self._offset_and_projection(latent)
-        return self._log_components(offset, along)
+        whole = offset.square().sum(-1, dtype=torch.float64)
+        inside = along.double().square() @ self._excess_precision.double().mT
+        norm = latent.square().sum(-1, dtype=torch.float64)
+        return self._log_components(self._log_heights, whole, inside, norm)
 
     def log_density(
         self, latent: Float[Tensor, "images chains latent"]
@@ -44,17 +59,26 @@ class MixtureProposal:
     def gradient(
         self, latent: Float[Tensor, "images chains latent"]
     ) -> Float[Tensor, "images chains latent"]:
-        """The gradient of ln q(z)."""
+        """The gradient of ln q(z), in the latent's precision throughout: it only proposes."""
         offset, along = self._offset_and_projection(latent)
-        share = self._log_components(offset, along).softmax(1).to(latent.dtype)[..., None]
-        inside = (self._excess_precision()[:, :, None] * along) @ self.directions.mT
-        return -(share * (offset + inside)).sum(1)
+        excess = self._excess_precision
+        inside = along.square() @ excess.mT
+        norm = latent.square().sum(-1)
+        heights = self._log_heights.to(latent.dtype)
+        logs = self._log_components(heights, offset.square().sum(-1), inside, norm)
+        share = logs.softmax(1)
+        of_modes = share[:, :-1].unflatten(1, (-1, self.mean.shape[1]))
+        pulled = (of_modes.permute(0, 2, 3, 1) @ excess) * along
+        inside = (pulled @ self.directions.mT).sum(1)
+        at_modes = (of_modes.sum(1)[..., None] * offset).sum(1)
+        return -(at_modes + inside + share[:, -1, :, None] * latent)
 
     def frame(self, component: Int[Tensor, "images chains"]) -> "Frame":
         """Each chain's own component."""
-        directions = _rows(self.directions.flatten(2), component)
+        mode, of_prior = self.mode(component), (component == self.prior)[..., None]
+        directions = _rows(self.directions.flatten(2), mode).masked_fill(of_prior, 0.0)
         return Frame(
-            _rows(self.mean, component),
+            _rows(self.mean, mode).masked_fill(of_prior, 0.0),
             directions.unflatten(-1, self.directions.shape[2:]),
             _rows(self.scale, component),
         )
@@ -84,19 +108,30 @@ class MixtureProposal:
         return _choose(cumulative[:, None].expand(-1, level.shape[1], -1), level)
 
     def _offset_and_projection(self, latent: Tensor) -> tuple[Tensor, Tensor]:
-        """Offsets z - m_k [images, components, chains, latent] and V_k^T of them [..., rank]."""
+        """Offsets z - m [images, modes, chains, latent] and V^T of them [..., rank]."""
         offset = latent[:, None] - self.mean[:, :, None]
         return offset, offset @ self.directions
 
-    def _log_components(self, offset: Tensor, along: Tensor) -> Tensor:
-        whole = offset.square().sum(-1, dtype=torch.float64)
-        inside = (self._excess_precision()[:, :, None].double() * along.double().square()).sum(-1)
-        log_volume = self.scale.double().log().sum(-1)
-        return (self.log_weight - log_volume)[..., None] - 0.5 * (whole + inside)
+    def _log_components(
+        self, heights: Tensor, whole: Tensor, inside: Tensor, norm: Tensor
+    ) -> Tensor:
+        """From |z - m|^2, what is more of it in the components' metrics, and |z|^2."""
+        squares = (whole[..., None] + inside).permute(0, 3, 1, 2).flatten(1, 2)
+        return heights[..., None] - 0.5 * torch.cat([squares, norm[:, None]], 1)
 
+    @cached_property
+    def _log_heights(self) -> Tensor:
+        """Each component's ln w_k N(m_k; m_k, A_k^2), without the constant."""
+        return self.log_weight - self.scale.double().log().sum(-1)
+
+    @cached_property
     def _excess_precision(self) -> Tensor:
-        """How much more precise than the prior a component is along its directions."""
-        return self.scale.pow(-2) - 1
+        """How much more precise than the prior along a mode's directions, for each of its widths.
+
+        [images, modes, widths, rank].
+        """
+        excess = self.scale[:, :-1].pow(-2) - 1
+        return excess.unflatten(1, (-1, self.mean.shape[1])).transpose(1, 2).contiguous()
 
 
 class Frame(NamedTuple):

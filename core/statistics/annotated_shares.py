@@ -6,6 +6,7 @@ its labels of generated images are a mixture of the confusion's rows, with the s
 That assumption can fail, and `check_errors_alike` tests what of it can be seen.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -117,6 +118,24 @@ def corrected_share_intervals(
         Interval(float(value[each]), float(low[each]), float(high[each]), total)
         for each in range(len(value))
     ]
+
+
+def most_hidden(confusion: Int64[np.ndarray, "classes labels"]) -> float:
+    """The most that the total variation of true classes may be, over that of their labels.
+
+    For two sets of images on which the annotator errs as on these real ones: 1 where it makes no
+    errors, infinite where it gives images of some classes the same labels. Between shares that
+    differ by d, the labels' differ by d times the confusion's rates; the ends of what d can be are
+    those that take from one class what they give to another.
+
+    Raises:
+        ValueError: a class without real images.
+    """
+    rates = _rates(confusion.sum(axis=0), confusion)
+    if np.linalg.matrix_rank(rates) < len(rates):
+        return math.inf
+    inverse = np.linalg.inv(rates)
+    return max(float(np.abs(inverse - row).sum(axis=1).max()) / 2 for row in inverse)
 
 
 def check_errors_alike(

@@ -50,7 +50,7 @@ PRESETS = {
     "1": FULL,
 }
 # The settings of the preset `digits`, and less of them.
-OWN = replace(FULL, transitions=100, restarts=32, finalists=6, final_iterations=100)
+OWN = replace(FULL, transitions=100, restarts=32, bank=20_000, finalists=6, final_iterations=100)
 OF_DIGITS = {
     "digits": OWN,
     "digits/2": replace(

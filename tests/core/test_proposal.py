@@ -11,18 +11,18 @@ from offmanifold.core.settings.guided import GuidedMethod, GuidedSettings
 
 
 def proposal_of(latent_dim: int, rank: int, images: int = 2) -> MixtureProposal:
-    """Two components with random directions, an absent one, and the prior."""
+    """Components at two modes with random directions, at an absent one, and the prior."""
     random = torch.Generator().manual_seed(0)
 
     def uniforms(*shape: int) -> torch.Tensor:
         return torch.rand(*shape, generator=random, dtype=torch.float64)
 
     raw = uniforms(images, 2, latent_dim, rank) - 0.5
-    directions = torch.zeros(images, 4, latent_dim, rank, dtype=torch.float64)
+    directions = torch.zeros(images, 3, latent_dim, rank, dtype=torch.float64)
     directions[:, :2] = torch.linalg.qr(raw).Q
     scale = torch.ones(images, 4, rank, dtype=torch.float64)
     scale[:, :2] = 0.2 + 0.7 * uniforms(images, 2, rank)
-    mean = torch.zeros(images, 4, latent_dim, dtype=torch.float64)
+    mean = torch.zeros(images, 3, latent_dim, dtype=torch.float64)
     mean[:, :2] = 3 * (uniforms(images, 2, latent_dim) - 0.5)
     weight = torch.tensor([0.5, 0.3, 0.0, 0.2], dtype=torch.float64).expand(images, -1)
     return MixtureProposal(weight.log(), mean, directions, scale, torch.ones_like(weight))
@@ -44,13 +44,12 @@ def test_it_is_a_mixture_of_what_scipy_calls_normal() -> None:
     for image in range(2):
         densities = []
         for component in (0, 1, 3):
-            directions = proposal.directions[image, component]
-            root = torch.eye(5).double() + (directions * (proposal.scale[image, component] - 1)) @ (
-                directions.T
-            )
-            normal = multivariate_normal(
-                proposal.mean[image, component].numpy(), (root @ root).numpy()
-            )
+            mean, root = torch.zeros(5).double(), torch.eye(5).double()
+            if component != proposal.prior:
+                mean = proposal.mean[image, component]
+                directions = proposal.directions[image, component]
+                root += (directions * (proposal.scale[image, component] - 1)) @ directions.T
+            normal = multivariate_normal(mean.numpy(), (root @ root).numpy())
             weight = proposal.log_weight[image, component].exp().item()
             densities.append(weight * torch.from_numpy(normal.pdf(latent[image].numpy())))
         expected = torch.stack(densities).sum(0).log()
@@ -117,7 +116,8 @@ def test_each_mode_has_a_narrow_and_a_wide_component() -> None:
     for component, inflation in ((0, 2.0), (1, 2.0), (3, 5.0), (4, 5.0)):
         variance = 1 / (1 + eigenvalue[0, 0] / inflation**2)
         torch.testing.assert_close(proposal.scale[0, component].square(), variance)
-        torch.testing.assert_close(proposal.mean[0, component], latent[0, component % 3])
+        mean = proposal.frame(torch.tensor([[component]])).mean[0, 0]
+        torch.testing.assert_close(mean, latent[0, component % 3])
     weight = proposal.log_weight.exp()[0]
     torch.testing.assert_close(weight.sum(), torch.ones(()).double())
     torch.testing.assert_close(weight[3:5].sum(), torch.tensor(0.2).double())

@@ -9,10 +9,17 @@ import pytest
 import torch
 from offmanifold.cluster.local_storage import LocalStorage
 from offmanifold.core.classifiers.training import ClassifierTraining
+from offmanifold.core.statistics.interval import Interval
+from offmanifold.jobs.audits import METRICS
 from offmanifold.jobs.audits.class_shares.annotator_plan import plan
+from offmanifold.jobs.audits.class_shares.section import class_shares_kept
 from offmanifold.jobs.audits.specs import gather_facts, load_spec
 from offmanifold.jobs.commands.cli import app
 from offmanifold.jobs.plan.stage import AuditContext
+from offmanifold.jobs.reduce.context import GeneratorInfo
+from offmanifold.jobs.reduce.schema import exact, summary_row, summary_table
+from offmanifold.jobs.report.summary import Summary
+from offmanifold.jobs.report.view import View
 from offmanifold.jobs.spec.loading import SpecError
 from offmanifold.workers import classifiers
 from offmanifold.workers.resources import Resources
@@ -155,6 +162,37 @@ def test_the_report_has_both_sections_and_what_training_left_is_gone(finished: P
     assert page.count("Generated images in rows by the annotator") == 3
     left = finished / "run" / "_training"
     assert not left.exists() or not list(left.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("hidden", "answer", "said"),
+    [
+        (1.5, "yes", ""),
+        (4.0, "undecided", "4.0 times as large"),
+        (None, "undecided", "cannot tell"),
+    ],
+)
+def test_shares_are_alike_only_as_far_as_the_annotator_can_tell_classes(
+    hidden: float | None, answer: str, said: str
+) -> None:
+    """One that gives every image the same label sees no difference between any two generators."""
+    numbers = {"floor": exact(0.01, 9000), "hidden": None if hidden is None else exact(hidden, 900)}
+    rows = [
+        summary_row("class_total_variation", Interval(0.01, 0.0, 0.02, 9000), generator="g"),
+        summary_row("class_shares_p_value", exact(0.6, 9000), generator="g"),
+        *(
+            summary_row(f"class_total_variation_{name}", each, generator="g")
+            for name, each in numbers.items()
+            if each is not None
+        ),
+    ]
+    nothing: Any = None
+    summary = Summary(summary_table(rows, METRICS))
+    verdict = class_shares_kept(View(nothing, summary, GeneratorInfo("g", 0, (1, 8, 8))))
+    assert verdict is not None
+    (finding,) = verdict.findings
+    assert finding.answer == answer
+    assert said in finding.sentence
 
 
 class KilledError(Exception):

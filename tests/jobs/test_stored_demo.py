@@ -42,6 +42,8 @@ SHORT = {
     "convergence": {"images_per_group": 2},
     "sweep": {"transitions": [5, 10], "images_per_group": 2},
     "sensing": {"images_per_group": 2, "bank": 256, "iterations": 20},
+    "annotator": {"most_rounds": 2},
+    "diversity": {"factors": [1, 2], "most_rounds": 2},
 }
 COUNTS = dict.fromkeys(GROUPS, 4) | {"train": 10, "test": 10}
 AS_IT_IS = {stage: {"images_per_group": 2} for stage in ("convergence", "sweep", "sensing")}
@@ -80,6 +82,6 @@ def test_the_whole_demo_in_a_bucket_gives_the_rows_of_a_local_run(
     in_process = ("--set", "cluster.executor=serial")
     stages = run_at(here, tmp_path, tmp_path / "run", size, *in_process)
     assert run_at(there, tmp_path, address, size) == stages
-    assert len(stages) == 18
+    assert len(stages) == 21
     assert assert_the_same_rows(address, tmp_path / "run", stages, (there, here)) > 0
     pd.testing.assert_frame_equal(summary_of(address), summary_of(tmp_path / "run"))

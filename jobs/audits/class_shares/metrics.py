@@ -31,6 +31,12 @@ METRICS: dict[str, Metric] = {
     "class_total_variation_reach": Metric(
         "what it exceeds in 5% of samples where there is no difference", "none", "of 1"
     ),
+    "class_total_variation_hidden": Metric(
+        "how many times as large that of the true classes may be, by the annotator's errors on "
+        "held-out real images; not there where it gives images of some classes the same labels",
+        "none",
+        "ratio",
+    ),
     "class_shares_chi_squared": Metric("Pearson's statistic of the same two samples", "none", "1"),
     "class_shares_p_value": Metric(
         "its p-value under no difference, by permutation", "none", "probability"

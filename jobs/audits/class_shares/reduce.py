@@ -1,5 +1,6 @@
 """Class shares of every generator's images, against those of held-out real ones."""
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -7,7 +8,11 @@ import numpy as np
 import pandas as pd
 
 from ....core.classifiers.answers import confusion_counts
-from ....core.statistics.annotated_shares import check_errors_alike, corrected_share_intervals
+from ....core.statistics.annotated_shares import (
+    check_errors_alike,
+    corrected_share_intervals,
+    most_hidden,
+)
 from ....core.statistics.class_shares import (
     compare_shares,
     effective_classes,
@@ -163,9 +168,11 @@ def _by_class(emit: Emitter, made: Annotated, real: Annotated) -> list[SummaryRo
     n, m = int(first.sum()), int(second.sum())
     confusion = confusion_counts(real.label, real.predicted, len(second))
     corrected = None
+    rows: list[SummaryRow] = []
     if (confusion.sum(axis=1) > 0).all():
         corrected = corrected_share_intervals(first, confusion, emit.seed)
-    rows = []
+        if math.isfinite(hidden := most_hidden(confusion)):
+            rows.append(emit.exact("class_total_variation_hidden", hidden, m))
     for index, (x, y) in enumerate(zip(first.tolist(), second.tolist(), strict=True)):
         of_class = emit.at(condition=class_condition(index))
         rows += [

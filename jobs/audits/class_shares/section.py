@@ -35,18 +35,22 @@ def class_shares_kept(view: View) -> Verdict | None:
     p_value = view.find("class_shares_p_value")
     if found is None or p_value is None:
         return None
-    floor = view.find("class_total_variation_floor")
+    floor, hidden = (view.find(f"class_total_variation_{name}") for name in ("floor", "hidden"))
     answer: Answer = "undecided"
+    blind = ""
     if p_value.value < ERROR_RATE:
         answer = "no"
     # Samples whose shares differ by more on their own cannot show that there is no difference.
-    elif floor is not None and max(found.high, floor.value) <= NEGLIGIBLE:
-        answer = "yes"
+    elif floor is not None and (most := max(found.high, floor.value)) <= NEGLIGIBLE:
+        if hidden is not None and hidden.value * most <= NEGLIGIBLE:
+            answer = "yes"
+        else:
+            blind = _blind(hidden)
     by_chance = "" if floor is None else f" (by chance alone {number(floor.value, 2)})"
     sentence = (
         f"Between the annotator's labels of generated and of held-out real images the total "
         f"variation is {found.text(2)}{by_chance}, "
-        f"p = {number(p_value.value, 2)}, N = {found.n}."
+        f"p = {number(p_value.value, 2)}, N = {found.n}.{blind}"
         f"{_worst_class(view)}{_asked(view)}"
     )
     finding = Finding(
@@ -93,6 +97,16 @@ def _null(view: View) -> Null | None:
         f"(p = {number(found.value, 2)}, N = {found.n})."
     )
     return Null(answer, sentence)
+
+
+def _blind(hidden: Estimate | None) -> str:
+    """Why so small a difference of labels is not small."""
+    if hidden is None:
+        return " But the annotator cannot tell some classes, and would not see every difference."
+    return (
+        " But the annotator's errors on real images may hide a difference of true classes that is "
+        f"{number(hidden.value, 2)} times as large."
+    )
 
 
 def _worst_class(view: View) -> str:

@@ -5,6 +5,7 @@ import pytest
 from offmanifold.core.statistics.annotated_shares import (
     check_errors_alike,
     corrected_share_intervals,
+    most_hidden,
     shares_by_inversion,
     shares_by_likelihood,
     shares_by_probabilities,
@@ -102,3 +103,24 @@ def test_a_class_without_real_images_cannot_be_corrected() -> None:
     confusion = np.array([[5, 1], [0, 0]])
     with pytest.raises(ValueError, match="no real images of class 1"):
         shares_by_likelihood(np.array([3, 4]), confusion)
+
+
+def test_what_an_annotator_hides_is_the_most_that_any_difference_loses() -> None:
+    confusion = (ERRS * 100).round().astype(np.int64)
+    rng = np.random.default_rng(0)
+    first, second = rng.dirichlet(np.full(3, 0.3), (2, 20_000))
+    lost = np.abs(first - second).sum(1) / np.abs((first - second) @ ERRS).sum(1)
+    hidden = most_hidden(confusion)
+    assert lost.max() <= hidden <= 1.01 * lost.max()
+    assert most_hidden(np.diag([5, 7, 2])) == pytest.approx(1)
+    # Two classes rightly told in 75%: half of a difference is seen.
+    assert most_hidden(np.array([[75, 25], [25, 75]])) == pytest.approx(2)
+
+
+@pytest.mark.parametrize(
+    "confusion",
+    [[[9, 0], [7, 0]], [[5, 5, 0], [5, 5, 0], [0, 0, 9]]],
+    ids=["constant", "two alike"],
+)
+def test_an_annotator_that_answers_classes_alike_hides_everything(confusion) -> None:
+    assert most_hidden(np.array(confusion)) == np.inf
