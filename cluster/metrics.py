@@ -3,6 +3,8 @@
 ``cluster/manifests/grafana.json`` is a dashboard of them.
 """
 
+from collections.abc import Sequence
+
 from ray.util.metrics import Counter, Gauge, Histogram
 
 from .observer import Attempt
@@ -28,6 +30,9 @@ class RayMetrics:
             "offmanifold_shard_seconds", "Seconds per finished shard.", _SECONDS, kind
         )
         self._workers = Gauge("offmanifold_workers", "Workers, by state.", ("state", "ray_job"))
+        self._out = Gauge(
+            "offmanifold_places_out_of_use", "GPUs or nodes that get no more shards.", ("ray_job",)
+        )
 
     def attempted(self, attempt: Attempt) -> None:
         """See :meth:`~offmanifold.cluster.observer.Observer.attempted`."""
@@ -49,3 +54,7 @@ class RayMetrics:
         """See :meth:`~offmanifold.cluster.observer.Observer.workers`."""
         for state, count in (("busy", busy), ("idle", idle), ("starting", starting)):
             self._workers.set(count, {"state": state, **self._job})
+
+    def out_of_use(self, places: Sequence[str]) -> None:
+        """See :meth:`~offmanifold.cluster.observer.Observer.out_of_use`."""
+        self._out.set(len(places), self._job)

@@ -43,6 +43,10 @@ class Observer(Protocol):
         """How many workers do what, from time to time."""
         ...
 
+    def out_of_use(self, places: Sequence[str]) -> None:
+        """Which places get no more work, in words, as shards have died there; when that changes."""
+        ...
+
 
 class Observers:
     """Several as one."""
@@ -59,3 +63,8 @@ class Observers:
         """See :meth:`Observer.workers`."""
         for observer in self._observers:
             observer.workers(busy, idle, starting)
+
+    def out_of_use(self, places: Sequence[str]) -> None:
+        """See :meth:`Observer.out_of_use`."""
+        for observer in self._observers:
+            observer.out_of_use(places)

@@ -12,12 +12,11 @@ from typing import Any
 import torch
 
 from ..cluster.broken_worker import BrokenWorkerError
-from ..cluster.ray_errors import ClusterError
 from ..cluster.s3_settings import BY_ENVIRONMENT, S3Settings
 from ..cluster.storage import Storage, StorageError
 from .computed_on import computed_on, set_precision
 from .datasets import file_error
-from .gpu_problem import gpu_problem
+from .gpu_problem import UnusableGpuError, gpu_problem
 from .outcome import Failure, Outcome
 from .pace import Pace, TooLongError
 from .pieces import Pieces
@@ -73,10 +72,10 @@ class WorkerFactory:
         """A worker with its threads, precision and device set.
 
         Raises:
-            ClusterError: it is to have a GPU, and can use none.
+            UnusableGpuError: it is to have a GPU, and can use none.
         """
         if self.gpu_share and (problem := gpu_problem()) is not None:
-            raise ClusterError(f"a worker on {socket.gethostname()} has a GPU, but {problem}")
+            raise UnusableGpuError(f"a worker on {socket.gethostname()} has a GPU, but {problem}")
         torch.set_num_threads(self.threads)
         set_precision(tf32=self.tf32)
         device = torch.device("cuda" if self.gpu_share else "cpu")

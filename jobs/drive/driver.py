@@ -6,7 +6,7 @@ with what is missing then.
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -50,13 +50,15 @@ class Outcome:
     """What a finished run left: its results, and how many rows failed in each stage.
 
     ``mended`` damaged parts were moved aside on the way and computed again. ``unfinished`` is how
-    far the stages are of a run that is reported before its end; empty otherwise.
+    far the stages are of a run that is reported before its end; empty otherwise. ``out_of_use`` are
+    GPUs or nodes where shard after shard died, which others computed then.
     """
 
     results: Results
     quarantined: dict[str, int]
     mended: int = 0
     unfinished: Sequence[StageCount] = ()
+    out_of_use: Sequence[str] = ()
 
     @property
     def complete(self) -> bool:
@@ -133,7 +135,7 @@ def run_audit(
                 mending.take(error)
             else:
                 mending.finish()
-                return outcome
+                return replace(outcome, out_of_use=sorted(log.ever_out_of_use))
 
 
 def provenance_of(spec: AuditSpec, facts: Facts) -> dict[str, Any]:

@@ -16,18 +16,23 @@ _WINDOW_SECONDS = 900.0
 
 @dataclass(frozen=True)
 class Workers:
-    """Workers of all drivers that have told of them in the last two minutes."""
+    """Workers of all drivers that have told of them in the last two minutes.
+
+    ``out_of_use`` names the GPUs or nodes that get no more shards, as shards died there.
+    """
 
     busy: int
     idle: int
     starting: int
     drivers: int
+    out_of_use: tuple[str, ...] = ()
 
 
 def workers_alive(storage: Storage) -> Workers:
     """How many workers the run has now, as its drivers say."""
     counts = {"busy": 0, "idle": 0, "starting": 0}
     drivers = 0
+    out_of_use: set[str] = set()
     for name in storage.list_names(FOLDER):
         if not name.endswith(WORKERS_SUFFIX):
             continue
@@ -36,12 +41,14 @@ def workers_alive(storage: Storage) -> Workers:
             if time.time() - state["time"] > PRESENT_SECONDS:
                 continue
             found = {key: int(state[key]) for key in counts}
+            places = {str(place) for place in state.get("out_of_use", ())}
         except (StorageError, ValueError, KeyError, TypeError):
             # It has just ended, or is no driver's file.
             continue
         drivers += 1
+        out_of_use |= places
         counts = {key: counts[key] + found[key] for key in counts}
-    return Workers(**counts, drivers=drivers)
+    return Workers(**counts, drivers=drivers, out_of_use=tuple(sorted(out_of_use)))
 
 
 def recent_rates(storage: Storage) -> dict[str, float]:

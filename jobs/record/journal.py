@@ -11,7 +11,7 @@ import os
 import secrets
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -41,6 +41,9 @@ class Journal:
         self._file = 0
         self._written = -_WRITE_SECONDS
         self._workers: dict[str, Any] = {}
+        self._out_of_use: list[str] = []
+        self.ever_out_of_use: set[str] = set()
+        """Every GPU or node that got no more shards at some time, as they died there."""
 
     def attempted(self, attempt: Attempt) -> None:
         """Adds the line of an attempt."""
@@ -58,6 +61,13 @@ class Journal:
         self._workers = {"busy": busy, "idle": idle, "starting": starting}
         self._write_now_and_then()
 
+    def out_of_use(self, places: Sequence[str]) -> None:
+        """Adds the line of the places that get no more shards now."""
+        self._out_of_use = list(places)
+        self.ever_out_of_use.update(places)
+        self._lines.append(json.dumps({"time": _now(), "out_of_use": self._out_of_use}))
+        self._write_now_and_then()
+
     def close(self) -> None:
         """Writes what is left; no driver is at work any more."""
         self._write_lines()
@@ -70,7 +80,8 @@ class Journal:
         try:
             self._write_lines()
             state = {"host": socket.gethostname(), "pid": os.getpid(), "time": time.time()}
-            content = json.dumps({**state, **self._workers}).encode()
+            told = {**state, **self._workers, "out_of_use": self._out_of_use}
+            content = json.dumps(told).encode()
             self._storage.write(self._name + WORKERS_SUFFIX, content)
         except StorageError as error:
             # A store that refuses parts too ends the run by itself; the log alone must not.
