@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from typing import NamedTuple
+from functools import cached_property
 
 import torch
 from jaxtyping import Float, Float64, Int
@@ -45,10 +45,17 @@ class MixtureProposal:
         self, latent: Float[Tensor, "images chains latent"]
     ) -> Float[Tensor, "images chains latent"]:
         """The gradient of ln q(z)."""
+        return self.log_components_and_gradient(latent)[1]
+
+    def log_components_and_gradient(
+        self, latent: Float[Tensor, "images chains latent"]
+    ) -> tuple[Float64[Tensor, "images components chains"], Float[Tensor, "images chains latent"]]:
+        """What `log_components` and `gradient` give, for little more than one of them costs."""
         offset, along = self._offset_and_projection(latent)
-        share = self._log_components(offset, along).softmax(1).to(latent.dtype)[..., None]
-        inside = (self._excess_precision()[:, :, None] * along) @ self.directions.mT
-        return -(share * (offset + inside)).sum(1)
+        log_components = self._log_components(offset, along)
+        share = log_components.softmax(1).to(latent.dtype)[..., None]
+        inside = (self._excess_precision * along) @ self.directions.mT
+        return log_components, -(share * (offset + inside)).sum(1)
 
     def frame(self, component: Int[Tensor, "images chains"]) -> "Frame":
         """Each chain's own component."""
@@ -90,16 +97,28 @@ class MixtureProposal:
 
     def _log_components(self, offset: Tensor, along: Tensor) -> Tensor:
         whole = offset.square().sum(-1, dtype=torch.float64)
-        inside = (self._excess_precision()[:, :, None].double() * along.double().square()).sum(-1)
-        log_volume = self.scale.double().log().sum(-1)
-        return (self.log_weight - log_volume)[..., None] - 0.5 * (whole + inside)
+        inside = (self._excess_in_double * along.double().square()).sum(-1)
+        return self._log_height - 0.5 * (whole + inside)
 
+    # They are constant along a chain, which asks for them at each of its steps.
+
+    @cached_property
     def _excess_precision(self) -> Tensor:
         """How much more precise than the prior a component is along its directions."""
-        return self.scale.pow(-2) - 1
+        return (self.scale.pow(-2) - 1)[:, :, None]
+
+    @cached_property
+    def _excess_in_double(self) -> Tensor:
+        return self._excess_precision.double()
+
+    @cached_property
+    def _log_height(self) -> Tensor:
+        """Each component's log density at its mean."""
+        return (self.log_weight - self.scale.double().log().sum(-1))[..., None]
 
 
-class Frame(NamedTuple):
+@dataclass(frozen=True)
+class Frame:
     """The component m + A u of each chain, with A as in `MixtureProposal`."""
 
     mean: Float[Tensor, "images chains latent"]
@@ -116,16 +135,21 @@ class Frame(NamedTuple):
         self, latent: Float[Tensor, "images chains latent"]
     ) -> Float[Tensor, "images chains latent"]:
         """The whitened positions A^-1 (z - m) of latents."""
-        return self._stretch(latent - self.mean, 1 / self.scale)
+        return self._stretched(latent - self.mean, (1 / self.scale - 1)[..., None, :])
 
     def scaled(
         self, vector: Float[Tensor, "images chains latent"]
     ) -> Float[Tensor, "images chains latent"]:
         """The product A v."""
-        return self._stretch(vector, self.scale)
+        return self._stretched(vector, self._excess)
 
-    def _stretch(self, vector: Tensor, along: Tensor) -> Tensor:
-        inside = (vector[..., None, :] @ self.directions) * (along - 1)[..., None, :]
+    @cached_property
+    def _excess(self) -> Tensor:
+        """What A adds along the directions: constant along a chain."""
+        return (self.scale - 1)[..., None, :]
+
+    def _stretched(self, vector: Tensor, excess: Tensor) -> Tensor:
+        inside = (vector[..., None, :] @ self.directions) * excess
         return vector + (inside @ self.directions.mT)[..., 0, :]
 
 
@@ -146,8 +170,7 @@ class MixtureChart:
         self, latent: Float[Tensor, "images chains latent"]
     ) -> Float64[Tensor, "images chains"]:
         """The difference ln p(z) - ln q(z), with q the whole mixture."""
-        log_prior = -0.5 * latent.square().sum(-1, dtype=torch.float64)
-        return log_prior - self._proposal.log_components(latent).logsumexp(1)
+        return self._ratio(latent, self._proposal.log_components(latent))
 
     def pull_back(
         self,
@@ -157,6 +180,21 @@ class MixtureChart:
         """The gradient of ln p(x|z) + ln p(z) - ln q(z) in u, given that of ln p(x|z) in z."""
         in_latent = gradient - latent - self._proposal.gradient(latent)
         return self._frame.scaled(in_latent)
+
+    def evaluate(
+        self,
+        latent: Float[Tensor, "images chains latent"],
+        gradient: Float[Tensor, "images chains latent"],
+    ) -> tuple[Float64[Tensor, "images chains"], Float[Tensor, "images chains latent"]]:
+        """What `log_prior_ratio` and `pull_back` give, the proposal being computed once."""
+        log_components, of_proposal = self._proposal.log_components_and_gradient(latent)
+        pulled = self._frame.scaled(gradient - latent - of_proposal)
+        return self._ratio(latent, log_components), pulled
+
+    @staticmethod
+    def _ratio(latent: Tensor, log_components: Tensor) -> Tensor:
+        log_prior = -0.5 * latent.square().sum(-1, dtype=torch.float64)
+        return log_prior - log_components.logsumexp(1)
 
 
 def _rows(table: Tensor, component: Tensor) -> Tensor:
