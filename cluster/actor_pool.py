@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import ray
@@ -159,15 +160,16 @@ class ActorPool:
             place = running.place
             if place is None or place not in in_use:
                 continue
-            step = self._schedule.next(
-                lambda each, place=place: self._places.suits(place, each.task.id, in_use)
-            )
+            step = self._schedule.next(partial(self._suits, place, in_use))
             if step is None:
                 continue
             self._idle.take(running)
             running.step, running.began = step, time.monotonic()
             reference = running.actor.perform.remote(cloudpickle.dumps(step))
             self._running[reference] = running
+
+    def _suits(self, place: Place, in_use: set[Place], step: Step | AssembleStep) -> bool:
+        return self._places.suits(place, step.task.id, in_use)
 
     def _finished(self, running: Running, result: Any, on_report: Callable[[Report], None]) -> None:
         if running.place is None:
@@ -274,6 +276,7 @@ class ActorPool:
                 number=self._schedule.attempt(step),
                 worker=running.process,
                 node="" if running.place is None else running.place.node,
+                place="" if running.place is None else str(running.place),
                 seconds=time.monotonic() - running.began,
                 report=report,
                 error=error,

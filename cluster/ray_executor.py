@@ -86,7 +86,8 @@ class RayExecutor:
             return
         workers = min(len(tasks), self._worker_count())
         schedule = Schedule(tasks, self._max_attempts)
-        metrics = RayMetrics(str(ray.get_runtime_context().get_job_id()))
+        device = "gpu" if self._resources.gpus_per_worker else "cpu"
+        metrics = RayMetrics(str(ray.get_runtime_context().get_job_id()), device)
         arguments = self._start_arguments(factory)
         warm = self._take_warm(max(workers, self._resources.min_workers), arguments)
         pool = ActorPool(

@@ -97,6 +97,12 @@ class ShardWorker:
         self._storage = storage
         self._pace = Pace({}) if pace is None else pace
         self._resources = Resources(storage, device, service, self._pace)
+        # A GPU has no part in what calls no network, whichever worker it comes to.
+        self._on_cpu = (
+            self._resources
+            if device.type == "cpu"
+            else Resources(storage, torch.device("cpu"), service, self._pace)
+        )
         self._batch_limit: int | None = None
 
     @property
@@ -190,9 +196,12 @@ class ShardWorker:
             except TooLongError:
                 continue
             seconds = time.perf_counter() - began
-            computer = computed_on(self._resources.device)
+            computer = computed_on(self._resources_of(shard).device)
             yield start, ShardRows.of(shard.table, items, outcomes, start, computer, seconds)
             start += len(items)
+
+    def _resources_of(self, shard: Shard) -> Resources:
+        return self._resources if shard.calls_networks else self._on_cpu
 
     @property
     def _on_gpu(self) -> bool:
@@ -210,7 +219,7 @@ class ShardWorker:
 
     def _attempt(self, compute: Compute, shard: Shard, items: Sequence[Item]) -> Sequence[Outcome]:
         try:
-            return compute(items, shard.settings, self._resources)
+            return compute(items, shard.settings, self._resources_of(shard))
         except (StorageError, TooLongError):
             raise
         except torch.AcceleratorError as error:

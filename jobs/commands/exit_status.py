@@ -36,8 +36,8 @@ def end(outcome: "Outcome") -> None:
         )
     if outcome.out_of_use:
         say(
-            f"shard after shard died at {', '.join(outcome.out_of_use)}, and was computed elsewhere: "
-            "look at these GPUs or nodes before the next run",
+            f"shard after shard died at {', '.join(outcome.out_of_use)}, and was computed "
+            "elsewhere: look at these GPUs or nodes before the next run",
             err=True,
         )
     if outcome.unfinished:
