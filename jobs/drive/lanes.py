@@ -19,6 +19,8 @@ from ..plan.stage import Stage
 
 # As long as an idle worker stays where its stage is still running.
 _REST_SECONDS = 60.0
+# How long an interrupt waits for the other lanes' workers to end.
+_STOP_SECONDS = 5.0
 
 
 def calls_networks(shard: Shard) -> bool:
@@ -166,8 +168,14 @@ def run_lanes(stages: Stages, lanes: Sequence[Lane], run: Callable[[Stage, Lane]
     for thread in threads:
         thread.start()
     go(0)
-    for thread in threads:
-        thread.join()
+    try:
+        for thread in threads:
+            thread.join()
+    except BaseException:
+        stages.fail()
+        for thread in threads:
+            thread.join(_STOP_SECONDS)
+        raise
     if errors:
         raise errors[0]
 

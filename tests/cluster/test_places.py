@@ -131,6 +131,8 @@ def executor() -> RayExecutor:
     return RayExecutor(resources, import_paths=[HERE])
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 @pytest.mark.usefixtures("three_gpus")
 def test_a_gpu_that_kills_every_worker_costs_no_row(tmp_path: Path, caplog: Any) -> None:
     from shards import Factory, rows_of, task
@@ -155,6 +157,8 @@ def test_a_gpu_that_kills_every_worker_costs_no_row(tmp_path: Path, caplog: Any)
     assert [attempt for attempt in recorder.attempts if attempt.error is not None] == []
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 @pytest.mark.usefixtures("three_gpus")
 @pytest.mark.parametrize("bad", [("2",), ("0", "1", "2")])
 def test_a_gpu_where_no_worker_starts_ends_a_run_only_if_all_are(
