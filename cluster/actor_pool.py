@@ -149,8 +149,8 @@ class ActorPool:
             self._start(running)
 
     def _start(self, running: Running) -> None:
-        # It may have been held for long without having been asked.
-        running.pulse = Pulse()
+        # Its process has answered; it may have been held for long since then, without being asked.
+        running.pulse = Pulse(alive=time.monotonic())
         self._running[running.actor.start.remote(*self._start_arguments)] = running
 
     def _feed_idle(self) -> None:
