@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import ray
@@ -15,6 +16,7 @@ from ray.exceptions import (
     WorkerCrashedError,
 )
 
+from .broken_worker import BrokenWorkerError
 from .executor import (
     MEMORY_DEATHS_PARDONED,
     PREEMPTIONS_PARDONED,
@@ -29,6 +31,8 @@ from .idle_actors import IdleActors, Running
 from .local_ray import check_local_ray
 from .memory_pressure import MemoryPressure
 from .observer import Attempt, Observer
+from .places import DEATHS_PARDONED, Place, Places
+from .pulse import Pulse
 
 logger = logging.getLogger(__name__)
 
@@ -49,6 +53,7 @@ class ActorPool:
         idle: IdleActors,
         watch: Watch,
         pressure: MemoryPressure,
+        places: Places,
         observer: Observer,
     ) -> None:
         self._schedule = schedule
@@ -59,6 +64,10 @@ class ActorPool:
         self._idle = idle
         self._watch = watch
         self._pressure = pressure
+        self._places = places
+        # They hold places that are out of use, so that Ray puts no other worker there.
+        self._parked: list[Running] = []
+        self._out_of_use: set[Place] = set()
         self._observer = observer
         self._deaths_while_starting = 0
 
@@ -74,6 +83,7 @@ class ActorPool:
             for reference, reason in self._watch.hung(self._running):
                 self._lost(self._running.pop(reference), reason, max_attempts)
             self._replace_dead()
+            self._close_and_open_places()
             self._feed_idle()
             until_release = self._idle.release(busy=len(self._running))
             self._tell_of_workers()
@@ -84,8 +94,10 @@ class ActorPool:
                 try:
                     result = ray.get(reference)
                 except RayTaskError as error:
-                    # The worker's own exception, rather than Ray's account of it.
-                    raise error.cause from error
+                    if not isinstance(error.cause, BrokenWorkerError):
+                        # The worker's own exception, rather than Ray's account of it.
+                        raise error.cause from error
+                    self._lost(running, str(error.cause), max_attempts, cause=error.cause)
                 except DEATHS as error:
                     self._died(running, error, max_attempts)
                 else:
@@ -102,43 +114,82 @@ class ActorPool:
 
     def kill(self) -> None:
         """End every actor at once; what was published stays."""
-        for running in (*self._running.values(), *self._idle.actors):
+        for running in (*self._running.values(), *self._idle.actors, *self._parked):
             ray.kill(running.actor)
 
     def release_idle(self) -> list[Running]:
-        """The idle actors, for the next run; those that are still starting end."""
-        for running in self._running.values():
+        """The idle actors, for the next run; those that are starting or have no work end."""
+        for running in (*self._running.values(), *self._parked):
             ray.kill(running.actor)
         return self._idle.actors
 
     def _replace_dead(self) -> None:
         # Actors that are still waiting for a place must not make a cluster grow for nothing.
-        wanted = min(self._workers, self._schedule.unfinished)
+        wanted = min(max(1, self._workers - len(self._parked)), self._schedule.unfinished)
         starting = [key for key, running in self._running.items() if running.step is None]
         while starting and len(self._running) + len(self._idle) > wanted:
             ray.kill(self._running.pop(starting.pop()).actor)
         while not self._pressure.pause and len(self._running) + len(self._idle) < wanted:
             actor = self._actor_class.remote()
-            reference = actor.start.remote(*self._start_arguments)
-            self._running[reference] = Running(actor, "", None)
+            self._running[actor.where.remote()] = Running(actor, None)
+
+    def _live_places(self) -> set[Place]:
+        """Those where an actor is, whatever it does."""
+        actors = (*self._running.values(), *self._idle.actors, *self._parked)
+        return {running.place for running in actors if running.place is not None}
+
+    def _close_and_open_places(self) -> None:
+        out = self._places.out_of_use(self._live_places())
+        if out != self._out_of_use:
+            self._out_of_use = out
+            self._observer.out_of_use(sorted(map(str, out)))
+        reopened = [running for running in self._parked if running.place not in out]
+        for running in reopened:
+            self._parked.remove(running)
+            self._start(running)
+
+    def _start(self, running: Running) -> None:
+        # Its process has answered; it may have been held for long since then, without being asked.
+        running.pulse = Pulse(alive=time.monotonic())
+        self._running[running.actor.start.remote(*self._start_arguments)] = running
 
     def _feed_idle(self) -> None:
-        while len(self._idle) and (step := self._schedule.next()) is not None:
-            running = self._idle.pop()
+        """Give each idle actor a step that it may have; the one that was busy last comes first."""
+        in_use = self._live_places() - self._out_of_use
+        for running in reversed(self._idle.actors):
+            place = running.place
+            if place is None or place not in in_use:
+                continue
+            step = self._schedule.next(partial(self._suits, place, in_use))
+            if step is None:
+                continue
+            self._idle.take(running)
             running.step, running.began = step, time.monotonic()
             reference = running.actor.perform.remote(cloudpickle.dumps(step))
             self._running[reference] = running
 
+    def _suits(self, place: Place, in_use: set[Place], step: Step | AssembleStep) -> bool:
+        return self._places.suits(place, step.task.id, in_use)
+
     def _finished(self, running: Running, result: Any, on_report: Callable[[Report], None]) -> None:
+        if running.place is None:
+            running.place, running.process = result
+            self._places.seen(running.place)
+            if running.place in self._out_of_use:
+                self._parked.append(running)
+            else:
+                self._start(running)
+            return
         if running.step is None:
-            running.node_id, running.process = result
-            self._deaths_while_starting = 0
+            self._places.started(running.place)
         else:
             self._tell_of_attempt(running, running.step, result, None)
             self._pressure.eased()
             report = self._schedule.completed(running.step, result)
+            self._places.finished(running.place, running.step.task.id, whole=report is not None)
             if report is not None:
                 on_report(report)
+        self._deaths_while_starting = 0
         running.step = None
         self._idle.add(running)
 
@@ -155,24 +206,54 @@ class ActorPool:
                     "(cluster.workers) or more memory for each (cluster.memory_per_worker); "
                     f"then run the same command again. Last error: {reason}"
                 )
-        elif getattr(error, "preempted", False) or _node_is_gone(running.node_id):
+        elif getattr(error, "preempted", False) or _node_is_gone(running.place):
             reason, pardons = f"its node was lost: {reason}", PREEMPTIONS_PARDONED
         self._lost(running, reason, max_attempts, pardons=pardons)
 
-    def _lost(self, running: Running, reason: str, max_attempts: int, *, pardons: int = 0) -> None:
+    def _lost(
+        self,
+        running: Running,
+        reason: str,
+        max_attempts: int,
+        *,
+        pardons: int = 0,
+        cause: Exception | None = None,
+    ) -> None:
         # Of an actor that is only out of reach: its work is given to another, so it has to end.
         ray.kill(running.actor)
         logger.warning("a worker process died (%s): %s", running.step or "starting", reason)
         if running.step is not None:
             self._tell_of_attempt(running, running.step, None, reason)
+            pardons = pardons or self._blamed_on_place(running, running.step, reason)
             self._schedule.died(running.step, reason, pardons=pardons)
         elif not pardons:
-            self._deaths_while_starting += 1
-            if self._deaths_while_starting >= max_attempts:
-                raise WorkerDiedError(
-                    f"worker processes died {max_attempts} times while starting, before any "
-                    f"work; last error: {reason}"
-                )
+            self._died_starting(running, reason, max_attempts, cause)
+
+    def _blamed_on_place(self, running: Running, step: Step | AssembleStep, reason: str) -> int:
+        """Note a death that neither the node nor its memory explains; the pardons of its step."""
+        assert running.place is not None, "only an actor that said where it is was given a step"
+        others = self._live_places() - self._out_of_use
+        doubted = self._places.doubted(running.place, step.task.id, others)
+        self._places.died(running.place, step.task.id, reason)
+        return DEATHS_PARDONED if doubted else 0
+
+    def _died_starting(
+        self, running: Running, reason: str, max_attempts: int, cause: Exception | None
+    ) -> None:
+        """Note a death before any work, which ends the run where workers start nowhere."""
+        self._deaths_while_starting += 1
+        if running.place is not None:
+            self._places.died(running.place, None, reason)
+            nodes = {node["NodeID"] for node in ray.nodes() if node["Alive"]}
+            if self._places.may_start_elsewhere(running.place, nodes, max_attempts):
+                return
+        if self._deaths_while_starting >= max_attempts:
+            if cause is not None:
+                raise cause
+            raise WorkerDiedError(
+                f"worker processes died {self._deaths_while_starting} times while starting, before "
+                f"any work; last error: {reason}"
+            )
 
     def _done(self) -> float:
         """How many items of the steps that run are done, parts of items included."""
@@ -194,7 +275,8 @@ class ActorPool:
                 span=(step.start, step.stop) if isinstance(step, Step) else None,
                 number=self._schedule.attempt(step),
                 worker=running.process,
-                node=running.node_id,
+                node="" if running.place is None else running.place.node,
+                place="" if running.place is None else str(running.place),
                 seconds=time.monotonic() - running.began,
                 report=report,
                 error=error,
@@ -202,8 +284,10 @@ class ActorPool:
         )
 
 
-def _node_is_gone(node_id: str) -> bool:
-    return any(node["NodeID"] == node_id and not node["Alive"] for node in ray.nodes())
+def _node_is_gone(place: Place | None) -> bool:
+    if place is None:
+        return False
+    return any(node["NodeID"] == place.node and not node["Alive"] for node in ray.nodes())
 
 
 def _cause_of_death(error: Exception) -> str:

@@ -201,10 +201,17 @@ class Schedule:
         self._deaths: dict[tuple[str, int, int], _Deaths] = {}
         self._narrowings: dict[str, _Narrowing] = {}
 
-    def next(self) -> Step | AssembleStep | None:
-        """The next step to run, or None while all that is left is running elsewhere."""
-        if self._again:
-            return self._again.popleft()
+    def next(
+        self, suits: Callable[[Step | AssembleStep], bool] = lambda _: True
+    ) -> Step | AssembleStep | None:
+        """The next step to run, or None while all that is left is running elsewhere.
+
+        One that was tried before must suit the worker that asks, or waits for another.
+        """
+        for index, step in enumerate(self._again):
+            if suits(step):
+                del self._again[index]
+                return step
         task = next(self._fresh, None)
         return None if task is None else Step(task, 0, task.size)
 

@@ -7,6 +7,7 @@ from typing import Any
 import ray
 
 from .executor import AssembleStep, Step
+from .places import Place
 from .pulse import Pulse
 
 
@@ -14,12 +15,13 @@ from .pulse import Pulse
 class Running:
     """What one actor is doing: a step, or None while it starts; and its signs of life.
 
-    ``process`` is its ``host:pid``, once it has started, and ``began`` when its step did.
+    ``place`` is where it is and ``process`` its ``host:pid``, once it has said so, and ``began`` is
+    when its step did.
     """
 
     actor: Any
-    node_id: str
     step: Step | AssembleStep | None
+    place: Place | None = None
     process: str = ""
     began: float = 0.0
     pulse: Pulse = field(default_factory=Pulse)
@@ -48,9 +50,9 @@ class IdleActors:
         """An actor that has just finished."""
         self._since.append((time.monotonic(), running))
 
-    def pop(self) -> Running:
-        """The actor that was busy last."""
-        return self._since.pop()[1]
+    def take(self, running: Running) -> None:
+        """Note that an actor of them has something to do."""
+        self._since = [each for each in self._since if each[1] is not running]
 
     def release(self, busy: int) -> float | None:
         """End those idle for too long; the seconds until the next one is, None if none will be."""

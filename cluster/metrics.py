@@ -3,6 +3,8 @@
 ``cluster/manifests/grafana.json`` is a dashboard of them.
 """
 
+from collections.abc import Sequence
+
 from ray.util.metrics import Counter, Gauge, Histogram
 
 from .observer import Attempt
@@ -15,10 +17,12 @@ class RayMetrics:
 
     Args:
         ray_job: Ray's id of the job that the run is.
+        device: what the executor's workers compute on; a run may have one for each.
     """
 
-    def __init__(self, ray_job: str) -> None:
+    def __init__(self, ray_job: str, device: str) -> None:
         self._job = {"ray_job": ray_job}
+        self._own = {"ray_job": ray_job, "device": device}
         kind = ("kind", "ray_job")
         self._shards = Counter("offmanifold_shards", "Shards finished.", kind)
         self._rows = Counter("offmanifold_rows", "Rows of finished shards.", kind)
@@ -27,7 +31,14 @@ class RayMetrics:
         self._seconds = Histogram(
             "offmanifold_shard_seconds", "Seconds per finished shard.", _SECONDS, kind
         )
-        self._workers = Gauge("offmanifold_workers", "Workers, by state.", ("state", "ray_job"))
+        self._workers = Gauge(
+            "offmanifold_workers", "Workers, by state.", ("state", "device", "ray_job")
+        )
+        self._out = Gauge(
+            "offmanifold_places_out_of_use",
+            "GPUs or nodes that get no more shards.",
+            ("device", "ray_job"),
+        )
 
     def attempted(self, attempt: Attempt) -> None:
         """See :meth:`~offmanifold.cluster.observer.Observer.attempted`."""
@@ -48,4 +59,8 @@ class RayMetrics:
     def workers(self, busy: int, idle: int, starting: int) -> None:
         """See :meth:`~offmanifold.cluster.observer.Observer.workers`."""
         for state, count in (("busy", busy), ("idle", idle), ("starting", starting)):
-            self._workers.set(count, {"state": state, **self._job})
+            self._workers.set(count, {"state": state, **self._own})
+
+    def out_of_use(self, places: Sequence[str]) -> None:
+        """See :meth:`~offmanifold.cluster.observer.Observer.out_of_use`."""
+        self._out.set(len(places), self._own)

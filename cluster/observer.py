@@ -16,6 +16,7 @@ class Attempt:
         number: 1 for the first try of this span.
         worker: the worker's process, as ``host:pid``.
         node: Ray's id of its node; empty in-process.
+        place: where on which host it is, for people: of which GPU, if it has one; empty in-process.
         seconds: as the driver measured them, with the way there and back.
         report: what the worker said of it, in a class of the worker's own; None if it died.
         error: why it died.
@@ -27,6 +28,7 @@ class Attempt:
     number: int
     worker: str
     node: str
+    place: str
     seconds: float
     report: Any
     error: str | None
@@ -41,6 +43,10 @@ class Observer(Protocol):
 
     def workers(self, busy: int, idle: int, starting: int) -> None:
         """How many workers do what, from time to time."""
+        ...
+
+    def out_of_use(self, places: Sequence[str]) -> None:
+        """Which places get no more work, in words, as shards have died there; when that changes."""
         ...
 
 
@@ -59,3 +65,8 @@ class Observers:
         """See :meth:`Observer.workers`."""
         for observer in self._observers:
             observer.workers(busy, idle, starting)
+
+    def out_of_use(self, places: Sequence[str]) -> None:
+        """See :meth:`Observer.out_of_use`."""
+        for observer in self._observers:
+            observer.out_of_use(places)

@@ -21,6 +21,7 @@ from .memory_pressure import MemoryPressure
 from .metrics import RayMetrics
 from .observer import Observer, Observers
 from .patience import Patience
+from .places import Places
 from .ray_errors import ClusterError
 from .resources import WorkerResources
 from .worker_process import HEARTBEAT_GROUP, WorkerProcess
@@ -63,6 +64,7 @@ class RayExecutor:
         self._idle_seconds = idle_seconds
         self._patience = patience
         self._import_paths = [str(path.resolve()) for path in import_paths]
+        self._places = Places()
         self._warm: list[Running] = []
         self._warm_arguments: tuple[list[str], bytes] | None = None
 
@@ -84,7 +86,8 @@ class RayExecutor:
             return
         workers = min(len(tasks), self._worker_count())
         schedule = Schedule(tasks, self._max_attempts)
-        metrics = RayMetrics(str(ray.get_runtime_context().get_job_id()))
+        device = "gpu" if self._resources.gpus_per_worker else "cpu"
+        metrics = RayMetrics(str(ray.get_runtime_context().get_job_id()), device)
         arguments = self._start_arguments(factory)
         warm = self._take_warm(max(workers, self._resources.min_workers), arguments)
         pool = ActorPool(
@@ -95,6 +98,7 @@ class RayExecutor:
             IdleActors(warm, self._resources.min_workers, self._idle_seconds),
             Watch(self._patience),
             MemoryPressure(self._patience.memory_seconds),
+            self._places,
             metrics if observer is None else Observers([metrics, observer]),
         )
         try:

@@ -64,4 +64,4 @@ def _followed(worker: Worker, on_progress: Callable[[float], None]) -> Iterator[
 def _attempt(task: Task, report: Report, seconds: float) -> Attempt:
     worker = f"{socket.gethostname()}:{os.getpid()}"
     span = (0, task.size)
-    return Attempt(task.id, task.kind, span, 1, worker, "", seconds, report, None)
+    return Attempt(task.id, task.kind, span, 1, worker, "", "", seconds, report, None)

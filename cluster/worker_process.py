@@ -5,14 +5,13 @@ import socket
 import sys
 import threading
 import time
-import traceback
 from collections.abc import Sequence
 
 import ray
 from ray import cloudpickle
 
-from .broken_worker import BrokenWorkerError
 from .executor import AssembleStep, Report, Step, Worker
+from .places import Place
 
 HEARTBEAT_GROUP = "heartbeat"
 
@@ -27,28 +26,28 @@ class WorkerProcess:
         self._worker: Worker | None = None
         self._clock: int | None = None
 
-    def start(self, import_paths: Sequence[str], pickled_factory: bytes) -> tuple[str, str]:
-        """Make the worker; the id of the node that it lives on, and its process as host:pid."""
+    def where(self) -> tuple[Place, str]:
+        """Where Ray has put this process, which is asked before it does anything; and host:pid."""
+        context = ray.get_runtime_context()
+        gpus = context.get_accelerator_ids().get("GPU", [])
+        host = socket.gethostname()
+        place = Place(str(context.get_node_id()), host, tuple(sorted(map(str, gpus))))
+        return place, f"{host}:{os.getpid()}"
+
+    def start(self, import_paths: Sequence[str], pickled_factory: bytes) -> None:
+        """Make the worker."""
         self._clock = time.pthread_getcpuclockid(threading.get_ident())
         # The factory is unpickled only here, where the user's own modules can be found.
         sys.path[:0] = import_paths
         self._worker = cloudpickle.loads(pickled_factory)()
-        node_id = str(ray.get_runtime_context().get_node_id())
-        return node_id, f"{socket.gethostname()}:{os.getpid()}"
 
     def perform(self, pickled_step: bytes) -> Report:
-        """Run one step; a worker that is broken takes its process with it."""
+        """Run one step."""
         if self._worker is None:
             raise RuntimeError("the worker was given work before it was started")
         self._clock = time.pthread_getcpuclockid(threading.get_ident())
         step: Step | AssembleStep = cloudpickle.loads(pickled_step)
-        try:
-            return step.perform(self._worker)
-        except BrokenWorkerError:
-            traceback.print_exc()
-            sys.stderr.flush()
-            # Alive, it would take shard after shard and fail them all.
-            os._exit(1)
+        return step.perform(self._worker)
 
     @ray.method(concurrency_group=HEARTBEAT_GROUP)
     def heartbeat(self) -> tuple[float, float]:

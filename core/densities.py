@@ -65,11 +65,12 @@ class ProposalToPosterior:
         squared_error, likelihood_gradient = self._limit.over(images, chains, computed)
         log_likelihood = self._log_normaliser - squared_error / (2 * self._variance)
         squared_norm = position.square().sum(-1, dtype=torch.float64)
+        log_prior_ratio, pulled = self._chart.evaluate(latent, likelihood_gradient)
         return PairEvaluation(
             start=-0.5 * (squared_norm + position.shape[-1] * math.log(2 * math.pi)),
-            difference=log_likelihood + self._chart.log_prior_ratio(latent),
+            difference=log_likelihood + log_prior_ratio,
             start_gradient=-position,
-            difference_gradient=self._chart.pull_back(latent, likelihood_gradient),
+            difference_gradient=pulled,
         )
 
     def _residual_and_gradient(self, latent: Tensor, block: Block) -> tuple[Tensor, Tensor]:

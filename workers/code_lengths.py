@@ -10,12 +10,12 @@ from ..core.code_length import code_lengths
 from ..core.quantisation import EIGHT_BIT_LEVELS
 from .outcome import Outcome
 from .resources import Resources
-from .revisions import Computation
+from .revisions import Computation, never
 from .schema import TableSchema
 from .shard import Item
 from .subjects import subject_images
 
-COMPUTATION = Computation("offmanifold.workers.code_lengths:compute", "code_lengths", 1)
+COMPUTATION = Computation("offmanifold.workers.code_lengths:compute", "code_lengths", 1, never)
 
 # code_length is in bits, of the image's values rounded to so many levels of [0, 1].
 CODE_LENGTHS_TABLE = TableSchema(

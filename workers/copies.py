@@ -13,7 +13,7 @@ from ..core.statistics.copies import nearness
 from ..core.statistics.neighbour_lists import nearest_lists
 from ..core.statistics.views import View, nearest_view, pixel_views, view_nearness
 from .datasets import shard_image_set
-from .generated_images import sample_order, shard_generated_images
+from .generated_images import draws_images, sample_order, shard_generated_images
 from .held_out import HeldOut, pool_lists, shard_held_out
 from .nearest_training import NearestTraining, nearest_training, training_blocks
 from .outcome import Failure, Outcome, Row
@@ -23,7 +23,7 @@ from .revisions import Computation
 from .schema import ListColumn, TableSchema
 from .shard import Item
 
-COMPUTATION = Computation("offmanifold.workers.copies:compute", "copies", 1)
+COMPUTATION = Computation("offmanifold.workers.copies:compute", "copies", 1, draws_images)
 
 # index is an image's number among the generator's or a culprit's, or its place in the held-out set,
 # whose half is 0 or 1 (null for other images). Lists have a value for each of pixel_views():

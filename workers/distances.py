@@ -13,11 +13,11 @@ from .features import FEATURES_TABLE
 from .outcome import Failure, Outcome
 from .part_file import read_part
 from .resources import Resources
-from .revisions import Computation
+from .revisions import Computation, never
 from .schema import STATUS_OK, TableSchema
 from .shard import Item
 
-COMPUTATION = Computation("offmanifold.workers.distances:compute", "distances", 1)
+COMPUTATION = Computation("offmanifold.workers.distances:compute", "distances", 1, never)
 
 MEASURES = (
     "frechet_distance",

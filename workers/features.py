@@ -14,7 +14,7 @@ from ..core.quantisation import quantise
 from .annotator import trained_annotator_of
 from .datasets import ImageError, shard_image_set
 from .extractors import shard_extractor
-from .generated_images import shard_generated_images
+from .generated_images import draws_images, shard_generated_images
 from .outcome import Failure, Outcome
 from .pca import project
 from .resources import Resources
@@ -22,7 +22,12 @@ from .revisions import Computation
 from .schema import ListColumn, TableSchema
 from .shard import Item
 
-COMPUTATION = Computation("offmanifold.workers.features:compute", "features", 1)
+
+def _calls_networks(settings: Mapping[str, Any]) -> bool:
+    return draws_images(settings) or "annotator" in settings or "extractor" in settings
+
+
+COMPUTATION = Computation("offmanifold.workers.features:compute", "features", 1, _calls_networks)
 
 # space is pixels, pca (along principal components), annotator (what its last layer sees) or the
 # name of an extractor; features are an image's vector there.

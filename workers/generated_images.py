@@ -51,6 +51,12 @@ class GeneratedImages(Protocol):
         ...
 
 
+def draws_images(settings: Mapping[str, Any]) -> bool:
+    """Whether a shard with these settings has a generator draw images, rather than its samples."""
+    generated = settings.get("generated")
+    return generated is not None and generated.get("samples") is None
+
+
 def shard_generated_images(settings: Mapping[str, Any], resources: Resources) -> GeneratedImages:
     """The images of the generator that a shard's settings name; opened once.
 

@@ -3,7 +3,14 @@
 import warnings
 from dataclasses import dataclass
 
+from ..cluster.broken_worker import BrokenWorkerError
+from ..cluster.ray_errors import ClusterError
+
 _INSTEAD = "or set cluster.device to cpu and leave out cluster.gpus_per_worker, to compute on CPUs"
+
+
+class UnusableGpuError(BrokenWorkerError, ClusterError):
+    """A worker was given a GPU that it cannot use; one at another place may be able to."""
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,10 @@ from .datasets import ImageError, ImageSet, shard_image_set
 from .generators import shard_generator
 from .outcome import Failure, Outcome
 from .resources import Resources
-from .revisions import Computation
+from .revisions import Computation, never
 from .shard import Item
 
-FROM_DATASET = Computation("offmanifold.workers.images:compute_dataset", "images.dataset", 1)
+FROM_DATASET = Computation("offmanifold.workers.images:compute_dataset", "images.dataset", 1, never)
 GENERATED = Computation("offmanifold.workers.images:compute_generated", "images.generated", 1)
 
 

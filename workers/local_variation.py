@@ -8,12 +8,14 @@ import pyarrow as pa
 from ..core.patches import local_variation, patch_grid
 from .outcome import Outcome
 from .resources import Resources
-from .revisions import Computation
+from .revisions import Computation, never
 from .schema import TableSchema
 from .shard import Item
 from .subjects import subject_images
 
-COMPUTATION = Computation("offmanifold.workers.local_variation:compute", "local_variation", 1)
+COMPUTATION = Computation(
+    "offmanifold.workers.local_variation:compute", "local_variation", 1, never
+)
 
 # Mean over 8x8 patches of standard deviation / mean, the mean being at least mean_floor.
 LOCAL_VARIATION_TABLE = TableSchema(

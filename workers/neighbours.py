@@ -19,7 +19,14 @@ from .schema import ListColumn, TableSchema
 from .shard import Item
 from .stored_images import source_of, stored_images
 
-COMPUTATION = Computation("offmanifold.workers.neighbours:compute", "neighbours", 1)
+
+def _calls_networks(settings: Mapping[str, Any]) -> bool:
+    return bool(settings["space"] == "lpips")
+
+
+COMPUTATION = Computation(
+    "offmanifold.workers.neighbours:compute", "neighbours", 1, _calls_networks
+)
 
 # The nearest image in a block of the reference set, the query itself left out, over all and within
 # each class (index = class); all null where the block has none. space is pixels (distance is l2) or

@@ -15,11 +15,11 @@ from .datasets import ImageError, ImageSet, shard_image_set
 from .outcome import Failure, Outcome, Row
 from .part_file import read_part
 from .resources import Resources
-from .revisions import Computation
+from .revisions import Computation, never
 from .schema import ListColumn, TableSchema
 from .shard import Item
 
-COMPUTATION = Computation("offmanifold.workers.patch_fit:compute", "patch_fit", 1)
+COMPUTATION = Computation("offmanifold.workers.patch_fit:compute", "patch_fit", 1, never)
 
 # One row a class of the reference set, condition being the class, or one for all: a mixture of
 # Gaussians of its 8x8 patches. means are [components, dimensions], precision_cholesky [components,

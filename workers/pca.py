@@ -13,11 +13,11 @@ from .generated_images import sample_order
 from .outcome import Failure, Outcome
 from .part_file import read_part
 from .resources import Resources
-from .revisions import Computation
+from .revisions import Computation, never
 from .schema import ListColumn, TableSchema
 from .shard import Item
 
-COMPUTATION = Computation("offmanifold.workers.pca:compute", "pca", 1)
+COMPUTATION = Computation("offmanifold.workers.pca:compute", "pca", 1, never)
 
 # One row: the mean of n real images and their principal components, orthonormal rows one after the
 # other, with the covariance along each.

@@ -14,11 +14,11 @@ from .outcome import Outcome
 from .part_file import read_part
 from .reference_block import flat, read_block
 from .resources import Resources
-from .revisions import Computation
+from .revisions import Computation, never
 from .schema import ListColumn, TableSchema
 from .shard import Item
 
-COMPUTATION = Computation("offmanifold.workers.ppca:compute", "ppca", 1)
+COMPUTATION = Computation("offmanifold.workers.ppca:compute", "ppca", 1, never)
 
 # One row: a Gaussian N(mean, W W^T + noise_variance I) fitted to n reference images. components are
 # q orthonormal rows, one after the other; eigenvalue is the covariance along each.

@@ -12,7 +12,21 @@ messages. A new optional setting whose absence means what was always done is no 
 leaves the hash. Recorded numbers in ``tests/jobs/recorded`` notice what was forgotten.
 """
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
+
+
+def always(settings: Mapping[str, Any]) -> bool:
+    """Of a computation that calls networks with whatever settings."""
+    del settings
+    return True
+
+
+def never(settings: Mapping[str, Any]) -> bool:
+    """Of a computation that calls no network."""
+    del settings
+    return False
 
 
 @dataclass(frozen=True)
@@ -25,8 +39,11 @@ class Computation:
         entry: The function, as ``module:function``.
         name: What people know it by, and its recorded numbers.
         revision: Begins at 1; raised when its numbers change.
+        networks: Whether it calls a generator or another network, with the settings of a shard.
+            What calls none is computed on CPUs, even where workers have GPUs.
     """
 
     entry: str
     name: str
     revision: int
+    networks: Callable[[Mapping[str, Any]], bool] = always

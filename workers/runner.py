@@ -12,12 +12,11 @@ from typing import Any
 import torch
 
 from ..cluster.broken_worker import BrokenWorkerError
-from ..cluster.ray_errors import ClusterError
 from ..cluster.s3_settings import BY_ENVIRONMENT, S3Settings
 from ..cluster.storage import Storage, StorageError
 from .computed_on import computed_on, set_precision
 from .datasets import file_error
-from .gpu_problem import gpu_problem
+from .gpu_problem import UnusableGpuError, gpu_problem
 from .outcome import Failure, Outcome
 from .pace import Pace, TooLongError
 from .pieces import Pieces
@@ -73,10 +72,10 @@ class WorkerFactory:
         """A worker with its threads, precision and device set.
 
         Raises:
-            ClusterError: it is to have a GPU, and can use none.
+            UnusableGpuError: it is to have a GPU, and can use none.
         """
         if self.gpu_share and (problem := gpu_problem()) is not None:
-            raise ClusterError(f"a worker on {socket.gethostname()} has a GPU, but {problem}")
+            raise UnusableGpuError(f"a worker on {socket.gethostname()} has a GPU, but {problem}")
         torch.set_num_threads(self.threads)
         set_precision(tf32=self.tf32)
         device = torch.device("cuda" if self.gpu_share else "cpu")
@@ -98,6 +97,12 @@ class ShardWorker:
         self._storage = storage
         self._pace = Pace({}) if pace is None else pace
         self._resources = Resources(storage, device, service, self._pace)
+        # A GPU has no part in what calls no network, whichever worker it comes to.
+        self._on_cpu = (
+            self._resources
+            if device.type == "cpu"
+            else Resources(storage, torch.device("cpu"), service, self._pace)
+        )
         self._batch_limit: int | None = None
 
     @property
@@ -191,9 +196,12 @@ class ShardWorker:
             except TooLongError:
                 continue
             seconds = time.perf_counter() - began
-            computer = computed_on(self._resources.device)
+            computer = computed_on(self._resources_of(shard).device)
             yield start, ShardRows.of(shard.table, items, outcomes, start, computer, seconds)
             start += len(items)
+
+    def _resources_of(self, shard: Shard) -> Resources:
+        return self._resources if shard.calls_networks else self._on_cpu
 
     @property
     def _on_gpu(self) -> bool:
@@ -211,7 +219,7 @@ class ShardWorker:
 
     def _attempt(self, compute: Compute, shard: Shard, items: Sequence[Item]) -> Sequence[Outcome]:
         try:
-            return compute(items, shard.settings, self._resources)
+            return compute(items, shard.settings, self._resources_of(shard))
         except (StorageError, TooLongError):
             raise
         except torch.AcceleratorError as error:

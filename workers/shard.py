@@ -78,6 +78,11 @@ class Shard:
         )
 
     @property
+    def calls_networks(self) -> bool:
+        """Whether its rows take a generator or another network, and so a GPU where there is one."""
+        return self.computation.networks(self.settings)
+
+    @property
     def part(self) -> str:
         """Where in the run directory the shard's rows are published."""
         return part_path(self.stage, self.id)

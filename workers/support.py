@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from ..core.statistics.support import Pairs, closest_pairs, duplicate_threshold
 from .datasets import ImageError, shard_image_set
-from .generated_images import sample_order, shard_generated_images
+from .generated_images import draws_images, sample_order, shard_generated_images
 from .outcome import Outcome
 from .reference_block import Vectors, flat
 from .resources import Resources
@@ -16,7 +16,12 @@ from .revisions import Computation
 from .schema import ListColumn, TableSchema
 from .shard import Item
 
-COMPUTATION = Computation("offmanifold.workers.support:compute", "support", 1)
+
+def _calls_networks(settings: Mapping[str, Any]) -> bool:
+    return settings["set"] == "generated" and draws_images(settings)
+
+
+COMPUTATION = Computation("offmanifold.workers.support:compute", "support", 1, _calls_networks)
 
 # A row is a set of n images. first, second and distance (l2 in pixels) are its pairs at most
 # threshold apart, which the first set of real images gave: allowed pairs of it are as close.

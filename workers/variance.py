@@ -17,14 +17,14 @@ from .inversion import INVERSION_TABLE
 from .outcome import Failure, Outcome
 from .part_file import read_columns_of_parts
 from .resources import Resources
-from .revisions import Computation
+from .revisions import Computation, never
 from .schema import STATUS_OK, Columns, ListColumn, TableSchema
 from .shard import Item
 from .variance_fit import NULL_FIT_TABLE, VARIANCE_FIT_TABLE
 
-GIVEN = Computation("offmanifold.workers.variance:compute", "variance", 1)
-MARGINAL = Computation("offmanifold.workers.variance:compute", "variance.marginal", 1)
-PROFILE = Computation("offmanifold.workers.variance:compute", "variance.profile", 1)
+GIVEN = Computation("offmanifold.workers.variance:compute", "variance", 1, never)
+MARGINAL = Computation("offmanifold.workers.variance:compute", "variance.marginal", 1, never)
+PROFILE = Computation("offmanifold.workers.variance:compute", "variance.profile", 1, never)
 # The estimators as settings name them.
 ESTIMATORS: Mapping[str, Computation] = {"marginal": MARGINAL, "profile": PROFILE}
 

@@ -35,6 +35,14 @@ class Chart(Protocol):
         """The gradient of ln p(x|z) + ln p(z) - ln q(z) in u, given that of ln p(x|z) in z."""
         ...
 
+    def evaluate(
+        self,
+        latent: Float[Tensor, "images chains latent"],
+        gradient: Float[Tensor, "images chains latent"],
+    ) -> tuple[Float64[Tensor, "images chains"], Float[Tensor, "images chains latent"]]:
+        """What `log_prior_ratio` and `pull_back` give."""
+        ...
+
 
 class StandardChart:
     """The latents themselves, with q = p(z): classical annealed importance sampling."""
@@ -58,3 +66,11 @@ class StandardChart:
     ) -> Float[Tensor, "images chains latent"]:
         """The gradient of ln p(x|z)."""
         return gradient
+
+    def evaluate(
+        self,
+        latent: Float[Tensor, "images chains latent"],
+        gradient: Float[Tensor, "images chains latent"],
+    ) -> tuple[Float64[Tensor, "images chains"], Float[Tensor, "images chains latent"]]:
+        """Zeros, and the gradient of ln p(x|z)."""
+        return self.log_prior_ratio(latent), gradient

@@ -3,7 +3,6 @@
 import math
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
 
 import torch
 from jaxtyping import Float, Float64, Int
@@ -44,10 +43,7 @@ class MixtureProposal:
     ) -> Float64[Tensor, "images components chains"]:
         """Each component's ln w_k N(z; m_k, A_k^2), without the constant -(d/2) ln(2 pi)."""
         offset, along = self._offset_and_projection(latent)
-        whole = offset.square().sum(-1, dtype=torch.float64)
-        inside = along.double().square() @ self._excess_precision.double().mT
-        norm = latent.square().sum(-1, dtype=torch.float64)
-        return self._log_components(self._log_heights, whole, inside, norm)
+        return self._log_components_in_double(latent, offset, along)
 
     def log_density(
         self, latent: Float[Tensor, "images chains latent"]
@@ -66,12 +62,15 @@ class MixtureProposal:
         norm = latent.square().sum(-1)
         heights = self._log_heights.to(latent.dtype)
         logs = self._log_components(heights, offset.square().sum(-1), inside, norm)
-        share = logs.softmax(1)
-        of_modes = share[:, :-1].unflatten(1, (-1, self.mean.shape[1]))
-        pulled = (of_modes.permute(0, 2, 3, 1) @ excess) * along
-        inside = (pulled @ self.directions.mT).sum(1)
-        at_modes = (of_modes.sum(1)[..., None] * offset).sum(1)
-        return -(at_modes + inside + share[:, -1, :, None] * latent)
+        return self._gradient(logs.softmax(1), latent, offset, along)
+
+    def log_components_and_gradient(
+        self, latent: Float[Tensor, "images chains latent"]
+    ) -> tuple[Float64[Tensor, "images components chains"], Float[Tensor, "images chains latent"]]:
+        """What `log_components` and `gradient` give, for little more than one of them costs."""
+        offset, along = self._offset_and_projection(latent)
+        logs = self._log_components_in_double(latent, offset, along)
+        return logs, self._gradient(logs.softmax(1).to(latent.dtype), latent, offset, along)
 
     def frame(self, component: Int[Tensor, "images chains"]) -> "Frame":
         """Each chain's own component."""
@@ -112,12 +111,28 @@ class MixtureProposal:
         offset = latent[:, None] - self.mean[:, :, None]
         return offset, offset @ self.directions
 
+    def _gradient(self, share: Tensor, latent: Tensor, offset: Tensor, along: Tensor) -> Tensor:
+        """From each component's part of the density [images, components, chains]."""
+        of_modes = share[:, :-1].unflatten(1, (-1, self.mean.shape[1]))
+        pulled = (of_modes.permute(0, 2, 3, 1) @ self._excess_precision) * along
+        inside = (pulled @ self.directions.mT).sum(1)
+        at_modes = (of_modes.sum(1)[..., None] * offset).sum(1)
+        return -(at_modes + inside + share[:, -1, :, None] * latent)
+
+    def _log_components_in_double(self, latent: Tensor, offset: Tensor, along: Tensor) -> Tensor:
+        whole = offset.square().sum(-1, dtype=torch.float64)
+        inside = along.double().square() @ self._excess_in_double.mT
+        norm = latent.square().sum(-1, dtype=torch.float64)
+        return self._log_components(self._log_heights, whole, inside, norm)
+
     def _log_components(
         self, heights: Tensor, whole: Tensor, inside: Tensor, norm: Tensor
     ) -> Tensor:
         """From |z - m|^2, what is more of it in the components' metrics, and |z|^2."""
         squares = (whole[..., None] + inside).permute(0, 3, 1, 2).flatten(1, 2)
         return heights[..., None] - 0.5 * torch.cat([squares, norm[:, None]], 1)
+
+    # They are constant along a chain, which asks for them at each of its steps.
 
     @cached_property
     def _log_heights(self) -> Tensor:
@@ -133,8 +148,13 @@ class MixtureProposal:
         excess = self.scale[:, :-1].pow(-2) - 1
         return excess.unflatten(1, (-1, self.mean.shape[1])).transpose(1, 2).contiguous()
 
+    @cached_property
+    def _excess_in_double(self) -> Tensor:
+        return self._excess_precision.double()
 
-class Frame(NamedTuple):
+
+@dataclass(frozen=True)
+class Frame:
     """The component m + A u of each chain, with A as in `MixtureProposal`."""
 
     mean: Float[Tensor, "images chains latent"]
@@ -151,16 +171,21 @@ class Frame(NamedTuple):
         self, latent: Float[Tensor, "images chains latent"]
     ) -> Float[Tensor, "images chains latent"]:
         """The whitened positions A^-1 (z - m) of latents."""
-        return self._stretch(latent - self.mean, 1 / self.scale)
+        return self._stretched(latent - self.mean, (1 / self.scale - 1)[..., None, :])
 
     def scaled(
         self, vector: Float[Tensor, "images chains latent"]
     ) -> Float[Tensor, "images chains latent"]:
         """The product A v."""
-        return self._stretch(vector, self.scale)
+        return self._stretched(vector, self._excess)
 
-    def _stretch(self, vector: Tensor, along: Tensor) -> Tensor:
-        inside = (vector[..., None, :] @ self.directions) * (along - 1)[..., None, :]
+    @cached_property
+    def _excess(self) -> Tensor:
+        """What A adds along the directions: constant along a chain."""
+        return (self.scale - 1)[..., None, :]
+
+    def _stretched(self, vector: Tensor, excess: Tensor) -> Tensor:
+        inside = (vector[..., None, :] @ self.directions) * excess
         return vector + (inside @ self.directions.mT)[..., 0, :]
 
 
@@ -181,8 +206,7 @@ class MixtureChart:
         self, latent: Float[Tensor, "images chains latent"]
     ) -> Float64[Tensor, "images chains"]:
         """The difference ln p(z) - ln q(z), with q the whole mixture."""
-        log_prior = -0.5 * latent.square().sum(-1, dtype=torch.float64)
-        return log_prior - self._proposal.log_components(latent).logsumexp(1)
+        return self._ratio(latent, self._proposal.log_components(latent))
 
     def pull_back(
         self,
@@ -192,6 +216,21 @@ class MixtureChart:
         """The gradient of ln p(x|z) + ln p(z) - ln q(z) in u, given that of ln p(x|z) in z."""
         in_latent = gradient - latent - self._proposal.gradient(latent)
         return self._frame.scaled(in_latent)
+
+    def evaluate(
+        self,
+        latent: Float[Tensor, "images chains latent"],
+        gradient: Float[Tensor, "images chains latent"],
+    ) -> tuple[Float64[Tensor, "images chains"], Float[Tensor, "images chains latent"]]:
+        """What `log_prior_ratio` and `pull_back` give, the proposal being computed once."""
+        log_components, of_proposal = self._proposal.log_components_and_gradient(latent)
+        pulled = self._frame.scaled(gradient - latent - of_proposal)
+        return self._ratio(latent, log_components), pulled
+
+    @staticmethod
+    def _ratio(latent: Tensor, log_components: Tensor) -> Tensor:
+        log_prior = -0.5 * latent.square().sum(-1, dtype=torch.float64)
+        return log_prior - log_components.logsumexp(1)
 
 
 def _rows(table: Tensor, component: Tensor) -> Tensor:

@@ -34,6 +34,12 @@ def end(outcome: "Outcome") -> None:
             "again",
             err=True,
         )
+    if outcome.out_of_use:
+        say(
+            f"shard after shard died at {', '.join(outcome.out_of_use)}, and was computed "
+            "elsewhere: look at these GPUs or nodes before the next run",
+            err=True,
+        )
     if outcome.unfinished:
         run = outcome.results.context.tables.locate()
         say(

@@ -30,6 +30,10 @@ def status_table(status: RunStatus) -> RenderableType:
     for stage in status.stages:
         table.add_row(stage.stage, *_cells(stage))
     notes = [Text(note) for stage in status.stages for note in _strays(stage)]
+    notes += [
+        Text(f"out of use: {place} (shard after shard died there; it is tried again later)")
+        for place in status.workers.out_of_use
+    ]
     return Group(table, *notes, Text(_workers(status.workers)))
 
 

@@ -6,16 +6,15 @@ with what is missing then.
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from ... import __version__
-from ...cluster.executor import Executor
 from ...cluster.locations import Location, create_storage
 from ...core.residuals import sketch_size
 from ...workers.part_file import PartError
-from ...workers.runner import WorkerFactory
 from ...workers.shard import content_id, part_path
 from ...workers.soundness import Sizes
 from ..audits import STAGES, stages_of
@@ -35,8 +34,9 @@ from ..spec.audit import AuditSpec
 from ..spec.facts import Facts
 from ..spec.loading import spec_digest
 from .devices import require_local_gpus, require_movable
-from .execution import open_executor, terminate_as_interrupt, worker_factory
+from .execution import open_lanes, terminate_as_interrupt
 from .image_folders import refuse_among_images
+from .lanes import Lane, Stages, run_lanes
 from .mending import Mending
 from .pending import PendingTasks
 from .progress import Progress
@@ -50,13 +50,15 @@ class Outcome:
     """What a finished run left: its results, and how many rows failed in each stage.
 
     ``mended`` damaged parts were moved aside on the way and computed again. ``unfinished`` is how
-    far the stages are of a run that is reported before its end; empty otherwise.
+    far the stages are of a run that is reported before its end; empty otherwise. ``out_of_use`` are
+    GPUs or nodes where shard after shard died, which others computed then.
     """
 
     results: Results
     quarantined: dict[str, int]
     mended: int = 0
     unfinished: Sequence[StageCount] = ()
+    out_of_use: Sequence[str] = ()
 
     @property
     def complete(self) -> bool:
@@ -115,25 +117,27 @@ def run_audit(
     with (
         announced(prompt.storage, _work(spec, provenance)) as presence,
         journal(prompt.storage) as log,
+        journal(prompt.storage) as log_of_cpus,
     ):
         run.claim(spec, provenance, allow_changed=allow_changed, rivals=presence.rivals)
         keep_facts(run, facts)
         mending = Mending(run, log)
         retries = {stage.name for stage in STAGES} if retry_failed else set()
-        driver = _Driver(progress, log, mending, retries)
+        logs = (log, log_of_cpus)
+        driver = _Driver(progress, mending, retries)
         while True:
             context = PlanContext(spec, facts, run)
             try:
-                with open_executor(spec, facts) as (executor, devices):
-                    progress.say(devices.told)
-                    factory = worker_factory(context, devices)
-                    driver.run_stages(context, executor, factory)
+                with open_lanes(context) as (lanes, told):
+                    progress.say(told)
+                    driver.run_stages(context, lanes, logs)
                 outcome = _reduce(context, runs_code=True, mended=mending.mended)
             except PartError as error:
                 mending.take(error)
             else:
                 mending.finish()
-                return outcome
+                out_of_use = set().union(*(each.ever_out_of_use for each in logs))
+                return replace(outcome, out_of_use=sorted(out_of_use))
 
 
 def provenance_of(spec: AuditSpec, facts: Facts) -> dict[str, Any]:
@@ -153,26 +157,38 @@ class _Driver:
     """Runs what is missing of a run; ``retries`` are the stages whose failures are to run again."""
 
     progress: Progress
-    log: Journal
     mending: Mending
     retries: set[str]
 
-    def run_stages(self, context: PlanContext, executor: Executor, factory: WorkerFactory) -> None:
-        """Plans and runs each stage, once what it needs is complete.
+    def run_stages(
+        self, context: PlanContext, lanes: Sequence[Lane], logs: Sequence[Journal]
+    ) -> None:
+        """Plans and runs each stage, once what it needs is complete; a lane's attempts in its log.
 
         Raises:
             PartError: a part that a plan or a computation rests on is damaged.
         """
-        stages = stages_of(context.spec)
-        for name in sorted({stage.name for stage in STAGES} - {stage.name for stage in stages}):
+        enabled = stages_of(context.spec)
+        for name in sorted({stage.name for stage in STAGES} - {stage.name for stage in enabled}):
             _set_aside(context.run, context.run.contents(name, set()).unplanned)
-        for stage in stages:
-            context.plans[stage.name] = stage.shards(context)
-            self._run_stage(stage, context, executor, factory)
+        stages = Stages(enabled, lanes)
+        planning, finished = Lock(), dict[str, set[str]]()
 
-    def _run_stage(
-        self, stage: Stage, context: PlanContext, executor: Executor, factory: WorkerFactory
-    ) -> None:
+        def run(stage: Stage, lane: Lane) -> None:
+            # The results that a plan rests on are read once, and damage is dealt with once.
+            with planning:
+                if stage.name not in finished:
+                    context.plans[stage.name] = stage.shards(context)
+                    finished[stage.name] = self._finished(stage, context)
+                shards, done = context.plans[stage.name], finished[stage.name]
+                shared = sum(each.has_part(stage) for each in lanes) > 1
+                pending = PendingTasks(stage.name, shards, done, lane.takes if shared else None)
+            self._run_pending(stage, lane, logs[lanes.index(lane)], pending, stages)
+
+        run_lanes(stages, lanes, run)
+
+    def _finished(self, stage: Stage, context: PlanContext) -> set[str]:
+        """The ids of a stage's shards that need not run again; other files are moved aside."""
         run, shards = context.run, context.plans[stage.name]
         run.storage.remove_stale(stage.name)
         contents = run.contents(stage.name, set(shards.ids))
@@ -185,11 +201,24 @@ class _Driver:
             run.set_aside([part_path(stage.name, shard_id) for shard_id in failed], RETRIED)
             self.retries.remove(stage.name)
             finished -= set(failed)
-        pending = PendingTasks(stage.name, shards, finished)
-        with self.progress.stage(
-            stage.name, len(shards), shards.items, shards.items - pending.items
-        ):
-            executor.run(pending, factory, self.progress.report, self.log, self.progress.unreported)
+        return finished
+
+    def _run_pending(
+        self, stage: Stage, lane: Lane, log: Journal, pending: PendingTasks, stages: Stages
+    ) -> None:
+        if pending.shards and not pending.all_shards:
+            # All of them are another lane's.
+            return
+        is_whole = pending.all_shards == len(pending.shards)
+        name = stage.name if is_whole else f"{stage.name}, {lane.words}"
+        done = pending.all_items - pending.items
+        with self.progress.stage(name, pending.all_shards, pending.all_items, done) as progress:
+
+            def unreported(items: float) -> None:
+                stages.check()
+                progress.unreported(items)
+
+            lane.executor.run(pending, lane.factory, progress.report, log, unreported)
 
 
 def _set_aside(run: RunDirectory, unplanned: list[str]) -> None:
@@ -228,7 +257,10 @@ def _keep_computers(run: RunDirectory, verified: Mapping[str, Verified]) -> None
     for stage, each in verified.items():
         for computer, parts in sorted(each.computed_on.items()):
             found.setdefault(computer, {})[stage] = parts
-    if len(found) > 1:
+    # Beside GPUs there are always CPUs, for what calls no network.
+    with_networks = {name for each in verified.values() for name in each.with_networks}
+    others = {name for each in verified.values() for name in each.computed_on - each.with_networks}
+    if len(with_networks) > 1 or len(others) > 1:
         told = "; ".join(
             f"{computer}: {sum(parts.values())} parts" for computer, parts in found.items()
         )

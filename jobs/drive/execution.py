@@ -2,64 +2,102 @@
 
 import signal
 import threading
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
 
-from ...cluster.executor import Executor
 from ...cluster.resources import WorkerResources
 from ...cluster.serial_executor import SerialExecutor
 from ...workers.runner import WorkerFactory
 from ..audits import stages_of
 from ..plan.stage import PlanContext
 from ..spec.audit import AuditSpec, ClusterSpec
-from ..spec.facts import Facts
 from .devices import Devices, joined_devices, local_devices
+from .lanes import Lane, calls_networks, calls_none
+
+if TYPE_CHECKING:
+    from ...cluster.ray_executor import RayExecutor
 
 
 @contextmanager
-def open_executor(spec: AuditSpec, facts: Facts) -> Iterator[tuple[Executor, Devices]]:
-    """An executor for as long as the block lasts, and what its workers are to compute on.
+def open_lanes(context: PlanContext) -> Iterator[tuple[list[Lane], str]]:
+    """What computes a run's stages, for as long as the block lasts, and that in words.
 
-    A local Ray starts and ends with it.
+    Beside workers with GPUs there are others on the CPUs that these leave free, for what calls no
+    network. A local Ray starts and ends with it.
 
     Raises:
         ClusterError: when the Ray cluster cannot be started or joined.
     """
+    spec, facts = context.spec, context.facts
     cluster = spec.cluster
     if cluster.executor == "serial":
-        yield SerialExecutor(), local_devices(cluster, facts)
+        devices = local_devices(cluster, facts)
+        yield [Lane(SerialExecutor(), worker_factory(context, devices))], devices.told
         return
     from ...cluster.ray_executor import node_resources
     from ...cluster.ray_session import ray_session
 
     if not cluster.is_joined:
         devices = local_devices(cluster, facts)
-        with (
-            ray_session(None, _resources(cluster, devices)),
-            _ray_executor(spec, devices) as executor,
-        ):
-            yield executor, devices
-        return
-    # What it has is seen once it is joined; what workers need is of no matter for that.
-    with ray_session(cluster.address, WorkerResources()):
-        devices = joined_devices(cluster, node_resources(), facts)
-        with _ray_executor(spec, devices) as executor:
-            yield executor, devices
+        session = ray_session(None, _resources(cluster, devices))
+    else:
+        # What it has is seen once it is joined; what workers need is of no matter for that.
+        session = ray_session(cluster.address, WorkerResources())
+    with session, ExitStack() as stack:
+        nodes = node_resources()
+        if cluster.is_joined:
+            devices = joined_devices(cluster, nodes, facts)
+        resources = _resources(cluster, devices)
+        executor = stack.enter_context(closing(_ray_executor(spec, resources)))
+        factory = worker_factory(context, devices)
+        beside = _workers_beside(cluster, resources, nodes)
+        if beside is None:
+            yield [Lane(executor, factory)], devices.told
+            return
+        on_cpus = stack.enter_context(closing(_ray_executor(spec, beside)))
+        rest = (lambda: None) if resources.min_workers else executor.close
+        lanes = [
+            Lane(executor, factory, calls_networks, rest),
+            Lane(on_cpus, replace(factory, gpu_share=0.0), calls_none, on_cpus.close),
+        ]
+        number = f"up to {beside.workers} workers" if beside.workers != 1 else "a worker"
+        yield lanes, f"{devices.told}; {number} on CPUs beside, for what calls no network"
 
 
-@contextmanager
-def _ray_executor(spec: AuditSpec, devices: Devices) -> Iterator[Executor]:
+def _ray_executor(spec: AuditSpec, resources: WorkerResources) -> "RayExecutor":
     """An executor on the Ray that this process is connected to."""
     from ...cluster.patience import Patience
     from ...cluster.ray_executor import RayExecutor
 
-    cluster = spec.cluster
-    patience = Patience(cluster.heartbeat_seconds, cluster.shard_seconds)
-    resources, paths = _resources(cluster, devices), import_paths(spec)
-    with closing(RayExecutor(resources, import_paths=paths, patience=patience)) as executor:
-        yield executor
+    patience = Patience(spec.cluster.heartbeat_seconds, spec.cluster.shard_seconds)
+    return RayExecutor(resources, import_paths=import_paths(spec), patience=patience)
+
+
+def _workers_beside(
+    cluster: ClusterSpec, resources: WorkerResources, nodes: Sequence[Mapping[str, float]]
+) -> WorkerResources | None:
+    """Workers without GPUs for which nodes have room that are full of workers with some.
+
+    None where workers have no GPU, or leave no room.
+    """
+    if not resources.gpus_per_worker:
+        return None
+    free = []
+    for node in nodes:
+        taken = resources.capacity(node)
+        wanted = resources.per_worker.items()
+        used = {name: node.get(name, 0) - taken * share for name, share in wanted}
+        free.append({**node, **used})
+    beside = replace(
+        resources, gpus_per_worker=0, min_workers=0, autoscaling=False, max_workers=None
+    )
+    room = beside.fit(free)
+    most = [room, *(each for each in (cluster.workers, cluster.max_workers) if each is not None)]
+    return replace(beside, workers=min(most)) if room else None
 
 
 def _resources(cluster: ClusterSpec, devices: Devices) -> WorkerResources:

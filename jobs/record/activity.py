@@ -12,22 +12,28 @@ from .journal import FOLDER, LINES_SUFFIX, WORKERS_SUFFIX
 # The driver tells of its workers at least every half minute; two machines' clocks may differ.
 PRESENT_SECONDS = 120.0
 _WINDOW_SECONDS = 900.0
+_FILES = 8
 
 
 @dataclass(frozen=True)
 class Workers:
-    """Workers of all drivers that have told of them in the last two minutes."""
+    """Workers of all drivers that have told of them in the last two minutes.
+
+    ``out_of_use`` names the GPUs or nodes that get no more shards, as shards died there.
+    """
 
     busy: int
     idle: int
     starting: int
     drivers: int
+    out_of_use: tuple[str, ...] = ()
 
 
 def workers_alive(storage: Storage) -> Workers:
     """How many workers the run has now, as its drivers say."""
     counts = {"busy": 0, "idle": 0, "starting": 0}
-    drivers = 0
+    drivers: set[tuple[str, int]] = set()
+    out_of_use: set[str] = set()
     for name in storage.list_names(FOLDER):
         if not name.endswith(WORKERS_SUFFIX):
             continue
@@ -36,12 +42,15 @@ def workers_alive(storage: Storage) -> Workers:
             if time.time() - state["time"] > PRESENT_SECONDS:
                 continue
             found = {key: int(state[key]) for key in counts}
+            driver = (str(state["host"]), int(state["pid"]))
+            places = {str(place) for place in state.get("out_of_use", ())}
         except (StorageError, ValueError, KeyError, TypeError):
             # It has just ended, or is no driver's file.
             continue
-        drivers += 1
+        drivers.add(driver)
+        out_of_use |= places
         counts = {key: counts[key] + found[key] for key in counts}
-    return Workers(**counts, drivers=drivers)
+    return Workers(**counts, drivers=len(drivers), out_of_use=tuple(sorted(out_of_use)))
 
 
 def recent_rates(storage: Storage) -> dict[str, float]:
@@ -72,7 +81,7 @@ def _recent_lines(storage: Storage) -> list[dict[str, Any]]:
     """The lines of the last files, newest driver last; a file has 500 at most."""
     names = [name for name in storage.list_names(FOLDER) if name.endswith(LINES_SUFFIX)]
     lines = []
-    for name in names[-4:]:
+    for name in names[-_FILES:]:
         try:
             content = storage.read(f"{FOLDER}/{name}", MOST_BYTES)
             lines += [parse_json(line) for line in content.splitlines()]

@@ -1,6 +1,7 @@
 """The log of a run, in its ``_log`` folder: a JSON line for every attempt at a shard.
 
-Of each driver there are files of lines, and while it works one that says how many workers it has.
+Of each executor of a driver there are files of lines, and while it works one that says how many
+workers it has.
 Stores such as S3 append nothing, so that the file of the last lines is written again as a whole;
 it is closed and a new one begun before that costs much.
 """
@@ -11,9 +12,10 @@ import os
 import secrets
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from threading import Lock
 from typing import Any
 
 from ...cluster.observer import Attempt
@@ -37,31 +39,46 @@ class Journal:
         self._clock = clock
         began = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
         self._name = f"{FOLDER}/{began}-{socket.gethostname()}-{secrets.token_hex(4)}"
+        # Lines come from the thread of an executor, and from others that find damage.
+        self._lock = Lock()
         self._lines: list[str] = []
         self._file = 0
         self._written = -_WRITE_SECONDS
         self._workers: dict[str, Any] = {}
+        self._out_of_use: list[str] = []
+        self.ever_out_of_use: set[str] = set()
+        """Every GPU or node that got no more shards at some time, as they died there."""
 
     def attempted(self, attempt: Attempt) -> None:
         """Adds the line of an attempt."""
-        self._lines.append(json.dumps(_line(attempt)))
-        self._write_now_and_then()
+        self._add(_line(attempt))
 
     def damaged(self, part: str, problem: str) -> None:
         """Adds the line of a part that is moved aside, to be computed again."""
-        line = {"time": _now(), "damaged": part, "problem": problem}
-        self._lines.append(json.dumps(line))
-        self._write_now_and_then()
+        self._add({"time": _now(), "damaged": part, "problem": problem})
 
     def workers(self, busy: int, idle: int, starting: int) -> None:
         """Notes how many workers there are."""
         self._workers = {"busy": busy, "idle": idle, "starting": starting}
-        self._write_now_and_then()
+        with self._lock:
+            self._write_now_and_then()
+
+    def out_of_use(self, places: Sequence[str]) -> None:
+        """Adds the line of the places that get no more shards now."""
+        self._out_of_use = list(places)
+        self.ever_out_of_use.update(places)
+        self._add({"time": _now(), "out_of_use": self._out_of_use})
 
     def close(self) -> None:
         """Writes what is left; no driver is at work any more."""
-        self._write_lines()
+        with self._lock:
+            self._write_lines()
         self._storage.delete(self._name + WORKERS_SUFFIX)
+
+    def _add(self, line: dict[str, Any]) -> None:
+        with self._lock:
+            self._lines.append(json.dumps(line))
+            self._write_now_and_then()
 
     def _write_now_and_then(self) -> None:
         if self._clock() - self._written < _WRITE_SECONDS:
@@ -70,7 +87,8 @@ class Journal:
         try:
             self._write_lines()
             state = {"host": socket.gethostname(), "pid": os.getpid(), "time": time.time()}
-            content = json.dumps({**state, **self._workers}).encode()
+            told = {**state, **self._workers, "out_of_use": self._out_of_use}
+            content = json.dumps(told).encode()
             self._storage.write(self._name + WORKERS_SUFFIX, content)
         except StorageError as error:
             # A store that refuses parts too ends the run by itself; the log alone must not.
@@ -112,6 +130,7 @@ def _line(attempt: Attempt) -> dict[str, Any]:
         "attempt": attempt.number,
         "worker": attempt.worker,
         "node": attempt.node,
+        "place": attempt.place,
         "seconds": round(attempt.seconds, 3),
         "rows": None if report is None else report.rows,
         "failed": None if report is None else report.failed,

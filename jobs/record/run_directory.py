@@ -54,10 +54,15 @@ class PartFacts:
 
 @dataclass(frozen=True)
 class Verified:
-    """How many of a table's rows failed, and how many parts were computed on what, in words."""
+    """How many of a table's rows failed, and how many parts were computed on what, in words.
+
+    ``with_networks`` are those of the parts that took a generator or another network: what calls
+    none is computed on CPUs, beside GPUs too.
+    """
 
     failed: int
     computed_on: Counter[str]
+    with_networks: Counter[str]
 
 
 @dataclass(frozen=True)
@@ -273,12 +278,14 @@ class RunDirectory:
         """
         first, second = tee(shard_ids)
         parts = self.each_part(table, first, list(dict.fromkeys(_IDENTITY + columns_of(table))))
-        failed, computed_on = 0, Counter[str]()
+        failed, computed_on, with_networks = 0, Counter[str](), Counter[str]()
         for shard_id, shard, part in zip(second, shards, parts, strict=True):
             facts = self._verified(shard_id, shard, part, sizes)
             failed += facts.failed
             computed_on.update(facts.computed_on)
-        return Verified(failed, computed_on)
+            if shard.calls_networks:
+                with_networks.update(facts.computed_on)
+        return Verified(failed, computed_on, with_networks)
 
     def _verified(self, shard_id: str, shard: Shard, part: pa.Table, sizes: Sizes) -> PartFacts:
         found = [tuple(row.values()) for row in part.select(_IDENTITY).to_pylist()]

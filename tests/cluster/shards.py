@@ -41,6 +41,7 @@ class Shard:
     raises: tuple[int, ...] = ()
     eats: tuple[int, ...] = ()
     breaks: tuple[int, ...] = ()
+    bad_gpus: tuple[str, ...] = ()
     seconds: float = 0.0
     # Each item waits until so many workers are there.
     workers: int = 0
@@ -54,9 +55,13 @@ def task(name, first, size, **special):
 class Factory:
     root: Path
     seconds: float = 0.0
+    # Where no worker can even start.
+    bad_gpus: tuple[str, ...] = ()
 
     def __call__(self):
         time.sleep(self.seconds)
+        if on_gpu_of(self.bad_gpus):
+            raise BrokenWorkerError("this GPU has fallen off the bus")
         return NumberWorker(LocalStorage(self.root))
 
 
@@ -79,7 +84,7 @@ class NumberWorker:
             while len(self.storage.list_names("workers")) < shard.workers:
                 time.sleep(0.02)
             time.sleep(shard.seconds)
-            if item in shard.killers:
+            if item in shard.killers or on_gpu_of(shard.bad_gpus):
                 os.kill(os.getpid(), signal.SIGKILL)
             if item in shard.stops:
                 os.kill(os.getpid(), signal.SIGSTOP)
@@ -119,6 +124,11 @@ class NumberWorker:
         self.storage.write(f"workers/{os.getpid()}", b"")
         with (self.storage.root / ".computed").open("a") as log:
             log.write(f"{item}\n")
+
+
+def on_gpu_of(numbers):
+    """Whether this process was given one of these GPUs."""
+    return os.environ.get("CUDA_VISIBLE_DEVICES") in numbers
 
 
 def eat(size):

@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +51,9 @@ class Deaths:
             self.found.append((attempt.task_id, attempt.span, attempt.error))
 
     def workers(self, busy: int, idle: int, starting: int) -> None:
+        """Nothing to note."""
+
+    def out_of_use(self, places: Sequence[str]) -> None:
         """Nothing to note."""
 
 

@@ -38,6 +38,9 @@ class Recorder:
     def workers(self, busy, idle, starting):
         self.counts.add((busy, idle, starting))
 
+    def out_of_use(self, places):
+        raise AssertionError(f"{places} are out of use")
+
 
 def exported() -> str:
     (node,) = ray.nodes()

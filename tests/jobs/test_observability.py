@@ -99,7 +99,8 @@ def test_status_tells_what_failed_which_were_slow_and_that_nobody_works(broken_r
     seconds = [slow["seconds"] for slow in inversion["slowest"]]
     assert len(seconds) == 3
     assert seconds == sorted(seconds, reverse=True)
-    assert found["workers"] == {"busy": 0, "idle": 0, "starting": 0, "drivers": 0}
+    nobody = {"busy": 0, "idle": 0, "starting": 0, "drivers": 0, "out_of_use": []}
+    assert found["workers"] == nobody
     assert "no driver has reported any" in offmanifold("status", broken_run).stdout
 
 
@@ -125,6 +126,7 @@ def attempt(shard: str, **changes: Any) -> Attempt:
         "number": 1,
         "worker": "host:1",
         "node": "n",
+        "place": "host",
         "seconds": 2.0,
         "report": report,
         "error": None,

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from offmanifold.jobs.audits.specs import load_spec
 from offmanifold.jobs.drive.driver import run_audit
-from offmanifold.jobs.drive.progress import Progress
+from offmanifold.jobs.drive.progress import Progress, StageProgress
 from rich.console import Console
 
 from .conftest import small_spec, write_spec
@@ -38,19 +38,19 @@ def shown(*, terminal: bool = False) -> tuple[Progress, Clock, io.StringIO]:
 
 def test_lines_have_parts_of_items_with_rate_and_time_left() -> None:
     progress, clock, text = shown()
-    with progress.stage("likelihood", 3, 90, 30):
+    with progress.stage("likelihood", 3, 90, 30) as stage:
         clock.now = 16.0
-        progress.unreported(0.0)
+        stage.unreported(0.0)
         clock.now = 40.0
-        progress.unreported(2.5)
+        stage.unreported(2.5)
         clock.now = 41.0
-        progress.unreported(3.0)
+        stage.unreported(3.0)
         clock.now = 400.0
-        progress.report(Report("a", 30, failed=1))
+        stage.report(Report("a", 30, failed=1))
         # Of the shard that is reported nothing is left among those in work.
-        progress.unreported(0.0)
+        stage.unreported(0.0)
         clock.now = 401.0
-        progress.report(Report("b", 30))
+        stage.report(Report("b", 30))
     assert text.getvalue().splitlines() == [
         "likelihood: 90 items in 3 shards, 30 done before",
         "likelihood: 30/90 items",
@@ -62,34 +62,34 @@ def test_lines_have_parts_of_items_with_rate_and_time_left() -> None:
 
 def test_lines_become_rarer() -> None:
     progress, clock, text = shown()
-    with progress.stage("likelihood", 1, 90, 0):
+    with progress.stage("likelihood", 1, 90, 0) as stage:
         for second in range(24 * 3600):
             clock.now = float(second)
-            progress.unreported(second / 1000)
+            stage.unreported(second / 1000)
     assert 50 < len(text.getvalue().splitlines()) < 150
 
 
 def test_more_than_planned_is_never_shown() -> None:
     progress, clock, text = shown()
-    with progress.stage("likelihood", 1, 4, 0):
+    with progress.stage("likelihood", 1, 4, 0) as stage:
         clock.now = 20.0
-        progress.unreported(9.0)
+        stage.unreported(9.0)
     assert "4/4 items, 5.0 s an item, 0.0 s left" in text.getvalue()
 
 
 def test_a_stage_without_items_has_no_rate() -> None:
     progress, clock, text = shown(terminal=True)
-    with progress.stage("null_fit", 0, 0, 0):
+    with progress.stage("null_fit", 0, 0, 0) as stage:
         clock.now = 20.0
-        progress.unreported(0.0)
+        stage.unreported(0.0)
     assert "0/0 items" in text.getvalue()
 
 
 def test_a_terminal_has_a_bar_that_moves_inside_a_shard() -> None:
     progress, clock, text = shown(terminal=True)
-    with progress.stage("inversion", 1, 8, 0):
+    with progress.stage("inversion", 1, 8, 0) as stage:
         clock.now = 4.0
-        progress.unreported(2.0)
+        stage.unreported(2.0)
         progress.say("a line above the bar")
     drawn = text.getvalue()
     assert "25%" in drawn
@@ -106,17 +106,19 @@ def test_a_run_tells_of_shards_that_are_not_finished(
     spec = small_spec()
     spec["groups"] = [group for group in spec["groups"] if group["role"] == "train"]
     spec["stages"] = {"inversion": {"iterations": 200, "restarts": 4, "bank": 64}}
-    told: list[tuple[str, float]] = []
+    of_inversion: list[float] = []
+    tell = StageProgress.unreported
 
-    class Told(Progress):
-        def unreported(self, items: float) -> None:
-            told.append((self._stage, items))
+    def told(stage: StageProgress, items: float) -> None:
+        # 12 images under 2 classes.
+        if items and stage._total == 24:
+            of_inversion.append(items)
+        tell(stage, items)
 
+    monkeypatch.setattr(StageProgress, "unreported", told)
     console = Console(file=io.StringIO())
     loaded = load_spec(str(write_spec(audit_folder, spec)))
-    run_audit(loaded, str(audit_folder / "run"), Told(console))
-    of_inversion = [items for stage, items in told if stage == "inversion" and items]
-    # 12 images under 2 classes, in one shard.
+    run_audit(loaded, str(audit_folder / "run"), Progress(console))
     assert len(of_inversion) > 10
     assert of_inversion == sorted(of_inversion)
     assert of_inversion[-1] <= 24

@@ -2,19 +2,37 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
+from offmanifold.jobs.audits import stages_of
+from offmanifold.jobs.drive.lanes import all_needs
+from offmanifold.jobs.plan.stage import PlanContext
 
 from ..registered import COMPUTATIONS
 from .recorded_revisions import TOLERANCE, Recorded, complaints, computations_of, read
 from .tiny_run import tiny_runs
 
 
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> list[PlanContext]:
+    return list(tiny_runs(tmp_path_factory.mktemp("tiny")))
+
+
 @pytest.mark.slow
 @pytest.mark.ci
-def test_every_computation_has_its_recorded_numbers(tmp_path: Path) -> None:
-    found = computations_of(tiny_runs(tmp_path))
+def test_a_stage_is_planned_from_what_it_says_it_needs(runs: list[PlanContext]) -> None:
+    for context in runs:
+        for stage in stages_of(context.spec):
+            alone = PlanContext(context.spec, context.facts, context.run)
+            needed = all_needs(stage)
+            alone.plans = {name: plan for name, plan in context.plans.items() if name in needed}
+            assert list(stage.shards(alone).ids) == list(context.plans[stage.name].ids), stage.name
+
+
+@pytest.mark.slow
+@pytest.mark.ci
+def test_every_computation_has_its_recorded_numbers(runs: list[PlanContext]) -> None:
+    found = computations_of(runs)
     assert {"tuning", "inversion"} <= found["likelihood.classical"].rests_on
     assert not {"likelihood.classical", "likelihood.guided"} & found["likelihood.guided"].rests_on
     problems = complaints(read(), found, COMPUTATIONS)

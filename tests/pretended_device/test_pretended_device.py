@@ -57,6 +57,22 @@ def test_the_device_takes_what_a_gpu_takes() -> None:
     assert result.returncode == 0, result.stderr
 
 
+def test_a_plain_function_meets_images_where_its_own_tensors_are() -> None:
+    """As a classifier or a segmenter: nobody can move what it computes with."""
+    lines = [
+        "from offmanifold.core.classifiers.own import OwnClassifier",
+        "from offmanifold.workers.on_cpu import on_cpu",
+        "weights = torch.rand(16, 3)",
+        "function = on_cpu(lambda images: images.flatten(1) @ weights)",
+        "images = torch.rand(2, 1, 4, 4).to(device)",
+        "assert function(images).device == images.device",
+        "classifier = OwnClassifier(function, 3, (-1.0, 1.0), 'logits').to(device)",
+        "assert classifier.answers(images).shape == (2, 3)",
+    ]
+    result = python("-c", SETUP + "".join(f"    {line}\n" for line in lines) + "leave()\n")
+    assert result.returncode == 0, result.stderr
+
+
 @pytest.mark.slow
 @pytest.mark.ci
 def test_no_row_fails_on_a_device() -> None:

@@ -1,0 +1,120 @@
+"""What a transition of chains costs beside the bare gradients of its generator, on this machine.
+
+    OMP_NUM_THREADS=1 python -m tests.benchmarks.transitions [GENERATOR ...]
+
+Prints a line for each generator: processor milliseconds of the gradients alone, and how many times
+that a classical and a guided transition take. The three are timed in turn and the least of each is
+taken, so that a busy machine disturbs the ratios little. BigGAN and StyleGAN2 are thin (64
+channels) with 128 and 512 latents at 32 pixels: beside wider ones the same transition costs less.
+"""
+
+import argparse
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+import torch
+from offmanifold.core.densities import ProposalToPosterior
+from offmanifold.core.generators.protocol import Generator
+from offmanifold.core.guided_run import GuidedProblem, search_modes
+from offmanifold.core.laplace import laplace_proposal
+from offmanifold.core.likelihood import simulate
+from offmanifold.core.samplers.charts import Chart, StandardChart
+from offmanifold.core.samplers.hmc import initial_state, transition
+from offmanifold.core.samplers.proposal import MixtureChart
+from offmanifold.core.settings.guided import GuidedSettings
+from offmanifold.workers.generators import open_generator
+
+from ..small_generators import residual_arguments, stylegan2_arguments, untrained
+
+IMAGES, CHAINS = 16, GuidedSettings.chains
+STEPS = GuidedSettings.leapfrog_steps
+VARIANCE = 0.01
+ROUNDS = 15
+# Shorter times are those of so many calls.
+LEAST_SECONDS = 0.02
+
+MAKERS: Mapping[str, Callable[[], Generator]] = {
+    "digits": lambda: open_generator("shipped:digits").generator,
+    "fashion": lambda: open_generator("shipped:fashion").generator,
+    "biggan": lambda: untrained("residual", residual_arguments(64, 128)),
+    "stylegan2": lambda: untrained("stylegan2", stylegan2_arguments([64] * 4, 512, 10)),
+}
+
+
+def main() -> None:
+    """Times each generator that is named, or all of them."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("generators", nargs="*", metavar="GENERATOR", choices=[*MAKERS, []])
+    for name in parser.parse_args().generators or MAKERS:
+        bare, classical, guided = _least(_works(MAKERS[name]()))
+        print(
+            f"{name}: bare {1e3 * bare:.1f} ms, classical {classical / bare:.3f}, "
+            f"guided {guided / bare:.3f}",
+            flush=True,
+        )
+
+
+def _works(generator: Generator) -> list[Callable[[], object]]:
+    torch.manual_seed(0)
+    condition = torch.arange(IMAGES) % generator.num_classes if generator.num_classes else None
+    images, _ = simulate(generator, condition, VARIANCE, range(IMAGES))
+    problem = GuidedProblem(
+        generator, images, condition, VARIANCE, tuple(range(IMAGES)), None, None
+    )
+    position = torch.randn(IMAGES * CHAINS, generator.latent_dim)
+    classes = None if condition is None else condition.repeat_interleave(CHAINS)
+    vector = torch.randn(IMAGES * CHAINS, *generator.image_shape)
+
+    def bare() -> None:
+        for _ in range(STEPS):
+            latent = position.detach().requires_grad_()
+            torch.autograd.grad(generator(latent, classes), latent, vector)
+
+    return [bare, _move(problem, StandardChart()), _move(problem, _chart(problem))]
+
+
+def _chart(problem: GuidedProblem) -> Chart:
+    """Of some eight modes, hardly searched for: chains cost the same from any."""
+    settings = GuidedSettings(restarts=8, candidates=1, bank=0, iterations=3)
+    few = replace(settings, finalists=8, final_iterations=0, polish=0)
+    proposal = laplace_proposal(search_modes(problem, few, 0, None).modes, few)
+    uniform = torch.full((IMAGES,), 0.5, dtype=torch.float64)
+    return MixtureChart(proposal, proposal.draw(uniform, CHAINS))
+
+
+def _move(problem: GuidedProblem, chart: Chart) -> Callable[[], object]:
+    generator, images, condition = problem.generator, problem.images, problem.condition
+    pair = ProposalToPosterior(generator, images, condition, VARIANCE, chart)
+    momentum = torch.randn(IMAGES, CHAINS, generator.latent_dim)
+    state = initial_state(pair, torch.randn_like(momentum))
+    uniform, step = torch.rand(IMAGES, CHAINS), torch.full((IMAGES, CHAINS), 0.01)
+
+    def move() -> object:
+        with torch.no_grad():
+            return transition(pair, state, momentum, uniform, 0.5, step, STEPS)
+
+    return move
+
+
+def _least(works: list[Callable[[], object]]) -> list[float]:
+    """The least processor seconds of each piece of work."""
+    for work in works:
+        work()
+    calls = [max(1, round(LEAST_SECONDS / _seconds(work, 1))) for work in works]
+    rounds = [
+        [_seconds(work, number) for work, number in zip(works, calls, strict=True)]
+        for _ in range(ROUNDS)
+    ]
+    return [min(column) for column in zip(*rounds, strict=True)]
+
+
+def _seconds(work: Callable[[], object], calls: int) -> float:
+    began = time.process_time()
+    for _ in range(calls):
+        work()
+    return (time.process_time() - began) / calls
+
+
+if __name__ == "__main__":
+    main()
