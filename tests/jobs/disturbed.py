@@ -140,8 +140,7 @@ class Disturbed:
                 env=self._environment,
                 stdout=log,
                 stderr=log,
-                # A shell's background jobs, and so perhaps this test, ignore interrupts.
-                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+                preexec_fn=_hear_signals,
             )
 
     def hurry(self) -> None:
@@ -346,6 +345,12 @@ def undisturbed_run(folder: Path, images: int = 6) -> None:
         random.Random(0),
     )
     run.finish()
+
+
+def _hear_signals() -> None:
+    """A shell's background jobs ignore interrupts, and what `nohup` starts a closed terminal."""
+    for each in _ENDINGS:
+        signal.signal(each, signal.SIG_DFL)
 
 
 def rows_generated(counts: Path) -> int:
