@@ -36,7 +36,7 @@ from ..spec.facts import Facts
 from ..spec.loading import spec_digest
 from .devices import require_local_gpus, require_movable
 from .execution import open_executor, terminate_as_interrupt, worker_factory
-from .image_folders import refuse_among_images
+from .image_folders import refuse_among_images, refuse_inputs_among_parts
 from .mending import Mending
 from .pending import PendingTasks
 from .progress import Progress
@@ -101,6 +101,7 @@ def run_audit(
     run = RunDirectory.at(out, settings)
     run.refuse_own_code(spec)
     refuse_among_images(spec, run.location)
+    refuse_inputs_among_parts(spec, run.location)
     require_local_gpus(spec.cluster)
     facts = gather_facts(spec)
     require_movable(spec.cluster, facts)
