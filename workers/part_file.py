@@ -24,7 +24,8 @@ from .shard import MOST_ITEMS, part_path
 # Repetition costs a Parquet file nothing: a few kilobytes may stand for billions of values. A part
 # of 64 images of 3 x 1024 x 1024 pixels has 0.2 billion.
 _MOST_VALUES = 2**29
-_MOST_BYTES = 2**32
+MOST_BYTES = 2**32
+"""Of a part, as a file and in memory."""
 # Names and a message in each row.
 _MOST_TEXT_BYTES = 2**27
 # Pieces with fewer bytes than this between them come in one request.
@@ -135,9 +136,12 @@ def opened_part(storage: Storage, part: Part) -> Iterator[pa.NativeFile]:
 
 def _content(storage: Storage, part: Part) -> bytes:
     try:
-        return storage.read(part.name)
+        return storage.read(part.name, MOST_BYTES)
     except StrangeFileError as error:
-        raise part.error("is a link, a pipe or a device, not a regular file") from error
+        raise part.error(
+            f"is a link, a pipe or a device, not a regular file, or has more than {MOST_BYTES:,} "
+            "bytes"
+        ) from error
 
 
 def columns_or_damage(
@@ -213,6 +217,16 @@ def check_table(end: End, table: TableSchema, part: Part) -> None:
     if not found.equals(table.arrow):
         raise part.error(f"is not a table of stage {table.name}: {_differences(found, table)}")
     _refuse_excess(end.footer, end.size, part)
+
+
+def decoded(content: bytes, end: End, part: Part) -> pa.Table:
+    """All rows of a whole file, which was held against its end.
+
+    Raises:
+        PartError: it is damaged, or far too much.
+    """
+    _refuse_excess(end.footer, end.size, part)
+    return _rows(io.BytesIO(content), end.footer, part, None)
 
 
 def decoded_columns(
@@ -338,7 +352,7 @@ def _refuse_excess(footer: pq.FileMetaData, size: int, part: Part) -> None:
     )
     for found, most, what in (
         (values, _MOST_VALUES, "values"),
-        (claimed, _MOST_BYTES, "bytes"),
+        (claimed, MOST_BYTES, "bytes"),
         (text, _MOST_TEXT_BYTES, "bytes of text"),
         (footer.num_rows, MOST_ITEMS, "rows"),
     ):

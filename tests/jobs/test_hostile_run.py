@@ -361,6 +361,19 @@ def test_json_without_sense_is_refused_by_name(run: Path, name: str, content: st
     assert len(result.output) < 1000
 
 
+def test_a_summary_of_endless_text_is_refused(run: Path) -> None:
+    summary = run / "summary.parquet"
+    summary.write_bytes(written_out("metric", sealed=True)(summary.read_bytes()))
+    result = cli("compare", run, run)
+    assert result.exit_code == 2, result.output
+    assert "summary.parquet: holds 104,85" in result.output
+    with summary.open("wb") as file:
+        file.truncate(2**40)
+    result = cli("compare", run, run)
+    assert result.exit_code == 1, result.output
+    assert "summary.parquet: it has 1,099,511,627,776 bytes, more than" in result.output
+
+
 @pytest.mark.parametrize("name", ["facts.json", "provenance.json"])
 def test_json_without_end_is_refused_by_its_size(run: Path, name: str) -> None:
     with (run / name).open("wb") as file:
