@@ -4,15 +4,18 @@ Credentials come from boto3's own chain alone (environment, shared files, SSO, i
 live nowhere but in its session.
 """
 
+import logging
 from typing import Any
 from urllib.parse import urlsplit
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import NoCredentialsError
+from botocore.exceptions import ConnectTimeoutError, NoCredentialsError, ReadTimeoutError
 from pyarrow.fs import AwsStandardS3RetryStrategy, S3FileSystem
 
 from .s3_settings import S3Settings
+
+logger = logging.getLogger(__name__)
 
 _ATTEMPTS = 8
 _CONNECT_SECONDS = 10.0
@@ -31,6 +34,7 @@ class S3Connection:
 
     def __init__(self, settings: S3Settings, attempts: int = _ATTEMPTS) -> None:
         self._settings = settings
+        self._attempts = attempts
         self._session = boto3.session.Session()
         self._file_system: tuple[Any, S3FileSystem] | None = None
         style = settings.addressing
@@ -51,6 +55,7 @@ class S3Connection:
                 s3=None if style == "auto" else {"addressing_style": style},
             ),
         )
+        self.client.meta.events.register_first("needs-retry.s3", self._tell_of_silence)
 
     @property
     def endpoint(self) -> str:
@@ -72,6 +77,23 @@ class S3Connection:
         if self._file_system is None or self._file_system[0] != credentials:
             self._file_system = (credentials, self._file_system_with(credentials))
         return self._file_system[1]
+
+    def _tell_of_silence(
+        self, *, attempts: int, caught_exception: Exception | None, **_: Any
+    ) -> None:
+        """Says that a request is repeated, after a time in which nothing else was heard.
+
+        botocore asks its handlers whether to; this one has no opinion.
+        """
+        silent = isinstance(caught_exception, ReadTimeoutError | ConnectTimeoutError)
+        if silent and attempts < self._attempts:
+            logger.warning(
+                "%s has not answered for %g s (cluster.storage.timeout). Trying again, %d of %d",
+                self.endpoint,
+                self._settings.timeout,
+                attempts + 1,
+                self._attempts,
+            )
 
     def _file_system_with(self, credentials: Any) -> S3FileSystem:
         url = urlsplit(self.endpoint)

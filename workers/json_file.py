@@ -1,6 +1,7 @@
 """JSON that others may have written: values as they are meant, or a refusal; never a long wait."""
 
 import json
+import re
 from collections import Counter
 from typing import Any, NoReturn
 
@@ -8,36 +9,51 @@ from typing import Any, NoReturn
 # else it holds is little.
 MOST_BYTES = 2**26
 MOST_NESTED = 2**16
+# A value takes far more memory than its text, and its text may be two bytes. Twice what the classes
+# of a hundred thousand images, or the parts of such a run, take.
+MOST_VALUES = 2**19
+# Names of parts, which a run of ten million images may have as many of as fit into such a file.
+MOST_NAMES = 2**21
+# Of a file that says of a driver or its workers that they are there.
+MOST_NOTE_BYTES = 2**16
 # Of a file of settings beside a network's weights.
 MOST_SETTINGS_BYTES = 2**20
 
 _LARGEST_NUMBER = 2**63
 _LONGEST_REASON = 200
+# Shorter ones have 64 bits at most.
+_LONG_NUMBER = re.compile(rb"\d{19}")
 
 
 class JsonError(ValueError):
     """Text is not JSON, or JSON of no sensible form; the message says in which way."""
 
 
-def parse_json(content: bytes, most_nested: int = MOST_NESTED) -> Any:
+def parse_json(
+    content: bytes, most_nested: int = MOST_NESTED, most_values: int = MOST_VALUES
+) -> Any:
     """The value in a JSON text.
 
     Args:
         content: the text.
         most_nested: how many lists and mappings it may hold, each of which takes far more memory
             than its text.
+        most_values: how many values it may hold; commas in texts count as such.
 
     Raises:
         JsonError: not JSON in UTF-8; nested some hundred times; with a number beyond 64 bits or
-            not finite, with one key twice in a mapping, or of more lists and mappings.
+            not finite, with one key twice in a mapping, or of more values, lists or mappings.
     """
+    if content.count(b",") >= most_values:
+        raise JsonError(f"it holds more than {most_values:,} values")
     if content.count(b"[") + content.count(b"{") > most_nested:
         raise JsonError(f"it holds more than {most_nested:,} lists and mappings")
     try:
         return json.loads(
             # Windows programs begin their files with a byte order mark.
             content.decode("utf-8-sig"),
-            parse_int=_whole,
+            # Asked of every number, it takes longer than all the rest.
+            parse_int=_whole if _LONG_NUMBER.search(content) else None,
             parse_float=_finite,
             parse_constant=_no_number,
             object_pairs_hook=_once,

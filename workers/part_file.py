@@ -13,17 +13,21 @@ from itertools import islice, pairwise
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ..cluster.storage import Storage, StorageError, StrangeFileError
 from .schema import TableSchema
 from .seal import NAME_KEY, USUAL_END, DamageError, End, proved_end, wanted_end
-from .shard import part_path
+from .shard import MOST_ITEMS, part_path
 
 # Repetition costs a Parquet file nothing: a few kilobytes may stand for billions of values. A part
 # of 64 images of 3 x 1024 x 1024 pixels has 0.2 billion.
 _MOST_VALUES = 2**29
-_MOST_BYTES = 2**32
+MOST_BYTES = 2**32
+"""Of a part, as a file and in memory."""
+# Names and a message in each row.
+_MOST_TEXT_BYTES = 2**27
 # Pieces with fewer bytes than this between them come in one request.
 _HOLE_BYTES = 2**13
 # A bucket answers after tens of milliseconds; a part of large images is some ten megabytes.
@@ -132,9 +136,12 @@ def opened_part(storage: Storage, part: Part) -> Iterator[pa.NativeFile]:
 
 def _content(storage: Storage, part: Part) -> bytes:
     try:
-        return storage.read(part.name)
+        return storage.read(part.name, MOST_BYTES)
     except StrangeFileError as error:
-        raise part.error("is a link, a pipe or a device, not a regular file") from error
+        raise part.error(
+            f"is a link, a pipe or a device, not a regular file, or has more than {MOST_BYTES:,} "
+            "bytes"
+        ) from error
 
 
 def columns_or_damage(
@@ -212,6 +219,16 @@ def check_table(end: End, table: TableSchema, part: Part) -> None:
     _refuse_excess(end.footer, end.size, part)
 
 
+def decoded(content: bytes, end: End, part: Part) -> pa.Table:
+    """All rows of a whole file, which was held against its end.
+
+    Raises:
+        PartError: it is damaged, or far too much.
+    """
+    _refuse_excess(end.footer, end.size, part)
+    return _rows(io.BytesIO(content), end.footer, part, None)
+
+
 def decoded_columns(
     source: pa.NativeFile, end: End, part: Part, columns: Sequence[str]
 ) -> pa.Table:
@@ -274,13 +291,49 @@ def _rows(
     part: Part,
     columns: Sequence[str] | None,
 ) -> pa.Table:
+    texts = _bulky_texts(footer, columns)
     try:
         # The columns that are asked for come in few requests, not in one for each.
-        file = pq.ParquetFile(source, metadata=footer, pre_buffer=True)
-        return file.read(columns=None if columns is None else list(columns))
+        file = pq.ParquetFile(source, metadata=footer, pre_buffer=True, read_dictionary=texts)
+        found = file.read(columns=None if columns is None else list(columns))
     except (pa.ArrowException, OSError) as error:
         _raise_the_stores_own(error)
         raise part.error(f"is damaged ({error})") from error
+    if not texts:
+        return found
+    size = sum(_text_bytes(chunk) for column in found.columns for chunk in column.chunks)
+    if size > _MOST_TEXT_BYTES:
+        raise part.error(f"holds {size:,} bytes of text; a part has at most {_MOST_TEXT_BYTES:,}")
+    plain = footer.schema.to_arrow_schema()
+    schema = [plain.field(name) for name in found.schema.names]
+    return found.cast(pa.schema(schema, metadata=found.schema.metadata))
+
+
+def _bulky_texts(footer: pq.FileMetaData, columns: Sequence[str] | None) -> list[str]:
+    """The columns of text that may be too much once they are written out.
+
+    One text that is there once in the file may be that of all rows. Such columns are read as
+    references to what is there once, from which their size can be told.
+    """
+    chunks = [
+        chunk
+        for chunk in _chunks(footer)
+        if chunk.physical_type == "BYTE_ARRAY"
+        and (columns is None or chunk.path_in_schema.partition(".")[0] in columns)
+    ]
+    if sum(chunk.num_values * chunk.total_uncompressed_size for chunk in chunks) < _MOST_TEXT_BYTES:
+        return []
+    return sorted({chunk.path_in_schema for chunk in chunks})
+
+
+def _text_bytes(values: pa.Array) -> int:
+    """What texts that are read as references take once they are written out; 0 for numbers."""
+    while pa.types.is_list(values.type):
+        values = values.flatten()
+    if not pa.types.is_dictionary(values.type):
+        return 0
+    lengths = pc.take(pc.binary_length(values.dictionary), values.indices)
+    return int(pc.sum(lengths.cast(pa.int64())).as_py() or 0)
 
 
 def _raise_the_stores_own(error: Exception) -> None:
@@ -291,18 +344,28 @@ def _raise_the_stores_own(error: Exception) -> None:
 
 
 def _refuse_excess(footer: pq.FileMetaData, size: int, part: Part) -> None:
-    chunks = [
+    chunks = _chunks(footer)
+    values = sum(chunk.num_values for chunk in chunks)
+    claimed = max(size, sum(chunk.total_uncompressed_size for chunk in chunks))
+    text = sum(
+        chunk.total_uncompressed_size for chunk in chunks if chunk.physical_type == "BYTE_ARRAY"
+    )
+    for found, most, what in (
+        (values, _MOST_VALUES, "values"),
+        (claimed, MOST_BYTES, "bytes"),
+        (text, _MOST_TEXT_BYTES, "bytes of text"),
+        (footer.num_rows, MOST_ITEMS, "rows"),
+    ):
+        if found > most:
+            raise part.error(f"claims to hold {found:,} {what}; a part has at most {most:,}")
+
+
+def _chunks(footer: pq.FileMetaData) -> list[pq.ColumnChunkMetaData]:
+    return [
         footer.row_group(group).column(column)
         for group in range(footer.num_row_groups)
         for column in range(footer.num_columns)
     ]
-    values = sum(chunk.num_values for chunk in chunks)
-    claimed = max(size, sum(chunk.total_uncompressed_size for chunk in chunks))
-    if values > _MOST_VALUES or claimed > _MOST_BYTES:
-        raise part.error(
-            f"claims to hold {values:,} values in {claimed:,} bytes; a part has at most "
-            f"{_MOST_VALUES:,} in {_MOST_BYTES:,}"
-        )
 
 
 def _differences(found: pa.Schema, table: TableSchema) -> str:

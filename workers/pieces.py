@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import pyarrow as pa
 
 from ..cluster.storage import Storage, StorageError
-from .part_file import Part, parse_part
+from .part_file import MOST_BYTES, Part, parse_part
 from .schema import STATUS_OK
 from .shard import PART_SUFFIX, Item, Shard
 
@@ -40,7 +40,7 @@ class Pieces:
         """
         name = self.name(start, stop)
         part = Part(name, self._storage.locate())
-        rows = parse_part(self._storage.read(name), self._shard.table, part)
+        rows = parse_part(self._storage.read(name, MOST_BYTES), self._shard.table, part)
         expected = [_identity(item) for item in self._shard.items[start:stop]]
         found = [tuple(row.values()) for row in rows.select(_IDENTITY).to_pylist()]
         if found != expected:

@@ -18,6 +18,9 @@ from .schema import TableSchema
 
 PART_SUFFIX = ".parquet"
 
+MOST_ITEMS = 2**17
+"""Of a shard, whose part has a row for each: a file of more rows is no part."""
+
 
 @dataclass(frozen=True)
 class Item:

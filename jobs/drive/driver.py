@@ -35,7 +35,7 @@ from ..spec.facts import Facts
 from ..spec.loading import spec_digest
 from .devices import require_local_gpus, require_movable
 from .execution import open_lanes, terminate_as_interrupt
-from .image_folders import refuse_among_images
+from .image_folders import refuse_among_images, refuse_inputs_among_parts
 from .lanes import Lane, Stages, run_lanes
 from .mending import Mending
 from .pending import PendingTasks
@@ -103,6 +103,7 @@ def run_audit(
     run = RunDirectory.at(out, settings)
     run.refuse_own_code(spec)
     refuse_among_images(spec, run.location)
+    refuse_inputs_among_parts(spec, run.location)
     require_local_gpus(spec.cluster)
     facts = gather_facts(spec)
     require_movable(spec.cluster, facts)

@@ -1,11 +1,15 @@
-"""A run is not written into the folders of the images that it reads."""
+"""A run is not written into the folders of the images that it reads, nor the other way round."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 from ...cluster.locations import is_remote
-from ..spec.audit import AuditSpec
+from ..audits import TABLES
+from ..spec.audit import AuditSpec, GroupSpec
 from ..spec.loading import SpecError
+from ..spec.model import ReferenceSpec, SamplesSpec
+from ..spec.paths import paths_in
 
 # The other image sets read files of names of their own, beside which anything may lie.
 _EVERY_FILE = "folder"
@@ -30,18 +34,52 @@ def refuse_among_images(spec: AuditSpec, out: str) -> None:
             )
 
 
+def refuse_inputs_among_parts(spec: AuditSpec, out: str) -> None:
+    """Checks that nothing that a spec names lies where its run keeps its own files.
+
+    Of those folders it moves aside whatever is not its own: images in ``images``, beside a run in
+    their parent, would be gone.
+
+    Args:
+        spec: the spec.
+        out: the run directory: an absolute path or an ``s3://`` address.
+
+    Raises:
+        SpecError: something does.
+    """
+    tables = {table.name for table in TABLES}
+    for path, _ in paths_in(spec):
+        first = _first_folder(path, out)
+        if first is not None and (first in tables or first.startswith("_")):
+            raise SpecError(
+                f"{path}: lies in {out.rstrip('/')}/{first}, where the run would keep its own "
+                "files and move all others aside; choose another --out"
+            )
+
+
+def _first_folder(path: str, out: str) -> str | None:
+    """Of a path inside a run directory, the folder of it that it is, or is in."""
+    if is_remote(path) != is_remote(out):
+        return None
+    here, place = (path, out) if is_remote(out) else (os.path.realpath(path), os.path.realpath(out))
+    beyond = here.removeprefix(f"{place.rstrip('/')}/")
+    return None if beyond == here else beyond.partition("/")[0]
+
+
 def _image_folders(spec: AuditSpec) -> Iterator[tuple[str, str]]:
     """The folders of which every file is read, by the key that names them."""
-    for group in spec.groups:
-        if group.dataset == _EVERY_FILE and group.path is not None:
-            yield f"groups.{group.name}.path", _split(group.path, group.split)
-    for stage, reference in spec.stages.references.items():
-        if reference.dataset == _EVERY_FILE and reference.path is not None:
-            yield f"stages.{stage}.path", _split(reference.path, reference.split)
-    for generator in spec.each_generator:
-        samples = generator.samples
-        if samples is not None and samples.dataset == _EVERY_FILE and samples.path is not None:
-            yield f"{generator.key}.path", _split(samples.path, samples.split)
+    named: dict[str, GroupSpec | ReferenceSpec | SamplesSpec | None] = {
+        f"groups.{each.name}": each for each in spec.groups
+    }
+    named |= {f"stages.{stage}": each for stage, each in spec.stages.references.items()}
+    named |= {each.key: each.samples for each in spec.each_generator}
+    for key, images in named.items():
+        if images is None:
+            continue
+        sources = {f"{key}.sources.{name}": each for name, each in (images.sources or {}).items()}
+        for place, one in ((key, images), *sources.items()):
+            if one.dataset == _EVERY_FILE and one.path is not None:
+                yield f"{place}.path", _split(one.path, one.split)
 
 
 def _split(path: str, split: str | None) -> str:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
-from ...workers.json_file import MOST_BYTES, parse_json
+from ...workers.json_file import MOST_BYTES, MOST_NAMES, parse_json
 from ...workers.part_file import PARTS_AT_ONCE, PartError, check_part
 from ...workers.schema import TableSchema
 from ...workers.shard import shard_id_of
@@ -137,7 +137,8 @@ def _tainted_before(run: RunDirectory) -> set[str]:
     if not run.storage.exists(_TAINTED_FILE):
         return set()
     try:
-        return {str(part) for part in parse_json(run.storage.read(_TAINTED_FILE, MOST_BYTES))}
+        content = run.storage.read(_TAINTED_FILE, MOST_BYTES)
+        return {str(part) for part in parse_json(content, most_values=MOST_NAMES)}
     except (ValueError, TypeError):
         return set()
 

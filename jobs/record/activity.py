@@ -6,13 +6,15 @@ from datetime import datetime
 from typing import Any
 
 from ...cluster.storage import Storage, StorageError
-from ...workers.json_file import MOST_BYTES, parse_json
-from .journal import FOLDER, LINES_SUFFIX, WORKERS_SUFFIX
+from ...workers.json_file import MOST_NOTE_BYTES, parse_json
+from .journal import FOLDER, LINES_A_FILE, LINES_SUFFIX, WORKERS_SUFFIX
 
 # The driver tells of its workers at least every half minute; two machines' clocks may differ.
 PRESENT_SECONDS = 120.0
 _WINDOW_SECONDS = 900.0
 _FILES = 8
+# A line is a few hundred bytes, and what a worker died of some thousands.
+_MOST_LOG_BYTES = 2**23
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ def workers_alive(storage: Storage) -> Workers:
         if not name.endswith(WORKERS_SUFFIX):
             continue
         try:
-            state = parse_json(storage.read(f"{FOLDER}/{name}", MOST_BYTES))
+            state = parse_json(storage.read(f"{FOLDER}/{name}", MOST_NOTE_BYTES))
             if time.time() - state["time"] > PRESENT_SECONDS:
                 continue
             found = {key: int(state[key]) for key in counts}
@@ -83,8 +85,10 @@ def _recent_lines(storage: Storage) -> list[dict[str, Any]]:
     lines = []
     for name in names[-_FILES:]:
         try:
-            content = storage.read(f"{FOLDER}/{name}", MOST_BYTES)
-            lines += [parse_json(line) for line in content.splitlines()]
+            content = storage.read(f"{FOLDER}/{name}", _MOST_LOG_BYTES)
+            lines += [
+                parse_json(line) for line in content.split(b"\n", LINES_A_FILE)[:LINES_A_FILE]
+            ]
         except (StorageError, ValueError):
             continue
     return [line for line in lines if isinstance(line, dict)]

@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 FOLDER = "_log"
 LINES_SUFFIX = ".jsonl"
 WORKERS_SUFFIX = ".workers.json"
-_LINES_A_FILE = 500
+LINES_A_FILE = 500
 _WRITE_SECONDS = 10.0
 
 
@@ -99,7 +99,7 @@ class Journal:
             return
         content = "".join(line + "\n" for line in self._lines).encode()
         self._storage.write(f"{self._name}-{self._file:04d}{LINES_SUFFIX}", content)
-        if len(self._lines) >= _LINES_A_FILE:
+        if len(self._lines) >= LINES_A_FILE:
             self._lines, self._file = [], self._file + 1
 
 

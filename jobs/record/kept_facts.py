@@ -16,6 +16,10 @@ FACTS_FILE = "facts.json"
 
 _FACTS = TypeAdapter(Facts)
 
+# The classes of ten million images are as many whole numbers; whatever else there is, is little.
+_MOST_NUMBERS = 2**24
+_MOST_OTHERS = 2**19
+
 
 def keep_facts(run: RunDirectory, facts: Facts) -> None:
     """Writes them into the run directory, in place of those of an earlier driver."""
@@ -35,12 +39,13 @@ def kept_facts(run: RunDirectory, spec: AuditSpec) -> Facts:
         raise SpecError(f"{place}: does not exist; {remedy}")
     try:
         content = run.storage.read(FACTS_FILE, MOST_BYTES)
-        parse_json(content)
+        _refuse_excess(content)
+        parse_json(content, most_values=_MOST_NUMBERS)
         facts = _FACTS.validate_json(content, strict=True)
     except JsonError as error:
         raise SpecError(f"{place}: is damaged: {error}; {remedy}") from error
     except ValidationError as error:
-        first = error.errors()[0]
+        first = error.errors(include_input=False)[0]
         key = ".".join(str(step) for step in first["loc"])
         raise SpecError(f"{place}: {key}: {first['msg']}; {remedy}") from error
     generators = {generator.name for generator in spec.each_generator}
@@ -49,3 +54,14 @@ def kept_facts(run: RunDirectory, spec: AuditSpec) -> Facts:
     if found != (generators, groups, set(spec.stages.references)):
         raise SpecError(f"{place}: belongs to another spec; {remedy}")
     return facts
+
+
+def _refuse_excess(content: bytes) -> None:
+    """Whole numbers take little memory beside their text, unlike all other values.
+
+    Raises:
+        JsonError: there are too many of those.
+    """
+    others = content.count(b'"') // 2 + sum(content.count(sign) for sign in (b".", b"e", b"E"))
+    if others > _MOST_OTHERS:
+        raise JsonError(f"it holds more than {_MOST_OTHERS:,} texts and fractions")

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...cluster.storage import Storage, StorageError
-from ...workers.json_file import MOST_BYTES, parse_json
+from ...workers.json_file import MOST_NOTE_BYTES, parse_json
 
 logger = logging.getLogger(__name__)
 
@@ -97,7 +97,7 @@ class Presence:
             if path == self._name:
                 continue
             try:
-                content = parse_json(self._storage.read(path, MOST_BYTES))
+                content = parse_json(self._storage.read(path, MOST_NOTE_BYTES))
                 driver = Driver(
                     str(content["host"]),
                     int(content["pid"]),

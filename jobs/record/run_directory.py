@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from ...cluster.locations import Location, is_remote, open_storage
 from ...cluster.s3_settings import BY_ENVIRONMENT, S3Settings
@@ -249,7 +250,7 @@ class RunDirectory:
                 yield error
 
     def _facts_of(self, stage: str, shard_id: str, part: pa.Table) -> PartFacts:
-        failed = sum(value != STATUS_OK for value in part["status"].to_pylist())
+        good = pc.sum(pc.equal(part["status"], STATUS_OK)).as_py() or 0
         try:
             seconds = float((part.schema.metadata or {})[SECONDS_KEY.encode()])
         except (KeyError, ValueError) as error:
@@ -257,7 +258,7 @@ class RunDirectory:
                 f"was not written by an offmanifold worker: it has no {SECONDS_KEY}"
             ) from error
         computers = tuple(in_words(each) for each in read_from(part)) or (UNKNOWN,)
-        return PartFacts(part.num_rows, failed, seconds, computers)
+        return PartFacts(part.num_rows, part.num_rows - good, seconds, computers)
 
     def set_aside(self, names: Iterable[str], folder: str) -> None:
         """Moves files of the run into one of its folders: kept, but no longer read."""
@@ -288,12 +289,14 @@ class RunDirectory:
         return Verified(failed, computed_on, with_networks)
 
     def _verified(self, shard_id: str, shard: Shard, part: pa.Table, sizes: Sizes) -> PartFacts:
-        found = [tuple(row.values()) for row in part.select(_IDENTITY).to_pylist()]
         planned = [(item.generator, item.condition, item.image_id) for item in shard.items]
-        if found != planned:
+        same = part.num_rows == len(planned)
+        if not same or planned != [
+            tuple(row.values()) for row in part.select(_IDENTITY).to_pylist()
+        ]:
             raise Part(part_path(shard.stage, shard_id), self.location).error(
-                f"does not have the rows of the planned items ({len(found)} rows, {len(planned)} "
-                "planned)"
+                f"does not have the rows of the planned items ({part.num_rows} rows, "
+                f"{len(planned)} planned)"
             )
         broken = unsound_numbers(shard.table, part)
         problem = broken[min(broken)] if broken else None

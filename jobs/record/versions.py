@@ -43,7 +43,7 @@ def recorded_versions(run: RunDirectory) -> Versions:
     try:
         found = _Recorded.model_validate(run.read_json(PROVENANCE_FILE))
     except ValidationError as error:
-        first = error.errors()[0]
+        first = error.errors(include_input=False)[0]
         key = ".".join(str(step) for step in first["loc"]) or "content"
         raise SpecError(
             f"{run.storage.locate(PROVENANCE_FILE)}: {key}: {first['msg']}; `offmanifold run "

@@ -51,8 +51,9 @@ class Renderer:
         shape = (len(latents), *facts.image_shape)
         name = _name(facts, latents, conditions)
         if storage.exists(name):
-            drawn = storage.read(name)
-            if len(drawn) == math.prod(shape) * _STORED.itemsize:
+            size = math.prod(shape) * _STORED.itemsize
+            drawn = storage.read(name, size)
+            if len(drawn) == size:
                 return np.frombuffer(drawn, _STORED).reshape(shape).astype(np.float32)
         self._refuse_code(facts)
         images = self._draw(facts, latents, conditions)

@@ -1,11 +1,9 @@
 """``summary.parquet`` and ``parts.json``: which parts, of which spec, a summary was made from."""
 
-import io
-
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from ... import __version__
+from ...workers.part_file import Part, PartError, decoded
 from ...workers.schema import PARTS_FILE, TableSchema
 from ...workers.seal import DamageError, proved_end, sealed_table
 from ...workers.shard import part_name
@@ -15,6 +13,9 @@ from ..record.run_directory import SUMMARY_FILE
 from ..reduce.schema import SUMMARY
 from ..spec.loading import SpecError, spec_digest
 from .finished_run import plan_digest
+
+# A summary has a row for each metric of each group, and so some ten thousand.
+_MOST_BYTES = 2**26
 
 SPEC_KEY = "offmanifold.spec"
 """In a summary's metadata, the hash of the spec that it was made from."""
@@ -50,7 +51,7 @@ def read_summary(context: PlanContext) -> pa.Table:
             f"{run.location}: has no {SUMMARY_FILE} yet; finish it with `offmanifold run "
             f"{run.location}/audit.yaml --out {run.location}`, or rebuild it with {again}"
         )
-    content = run.storage.read(SUMMARY_FILE)
+    content = run.storage.read(SUMMARY_FILE, _MOST_BYTES)
     try:
         end = proved_end(content, len(content))
         if end.sealed:
@@ -70,7 +71,10 @@ def read_summary(context: PlanContext) -> pa.Table:
             f"{place}: was not made from the run's spec and its parts as they are now; rebuild it "
             f"with {again}"
         )
-    return pq.read_table(io.BytesIO(content))
+    try:
+        return decoded(content, end, Part(SUMMARY_FILE, run.location))
+    except PartError as error:
+        raise SpecError(f"{place}: {error.problem}; rebuild it with {again}") from error
 
 
 def _parts(context: PlanContext, table: TableSchema) -> list[str]:

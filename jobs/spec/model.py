@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from ...core.settings.definition import settings_in
 from ...workers.datasets.image_set import MOST_CLASS
 from ...workers.datasets.picture_rule import Alpha
+from ...workers.shard import MOST_ITEMS
 
 
 class SpecModel(BaseModel):
@@ -51,6 +52,7 @@ ClassNumber = Annotated[int, Field(ge=0, le=MOST_CLASS)]
 ClassName = Annotated[str, Field(min_length=1)]
 AttributeName = Annotated[str, Field(min_length=1)]
 Size = Annotated[int, Field(ge=1)]
+ShardItems = Annotated[int, Field(ge=1, le=MOST_ITEMS)]
 
 
 def module_paths(source: str, import_path: str) -> tuple[str, str]:

@@ -1,6 +1,7 @@
 """A whole audit that is disturbed: its drivers, and what happens to them, to it and its store."""
 
 import contextlib
+import logging
 import os
 import random
 import signal
@@ -13,11 +14,18 @@ from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
+import pandas as pd
 import psutil
+from offmanifold.cluster.locations import open_storage
+from offmanifold.cluster.s3_settings import S3Settings
 from offmanifold.cluster.storage import Storage, StorageError
 
 from ..object_store import BUCKET, Service
+from ..registered import TABLES
+from ..stored_runs import summary_of, table_of
 from .conftest import GENERATOR_MODULE, fill_audit_folder, lean_spec, write_spec
+
+logger = logging.getLogger(__name__)
 
 STAGES = (
     "images",
@@ -55,7 +63,14 @@ def spec_to_disturb(images: int) -> dict[str, Any]:
         if "count" in group:
             group["count"] = images
     spec["stages"]["images"] = {"shard_items": 4}
-    spec["stages"]["inversion"]["shard_items"] = 2
+    # So few calls that a run takes as long as its generator sleeps, on however slow a machine.
+    spec["stages"]["inversion"] |= {
+        "iterations": 4,
+        "finalists": 1,
+        "final_iterations": 3,
+        "polish": 1,
+        "shard_items": 2,
+    }
     spec["stages"]["likelihood"] = {
         "estimator": "classical",
         "transitions": 3,
@@ -125,11 +140,15 @@ class Disturbed:
                 env=self._environment,
                 stdout=log,
                 stderr=log,
-                # A shell's background jobs, and so perhaps this test, ignore interrupts.
-                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+                preexec_fn=_hear_signals,
             )
 
-    def finish(self, seconds: float = 900.0) -> None:
+    def hurry(self) -> None:
+        """The generators of the drivers to come do not pause, and one at work makes way."""
+        self._environment["PAUSE"] = "0"
+        self.interrupt_driver()
+
+    def finish(self, seconds: float = 1800.0) -> None:
         """Send drivers until one has ended with a complete run."""
         while True:
             self.send_driver()
@@ -146,13 +165,13 @@ class Disturbed:
             ]
         return []
 
-    def wait_for_parts(self, more: int, seconds: float = 90.0) -> None:
+    def wait_for_parts(self, more: int, seconds: float = 120.0) -> None:
         """Until some more parts are there, or the driver has ended, or for so long."""
         enough, deadline = len(self.parts()) + more, time.monotonic() + seconds
         while self.process is not None and len(self.parts()) < enough:
             if time.monotonic() > deadline:
                 return
-            time.sleep(0.1)
+            time.sleep(0.3)
 
     @property
     def is_complete(self) -> bool:
@@ -164,6 +183,7 @@ class Disturbed:
         done = FAULTS[kind](self)
         if done:
             self.faults[kind] += 1
+            logger.info("%s; driver %d, %d parts", kind, self.drivers, len(self.parts()))
         return done
 
     def end(self) -> None:
@@ -315,6 +335,24 @@ FAULTS: Mapping[str, Callable[[Disturbed], bool]] = {
 }
 
 
+def undisturbed_run(folder: Path, images: int = 6) -> None:
+    """Fill the folder with the audit and the run of it that nothing happened to."""
+    fill_counting_folder(folder, images)
+    storage = open_storage(folder / "run", S3Settings())
+    run = Disturbed(
+        *(folder, str(folder / "run"), "serial", storage),
+        environment(folder, {}, pause=0.0),
+        random.Random(0),
+    )
+    run.finish()
+
+
+def _hear_signals() -> None:
+    """A shell's background jobs ignore interrupts, and what `nohup` starts a closed terminal."""
+    for each in _ENDINGS:
+        signal.signal(each, signal.SIG_DFL)
+
+
 def rows_generated(counts: Path) -> int:
     """Of all calls of the generator."""
     return sum(map(int, counts.read_text().split()))
@@ -326,3 +364,21 @@ def environment(folder: Path, store: Mapping[str, str], pause: float) -> dict[st
     kept = {key: value for key, value in os.environ.items() if not key.startswith("RAY_")}
     own = {"HOME": str(folder / "home"), "COUNTS": str(folder / "counts"), "PAUSE": str(pause)}
     return kept | dict(store) | own
+
+
+def assert_unchanged(out: str, undisturbed: Path, folder: Path) -> int:
+    """Every row and every number of the summary; how many rows there are."""
+    here, there = open_storage(out, S3Settings()), open_storage(undisturbed / "run", S3Settings())
+    rows = 0
+    for stage in STAGES:
+        found, expected = table_of(here, stage), table_of(there, stage)
+        keys = ["generator", "condition", "group", "image_id", *TABLES[stage].repeated_by]
+        assert not found.duplicated(keys).any()
+        for column in {"source"} & set(expected):
+            expected[column] = expected[column].str.replace(
+                str(undisturbed), str(folder), regex=False
+            )
+        pd.testing.assert_frame_equal(found, expected, check_exact=True)
+        rows += len(found)
+    pd.testing.assert_frame_equal(summary_of(out), summary_of(undisturbed / "run"))
+    return rows

@@ -1,7 +1,8 @@
 """Whole audits, at whose processes, parts and store random faults come, to the end of the report.
 
 Whatever happened, the rows and the summary are those of an undisturbed run, bit for bit. With
-`pytest -s` it is printed what was done to each run, and how much of the work was repeated.
+`pytest -s` it is printed what was done to each run, and how much of the work was repeated; with
+`--log-cli-level=INFO` when.
 """
 
 import random
@@ -9,21 +10,26 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import pandas as pd
 import pytest
 from offmanifold.cluster.locations import open_storage
 from offmanifold.cluster.s3_settings import S3Settings
 
 from ..object_store import BUCKET, Service
-from ..registered import TABLES
-from ..stored_runs import summary_of, table_of
-from .disturbed import STAGES, Disturbed, environment, fill_counting_folder, rows_generated
+from .disturbed import (
+    Disturbed,
+    assert_unchanged,
+    environment,
+    fill_counting_folder,
+    rows_generated,
+    undisturbed_run,
+)
 
 # Each starts a Ray, and two cores are too few for two at once.
 pytestmark = [pytest.mark.xdist_group("ray"), pytest.mark.slow]
 
-# Of a call of the generator; so long that faults come while there is work.
-PAUSE = 0.02
+# Of a call of the generator, of which there are some 2,200: so long that faults come while there is
+# work, most of which is this sleep.
+PAUSE = 0.04
 AT_WORK = {
     "serial": {"driver killed": 2, "driver interrupted": 2, "driver stopped for seconds": 1},
     "ray": {
@@ -53,14 +59,7 @@ AT_THE_END = {
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the audit, with its run, and with how many rows the generator made for it."""
     folder = tmp_path_factory.mktemp("undisturbed") / "audit"
-    fill_counting_folder(folder)
-    storage = open_storage(folder / "run", S3Settings())
-    run = Disturbed(
-        *(folder, str(folder / "run"), "serial", storage),
-        environment(folder, {}, pause=0.0),
-        random.Random(0),
-    )
-    run.finish()
+    undisturbed_run(folder)
     return folder
 
 
@@ -133,21 +132,3 @@ def test_whatever_is_done_to_an_audit_its_rows_are_the_undisturbed_ones(
         f"{repeated:.0%} more images"
     )
     assert sum(run.faults.values()) >= len(faults)
-
-
-def assert_unchanged(out: str, undisturbed: Path, folder: Path) -> int:
-    """Every row and every number of the summary; how many rows there are."""
-    here, there = open_storage(out, S3Settings()), open_storage(undisturbed / "run", S3Settings())
-    rows = 0
-    for stage in STAGES:
-        found, expected = table_of(here, stage), table_of(there, stage)
-        keys = ["generator", "condition", "group", "image_id", *TABLES[stage].repeated_by]
-        assert not found.duplicated(keys).any()
-        for column in {"source"} & set(expected):
-            expected[column] = expected[column].str.replace(
-                str(undisturbed), str(folder), regex=False
-            )
-        pd.testing.assert_frame_equal(found, expected, check_exact=True)
-        rows += len(found)
-    pd.testing.assert_frame_equal(summary_of(out), summary_of(undisturbed / "run"))
-    return rows

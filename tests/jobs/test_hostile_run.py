@@ -23,7 +23,7 @@ from offmanifold.jobs.record.run_directory import RunDirectory
 from offmanifold.jobs.results.finished_run import replan
 from offmanifold.jobs.results.renderer import Renderer
 from offmanifold.jobs.spec.loading import SpecError
-from offmanifold.workers.seal import NAME_KEY, sealed_table
+from offmanifold.workers.seal import NAME_KEY, _seal, sealed_table
 from offmanifold.workers.stored_images import IMAGES_TABLE
 from typer.testing import CliRunner
 
@@ -154,6 +154,42 @@ def repeated(_content: bytes) -> bytes:
     return sink.getvalue()
 
 
+def written_out(column: str, *, sealed: bool) -> Callable[[bytes], bytes]:
+    """A text of a megabyte that is there once, and stands in each of a hundred thousand rows."""
+
+    def spoil(content: bytes) -> bytes:
+        whole = pq.read_table(io.BytesIO(content))
+        rows, texts = 100_000, {"status": "ok", column: "x" * 2**20}
+        arrays = [
+            pa.DictionaryArray.from_arrays(np.zeros(rows, np.int32), [texts[field.name]])
+            if field.name in texts
+            else pa.nulls(rows, field.type)
+            for field in whole.schema
+        ]
+        table = pa.table(arrays, whole.schema.names)
+        sink = io.BytesIO()
+        metadata = whole.schema.metadata if sealed else {}
+        pq.write_table(
+            table.replace_schema_metadata(metadata),
+            sink,
+            store_schema=False,
+            compression="zstd",
+            dictionary_pagesize_limit=2**30,
+        )
+        return _seal(sink.getvalue()) if sealed else sink.getvalue()
+
+    return spoil
+
+
+def rows_of_nothing(content: bytes) -> bytes:
+    """More rows than any shard has."""
+    schema = pq.read_table(io.BytesIO(content)).schema.remove_metadata()
+    sink = io.BytesIO()
+    with pq.ParquetWriter(sink, schema) as writer:
+        writer.write_table(pa.table([pa.nulls(200_000, f.type) for f in schema], schema=schema))
+    return sink.getvalue()
+
+
 DAMAGES: dict[str, tuple[str, Callable[[bytes], bytes], str]] = {
     "truncated": ("images", lambda content: content[:-100], "is not a complete Parquet file"),
     "scribbled": ("images", lambda c: c[:50] + b"?" * 50 + c[100:], "is damaged"),
@@ -165,6 +201,9 @@ DAMAGES: dict[str, tuple[str, Callable[[bytes], bytes], str]] = {
         "is not a table of stage images: its label is string, expected int32",
     ),
     "giant": ("images", repeated, "claims to hold 545,259,520 values"),
+    "text for all": ("images", written_out("image_id", sealed=True), "holds 104,85"),
+    "text without seal": ("inversion", written_out("image_id", sealed=False), "holds 104,85"),
+    "rows": ("images", rows_of_nothing, "claims to hold 200,000 rows; a part has at most 131,072"),
     "null": ("inversion", resealed("mse", None), "says ok of a row whose mse is None"),
     "not finite": ("inversion", resealed("mse", float("inf")), "says ok of a row whose mse is inf"),
     "no number": (
@@ -309,6 +348,7 @@ def test_a_folder_of_a_run_that_lies_elsewhere_is_left_alone(run: Path, tmp_path
         '{"generators": ' + "9" * 5000 + "}",
         '{"a": 1, "a": 2}',
         '{"a": [' + "[]," * 70_000 + "1]}",
+        '{"a": [' + "1.5," * 1_000_000 + "1]}",
         "[]",
     ],
 )
@@ -319,6 +359,19 @@ def test_json_without_sense_is_refused_by_name(run: Path, name: str, content: st
     assert result.exit_code in (1, 2), result.output
     assert name in result.output
     assert len(result.output) < 1000
+
+
+def test_a_summary_of_endless_text_is_refused(run: Path) -> None:
+    summary = run / "summary.parquet"
+    summary.write_bytes(written_out("metric", sealed=True)(summary.read_bytes()))
+    result = cli("compare", run, run)
+    assert result.exit_code == 2, result.output
+    assert "summary.parquet: holds 104,85" in result.output
+    with summary.open("wb") as file:
+        file.truncate(2**40)
+    result = cli("compare", run, run)
+    assert result.exit_code == 1, result.output
+    assert "summary.parquet: it has 1,099,511,627,776 bytes, more than" in result.output
 
 
 @pytest.mark.parametrize("name", ["facts.json", "provenance.json"])
@@ -333,6 +386,19 @@ def test_json_without_end_is_refused_by_its_size(run: Path, name: str) -> None:
     assert f"{name}: it has 1,099,511,627,776 bytes, more than" in result.output
     assert "remove it" in result.output
     assert peak < 2**27
+
+
+@pytest.mark.parametrize("line", [b"\n", b"{}\n", b'{"time": "2026-01-01", "published": 1}\n'])
+def test_a_log_without_end_is_read_in_part(run: Path, line: bytes) -> None:
+    (log,) = (run / "_log").glob("*.jsonl")
+    for size in (2**22, 2**26):
+        log.write_bytes(line * (size // len(line)))
+        tracemalloc.start()
+        result = cli("status", run)
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert result.exit_code == 0, result.output
+        assert peak < 2**25
 
 
 def test_no_name_steers_the_terminal(tmp_path: Path) -> None:

@@ -93,13 +93,20 @@ def audit(folder: Path, address: str, *options: str) -> Any:
     return CliRunner().invoke(app, ["run", spec, "--out", address, *options])
 
 
+def keys_under(store: ObjectStore, address: str) -> list[str]:
+    """Of all objects of a run, in its folders too."""
+    prefix = address.removeprefix(f"s3://{BUCKET}/") + "/"
+    pages = store.client().get_paginator("list_objects_v2").paginate(Bucket=BUCKET, Prefix=prefix)
+    return [found["Key"] for page in pages for found in page.get("Contents", [])]
+
+
 def assert_as_in_the_folder(address: str, folder: Path) -> None:
     places = (f"s3://{BUCKET}/inputs", str(folder))
     assert_the_same_rows(address, folder / "run", STAGES, places)
 
 
 def test_rows_equal_the_local_ones_without_a_secret_and_what_is_deleted_is_computed_again(
-    inputs: Path,
+    inputs: Path, store: ObjectStore
 ) -> None:
     address = f"s3://{BUCKET}/whole/run"
     done = audit(inputs, address)
@@ -107,9 +114,12 @@ def test_rows_equal_the_local_ones_without_a_secret_and_what_is_deleted_is_compu
     assert f"report: {address}/report.html" in done.output
     assert_as_in_the_folder(address, inputs)
 
+    keys = keys_under(store, address)
+    assert {"likelihood", "_log", "_drawn"} <= {key.split("/")[2] for key in keys if "/" in key}
+    for key in keys:
+        content = store.client().get_object(Bucket=BUCKET, Key=key)["Body"].read()
+        assert not [part for part in OWNER if part.encode() in content], key
     run = open_storage(address, S3Settings())
-    for name in run.list_names():
-        assert not [part for part in OWNER if part.encode() in run.read(name)], name
     for stage in ("images", "likelihood"):
         run.delete(f"{stage}/{run.list_names(stage)[0]}")
     status = CliRunner().invoke(app, ["status", address, "--json"])

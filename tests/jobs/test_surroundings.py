@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from offmanifold.jobs.audits.specs import load_spec
 from offmanifold.jobs.commands.cli import app
-from offmanifold.jobs.drive.image_folders import refuse_among_images
+from offmanifold.jobs.drive.image_folders import refuse_among_images, refuse_inputs_among_parts
 from offmanifold.jobs.spec.loading import SpecError
 from offmanifold.workers.runner import ShardWorker
 from typer.testing import CliRunner
@@ -45,6 +45,42 @@ def test_a_run_directory_among_the_images_is_refused_before_work(small: Path, ou
     assert "groups.train.path: the run directory" in result.output
     assert "choose another --out" in result.output
     assert sorted(small.rglob("*")) == before
+
+
+def test_the_folders_of_classes_that_are_sets_of_their_own_are_image_folders_too(
+    small: Path,
+) -> None:
+    content = lean_spec()
+    folders = {each: {"dataset": "folder", "path": f"images/{each}"} for each in ("zero", "one")}
+    content["groups"] = [
+        {"name": "train", "role": "train", "dataset": "sources", "sources": folders}
+    ]
+    spec = load_spec(str(write_spec(small, content)))
+    with pytest.raises(SpecError, match=r"groups.train.sources.one.path: the run directory"):
+        refuse_among_images(spec, str(small / "images" / "one" / "run"))
+    refuse_among_images(spec, str(small / "images" / "run"))
+
+
+def test_images_where_a_run_around_them_keeps_its_parts_are_not_moved_aside(small: Path) -> None:
+    (small / "audit.yaml").rename(small / "other.yaml")
+    before = sorted(small.rglob("*"))
+    done = CliRunner().invoke(app, ["run", str(small / "other.yaml"), "--out", str(small)])
+    assert done.exit_code == 2, done.output
+    assert f"{small}/images: lies in {small}/images, where the run would keep its own" in (
+        done.output
+    )
+    assert sorted(small.rglob("*")) == before
+    spec = load_spec(str(small / "other.yaml"))
+    (small / "link").symlink_to(small)
+    with pytest.raises(SpecError, match="choose another --out"):
+        refuse_inputs_among_parts(spec, str(small / "link"))
+    for out in (small / "run", small.parent):
+        refuse_inputs_among_parts(spec, str(out))
+    group = spec.groups[0].model_copy(update={"path": "s3://bucket/a/_log/images"})
+    stored = spec.model_copy(update={"groups": (group,)})
+    refuse_inputs_among_parts(stored, "s3://bucket")
+    with pytest.raises(SpecError, match="lies in s3://bucket/a/_log"):
+        refuse_inputs_among_parts(stored, "s3://bucket/a/")
 
 
 def test_a_run_beside_the_images_or_around_them_is_not(small: Path) -> None:

@@ -136,3 +136,16 @@ def test_a_damaged_part_is_called_so(tmp_path: Path, content: bytes) -> None:
     storage.publish(part_path(IMAGES_TABLE.name, SHARDS[0]), content)
     with pytest.raises(PartError, match="is not a complete Parquet file"):
         read_columns(storage, IMAGES_TABLE, SHARDS[0], COLUMNS)
+
+
+def test_a_file_without_blocks_is_no_part_however_much_it_claims(tmp_path: Path) -> None:
+    storage = LocalStorage.create(tmp_path / "run")
+    path = Path(storage.locate(part_path(IMAGES_TABLE.name, SHARDS[0])))
+    path.parent.mkdir()
+    with path.open("wb") as file:
+        file.truncate(2**44)
+    for read in (check_part, read_part):
+        with pytest.raises(PartError, match="has more than 4,294,967,296 bytes"):
+            read(storage, IMAGES_TABLE, SHARDS[0])
+    with pytest.raises(PartError, match="is not a complete Parquet file"):
+        read_columns(storage, IMAGES_TABLE, SHARDS[0], COLUMNS)

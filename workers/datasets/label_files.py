@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..json_file import MOST_NESTED, parse_json
+from ..json_file import MOST_NESTED, MOST_VALUES, parse_json
 from .image_set import DatasetError
 from .listing import LABEL_FILE, PICTURES
 
@@ -16,6 +16,8 @@ _LABEL_BYTES_PER_PICTURE = 2**10
 _ALWAYS_LABEL_BYTES = 2**26
 # Two are usual: a pair, and one-hot classes in it.
 _LISTS_PER_PICTURE = 4
+# One-hot, of a thousand classes.
+_VALUES_PER_PICTURE = 2**10
 _DELIMITERS = (",", ";", "\t")
 _SAMPLED = 5
 _WHOLE = re.compile(r"(\d{1,4000})(?:\.0*)?")
@@ -44,7 +46,8 @@ def listed_in_json(content: bytes, place: str, images: int) -> list[tuple[str, A
     )
     try:
         most_lists = max(MOST_NESTED, _LISTS_PER_PICTURE * images)
-        labels = parse_json(content, most_lists)["labels"]
+        most_values = max(MOST_VALUES, _VALUES_PER_PICTURE * images)
+        labels = parse_json(content, most_lists, most_values)["labels"]
         if labels is None:
             return None
         # A mapping of names to classes is what people write by hand.

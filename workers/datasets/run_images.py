@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ...cluster.local_storage import LocalStorage
 from ...cluster.regular_file import read_regular
 from ...cluster.storage import StorageError
-from ..json_file import MOST_BYTES, parse_json
+from ..json_file import MOST_BYTES, MOST_NAMES, parse_json
 from ..part_file import read_columns, read_columns_of_parts
 from ..schema import PARTS_FILE, STATUS_OK
 from ..shard import PART_SUFFIX, shard_id_of
@@ -150,7 +150,8 @@ def _refuse_unplanned(path: Path, names: Set[str]) -> None:
     if not listing.exists():
         return
     try:
-        planned = set(parse_json(read_regular(listing, MOST_BYTES))["tables"][IMAGES_TABLE.name])
+        content = read_regular(listing, MOST_BYTES)
+        planned = set(parse_json(content, most_values=MOST_NAMES)["tables"][IMAGES_TABLE.name])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DatasetError(
             f"{listing} is damaged; `offmanifold report {path}` writes it again"

@@ -4,7 +4,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from ...spec.model import ReferenceSpec
+from ...spec.model import ReferenceSpec, ShardItems
 from ...spec.own_classifier import OwnClassifierSpec
 from ...spec.stages import StageKey
 
@@ -48,7 +48,7 @@ class ClassSharesSpec(ReferenceSpec):
         description="generated images to annotate; by default as many as the annotator learns "
         "from, or all samples where there are fewer",
     )
-    shard_items: int = Field(default=2048, ge=1)
+    shard_items: ShardItems = 2048
 
 
 ANNOTATOR: StageKey[AnnotatorSpec] = StageKey("annotator", AnnotatorSpec)

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from ...spec.model import SpecModel
+from ...spec.model import ShardItems, SpecModel
 from ...spec.stages import StageKey
 
 
@@ -16,7 +16,7 @@ class ConvergenceSpec(SpecModel):
     """
 
     images_per_group: int = Field(default=32, ge=2)
-    shard_items: int = Field(default=16, ge=1)
+    shard_items: ShardItems = 16
 
 
 CONVERGENCE: StageKey[ConvergenceSpec] = StageKey("convergence", ConvergenceSpec)

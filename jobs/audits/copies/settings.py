@@ -4,7 +4,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from ...spec.model import Name, ReferenceSpec
+from ...spec.model import Name, ReferenceSpec, ShardItems
 from ...spec.stages import StageKey
 
 NO_HELD_OUT = (
@@ -29,7 +29,7 @@ class CopiesSpec(ReferenceSpec):
     spaces: tuple[Name, ...] = Field((), strict=False, description="of features, besides pixels")
     images: int = Field(default=1000, ge=1)
     block_mib: float = Field(default=64, gt=0)
-    shard_items: int = Field(default=1024, ge=1)
+    shard_items: ShardItems = 1024
 
     @model_validator(mode="after")
     def _each_space_once(self) -> Self:

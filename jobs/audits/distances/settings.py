@@ -4,7 +4,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from ...spec.model import Name, ReferenceSpec
+from ...spec.model import Name, ReferenceSpec, ShardItems
 from ...spec.stages import StageKey
 
 PIXELS, PCA = "pixels", "pca"
@@ -29,7 +29,7 @@ class DistancesSpec(ReferenceSpec):
     sets: int = Field(
         default=5, ge=1, description="independent sets, of which intervals need at least 3"
     )
-    shard_items: int = Field(default=1024, ge=1)
+    shard_items: ShardItems = 1024
 
     @model_validator(mode="after")
     def _each_once(self) -> Self:

@@ -1,8 +1,6 @@
 """How densities are explained."""
 
-from pydantic import Field
-
-from ...spec.model import SpecModel
+from ...spec.model import ShardItems, SpecModel
 from ...spec.stages import StageKey
 
 
@@ -13,7 +11,7 @@ class ExplanationSpec(SpecModel):
     stages are needed.
     """
 
-    shard_items: int = Field(default=256, ge=1)
+    shard_items: ShardItems = 256
 
 
 EXPLANATION: StageKey[ExplanationSpec] = StageKey("explanation", ExplanationSpec)

@@ -2,10 +2,10 @@
 
 from typing import Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
 from ....core.settings.inversion import InversionSettings
-from ...spec.model import SpecModel, setting
+from ...spec.model import ShardItems, SpecModel, setting
 from ...spec.stages import StageKey
 from ..banked import require_starts
 
@@ -28,7 +28,7 @@ class InversionSpec(SpecModel):
     polish: int = setting(InversionSettings, "polish")
     learning_rate: float = setting(InversionSettings, "learning_rate")
     distance: InversionDistance = "mse"
-    shard_items: int = Field(default=32, ge=1)
+    shard_items: ShardItems = 32
 
     @model_validator(mode="after")
     def _bank_has_starts(self) -> Self:

@@ -4,7 +4,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from ...spec.model import ReferenceSpec
+from ...spec.model import ReferenceSpec, ShardItems
 from ...spec.stages import StageKey
 from ..copies.settings import NO_HELD_OUT
 
@@ -24,7 +24,7 @@ class LatentPathsSpec(ReferenceSpec):
     steps: int = Field(default=32, ge=8)
     images: int = Field(default=1000, ge=1)
     block_mib: float = Field(default=64, gt=0)
-    shard_items: int = Field(default=10, ge=1)
+    shard_items: ShardItems = 10
 
     @model_validator(mode="after")
     def _has_held_out(self) -> Self:

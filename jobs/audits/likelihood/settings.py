@@ -6,7 +6,7 @@ from pydantic import Discriminator, Field, Tag, model_validator
 
 from ....core.settings.classical import ClassicalSettings
 from ....core.settings.guided import GuidedSettings
-from ...spec.model import SpecModel, setting
+from ...spec.model import ShardItems, SpecModel, setting
 from ...spec.stages import StageKey
 from ..banked import require_starts
 
@@ -31,7 +31,7 @@ class GuidedSpec(SpecModel):
     inflation: float = setting(GuidedSettings, "inflation")
     tolerance: float | None = setting(GuidedSettings, "tolerance")
     doublings: int = setting(GuidedSettings, "doublings")
-    shard_items: int = Field(default=32, ge=1)
+    shard_items: ShardItems = 32
 
     @model_validator(mode="after")
     def _bank_has_starts(self) -> Self:
@@ -53,7 +53,7 @@ class ClassicalSpec(SpecModel):
     sigmoid_radius: float = setting(ClassicalSettings, "sigmoid_radius")
     step_size: Literal["tuned", "adaptive"] = "tuned"
     pilots: int = Field(default=16, ge=1)
-    shard_items: int = Field(default=32, ge=1)
+    shard_items: ShardItems = 32
 
 
 def _estimator(value: Any) -> Any:

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from ...spec.model import ReferenceSpec
+from ...spec.model import ReferenceSpec, ShardItems
 from ...spec.stages import StageKey
 
 
@@ -18,7 +18,7 @@ class NeighboursSpec(ReferenceSpec):
 
     spaces: tuple[Literal["pixels", "lpips"], ...] = Field(("pixels",), min_length=1, strict=False)
     block_mib: float = Field(default=256, gt=0)
-    shard_items: int = Field(default=1024, ge=1)
+    shard_items: ShardItems = 1024
 
 
 NEIGHBOURS: StageKey[NeighboursSpec] = StageKey("neighbours", NeighboursSpec)

@@ -3,7 +3,7 @@
 from pydantic import Field
 
 from ....core.settings.patch_mixture import MixtureSettings, PatchMean
-from ...spec.model import ReferenceSpec, setting
+from ...spec.model import ReferenceSpec, ShardItems, setting
 from ...spec.stages import StageKey
 
 
@@ -18,7 +18,7 @@ class PatchGMMSpec(ReferenceSpec):
     patch_mean: PatchMean = setting(MixtureSettings, "patch_mean")
     max_patches: int = Field(default=10_000, ge=1)
     iterations: int = setting(MixtureSettings, "iterations")
-    shard_items: int = Field(default=1024, ge=1)
+    shard_items: ShardItems = 1024
 
 
 PATCH_GMM: StageKey[PatchGMMSpec] = StageKey("patch_gmm", PatchGMMSpec)

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from ...spec.model import ReferenceSpec
+from ...spec.model import ReferenceSpec, ShardItems
 from ...spec.stages import StageKey
 
 
@@ -16,7 +16,7 @@ class SegmentsSpec(ReferenceSpec):
 
     split: str | None = "test"
     images: int = Field(default=1000, ge=2)
-    shard_items: int = Field(default=256, ge=1)
+    shard_items: ShardItems = 256
 
 
 SEGMENTS: StageKey[SegmentsSpec] = StageKey("segments", SegmentsSpec)

@@ -5,7 +5,7 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from ....core.settings.sensing import SensingSettings
-from ...spec.model import ReferenceSpec, setting
+from ...spec.model import ReferenceSpec, ShardItems, setting
 from ...spec.stages import StageKey
 from ..banked import require_starts
 
@@ -33,7 +33,7 @@ class SensingSpec(ReferenceSpec):
     final_iterations: int = setting(SensingSettings, "final_iterations")
     polish: int = setting(SensingSettings, "polish")
     learning_rate: float = setting(SensingSettings, "learning_rate")
-    shard_items: int = Field(default=32, ge=1)
+    shard_items: ShardItems = 32
 
     @model_validator(mode="after")
     def _bank_has_starts(self) -> Self:

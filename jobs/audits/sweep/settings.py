@@ -4,7 +4,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from ...spec.model import SpecModel
+from ...spec.model import ShardItems, SpecModel
 from ...spec.stages import StageKey
 from ..likelihood.settings import LikelihoodSpec
 
@@ -24,7 +24,7 @@ class SweepSpec(SpecModel):
     images_per_group: int = Field(default=32, ge=2)
     tolerance: float = Field(default=1.0, gt=0)
     estimators: tuple[LikelihoodSpec, ...] | None = Field(default=None, min_length=1, strict=False)
-    shard_items: int = Field(default=16, ge=1)
+    shard_items: ShardItems = 16
 
     @model_validator(mode="after")
     def _each_once(self) -> Self:

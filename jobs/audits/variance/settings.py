@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from ...spec.model import SpecModel
+from ...spec.model import ShardItems, SpecModel
 from ...spec.stages import StageKey
 
 
@@ -20,7 +20,7 @@ class VarianceSpec(SpecModel):
     value: float | None = Field(default=None, gt=0)
     estimator: Literal["marginal", "profile"] = "marginal"
     fit: Literal["half", "all"] = "half"
-    shard_items: int = Field(default=16, ge=1)
+    shard_items: ShardItems = 16
 
     @property
     def fits_curves(self) -> bool:
