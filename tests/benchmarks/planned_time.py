@@ -25,7 +25,7 @@ from offmanifold.cluster.locations import absolute
 from offmanifold.jobs.audits.specs import load_spec
 from offmanifold.jobs.commands.plan_table import Plan, planned
 from offmanifold.jobs.drive.driver import run_audit
-from offmanifold.jobs.drive.progress import Progress
+from offmanifold.jobs.drive.progress import Progress, StageProgress
 from offmanifold.jobs.drive.quick import chosen_form
 
 
@@ -39,15 +39,15 @@ class Measured(Progress):
         self.memory: dict[str, int] = {}
 
     @contextmanager
-    def stage(self, name: str, shards: int, items: int, done: int) -> Iterator[None]:
+    def stage(self, name: str, shards: int, items: int, done: int) -> Iterator[StageProgress]:
         """As the driver's, measured."""
         ended = threading.Event()
         thread = threading.Thread(target=self._watch, args=(name, ended), daemon=True)
         thread.start()
         begun = self._clock()
         try:
-            with super().stage(name, shards, items, done):
-                yield
+            with super().stage(name, shards, items, done) as shown:
+                yield shown
         finally:
             self.seconds[name] = self._clock() - begun
             ended.set()

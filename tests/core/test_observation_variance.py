@@ -129,7 +129,7 @@ def test_no_profile_variance_without_finite_positive_errors(errors: list[float])
 def test_what_no_variance_explains_is_refused() -> None:
     grid = np.array(variance_grid(TRUE_VARIANCE, 8, 64))
     nothing = np.zeros((4, len(grid)))
-    with pytest.raises(ValueError, match="to the last digit.*: give a variance with"):
+    with pytest.raises(ValueError, match=r"to the last digit.*: give a variance with"):
         fit_variance(grid, nothing, nothing, 64)
     with pytest.raises(ValueError, match=r"no variance between .*: give a variance with"):
         fit_variance(grid, nothing + 1e9, nothing, 64)
