@@ -154,7 +154,8 @@ class ClassifierTraining:
 
     @property
     def _rate(self) -> float:
-        return self._settings.learning_rate / 10**self.progress.reductions
+        rate: float = self._settings.learning_rate / 10**self.progress.reductions
+        return rate
 
     def _next_indices(self) -> np.ndarray:
         """The batch that is next: a pass is cut into batches whose sizes differ by one at most."""

@@ -117,7 +117,8 @@ class MixtureProposal:
         pulled = (of_modes.permute(0, 2, 3, 1) @ self._excess_precision) * along
         inside = (pulled @ self.directions.mT).sum(1)
         at_modes = (of_modes.sum(1)[..., None] * offset).sum(1)
-        return -(at_modes + inside + share[:, -1, :, None] * latent)
+        gradient: Tensor = -(at_modes + inside + share[:, -1, :, None] * latent)
+        return gradient
 
     def _log_components_in_double(self, latent: Tensor, offset: Tensor, along: Tensor) -> Tensor:
         whole = offset.square().sum(-1, dtype=torch.float64)
@@ -130,7 +131,8 @@ class MixtureProposal:
     ) -> Tensor:
         """From |z - m|^2, what is more of it in the components' metrics, and |z|^2."""
         squares = (whole[..., None] + inside).permute(0, 3, 1, 2).flatten(1, 2)
-        return heights[..., None] - 0.5 * torch.cat([squares, norm[:, None]], 1)
+        logs: Tensor = heights[..., None] - 0.5 * torch.cat([squares, norm[:, None]], 1)
+        return logs
 
     # They are constant along a chain, which asks for them at each of its steps.
 
