@@ -148,7 +148,8 @@ class MixtureProposal:
         [images, modes, widths, rank].
         """
         excess = self.scale[:, :-1].pow(-2) - 1
-        return excess.unflatten(1, (-1, self.mean.shape[1])).transpose(1, 2).contiguous()
+        by_mode: Tensor = excess.unflatten(1, (-1, self.mean.shape[1])).transpose(1, 2)
+        return by_mode.contiguous()
 
     @cached_property
     def _excess_in_double(self) -> Tensor:
