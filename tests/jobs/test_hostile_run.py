@@ -168,14 +168,11 @@ def written_out(column: str, *, sealed: bool) -> Callable[[bytes], bytes]:
         ]
         table = pa.table(arrays, whole.schema.names)
         sink = io.BytesIO()
-        metadata = whole.schema.metadata if sealed else {}
-        pq.write_table(
-            table.replace_schema_metadata(metadata),
-            sink,
-            store_schema=False,
-            compression="zstd",
-            dictionary_pagesize_limit=2**30,
-        )
+        options = {"compression": "zstd", "dictionary_pagesize_limit": 2**30}
+        with pq.ParquetWriter(sink, table.schema, store_schema=False, **options) as writer:
+            writer.write_table(table)
+            if sealed:
+                writer.add_key_value_metadata(whole.schema.metadata)
         return _seal(sink.getvalue()) if sealed else sink.getvalue()
 
     return spoil
@@ -398,7 +395,7 @@ def test_a_log_without_end_is_read_in_part(run: Path, line: bytes) -> None:
         _, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()
         assert result.exit_code == 0, result.output
-        assert peak < 2**25
+        assert peak < 2**27
 
 
 def test_no_name_steers_the_terminal(tmp_path: Path) -> None:
