@@ -161,18 +161,24 @@ def written_out(column: str, *, sealed: bool) -> Callable[[bytes], bytes]:
         whole = pq.read_table(io.BytesIO(content))
         rows, texts = 100_000, {"status": "ok", column: "x" * 2**20}
         arrays = [
-            pa.DictionaryArray.from_arrays(np.zeros(rows, np.int32), [texts[field.name]])
+            pa.DictionaryArray.from_arrays(np.zeros(rows, np.int32), pa.array([texts[field.name]]))
             if field.name in texts
             else pa.nulls(rows, field.type)
             for field in whole.schema
         ]
         table = pa.table(arrays, whole.schema.names)
         sink = io.BytesIO()
-        options = {"compression": "zstd", "dictionary_pagesize_limit": 2**30}
-        with pq.ParquetWriter(sink, table.schema, store_schema=False, **options) as writer:
+        with pq.ParquetWriter(
+            sink,
+            table.schema,
+            store_schema=False,
+            compression="zstd",
+            dictionary_pagesize_limit=2**30,
+        ) as writer:
             writer.write_table(table)
             if sealed:
-                writer.add_key_value_metadata(whole.schema.metadata)
+                found = whole.schema.metadata
+                writer.add_key_value_metadata({key.decode(): found[key].decode() for key in found})
         return _seal(sink.getvalue()) if sealed else sink.getvalue()
 
     return spoil
