@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice, pairwise
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -305,8 +306,8 @@ def _rows(
     if size > _MOST_TEXT_BYTES:
         raise part.error(f"holds {size:,} bytes of text; a part has at most {_MOST_TEXT_BYTES:,}")
     plain = footer.schema.to_arrow_schema()
-    schema = [plain.field(name) for name in found.schema.names]
-    return found.cast(pa.schema(schema, metadata=found.schema.metadata))
+    schema = pa.schema([plain.field(name) for name in found.schema.names])
+    return found.cast(schema).replace_schema_metadata(found.schema.metadata)
 
 
 def _bulky_texts(footer: pq.FileMetaData, columns: Sequence[str] | None) -> list[str]:
@@ -326,13 +327,13 @@ def _bulky_texts(footer: pq.FileMetaData, columns: Sequence[str] | None) -> list
     return sorted({chunk.path_in_schema for chunk in chunks})
 
 
-def _text_bytes(values: pa.Array) -> int:
+def _text_bytes(values: Any) -> int:
     """What texts that are read as references take once they are written out; 0 for numbers."""
     while pa.types.is_list(values.type):
         values = values.flatten()
     if not pa.types.is_dictionary(values.type):
         return 0
-    lengths = pc.take(pc.binary_length(values.dictionary), values.indices)
+    lengths = pc.binary_length(values.dictionary).take(values.indices)
     return int(pc.sum(lengths.cast(pa.int64())).as_py() or 0)
 
 

@@ -56,10 +56,10 @@ def read_summary(context: PlanContext) -> pa.Table:
         end = proved_end(content, len(content))
         if end.sealed:
             end.prove_all(content)
-        names = end.footer.schema.names
-    except DamageError as error:
+        schema = end.footer.schema.to_arrow_schema()
+    except (DamageError, pa.ArrowException) as error:
         raise SpecError(f"{place}: is damaged ({error}); rebuild it with {again}") from error
-    if names != SUMMARY.names:
+    if (schema.names, schema.types) != (SUMMARY.names, SUMMARY.types):
         raise SpecError(
             f"{place}: its columns are not those of this version of offmanifold; rebuild it with "
             f"{again}"

@@ -62,7 +62,10 @@ def test_the_folders_of_classes_that_are_sets_of_their_own_are_image_folders_too
 
 
 def test_images_where_a_run_around_them_keeps_its_parts_are_not_moved_aside(small: Path) -> None:
-    (small / "audit.yaml").rename(small / "other.yaml")
+    # No code in the run directory, which is refused before.
+    content = lean_spec()
+    content["generators"] = [{"name": "digits", "source": "shipped:digits"}]
+    write_spec(small, content).rename(small / "other.yaml")
     before = sorted(small.rglob("*"))
     done = CliRunner().invoke(app, ["run", str(small / "other.yaml"), "--out", str(small)])
     assert done.exit_code == 2, done.output

@@ -143,7 +143,7 @@ def test_a_file_without_blocks_is_no_part_however_much_it_claims(tmp_path: Path)
     path = Path(storage.locate(part_path(IMAGES_TABLE.name, SHARDS[0])))
     path.parent.mkdir()
     with path.open("wb") as file:
-        file.truncate(2**44)
+        file.truncate(2**40)
     for read in (check_part, read_part):
         with pytest.raises(PartError, match="has more than 4,294,967,296 bytes"):
             read(storage, IMAGES_TABLE, SHARDS[0])
