@@ -59,7 +59,7 @@ def class_shares_kept(view: View) -> Verdict | None:
         sentence,
         measured=f"class shares differ by a total variation of {found.text(2)}{by_chance}",
         counted=f"N = {found.n}",
-        p_value=p_value.value if answer == "no" else None,
+        p_value=None if answer == "yes" else p_value.value,
         null=_null(view),
     )
     return Verdict(
@@ -111,7 +111,7 @@ def _blind(hidden: Estimate | None) -> str:
 
 def _worst_class(view: View) -> str:
     ratios = by_class(view, "class_share_ratio")
-    sizes = [abs(math.log(each.value)) if each.value > 0 else math.inf for each in ratios]
+    sizes = [_size(each.value) for each in ratios]
     known = [size for size in sizes if not math.isnan(size)]
     if not known:
         return ""
@@ -120,6 +120,13 @@ def _worst_class(view: View) -> str:
         f" Furthest off is class {index}, with {ratios[index].text(2)} times its share of real "
         "images."
     )
+
+
+def _size(ratio: float) -> float:
+    """How far off a ratio is, up or down; nan of a class that nobody has."""
+    if ratio == 0:
+        return math.inf
+    return abs(math.log(ratio))
 
 
 def _asked(view: View) -> str:

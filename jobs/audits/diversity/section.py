@@ -1,6 +1,7 @@
 """The report's section on diversity, and its question."""
 
 import math
+from dataclasses import replace
 
 from matplotlib.figure import Figure as Canvas
 
@@ -11,7 +12,7 @@ from ...report.figure import WIDTH, Figure, draw
 from ...report.section import Section, present
 from ...report.summary import Estimate
 from ...report.table import Cell, Column, N, Table, counts, estimates, filled_table, numbers
-from ...report.verdict import Answer, Finding, Null, Verdict
+from ...report.verdict import Answer, Finding, Null, Verdict, log_scale, side_p_value
 from ...report.view import View
 from .reduce import multiple_condition, real_condition
 
@@ -36,12 +37,31 @@ def as_diverse(view: View) -> Verdict | None:
         share, null = equivalent(view, architecture), equivalent(view, architecture, null=True)
         if share is not None:
             known = None if null is None else _null(null, real_factors(view, architecture)[1])
-            findings.append(_finding(architecture, share, known, primary=not findings))
+            found = _finding(architecture, share, known, primary=not findings)
+            if found.answer == "no" and _labels_fall_short(view, architecture):
+                found = replace(
+                    found,
+                    answer="undecided",
+                    sentence=f"{found.sentence} Its images have the annotator's labels, which are "
+                    "right less often than a classifier of real images is: that alone makes it "
+                    "look less diverse, and nothing is decided. An annotator of the same "
+                    "architecture or a better one can decide it.",
+                )
+            findings.append(found)
     if not findings:
         return None
     return Verdict(
         "diversity", "Is it as diverse as its data?", "yes", tuple(findings), section="diversity"
     )
+
+
+def _labels_fall_short(view: View, architecture: str) -> bool:
+    """Whether images without classes of their own were labelled worse than real classifiers do."""
+    if view.generator.num_classes:
+        return False
+    labels = view.find("annotator_test_accuracy")
+    learned = view.find("classifier_accuracy_real", None, real_condition(architecture, 1))
+    return labels is not None and learned is not None and labels.high < learned.low
 
 
 def equivalent(view: View, architecture: str, *, null: bool = False) -> EquivalentShare | None:
@@ -84,8 +104,18 @@ def _finding(
         primary=primary,
         measured=f"as diverse as {share} of the data ({share.interval_in_words()})",
         counted=f"N = {share.n} test images",
+        p_value=_p_value(share),
         null=null,
     )
+
+
+def _p_value(share: EquivalentShare) -> float | None:
+    """Of being worth all of the data; what is censored counts as the last share that was tried."""
+    tried = float(share.largest)
+    value, low, high = (
+        min(max(each, 1 / tried), tried) for each in (share.factor, share.low, share.high)
+    )
+    return side_p_value(Estimate(value, low, high, share.n, None), 1.0, log_scale)
 
 
 def _null(share: EquivalentShare, factor: int) -> Null:
