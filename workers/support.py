@@ -8,8 +8,14 @@ import pyarrow as pa
 
 from ..core.statistics.support import Pairs, closest_pairs, duplicate_threshold
 from .datasets import ImageError, shard_image_set
-from .generated_images import draws_images, sample_order, shard_generated_images
-from .outcome import Outcome
+from .generated_images import (
+    Draw,
+    GeneratedImages,
+    draws_images,
+    sample_order,
+    shard_generated_images,
+)
+from .outcome import Failure, Outcome
 from .reference_block import Vectors, flat
 from .resources import Resources
 from .revisions import Computation
@@ -21,7 +27,7 @@ def _calls_networks(settings: Mapping[str, Any]) -> bool:
     return settings["set"] == "generated" and draws_images(settings)
 
 
-COMPUTATION = Computation("offmanifold.workers.support:compute", "support", 1, _calls_networks)
+COMPUTATION = Computation("offmanifold.workers.support:compute", "support", 2, _calls_networks)
 
 # A row is a set of n images. first, second and distance (l2 in pixels) are its pairs at most
 # threshold apart, which the first set of real images gave: allowed pairs of it are as close.
@@ -53,22 +59,30 @@ ALLOWED = 20
 """So many pairs of the first real images count as duplicates, besides equal ones."""
 SHOWN = 10
 """Of how many of the closest pairs pixels are kept."""
+FEWEST = 64
+"""Nothing is said of fewer images of a set."""
 _GENERATED_TOGETHER = 256
 
 
 def compute(
     items: Sequence[Item], settings: Mapping[str, Any], resources: Resources
 ) -> list[Outcome]:
-    """A row of the ``support`` table: the set of generated or real images of the settings."""
-    (calibrating, judged) = resources.kept(
-        "real images", _real_key(settings), lambda: _real_images(settings, resources), most=1
-    )
-    allowed, threshold = _threshold(calibrating)
+    """A row of the ``support`` table: the set of generated or real images of the settings.
+
+    Images that cannot be used are left out; of fewer than `FEWEST` nothing is computed.
+    """
     which = settings["set"]
-    if which == "generated":
-        images = _generated(settings, resources)
-    else:
-        images = judged if which == "judged" else calibrating
+    try:
+        (calibrating, judged) = resources.kept(
+            "real images", _real_key(settings), lambda: _real_images(settings, resources), most=1
+        )
+        if which == "generated":
+            images = _generated(settings, resources)
+        else:
+            images = judged if which == "judged" else calibrating
+    except ImageError as error:
+        return [Failure(f"ImageError: {error}") for _ in items]
+    allowed, threshold = _threshold(calibrating)
     near = _pairs_within(images, threshold)
     # Pairs beyond the threshold are shown too, where there are few within it.
     shown = closest_pairs(images, min(SHOWN, _every(images)))
@@ -95,28 +109,60 @@ def _real_key(settings: Mapping[str, Any]) -> tuple[Any, ...]:
 
 
 def _real_images(settings: Mapping[str, Any], resources: Resources) -> tuple[Vectors, Vectors]:
-    """Two sets of real images with none in common; those that cannot be used are left out."""
+    """Two sets of real images with none in common; those that cannot be used are left out.
+
+    Raises:
+        ImageError: there are too few that can.
+    """
     images = shard_image_set(settings["real"], resources)
-    count, pixels = settings["real_images"], []
+    count, pixels, unusable = settings["real_images"], [], None
     for place in sample_order(settings["real_length"], settings["real_seed"]).tolist():
         try:
             pixels.append(images.image(place)[0])
-        except ImageError:
+        except ImageError as error:
+            unusable = error
             continue
         if len(pixels) == 2 * count:
             break
+    half = len(pixels) // 2
+    _require(half, "real images in each of two sets", unusable)
     vectors = flat(np.stack(pixels))
-    half = len(vectors) // 2
     return vectors[:half], vectors[half:]
 
 
 def _generated(settings: Mapping[str, Any], resources: Resources) -> Vectors:
+    """The images of the classes that are asked for; those that cannot be used are left out.
+
+    Raises:
+        ImageError: there are too few that can.
+    """
     generator, count = shard_generated_images(settings["generated"], resources), settings["images"]
-    parts = []
+    draws = list(zip(settings.get("classes") or [None] * count, range(count), strict=True))
+    parts: list[Vectors] = []
+    unusable: ImageError | None = None
     for start in range(0, count, _GENERATED_TOGETHER):
-        numbers = range(start, min(start + _GENERATED_TOGETHER, count))
-        parts.append(flat(generator.images([(None, number) for number in numbers]).cpu().numpy()))
+        together = draws[start : start + _GENERATED_TOGETHER]
+        try:
+            parts.append(_vectors(generator, together))
+        except ImageError:
+            # One picture that cannot be read says nothing of those beside it.
+            for draw in together:
+                try:
+                    parts.append(_vectors(generator, [draw]))
+                except ImageError as error:
+                    unusable = error
+    _require(sum(len(part) for part in parts), "generated images", unusable)
     return np.concatenate(parts).astype(np.float32, copy=False)
+
+
+def _vectors(generator: GeneratedImages, draws: Sequence[Draw]) -> Vectors:
+    return flat(generator.images(draws).cpu().numpy())
+
+
+def _require(count: int, what: str, unusable: ImageError | None) -> None:
+    if count < FEWEST:
+        reason = "" if unusable is None else f"; one that cannot be: {unusable}"
+        raise ImageError(f"{count} {what} can be used, at least {FEWEST} are needed{reason}")
 
 
 def _threshold(calibrating: Vectors) -> tuple[int, float]:

@@ -13,7 +13,13 @@ import numpy as np
 from jaxtyping import Bool, Float64
 from scipy import optimize, special, stats
 
-from .interval import CONFIDENCE, Interval, check_confidence, check_sample
+from .interval import (
+    CONFIDENCE,
+    SMALLEST_P_VALUE,
+    Interval,
+    check_confidence,
+    check_sample,
+)
 
 # How many nearest training images say what is near for an image.
 NEAREST = 50
@@ -196,8 +202,8 @@ class _Counts:
         return int(np.flatnonzero(self.none > 1 / 2)[-1])
 
     def p_value(self, counted: int) -> float:
-        """The chance of as many without copies."""
-        return float(self.none[counted])
+        """The chance of as many without copies, above 0."""
+        return max(float(self.none[counted]), SMALLEST_P_VALUE)
 
     def at_least(self, counted: int, share: float) -> float:
         """The chance of as many with that share of copies."""

@@ -10,6 +10,8 @@ from ..settings.statistics import MINIMUM_RESAMPLES
 
 # The confidence level of an interval unless another is asked for.
 CONFIDENCE = 0.95
+# No p-value of finitely many images is 0, but the chance may be too small for a double.
+SMALLEST_P_VALUE = float(np.finfo(np.float64).tiny)
 _BLOCK_ELEMENTS = 4_000_000
 
 

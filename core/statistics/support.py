@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float, Float64, Int64
 from scipy import optimize, special
 
-from .interval import CONFIDENCE, Interval, check_confidence
+from .interval import CONFIDENCE, SMALLEST_P_VALUE, Interval, check_confidence
 from .l2 import known_scores, pair_distances, products, rounding, rows_at_once, squared_norms
 
 _ROWS = 1024
@@ -167,7 +167,10 @@ def collides_more(pairs: Pairs, n: int, real: Pairs, real_n: int) -> float:
     images vary 3.3 times as much, and the binomial law alone was wrong in 14% of cases for 5%).
     """
     samples, together, share = _beside_real(pairs, n, real, real_n, 1.0)
-    return 1.0 if samples == 0 else float(special.betainc(samples, together - samples + 1, share))
+    if samples == 0:
+        return 1.0
+    chance = float(special.betainc(samples, together - samples + 1, share))
+    return max(chance, SMALLEST_P_VALUE)
 
 
 def collides_less(pairs: Pairs, n: int, real: Pairs, real_n: int, ratio: float) -> float:
@@ -175,7 +178,8 @@ def collides_less(pairs: Pairs, n: int, real: Pairs, real_n: int, ratio: float) 
     samples, together, share = _beside_real(pairs, n, real, real_n, ratio)
     if samples == together:
         return 1.0
-    return float(special.betaincc(samples + 1, together - samples, share))
+    chance = float(special.betaincc(samples + 1, together - samples, share))
+    return max(chance, SMALLEST_P_VALUE)
 
 
 def _beside_real(

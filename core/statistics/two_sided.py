@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Float64
 from scipy import stats
 
-from .interval import Interval
+from .interval import SMALLEST_P_VALUE, Interval
 from .proportions import proportion_interval
 
 # The median, and the quantiles between which scores are ordinary: the distance of each is 1.
@@ -74,7 +74,7 @@ def count_unlike(p_values: Float64[np.ndarray, " images"], held_out: int, level:
     n, count = len(p_values), int(np.sum(p_values <= level * (1 + 1e-12)))
     # Summed up, since one minus the others' sum loses what is small.
     at_least = stats.betabinom.pmf(np.arange(count, n + 1), n, rank, held_out + 1 - rank)
-    p_value = min(float(at_least.sum()), 1.0)
+    p_value = min(max(float(at_least.sum()), SMALLEST_P_VALUE), 1.0)
     return Unlike(proportion_interval(count, n), p_value, level)
 
 

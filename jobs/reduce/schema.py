@@ -46,13 +46,21 @@ SUMMARY = pa.schema(_COLUMNS)
 class Metric:
     """What a metric says, which direction speaks for the generator, and its unit.
 
-    A ``headline`` is one of the few that a comparison shows in the terminal.
+    A ``headline`` is one of the few that a comparison shows in the terminal. Values lie between
+    ``least`` and ``most``, and so do the ends of their intervals: one that is symmetric about a
+    mean reaches beyond, where nothing can be.
     """
 
     meaning: str
     direction: Direction
     unit: str
     headline: bool = False
+    least: float = -math.inf
+    most: float = math.inf
+
+    def within(self, value: float, low: float, high: float) -> tuple[float, float]:
+        """The ends of an interval within the range, and the value between them all the same."""
+        return max(low, min(self.least, value)), min(high, max(self.most, value))
 
 
 @dataclass(frozen=True)
@@ -112,12 +120,17 @@ def exact(value: float, n: int) -> Interval:
 def summary_table(rows: Iterable[SummaryRow], metrics: Mapping[str, Metric]) -> pa.Table:
     """Rows as the summary table; a value or a bound that is not a number is null.
 
+    The ends of intervals are kept within the metric's range.
+
     Raises:
         KeyError: a metric that is none of ``metrics``.
     """
     records = []
     for row in rows:
-        record = asdict(row) | {"direction": metrics[row.metric].direction}
+        metric = metrics[row.metric]
+        record = asdict(row) | {"direction": metric.direction}
+        if not math.isnan(row.low) and not math.isnan(row.high):
+            record["low"], record["high"] = metric.within(row.value, row.low, row.high)
         for key in ("value", "low", "high"):
             record[key] = None if math.isnan(record[key]) else record[key]
         records.append(record)

@@ -12,6 +12,8 @@ ANY: Literal["*"] = "*"
 MISSING = "–"
 NO_BREAK = "\N{NO-BREAK SPACE}"
 _MOST_DECIMALS = 6
+# A smaller p-value is known to be small, and no further: no law of images holds so far out.
+_SMALLEST_P_VALUE, _SMALLER = 1e-6, "under 1e−6"
 
 
 @dataclass(frozen=True)
@@ -130,6 +132,19 @@ def number(value: float, digits: int = 3, decimals: int | None = None) -> str:
     else:
         text = f"{value:,.{min(places, _MOST_DECIMALS)}f}"
     return text.replace("-", "−")
+
+
+def p_value_number(value: float) -> str:
+    """A p-value for a table: two digits, or that it is under 1e-6."""
+    if value < _SMALLEST_P_VALUE:
+        return _SMALLER
+    return number(value, 2)
+
+
+def p_value_words(value: float) -> str:
+    """A p-value for a sentence: ``p = 0.012``, or ``p under 1e−6``."""
+    text = p_value_number(value)
+    return f"p {text}" if value < _SMALLEST_P_VALUE else f"p = {text}"
 
 
 def _decimals(size: float, digits: int) -> int:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Literal, NamedTuple
 
-from .summary import MISSING, Estimate, number
+from .summary import MISSING, Estimate, number, p_value_number
 
 Kind = Literal["text", "count", "number", "estimate"]
 
@@ -31,19 +31,23 @@ class Format:
     """How a number is written: to so many significant ``digits``, or with so many ``decimals``.
 
     ``scale`` takes it from the summary's unit to the one that its header names, on the page and in
-    files alike: 100 where that is percent. ``sign`` stands before it on the page.
+    files alike: 100 where that is percent. ``sign`` stands before it on the page. Of a p-value
+    next to 0 it says no more than that.
     """
 
     digits: int = 3
     decimals: int | None = None
     scale: float = 1.0
     sign: str = ""
+    is_p_value: bool = False
 
     def written(self, value: float | Estimate) -> Written:
         """The number as readers see it, a dash where it is nan."""
         if isinstance(value, Estimate):
             texts = value.scaled(self.scale).written(self.digits, self.decimals)
             return Written(self.sign + texts[0], texts[1])
+        if self.is_p_value:
+            return Written(p_value_number(value))
         return Written(self.sign + number(value * self.scale, self.digits, self.decimals))
 
 
@@ -115,6 +119,11 @@ def numbers(
 ) -> Column:
     """A column of numbers without intervals."""
     return Column(header, "number", Format(digits, decimals, scale, sign))
+
+
+def p_values(header: str) -> Column:
+    """A column of p-values."""
+    return Column(header, "number", Format(is_p_value=True))
 
 
 def estimates(

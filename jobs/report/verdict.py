@@ -14,7 +14,7 @@ from typing import Literal
 from scipy import stats
 
 from ..reduce.context import GroupInfo
-from .summary import Estimate, number
+from .summary import Estimate, p_value_words
 
 Answer = Literal["yes", "no", "undecided"]
 Scale = Callable[[float], float]
@@ -342,11 +342,11 @@ def _corrected(finding: Finding, largest: float, count: int) -> Finding:
         return finding
     if finding.p_value <= largest:
         return finding
-    p_value = number(finding.p_value, 2)
+    p_value = p_value_words(finding.p_value)
     remark = (
-        f" Alone it would be decided (p = {p_value}), but not as one of {count} decisions that "
+        f" Alone it would be decided ({p_value}), but not as one of {count} decisions that "
         f"share an error rate of {100 * ERROR_RATE:.0f}%."
         if finding.p_value <= ERROR_RATE
-        else f" But a test of all that it rests on gives p = {p_value}, so nothing is decided."
+        else f" But a test of all that it rests on gives {p_value}, so nothing is decided."
     )
     return replace(finding, answer="undecided", sentence=finding.sentence + remark)

@@ -1,7 +1,7 @@
 """Are its images copies? Are they nearer to training images? Two questions, each with a control."""
 
 from ....core.culprits.copies import REPLAYS
-from ...report.summary import Estimate, number
+from ...report.summary import Estimate, p_value_words
 from ...report.verdict import ERROR_RATE, Finding, Null, Verdict
 from ...report.view import View
 from .answer import RARE, SEEN, Evidence, Reason, answer_on_copies
@@ -21,8 +21,8 @@ def copies_training_images(view: View) -> Verdict | None:
     answer, p_of_answer, reason = answer_on_copies(evidence)
     sentence = (
         f"An estimated {percent(share)} of {share.n} images are copies of training images, as they "
-        "are or flipped, shifted, enlarged or of another brightness (p = "
-        f"{number(evidence.p_value, 2)} without copies, among {held_out.value:.0f} held-out "
+        "are or flipped, shifted, enlarged or of another brightness ("
+        f"{p_value_words(evidence.p_value)} without copies, among {held_out.value:.0f} held-out "
         f"images); {found.value:.0f} of them are at a false discovery rate of "
         f"{100 * ERROR_RATE:.0f}%. "
         f"{_detectable(detectable)}{reason_words(reason, evidence)}"
@@ -78,7 +78,7 @@ def nearer_to_training(view: View) -> Verdict | None:
     sentence = (
         f"{100 * share.value:.1f}% of {share.n} images have a training image as their nearest, "
         f"where {100 * expected.value:.1f}% are expected if training images are like any others; "
-        f"the exact test, which exchanges the labels, gives p = {number(p_value.value, 2)}. It "
+        f"the exact test, which exchanges the labels, gives {p_value_words(p_value.value)}. It "
         f"cannot see fewer than {fewest.value:.0f} copies, and images that lean towards training "
         "images need be no copies."
     )
@@ -88,7 +88,7 @@ def nearer_to_training(view: View) -> Verdict | None:
         GENERATED,
         "yes" if is_nearer and is_alike else "undecided",
         sentence,
-        measured=f"p = {number(p_value.value, 2)} by the exact test",
+        measured=f"{p_value_words(p_value.value)} by the exact test",
         counted=f"N = {share.n}",
         p_value=p_value.value,
         null=Null("no", _alike_sentence(alike)),
@@ -176,7 +176,7 @@ def placebo_words(view: View, space: str | None = None) -> str:
         return "The placebo gave no result."
     return (
         "The placebo, the same question about held-out images that cannot have been copied, gives "
-        f"{percent(share)} (p = {number(p_value.value, 2)})."
+        f"{percent(share)} ({p_value_words(p_value.value)})."
     )
 
 
@@ -185,5 +185,5 @@ def _alike_sentence(alike: Estimate | None) -> str:
         return "The same test with held-out images in the place of generated ones can say nothing."
     return (
         "The same test with held-out images in the place of generated ones, for being nearer to "
-        f"each other than to training images, gives p = {number(alike.value, 2)} (N = {alike.n})."
+        f"each other than to training images, gives {p_value_words(alike.value)} (N = {alike.n})."
     )

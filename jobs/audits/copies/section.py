@@ -4,7 +4,17 @@ from ....core.culprits.copies import REPLAYS
 from ....core.statistics.views import kinds_of_views
 from ...report.figure import Figure
 from ...report.section import PageView, Section, present
-from ...report.table import Cell, Column, N, Table, counts, estimates, filled_table, numbers
+from ...report.table import (
+    Cell,
+    Column,
+    N,
+    Table,
+    counts,
+    estimates,
+    filled_table,
+    numbers,
+    p_values,
+)
 from ...report.view import View
 from .pictures import closest_pairs
 from .plan import GENERATED, HELD_OUT
@@ -56,7 +66,7 @@ def _shares(view: View) -> Table | None:
         [
             Column("copies of"),
             estimates("share, %", decimals=2, scale=100),
-            numbers("p", 2),
+            p_values("p"),
             counts("found"),
             counts("held out"),
             numbers("detectable, %", decimals=1, scale=100),
@@ -127,7 +137,7 @@ def _published(view: View) -> Table | None:
             Column("images"),
             numbers("C_T", decimals=2),
             numbers("its deviation", decimals=2),
-            numbers("p", 2),
+            p_values("p"),
             estimates("authentic, %", decimals=1, scale=100),
             N,
         ],

@@ -10,6 +10,7 @@ METRICS: dict[str, Metric] = {
         "lower",
         "squared features",
         headline=True,
+        least=0.0,
     ),
     "kernel_distance": Metric(
         "KID: the unbiased squared MMD of features, with a cubic kernel", "lower", "squared MMD"
@@ -18,27 +19,42 @@ METRICS: dict[str, Metric] = {
         "share of `group` images in the ball of a real one, up to its third neighbour",
         "higher",
         "share",
+        least=0.0,
+        most=1.0,
     ),
     "manifold_recall": Metric(
         "share of real images in the ball of one of `group`, up to its third neighbour",
         "higher",
         "share",
+        least=0.0,
+        most=1.0,
     ),
     "manifold_density": Metric(
         "real balls, up to the fifth neighbour, that one of `group` lies in, over 5; rewards "
         "typical images",
         "none",
         "balls over 5",
+        least=0.0,
     ),
     "manifold_coverage": Metric(
         "share of real images with one of `group` in their ball, up to the fifth neighbour",
         "higher",
         "share",
+        least=0.0,
+        most=1.0,
     ),
     "prd_precision": Metric(
-        "F1/8 of the curve of precision and recall of distributions", "higher", "share"
+        "F1/8 of the curve of precision and recall of distributions",
+        "higher",
+        "share",
+        least=0.0,
+        most=1.0,
     ),
     "prd_recall": Metric(
-        "F8 of the curve of precision and recall of distributions", "higher", "share"
+        "F8 of the curve of precision and recall of distributions",
+        "higher",
+        "share",
+        least=0.0,
+        most=1.0,
     ),
 }

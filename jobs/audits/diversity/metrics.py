@@ -22,12 +22,22 @@ METRICS: dict[str, Metric] = {
         "higher",
         "of 1",
         headline=True,
+        least=0.0,
+        most=1.0,
     ),
     "classifier_accuracy_real": Metric(
-        "the same of classifiers of real images, or of a part of them", "none", "of 1"
+        "the same of classifiers of real images, or of a part of them",
+        "none",
+        "of 1",
+        least=0.0,
+        most=1.0,
     ),
     "classifier_accuracy_both": Metric(
-        "the same of classifiers of real and generated images together", "higher", "of 1"
+        "the same of classifiers of real and generated images together",
+        "higher",
+        "of 1",
+        least=0.0,
+        most=1.0,
     ),
     "classifier_train_accuracy": Metric(
         "accuracy on their own training images of classifiers of generated ones, mean over repeats",

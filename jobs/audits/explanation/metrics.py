@@ -16,7 +16,10 @@ METRICS: dict[str, Metric] = {
         "nats",
     ),
     "code_length_mean": Metric(
-        "mean bits of the image in PNG's code, over its number of values", "none", "bits per value"
+        "mean bits of the image in PNG's code, over its number of values",
+        "none",
+        "bits per value",
+        least=0.0,
     ),
     "plain_auc": Metric(
         "AUC of -ln p(x) against the held-out images, of the images whose code length is known",

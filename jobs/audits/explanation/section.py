@@ -7,7 +7,16 @@ from ...report.figure import Figure
 from ...report.scatter import points_by_group, scatter_figures
 from ...report.section import PageView, Section, present
 from ...report.summary import MISSING
-from ...report.table import Cell, Column, N, Table, counts, estimates, filled_table, numbers
+from ...report.table import (
+    Cell,
+    Column,
+    N,
+    Table,
+    counts,
+    estimates,
+    filled_table,
+    p_values,
+)
 from ...report.view import View
 from ...report.words import BOUND
 from ..likelihood.densities import TRUSTED, read_densities
@@ -151,7 +160,7 @@ def _complexity_table(view: View) -> Table | None:
             estimates("AUC of −ln p less the code length", decimals=2),
             estimates("unlike, %", scale=100),
             counts("found"),
-            numbers("p of the group", 2),
+            p_values("p of the group"),
             N,
         ],
         rows,

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from ...report.summary import number
+from ...report.summary import p_value_words
 from ...report.verdict import Answer, Finding, Null, Verdict
 from ...report.view import View
 from ..copies.answer import Evidence, answer_on_copies
@@ -59,5 +59,5 @@ def _together(answers: dict[Answer, float | None]) -> Answer:
 def _sentence(space: str, evidence: Evidence) -> str:
     return (
         f"In features of {space} an estimated {percent(evidence.share)} of {evidence.share.n} "
-        f"images are copies (p = {number(evidence.p_value, 2)} without copies)."
+        f"images are copies ({p_value_words(evidence.p_value)} without copies)."
     )

@@ -3,7 +3,17 @@
 from ....core.culprits.copies import REPLAYS
 from ...report.figure import Figure
 from ...report.section import PageView, Section, present
-from ...report.table import Cell, Column, N, Table, counts, estimates, filled_table, numbers
+from ...report.table import (
+    Cell,
+    Column,
+    N,
+    Table,
+    counts,
+    estimates,
+    filled_table,
+    numbers,
+    p_values,
+)
 from ...report.view import View
 from ..copies.pictures import closest_pairs
 from ..copies.plan import GENERATED
@@ -53,7 +63,7 @@ def _shares(view: View) -> Table | None:
             Column("features of"),
             Column("copies of"),
             estimates("share, %", decimals=2, scale=100),
-            numbers("p", 2),
+            p_values("p"),
             counts("found"),
             counts("held out"),
             numbers("detectable, %", decimals=1, scale=100),

@@ -9,6 +9,8 @@ METRICS: dict[str, Metric] = {
         "over 5% of points have no image of a kind among the 50 nearest of the pool",
         "none",
         "(A - B) / (A + B)",
+        least=-1.0,
+        most=1.0,
     ),
     "path_dwell_excess": Metric(
         "mean over paths of the dwelling at training images less that at held-out images, all of "
@@ -38,6 +40,7 @@ METRICS: dict[str, Metric] = {
         "training images. Not where `path_dwell` is not",
         "none",
         "changes a path",
+        least=0.0,
     ),
     "path_jump_share": Metric(
         "mean share of a path's length in jumps, steps over ten times one of their neighbours",

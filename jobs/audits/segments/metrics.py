@@ -9,6 +9,8 @@ METRICS: dict[str, Metric] = {
         "`group` images",
         "none",
         "share",
+        least=0.0,
+        most=1.0,
     ),
     "object_presence": Metric(
         "share of `group` images that have the class `condition` at all", "none", "share"

@@ -2,9 +2,12 @@
 
 from typing import Any
 
+import numpy as np
+
 from ....workers.shard import Item, Shard
 from ....workers.support import COMPUTATION, SUPPORT_TABLE
 from ...plan.stage import AuditContext, Cost, PlanContext, Stage
+from ...spec.facts import GeneratorFacts
 from ..images.plan import generated_settings, reference_settings
 from .settings import SUPPORT
 
@@ -28,6 +31,7 @@ def plan(context: PlanContext) -> list[Shard]:
             **shared,
             "images": spec.images,
             "generated": generated_settings(context, generator),
+            "classes": _classes(context, generator),
         }
         sets.append((generator.name, GENERATED, own))
     return [
@@ -45,6 +49,21 @@ def _shared_settings(context: AuditContext) -> dict[str, Any]:
         "real_images": min(SUPPORT.required(context.spec.stages).images, length // 2),
         "real_seed": context.seed("support", "real"),
     }
+
+
+def _classes(context: AuditContext, generator: GeneratorFacts) -> list[int] | None:
+    """The class of each image, those of the real images by chance; None where it takes none.
+
+    Pairs of a class collide as often as its share is squared: real images and generated ones are
+    comparable where classes have the same shares.
+    """
+    labels = context.facts.references["support"].labels
+    if not generator.num_classes or labels is None:
+        return None
+    rng = np.random.default_rng(context.seed("support", "classes", generator.name))
+    count = SUPPORT.required(context.spec.stages).images
+    found: list[int] = rng.choice(np.asarray(labels, np.int64), count).tolist()
+    return found
 
 
 def _item(generator: str | None, which: str) -> Item:

@@ -1,6 +1,6 @@
 """Does it repeat itself? With other real images in the generator's place as the control."""
 
-from ...report.summary import Estimate, number
+from ...report.summary import Estimate, p_value_words
 from ...report.verdict import ERROR_RATE, Answer, Finding, Null, Verdict
 from ...report.view import View
 from .plan import GENERATED, JUDGED
@@ -31,10 +31,10 @@ def repeats_itself(view: View) -> Verdict | None:
             reason = " But real images beside real images give the same: nothing is decided."
     elif twice.value <= ERROR_RATE:
         answer, p_value = "no", twice.value
-        reason = f" Less than twice as often as real images: p = {number(twice.value, 2)}."
+        reason = f" Less than twice as often as real images: {p_value_words(twice.value)}."
     sentence = (
         f"{_collisions(pairs)} are near-duplicates, where {_collisions(real_pairs)} of real images "
-        f"are as near; that it is no more often has p = {number(more.value, 2)}. As many would be "
+        f"are as near; that it is no more often has {p_value_words(more.value)}. As many would be "
         f"found among {size.text()} equally likely images, for real ones among "
         f"{real_size.text()}. Rare images do not show in this.{reason}"
     )
@@ -48,7 +48,7 @@ def repeats_itself(view: View) -> Verdict | None:
         null=Null(
             "no",
             "Real images beside the other real images that say what is near give "
-            f"p = {number(control.value, 2)} (N = {control.n}).",
+            f"{p_value_words(control.value)} (N = {control.n}).",
         ),
     )
     question = "Does it repeat itself more often than real images do?"

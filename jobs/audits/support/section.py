@@ -5,7 +5,17 @@ import numpy as np
 from ...reduce.tables import succeeded
 from ...report.figure import Figure, mosaic
 from ...report.section import PageView, Section, present
-from ...report.table import Cell, Column, N, Table, counts, estimates, filled_table, numbers
+from ...report.table import (
+    Cell,
+    Column,
+    N,
+    Table,
+    counts,
+    estimates,
+    filled_table,
+    numbers,
+    p_values,
+)
 from ...report.view import View
 from .plan import GENERATED, JUDGED
 
@@ -53,7 +63,7 @@ def _table(view: View) -> Table | None:
             Column("images"),
             counts("pairs"),
             estimates("effective support"),
-            numbers("p", 2),
+            p_values("p"),
             counts("batch"),
             numbers("near, l2"),
             N,

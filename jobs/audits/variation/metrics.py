@@ -10,6 +10,9 @@ METRICS: dict[str, Metric] = {
     ),
     "variation_correlation_spearman": Metric("the same of ranks", "none", "correlation"),
     "local_variation_mean": Metric(
-        "mean over images of standard deviation / mean in their 8x8 patches", "none", "ratio"
+        "mean over images of standard deviation / mean in their 8x8 patches",
+        "none",
+        "ratio",
+        least=0.0,
     ),
 }

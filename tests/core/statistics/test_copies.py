@@ -94,6 +94,11 @@ def test_copies_alone_are_a_share_of_one() -> None:
     assert found.p_value < 1e-10
 
 
+def test_a_memorisers_p_value_is_not_0() -> None:
+    found = share_of_copies(np.full(2000, -1.0), np.random.default_rng(7).random(5000))
+    assert 0 < found.p_value < 1e-100
+
+
 def test_equal_values_convict_nobody() -> None:
     # Data with few grey levels: a tenth of all images, held out or not, lies on training images.
     rng = np.random.default_rng(6)

@@ -4,6 +4,7 @@ from offmanifold.core.statistics import support
 from offmanifold.core.statistics.support import (
     Pairs,
     closest_pairs,
+    collides_less,
     collides_more,
     duplicate_threshold,
     effective_support,
@@ -97,3 +98,10 @@ def test_the_half_chance_batch_is_the_birthday_paradoxs() -> None:
     assert found is not None
     assert found == pytest.approx(23, abs=1)
     assert half_chance_batch(collisions(np.arange(5)), 5, 0) is None
+
+
+def test_no_p_value_is_0() -> None:
+    rng = np.random.default_rng(5)
+    one, many = collisions(np.zeros(1000, int)), collisions(rng.integers(0, 10**6, 1000))
+    assert 0 < collides_more(one, 1000, many, 1000) < 1e-50
+    assert 0 < collides_less(many, 1000, one, 1000, 2.0) < 1e-50

@@ -13,7 +13,8 @@ from offmanifold.jobs.audits import METRICS
 from offmanifold.jobs.audits.likelihood.health_words import sandwich_sentences
 from offmanifold.jobs.reduce.context import GeneratorInfo, GroupInfo, ReduceContext
 from offmanifold.jobs.reduce.schema import SummaryRow, exact, summary_row, summary_table
-from offmanifold.jobs.report.summary import NO_BREAK, Estimate, Summary, number
+from offmanifold.jobs.report.summary import NO_BREAK, Estimate, Summary, number, p_value_words
+from offmanifold.jobs.report.table import p_values
 from offmanifold.jobs.report.verdict import Verdict, log_scale, logit, side_p_value
 from offmanifold.jobs.report.view import View
 from offmanifold.jobs.results.verdicts import judge
@@ -820,6 +821,15 @@ def test_sandwich_speaks_for_the_models_own_images() -> None:
 )
 def test_numbers_for_readers(value: float, text: str) -> None:
     assert number(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.0332, "p = 0.033"), (1e-6, "p = 1.0e−6"), (9e-7, "p under 1e−6"), (1e-308, "p under 1e−6")],
+)
+def test_a_p_value_next_to_0_is_not_written_out(value: float, text: str) -> None:
+    assert p_value_words(value) == text
+    assert p_values("p").written(value).text == text.removeprefix("p ").removeprefix("= ")
 
 
 @pytest.mark.parametrize(
