@@ -52,7 +52,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("support")
     (place / "support_decoder.py").write_text(MODULE)
     names: dict[str, Any] = {}
-    exec(MODULE, names)  # noqa: S102
+    exec(MODULE, names)
     draws = torch.Generator().manual_seed(0)
     labels = (torch.rand(REAL, generator=draws) < RARE).long()
     made = names["make"]()(torch.randn(REAL, 16, generator=draws), labels)

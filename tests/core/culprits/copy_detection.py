@@ -76,8 +76,8 @@ Samples alone are enough. The report answers these questions:
 - *Does it repeat itself more often than real images do?* From near-duplicates among its images,
   by a distance that real images calibrate, beside other real images. Images that are smoother than
   real ones are nearer to each other too: the report shows the closest pairs. A generator that takes
-  a class is asked for the classes of the real images, drawn by chance, since pairs of a class are as
-  frequent as its share is squared; real images without classes are refused for it.
+  a class is asked for the classes of the real images, drawn by chance, since pairs of a class come
+  as the square of its share; real images without classes are refused for it.
 
 ## The test
 
