@@ -7,7 +7,6 @@ METRICS: dict[str, Metric] = {
         "smallest mean squared error that inversion or search found, mean over images",
         "lower",
         "squared, on [0, 1]",
-        least=0.0,
     ),
     "reconstruction_mse_median": Metric(
         "the same, median over images", "lower", "squared, on [0, 1]", headline=True

@@ -28,6 +28,7 @@ OF_OTHER_RUNS = {
     "class_shares",
     "diversity",
     "copies",
+    "feature_copies",
     "support",
     "distances",
     "explanation",
