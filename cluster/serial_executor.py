@@ -17,8 +17,12 @@ class SerialExecutor:
     """Runs tasks in the calling process, without Ray: a debugger can step into the worker.
 
     Gives the same parts as :class:`~offmanifold.cluster.ray_executor.RayExecutor`. An item that
-    kills its process kills the run.
+    kills its process kills the run. As there, a run of the same factory goes on with the worker of
+    the one before, and with what that has opened and decoded.
     """
+
+    def __init__(self) -> None:
+        self._kept: tuple[WorkerFactory, Worker] | None = None
 
     def run(
         self,
@@ -31,7 +35,7 @@ class SerialExecutor:
         """See :meth:`offmanifold.cluster.executor.Executor.run`."""
         if not len(tasks):
             return
-        worker = factory()
+        worker = self._taken(factory)
         with nullcontext() if on_progress is None else _followed(worker, on_progress):
             for task in tasks:
                 if observer is not None:
@@ -41,6 +45,12 @@ class SerialExecutor:
                 if observer is not None:
                     observer.attempted(_attempt(task, report, time.monotonic() - began))
                 on_report(report)
+        self._kept = factory, worker
+
+    def _taken(self, factory: WorkerFactory) -> Worker:
+        """The worker of the run before, which is given up where this one fails; or a new one."""
+        kept, self._kept = self._kept, None
+        return kept[1] if kept is not None and kept[0] is factory else factory()
 
 
 @contextmanager

@@ -157,13 +157,67 @@ def first_columns(
     return _columns(generator, points, labels, at_once, count)
 
 
+def tried_products(
+    generator: Generator,
+    latent: Float[Tensor, "points latent"],
+    condition: Int[Tensor, " points"] | None,
+    max_bytes: int,
+) -> Float[Tensor, "columns points pixels"]:
+    """A few products of each kind that `gauss_newton` takes, to see whether a generator has them.
+
+    Returns:
+        The first two columns of each point's J.
+
+    Raises:
+        Exception: of any type, what torch or the generator says where it cannot be done.
+    """
+    forward = torch.vmap(_forward_product(generator, latent, condition))
+    identity = torch.eye(latent.shape[1], dtype=latent.dtype, device=latent.device)
+    columns = forward(identity[:2, None].expand(-1, len(latent), -1))
+    if latent.shape[1] > _affordable(columns[0, 0].numel(), max_bytes):
+        pull_back = torch.func.vjp(lambda points: generator(points, condition), latent)[1]
+        torch.vmap(pull_back)(columns)
+    return columns.flatten(2)
+
+
 def _dense_at_once(generator: Generator, affordable: int, rows: int) -> tuple[int, int]:
     """How many points are taken at once, and how many columns of theirs."""
-    block = filled_up_to(generator)
+    return _at_once(generator.latent_dim, affordable, rows, filled_up_to(generator))
+
+
+def _at_once(latent_dim: int, affordable: int, rows: int, block: int) -> tuple[int, int]:
     at_once = max(_POINTS_AT_ONCE, block)
-    chunk = max(1, min(affordable // generator.latent_dim, rows, at_once))
+    chunk = max(1, min(affordable // latent_dim, rows, at_once))
     filled = -(-chunk // block) * block
     return chunk, max(1, min(affordable // _LAYERS, rows) // filled)
+
+
+def jacobian_bytes(
+    latent_dim: int, pixels: int, points: int, max_bytes: int, *, rows: int, block: int
+) -> int:
+    """Memory that `gauss_newton` takes at the most for so many points, as far as it is known.
+
+    The columns, twice where they are laid out for their products, and what the generator holds of
+    the rows that are computed at once: a layer's values and their tangents, as guessed above.
+
+    Args:
+        latent_dim: length of a latent.
+        pixels: numbers in an image.
+        points: how many.
+        max_bytes: as `gauss_newton` is given it.
+        rows: the generator's limit.
+        block: what its calls are filled up to.
+    """
+    affordable = _affordable(pixels, max_bytes)
+    if latent_dim > affordable:
+        columns = 2 * _vectors(affordable)
+        at_once = min(_vectors(affordable), max(1, min(affordable // _LAYERS, rows)))
+    else:
+        chunk, directions = _at_once(latent_dim, affordable, rows, block)
+        held = min(points, chunk)
+        columns = 2 * held * latent_dim
+        at_once = min(directions, latent_dim) * -(-held // block) * block
+    return _FLOAT_BYTES * pixels * (columns + _LAYERS * at_once)
 
 
 def _dense(

@@ -52,6 +52,14 @@ def describe_set(
         sha256=hashlib.sha256(lines.encode()).hexdigest(),
         notes=tuple(dict.fromkeys(note for each in members for note in each.notes)),
         only_on_cpu=tuple(dict.fromkeys(name for each in members for name in each.only_on_cpu)),
+        no_jacobian=next(
+            (
+                f"per_class.{each.name}: {found.no_jacobian}"
+                for each, found in named
+                if found.no_jacobian is not None
+            ),
+            None,
+        ),
         members={each.name: found.sha256 for each, found in named},
     )
 

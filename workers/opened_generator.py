@@ -17,9 +17,10 @@ class GeneratorDescription:
     latent gradients) is what the config says, measured on the machine that trained it. ``notes``
     are what a reader of the results should know of a published checkpoint; of one of the user's
     own, what was assumed and what looks wrong in a few of its images. ``only_on_cpu`` are the
-    operations of a file that make it compute on CPUs alone (`bound_to_cpu`). Of a set of
-    generators, ``members`` has each one's hash by its class's name, and ``sha256`` is that of all
-    together.
+    operations of a file that make it compute on CPUs alone (`bound_to_cpu`). ``no_jacobian`` is
+    what torch said where a Jacobian of one of the user's own was tried in vain, else None. Of a set
+    of generators, ``members`` has each one's hash by its class's name, and ``sha256`` is that of
+    all together.
     """
 
     source: str
@@ -31,6 +32,7 @@ class GeneratorDescription:
     sha256: str
     notes: tuple[str, ...] = ()
     only_on_cpu: tuple[str, ...] = ()
+    no_jacobian: str | None = None
     members: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -45,7 +47,7 @@ class OpenedGenerator:
     @classmethod
     def of_user(cls, source: str, generator: "Generator", sha256: str) -> "OpenedGenerator":
         """A generator of the user's, which says itself what it is; checked already."""
-        from .own_generator import assumed_of
+        from .own_generator import assumed_of, jacobian_problem
 
         description = GeneratorDescription(
             source=source,
@@ -56,5 +58,6 @@ class OpenedGenerator:
             evaluations_per_second=None,
             sha256=sha256,
             notes=assumed_of(generator),
+            no_jacobian=jacobian_problem(generator),
         )
         return cls(generator, sha256, description)

@@ -1,11 +1,13 @@
 """A user's own generator: ``module:function``, imported, called and checked before any work."""
 
+import re
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from ..core.curvature import tried_products
 from ..core.generators.adapter import ModuleGenerator
 from ..core.generators.native_range import (
     NativeRangeError,
@@ -13,6 +15,7 @@ from ..core.generators.native_range import (
     require_native_range,
 )
 from ..core.generators.protocol import Generator
+from ..core.settings.search import JACOBIAN_BYTES
 from .generator_errors import GeneratorError
 from .own_function import call_function
 
@@ -21,6 +24,8 @@ _EVALUATION = (
     "put the network into evaluation mode, which fixes batch statistics (network.eval(), before it "
     "is returned, traced or exported)"
 )
+_ONE_DTYPE = re.compile("(must have|expected) .*same dtype|should be the same|expected scalar type")
+_SINGLE = "compute in float32 (network.float(), before it is returned, traced or exported)"
 _ROUNDING = 1e-5
 _BATCH_ROUNDING = 1e-3
 _CHECKED = 8
@@ -79,7 +84,23 @@ def _in_short(error: Exception) -> str:
         return f"torch's refusal of a single latent by a batch normalisation: {_EVALUATION}"
     if text.startswith("The following operation failed in the TorchScript interpreter"):
         text = text.splitlines()[-1]
-    return f"{type(error).__name__}: {text}"
+    told = f"{type(error).__name__}: {text}"
+    return f"{told}; {_SINGLE}" if _ONE_DTYPE.search(text) else told
+
+
+def jacobian_problem(generator: Generator) -> str | None:
+    """What torch says where a Jacobian is tried, as a search takes it; None where there is one.
+
+    Of a generator that `check_generator` passed, at two latents.
+    """
+    latent, condition = few_inputs(generator)
+    classes = None if condition is None else condition[:2]
+    try:
+        columns = tried_products(generator, latent[:2], classes, JACOBIAN_BYTES)
+    except Exception as error:  # noqa: BLE001
+        # What a generator of the user's raises is of any type.
+        return " ".join(_in_short(error).split())
+    return None if bool(columns.isfinite().all()) else "it has numbers that are not finite"
 
 
 def assumed_of(generator: Generator) -> tuple[str, ...]:
@@ -150,6 +171,16 @@ def _check_images(source: str, images: Any, shape: tuple[int, ...]) -> None:
         raise GeneratorError(
             f"generator '{source}' returned images of shape {list(images.shape)} for {_CHECKED} "
             f"latents, but its image_shape says {list(shape)}"
+        )
+    if images.dtype != torch.float32:
+        kept = (
+            "images are computed in float32 throughout: add .float() to what it returns"
+            if images.dtype == torch.float64
+            else "that is too coarse for small errors and for derivatives, which no cast brings "
+            f"back: {_SINGLE}"
+        )
+        raise GeneratorError(
+            f"generator '{source}' returned {images.dtype} images for float32 latents; {kept}"
         )
     if not bool(images.isfinite().all()):
         raise GeneratorError(f"generator '{source}' returned numbers that are not finite")

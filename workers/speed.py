@@ -70,12 +70,21 @@ class Speed:
     bytes_of_row: int
     rows_at_once: int
     filled: int
+    latent_dim: int
 
     @property
     def drawn(self) -> Seconds:
         """Of an image, where many are drawn at once."""
         images = self.timings[Kind.IMAGES]
         return images.many_seconds.times(1 / images.many)
+
+    def jacobian_bytes(self, points: int, pixels: int) -> int:
+        """What the Jacobians at so many points take at once, at the most."""
+        from ..core.curvature import jacobian_bytes
+        from ..core.settings.search import JACOBIAN_BYTES
+
+        limits = {"rows": self.rows_at_once, "block": self.filled}
+        return jacobian_bytes(self.latent_dim, pixels, points, JACOBIAN_BYTES, **limits)
 
     def seconds(self, kind: Kind, rows: int) -> Seconds:
         """Of a call, filled up as it will be."""
@@ -150,7 +159,13 @@ class _Trial:
         }
         decoding, looking = self._bank(timings)
         return Speed(
-            timings, decoding, looking, self._bytes, self._generator.limit.rows, self._filled
+            timings,
+            decoding,
+            looking,
+            self._bytes,
+            self._generator.limit.rows,
+            self._filled,
+            self._generator.latent_dim,
         )
 
     def _timing(self, kind: Kind, batches: Sequence[Batch]) -> Timing:

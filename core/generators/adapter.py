@@ -1,7 +1,7 @@
 """Makes any torch module a generator that can be audited."""
 
 from jaxtyping import Float, Int
-from torch import Tensor, nn
+from torch import Tensor, nn, promote_types
 
 from .latent_prior import LatentPrior
 from .native_range import NativeRangeError, missing
@@ -56,8 +56,14 @@ class ModuleGenerator(nn.Module):
     def forward(
         self, latent: Float[Tensor, "batch latent"], condition: Int[Tensor, " batch"] | None
     ) -> Float[Tensor, "batch channels height width"]:
-        """Images in [0, 1], one per row of ``latent``; unbounded modules may leave it a little."""
+        """Images in [0, 1], one per row of ``latent``; unbounded modules may leave it a little.
+
+        They are of the latent's dtype where the module's own are of a finer one. Coarser ones stay
+        what they are, since what they have lost no cast brings back.
+        """
         own = latent if self.latent_prior is None else self.latent_prior(latent)
         native = self.module(own, condition) if self.num_classes else self.module(own)
         images: Tensor = (native - self._low) / self._span
+        if promote_types(images.dtype, latent.dtype) == images.dtype:
+            images = images.to(latent.dtype)
         return images.view(-1, *self.image_shape)

@@ -13,11 +13,15 @@ from ..audits.likelihood.settings import LIKELIHOOD
 from ..audits.specs import gather_facts
 from ..drive.devices import bound_problem, local_devices, local_gpu_problem
 from ..drive.estimate import Estimate, Saving, StageEstimate, estimate
+from ..drive.jacobians import require_jacobians
 from ..plan.stage import AuditContext
 from ..report.plain_text import printable
 from ..spec.audit import AuditSpec, ClusterSpec
 from ..spec.facts import Facts
 from .data_notes import account_notes, class_notes, generator_notes
+
+# A tenth of a minute, the last digit that is shown.
+_LEAST_SECONDS = 6
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,7 @@ def planned(spec: AuditSpec, remarks: Sequence[str] = ()) -> Plan:
         SpecError: when the spec names what cannot be opened, or what does not fit together.
     """
     context = AuditContext(spec, gather_facts(spec))
+    require_jacobians(context)
     found = estimate(context)
     return Plan(spec, found, (*remarks, *plan_notes(context), *_time_notes(found)))
 
@@ -133,14 +138,19 @@ def _time_notes(found: Estimate) -> list[str]:
     else:
         notes.append(
             "Time is that of the generators' evaluations, timed here and now in the run's own "
-            f"batches: {_span(*found.total.seconds)} in all on one worker."
+            f"batches: {_shown(found.total)} in all on one worker."
         )
+        if found.total.untimed is not None:
+            notes.append(
+                "\N{GREATER-THAN OR EQUAL TO} is a lower bound. Not timed, and on top of it: "
+                f"{found.total.untimed}."
+            )
         if found.elapsed is not None and found.beside is not None:
             workers = "one worker" if found.workers == 1 else f"{found.workers} workers"
             notes.append(
-                f"The whole run on this machine's {workers}: {_span(*found.elapsed)}, of which "
-                f"{_span(*found.beside)} to start, for statistics and the report. Other stages' "
-                "time is not known before."
+                f"The whole run on this machine's {workers}: {_bound(found.total)}"
+                f"{_span(*found.elapsed)}, of which {_span(*found.beside)} to start, for "
+                "statistics and the report."
             )
         notes.append("Memory is one worker's, at the most.")
     if found.lower_first:
@@ -174,16 +184,27 @@ def _cells(stage: StageEstimate) -> tuple[str, str, str, str, str]:
 
 def _time(stage: StageEstimate) -> str:
     """That of the generators' evaluations; how long training takes is not known before it ends."""
-    if stage.trainings and not stage.evaluations:
-        return "training"
-    shown = "unknown" if stage.seconds is None else _span(*stage.seconds)
-    return f"{shown} + training" if stage.trainings else shown
+    if not stage.evaluations and stage.untimed is not None:
+        return "not timed"
+    return "unknown" if stage.seconds is None else _shown(stage)
+
+
+def _shown(stage: StageEstimate) -> str:
+    """Its seconds, which there are, called a lower bound where they are one."""
+    least, most = stage.seconds or (0.0, 0.0)
+    if stage.untimed is not None and most < _LEAST_SECONDS:
+        return f"{_bound(stage)}0 min"
+    return _bound(stage) + _span(least, most)
+
+
+def _bound(stage: StageEstimate) -> str:
+    return "" if stage.untimed is None else "\N{GREATER-THAN OR EQUAL TO} "
 
 
 def _span(least: float, most: float) -> str:
     """Two durations in the unit of the longer one."""
     unit, size = ("h", 3600) if most >= 7200 else ("min", 60)
-    if most < 6:
+    if most < _LEAST_SECONDS:
         return "< 0.1 min"
     low, high = f"{least / size:.1f}", f"{most / size:.1f}"
     return f"{high} {unit}" if low == high else f"{low}\N{EN DASH}{high} {unit}"

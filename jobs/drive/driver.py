@@ -19,7 +19,7 @@ from ...workers.shard import content_id, part_path
 from ...workers.soundness import Sizes
 from ..audits import STAGES, stages_of
 from ..audits.specs import gather_facts
-from ..plan.stage import PlanContext, Stage
+from ..plan.stage import AuditContext, PlanContext, Stage
 from ..record.journal import Journal, journal
 from ..record.kept_facts import keep_facts
 from ..record.other_drivers import announced
@@ -36,6 +36,7 @@ from ..spec.loading import spec_digest
 from .devices import require_local_gpus, require_movable
 from .execution import open_lanes, terminate_as_interrupt
 from .image_folders import refuse_among_images, refuse_inputs_among_parts
+from .jacobians import require_jacobians
 from .lanes import Lane, Stages, run_lanes
 from .mending import Mending
 from .pending import PendingTasks
@@ -106,6 +107,7 @@ def run_audit(
     refuse_inputs_among_parts(spec, run.location)
     require_local_gpus(spec.cluster)
     facts = gather_facts(spec)
+    require_jacobians(AuditContext(spec, facts))
     require_movable(spec.cluster, facts)
     for each in facts.shared:
         logger.warning("%s", each)

@@ -34,7 +34,8 @@ class StageEstimate:
     """A stage's work, and the seconds that it takes one worker, at the least and at the most.
 
     ``seconds`` is of the generators' evaluations alone, None where none is timed. ``memory`` are
-    the bytes that a worker takes at the most, None likewise.
+    the bytes that a worker takes at the most, None likewise. ``untimed`` is what takes time beside
+    the evaluations, so that the seconds are a lower bound; None where next to nothing does.
     """
 
     stage: str
@@ -44,6 +45,7 @@ class StageEstimate:
     trainings: int
     seconds: Seconds | None = None
     memory: int | None = None
+    untimed: str | None = None
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,8 @@ def estimate(context: AuditContext) -> Estimate:
     base = _resident_bytes()
     stages, elapsed = [], beside or NOTHING
     for (name, cost), each in zip(costs.items(), _foreseen(costs, speeds or {}), strict=True):
-        stage = StageEstimate(name, cost.shards, cost.items, cost.evaluations, cost.trainings)
+        counts = cost.shards, cost.items, cost.evaluations, cost.trainings
+        stage = StageEstimate(name, *counts, untimed=cost.untimed)
         if speeds:
             taken = base + memory(cost, speeds, context.facts.dimensions)
             stage = replace(stage, seconds=each.alone, memory=taken)
@@ -198,6 +201,7 @@ def _total(stages: Sequence[StageEstimate]) -> StageEstimate:
         sum(each.trainings for each in stages),
         functools.reduce(Seconds.plus, seconds) if seconds else None,
         max((each.memory for each in stages if each.memory is not None), default=None),
+        "; ".join(f"{each.stage}: {each.untimed}" for each in stages if each.untimed) or None,
     )
 
 

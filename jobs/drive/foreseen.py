@@ -101,24 +101,32 @@ def _of_calls(calls: Iterable[Calls], images: int, speed: Speed) -> Seconds:
 
 
 def memory(cost: Cost, speeds: Speeds, dimensions: int) -> int:
-    """Bytes that a stage takes a worker at once, at the most: of a derivative's rows, and banks.
+    """Bytes that a stage takes a worker at once, at the most: of derivatives, and banks.
 
     Beside them are the weights, and what Python and its libraries take.
     """
-    rows = max((_row_bytes(work, speeds[work.generator]) for work in cost.work), default=0)
+    rows = max(
+        (_row_bytes(work, speeds[work.generator], dimensions) for work in cost.work), default=0
+    )
     if not cost.work and cost.evaluations:
         rows = max(_bytes_of(_DRAWN.rows, speed) for speed in speeds.values())
     return rows + sum(_bank_bytes(bank, dimensions) for bank in cost.banks)
 
 
-def _row_bytes(work: Work, speed: Speed) -> int:
+def _row_bytes(work: Work, speed: Speed, dimensions: int) -> int:
+    """Of a gradient's rows or of a Jacobian's, of which one is let go of before the other."""
     images = min(work.images, work.at_once)
+    jacobians = [
+        speed.jacobian_bytes(images * call.rows, dimensions)
+        for call in (*work.calls, *work.further)
+        if call.kind is Kind.JACOBIAN and call.times and call.rows
+    ]
     gradients = [
         images * call.rows
         for call in (*work.calls, *work.further)
         if call.kind in (Kind.DESCENT, Kind.CHAIN)
     ]
-    return _bytes_of(max(gradients, default=images), speed)
+    return max([_bytes_of(max(gradients, default=images), speed), *jacobians])
 
 
 def _bytes_of(rows: int, speed: Speed) -> int:

@@ -13,6 +13,7 @@ from ..spec.facts import Facts
 from ..spec.loading import SpecError
 from .estimate import audit_seconds, local_workers, measured_speeds
 from .foreseen import Speeds
+from .jacobians import jacobian_problem
 
 _SECONDS = 240
 
@@ -53,8 +54,14 @@ def chosen_form(spec: AuditSpec, out: Location | None = None) -> Chosen:
     same = [form for form in forms if stored is not None and _asks(form) == _asks(stored)]
     if not spec.quick:
         return Chosen(spec, takes_over=bool(same))
-    form = same[0] if same else _affordable(forms, facts)
+    form = same[0] if same else _affordable(_possible(forms, facts), facts)
     return Chosen(form, tuple(f"quick: {each}" for each in cuts(spec, form)))
+
+
+def _possible(forms: tuple[AuditSpec, ...], facts: Facts) -> tuple[AuditSpec, ...]:
+    """Those whose stages the generators allow; all, where the run is to say that none is."""
+    found = [form for form in forms if jacobian_problem(AuditContext(form, facts)) is None]
+    return tuple(found) or forms[-1:]
 
 
 def _affordable(forms: tuple[AuditSpec, ...], facts: Facts) -> AuditSpec:

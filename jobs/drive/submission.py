@@ -10,11 +10,13 @@ from ...cluster.job_client import Code, JobClient
 from ...cluster.locations import is_remote
 from ...workers.own_function import MODULES_VARIABLE
 from ..audits.specs import gather_facts, load_spec
+from ..plan.stage import AuditContext
 from ..record.run_directory import PROVENANCE_FILE
 from ..spec.audit import AuditSpec
 from ..spec.loading import SpecError, dump_spec
 from ..spec.paths import paths_in
 from ..spec.stored import JOB_SPEC
+from .jacobians import require_jacobians
 
 RUN_KEY = "offmanifold_run"
 NAME_KEY = "name"
@@ -38,7 +40,7 @@ def submitted_spec(source: str, overrides: Sequence[str]) -> AuditSpec:
             "needs a cluster: add --set cluster.executor=ray"
         )
     if not absent_paths(spec):
-        gather_facts(spec)
+        require_jacobians(AuditContext(spec, gather_facts(spec)))
     return spec
 
 

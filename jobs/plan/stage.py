@@ -74,6 +74,16 @@ class Cost:
         return cls(items, shards, work_evaluations(work, banks), 0, tuple(work), tuple(banks))
 
     @property
+    def untimed(self) -> str | None:
+        """What takes time that is not foreseen; None where generators' calls are nearly all."""
+        beside = next((each.beside for each in self.work if each.beside is not None), None)
+        if self.trainings:
+            return "training" if beside is None else f"training and {beside}"
+        if self.work or not self.items:
+            return beside
+        return "all but the drawing of images" if self.evaluations else "all of it"
+
+    @property
     def item_evaluations(self) -> float:
         """Evaluations for each item, which a bank's are none of."""
         banked = sum(bank.evaluations for bank in self.banks)

@@ -11,7 +11,8 @@ class Work:
     """Images that each take the same ``calls`` of a generator, ``at_once`` of them in a shard.
 
     ``further`` are calls that some of them take besides, and perhaps all: how many is not known
-    before. They are not counted among the evaluations.
+    before. They are not counted among the evaluations. ``beside`` is what takes time of the same
+    order beside the calls and is not foreseen, such as LPIPS; None where nothing does.
     """
 
     generator: str
@@ -19,6 +20,7 @@ class Work:
     at_once: int
     calls: tuple[Calls, ...]
     further: tuple[Calls, ...] = ()
+    beside: str | None = None
 
     @property
     def evaluations(self) -> int:

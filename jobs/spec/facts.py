@@ -48,7 +48,8 @@ class GeneratorFacts(GeneratorSource):
     them where that is not None. Where its images are ``samples``, it takes none, and has no latent
     to search or to draw: ``latent_dim`` is 0. A set of generators has the hash of each by its
     class's name in ``member_sha256``. ``only_on_cpu`` are operations for which it can compute on
-    CPUs alone. ``series`` is where a checkpoint stands in its training.
+    CPUs alone, ``no_jacobian`` what torch said where a Jacobian was tried in vain. ``series`` is
+    where a checkpoint stands in its training.
     """
 
     name: str
@@ -59,6 +60,7 @@ class GeneratorFacts(GeneratorSource):
     evaluations_per_second: float | None
     notes: tuple[str, ...] = ()
     only_on_cpu: tuple[str, ...] = ()
+    no_jacobian: str | None = None
     samples: DatasetFacts | None = None
     subset: tuple[int, ...] | None = None
     member_sha256: dict[str, str] = field(default_factory=dict)

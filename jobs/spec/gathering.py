@@ -271,6 +271,7 @@ def _generators(spec: AuditSpec) -> dict[str, GeneratorFacts]:
             evaluations_per_second=found.evaluations_per_second,
             notes=found.notes,
             only_on_cpu=found.only_on_cpu,
+            no_jacobian=found.no_jacobian,
             member_sha256=dict(found.members),
             series=generator.series,
         )

@@ -11,4 +11,12 @@ def steady(least: float, most: float, products: int = 1) -> Speed:
     timings = {kind: Timing(1, row, 1, row) for kind in Kind}
     jacobian = row.times(products)
     timings[Kind.JACOBIAN] = Timing(1, jacobian, 1, jacobian)
-    return Speed(timings, row, Seconds(0, 0), bytes_of_row=1000, rows_at_once=10**6, filled=1)
+    return Speed(
+        timings,
+        row,
+        Seconds(0, 0),
+        bytes_of_row=1000,
+        rows_at_once=10**6,
+        filled=1,
+        latent_dim=products,
+    )

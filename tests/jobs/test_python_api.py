@@ -104,6 +104,35 @@ def test_rows_of_a_generator_that_changed_are_never_mixed(tmp_path: Path) -> Non
     assert not ids(darker) & (seen | known)
 
 
+class Doubled(torch.autograd.Function):
+    """Twice its input, in reverse mode only."""
+
+    @staticmethod
+    def forward(_ctx: Any, values: Tensor) -> Tensor:
+        return 2 * values
+
+    @staticmethod
+    def backward(_ctx: Any, gradient: Tensor) -> Tensor:
+        return 2 * gradient
+
+
+class ReverseOnly(Plain):
+    def forward(self, latent: Tensor) -> Tensor:
+        doubled: Tensor = Doubled.apply(0.5 * latent.flatten(1))  # type: ignore[no-untyped-call]
+        return super().forward(doubled)
+
+
+def test_a_network_without_a_jacobian_is_refused_where_a_stage_takes_it(tmp_path: Path) -> None:
+    asked, network = spec(), generator(ReverseOnly())
+    with pytest.raises(SpecError, match=r"taken by inversion, .*RuntimeError: .* a jvp and gen"):
+        om.audit(asked, generator=network, out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+    asked["stages"]["inversion"]["polish"] = 0
+    run = om.audit(asked, generator=network, out=tmp_path / "run")
+    assert run.complete
+    assert run.failed.empty
+
+
 def test_several_functions_are_compared_under_their_names(tmp_path: Path) -> None:
     weights = torch.randn(4, 64, generator=torch.Generator().manual_seed(0))
 

@@ -99,6 +99,46 @@ def noisy(): return Called(lambda x: 0.5 * (x + torch.rand(())))
 def detached(): return Called(lambda x: x.detach())
 def in_training(): return Called(lambda x: nn.BatchNorm1d(4)(x.flatten(1)).view(-1, 1, 2, 2))
 def by_batch(): return Called(lambda x: x / len(x))
+def double(): return Called(lambda x: x.double())
+def half(): return Called(lambda x: x.half())
+def coarse(): return Called(lambda x: x.bfloat16())
+def half_weights(): return Called(lambda x: x.flatten(1) @ torch.eye(4).half())
+
+
+class Doubled(Pixels):
+    def forward(self, latent):
+        return super().forward(latent).double()
+
+
+def double_network():
+    shapes = dict(latent_dim=2, num_classes=0, image_shape=(1, 10, 10))
+    return ModuleGenerator(Doubled(0, 1), **shapes, native_range=(0, 1))
+
+
+class Squared(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return x * x
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return 2 * gradient * ctx.saved_tensors[0]
+
+
+class Kept(Own):
+    def __init__(self):
+        self.seen = torch.zeros(64, 1, 2, 2)
+
+    def __call__(self, latent, condition):
+        images = super().__call__(latent, condition)
+        self.seen[: len(images)] = images
+        return images + 0 * self.seen[: len(images)].detach()
+
+
+def backward_only(): return Called(Squared.apply)
+def branching(): return Called(lambda x: x if float(x.max()) > 0 else 2 * x)
+def writing(): return Kept()
 
 value = 3
 """
@@ -137,6 +177,10 @@ def test_a_function_is_called_from_the_base_folder(base: Path, name: str, classe
         ("wrong_shape", r"\[8, 1, 1, 2\].*\[8, 1, 2, 2\]"),
         ("not_finite", "not finite"),
         ("whole_numbers", r"float tensor, not torch\.uint8"),
+        ("double", r"torch\.float64 images for float32 latents; .*add \.float\(\)"),
+        ("half", r"torch\.float16 images for float32.*too coarse.*network\.float\(\)"),
+        ("coarse", r"torch\.bfloat16 images for float32.*too coarse"),
+        ("half_weights", r"same dtype.*; compute in float32 \(network\.float\(\)"),
         ("noisy", "two different images for the same latent"),
         ("detached", "is not differentiable"),
         ("by_batch", "evaluation mode"),
@@ -146,6 +190,33 @@ def test_a_function_is_called_from_the_base_folder(base: Path, name: str, classe
 def test_a_breach_of_the_protocol_is_explained(base: Path, name: str, message: str) -> None:
     with pytest.raises(GeneratorError, match=f"(?s)own_model_under_test:{name}.*{message}"):
         open_generator(GeneratorSource(f"own_model_under_test:{name}", str(base)))
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("backward_only", "RuntimeError: .*(vmap|forward mode|jvp)"),
+        ("writing", "RuntimeError: .*in-place"),
+        ("branching", None),
+        ("good", None),
+        ("wrapped", None),
+        ("double_network", None),
+    ],
+)
+def test_a_generator_without_a_jacobian_is_known_by_what_torch_says(
+    base: Path, name: str, said: str | None
+) -> None:
+    found = describe_generator(GeneratorSource(f"own_model_under_test:{name}", str(base)))
+    if said is None:
+        assert found.no_jacobian is None
+    else:
+        assert found.no_jacobian is not None
+        assert re.match(said, found.no_jacobian), found.no_jacobian
+
+
+def test_a_network_of_double_images_gives_those_of_its_latents(base: Path) -> None:
+    opened = open_generator(GeneratorSource("own_model_under_test:double_network", str(base)))
+    assert opened.generator(torch.zeros(2, 2), None).dtype == torch.float32
 
 
 def test_a_module_that_cannot_be_imported_is_explained(base: Path, tmp_path: Path) -> None:

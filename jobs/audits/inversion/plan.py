@@ -40,7 +40,8 @@ def inversion_work(
     settings = InversionSettings(**setting_values(InversionSettings, spec))
     squared = spec.distance == "mse"
     calls = tuple(inversion_calls(settings, products_of(generator), polished=squared))
-    work = [Work(generator.name, images, spec.shard_items, calls)]
+    beside = None if squared else "LPIPS at each step"
+    work = [Work(generator.name, images, spec.shard_items, calls, beside=beside)]
     return work, bank_work(generator, settings, images, spec.shard_items)
 
 
