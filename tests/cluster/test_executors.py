@@ -113,6 +113,29 @@ class TestEveryExecutor:
     def test_nothing_to_do(self, executor, storage):
         assert run(executor, storage, []) == {}
 
+    def test_one_process_keeps_its_worker_for_runs_of_one_factory_until_it_fails(self, storage):
+        from shards import Factory, task
+
+        made = []
+
+        def factory():
+            made.append(Factory(storage.root)())
+            return made[-1]
+
+        def fail(report):
+            raise RuntimeError(report.task_id)
+
+        executor = SerialExecutor()
+        for name, first in (("a", 0), ("b", 2)):
+            executor.run([task(name, first, 2)], factory, lambda _: None)
+        assert len(made) == 1
+        with pytest.raises(RuntimeError, match="c"):
+            executor.run([task("c", 4, 1)], factory, fail)
+        executor.run([task("d", 5, 1)], factory, lambda _: None)
+        assert len(made) == 2
+        executor.run([task("e", 6, 1)], Factory(storage.root), lambda _: None)
+        assert len(made) == 2
+
     def test_an_error_of_the_factory_ends_the_run(self, executor):
         def broken():
             raise FileNotFoundError("no checkpoint at weights.safetensors")

@@ -3,7 +3,12 @@
 import torch
 from offmanifold.core.bank import Bank
 from offmanifold.core.calls import Kind, evaluations
-from offmanifold.core.curvature import StartVectors, gauss_newton, jacobian_products
+from offmanifold.core.curvature import (
+    StartVectors,
+    gauss_newton,
+    jacobian_bytes,
+    jacobian_products,
+)
 from offmanifold.core.generators.protocol import Generator
 from offmanifold.core.inversion import inversion_calls, invert
 from offmanifold.core.settings.inversion import InversionSettings
@@ -61,3 +66,15 @@ def test_the_products_of_a_jacobian_are_foreseen() -> None:
     for max_bytes in (2**20, 4 * 20 * 12):
         found = gauss_newton(decoder, latent, None, 0.1, max_bytes, StartVectors())
         assert found.products == jacobian_products(decoder.latent_dim, 20, max_bytes)
+
+
+def test_a_jacobians_memory_is_of_its_columns_and_of_the_rows_at_once_within_the_bounds() -> None:
+    # Of 4 points of 5 latents and 6 pixels: the columns twice, and 20 rows of eight layers.
+    limits = {"rows": 1000, "block": 1}
+    assert jacobian_bytes(5, 6, 4, 2**20, **limits) == 4 * 6 * (2 * 4 * 5 + 8 * 4 * 5)
+    few = jacobian_bytes(5, 6, 4, 2**20, rows=4, block=1)
+    assert few == 4 * 6 * (2 * 4 * 5 + 8 * 4)
+    for latent, max_bytes in ((5, 2**10), (300, 2**16), (3000, 2**16)):
+        most = jacobian_bytes(latent, 6, 10**6, max_bytes, **limits)
+        # Columns twice, layers once or of a single direction at as many points as fit.
+        assert most <= 4 * max_bytes

@@ -1,5 +1,6 @@
 """What ``plan`` says of time: counted work over a measured speed, and what saves the most."""
 
+import io
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -11,14 +12,18 @@ import torch
 from offmanifold.core.calls import Kind
 from offmanifold.core.generators.class_set import ClassSetGenerator
 from offmanifold.jobs.audits import stages_of
+from offmanifold.jobs.audits.inversion.plan import inversion_work
+from offmanifold.jobs.audits.inversion.settings import InversionSpec
 from offmanifold.jobs.audits.specs import gather_facts, load_spec
 from offmanifold.jobs.commands.cli import app
+from offmanifold.jobs.commands.plan_table import Plan, plan_table
 from offmanifold.jobs.drive.estimate import Estimate, estimate
 from offmanifold.jobs.drive.foreseen import Foreseen
-from offmanifold.jobs.plan.stage import AuditContext
+from offmanifold.jobs.plan.stage import AuditContext, Cost
 from offmanifold.workers.generators import GeneratorError, open_generator
 from offmanifold.workers.speed import Batch, Needs, generator_speed
 from offmanifold.workers.timing import Seconds, Timing
+from rich.console import Console
 from typer.testing import CliRunner
 
 from .speeds import steady
@@ -62,6 +67,33 @@ def test_the_range_is_the_work_at_both_speeds_and_half_of_a_key_saves_what_it_sa
     assert halved.total.seconds is not None
     saved = 1 - sum(halved.total.seconds) / sum(total.seconds)
     assert saved == pytest.approx(first.share)
+
+
+def test_what_is_not_timed_makes_a_lower_bound() -> None:
+    found = estimated(lambda *_: steady(0.01, 0.02, LATENT))
+    stages = {each.stage: each for each in found.stages}
+    assert stages["inversion"].untimed is None
+    assert stages["neighbours"].untimed == "all of it"
+    assert stages["images"].untimed == "all but the drawing of images"
+    assert found.total.untimed is not None
+    assert "neighbours: all of it" in found.total.untimed
+    spec = load_spec("digits", (SERIAL,))
+    (generator,) = gather_facts(spec).generators.values()
+    work, banks = inversion_work(generator, InversionSpec(distance="lpips"), 4)
+    assert Cost.of(4, 1, work, banks).untimed == "LPIPS at each step"
+    assert Cost(4, 4, 100, trainings=4).untimed == "training"
+
+
+def test_a_plan_shows_lower_bounds_as_such() -> None:
+    spec = load_spec("digits", (SERIAL,))
+    found = estimated(lambda *_: steady(0.01, 0.02, LATENT))
+    console = Console(width=200, record=True, file=io.StringIO())
+    console.print(plan_table(Plan(spec, found, ())))
+    rows = {line.split()[0]: line for line in console.export_text().splitlines() if line.strip()}
+    assert "not timed" in rows["neighbours"]
+    assert "\N{GREATER-THAN OR EQUAL TO} 0 min" in rows["images"]
+    assert "\N{GREATER-THAN OR EQUAL TO}" in rows["total"]
+    assert "\N{GREATER-THAN OR EQUAL TO}" not in rows["inversion"]
 
 
 def test_memory_is_of_the_rows_that_are_differentiated_together_and_of_banks() -> None:
