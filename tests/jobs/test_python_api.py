@@ -118,7 +118,7 @@ class Doubled(torch.autograd.Function):
 
 class ReverseOnly(Plain):
     def forward(self, latent: Tensor) -> Tensor:
-        doubled: Tensor = Doubled.apply(0.5 * latent.flatten(1))  # type: ignore[no-untyped-call]
+        doubled: Tensor = Doubled.apply(0.5 * latent.flatten(1))
         return super().forward(doubled)
 
 
