@@ -19,7 +19,8 @@ from .conftest import LinearDecoder
 SETTINGS = InversionSettings(
     restarts=3, bank=24, iterations=4, finalists=2, final_iterations=5, polish=0
 )
-IMAGES = 2
+# Of fewer, more latents than images are asked whether a generator normalises them.
+IMAGES = 8
 
 
 class Counting:
