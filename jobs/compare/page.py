@@ -1,6 +1,6 @@
 """The page of a comparison, and its numbers as files beside it."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -62,7 +62,11 @@ def comparison_page(comparison: Comparison) -> str:
     """The comparison as one self-contained HTML page."""
     differences, sides = difference_table(comparison), side_table(comparison)
     headlines = headline_table(comparison)
-    qualities = [quality_table(views) for views in views_by_run(comparison.sides)]
+    qualities = [
+        found and replace(found, key=f"quality-{run}", caption=f"{found.caption} ({names})")
+        for run, views in enumerate(views_by_run(comparison.sides), start=1)
+        for found, names in [(quality_table(views), ", ".join(views))]
+    ]
     tables = [*present(headlines, *qualities), *metric_tables(comparison)]
     return page_template("compare.html").render(
         sentences=comparison_sentences(comparison),

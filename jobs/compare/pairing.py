@@ -147,10 +147,12 @@ def _difference_interval(
     first: SideValues, second: SideValues, key: Key, difference: np.ndarray
 ) -> Interval:
     """The mean difference; of accuracies, by the images that one side alone has right."""
-    if not difference.any():
-        # The same numbers: no interval is needed to call them equal.
+    is_accuracy = key[0].startswith("accuracy_")
+    if not difference.any() and not (is_accuracy and first.side.weights != second.side.weights):
+        # The same numbers: no interval is needed to call them equal. That two generators have the
+        # same images right says less of all the others.
         return Interval(0.0, 0.0, 0.0, len(difference))
-    if key[0].startswith("accuracy_"):
+    if is_accuracy:
         gained, lost = (int(np.sum(difference * sign > 0)) for sign in (1, -1))
         return paired_difference_interval(gained, lost, len(difference))
     resamples = max(first.side.context.resamples, second.side.context.resamples)

@@ -12,7 +12,9 @@ from .pairing import Difference, Overlap, differences, overlaps, side_values
 from .sides import Side, open_sides
 
 # In what portions and from where changes no number.
-_IMMATERIAL = {"shard_items", "block_mib", "path", "import_path"}
+_IMMATERIAL = {"shard_items", "block_mib", "path", "import_path", "weights", "trust"}
+# Stages without which others begin elsewhere, or which make what is compared.
+_STARTS = ("inversion", "likelihood", "comparison")
 _VARIANCE_TOLERANCE = 1e-6
 
 
@@ -79,16 +81,26 @@ def _caveats(sides: Sequence[Side]) -> Iterator[str]:
 
 
 def _settings_caveats(first: Side, other: Side, pair: str) -> Iterator[str]:
-    mine, theirs = (each.spec.stages.model_dump(mode="json") for each in (first, other))
+    mine, theirs = (_material(each.spec.stages.model_dump(mode="json")) for each in (first, other))
+    for stage in _STARTS:
+        if bool(mine[stage]) != bool(theirs[stage]):
+            yield f"Only one of {pair} has the stage {stage}."
     for stage in [stage for stage in mine if mine[stage] and theirs.get(stage)]:
         keys = dict.fromkeys([*mine[stage], *theirs[stage]])
         changed = [
             f"{key} {mine[stage].get(key)} and {theirs[stage].get(key)}"
             for key in keys
-            if key not in _IMMATERIAL and mine[stage].get(key) != theirs[stage].get(key)
+            if mine[stage].get(key) != theirs[stage].get(key)
         ]
         if changed:
             yield f"Settings of {stage} differ between {pair}: {'; '.join(changed)}."
+
+
+def _material(settings: Any) -> Any:
+    """Settings without what changes no number, inner ones too; files are compared by their hash."""
+    if not isinstance(settings, dict):
+        return settings
+    return {key: _material(each) for key, each in settings.items() if key not in _IMMATERIAL}
 
 
 def _instrument_caveats(first: Side, other: Side, pair: str) -> Iterator[str]:

@@ -146,6 +146,7 @@ def space_rows(
     space: str, p_value: float, *, high: float = 0.05, placebo: float = 0.5, alike: float = 0.5
 ) -> list[SummaryRow]:
     found = [row("copies_p_alike", alike, condition=space)]
+    found.append(row("copies_compared", 100, condition=space))
     for against, p in (("training", p_value), ("placebo", placebo)):
         found.append(row("copies_share", 0.001, high, against=against, condition=space))
         found.append(row("copies_p", p, against=against, condition=space))
@@ -173,6 +174,19 @@ def test_all_spaces_have_one_error_rate(spaces: list[dict[str, float]], answer: 
     verdict = copies_in_features(View(context_of([], [generator]), summary, generator))
     assert verdict is not None
     assert verdict.answer == answer
+
+
+def test_a_space_that_says_nothing_leaves_a_no_open() -> None:
+    rows = [
+        *space_rows("0", 0.5, high=0.005),
+        row("copies_compared", 0, condition="dead"),
+    ]
+    generator = GeneratorInfo("small", 0, (1, 8, 8))
+    summary = Summary(summary_table(rows, METRICS))
+    verdict = copies_in_features(View(context_of([], [generator]), summary, generator))
+    assert verdict is not None
+    assert verdict.answer == "undecided"
+    assert "Nothing can be said in dead" in verdict.findings[0].sentence
 
 
 def test_without_spaces_nothing_is_asked() -> None:

@@ -45,7 +45,7 @@ def class_shares_kept(view: View) -> Verdict | None:
         if hidden is not None and hidden.value * most <= NEGLIGIBLE:
             answer = "yes"
         else:
-            blind = _blind(hidden)
+            blind = _blind(view, hidden)
     by_chance = "" if floor is None else f" (by chance alone {number(floor.value, 2)})"
     sentence = (
         f"Between the annotator's labels of generated and of held-out real images the total "
@@ -99,8 +99,12 @@ def _null(view: View) -> Null | None:
     return Null(answer, sentence)
 
 
-def _blind(hidden: Estimate | None) -> str:
+def _blind(view: View, hidden: Estimate | None) -> str:
     """Why so small a difference of labels is not small."""
+    if hidden is None and not by_class(view, "class_share_corrected"):
+        return (
+            " But the held-out images lack a class, so that the annotator's errors are not known."
+        )
     if hidden is None:
         return " But the annotator cannot tell some classes, and would not see every difference."
     return (

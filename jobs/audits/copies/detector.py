@@ -59,7 +59,8 @@ def copies_detector(context: AuditContext, resources: Resources) -> Detector:
     ranked = len(images) - half
     note = (
         f"copies: {half:,} generated and {ranked:,} held-out images among {len(real.training):,} "
-        "training images; an audit has other numbers, and more power with more. "
+        "training images; an audit has other numbers, more power with more, and asks besides "
+        "whether held-out images lie as training images do. "
         f"{_power(half, ranked)}"
     )
     return Detector("copies", real, answers, (note,))

@@ -23,6 +23,11 @@ METRICS: dict[str, Metric] = {
     "copies_found": Metric(
         "generated images that are copies, at a false discovery rate of 5%", "lower", "count"
     ),
+    "copies_compared": Metric(
+        "generated images that are compared with training images in a feature space",
+        "none",
+        "count",
+    ),
     "copies_held_out": Metric("held-out images that they are ranked among", "none", "count"),
     "copies_seen": Metric(
         "share of planted copies, of the kind `against`, that are as near as counted ones",

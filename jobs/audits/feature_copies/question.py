@@ -11,8 +11,8 @@ from ..copies.questions import copies_evidence, percent, placebo_words, reason_w
 
 
 def feature_spaces(view: View) -> list[str]:
-    """The spaces that the summary has, in its order."""
-    rows = view.summary.rows("copies_share")
+    """The spaces that the run looked for copies in, in the summary's order."""
+    rows = view.summary.rows("copies_compared")
     return list(dict.fromkeys(str(row["condition"]) for row in rows if row["condition"]))
 
 
@@ -24,12 +24,19 @@ def copies_in_features(view: View) -> Verdict | None:
     """
     evidence = {space: copies_evidence(view, space) for space in feature_spaces(view)}
     found = {space: each for space, each in evidence.items() if each is not None}
-    if not found:
+    silent = [space for space in evidence if space not in found]
+    if not evidence:
         return None
     answers: dict[Answer, float | None] = {}
     sentences = []
+    if silent:
+        answers["undecided"] = None
+        sentences.append(
+            f"Nothing can be said in {', '.join(silent)}: images failed there, or all held-out "
+            "images come equally near to training images."
+        )
     for space, each in found.items():
-        corrected = replace(each, p_value=min(1.0, len(found) * each.p_value))
+        corrected = replace(each, p_value=min(1.0, len(evidence) * each.p_value))
         answer, p_value, reason = answer_on_copies(corrected)
         known = answers.get(answer)
         worst = max if answer == "no" else min
@@ -42,7 +49,7 @@ def copies_in_features(view: View) -> Verdict | None:
         answer,
         " ".join(sentences),
         measured="; ".join(f"{space}: {percent(each.share)}" for space, each in found.items()),
-        counted=f"N = {next(iter(found.values())).share.n}",
+        counted="".join(f"N = {each.share.n}" for each in list(found.values())[:1]),
         p_value=answers[answer],
         null=Null("no", " ".join(placebo_words(view, space) for space in found)),
     )

@@ -29,11 +29,12 @@ def reduce_feature_copies(context: ReduceContext) -> list[SummaryRow]:
     frame = context.tables.read("feature_copies", _COLUMNS)
     if frame is None:
         return []
+    spaces = frame["space"].unique()
     frame = succeeded(frame)
     rows: list[SummaryRow] = []
     for generator in context.generators:
         emit = emitter(context, generator=generator.name, group=GENERATED)
-        for space in frame["space"].unique():
+        for space in spaces:
             found = frame[frame["space"] == space]
             mine = (found["group"] == GENERATED) & (found["generator"] == generator.name)
             rows += _of_space(emit.at(condition=space), found, found[mine])
@@ -43,8 +44,9 @@ def reduce_feature_copies(context: ReduceContext) -> list[SummaryRow]:
 def _of_space(emit: Emitter, found: pd.DataFrame, generated: pd.DataFrame) -> list[SummaryRow]:
     held_out = found[found["group"] == HELD_OUT]
     judged = held_out[held_out["half"] == 1]
+    compared = emit.exact("copies_compared", len(generated), len(generated))
     if not len(generated) or len(judged) < _FEWEST:
-        return []
+        return [compared]
     planted = {
         kind: _values(rows) for kind, rows in by_kind(found[found["group"] == PLANTED]).items()
     }
@@ -52,6 +54,7 @@ def _of_space(emit: Emitter, found: pd.DataFrame, generated: pd.DataFrame) -> li
     placebo = Nearness(*(_values(rows, "placebo_nearness") for rows in (generated, judged)))
     seed = emit.context.seed_of("copies", "labels", emit.keys["generator"], emit.keys["condition"])
     return [
+        compared,
         *share_rows(emit, near, placebo, planted),
         *seen_rows(emit, {**planted, GENERATED: near.generated}, near.held_out),
         *alike_row(emit, judged, seed),
