@@ -6,7 +6,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -67,13 +68,13 @@ def break_device(
 def wait_in_the_second_shard(folder: Path) -> None:
     """The generator waits, once a part of the inversion is there, until there is a file ``go``.
 
-    Not where it is only opened, which tries 8 latents and 1.
+    Not where it is only opened, which tries 8 latents, 2 and 1.
     """
     module = folder / "decoder.py"
     wait = (
         f"folder = pathlib.Path({str(folder)!r})\n"
         "        go = folder / 'go'\n"
-        "        at_work = len(latent) not in (1, 8)\n"
+        "        at_work = len(latent) not in (1, 2, 8)\n"
         "        while at_work and list(folder.glob('run/inversion/part-*')) and not go.exists():\n"
         "            time.sleep(0.05)\n"
         "        values ="
@@ -82,16 +83,27 @@ def wait_in_the_second_shard(folder: Path) -> None:
     module.write_text("import pathlib\nimport time\n" + text)
 
 
-def start(folder: Path) -> "subprocess.Popen[str]":
-    return subprocess.Popen(
+@contextmanager
+def start(folder: Path) -> Iterator["subprocess.Popen[str]"]:
+    """A driver, which does not outlive the block: one that waits would wait for ever."""
+    with subprocess.Popen(
         [Path(sys.executable).with_name("offmanifold"), "run", "audit.yaml", "--out", "run"],
         cwd=folder,
         stderr=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         text=True,
-        # A shell's background jobs, and so perhaps this test, ignore interrupts.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )
+        preexec_fn=_hear_signals,
+    ) as driver:
+        try:
+            yield driver
+        finally:
+            driver.kill()
+
+
+def _hear_signals() -> None:
+    """A shell's background jobs ignore interrupts, and what `nohup` starts hang-ups."""
+    for heard in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(heard, signal.SIG_DFL)
 
 
 def wait_for_a_part(folder: Path, driver: "subprocess.Popen[str]") -> None:
