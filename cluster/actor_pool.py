@@ -150,7 +150,8 @@ class ActorPool:
 
     def _start(self, running: Running) -> None:
         # Its process has answered; it may have been held for long since then, without being asked.
-        running.pulse = Pulse(alive=time.monotonic())
+        now = time.monotonic()
+        running.pulse = Pulse(alive=now, began=now)
         self._running[running.actor.start.remote(*self._start_arguments)] = running
 
     def _feed_idle(self) -> None:
