@@ -133,10 +133,14 @@ class Places:
     def suits(self, place: Place, task_id: str, places: Collection[Place]) -> bool:
         """Whether a shard may be given to a place, of those that are in use.
 
-        Where a worker died with it, it may not, unless one has at all of them.
+        Where a worker died with it, it may not, unless one has at all of them, or at two that are
+        not at fault. After the first death it is not known yet whether the place broke just then.
         """
         died_at = self._deaths.get(task_id, set())
-        return place not in died_at or died_at.issuperset(places)
+        if place not in died_at or died_at.issuperset(places):
+            return True
+        sound = {each for each in died_at if not self.doubted(each, task_id, places)}
+        return place in sound and len(sound) > 1
 
     def _record(self, place: Place) -> _Record:
         return self._records.setdefault(place, _Record())
