@@ -233,7 +233,9 @@ class ActorPool:
     def _blamed_on_place(self, running: Running, step: Step | AssembleStep, reason: str) -> int:
         """Note a death that neither the node nor its memory explains; the pardons of its step."""
         assert running.place is not None, "only an actor that said where it is was given a step"
-        others = self._live_places() - self._out_of_use
+        # Also those whose workers have just died, or rest: the shard may be tried there.
+        known = self._places.known(_living_nodes())
+        others = known - self._places.out_of_use(known)
         doubted = self._places.doubted(running.place, step.task.id, others)
         self._places.died(running.place, step.task.id, reason)
         return DEATHS_PARDONED if doubted else 0
@@ -245,7 +247,7 @@ class ActorPool:
         self._deaths_while_starting += 1
         if running.place is not None:
             self._places.died(running.place, None, reason)
-            nodes = {node["NodeID"] for node in ray.nodes() if node["Alive"]}
+            nodes = _living_nodes()
             if self._places.may_start_elsewhere(running.place, nodes, max_attempts):
                 return
         if self._deaths_while_starting >= max_attempts:
@@ -283,6 +285,10 @@ class ActorPool:
                 error=error,
             )
         )
+
+
+def _living_nodes() -> set[str]:
+    return {node["NodeID"] for node in ray.nodes() if node["Alive"]}
 
 
 def _node_is_gone(place: Place | None) -> bool:

@@ -76,6 +76,10 @@ class Places:
         """Note that there is a worker."""
         self._record(place)
 
+    def known(self, nodes: Collection[str]) -> set[Place]:
+        """Those on these nodes, by Ray's ids, where there ever was a worker."""
+        return {place for place in self._records if place.node in nodes}
+
     def started(self, place: Place) -> None:
         """Note that a worker started there."""
         self._record(place).starting = 0
@@ -120,8 +124,8 @@ class Places:
         That is one where fewer than so many workers in a row died before they had any work.
         """
         return any(
-            other != place and other.node in nodes and record.starting < attempts
-            for other, record in self._records.items()
+            other != place and self._record(other).starting < attempts
+            for other in self.known(nodes)
         )
 
     def out_of_use(self, places: Collection[Place]) -> set[Place]:
