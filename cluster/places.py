@@ -16,7 +16,9 @@ logger = logging.getLogger(__name__)
 DEATHS_PARDONED = 3
 """Deaths of a span, at places that may be at fault themselves, that are no attempts at it."""
 
-_DEATHS_IN_A_ROW = 3
+DEATHS_IN_A_ROW = 3
+"""Deaths after which a place is out of use."""
+
 _FIRST_PAUSE_SECONDS = 300.0
 _DOUBLINGS = 4
 
@@ -104,7 +106,7 @@ class Places:
         else:
             record.dead.add(task_id)
             self._deaths.setdefault(task_id, set()).add(place)
-        over = record.in_a_row - _DEATHS_IN_A_ROW
+        over = record.in_a_row - DEATHS_IN_A_ROW
         if over < 0 or record.in_a_row == before:
             return
         pause = _FIRST_PAUSE_SECONDS * 2.0 ** min(over, _DOUBLINGS)

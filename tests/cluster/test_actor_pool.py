@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from offmanifold.cluster import actor_pool, ray_executor
 from offmanifold.cluster.actor_pool import ActorPool
-from offmanifold.cluster.executor import Schedule, Step, Task
+from offmanifold.cluster.executor import Schedule, Step, Task, WorkerDiedError
 from offmanifold.cluster.heartbeats import Watch
 from offmanifold.cluster.idle_actors import IdleActors, Running
 from offmanifold.cluster.memory_pressure import MemoryPressure
@@ -85,3 +85,47 @@ def test_a_death_may_be_a_places_fault_though_the_other_place_has_no_worker_just
     assert pool._blamed_on_place(Running(Actor(), step, BAD), step, "ECC") > 0
     alone = pool_of(Places())
     assert alone._blamed_on_place(Running(Actor(), step, BAD), step, "ECC") == 0
+
+
+@pytest.mark.usefixtures("killed")
+def test_the_only_worker_at_a_place_out_of_use_is_parked_where_others_live() -> None:
+    pool, newcomer = pool_of(broken(Places())), Running(Actor(), None)
+    pool._running[object()] = Running(Actor(), Step(TASKS[0], 0, 1), GOOD)
+    pool._finished(newcomer, (BAD, "host:1"), lambda _: None)
+    assert pool._parked == [newcomer]
+    assert newcomer.actor.asked == []
+    pool._close_and_open_places()
+    assert pool._parked == [newcomer]
+    alone, newcomer = pool_of(broken(Places())), Running(Actor(), None)
+    alone._finished(newcomer, (BAD, "host:1"), lambda _: None)
+    assert alone._parked == []
+    assert newcomer.actor.asked == ["start"]
+
+
+@pytest.mark.usefixtures("killed")
+def test_workers_that_die_while_starting_are_replaced_after_a_pause_and_not_for_ever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = [90_000.0]
+    monkeypatch.setattr(actor_pool, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    places = Places()
+    places.seen(GOOD)
+    pool = pool_of(places)
+
+    def die() -> None:
+        pool._died_starting(Running(Actor(), None, BAD), "fallen off the bus", 2, None)
+
+    for deaths in range(1, 9):
+        die()
+        pool._replace_dead()
+        assert not pool._running
+        now[0] += deaths
+    pool._replace_dead()
+    assert len(pool._running) == 2
+    # While there is work elsewhere it is no reason to end.
+    working = object()
+    pool._running[working] = Running(Actor(), Step(TASKS[0], 0, 1), GOOD)
+    die()
+    del pool._running[working]
+    with pytest.raises(WorkerDiedError, match="died 10 times while starting"):
+        die()
