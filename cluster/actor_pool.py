@@ -31,7 +31,7 @@ from .idle_actors import IdleActors, Running
 from .local_ray import check_local_ray
 from .memory_pressure import MemoryPressure
 from .observer import Attempt, Observer
-from .places import DEATHS_PARDONED, Place, Places
+from .places import DEATHS_IN_A_ROW, DEATHS_PARDONED, Place, Places
 from .pulse import Pulse
 
 logger = logging.getLogger(__name__)
@@ -39,6 +39,9 @@ logger = logging.getLogger(__name__)
 DEATHS = (RayActorError, NodeDiedError, OutOfMemoryError, WorkerCrashedError)
 # With pauses of up to 40 seconds between them, some ten minutes.
 _MOST_MEMORY_DEATHS = 16
+# After each death in a row before any work, until another worker is asked for.
+_REST_SECONDS = 1.0
+_LONGEST_REST_SECONDS = 30.0
 
 
 class ActorPool:
@@ -70,6 +73,7 @@ class ActorPool:
         self._out_of_use: set[Place] = set()
         self._observer = observer
         self._deaths_while_starting = 0
+        self._rests_until = time.monotonic()
 
     def drain(
         self,
@@ -105,12 +109,17 @@ class ActorPool:
 
     def _wait(self, until_release: float | None) -> list[Any]:
         """What is ready, after as long a wait as the loop's other duties allow."""
-        waits = (self._watch.interval, until_release, self._pressure.pause)
+        waits = (self._watch.interval, until_release, self._pause)
         timeout = min(wait for wait in waits if wait)
         if not self._running:
             time.sleep(timeout)
             return []
         return list(ray.wait(list(self._running), num_returns=1, timeout=timeout)[0])
+
+    @property
+    def _pause(self) -> float:
+        """Seconds in which no worker should start."""
+        return max(self._pressure.pause, self._rests_until - time.monotonic(), 0.0)
 
     def kill(self) -> None:
         """End every actor at once; what was published stays."""
@@ -129,7 +138,7 @@ class ActorPool:
         starting = [key for key, running in self._running.items() if running.step is None]
         while starting and len(self._running) + len(self._idle) > wanted:
             ray.kill(self._running.pop(starting.pop()).actor)
-        while not self._pressure.pause and len(self._running) + len(self._idle) < wanted:
+        while not self._pause and len(self._running) + len(self._idle) < wanted:
             actor = self._actor_class.remote()
             self._running[actor.where.remote()] = Running(actor, None)
 
@@ -150,7 +159,8 @@ class ActorPool:
 
     def _start(self, running: Running) -> None:
         # Its process has answered; it may have been held for long since then, without being asked.
-        running.pulse = Pulse(alive=time.monotonic())
+        now = time.monotonic()
+        running.pulse = Pulse(alive=now, began=now)
         self._running[running.actor.start.remote(*self._start_arguments)] = running
 
     def _feed_idle(self) -> None:
@@ -175,7 +185,8 @@ class ActorPool:
         if running.place is None:
             running.place, running.process = result
             self._places.seen(running.place)
-            if running.place in self._out_of_use:
+            # Where it is the only worker, no other one has told of that place since the last died.
+            if running.place in self._places.out_of_use(self._live_places() | {running.place}):
                 self._parked.append(running)
             else:
                 self._start(running)
@@ -232,7 +243,9 @@ class ActorPool:
     def _blamed_on_place(self, running: Running, step: Step | AssembleStep, reason: str) -> int:
         """Note a death that neither the node nor its memory explains; the pardons of its step."""
         assert running.place is not None, "only an actor that said where it is was given a step"
-        others = self._live_places() - self._out_of_use
+        # Also those whose workers have just died, or rest: the shard may be tried there.
+        known = self._places.known(_living_nodes())
+        others = known - self._places.out_of_use(known)
         doubted = self._places.doubted(running.place, step.task.id, others)
         self._places.died(running.place, step.task.id, reason)
         return DEATHS_PARDONED if doubted else 0
@@ -240,12 +253,20 @@ class ActorPool:
     def _died_starting(
         self, running: Running, reason: str, max_attempts: int, cause: Exception | None
     ) -> None:
-        """Note a death before any work, which ends the run where workers start nowhere."""
+        """Note a death before any work, which ends the run where workers start nowhere.
+
+        Where others are at work, or may start elsewhere, it goes on; but not for ever if none does.
+        """
         self._deaths_while_starting += 1
+        rest = min(self._deaths_while_starting * _REST_SECONDS, _LONGEST_REST_SECONDS)
+        self._rests_until = time.monotonic() + rest
         if running.place is not None:
             self._places.died(running.place, None, reason)
-            nodes = {node["NodeID"] for node in ray.nodes() if node["Alive"]}
-            if self._places.may_start_elsewhere(running.place, nodes, max_attempts):
+            nodes = _living_nodes()
+            elsewhere = self._places.may_start_elsewhere(running.place, nodes, max_attempts)
+            busy = any(each.step is not None for each in self._running.values())
+            most = max(max_attempts, DEATHS_IN_A_ROW) * (1 + len(self._places.known(nodes)))
+            if elsewhere and (busy or self._deaths_while_starting < most):
                 return
         if self._deaths_while_starting >= max_attempts:
             if cause is not None:
@@ -282,6 +303,10 @@ class ActorPool:
                 error=error,
             )
         )
+
+
+def _living_nodes() -> set[str]:
+    return {node["NodeID"] for node in ray.nodes() if node["Alive"]}
 
 
 def _node_is_gone(place: Place | None) -> bool:

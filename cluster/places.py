@@ -16,7 +16,9 @@ logger = logging.getLogger(__name__)
 DEATHS_PARDONED = 3
 """Deaths of a span, at places that may be at fault themselves, that are no attempts at it."""
 
-_DEATHS_IN_A_ROW = 3
+DEATHS_IN_A_ROW = 3
+"""Deaths after which a place is out of use."""
+
 _FIRST_PAUSE_SECONDS = 300.0
 _DOUBLINGS = 4
 
@@ -76,6 +78,10 @@ class Places:
         """Note that there is a worker."""
         self._record(place)
 
+    def known(self, nodes: Collection[str]) -> set[Place]:
+        """Those on these nodes, by Ray's ids, where there ever was a worker."""
+        return {place for place in self._records if place.node in nodes}
+
     def started(self, place: Place) -> None:
         """Note that a worker started there."""
         self._record(place).starting = 0
@@ -100,7 +106,7 @@ class Places:
         else:
             record.dead.add(task_id)
             self._deaths.setdefault(task_id, set()).add(place)
-        over = record.in_a_row - _DEATHS_IN_A_ROW
+        over = record.in_a_row - DEATHS_IN_A_ROW
         if over < 0 or record.in_a_row == before:
             return
         pause = _FIRST_PAUSE_SECONDS * 2.0 ** min(over, _DOUBLINGS)
@@ -120,8 +126,8 @@ class Places:
         That is one where fewer than so many workers in a row died before they had any work.
         """
         return any(
-            other != place and other.node in nodes and record.starting < attempts
-            for other, record in self._records.items()
+            other != place and self._record(other).starting < attempts
+            for other in self.known(nodes)
         )
 
     def out_of_use(self, places: Collection[Place]) -> set[Place]:
@@ -133,10 +139,14 @@ class Places:
     def suits(self, place: Place, task_id: str, places: Collection[Place]) -> bool:
         """Whether a shard may be given to a place, of those that are in use.
 
-        Where a worker died with it, it may not, unless one has at all of them.
+        Where a worker died with it, it may not, unless one has at all of them, or at two that are
+        not at fault. After the first death it is not known yet whether the place broke just then.
         """
         died_at = self._deaths.get(task_id, set())
-        return place not in died_at or died_at.issuperset(places)
+        if place not in died_at or died_at.issuperset(places):
+            return True
+        sound = {each for each in died_at if not self.doubted(each, task_id, places)}
+        return place in sound and len(sound) > 1
 
     def _record(self, place: Place) -> _Record:
         return self._records.setdefault(place, _Record())

@@ -113,9 +113,15 @@ class RayExecutor:
         self._take_warm(0, None)
 
     def _take_warm(self, wanted: int, arguments: tuple[list[str], bytes] | None) -> list[Running]:
-        """Those idle actors that are alive and started with ``arguments``; the others end."""
+        """Those idle actors that are alive and started with ``arguments``; the others end.
+
+        Where there are more, those go that are at places out of use.
+        """
         warm, self._warm = self._warm, []
         alive = [running for running in warm if _is_alive(running)]
+        known = {running.place for running in alive if running.place is not None}
+        out = self._places.out_of_use(known)
+        alive.sort(key=lambda running: running.place in out)
         taken = alive[:wanted] if arguments == self._warm_arguments else []
         for running in warm:
             if running not in taken:

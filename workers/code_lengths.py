@@ -10,12 +10,14 @@ from ..core.code_length import code_lengths
 from ..core.quantisation import EIGHT_BIT_LEVELS
 from .outcome import Outcome
 from .resources import Resources
-from .revisions import Computation, never
+from .revisions import Computation
 from .schema import TableSchema
 from .shard import Item
-from .subjects import subject_images
+from .subjects import simulates_images, subject_images
 
-COMPUTATION = Computation("offmanifold.workers.code_lengths:compute", "code_lengths", 1, never)
+COMPUTATION = Computation(
+    "offmanifold.workers.code_lengths:compute", "code_lengths", 1, simulates_images
+)
 
 # code_length is in bits, of the image's values rounded to so many levels of [0, 1].
 CODE_LENGTHS_TABLE = TableSchema(

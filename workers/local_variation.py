@@ -8,13 +8,13 @@ import pyarrow as pa
 from ..core.patches import local_variation, patch_grid
 from .outcome import Outcome
 from .resources import Resources
-from .revisions import Computation, never
+from .revisions import Computation
 from .schema import TableSchema
 from .shard import Item
-from .subjects import subject_images
+from .subjects import simulates_images, subject_images
 
 COMPUTATION = Computation(
-    "offmanifold.workers.local_variation:compute", "local_variation", 1, never
+    "offmanifold.workers.local_variation:compute", "local_variation", 1, simulates_images
 )
 
 # Mean over 8x8 patches of standard deviation / mean, the mean being at least mean_floor.

@@ -11,12 +11,12 @@ from ..core.patches import patch_grid
 from .outcome import Failure, Outcome
 from .patch_fit import patch_mixture
 from .resources import Resources
-from .revisions import Computation, never
+from .revisions import Computation
 from .schema import TableSchema
 from .shard import Item
-from .subjects import subject_images
+from .subjects import simulates_images, subject_images
 
-COMPUTATION = Computation("offmanifold.workers.patch_gmm:compute", "patch_gmm", 1, never)
+COMPUTATION = Computation("offmanifold.workers.patch_gmm:compute", "patch_gmm", 1, simulates_images)
 
 # log_density is the sum over an image's patches of their log densities, nats on [0, 1], under the
 # mixture of model_class (null: one mixture for all). covered is the share of its pixels inside

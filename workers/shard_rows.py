@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 
 from .computed_on import COMPUTED_ON_KEY, in_metadata, read_from
-from .json_file import parse_json
+from .json_file import MOST_NESTED, MOST_VALUES, parse_json
 from .outcome import Failure, Outcome, Row
 from .schema import STATUS_FAILED, STATUS_OK, TableSchema
 from .seal import sealed_table
@@ -126,8 +126,13 @@ def failed_row(item: Item, status: str, error: str) -> Row:
 def tracebacks_of(part: pa.Table) -> dict[int, str]:
     """The tracebacks that a part keeps of its failed rows, by their position."""
     text = (part.schema.metadata or {}).get(TRACEBACKS_KEY.encode())
+    if text is None:
+        return {}
+    # Program text is full of commas and brackets, which are no values.
+    most_nested, most_values = max(MOST_NESTED, len(text)), max(MOST_VALUES, len(text))
     try:
-        return {} if text is None else {int(row): str(it) for row, it in parse_json(text).items()}
+        found = parse_json(text, most_nested, most_values)
+        return {int(row): str(it) for row, it in found.items()}
     except (ValueError, AttributeError):
         # Nobody's result hangs on them, and a part of unknown origin may say anything.
         return {}

@@ -14,6 +14,14 @@ from .shard import Item
 from .stored_images import stored_images
 
 
+def simulates_images(settings: Mapping[str, Any]) -> bool:
+    """Whether a shard with these settings calls a generator for its subject images.
+
+    In stages that call no other network only shards of simulated images name a generator.
+    """
+    return "weights" in settings
+
+
 def subject_images(
     items: Sequence[Item], settings: Mapping[str, Any], resources: Resources
 ) -> tuple[Tensor, Tensor | None]:

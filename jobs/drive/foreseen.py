@@ -49,7 +49,7 @@ def _needs(costs: list[Cost], generator: str) -> Needs:
     bank = 0
     for cost in costs:
         for work in _of(cost.work, generator):
-            for call in (*work.calls, *work.further):
+            for call in _made((*work.calls, *work.further)):
                 batch = Batch(min(work.at_once, max(1, work.images)), call.rows)
                 batches.setdefault(call.kind, []).append(batch)
         bank = max([bank, *(each.latents for each in cost.banks if each.generator == generator)])
@@ -58,6 +58,11 @@ def _needs(costs: list[Cost], generator: str) -> Needs:
 
 def _of(work: Iterable[Work], generator: str) -> Iterator[Work]:
     return (each for each in work if each.generator == generator and each.images)
+
+
+def _made(calls: Iterable[Calls]) -> Iterator[Calls]:
+    """Without those that settings make none of: what is never called need not be possible."""
+    return (call for call in calls if call.times and call.rows)
 
 
 def foreseen(cost: Cost, speeds: Speeds, decoded: set[tuple[str, int]]) -> Foreseen:
@@ -94,9 +99,8 @@ def _seconds(work: Work, speed: Speed) -> Seconds:
 
 def _of_calls(calls: Iterable[Calls], images: int, speed: Speed) -> Seconds:
     found = NOTHING
-    for call in calls:
-        if call.rows and call.times:
-            found = found.plus(speed.seconds(call.kind, images * call.rows).times(call.times))
+    for call in _made(calls):
+        found = found.plus(speed.seconds(call.kind, images * call.rows).times(call.times))
     return found
 
 
@@ -116,16 +120,13 @@ def memory(cost: Cost, speeds: Speeds, dimensions: int) -> int:
 def _row_bytes(work: Work, speed: Speed, dimensions: int) -> int:
     """Of a gradient's rows or of a Jacobian's, of which one is let go of before the other."""
     images = min(work.images, work.at_once)
+    made = list(_made((*work.calls, *work.further)))
     jacobians = [
         speed.jacobian_bytes(images * call.rows, dimensions)
-        for call in (*work.calls, *work.further)
-        if call.kind is Kind.JACOBIAN and call.times and call.rows
+        for call in made
+        if call.kind is Kind.JACOBIAN
     ]
-    gradients = [
-        images * call.rows
-        for call in (*work.calls, *work.further)
-        if call.kind in (Kind.DESCENT, Kind.CHAIN)
-    ]
+    gradients = [images * call.rows for call in made if call.kind in (Kind.DESCENT, Kind.CHAIN)]
     return max([_bytes_of(max(gradients, default=images), speed), *jacobians])
 
 

@@ -100,6 +100,23 @@ def test_a_shard_goes_where_it_has_not_died() -> None:
     assert suited(GOOD).task.id == "a"
 
 
+def test_a_shard_that_died_at_two_sound_places_waits_for_no_third() -> None:
+    places, third = Places(), Place("n", "host", ("2",))
+    all_three = {*BOTH, third}
+    for place in all_three:
+        places.finished(place, "z", whole=True)
+    places.died(BAD, "a", "ECC")
+    # It may have broken just then, and would take the shard's attempts.
+    assert not places.suits(BAD, "a", all_three)
+    places.died(GOOD, "a", "a crash")
+    assert places.suits(BAD, "a", all_three)
+    # Another one that dies there as well speaks against the place.
+    places.died(BAD, "b", "ECC")
+    for shard in "ab":
+        assert not places.suits(BAD, shard, all_three)
+        assert places.suits(third, shard, all_three)
+
+
 class Recorder:
     def __init__(self) -> None:
         self.attempts: list[Attempt] = []

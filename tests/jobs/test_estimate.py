@@ -18,7 +18,7 @@ from offmanifold.jobs.audits.specs import gather_facts, load_spec
 from offmanifold.jobs.commands.cli import app
 from offmanifold.jobs.commands.plan_table import Plan, plan_table
 from offmanifold.jobs.drive.estimate import Estimate, estimate
-from offmanifold.jobs.drive.foreseen import Foreseen
+from offmanifold.jobs.drive.foreseen import Foreseen, needs
 from offmanifold.jobs.plan.stage import AuditContext, Cost
 from offmanifold.workers.generators import GeneratorError, open_generator
 from offmanifold.workers.speed import Batch, Needs, generator_speed
@@ -67,6 +67,15 @@ def test_the_range_is_the_work_at_both_speeds_and_half_of_a_key_saves_what_it_sa
     assert halved.total.seconds is not None
     saved = 1 - sum(halved.total.seconds) / sum(total.seconds)
     assert saved == pytest.approx(first.share)
+
+
+def test_only_calls_that_are_made_are_timed() -> None:
+    """A generator without a Jacobian is audited without one, as a plan's refusal of it says."""
+    (generator,) = gather_facts(load_spec("digits", (SERIAL,))).generators.values()
+    for polish, expected in ((0, False), (1, True)):
+        work, banks = inversion_work(generator, InversionSpec(polish=polish), 4)
+        (timed,) = needs([Cost.of(4, 1, work, banks)], [generator.name]).values()
+        assert (Kind.JACOBIAN in timed.batches) is expected
 
 
 def test_what_is_not_timed_makes_a_lower_bound() -> None:

@@ -47,13 +47,19 @@ def test_each_lane_has_a_part_in_the_stages_that_may_be_its_own() -> None:
         "ppca",
         "pca",
         "patch_fit",
-        "patch_gmm",
-        "local_variation",
-        "code_lengths",
         "distances",
     }
     both = {stage.name for stage in STAGES if GPU.has_part(stage) and CPU.has_part(stage)}
-    assert both == {"images", "neighbours", "copies", "support", "features"}
+    assert both == {
+        "images",
+        "neighbours",
+        "copies",
+        "support",
+        "features",
+        "patch_gmm",
+        "local_variation",
+        "code_lengths",
+    }
 
 
 def test_what_a_stage_needs_is_followed_through_stages_that_are_not_asked_for() -> None:

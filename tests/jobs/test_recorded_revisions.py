@@ -31,6 +31,17 @@ def test_a_stage_is_planned_from_what_it_says_it_needs(runs: list[PlanContext]) 
 
 @pytest.mark.slow
 @pytest.mark.ci
+def test_no_shard_of_workers_on_cpus_calls_a_generator(runs: list[PlanContext]) -> None:
+    """Nor is an image rendered on the CPU that other stages render on the GPU."""
+    shards = [shard for context in runs for plan in context.plans.values() for shard in plan]
+    on_cpus = [shard for shard in shards if not shard.calls_networks]
+    assert {"patch_gmm", "local_variation", "code_lengths"} <= {each.stage for each in on_cpus}
+    assert not {each.stage for each in on_cpus if "weights" in each.settings}
+    assert not {each.stage for each in on_cpus if each.items[0].image_seed is not None}
+
+
+@pytest.mark.slow
+@pytest.mark.ci
 def test_every_computation_has_its_recorded_numbers(runs: list[PlanContext]) -> None:
     found = computations_of(runs)
     assert {"tuning", "inversion"} <= found["likelihood.classical"].rests_on

@@ -1,0 +1,131 @@
+"""What becomes of workers at places that are out of use, by a Ray that is only pretended."""
+
+from collections.abc import Sequence
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from offmanifold.cluster import actor_pool, ray_executor
+from offmanifold.cluster.actor_pool import ActorPool
+from offmanifold.cluster.executor import Schedule, Step, Task, WorkerDiedError
+from offmanifold.cluster.heartbeats import Watch
+from offmanifold.cluster.idle_actors import IdleActors, Running
+from offmanifold.cluster.memory_pressure import MemoryPressure
+from offmanifold.cluster.observer import Observers
+from offmanifold.cluster.patience import Patience
+from offmanifold.cluster.places import Place, Places
+from offmanifold.cluster.ray_executor import RayExecutor
+from offmanifold.cluster.resources import WorkerResources
+
+BAD, GOOD = Place("n", "host", ("0",)), Place("n", "host", ("1",))
+TASKS = [Task(name, None, 1) for name in "abcdefgh"]
+
+
+class Actor:
+    """Answers nothing by itself; notes what it was asked for, and whether it was killed."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def __getattr__(self, name: str) -> Any:
+        def remote(*_: Any) -> object:
+            self.asked.append(name)
+            return object()
+
+        return SimpleNamespace(remote=remote)
+
+
+@pytest.fixture
+def killed(monkeypatch: pytest.MonkeyPatch) -> list[Actor]:
+    ended: list[Actor] = []
+    nodes = [{"NodeID": "n", "Alive": True}]
+    pretended = SimpleNamespace(kill=ended.append, nodes=lambda: nodes)
+    monkeypatch.setattr(actor_pool, "ray", pretended)
+    monkeypatch.setattr(ray_executor, "ray", pretended)
+    monkeypatch.setattr(ray_executor, "_is_alive", lambda _: True)
+    return ended
+
+
+def pool_of(places: Places, idle: Sequence[Running] = ()) -> ActorPool:
+    return ActorPool(
+        Schedule(TASKS, 2),
+        2,
+        SimpleNamespace(remote=Actor),
+        (),
+        IdleActors(list(idle), 0, 60.0),
+        Watch(Patience()),
+        MemoryPressure(5.0),
+        places,
+        Observers([]),
+    )
+
+
+def broken(places: Places) -> Places:
+    for shard in "xyz":
+        places.died(BAD, shard, "ECC")
+    return places
+
+
+def test_of_warm_workers_those_at_places_in_use_stay(killed: list[Actor]) -> None:
+    executor = RayExecutor(WorkerResources(workers=2))
+    broken(executor._places)
+    # The one that got no work has been idle for longest.
+    warm = [Running(Actor(), None, place) for place in (BAD, GOOD)]
+    executor._warm, executor._warm_arguments = list(warm), ([], b"")
+    assert executor._take_warm(1, ([], b"")) == [warm[1]]
+    assert killed == [warm[0].actor]
+
+
+@pytest.mark.usefixtures("killed")
+def test_a_death_may_be_a_places_fault_though_the_other_place_has_no_worker_just_now() -> None:
+    places = Places()
+    places.seen(GOOD)
+    pool = pool_of(places)
+    step = Step(TASKS[0], 0, 1)
+    assert pool._blamed_on_place(Running(Actor(), step, BAD), step, "ECC") > 0
+    alone = pool_of(Places())
+    assert alone._blamed_on_place(Running(Actor(), step, BAD), step, "ECC") == 0
+
+
+@pytest.mark.usefixtures("killed")
+def test_the_only_worker_at_a_place_out_of_use_is_parked_where_others_live() -> None:
+    pool, newcomer = pool_of(broken(Places())), Running(Actor(), None)
+    pool._running[object()] = Running(Actor(), Step(TASKS[0], 0, 1), GOOD)
+    pool._finished(newcomer, (BAD, "host:1"), lambda _: None)
+    assert pool._parked == [newcomer]
+    assert newcomer.actor.asked == []
+    pool._close_and_open_places()
+    assert pool._parked == [newcomer]
+    alone, newcomer = pool_of(broken(Places())), Running(Actor(), None)
+    alone._finished(newcomer, (BAD, "host:1"), lambda _: None)
+    assert alone._parked == []
+    assert newcomer.actor.asked == ["start"]
+
+
+@pytest.mark.usefixtures("killed")
+def test_workers_that_die_while_starting_are_replaced_after_a_pause_and_not_for_ever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = [90_000.0]
+    monkeypatch.setattr(actor_pool, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    places = Places()
+    places.seen(GOOD)
+    pool = pool_of(places)
+
+    def die() -> None:
+        pool._died_starting(Running(Actor(), None, BAD), "fallen off the bus", 2, None)
+
+    for deaths in range(1, 9):
+        die()
+        pool._replace_dead()
+        assert not pool._running
+        now[0] += deaths
+    pool._replace_dead()
+    assert len(pool._running) == 2
+    # While there is work elsewhere it is no reason to end.
+    working = object()
+    pool._running[working] = Running(Actor(), Step(TASKS[0], 0, 1), GOOD)
+    die()
+    del pool._running[working]
+    with pytest.raises(WorkerDiedError, match="died 10 times while starting"):
+        die()
