@@ -17,7 +17,7 @@ from offmanifold.jobs.audits.specs import gather_facts, load_spec
 from offmanifold.jobs.commands.cli import app
 from offmanifold.jobs.plan.stage import AuditContext
 from offmanifold.jobs.reduce.context import GeneratorInfo
-from offmanifold.jobs.reduce.schema import exact, summary_row, summary_table
+from offmanifold.jobs.reduce.schema import class_condition, exact, summary_row, summary_table
 from offmanifold.jobs.report.summary import Summary
 from offmanifold.jobs.report.view import View
 from offmanifold.jobs.spec.loading import SpecError
@@ -165,15 +165,16 @@ def test_the_report_has_both_sections_and_what_training_left_is_gone(finished: P
 
 
 @pytest.mark.parametrize(
-    ("hidden", "answer", "said"),
+    ("hidden", "corrected", "answer", "said"),
     [
-        (1.5, "yes", ""),
-        (4.0, "undecided", "4.0 times as large"),
-        (None, "undecided", "cannot tell"),
+        (1.5, True, "yes", ""),
+        (4.0, True, "undecided", "4.0 times as large"),
+        (None, True, "undecided", "cannot tell"),
+        (None, False, "undecided", "lack a class"),
     ],
 )
 def test_shares_are_alike_only_as_far_as_the_annotator_can_tell_classes(
-    hidden: float | None, answer: str, said: str
+    hidden: float | None, corrected: bool, answer: str, said: str
 ) -> None:
     """One that gives every image the same label sees no difference between any two generators."""
     numbers = {"floor": exact(0.01, 9000), "hidden": None if hidden is None else exact(hidden, 900)}
@@ -186,6 +187,10 @@ def test_shares_are_alike_only_as_far_as_the_annotator_can_tell_classes(
             if each is not None
         ),
     ]
+    if corrected:
+        share = Interval(0.5, 0.45, 0.55, 900)
+        keys = {"generator": "g", "condition": class_condition(0)}
+        rows.append(summary_row("class_share_corrected", share, **keys))
     nothing: Any = None
     summary = Summary(summary_table(rows, METRICS))
     verdict = class_shares_kept(View(nothing, summary, GeneratorInfo("g", 0, (1, 8, 8))))
