@@ -86,9 +86,8 @@ def _recent_lines(storage: Storage) -> list[dict[str, Any]]:
     for name in names[-_FILES:]:
         try:
             content = storage.read(f"{FOLDER}/{name}", _MOST_LOG_BYTES)
-            lines += [
-                parse_json(line) for line in content.split(b"\n", LINES_A_FILE)[:LINES_A_FILE]
-            ]
+            first = content.split(b"\n", LINES_A_FILE)[:LINES_A_FILE]
+            lines += [parse_json(line) for line in first if line]
         except (StorageError, ValueError):
             continue
     return [line for line in lines if isinstance(line, dict)]
