@@ -1,6 +1,6 @@
-"""The whole demo under a real Ray with everything that it reads and writes in a bucket.
+"""The whole demo: in one process, and under a real Ray with all that it reads in a bucket.
 
-Its rows are those of a run in-process on a disk.
+The rows of the one are those of the other.
 """
 
 import subprocess
@@ -19,13 +19,10 @@ from ..object_store import BUCKET, ObjectStore
 from ..stored_demo import demo_at, upload, write_inputs
 from ..stored_runs import assert_the_same_rows, summary_of
 
-# Each starts a Ray, and two cores are too few for two at once.
-pytestmark = pytest.mark.xdist_group("ray")
-
 # How many images of each group, other settings of stages, and how many digits of each split.
 Size = tuple[dict[str, int], dict[str, dict[str, Any]], int | None]
 GROUPS = ("train", "test", "generated", "simulated", "null", "single_colour", "natural_patches")
-# A demo for CI: every stage, at few images, iterations and transitions.
+# Every stage, at few images, iterations and transitions.
 SHORT_COUNTS = dict.fromkeys(GROUPS, 2)
 SHORT = {
     "inversion": {"bank": 256, "restarts": 4, "iterations": 30},
@@ -60,10 +57,28 @@ def run_at(place: str, folder: Path, out: Location, size: Size, *options: str) -
 
 
 @pytest.mark.slow
+@pytest.mark.ci
+def test_a_short_demo_ends_in_a_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """CI's part of the demo: in one process, and on a disk."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    size = (SHORT_COUNTS, SHORT, 300)
+    write_inputs(tmp_path / "inputs", size[2])
+    run = tmp_path / "run"
+    in_process = ("--set", "cluster.executor=serial")
+    stages = run_at(str(tmp_path / "inputs"), tmp_path, run, size, *in_process)
+    assert len(stages) == 21
+    for stage in stages:
+        assert (pd.read_parquet(run / stage, columns=["status"]).status == "ok").all(), stage
+    assert (run / "report.html").stat().st_size > 0
+
+
+# It starts a Ray, and two cores are too few for two at once.
+@pytest.mark.xdist_group("ray")
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "size",
     [
-        pytest.param((SHORT_COUNTS, SHORT, 300), id="short", marks=pytest.mark.ci),
+        pytest.param((SHORT_COUNTS, SHORT, 300), id="short"),
         pytest.param((COUNTS, AS_IT_IS, None), id="as it is"),
     ],
 )
