@@ -61,7 +61,7 @@ def run_at(place: str, folder: Path, out: Location, size: Size, *options: str) -
 def test_a_short_demo_ends_in_a_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """CI's part of the demo: in one process, and on a disk."""
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    size = (SHORT_COUNTS, SHORT, 300)
+    size: Size = (SHORT_COUNTS, SHORT, 300)
     write_inputs(tmp_path / "inputs", size[2])
     run = tmp_path / "run"
     in_process = ("--set", "cluster.executor=serial")
