@@ -24,7 +24,7 @@ Size = tuple[dict[str, int], dict[str, dict[str, Any]], int | None]
 GROUPS = ("train", "test", "generated", "simulated", "null", "single_colour", "natural_patches")
 # Every stage, at few images, iterations and transitions.
 SHORT_COUNTS = dict.fromkeys(GROUPS, 2)
-SHORT = {
+SHORT: dict[str, dict[str, Any]] = {
     "inversion": {"bank": 256, "restarts": 4, "iterations": 30},
     "likelihood": {
         "transitions": 5,
