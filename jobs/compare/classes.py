@@ -46,8 +46,9 @@ def views_by_run(sides: Sequence[Side]) -> list[dict[str, View]]:
 
 def class_sentences(sides: Sequence[Side]) -> list[str]:
     """Better images that are less diverse, collapse under finer classes, and classes in common."""
-    views = side_views(sides)
-    found = [each for mine in views_by_run(sides) for each in reversals(mine)]
+    by_run = views_by_run(sides)
+    views = {letter: view for mine in by_run for letter, view in mine.items()}
+    found = [each for mine in by_run for each in reversals(mine)]
     return [*found, *_by_granularity(sides, views), *_in_common(sides, views)]
 
 

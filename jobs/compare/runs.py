@@ -9,10 +9,10 @@ from ..reduce.parts import RunTableError
 from ..report.summary import number
 from ..spec.loading import SpecError
 from .pairing import Difference, Overlap, differences, overlaps, side_values
-from .sides import Side, open_sides
+from .sides import PLACES, Side, open_sides, without
 
 # In what portions and from where changes no number.
-_IMMATERIAL = {"shard_items", "block_mib", "path", "import_path", "weights", "trust"}
+_IMMATERIAL = PLACES | {"shard_items", "block_mib", "path"}
 # Stages without which others begin elsewhere, or which make what is compared.
 _STARTS = ("inversion", "likelihood", "comparison")
 _VARIANCE_TOLERANCE = 1e-6
@@ -81,7 +81,9 @@ def _caveats(sides: Sequence[Side]) -> Iterator[str]:
 
 
 def _settings_caveats(first: Side, other: Side, pair: str) -> Iterator[str]:
-    mine, theirs = (_material(each.spec.stages.model_dump(mode="json")) for each in (first, other))
+    mine, theirs = (
+        without(each.spec.stages.model_dump(mode="json"), _IMMATERIAL) for each in (first, other)
+    )
     for stage in _STARTS:
         if bool(mine[stage]) != bool(theirs[stage]):
             yield f"Only one of {pair} has the stage {stage}."
@@ -94,13 +96,6 @@ def _settings_caveats(first: Side, other: Side, pair: str) -> Iterator[str]:
         ]
         if changed:
             yield f"Settings of {stage} differ between {pair}: {'; '.join(changed)}."
-
-
-def _material(settings: Any) -> Any:
-    """Settings without what changes no number, inner ones too; files are compared by their hash."""
-    if not isinstance(settings, dict):
-        return settings
-    return {key: _material(each) for key, each in settings.items() if key not in _IMMATERIAL}
 
 
 def _instrument_caveats(first: Side, other: Side, pair: str) -> Iterator[str]:

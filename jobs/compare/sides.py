@@ -1,7 +1,7 @@
 """What is compared: a side is one generator of one finished run."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from string import ascii_uppercase
 from typing import Any
@@ -21,7 +21,7 @@ from ..spec.loading import SpecError
 
 FEWEST_SIDES = 2
 # Where a file lies changes nothing: its hash is beside it.
-_PLACES = {"weights", "import_path", "trust"}
+PLACES = frozenset({"weights", "import_path", "trust"})
 
 
 @dataclass(frozen=True)
@@ -137,13 +137,14 @@ def _instruments(provenance: Mapping[str, Any]) -> dict[str, Any]:
             for name, each in provenance.get("classifiers", {}).items()
         },
     }
-    return {
-        name: {key: value for key, value in each.items() if key not in _PLACES}
-        if isinstance(each, dict)
-        else each
-        for name, each in named.items()
-        if each is not None
-    }
+    return {name: without(each, PLACES) for name, each in named.items() if each is not None}
+
+
+def without(settings: Any, keys: Collection[str]) -> Any:
+    """Settings without some keys, inner ones too."""
+    if not isinstance(settings, dict):
+        return settings
+    return {key: without(each, keys) for key, each in settings.items() if key not in keys}
 
 
 def _rows_of(summary: pa.Table, generator: str) -> list[dict[str, Any]]:
