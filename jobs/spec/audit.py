@@ -22,7 +22,7 @@ from ...cluster.s3_settings import Addressing, S3Settings
 from ...core.settings.statistics import StatisticsSettings
 from .extractor import ExtractorSpec
 from .generator import GeneratorSpec
-from .model import DatasetOptions, Name, SpecModel, SpecPath, setting
+from .model import NULL, DatasetOptions, Name, SpecModel, SpecPath, setting
 from .named_generator import NamedGenerator
 from .paths import paths_in
 from .segmenter import SegmenterSpec
@@ -60,7 +60,7 @@ class GroupSpec(DatasetOptions):
     @field_validator("name", "role", mode="before")
     @classmethod
     def _null_is_a_word(cls, value: object) -> object:
-        return "null" if value is None else value
+        return NULL if value is None else value
 
     @model_validator(mode="after")
     def _images_have_a_source(self) -> Self:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from .model import entry_name
 from .plain_yaml import YamlError, parse_yaml
 
 _OPENING = "${"
@@ -66,8 +67,8 @@ def _substituted(value: Any, environment: Mapping[str, str], at: tuple[str, ...]
 
 def _entry(value: Any, index: int) -> str:
     """How a key names an entry of a list: by its name, as ``--set`` does."""
-    name = value.get("name") if isinstance(value, dict) else None
-    return name if isinstance(name, str) else str(index)
+    name = entry_name(value)
+    return str(index) if name is None else str(name)
 
 
 def _scalar(text: str) -> Any:

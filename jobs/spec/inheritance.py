@@ -7,7 +7,7 @@ from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel
 
-from .model import PathField, is_by_name, models_in
+from .model import NULL, PathField, entry_name, is_by_name, models_in
 
 EXTENDS = "extends"
 """The key that names the spec which a spec is based on."""
@@ -83,7 +83,8 @@ def _own(content: dict[str, Any]) -> dict[str, Any]:
 def _merged(under: Any, over: Any, part: "_Part", source: str, at: tuple[str, ...]) -> Any:
     """What ``over`` makes of ``under``, which is that part of a spec."""
     if isinstance(under, list) and isinstance(over, dict):
-        names = [_name(each) for each in under]
+        over = {NULL if name is None else name: value for name, value in over.items()}
+        names = [entry_name(each) for each in under]
         remedy = "; a list, with - before each entry, takes the whole list's place"
         _require_known(over, names, source, at, remedy)
         return [
@@ -115,12 +116,6 @@ def _merged(under: Any, over: Any, part: "_Part", source: str, at: tuple[str, ..
         # It was of the module that is no longer named.
         both.pop("import_path", None)
     return both
-
-
-def _name(entry: Any) -> str | int | None:
-    """The name of an entry of a list, None where it has none that a key could be."""
-    name = entry.get("name") if isinstance(entry, dict) else None
-    return name if isinstance(name, str | int) else None
 
 
 def _require_known(

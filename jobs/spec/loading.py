@@ -18,7 +18,7 @@ from ...workers.shard import content_id
 from .audit import AuditSpec
 from .environment import VariableError, substituted
 from .inheritance import EXTENDS, InheritanceError, Written, inherited
-from .model import is_by_name, models_in
+from .model import entry_name, is_by_name, models_in
 from .paths import with_paths
 from .plain_yaml import YamlError, parse_yaml
 from .stored import JOB_SPEC, PROVENANCE_FILE, SPEC_FILE
@@ -281,9 +281,9 @@ def apply_override(content: dict[str, Any], override: str) -> None:
 def _descend(node: Any, step: str, override: str) -> Any:
     if isinstance(node, list):
         for element in node:
-            if isinstance(element, dict) and element.get("name") == step:
+            if isinstance(element, dict) and str(entry_name(element)) == step:
                 return element
-        names = [str(element.get("name")) for element in node if isinstance(element, dict)]
+        names = [str(name) for each in node if (name := entry_name(each)) is not None]
         raise SpecError(f"--set {override}: no entry is named {step!r} (names: {names})")
     if isinstance(node, dict):
         if node.get(step) is None:

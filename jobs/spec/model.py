@@ -26,6 +26,9 @@ class SpecModel(BaseModel):
     )
 
 
+# The word that YAML reads as nothing where it is not quoted: a group may be called so.
+NULL = "null"
+
 # 2 to the power of so many are the classes.
 MOST_ATTRIBUTES = 10
 
@@ -74,6 +77,17 @@ def models_in(annotation: Any) -> list[type[BaseModel]]:
 def is_by_name(annotation: Any) -> bool:
     """Whether a field's type is a mapping from names, such as to models."""
     return get_origin(annotation) is dict or any(map(is_by_name, get_args(annotation)))
+
+
+def entry_name(entry: Any) -> str | int | None:
+    """The name of an entry of a spec's list, None where it has none that a key could be.
+
+    YAML reads an unquoted null as nothing; as a name it is the word.
+    """
+    if not isinstance(entry, dict) or "name" not in entry:
+        return None
+    name = NULL if entry["name"] is None else entry["name"]
+    return name if isinstance(name, str | int) else None
 
 
 def setting(definition: type, name: str) -> Any:

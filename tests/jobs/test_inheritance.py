@@ -7,7 +7,7 @@ import pytest
 import yaml
 from offmanifold.jobs.audits.specs import Spec, inherited_spec, load_spec, parse_spec
 from offmanifold.jobs.spec.environment import VariableError, substituted
-from offmanifold.jobs.spec.loading import SpecError, dump_spec
+from offmanifold.jobs.spec.loading import SpecError, apply_override, dump_spec
 from offmanifold.jobs.spec.paths import paths_in
 
 from .conftest import small_spec
@@ -206,6 +206,23 @@ def test_null_takes_an_entry_away(tmp_path: Path) -> None:
     assert found["stages"] == {"comparison": None}
     with pytest.raises(SpecError, match=r"extractors\.c: .*no entry .*names: a, b\)$"):
         merged(tmp_path, base, {"extractors": {"c": None}})
+
+
+@pytest.mark.parametrize("written", ["null", '"null"'])
+@pytest.mark.parametrize("called", ["null", '"null"'])
+def test_a_group_called_null_is_named_with_and_without_quotes(
+    tmp_path: Path, written: str, called: str
+) -> None:
+    base = {
+        "groups": [{"name": yaml.safe_load(written), "role": "null", "count": 8}, {"role": "test"}]
+    }
+    own = {"groups": {yaml.safe_load(called): {"count": 4}}}
+    found = merged(tmp_path, base, own)
+    assert found["groups"][0]["count"] == 4
+    apply_override(found, "groups.null.count=2")
+    assert found["groups"][0]["count"] == 2
+    with pytest.raises(SpecError, match=r"no entry is named 'train' \(names: \['null'\]\)"):
+        apply_override(found, "groups.train.count=2")
 
 
 def test_another_estimator_has_keys_of_its_own(tmp_path: Path) -> None:

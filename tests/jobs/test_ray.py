@@ -97,8 +97,10 @@ def test_a_driver_killed_three_times_leaves_the_undisturbed_tables(audit_folder:
 @pytest.mark.slow
 @pytest.mark.ci
 def test_a_worker_killed_in_the_middle_of_a_shard_costs_nothing(audit_folder: Path) -> None:
+    write_spec(audit_folder, lasting(60))
+    undisturbed = audit(audit_folder, "undisturbed")
+    assert undisturbed.returncode == 0, undisturbed.stderr
     under_ray(audit_folder, lasting(60))
-    assert audit(audit_folder, "undisturbed").returncode == 0
     arguments = command("killed")
     with subprocess.Popen(arguments, cwd=audit_folder, stderr=subprocess.PIPE) as driver:
         wait_for(lambda: list((audit_folder / "killed" / "likelihood").glob("part-*")), 90)
