@@ -117,7 +117,7 @@ def test_a_worker_killed_in_the_middle_of_a_shard_costs_nothing(audit_folder: Pa
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("how", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.ci)])
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupt_ends_a_run_within_seconds_and_it_resumes(
     audit_folder: Path, how: signal.Signals
 ) -> None:
