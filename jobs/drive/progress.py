@@ -19,6 +19,8 @@ from ..report.plain_console import PlainConsole
 # Lines become rarer as a stage goes on: a day of it has some hundred.
 _PLAIN_INTERVAL_SECONDS = 15.0
 _PLAIN_INTERVAL_SHARE = 0.05
+# Of an item: a rate by less is that of the first step of a long search, and days are "left".
+_RATED_FROM = 0.1
 
 
 class Progress:
@@ -152,7 +154,7 @@ class StageProgress:
         counts = f"{shown}/{self._total} items"
         elapsed = self._clock() - self._began
         new = done - self._already
-        if new <= 0 or elapsed <= 0:
+        if new < _RATED_FROM or elapsed <= 0:
             return counts
         rate = new / elapsed
         per = f"{rate:.1f} items/s" if rate >= 1 else f"{1 / rate:.1f} s an item"

@@ -40,7 +40,7 @@ def test_lines_have_parts_of_items_with_rate_and_time_left() -> None:
     progress, clock, text = shown()
     with progress.stage("likelihood", 3, 90, 30) as stage:
         clock.now = 16.0
-        stage.unreported(0.0)
+        stage.unreported(0.02)
         clock.now = 40.0
         stage.unreported(2.5)
         clock.now = 41.0
@@ -53,7 +53,7 @@ def test_lines_have_parts_of_items_with_rate_and_time_left() -> None:
         stage.report(Report("b", 30))
     assert text.getvalue().splitlines() == [
         "likelihood: 90 items in 3 shards, 30 done before",
-        "likelihood: 30/90 items",
+        "likelihood: 30.0/90 items",
         "likelihood: 32.5/90 items, 16.0 s an item, 15 min left",
         "likelihood: 60/90 items, 13.3 s an item, 7 min left",
         "likelihood: finished in 401.0 s, 1 failed",
