@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import torch
 from scipy.special import softmax
@@ -12,13 +11,14 @@ from scipy.special import softmax
 from ..core.classifiers.answers import logits_of
 from ..core.quantisation import quantise
 from .annotator import annotator_of
-from .datasets import ImageError, shard_image_set
+from .datasets import shard_image_set
 from .generated_images import shard_generated_images
-from .outcome import Failure, Outcome, Row
+from .outcome import Outcome, Row
 from .resources import Resources
 from .revisions import Computation
 from .schema import ListColumn, TableSchema
 from .shard import Item
+from .usable_images import usable_generated, usable_real
 
 COMPUTATION = Computation("offmanifold.workers.annotations:compute", "annotations", 2)
 
@@ -50,28 +50,26 @@ def compute(
     items: Sequence[Item], settings: Mapping[str, Any], resources: Resources
 ) -> list[Outcome]:
     """Rows of the ``annotations`` table; images are rounded to the grey levels of the real ones."""
+    numbers = [_number(item) for item in items]
     if "generated" in settings:
-        images = shard_generated_images(settings["generated"], resources)
-        draws = [(item.condition, item.index or 0) for item in items]
-        pixels = _rounded(images.images(draws), settings)
+        source = shard_generated_images(settings["generated"], resources)
+        draws = [(item.condition, number) for item, number in zip(items, numbers, strict=True)]
+        made = usable_generated(source, draws)
+        if not len(made.images):
+            return made.in_place([])
+        pixels = _rounded(made.images, settings)
         rows = _answers(pixels, settings, resources)
-        return _with_pixels(rows, [item.index or 0 for item in items], pixels)
-    readable, failures = [], {}
-    source = shard_image_set(settings["held_out"], resources)
-    for position, item in enumerate(items):
-        assert item.index is not None, "a held-out image is named by its number"
-        try:
-            readable.append(source.image(item.index)[0])
-        except ImageError as error:
-            failures[position] = Failure(f"ImageError: {error}")
-    found: list[Row] = []
-    if readable:
-        pixels = torch.from_numpy(np.stack(readable)).to(resources.device)
-        found = _answers(_rounded(pixels, settings), settings, resources)
-    left = iter(found)
-    return [
-        failures[position] if position in failures else next(left) for position in range(len(items))
-    ]
+        return made.in_place(_with_pixels(rows, [numbers[place] for place in made.places], pixels))
+    images = shard_image_set(settings["held_out"], resources)
+    real = usable_real(images, numbers, settings["held_out"]["image_shape"], resources.device)
+    if not len(real.images):
+        return real.in_place([])
+    return real.in_place(_answers(_rounded(real.images, settings), settings, resources))
+
+
+def _number(item: Item) -> int:
+    assert item.index is not None, "an image is named by its number"
+    return item.index
 
 
 def _rounded(images: torch.Tensor, settings: Mapping[str, Any]) -> torch.Tensor:

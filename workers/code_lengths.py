@@ -8,12 +8,13 @@ import pyarrow as pa
 
 from ..core.code_length import code_lengths
 from ..core.quantisation import EIGHT_BIT_LEVELS
-from .outcome import Outcome
+from .outcome import Failure, Outcome
 from .resources import Resources
 from .revisions import Computation
 from .schema import TableSchema
 from .shard import Item
 from .subjects import simulates_images, subject_images
+from .usable_images import NOT_FINITE
 
 COMPUTATION = Computation(
     "offmanifold.workers.code_lengths:compute", "code_lengths", 1, simulates_images
@@ -36,6 +37,11 @@ def compute(
     Observation noise may leave [0, 1]; it is cut off there.
     """
     images = subject_images(items, settings, resources)[0].cpu().numpy().astype(np.float64)
+    finite = np.isfinite(images).all(axis=(1, 2, 3))
     levels = min(settings["levels"] or EIGHT_BIT_LEVELS, EIGHT_BIT_LEVELS)
-    numbers = np.rint(images.clip(0, 1) * (levels - 1)).astype(np.int64)
-    return [{"levels": levels, "code_length": bits} for bits in code_lengths(numbers).tolist()]
+    numbers = np.rint(images[finite].clip(0, 1) * (levels - 1)).astype(np.int64)
+    bits = iter(code_lengths(numbers).tolist() if len(numbers) else [])
+    return [
+        {"levels": levels, "code_length": next(bits)} if is_finite else Failure(NOT_FINITE)
+        for is_finite in finite
+    ]

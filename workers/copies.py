@@ -1,5 +1,6 @@
 """The ``copies`` stage: the nearest training images of generated and of held-out images."""
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,7 +13,7 @@ from ..core.culprits.copies import copying_culprits
 from ..core.statistics.copies import nearness
 from ..core.statistics.neighbour_lists import nearest_lists
 from ..core.statistics.views import View, nearest_view, pixel_views, view_nearness
-from .datasets import shard_image_set
+from .datasets import ImageError, shard_image_set
 from .generated_images import draws_images, sample_order, shard_generated_images
 from .held_out import HeldOut, pool_lists, shard_held_out
 from .nearest_training import NearestTraining, nearest_training, training_blocks
@@ -22,6 +23,7 @@ from .resources import Resources
 from .revisions import Computation
 from .schema import ListColumn, TableSchema
 from .shard import Item
+from .usable_images import UsableImages, usable_generated, usable_real
 
 COMPUTATION = Computation("offmanifold.workers.copies:compute", "copies", 1, draws_images)
 
@@ -75,45 +77,58 @@ def compute(
     The training images come by block, and none of them stays.
     """
     held = shard_held_out(settings, resources)
-    images, failed = images_asked(items, settings, held, resources)
-    there = [place for place in range(len(items)) if place not in failed]
-    rows = _rows(images, [items[place] for place in there], settings, held, resources)
-    found: dict[int, Outcome] = {**failed, **dict(zip(there, rows, strict=True))}
-    return [found[place] for place in range(len(items))]
+    asked = images_asked(items, settings, resources)
+    there = [items[place] for place in asked.places]
+    return asked.in_place(_rows(asked.images, there, settings, held, resources))
 
 
 def images_asked(
-    items: Sequence[Item], settings: Mapping[str, Any], held: HeldOut, resources: Resources
-) -> tuple[Tensor, dict[int, Outcome]]:
-    """The images of the items that have one, and the failures of the others by their place."""
+    items: Sequence[Item], settings: Mapping[str, Any], resources: Resources
+) -> UsableImages:
+    """The images of the items that can be used, in memory."""
     numbers = [_index(item) for item in items]
     if "planted" in settings:
-        return _planted(settings, resources)[numbers], {}
+        return _planted(numbers, settings, resources)
     if "generated" in settings:
         generator = shard_generated_images(settings["generated"], resources)
-        return generator.images([(None, number) for number in numbers]).cpu().float(), {}
-    failed: dict[int, Outcome] = {
-        place: Failure(held.errors[number])
-        for place, number in enumerate(numbers)
-        if number in held.errors
-    }
-    images = shard_image_set(settings["held_out"], resources)
-    pixels = [images.image(number)[0] for number in numbers if number not in held.errors]
-    shape = settings["held_out"]["image_shape"]
-    return torch.from_numpy(np.array(pixels, np.float32).reshape(-1, *shape)), failed
+        draws = [(item.condition, number) for item, number in zip(items, numbers, strict=True)]
+        made = usable_generated(generator, draws)
+        return UsableImages(made.images.cpu().float(), made.failures)
+    images, shape = shard_image_set(settings["held_out"], resources), settings["held_out"]
+    return usable_real(images, numbers, shape["image_shape"], torch.device("cpu"))
 
 
-def _planted(settings: Mapping[str, Any], resources: Resources) -> Tensor:
+def _planted(
+    numbers: Sequence[int], settings: Mapping[str, Any], resources: Resources
+) -> UsableImages:
     """Copies of training images chosen at random, as one culprit makes them."""
-    count, seed = settings["planted_images"], settings["planted_seed"]
-    images = shard_image_set(settings["training"], resources)
-    chosen = sample_order(settings["training_length"], seed)[:count].tolist()
-    originals = torch.from_numpy(np.stack([images.image(place)[0] for place in chosen]))
-    labels = torch.zeros(len(chosen), dtype=torch.int64)
+    seed = settings["planted_seed"]
+    originals = _originals(settings["planted_images"], seed, settings, resources)
+    labels = torch.zeros(len(originals), dtype=torch.int64)
     (culprit,) = (
         each for each in copying_culprits(originals, labels) if each.name == settings["planted"]
     )
-    return culprit.make(originals, labels, seed)[0]
+    made = culprit.make(originals, labels, seed)[0]
+    lacking = Failure(f"only {len(made)} training images can be used")
+    return UsableImages(
+        made[[number for number in numbers if number < len(made)]],
+        {place: lacking for place, number in enumerate(numbers) if number >= len(made)},
+    )
+
+
+def _originals(count: int, seed: int, settings: Mapping[str, Any], resources: Resources) -> Tensor:
+    """So many training images at random, or all; those that cannot be used have others' place."""
+    images = shard_image_set(settings["training"], resources)
+    found: list[np.ndarray] = []
+    for place in sample_order(settings["training_length"], seed).tolist():
+        if len(found) == count:
+            break
+        # What cannot be used is told of where the training images are read by block.
+        with contextlib.suppress(ImageError):
+            found.append(images.image(place)[0])
+    if not found:
+        raise ValueError("no training image can be used")
+    return torch.from_numpy(np.stack(found))
 
 
 def _index(item: Item) -> int:

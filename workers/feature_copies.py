@@ -56,9 +56,9 @@ def compute(
     The training images come by block; their features stay, as far as there is room for them.
     """
     held = shard_held_out(settings, resources)
-    images, failed = images_asked(items, settings, held, resources)
-    there = [place for place in range(len(items)) if place not in failed]
-    found: dict[int, Outcome] = dict(failed)
+    usable = images_asked(items, settings, resources)
+    images, there = usable.images, usable.places
+    found: dict[int, Outcome] = dict(usable.failures)
     if there:
         asked = [items[place] for place in there]
         view = shard_feature_view(settings, resources)

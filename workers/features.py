@@ -12,15 +12,16 @@ import torch
 
 from ..core.quantisation import quantise
 from .annotator import trained_annotator_of
-from .datasets import ImageError, shard_image_set
+from .datasets import shard_image_set
 from .extractors import shard_extractor
 from .generated_images import draws_images, shard_generated_images
-from .outcome import Failure, Outcome
+from .outcome import Outcome
 from .pca import project
 from .resources import Resources
 from .revisions import Computation
 from .schema import ListColumn, TableSchema
 from .shard import Item
+from .usable_images import usable_generated, usable_real
 
 
 def _calls_networks(settings: Mapping[str, Any]) -> bool:
@@ -55,25 +56,17 @@ def compute(
 def _together(
     items: Sequence[Item], settings: Mapping[str, Any], resources: Resources
 ) -> list[Outcome]:
+    numbers = [_number(item) for item in items]
     if "generated" in settings:
         made = shard_generated_images(settings["generated"], resources)
-        draws = [(item.condition, _number(item)) for item in items]
-        return _rows(made.images(draws), settings, resources)
-    pixels, failures = [], {}
-    source = shard_image_set(settings["real"], resources)
-    for position, item in enumerate(items):
-        try:
-            pixels.append(source.image(_number(item))[0])
-        except ImageError as error:
-            failures[position] = Failure(f"ImageError: {error}")
-    found: list[Outcome] = []
-    if pixels:
-        images = torch.from_numpy(np.stack(pixels)).to(resources.device)
-        found = _rows(images, settings, resources)
-    left = iter(found)
-    return [
-        failures[position] if position in failures else next(left) for position in range(len(items))
-    ]
+        draws = [(item.condition, number) for item, number in zip(items, numbers, strict=True)]
+        asked = usable_generated(made, draws)
+    else:
+        source = shard_image_set(settings["real"], resources)
+        asked = usable_real(source, numbers, settings["real"]["image_shape"], resources.device)
+    if not len(asked.images):
+        return asked.in_place([])
+    return asked.in_place(_rows(asked.images, settings, resources))
 
 
 def _number(item: Item) -> int:

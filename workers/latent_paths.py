@@ -25,6 +25,7 @@ from .resources import Resources
 from .revisions import Computation
 from .schema import ListColumn, TableSchema
 from .shard import Item, item_seed
+from .usable_images import UsableImages
 
 COMPUTATION = Computation("offmanifold.workers.latent_paths:compute", "latent_paths", 1)
 
@@ -65,6 +66,7 @@ SHOWN_ALONG = 9
 """And of how many images along each, spread evenly, the first and the last among them."""
 
 _PIXELS = View("pixels", same)
+_BROKEN_PATH = "an image along the path has values that are NaN or infinite"
 _TOGETHER = 64
 # Of the images of several paths, and between them.
 _VALUES_TOGETHER = 2**24
@@ -90,9 +92,28 @@ def _paths(
     items: Sequence[Item], settings: Mapping[str, Any], held: HeldOut, resources: Resources
 ) -> list[Outcome]:
     steps: int = settings["steps"]
-    images = _along(items, settings, resources).reshape(
-        len(items), steps + 1, *settings["training"]["image_shape"]
+    shape = settings["training"]["image_shape"]
+    along = _along(items, settings, resources).reshape(len(items), steps + 1, *shape)
+    finite = along.flatten(1).isfinite().all(dim=1)
+    usable = UsableImages(
+        along[finite].clamp(0, 1),
+        {place: Failure(_BROKEN_PATH) for place in (~finite).nonzero().flatten().tolist()},
     )
+    if not len(usable.images):
+        return usable.in_place([])
+    there = [items[place] for place in usable.places]
+    return usable.in_place(_of_paths(there, usable.images, settings, held, resources))
+
+
+def _of_paths(
+    items: Sequence[Item],
+    images: Tensor,
+    settings: Mapping[str, Any],
+    held: HeldOut,
+    resources: Resources,
+) -> list[Outcome]:
+    """Rows of paths, of the images [paths, steps + 1, C, H, W] along each."""
+    steps: int = settings["steps"]
     moved = (images[:, 1:] - images[:, :-1]).flatten(2).double()
     step = torch.linalg.vector_norm(moved, dim=2).numpy()
     halfway = (images[:, 1:] + images[:, :-1]) / 2
@@ -159,7 +180,7 @@ def _along(items: Sequence[Item], settings: Mapping[str, Any], resources: Resour
         for start in range(0, len(flat), _TOGETHER):
             part = slice(start, start + _TOGETHER)
             made = generator(flat[part], None if condition is None else condition[part])
-            found.append(made.clamp(0, 1).cpu().float())
+            found.append(made.cpu().float())
     return torch.cat(found)
 
 

@@ -3,12 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import torch
 
 from ..core.quantisation import quantise
-from .datasets import ImageError, shard_image_set
+from .datasets import shard_image_set
 from .generated_images import shard_generated_images
 from .outcome import Failure, Outcome
 from .resources import Resources
@@ -16,6 +15,7 @@ from .revisions import Computation
 from .schema import ListColumn, TableSchema
 from .segmenter import SegmenterError, shard_segmenter
 from .shard import Item
+from .usable_images import usable_generated, usable_real
 
 COMPUTATION = Computation("offmanifold.workers.segments:compute", "segments", 1)
 
@@ -44,22 +44,13 @@ def _together(
     if "generated" in settings:
         made = shard_generated_images(settings["generated"], resources)
         draws = [(item.condition, number) for item, number in zip(items, numbers, strict=True)]
-        return _rows(made.images(draws), settings, resources)
-    source = shard_image_set(settings["real"], resources)
-    pixels, failures = [], {}
-    for position, number in enumerate(numbers):
-        try:
-            pixels.append(source.image(number)[0])
-        except ImageError as error:
-            failures[position] = Failure(f"ImageError: {error}")
-    found: list[Outcome] = []
-    if pixels:
-        images = torch.from_numpy(np.stack(pixels)).to(resources.device)
-        found = _rows(images, settings, resources)
-    left = iter(found)
-    return [
-        failures[position] if position in failures else next(left) for position in range(len(items))
-    ]
+        asked = usable_generated(made, draws)
+    else:
+        source = shard_image_set(settings["real"], resources)
+        asked = usable_real(source, numbers, settings["real"]["image_shape"], resources.device)
+    if not len(asked.images):
+        return asked.in_place([])
+    return asked.in_place(_rows(asked.images, settings, resources))
 
 
 def _rows(images: torch.Tensor, settings: Mapping[str, Any], resources: Resources) -> list[Outcome]:

@@ -15,6 +15,7 @@ from ..core.quantisation import EIGHT_BIT_LEVELS
 from .datasets import ImageError, ImageSet, shard_image_set
 from .generated_images import Draw, GeneratedImages
 from .resources import Resources
+from .usable_images import usable_generated
 
 _BATCH = 256
 
@@ -109,14 +110,25 @@ def generated_images(
     annotate: Any,
     spool: SpooledImages,
 ) -> SpooledImages:
-    """Those images of a generator; ``annotate`` gives the classes of images that have none."""
+    """Those images of a generator; ``annotate`` gives the classes of images that have none.
+
+    Images that cannot be used are left out, and named in the log.
+    """
     for start in range(0, len(draws), _BATCH):
-        images = source.images(draws[start : start + _BATCH])
-        known = list(labels[start : start + _BATCH])
+        made = usable_generated(source, draws[start : start + _BATCH])
+        for place, failure in made.failures.items():
+            logger.warning(
+                "left out of the classifiers' images: number %d: %s",
+                draws[start + place][1],
+                failure.error,
+            )
+        if not len(made.images):
+            continue
+        known = [labels[start + place] for place in made.places]
         if any(label is None for label in known):
-            found = annotate(images)
+            found = annotate(made.images)
             known = [
                 each if label is None else label for label, each in zip(known, found, strict=True)
             ]
-        spool.extend(images, [int(label) for label in known if label is not None])
+        spool.extend(made.images, [int(label) for label in known if label is not None])
     return spool

@@ -8,19 +8,14 @@ import pyarrow as pa
 
 from ..core.statistics.support import Pairs, closest_pairs, duplicate_threshold
 from .datasets import ImageError, shard_image_set
-from .generated_images import (
-    Draw,
-    GeneratedImages,
-    draws_images,
-    sample_order,
-    shard_generated_images,
-)
+from .generated_images import draws_images, sample_order, shard_generated_images
 from .outcome import Failure, Outcome
 from .reference_block import Vectors, flat
 from .resources import Resources
 from .revisions import Computation
 from .schema import ListColumn, TableSchema
-from .shard import Item
+from .shard import Item, content_id
+from .usable_images import image_failure, usable_generated
 
 
 def _calls_networks(settings: Mapping[str, Any]) -> bool:
@@ -29,7 +24,8 @@ def _calls_networks(settings: Mapping[str, Any]) -> bool:
 
 COMPUTATION = Computation("offmanifold.workers.support:compute", "support", 2, _calls_networks)
 
-# A row is a set of n images. first, second and distance (l2 in pixels) are its pairs at most
+# A row is a set of n images, or one of a generator's by its number: then n is 1, and it has no
+# pairs. first, second and distance (l2 in pixels) are its pairs at most
 # threshold apart, which the first set of real images gave: allowed pairs of it are as close.
 # closest_pixels and beside_pixels are the images of the closest pairs, one after the other.
 SUPPORT_TABLE = TableSchema(
@@ -67,26 +63,39 @@ _GENERATED_TOGETHER = 256
 def compute(
     items: Sequence[Item], settings: Mapping[str, Any], resources: Resources
 ) -> list[Outcome]:
-    """A row of the ``support`` table: the set of generated or real images of the settings.
+    """Rows of the ``support`` table: the set of generated or real images of the settings.
 
-    Images that cannot be used are left out; of fewer than `FEWEST` nothing is computed.
+    Images that cannot be used are left out; of fewer than `FEWEST` nothing is computed. Of a
+    generator each image has an item too, the one with a number, which fails where it is left out.
     """
     which = settings["set"]
     try:
         (calibrating, judged) = resources.kept(
             "real images", _real_key(settings), lambda: _real_images(settings, resources), most=1
         )
+        allowed, threshold = _threshold(calibrating)
+        left_out: Mapping[int, Failure] = {}
         if which == "generated":
-            images = _generated(settings, resources)
+            images, left_out = _generated(settings, resources)
         else:
             images = judged if which == "judged" else calibrating
     except ImageError as error:
-        return [Failure(f"ImageError: {error}") for _ in items]
-    allowed, threshold = _threshold(calibrating)
+        return [image_failure(error) for _ in items]
+    return [
+        _set_row(images, allowed, threshold)
+        if item.index is None
+        else left_out.get(item.index, _image_row(allowed, threshold))
+        for item in items
+    ]
+
+
+def _set_row(images: Vectors, allowed: int, threshold: float) -> Outcome:
+    if len(images) < FEWEST:
+        return Failure(f"{len(images)} images can be used, at least {FEWEST} are needed")
     near = _pairs_within(images, threshold)
     # Pairs beyond the threshold are shown too, where there are few within it.
     shown = closest_pairs(images, min(SHOWN, _every(images)))
-    row: Outcome = {
+    return {
         "n": len(images),
         "allowed": allowed,
         "threshold": threshold,
@@ -96,7 +105,14 @@ def compute(
         "closest_pixels": images[shown.first[:SHOWN]].ravel().tolist(),
         "beside_pixels": images[shown.second[:SHOWN]].ravel().tolist(),
     }
-    return [row for _ in items]
+
+
+def _image_row(allowed: int, threshold: float) -> Outcome:
+    """That of an image of the set, which has no pair by itself."""
+    none: dict[str, list[float]] = {
+        name: [] for name in ("first", "second", "distance", "closest_pixels", "beside_pixels")
+    }
+    return {"n": 1, "allowed": allowed, "threshold": threshold, **none}
 
 
 def _every(images: Vectors) -> int:
@@ -130,33 +146,28 @@ def _real_images(settings: Mapping[str, Any], resources: Resources) -> tuple[Vec
     return vectors[:half], vectors[half:]
 
 
-def _generated(settings: Mapping[str, Any], resources: Resources) -> Vectors:
-    """The images of the classes that are asked for; those that cannot be used are left out.
+def _generated(
+    settings: Mapping[str, Any], resources: Resources
+) -> tuple[Vectors, dict[int, Failure]]:
+    """The images of the classes that are asked for, and why others cannot be used, by number."""
+    names = ("generated", "classes", "images")
+    key = content_id({name: settings.get(name) for name in names})
+    return resources.kept(
+        "generated images of a set", key, lambda: _made(settings, resources), most=1
+    )
 
-    Raises:
-        ImageError: there are too few that can.
-    """
+
+def _made(settings: Mapping[str, Any], resources: Resources) -> tuple[Vectors, dict[int, Failure]]:
     generator, count = shard_generated_images(settings["generated"], resources), settings["images"]
     draws = list(zip(settings.get("classes") or [None] * count, range(count), strict=True))
     parts: list[Vectors] = []
-    unusable: ImageError | None = None
+    failures: dict[int, Failure] = {}
     for start in range(0, count, _GENERATED_TOGETHER):
-        together = draws[start : start + _GENERATED_TOGETHER]
-        try:
-            parts.append(_vectors(generator, together))
-        except ImageError:
-            # One picture that cannot be read says nothing of those beside it.
-            for draw in together:
-                try:
-                    parts.append(_vectors(generator, [draw]))
-                except ImageError as error:
-                    unusable = error
-    _require(sum(len(part) for part in parts), "generated images", unusable)
-    return np.concatenate(parts).astype(np.float32, copy=False)
-
-
-def _vectors(generator: GeneratedImages, draws: Sequence[Draw]) -> Vectors:
-    return flat(generator.images(draws).cpu().numpy())
+        made = usable_generated(generator, draws[start : start + _GENERATED_TOGETHER])
+        failures |= {start + place: failure for place, failure in made.failures.items()}
+        if len(made.images):
+            parts.append(flat(made.images.cpu().numpy()).astype(np.float32, copy=False))
+    return np.concatenate(parts) if parts else np.empty((0, 0), np.float32), failures
 
 
 def _require(count: int, what: str, unusable: ImageError | None) -> None:

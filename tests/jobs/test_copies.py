@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+import yaml
 from offmanifold.cluster.local_storage import LocalStorage
 from offmanifold.core.culprits.copies import REPLAYS
 from offmanifold.core.statistics.copies import NEAREST
@@ -30,6 +31,7 @@ from offmanifold.jobs.report.verdict import Verdict
 from offmanifold.jobs.report.view import View
 from offmanifold.jobs.spec.loading import SpecError
 from offmanifold.workers.copies import compute
+from offmanifold.workers.generated_images import shard_generated_images
 from offmanifold.workers.resources import Resources
 from scipy.spatial.distance import cdist
 from sklearn.datasets import load_digits
@@ -39,7 +41,7 @@ from tests.run_contexts import context_of
 
 from .conftest import write_spec
 
-COPIES, IMAGES = 24, 200
+COPIES, IMAGES, RARE = 24, 200, 0.1
 # The columns of single images that depend on the training images, on neither shards nor blocks.
 COMPARED = ["nearness", "nearest_index", "placebo_nearness", "own_distance", "pool_nearness"]
 
@@ -219,7 +221,8 @@ def test_repeated_images_are_found(whole: Path) -> None:
     assert pick(whole, "support_p_more", "repeating", "judged")["value"] < 1e-3
     for name in ("honest", "copier"):
         assert pick(whole, "support_p_more", name, "judged")["value"] > 0.05
-    rows = pd.read_parquet(whole / "support").set_index("generator")
+    rows = pd.read_parquet(whole / "support")
+    rows = rows[rows.group == "generated"].set_index("generator")
     repeated = vectors(whole.parent, "repeating")
     near = cdist(repeated, repeated)[np.triu_indices(IMAGES, 1)]
     row = rows.loc["repeating"]
@@ -282,6 +285,31 @@ def test_held_out_images_that_are_all_one_decide_nothing(folder: Path) -> None:
     text = (run(spec, folder / "alike") / "report.html").read_text(encoding="utf-8")
     assert "none tells a copy from them: nothing is decided" in text
     assert "none speaks against it, none speaks for it and 2 are open" in text
+
+
+@pytest.mark.parametrize(("labels", "share"), [((0, 1), RARE), ((0, 7), 0.0), (None, 0.5)])
+def test_classes_are_asked_for_as_often_as_held_out_images_have_them(
+    tmp_path: Path, labels: tuple[int, int] | None, share: float
+) -> None:
+    """In turn only where these have none; of classes that it is not asked for it makes none."""
+    images = (load_digits().images * 15).astype(np.uint8)[..., None]
+    np.savez(tmp_path / "training.npz", images[:700])
+    rare = np.random.default_rng(0).random(400) < RARE
+    of_each = () if labels is None else (np.array(labels)[rare.astype(int)],)
+    np.savez(tmp_path / "held_out.npz", images[700:1100], *of_each)
+    spec = spec_of(tmp_path, copies={"images": 1000})
+    digits = {"name": "digits", "source": "shipped:digits", "conditions": [0, 1]}
+    loaded = load_spec(
+        str(write_spec(tmp_path, {**yaml.safe_load(spec.read_text()), "generators": [digits]}))
+    )
+    run_directory = RunDirectory(LocalStorage.create(tmp_path / "run"))
+    *_, shard = plan(PlanContext(loaded, gather_facts(loaded), run_directory))
+    resources = Resources(LocalStorage.create(tmp_path / "store"), torch.device("cpu"))
+    made = shard_generated_images(shard.settings["generated"], resources)
+    asked = made.labels([(item.condition, item.index or 0) for item in shard.items])
+    # Four standard errors of as many draws.
+    error = 4 * np.sqrt(RARE * (1 - RARE) / len(asked)) + abs(rare.mean() - RARE)
+    assert abs(np.mean(np.array(asked) == 1) - share) < error
 
 
 def test_few_real_images_have_no_support(folder: Path) -> None:

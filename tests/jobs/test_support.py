@@ -120,7 +120,7 @@ def test_real_images_say_how_often_each_class_is_asked_for(
         gather_facts(load_spec(str(spec_of(folder, real))))
 
 
-def test_samples_that_cannot_be_read_are_left_out(folder: Path) -> None:
+def test_samples_that_cannot_be_read_fail_alone(folder: Path) -> None:
     pixels = np.load(folder / "real.npz")["arr_0"][:80, ..., 0]
     (folder / "made").mkdir()
     for number, each in enumerate(pixels):
@@ -129,16 +129,20 @@ def test_samples_that_cannot_be_read_are_left_out(folder: Path) -> None:
     spec = spec_of(folder, "unlabelled", source=None, samples=pictures)
     spec.write_text(spec.read_text().replace(f"images: {IMAGES}", "images: 80"))
 
-    def made(damaged: int, out: str) -> tuple[pd.Series, str]:
+    def made(damaged: int, out: str) -> tuple[pd.Series, pd.DataFrame, str]:
         for number in range(damaged):
             file = folder / "made" / f"img{number:04d}.png"
             file.write_bytes(file.read_bytes()[:-30])
         done = CliRunner().invoke(app, ["run", str(spec), "--out", str(folder / out)])
         rows = pd.read_parquet(folder / out / "support")
-        return rows[rows.group == "generated"].iloc[0], done.output
+        single = rows[(rows.group == "generated image") & (rows.status != "ok")]
+        return rows[rows.group == "generated"].iloc[0], single, done.output
 
-    row, _ = made(2, "few-damaged")
+    row, failed, output = made(2, "few-damaged")
     assert (row.status, row.n) == ("ok", 78)
-    row, output = made(20, "many-damaged")
-    assert "1 in support" in output
-    assert "generated images can be used, at least 64 are needed; one that cannot be" in row.error
+    assert len(failed) == 2
+    assert failed.error.str.contains(r"^ImageError: .*img000[01]\.png").all()
+    assert "2 in support" in output
+    row, failed, output = made(20, "many-damaged")
+    assert (len(failed), row.error) == (20, "60 images can be used, at least 64 are needed")
+    assert "21 in support" in output

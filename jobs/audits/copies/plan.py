@@ -1,6 +1,6 @@
 """Plans the ``copies`` stage: held-out images, planted copies, and every generator's images."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ....core.culprits.copies import REPLAYS
@@ -11,7 +11,7 @@ from ....workers.schema import TableSchema
 from ....workers.shard import Item, Shard, chunk
 from ...plan.stage import AuditContext, Cost, PlanContext, Stage
 from ...spec.facts import GeneratorFacts
-from ..images.plan import generated_settings, reference_settings
+from ..images.plan import classes_of_real, generated_settings, reference_settings
 from .settings import COPIES, CopiesSpec
 
 HELD_OUT = "held-out"
@@ -88,11 +88,25 @@ def _asked(context: PlanContext) -> Iterator[tuple[dict[str, Any], list[Item]]]:
         }
         yield settings, planted
     for generator in context.facts.generators.values():
+        classes = _classes(context, generator)
         items = [
-            _item(generator.name, GENERATED, f"{GENERATED}-{number:06d}", number)
-            for number in range(_made_count(context, generator))
+            _item(generator.name, GENERATED, f"{GENERATED}-{number:06d}", number, label)
+            for number, label in enumerate(classes)
         ]
         yield {**shared, "generated": generated_settings(context, generator)}, items
+
+
+def _classes(context: AuditContext, generator: GeneratorFacts) -> Sequence[int | None]:
+    """The class of each image that is made, those of the held-out images by chance.
+
+    Images of a rare class have fewer training images of their kind, and are ranked among held-out
+    images that are as rare. Held-out images of classes under which it is not evaluated say nothing.
+    """
+    labels = context.facts.references[f"{COPIES.name}.held_out"].labels or ()
+    evaluated = set(generator.conditions)
+    known = [label for label in labels if label in evaluated]
+    count = _made_count(context, generator)
+    return classes_of_real(context, COPIES.name, generator, known, count) or [None] * count
 
 
 def shared_settings(context: AuditContext) -> dict[str, Any]:
@@ -122,13 +136,15 @@ def block_images(context: AuditContext, block_mib: float) -> int:
     return max(1, int(block_mib * 2**20 / row_bytes))
 
 
-def _item(generator: str | None, group: str, image_id: str, index: int) -> Item:
+def _item(
+    generator: str | None, group: str, image_id: str, index: int, label: int | None = None
+) -> Item:
     return Item(
         generator=generator,
-        condition=None,
+        condition=label,
         group=group,
         image_id=image_id,
-        label=None,
+        label=label,
         seed=0,
         index=index,
     )

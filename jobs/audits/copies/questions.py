@@ -1,6 +1,7 @@
 """Are its images copies? Are they nearer to training images? Two questions, each with a control."""
 
 from ....core.culprits.copies import REPLAYS
+from ...report.left_out import left_out_words
 from ...report.summary import Estimate, p_value_words
 from ...report.verdict import ERROR_RATE, Finding, Null, Verdict
 from ...report.view import View
@@ -26,6 +27,7 @@ def copies_training_images(view: View) -> Verdict | None:
         f"images); {found.value:.0f} of them are at a false discovery rate of "
         f"{100 * ERROR_RATE:.0f}%. "
         f"{_detectable(detectable)}{reason_words(reason, evidence)}"
+        f"{left_out_words(view, 'copies', GENERATED)}"
     )
     finding = Finding(
         GENERATED,

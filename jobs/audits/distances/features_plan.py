@@ -3,8 +3,6 @@
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
-
 from ....workers.features import COMPUTATION, FEATURES_TABLE
 from ....workers.generated_images import sample_order
 from ....workers.pca import PCA_TABLE
@@ -14,7 +12,7 @@ from ...plan.stage import AuditContext, Cost, PlanContext, Stage
 from ...spec.facts import GeneratorFacts
 from ..class_shares.annotator_plan import feature_settings
 from ..feature_space import ANNOTATOR, extractor_settings
-from ..images.plan import generated_settings, reference_settings
+from ..images.plan import classes_of_real, generated_settings, reference_settings
 from .pca_plan import pca_settings, real_order_seed
 from .settings import DISTANCES, PCA
 
@@ -97,10 +95,7 @@ def _generated(context: AuditContext, generator: GeneratorFacts) -> Iterator[lis
     spec = DISTANCES.required(context.spec.stages)
     known = context.facts.references[DISTANCES.name].labels
     count = spec.images * spec.sets
-    classes: list[int | None] = [None] * count
-    if generator.num_classes and known is not None:
-        rng = np.random.default_rng(context.seed("distances", "classes", generator.name))
-        classes = rng.choice(np.asarray(known, np.int64), count).tolist()
+    classes = classes_of_real(context, "distances", generator, known, count) or [None] * count
     items = [
         Item(
             generator=generator.name,

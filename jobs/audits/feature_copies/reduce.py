@@ -29,7 +29,8 @@ def reduce_feature_copies(context: ReduceContext) -> list[SummaryRow]:
     frame = context.tables.read("feature_copies", _COLUMNS)
     if frame is None:
         return []
-    spaces = frame["space"].unique()
+    # Rows of failed images name none.
+    spaces = frame["space"].dropna().unique()
     frame = succeeded(frame)
     rows: list[SummaryRow] = []
     for generator in context.generators:

@@ -1,7 +1,10 @@
 """Plans the ``images`` stage: which images of which groups are materialised."""
 
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
+
+import numpy as np
 
 from ....workers.generated_images import sample_order
 from ....workers.images import FROM_DATASET, GENERATED
@@ -99,6 +102,25 @@ def generated_settings(context: AuditContext, generator: GeneratorFacts) -> dict
         return {"samples": dataset_settings(context, generator.samples), **seed}
     subset = {} if generator.subset is None else {"conditions": list(generator.subset)}
     return {**generator_settings(generator), "levels": context.levels, **subset, **seed}
+
+
+def classes_of_real(
+    context: AuditContext,
+    stage: str,
+    generator: GeneratorFacts,
+    labels: Collection[int] | None,
+    count: int,
+) -> list[int] | None:
+    """The classes that a stage asks a generator for: those of real images, drawn by chance.
+
+    Held against real images, an honest generator is like them only where its classes have their
+    shares. None where it takes no class, or the real images have none: then classes come in turn.
+    """
+    if not generator.num_classes or not labels:
+        return None
+    rng = np.random.default_rng(context.seed(stage, "classes", generator.name))
+    found: list[int] = rng.choice(np.asarray(labels, np.int64), count).tolist()
+    return found
 
 
 def _image_seed(context: AuditContext, generator: GeneratorFacts) -> int:

@@ -1,6 +1,7 @@
 """Does it dwell at training images along its latent? The exact test's answer, with its control."""
 
 from ....core.statistics.copies import NEAREST
+from ...report.left_out import left_out_words
 from ...report.summary import number
 from ...report.verdict import ERROR_RATE, Finding, Null, Verdict
 from ...report.view import View
@@ -38,6 +39,7 @@ def dwells_at_training(view: View) -> Verdict | None:
         )
     if dwells and not is_alike:
         sentence += _NOT_ALIKE
+    sentence += left_out_words(view, "latent_paths", GENERATED, "paths")
     finding = Finding(
         GENERATED,
         "yes" if dwells and is_alike else "undecided",

@@ -1,14 +1,13 @@
 """Plans the ``support`` stage: two sets of real images, and one of every generator."""
 
+from collections.abc import Iterator
 from typing import Any
-
-import numpy as np
 
 from ....workers.shard import Item, Shard
 from ....workers.support import COMPUTATION, SUPPORT_TABLE
 from ...plan.stage import AuditContext, Cost, PlanContext, Stage
 from ...spec.facts import GeneratorFacts
-from ..images.plan import generated_settings, reference_settings
+from ..images.plan import classes_of_real, generated_settings, reference_settings
 from .settings import SUPPORT
 
 CALIBRATING = "calibrating"
@@ -17,6 +16,8 @@ JUDGED = "judged"
 """The group of other real images, beside which those of a generator are judged."""
 GENERATED = "generated"
 """The group of a generator's images."""
+SINGLE = "generated image"
+"""The group of these one by one."""
 
 
 def plan(context: PlanContext) -> list[Shard]:
@@ -35,9 +36,30 @@ def plan(context: PlanContext) -> list[Shard]:
         }
         sets.append((generator.name, GENERATED, own))
     return [
-        Shard(SUPPORT_TABLE, COMPUTATION, {**settings, "set": which}, (_item(name, which),))
+        Shard(
+            SUPPORT_TABLE,
+            COMPUTATION,
+            {**settings, "set": which},
+            (_item(name, which), *_images(name, settings)),
+        )
         for name, which, settings in sets
     ]
+
+
+def _images(generator: str | None, settings: dict[str, Any]) -> Iterator[Item]:
+    """Of a generator's set each image, so that one that cannot be used is a failed item."""
+    if generator is None:
+        return
+    for number, label in enumerate(settings["classes"] or [None] * settings["images"]):
+        yield Item(
+            generator=generator,
+            condition=label,
+            group=SINGLE,
+            image_id=f"{GENERATED}-{number:06d}",
+            label=label,
+            seed=0,
+            index=number,
+        )
 
 
 def _shared_settings(context: AuditContext) -> dict[str, Any]:
@@ -52,18 +74,10 @@ def _shared_settings(context: AuditContext) -> dict[str, Any]:
 
 
 def _classes(context: AuditContext, generator: GeneratorFacts) -> list[int] | None:
-    """The class of each image, those of the real images by chance; None where it takes none.
-
-    Pairs of a class collide as often as its share is squared: real images and generated ones are
-    comparable where classes have the same shares.
-    """
+    """The class of each image: pairs of a class collide as often as its share is squared."""
     labels = context.facts.references["support"].labels
-    if not generator.num_classes or labels is None:
-        return None
-    rng = np.random.default_rng(context.seed("support", "classes", generator.name))
     count = SUPPORT.required(context.spec.stages).images
-    found: list[int] = rng.choice(np.asarray(labels, np.int64), count).tolist()
-    return found
+    return classes_of_real(context, "support", generator, labels, count)
 
 
 def _item(generator: str | None, which: str) -> Item:
@@ -75,8 +89,8 @@ def _item(generator: str | None, which: str) -> Item:
 def _cost(context: AuditContext) -> Cost:
     generators = context.facts.generators.values()
     drawn = [each for each in generators if each.samples is None]
-    sets = 2 + len(generators)
-    return Cost(sets, sets, len(drawn) * SUPPORT.required(context.spec.stages).images)
+    images, sets = SUPPORT.required(context.spec.stages).images, 2 + len(generators)
+    return Cost(sets + images * len(generators), sets, images * len(drawn))
 
 
 STAGE = Stage(

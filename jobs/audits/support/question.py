@@ -1,9 +1,10 @@
 """Does it repeat itself? With other real images in the generator's place as the control."""
 
+from ...report.left_out import left_out_words
 from ...report.summary import Estimate, p_value_words
 from ...report.verdict import ERROR_RATE, Answer, Finding, Null, Verdict
 from ...report.view import View
-from .plan import GENERATED, JUDGED
+from .plan import GENERATED, JUDGED, SINGLE
 
 
 def repeats_itself(view: View) -> Verdict | None:
@@ -37,6 +38,7 @@ def repeats_itself(view: View) -> Verdict | None:
         f"are as near; that it is no more often has {p_value_words(more.value)}. As many would be "
         f"found among {size.text()} equally likely images, for real ones among "
         f"{real_size.text()}. Rare images do not show in this.{reason}"
+        f"{left_out_words(view, 'support', SINGLE)}"
     )
     finding = Finding(
         GENERATED,
