@@ -88,7 +88,7 @@ def images_asked(
     """The images of the items that can be used, in memory."""
     numbers = [_index(item) for item in items]
     if "planted" in settings:
-        return _planted(numbers, settings, resources)
+        return planted_images(numbers, settings, resources)
     if "generated" in settings:
         generator = shard_generated_images(settings["generated"], resources)
         draws = [(item.condition, number) for item, number in zip(items, numbers, strict=True)]
@@ -98,10 +98,10 @@ def images_asked(
     return usable_real(images, numbers, shape["image_shape"], torch.device("cpu"))
 
 
-def _planted(
+def planted_images(
     numbers: Sequence[int], settings: Mapping[str, Any], resources: Resources
 ) -> UsableImages:
-    """Copies of training images chosen at random, as one culprit makes them."""
+    """Copies of training images chosen at random, as the culprit ``planted`` makes them."""
     seed = settings["planted_seed"]
     originals = _originals(settings["planted_images"], seed, settings, resources)
     labels = torch.zeros(len(originals), dtype=torch.int64)

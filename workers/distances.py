@@ -9,12 +9,11 @@ import pyarrow as pa
 from ..core.statistics.frechet import Moments, frechet_distance, kernel_distance, moments
 from ..core.statistics.manifolds import manifolds
 from ..core.statistics.precision_recall import precision_recall_curve
-from .features import FEATURES_TABLE
+from .kept_features import kept_features
 from .outcome import Failure, Outcome
-from .part_file import read_part
 from .resources import Resources
 from .revisions import Computation, never
-from .schema import STATUS_OK, TableSchema
+from .schema import TableSchema
 from .shard import Item
 
 COMPUTATION = Computation("offmanifold.workers.distances:compute", "distances", 1, never)
@@ -91,9 +90,6 @@ def _row(
 
 def _vectors(parts: Sequence[str], count: int, resources: Resources) -> np.ndarray:
     """The features of the first ``count`` images that have any, of parts in their order."""
-    found: list[np.ndarray] = []
-    for part in parts:
-        table = read_part(resources.storage, FEATURES_TABLE, part, ["status", "features"])
-        frame = table.to_pandas()
-        found += frame["features"][frame["status"] == STATUS_OK].tolist()
-    return np.stack(found[:count]) if found else np.empty((0, 0), np.float32)
+    found = [kept_features(part, resources).vectors for part in parts]
+    some = [vectors for vectors in found if len(vectors)]
+    return np.concatenate(some)[:count] if some else np.empty((0, 0), np.float32)

@@ -5,19 +5,29 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import torch
+from torch import Tensor
 
 from ..core.statistics.copies import nearness
+from ..core.statistics.views import View, same
 from .copies import SHOWN, held_halves, images_asked, placebo_nearness, pools
-from .feature_views import shard_feature_view
-from .held_out import shard_held_out
-from .nearest_training import nearest_training
-from .outcome import Outcome, Row
+from .datasets import shard_image_set
+from .generated_images import draws_images
+from .held_out import HeldOut, held_out_halves, held_out_id
+from .kept_features import feature_blocks, kept_features
+from .nearest_training import nearest_in_blocks
+from .outcome import Failure, Outcome, Row
+from .reference_block import Vectors
 from .resources import Resources
 from .revisions import Computation
 from .schema import ListColumn, TableSchema
 from .shard import Item
+from .usable_images import UsableImages
 
-COMPUTATION = Computation("offmanifold.workers.feature_copies:compute", "feature_copies", 1)
+# A generator draws a few images again, for the report's pictures.
+COMPUTATION = Computation(
+    "offmanifold.workers.feature_copies:compute", "feature_copies", 1, draws_images
+)
 
 # As the table copies, in one space: nearness, the nearest training image and its distance are
 # numbers, and the pool is that of the space.
@@ -53,37 +63,99 @@ def compute(
 ) -> list[Outcome]:
     """Rows of the ``feature_copies`` table: a generator's images, held-out ones, planted copies.
 
-    The training images come by block; their features stay, as far as there is room for them.
+    All features are those of the ``features`` stage: the ``training_parts``, the ``held_out_parts``
+    and the ``asked_part``, which has the images that the shard is about.
     """
-    held = shard_held_out(settings, resources)
-    usable = images_asked(items, settings, resources)
-    images, there = usable.images, usable.places
-    found: dict[int, Outcome] = dict(usable.failures)
-    if there:
-        asked = [items[place] for place in there]
-        view = shard_feature_view(settings, resources)
-        training = nearest_training(images, [view], settings, resources)
-        lists = training.lists[view.name]
-        near = nearness(lists.distance)
-        halves = held_halves(asked, settings, held)
-        placebo = placebo_nearness(images, [view], held, halves)
-        pooled = pools(images, view, training, held, halves)
-        shown = set(np.argsort(near, kind="stable")[:SHOWN].tolist())
-        for row, place in enumerate(there):
-            nearest = int(training.index[lists.index[row, 0]])
-            beside = placebo[row]
-            made: Row = {
+    known = _by_image([settings["asked_part"]], resources)
+    vectors = [known[item.image_id] for item in items]
+    failures = {
+        place: Failure(f"the image's features failed: {vector}")
+        for place, vector in enumerate(vectors)
+        if isinstance(vector, str)
+    }
+    found = [vector for vector in vectors if not isinstance(vector, str)]
+    asked = UsableImages(torch.from_numpy(np.array(found, np.float32)), failures)
+    if not found:
+        return asked.in_place([])
+    there = [items[place] for place in asked.places]
+    return asked.in_place(_rows(asked.images, there, settings, resources))
+
+
+def _rows(
+    vectors: Tensor, items: Sequence[Item], settings: Mapping[str, Any], resources: Resources
+) -> list[Row]:
+    view, held = View(settings["space"], same), _held_out(settings, resources)
+    training = nearest_in_blocks(
+        vectors,
+        [view],
+        feature_blocks(settings["training_parts"], resources),
+        shard_image_set(settings["training"], resources),
+    )
+    lists = training.lists[view.name]
+    near = nearness(lists.distance)
+    halves = held_halves(items, settings, held)
+    placebo = placebo_nearness(vectors, [view], held, halves)
+    pooled = pools(vectors, view, training, held, halves)
+    rows: list[Row] = []
+    for row, item in enumerate(items):
+        beside = placebo[row]
+        rows.append(
+            {
                 "space": view.name,
-                "index": asked[row].index,
+                "index": item.index,
                 "half": halves[row],
                 "nearness": float(near[row]),
-                "nearest_index": nearest,
+                "nearest_index": int(training.index[lists.index[row, 0]]),
                 "distance": float(lists.distance[row, 0]),
                 "placebo_nearness": None if beside is None else beside[0],
                 **pooled[row],
             }
-            if row in shown:
-                made["pixels"] = images[row].flatten().tolist()
-                made["nearest_pixels"] = training.images.image(nearest)[0].ravel().tolist()
-            found[place] = made
-    return [found[place] for place in range(len(items))]
+        )
+    shown = np.argsort(near, kind="stable")[:SHOWN].tolist()
+    pictures = images_asked([items[row] for row in shown], settings, resources)
+    for place, image in zip(pictures.places, pictures.images, strict=True):
+        made = rows[shown[place]]
+        nearest = training.images.image(made["nearest_index"])[0]
+        made |= {"pixels": image.flatten().tolist(), "nearest_pixels": nearest.ravel().tolist()}
+    return rows
+
+
+def _held_out(settings: Mapping[str, Any], resources: Resources) -> HeldOut:
+    """The held-out images' halves, with features [images, features] in the place of images."""
+    return resources.kept(
+        "held-out features",
+        tuple(settings["held_out_parts"]),
+        lambda: _read_held_out(settings, resources),
+        most=1,
+    )
+
+
+def _read_held_out(settings: Mapping[str, Any], resources: Resources) -> HeldOut:
+    known = _by_image(settings["held_out_parts"], resources)
+    halves, half, errors = [], {}, {}
+    chosen = held_out_halves(
+        settings["held_out_length"], settings["held_out_images"], settings["held_out_seed"]
+    )
+    for number, places in enumerate(chosen):
+        vectors = []
+        for place in places:
+            half[place] = number
+            found = known[held_out_id(place)]
+            if isinstance(found, str):
+                errors[place] = found
+            else:
+                vectors.append(found)
+        halves.append(torch.from_numpy(np.array(vectors, np.float32)))
+    return HeldOut((halves[0], halves[1]), half, errors)
+
+
+def _by_image(parts: Sequence[str], resources: Resources) -> dict[str, Vectors | str]:
+    """Each image's features by its id, or why it has none."""
+    found: dict[str, Vectors | str] = {}
+    for part in parts:
+        read = kept_features(part, resources)
+        found |= {
+            read.image_ids[row]: vector for row, vector in zip(read.rows, read.vectors, strict=True)
+        }
+        found |= {read.image_ids[row]: error for row, error in read.errors.items()}
+    return found

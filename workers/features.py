@@ -12,6 +12,7 @@ import torch
 
 from ..core.quantisation import quantise
 from .annotator import trained_annotator_of
+from .copies import planted_images
 from .datasets import shard_image_set
 from .extractors import shard_extractor
 from .generated_images import draws_images, shard_generated_images
@@ -21,7 +22,7 @@ from .resources import Resources
 from .revisions import Computation
 from .schema import ListColumn, TableSchema
 from .shard import Item
-from .usable_images import usable_generated, usable_real
+from .usable_images import UsableImages, usable_generated, usable_real
 
 
 def _calls_networks(settings: Mapping[str, Any]) -> bool:
@@ -57,7 +58,10 @@ def _together(
     items: Sequence[Item], settings: Mapping[str, Any], resources: Resources
 ) -> list[Outcome]:
     numbers = [_number(item) for item in items]
-    if "generated" in settings:
+    if "planted" in settings:
+        asked = planted_images(numbers, settings, resources)
+        asked = UsableImages(asked.images.to(resources.device), asked.failures)
+    elif "generated" in settings:
         made = shard_generated_images(settings["generated"], resources)
         draws = [(item.condition, number) for item, number in zip(items, numbers, strict=True)]
         asked = usable_generated(made, draws)

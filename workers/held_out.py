@@ -32,6 +32,11 @@ def held_out_halves(length: int, count: int, seed: int) -> tuple[list[int], list
     return chosen[: count // 2], chosen[count // 2 :]
 
 
+def held_out_id(place: int) -> str:
+    """What a held-out image is called, by its place in its set."""
+    return f"held-out-{place:06d}"
+
+
 def shard_held_out(settings: Mapping[str, Any], resources: Resources) -> HeldOut:
     """The held-out images that a shard's settings choose; read once."""
     return resources.kept(

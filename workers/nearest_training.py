@@ -1,6 +1,6 @@
 """The nearest training images of some images, in many views, from blocks none of which stays."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -13,11 +13,11 @@ from ..core.statistics.copies import NEAREST
 from ..core.statistics.neighbour_lists import NeighbourLists, merge_lists, nearest_lists
 from ..core.statistics.views import View
 from .datasets import ImageSet, shard_image_set
-from .reference_block import ReferenceBlock, flat, read_block
+from .reference_block import ReferenceBlock, Vectors, flat, read_block
 from .resources import Resources
 
-# Features of training images take at most so much memory, or that of one block.
-_MOST_BYTES = 2**28
+MOST_BYTES = 2**28
+"""Features of training images that are kept take at most so much memory, or that of one block."""
 _FLOAT32_BYTES = 4
 
 
@@ -59,24 +59,50 @@ def nearest_training(
     Raises:
         ValueError: no training image can be used.
     """
+    images = shard_image_set(settings["training"], resources)
+
+    def seen(view: View, references: Tensor, before: int, width: int) -> Vectors:
+        if view.features is None:
+            return view.references(references)
+        # A network takes longer than the search; pixels are read again sooner than kept.
+        return resources.kept(
+            "training features",
+            (view.name, settings["training"]["hash"], before),
+            partial(view.references, references),
+            most=max(1, MOST_BYTES // (_FLOAT32_BYTES * settings["block_images"] * width)),
+        )
+
+    return nearest_in_blocks(queries, views, training_blocks(settings, resources), images, seen)
+
+
+def _as_they_are(view: View, references: Tensor, _before: int, _width: int) -> Vectors:
+    return view.references(references)
+
+
+def nearest_in_blocks(
+    queries: Tensor,
+    views: Sequence[View],
+    blocks: Iterable[tuple[int, ReferenceBlock]],
+    images: ImageSet,
+    seen: Callable[[View, Tensor, int, int], Vectors] = _as_they_are,
+) -> NearestTraining:
+    """The nearest of blocks of training ``images``, or of what stands for these, as queries do.
+
+    With each block comes how many usable images there are before it. ``seen`` gives a block's
+    vectors in a view, by that number and the length of the queries' vectors.
+
+    Raises:
+        ValueError: no training image can be used.
+    """
     lists: dict[str, NeighbourLists] = {}
     index, labels = [], []
-    for before, block in training_blocks(settings, resources):
+    for before, block in blocks:
         references = torch.from_numpy(block.vectors.reshape(-1, *queries.shape[1:]))
         index.append(block.index)
         labels.append(block.labels)
         for view in views:
             asked = view.queries(queries)
-            if view.features is None:
-                vectors = view.references(references)
-            else:
-                # A network takes longer than the search; pixels are read again sooner than kept.
-                vectors = resources.kept(
-                    "training features",
-                    (view.name, settings["training"]["hash"], before),
-                    partial(view.references, references),
-                    most=_blocks_kept(settings["block_images"], asked.shape[1]),
-                )
+            vectors = seen(view, references, before, asked.shape[1])
             found = nearest_lists(asked, vectors, NEAREST)
             known = lists.get(view.name)
             parts = [found] if known is None else [known, found]
@@ -84,12 +110,7 @@ def nearest_training(
             lists[view.name] = merge_lists(parts, starts, NEAREST)
     if not lists:
         raise ValueError("no training image can be used")
-    images = shard_image_set(settings["training"], resources)
     return NearestTraining(images, lists, np.concatenate(index), np.concatenate(labels))
-
-
-def _blocks_kept(block_images: int, width: int) -> int:
-    return max(1, _MOST_BYTES // (_FLOAT32_BYTES * block_images * width))
 
 
 def training_blocks(

@@ -2,11 +2,12 @@
 
     python -m tests.benchmarks.copy_repeats [--repeats 200]
 
-Of scikit-learn's digits 600 are the training images. In every repeat some of the others are held
+In every repeat 600 of scikit-learn's digits are the training images. Some of the others are held
 out, in two halves, and as many are what an honest generator makes, or a generator of which a share
-are copies of training images, of one kind in turn. All of the audit's numbers are computed for
-them, controls included, and its rule answers. Then `offmanifold nearest` is asked about some of the
-same images, and its rule answers for each.
+are copies of training images, of one kind in turn. The training images are others each time: with
+the same ones what one split has by chance would count in all repeats. All of the audit's numbers
+are computed, controls included, and its rule answers. Then `offmanifold nearest` is asked about
+some of the same images, and its rule answers for each.
 """
 
 import argparse
@@ -119,28 +120,25 @@ class Repeats:
     """Every case, repeat by repeat."""
 
     def __init__(self) -> None:
-        every, labels = digits()
-        training, self._test = every[:TRAINING], known(every[TRAINING:], every[:TRAINING])
-        chosen = torch.from_numpy(np.random.default_rng(0).permutation(TRAINING)[: 2 * REPLAYED])
-        made = {
-            each.name: each.make(training[chosen], labels[chosen], 0)[0]
-            for each in copying_culprits(training[chosen], labels[chosen])
-            if each.name in REPLAYS
-        }
-        self._copies = {name: known(found, training) for name, found in made.items()}
+        self._images, self._labels = digits()
         self.tallies = {share: Tally(Counter(), [], [], [], []) for share in (0.0, *SHARES)}
         self.asked = {copies: Counter[str]() for copies in ASKED_COPIES}
 
     def repeat(self, seed: int) -> None:
         """The honest case, and each share of copies of the kind whose turn it is."""
         rng = np.random.default_rng(seed)
-        order = rng.permutation(len(self._test.near))
-        held = self._test.some(order[:IMAGES])
+        order = torch.from_numpy(rng.permutation(len(self._images)))
+        training, unseen = order[:TRAINING], order[TRAINING : TRAINING + 2 * IMAGES]
+        asked = known(self._images[unseen], self._images[training])
+        held, honest = (asked.some(np.arange(IMAGES) + start) for start in (0, IMAGES))
         first, second = (held.some(np.arange(IMAGES)[half::2]) for half in (0, 1))
-        honest = self._test.some(order[IMAGES : 2 * IMAGES])
+        copies = {
+            name: known(made, self._images[training])
+            for name, made in self._replays(training, seed).items()
+        }
         # Half of the replays are planted by the audit, the others are the generator's.
-        pool, planted = np.split(rng.permutation(2 * REPLAYED), 2)
-        copier = self._copies[REPLAYS[seed % len(REPLAYS)]].some(pool)
+        pool, planted = np.split(np.arange(2 * REPLAYED), 2)
+        copier = copies[REPLAYS[seed % len(REPLAYS)]].some(pool)
         others, placebo = among(second.images, first.images), {}
         for name, each in (("honest", honest), ("copies", copier)):
             placebo[name] = among(each.images, first.images)
@@ -152,7 +150,7 @@ class Repeats:
             found = share_of_copies(made.near, held.near)
             unseen = [
                 name
-                for name, every in self._copies.items()
+                for name, every in copies.items()
                 if np.mean(every.near[planted] <= found.threshold) < SEEN
             ]
             evidence = Evidence(
@@ -171,6 +169,16 @@ class Repeats:
                 halves = [first.images, second.images]
                 tally.nearer.append(exchanged(made, halves, seed, turned=False) <= ERROR_RATE)
         self._ask(copier, honest, held, placebo, others)
+
+    def _replays(self, training: torch.Tensor, seed: int) -> dict[str, torch.Tensor]:
+        """Copies of some training images, as many of each kind."""
+        chosen = training[: 2 * REPLAYED]
+        images, labels = self._images[chosen], self._labels[chosen]
+        return {
+            each.name: each.make(images, labels, seed)[0]
+            for each in copying_culprits(images, labels)
+            if each.name in REPLAYS
+        }
 
     def _ask(
         self,

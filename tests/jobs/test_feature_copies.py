@@ -1,6 +1,7 @@
 """Copies in feature spaces: what no view of pixels shows, a network may see."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -61,9 +62,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
-def spec_with(folder: Path, spaces: list[str]) -> Path:
+def spec_with(folder: Path, spaces: list[str], *more: str) -> Path:
     content = yaml.safe_load(
-        spec_of(folder, "honest", "copier", copies={"spaces": spaces}).read_text()
+        spec_of(folder, "honest", "copier", *more, copies={"spaces": spaces}).read_text()
     )
     return write_spec(folder, {**content, "extractors": {"values": OWN}})
 
@@ -112,6 +113,23 @@ def test_copies_that_no_view_of_pixels_shows_are_found_in_features(whole: Path) 
     report = (whole / "report.html").read_text(encoding="utf-8")
     assert "by what networks see of" in report
     assert "In features of values" in report
+
+
+def test_features_are_kept_for_the_next_generator(folder: Path, whole: Path) -> None:
+    rows = pd.read_parquet(whole / "features")
+    groups = {"training": TRAINING, "held-out": 200, "planted": 5 * 100, "generated": 2 * IMAGES}
+    assert rows.groupby("group").size().to_dict() == groups
+    parts = {each.name: each.stat().st_mtime_ns for each in (whole / "features").glob("*.parquet")}
+    out = folder / "more"
+    shutil.copytree(whole, out, copy_function=shutil.copy2)
+    pixels = np.load(folder / "honest.npz")["arr_0"]
+    np.savez(folder / "third.npz", pixels[:150])
+    spec = spec_with(folder, ["values"], "third")
+    done = CliRunner().invoke(app, ["run", str(spec), "--out", str(out), "--changed"])
+    assert done.exit_code == 0, done.output
+    now = {each.name: each.stat().st_mtime_ns for each in (out / "features").glob("*.parquet")}
+    assert parts.items() < now.items()
+    assert len(now) == len(parts) + 1
 
 
 def test_a_command_asks_in_the_same_space(folder: Path) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 from ....core.culprits.copies import REPLAYS
 from ....workers.copies import COMPUTATION, COPIES_TABLE
-from ....workers.held_out import held_out_halves
+from ....workers.held_out import held_out_halves, held_out_id
 from ....workers.revisions import Computation
 from ....workers.schema import TableSchema
 from ....workers.shard import Item, Shard, chunk
@@ -58,11 +58,11 @@ def shards_of(
 ) -> Iterator[Shard]:
     """The images that are asked about, with what every shard says and ``more``."""
     size = _settings(context).shard_items
-    for settings, items in _asked(context):
+    for settings, items in asked_images(context):
         yield from chunk(table, computation, {**settings, **more}, items, size)
 
 
-def _asked(context: PlanContext) -> Iterator[tuple[dict[str, Any], list[Item]]]:
+def asked_images(context: PlanContext) -> Iterator[tuple[dict[str, Any], list[Item]]]:
     """Images with the settings that say what they are."""
     shared = shared_settings(context)
     halves = held_out_halves(
@@ -71,7 +71,7 @@ def _asked(context: PlanContext) -> Iterator[tuple[dict[str, Any], list[Item]]]:
     yield (
         shared,
         [
-            _item(None, HELD_OUT, f"{HELD_OUT}-{index:06d}", index)
+            _item(None, HELD_OUT, held_out_id(index), index)
             for index in sorted(halves[0] + halves[1])
         ],
     )

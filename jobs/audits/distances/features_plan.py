@@ -1,4 +1,4 @@
-"""Plans the ``features`` stage: sets of real images, and as many of every generator."""
+"""Plans the ``features`` stage: sets of real and of generated images, and what copies need."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -11,6 +11,8 @@ from ....workers.trained import ANNOTATOR_TABLE
 from ...plan.stage import AuditContext, Cost, PlanContext, Stage
 from ...spec.facts import GeneratorFacts
 from ..class_shares.annotator_plan import feature_settings
+from ..copies.settings import COPIES
+from ..feature_copies.features import feature_shards, features_cost, seeks_in_features
 from ..feature_space import ANNOTATOR, extractor_settings
 from ..images.plan import classes_of_real, generated_settings, reference_settings
 from .pca_plan import pca_settings, real_order_seed
@@ -33,6 +35,15 @@ def real_sets(context: AuditContext) -> int:
 
 
 def plan(context: PlanContext) -> Iterator[Shard]:
+    """Shards of what ``distances`` compares, and of what ``copies`` does, in each space."""
+    if DISTANCES.of(context.spec.stages) is not None:
+        yield from _of_sets(context)
+    if seeks_in_features(context.spec):
+        for space in COPIES.required(context.spec.stages).spaces:
+            yield from feature_shards(context, {"space": space, **_seen_by(context, space)})
+
+
+def _of_sets(context: PlanContext) -> Iterator[Shard]:
     """Shards of each set, in each space; none holds images of two sets."""
     spec = DISTANCES.required(context.spec.stages)
     for space in spec.spaces:
@@ -113,6 +124,19 @@ def _generated(context: AuditContext, generator: GeneratorFacts) -> Iterator[lis
 
 
 def _cost(context: AuditContext) -> Cost:
+    costs = []
+    if DISTANCES.of(context.spec.stages) is not None:
+        costs.append(_cost_of_sets(context))
+    if seeks_in_features(context.spec):
+        costs.append(features_cost(context))
+    return Cost(
+        sum(each.items for each in costs),
+        sum(each.shards for each in costs),
+        sum(each.evaluations for each in costs),
+    )
+
+
+def _cost_of_sets(context: AuditContext) -> Cost:
     spec = DISTANCES.required(context.spec.stages)
     generators = context.facts.generators.values()
     drawn = [each for each in generators if each.samples is None]
@@ -126,9 +150,9 @@ def _cost(context: AuditContext) -> Cost:
 STAGE = Stage(
     table=FEATURES_TABLE,
     computations=(COMPUTATION,),
-    description="features of generated and of real images, in sets of equal size",
+    description="features of generated and of real images, kept for what compares them",
     needs=(ANNOTATOR_TABLE.name, PCA_TABLE.name),
-    enabled=lambda spec: DISTANCES.of(spec.stages) is not None,
+    enabled=lambda spec: DISTANCES.of(spec.stages) is not None or seeks_in_features(spec),
     plan=plan,
     cost=_cost,
 )

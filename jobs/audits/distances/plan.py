@@ -68,6 +68,8 @@ def _sets(context: PlanContext) -> dict[_Key, _Set]:
     parts = context.run.each_part(FEATURES_TABLE, planned.ids, ["status"])
     for (shard_id, shard), part in zip(planned.with_ids(), parts, strict=True):
         item, settings = shard.items[0], shard.settings
+        if "set" not in settings:
+            continue
         key = _Key(settings["space"], item.generator, item.group, settings["set"])
         found = sets.setdefault(key, _Set())
         found.parts.append(shard_id)

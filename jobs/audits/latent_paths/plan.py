@@ -1,6 +1,6 @@
 """Plans the ``latent_paths`` stage: every generator's paths, and held-out images as the control."""
 
-from ....workers.held_out import held_out_halves
+from ....workers.held_out import held_out_halves, held_out_id
 from ....workers.latent_paths import COMPUTATION, LATENT_PATHS_TABLE
 from ....workers.shard import Item, Shard, chunk
 from ...plan.stage import AuditContext, Cost, PlanContext, Stage
@@ -41,7 +41,7 @@ def plan(context: PlanContext) -> list[Shard]:
         shared["held_out_length"], shared["held_out_images"], shared["held_out_seed"]
     )
     controls = [
-        Item(None, None, HELD_OUT, f"{HELD_OUT}-{place:06d}", None, seed=0, index=place)
+        Item(None, None, HELD_OUT, held_out_id(place), None, seed=0, index=place)
         for place in sorted(judged)
     ]
     return [*shards, *chunk(LATENT_PATHS_TABLE, COMPUTATION, shared, controls, _CONTROLS)]

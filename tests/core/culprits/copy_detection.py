@@ -58,7 +58,11 @@ stages:
 
 `dataset` names all the images that the generator was trained on, `held_out` others of the same
 origin that it was not trained on; the latter are needed, and a spec without them is refused.
-Samples alone are enough. The report answers these questions:
+Samples alone are enough. A generator that takes a class is asked for the classes of the held-out
+images, drawn by chance: a rare class has fewer training images of its kind, and would be ranked
+among images that have more. They come in turn only where the held-out images have none. An image
+that is not finite, or a sample that cannot be read, is a failed row and is told beside the answer;
+all others count. The report answers these questions:
 
 - *Does it copy training images?* Yes only if the placebo is silent and held-out images lie among
   the training images as these do among themselves. No if fewer than 1% can be copies, and at least
@@ -73,6 +77,8 @@ Samples alone are enough. The report answers these questions:
   [`extractors`](distances.md#networks-inception-vgg-dino-clip-your-own). A network may see a
   change that no view of pixels undoes, and may be blind to others: planted copies, the placebo and
   the exact test are there for each space, and the spaces share the error rate of one question.
+  Features of all images are computed once for each space and kept in the table `features`: a run
+  that is taken up again, or asked about another generator, finds those of the training images.
 - *Does it repeat itself more often than real images do?* From near-duplicates among its images,
   by a distance that real images calibrate, beside other real images. Images that are smoother than
   real ones are nearer to each other too: the report shows the closest pairs. A generator that takes
@@ -105,6 +111,10 @@ then unknown.
   of a pool of both are exchanged. It is blind to few copies: with {training:,} training and
   {held:,} held-out images fewer than {fewest} among the nearest prove nothing. What it finds need
   be no copies: it also speaks up where images lean towards the training images.
+- **C_T and authenticity** are descriptions, each beside the same number of held-out images. C_T's
+  deviation is simulated by exchanging generated and held-out images, since its nominal one is
+  wrong. `pytest tests/core/statistics/test_data_copying.py` holds it against a direct computation
+  with scipy's Mann-Whitney.
 
 ## What is seen in which view
 
