@@ -14,7 +14,7 @@ from .reference_block import Vectors, flat
 from .resources import Resources
 from .revisions import Computation
 from .schema import ListColumn, TableSchema
-from .shard import Item, content_id
+from .shard import Item
 from .usable_images import image_failure, usable_generated
 
 
@@ -69,14 +69,17 @@ def compute(
     generator each image has an item too, the one with a number, which fails where it is left out.
     """
     which = settings["set"]
+    failures: Mapping[int, Failure] = {}
+    numbers = [item.index for item in items if item.index is not None]
+    asks_for_set = len(numbers) < len(items)
     try:
         (calibrating, judged) = resources.kept(
             "real images", _real_key(settings), lambda: _real_images(settings, resources), most=1
         )
         allowed, threshold = _threshold(calibrating)
-        left_out: Mapping[int, Failure] = {}
         if which == "generated":
-            images, left_out = _generated(settings, resources)
+            every = range(settings["images"]) if asks_for_set else numbers
+            images, failures = _generated(every, settings, resources)
         else:
             images = judged if which == "judged" else calibrating
     except ImageError as error:
@@ -84,7 +87,7 @@ def compute(
     return [
         _set_row(images, allowed, threshold)
         if item.index is None
-        else left_out.get(item.index, _image_row(allowed, threshold))
+        else failures.get(item.index, _image_row(allowed, threshold))
         for item in items
     ]
 
@@ -147,24 +150,17 @@ def _real_images(settings: Mapping[str, Any], resources: Resources) -> tuple[Vec
 
 
 def _generated(
-    settings: Mapping[str, Any], resources: Resources
+    numbers: Sequence[int], settings: Mapping[str, Any], resources: Resources
 ) -> tuple[Vectors, dict[int, Failure]]:
-    """The images of the classes that are asked for, and why others cannot be used, by number."""
-    names = ("generated", "classes", "images")
-    key = content_id({name: settings.get(name) for name in names})
-    return resources.kept(
-        "generated images of a set", key, lambda: _made(settings, resources), most=1
-    )
-
-
-def _made(settings: Mapping[str, Any], resources: Resources) -> tuple[Vectors, dict[int, Failure]]:
-    generator, count = shard_generated_images(settings["generated"], resources), settings["images"]
-    draws = list(zip(settings.get("classes") or [None] * count, range(count), strict=True))
+    """Images of the classes that are asked for, and why others cannot be used, by number."""
+    generator = shard_generated_images(settings["generated"], resources)
+    classes = settings.get("classes") or [None] * settings["images"]
     parts: list[Vectors] = []
     failures: dict[int, Failure] = {}
-    for start in range(0, count, _GENERATED_TOGETHER):
-        made = usable_generated(generator, draws[start : start + _GENERATED_TOGETHER])
-        failures |= {start + place: failure for place, failure in made.failures.items()}
+    for start in range(0, len(numbers), _GENERATED_TOGETHER):
+        together = numbers[start : start + _GENERATED_TOGETHER]
+        made = usable_generated(generator, [(classes[number], number) for number in together])
+        failures |= {together[place]: failure for place, failure in made.failures.items()}
         if len(made.images):
             parts.append(flat(made.images.cpu().numpy()).astype(np.float32, copy=False))
     return np.concatenate(parts) if parts else np.empty((0, 0), np.float32), failures

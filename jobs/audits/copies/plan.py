@@ -6,8 +6,6 @@ from typing import Any
 from ....core.culprits.copies import REPLAYS
 from ....workers.copies import COMPUTATION, COPIES_TABLE
 from ....workers.held_out import held_out_halves, held_out_id
-from ....workers.revisions import Computation
-from ....workers.schema import TableSchema
 from ....workers.shard import Item, Shard, chunk
 from ...plan.stage import AuditContext, Cost, PlanContext, Stage
 from ...spec.facts import GeneratorFacts
@@ -50,16 +48,12 @@ def _made_count(context: AuditContext, generator: GeneratorFacts) -> int:
 
 def plan(context: PlanContext) -> list[Shard]:
     """Shards of held-out images, of planted copies by kind, then of each generator's images."""
-    return list(shards_of(context, COPIES_TABLE, COMPUTATION, {}))
-
-
-def shards_of(
-    context: PlanContext, table: TableSchema, computation: Computation, more: dict[str, Any]
-) -> Iterator[Shard]:
-    """The images that are asked about, with what every shard says and ``more``."""
     size = _settings(context).shard_items
-    for settings, items in asked_images(context):
-        yield from chunk(table, computation, {**settings, **more}, items, size)
+    return [
+        shard
+        for settings, items in asked_images(context)
+        for shard in chunk(COPIES_TABLE, COMPUTATION, settings, items, size)
+    ]
 
 
 def asked_images(context: PlanContext) -> Iterator[tuple[dict[str, Any], list[Item]]]:
