@@ -32,7 +32,8 @@ class UsableImages:
 
     def in_place(self, found: Sequence[Outcome]) -> list[Outcome]:
         """What was found of the usable images, with the failures of the others among them."""
-        outcomes = {**self.failures, **dict(zip(self.places, found, strict=True))}
+        outcomes: dict[int, Outcome] = dict(zip(self.places, found, strict=True))
+        outcomes.update(self.failures)
         return [outcomes[place] for place in range(len(outcomes))]
 
 

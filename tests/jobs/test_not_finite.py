@@ -125,8 +125,9 @@ def test_an_image_that_is_not_finite_fails_alone(
     assert failed.error.str.contains("finite|NaN|nan|inf").all(), failed.error.tolist()
     every = pd.read_parquet(run / stage)
     assert f"{(every.status != 'ok').sum()} in {stage}" in output
-    summary = pd.read_parquet(run / "summary.parquet").set_index(["metric", "group"])
-    assert summary.loc[(f"failed_rows_{stage}", group)].value.item() == len(failed)
+    summary = pd.read_parquet(run / "summary.parquet")
+    of_stage = summary[(summary.metric == f"failed_rows_{stage}") & (summary.group == group)]
+    assert of_stage.value.to_list() == [len(failed)]
 
 
 def test_everything_else_is_there(whole: tuple[Path, str]) -> None:

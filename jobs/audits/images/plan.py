@@ -1,6 +1,6 @@
 """Plans the ``images`` stage: which images of which groups are materialised."""
 
-from collections.abc import Collection
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -108,7 +108,7 @@ def classes_of_real(
     context: AuditContext,
     stage: str,
     generator: GeneratorFacts,
-    labels: Collection[int] | None,
+    labels: Sequence[int] | None,
     count: int,
 ) -> list[int] | None:
     """The classes that a stage asks a generator for: those of real images, drawn by chance.
