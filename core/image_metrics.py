@@ -39,6 +39,20 @@ def bits_per_dim(log_likelihood: Numbers, dimensions: int) -> NDArray[np.float64
     return np.asarray(bits)
 
 
+def log_likelihood_bound(mse: Numbers, variance: float, dimensions: int) -> NDArray[np.float64]:
+    """The most ln p(x), nats, that an image of that reconstruction error can have.
+
+    That of :func:`bits_per_dim_bound`, which says how far it is one.
+
+    Raises:
+        ValueError: if an error is negative, the variance not positive or ``dimensions`` below 1.
+    """
+    if dimensions < 1:
+        raise ValueError(f"dimensions = {dimensions}: an image has at least 1")
+    bits = bits_per_dim_bound(mse, variance)
+    return np.asarray((bits + 8) * dimensions * math.log(2))
+
+
 def bits_per_dim_bound(mse: Numbers, variance: float) -> NDArray[np.float64]:
     """The most bits per dimension that an image of that reconstruction error can have.
 

@@ -9,6 +9,7 @@ from ..audits import AUDITS, METRICS
 from ..reduce.schema import EVERY_CLASS, MARGINAL, NEAREST_CLASS, OWN, PER_CLASS_MEAN
 from ..report.summary import MISSING, Estimate
 from ..report.table import Cell, Column, N, Table, counts, estimates, filled_table, numbers
+from ..report.words import BOUND
 from .pairing import Difference
 from .runs import Comparison
 from .sides import Side
@@ -134,8 +135,11 @@ def difference_table(comparison: Comparison, *, headlines: bool = False) -> Tabl
         ]
         for each in shown
     ]
+    title = "Paired differences of the means over shared images, 95% intervals over images"
+    if any(each.metric == "log_likelihood" for each in shown):
+        title += f"; {BOUND}"
     return filled_table(
-        "Paired differences of the means over shared images, 95% intervals over images",
+        title,
         [
             *[Column(name) for name in ("pair", "of", "group", "condition", "estimator")],
             estimates("difference"),
@@ -231,6 +235,8 @@ def _metric_table(
     # A side without any of these metrics keeps its column, or it would seem not to be compared.
     letters = [replace(estimates(side.letter), stays=True) for side in sides]
     columns = [*[Column(name) for name in _KEYS], *letters, Column("N")]
+    if any("ln p" in METRICS[str(found[0])].meaning for found in ordered):
+        title += f"; {BOUND}"
     return filled_table(title, columns, rows, key=key)
 
 

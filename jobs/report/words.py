@@ -15,6 +15,11 @@ from .table import Table
 # Said once of each table or figure with estimates of ln p.
 BOUND = "each estimate of ln p is a lower bound in the mean"
 
+_BITS = (
+    "ln p / (D ln 2) − 8 of 8-bit images with D values: higher is denser, the negative of the "
+    "usual positive number"
+)
+
 TERMS: dict[str, str] = {
     OWN: "each image under its own class; images without one take the classes in turn",
     MARGINAL: "over all classes, equally likely; without classes, the only density that there is",
@@ -28,10 +33,8 @@ TERMS: dict[str, str] = {
     WITH_OUTLIERS: "the group together with every outlier group",
     "guided": "AIS whose chains start near the latents that explain the image best",
     "classical": "AIS whose chains start from the prior, as in the papers",
-    "bits/dim": (
-        "ln p / (D ln 2) − 8 of 8-bit images with D values: higher is denser, the negative of the "
-        "usual positive number"
-    ),
+    "bits/dim": _BITS,
+    "bits/dim at least": _BITS,
     "1-NN in pixels": "the nearest training image, by the distance of the pixels",
     "AUC": (
         "how often an outlier scores higher than an image of the data: 0.5 is chance, below it "

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 
 from ..report.verdict import SIDES, Verdict, in_a_sentence
+from ..report.words import BOUND
 from .exported import ExportedGenerator, ExportedRun
 
 _MARKUP = re.compile(r"([\\|<>*_`\[\]#])")
@@ -20,6 +21,9 @@ def _lines(run: ExportedRun) -> Iterator[str]:
         yield ""
         yield from generator_card(each)
     yield ""
+    if any(row["metric"] == "log_likelihood_mean" for each in run.generators for row in each.rows):
+        yield f"{BOUND[0].upper()}{BOUND[1:]}: the densities can be higher than stated."
+        yield ""
     yield (
         f"Audit `{run.name}` by offmanifold {_text(run.version)}. Intervals are at 95%. ✓ speaks "
         "for the generator, ✗ against it, ? is not decided."

@@ -7,6 +7,7 @@ import pytest
 from offmanifold.core.image_metrics import (
     bits_per_dim,
     bits_per_dim_bound,
+    log_likelihood_bound,
     psnr,
 )
 from scipy import stats
@@ -59,6 +60,8 @@ def test_the_bound_holds_for_a_linear_generator_and_is_its_largest_conditional_d
     nearest = images @ np.linalg.pinv(weight).T @ weight.T
     errors = ((images - nearest) ** 2).mean(axis=1)
     bound = bits_per_dim_bound(errors, variance)
+    nats = log_likelihood_bound(errors, variance, dimensions)
+    np.testing.assert_allclose(bits_per_dim(nats, dimensions), bound)
     conditional = stats.norm(nearest, math.sqrt(variance)).logpdf(images).sum(axis=1)
     np.testing.assert_allclose(bound, bits_per_dim(conditional, dimensions), rtol=1e-12)
     covariance = weight @ weight.T + variance * np.eye(dimensions)

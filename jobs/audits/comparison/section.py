@@ -33,8 +33,8 @@ def gap_table(view: View) -> Table | None:
         f"generator calls are for one image under one class; {BOUND}",
         [
             Column("group"),
-            estimates(f"ln p, {mine}"),
-            estimates(f"ln p, {other}"),
+            estimates(f"ln p at least, {mine}"),
+            estimates(f"ln p at least, {other}"),
             estimates("mean gap"),
             estimates("median gap"),
             numbers(f"calls, {mine}"),
@@ -102,7 +102,7 @@ def gap_line(view: View) -> str | None:
         return None
     mine, other = (side.estimator for side in _sides(view))
     named = ", ".join(f"{group} {gap.text(2)}" for group, gap in gaps.items())
-    return f"mean ln p, {mine} minus {other}, nats: {named}"
+    return f"mean ln p, {mine} minus {other}, nats: {named}; {BOUND}"
 
 
 def _sides(view: View) -> list[View]:

@@ -107,7 +107,7 @@ def _plane(view: View) -> list[Figure]:
     return scatter_figures(
         view,
         points_by_group(view, names, bits, density),
-        ("code length, bits per value", "ln p(x) of the generator, nats"),
+        ("code length, bits per value", "ln p(x) of the generator at least, nats"),
         "Log density of single images over their code length; the table below has the AUCs.",
         "Each dot is an image: to the left simple ones, at the top dense ones.",
         key="complexity-plane",

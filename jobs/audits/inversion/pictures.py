@@ -89,7 +89,7 @@ def picture_numbers(
         Column("image"),
         counts("class"),
         numbers("1000 MSE", 2, scale=1000),
-        numbers("ln p", decimals=0),
+        numbers("ln p at least", decimals=0),
         counts("likeliest class"),
     ]
     kept = [at for at in range(len(columns)) if any(row[at] is not None for row in rows)]

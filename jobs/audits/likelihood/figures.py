@@ -145,7 +145,7 @@ def _density_figure(
         alt,
         caption,
         paint,
-        data=drawn_bins(found.values, histogram_edges(found.values, window), "ln p, nats"),
+        data=drawn_bins(found.values, histogram_edges(found.values, window), "ln p at least, nats"),
         key=key,
     )
 

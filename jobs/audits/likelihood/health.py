@@ -100,11 +100,13 @@ def _possible(name: str, chains: float) -> tuple[float, float]:
 def _sandwich_rows(
     emit: Emitter, generator: GeneratorInfo, bounded: pd.DataFrame
 ) -> list[SummaryRow]:
-    gap = (bounded["upper_bound"] - bounded["log_likelihood"]).to_numpy(np.float64)
+    upper = bounded["upper_bound"].to_numpy(np.float64)
+    gap = upper - bounded["log_likelihood"].to_numpy(np.float64)
     nats = emit.seeded("sandwich").mean(gap)
     per_nat = 1 / (generator.dimensions * np.log(2))
     bits = Interval(nats.value * per_nat, nats.low * per_nat, nats.high * per_nat, nats.n)
     return [
+        emit.seeded("upper").mean_row("log_likelihood_upper", upper),
         emit.row("sandwich_gap", nats),
         emit.median_row("sandwich_gap_median", gap),
         emit.row("sandwich_gap_bits_per_dim", bits),

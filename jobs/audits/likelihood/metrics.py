@@ -3,9 +3,14 @@
 from ...reduce.schema import Metric
 
 METRICS: dict[str, Metric] = {
-    "log_likelihood_mean": Metric("mean ln p(x), nats, densities on [0, 1]", "higher", "nats"),
+    "log_likelihood_mean": Metric(
+        "mean ln p(x), nats, densities on [0, 1]; a lower bound in the mean", "higher", "nats"
+    ),
     "bits_per_dim": Metric(
-        "mean ln p(x) / (D ln 2) - 8, higher is better", "higher", "bits/dim", headline=True
+        "mean ln p(x) / (D ln 2) - 8, higher is better; a lower bound in the mean",
+        "higher",
+        "bits/dim",
+        headline=True,
     ),
     "acceptance": Metric("mean Metropolis acceptance over transitions and chains", "none", "share"),
     "step_size": Metric("median of the chains' last step sizes", "none", "step"),
@@ -30,6 +35,12 @@ METRICS: dict[str, Metric] = {
         "share of estimates whose best chain started from the prior, not a mode, guided only",
         "lower",
         "share",
+    ),
+    "log_likelihood_upper": Metric(
+        "mean upper bound on ln p(x) of simulated images, nats, by reversed chains; one in the "
+        "mean",
+        "none",
+        "nats",
     ),
     "sandwich_gap": Metric(
         "upper - lower bound on simulated images, nats, mean", "lower", "nats", headline=True

@@ -1,7 +1,7 @@
 """The tables about densities: how high they are, and how the chains behind them fared."""
 
 from ...reduce.schema import MARGINAL, OWN
-from ...report.summary import number
+from ...report.summary import Estimate, number
 from ...report.table import (
     Cell,
     Column,
@@ -37,24 +37,38 @@ def density_table(view: View) -> Table | None:
                     for metric in ("log_likelihood_mean", "bits_per_dim")
                 )
                 if nats is not None:
-                    rows.append([group.name, condition, each.estimator, nats, bits, nats.n])
+                    most = upper_bound(each, group.name, condition)
+                    rows.append([group.name, condition, each.estimator, nats, most, bits, nats.n])
     variance = view.find("variance")
     under = "" if variance is None else f", σ² = {number(variance.value)}"
     table = filled_table(
         f"Mean log density on [0, 1]{under}; bits per dimension are higher for denser images; "
-        f"{BOUND}",
+        f"{BOUND}; at most it is, of images simulated from the model, what chains in reverse give, "
+        "of others what the least reconstruction error that any stage found allows",
         [
             Column("group"),
             Column("density"),
             Column("estimator"),
-            estimates("mean ln p, nats", 4),
-            estimates("bits/dim"),
+            estimates("mean ln p at least, nats", 4),
+            estimates("at most, nats", 4),
+            estimates("bits/dim at least"),
             N,
         ],
         rows,
         key="density",
     )
     return twins_side_by_side(table, "estimator")
+
+
+def upper_bound(view: View, group: str, condition: str) -> Estimate | None:
+    """The upper bound of a group's mean ln p: the sandwich's, or that of reconstruction errors.
+
+    The sandwich is of the density under an image's own class, without classes the only one.
+    """
+    sandwich = view.find("log_likelihood_upper", group, OWN)
+    if sandwich is not None and (condition == OWN or not view.generator.num_classes):
+        return sandwich
+    return view.find("log_likelihood_bound", group, condition)
 
 
 def health_table(view: View) -> Table | None:

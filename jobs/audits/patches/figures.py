@@ -30,7 +30,7 @@ def patch_scatter(view: View) -> list[Figure]:
     return scatter_figures(
         view,
         points_by_group(view, scores.of_group, scores.first, scores.second),
-        ("ln p(x) of the generator, nats", "ln p(x) of the patches, nats"),
+        ("ln p(x) of the generator at least, nats", "ln p(x) of the patches, nats"),
         "Log density of single images under the model of small patches, over that of the "
         "generator; the table below has the correlations.",
         "Each dot is an image, under its own class in both models. Dots along one rising line "

@@ -4,7 +4,8 @@ from ...reduce.schema import Metric
 
 METRICS: dict[str, Metric] = {
     "sweep_log_likelihood": Metric(
-        "mean ln p(x) of a sample at the number of transitions that `against` names, nats",
+        "mean ln p(x) of a sample at the number of transitions that `against` names, nats; a lower "
+        "bound in the mean",
         "higher",
         "nats",
     ),

@@ -143,7 +143,7 @@ def shortfall_table(view: View) -> Table | None:
     return _group_columns(
         view,
         "sweep_shortfall",
-        "Mean ln p at the largest T minus that at T, paired by image, nats",
+        f"Mean ln p at the largest T minus that at T, paired by image, nats; {BOUND}",
         "sweep-shortfall",
     )
 
@@ -203,7 +203,7 @@ def sweep_figure(view: View) -> Figure | None:
                 Column("group"),
                 Column("estimator"),
                 counts("T"),
-                numbers("mean ln p, nats"),
+                numbers("mean ln p at least, nats"),
                 numbers("whisker below"),
                 numbers("whisker above"),
             ],

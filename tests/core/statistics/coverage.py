@@ -26,6 +26,8 @@ INTERVALS = {
     "log_likelihood_mean": "mean",
     "bits_per_dim": "mean",
     "bits_per_dim_bound": "mean",
+    "log_likelihood_bound": "mean",
+    "log_likelihood_upper": "mean",
     "sensing_*psnr_mean": "mean",
     "sensing_psnr_difference": "mean",
     "acceptance": "mean",

@@ -14,6 +14,7 @@ from offmanifold.jobs.compare.runs import Comparison, compare_sides
 from offmanifold.jobs.compare.side_by_side import difference_table, headline_table
 from offmanifold.jobs.compare.sides import Side
 from offmanifold.jobs.record.versions import Versions
+from offmanifold.jobs.report.words import BOUND
 from offmanifold.jobs.results.reduction import reduce_run
 from offmanifold.jobs.spec.audit import MODEL_ROLES, AuditSpec
 
@@ -120,6 +121,8 @@ def test_words_follow_the_interval_and_headlines_hold_every_side(pair: list[Side
     assert "classical" not in {cell for row in texts(headlines) for cell in row}
     table = difference_table(comparison, headlines=True)
     assert table is not None
+    assert BOUND in headlines.caption
+    assert BOUND in table.caption
     said = {(row[1], row[2]): row[6] for row in table.rows if row[4] != "classical"}
     assert said[("ln p, nats", "test")] == "B is higher"
     assert said[("mean squared error", "train")] == "B is higher"

@@ -295,7 +295,21 @@ def test_tables_show_both_estimators(whole: WholeRun) -> None:
     density = density_table(page_view(context, summary, generator))
     assert density is not None
     assert [row[:2] for row in density.rows[:2]] == [["train", "marginal"], ["train", "own"]]
-    assert headers(density)[2:4] == ["mean ln p, nats, guided", "mean ln p, nats, classical"]
+    assert headers(density)[2:4] == [
+        "mean ln p at least, nats, guided",
+        "mean ln p at least, nats, classical",
+    ]
+    at_most = headers(density).index("at most, nats, guided")
+    bounds = {(row[0], row[1]): row[at_most] for row in density.rows}
+    for name, group, condition in (
+        ("log_likelihood_upper", "simulated", "own"),
+        ("log_likelihood_bound", "test", "marginal"),
+        ("log_likelihood_bound", "test", "own"),
+    ):
+        known = summary.find(name, generator=generator.name, group=group, conditions=(condition,))
+        assert known is not None
+        assert bounds[group, condition] == known
+    assert "what chains in reverse give" in density.caption
     gaps = gap_table(page_view(context, summary, generator))
     assert gaps is not None
     colours = next(row for row in texts(gaps) if row[0] == "single_colour")

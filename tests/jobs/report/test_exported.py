@@ -104,6 +104,7 @@ def test_a_model_card_has_every_verdict_and_no_markup_of_others(
     finding = Finding("test", "no", "a|b\n<script>")
     hostile = Verdict("key", "Is *it*?", "yes", (finding,))
     card = model_card(replace(run, generators=[replace(run.generators[0], verdicts=[hostile])]))
+    assert "Each estimate of ln p is a lower bound in the mean" in card
     assert r"| Is \*it\*? | ✗ No | a\|b \<script\> |" in card
 
 

@@ -322,6 +322,9 @@ def test_health(whole: WholeRun) -> None:
     assert gap["n"] == 56
     bits = pick(summary, "sandwich_gap_bits_per_dim", group="simulated")
     assert bits["value"] == pytest.approx(expected / (64 * np.log(2)))
+    upper = pick(summary, "log_likelihood_upper", group="simulated")
+    assert upper["value"] == pytest.approx(np.mean([row["upper_bound"] for row in bounded]))
+    assert upper["n"] == 56
     middle = pick(summary, "sandwich_gap_median", group="simulated")
     gaps = [row["upper_bound"] - row["log_likelihood"] for row in bounded]
     assert middle["value"] == pytest.approx(np.median(gaps))

@@ -83,6 +83,10 @@ def test_the_bound_is_that_of_the_images_errors(synthetic_run: Callable[..., Any
         assert row.value == pytest.approx(bound.mean())
         assert row.low < row.value < row.high
         assert row.n == 60
+        keys = {"group": "test", "condition": condition, "estimator": "guided"}
+        nats = found(rows, metric="log_likelihood_bound", **keys)
+        assert bits_per_dim(nats.value, 64) == pytest.approx(row.value)
+        assert bits_per_dim(nats.high, 64) == pytest.approx(row.high)
     own_density = [
         row["log_likelihood"]
         for row in sorted(run.rows["likelihood"], key=lambda row: row["image_id"])

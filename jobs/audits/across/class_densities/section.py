@@ -141,7 +141,7 @@ def _scatter(view: View, found: _Classes) -> Figure:
     return scatter_figure(
         view,
         points,
-        (f"ln p(x | class {one}), nats", f"ln p(x | class {other}), nats"),
+        (f"ln p(x | class {one}) at least, nats", f"ln p(x | class {other}) at least, nats"),
         f"Log density of {name} images under class {other} over that under class {one}; "
         f"correlation {correlation}.",
         f"Each dot is one of {len(whole)} {name} images of any class. Of all pairs of classes this "

@@ -9,6 +9,7 @@ METRICS: dict[str, Metric] = {
         "none",
         "bits/dim",
     ),
+    "log_likelihood_bound": Metric("the same as mean ln p(x), nats", "none", "nats"),
     "bound_violated": Metric(
         "1 if the group's bits/dim is above that bound, else 0", "lower", "share"
     ),

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from .....core.image_metrics import bits_per_dim, bits_per_dim_bound
+from .....core.image_metrics import bits_per_dim, bits_per_dim_bound, log_likelihood_bound
 from ....reduce.context import GeneratorInfo, ReduceContext
 from ....reduce.emitter import Emitter, emitter
 from ....reduce.groups import GroupValues, density_conditions, group_values
@@ -58,6 +58,8 @@ def _group_rows(
             bound = bits_per_dim_bound(error[theirs][both], variance)
             keyed = emit.at(condition=condition).seeded("bound", condition)
             violated, above = estimate.mean() > bound.mean(), np.sum(estimate > bound)
+            nats = log_likelihood_bound(error[theirs][both], variance, generator.dimensions)
             yield keyed.mean_row("bits_per_dim_bound", bound)
+            yield keyed.mean_row("log_likelihood_bound", nats)
             yield keyed.exact("bound_violated", float(violated), len(bound))
             yield keyed.exact("images_above_bound", int(above), len(bound))
