@@ -1,19 +1,22 @@
 """Where the guided estimator's settings come from: heat and rates of its search, lengths of chains.
 
-    python -m tests.benchmarks.bench_search search|chains|inversion
+    python -m tests.benchmarks.bench_search search|chains
+    python -m tests.benchmarks.bench_search inversion [--only NAME] [--group GROUP]
 
 `search` prints, for 32 images simulated from the Fashion-MNIST generator, how far the best mode of
 searches with other heats and rates stays above the best that any of them or a descent from the
 image's own latent found. `chains` prints the sandwich gap of 32 others, two with a posterior
 that bends away from its mode, for chains of 6,000 evaluations. `inversion` prints the mean squared
-errors of eight images of each group, whole and with parts of the search left out. Each takes about
-ten minutes of a core.
+errors of eight images of each group, whole and with parts of the search left out. The first two
+take about ten minutes of a core, an inversion of one group two, and decoding its bank as much.
 """
 
-import sys
+import argparse
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
+from offmanifold.core.bank import Bank
 from offmanifold.core.guided import estimate_guided
 from offmanifold.core.inversion import invert
 from offmanifold.core.likelihood import simulate
@@ -49,6 +52,7 @@ CHAINS = {
     "as in an audit": FEWER,
 }
 
+INVERTED = [*GROUPS["fashion"], "generated"]
 INVERSION = InversionSettings()
 INVERSIONS = {
     "without a bank": replace(INVERSION, bank=0),
@@ -58,21 +62,18 @@ INVERSIONS = {
 }
 
 
-def inversion() -> None:
+def inversion(names: Sequence[str], groups: Sequence[str]) -> None:
     """Prints the errors of each inversion, group by group."""
     generator = open_generator("shipped:fashion").generator
-    found = [
-        (group, *images_of("fashion", group, generator)[:2])
-        for group in (*GROUPS["fashion"], "generated")
-    ]
-    images = torch.cat([own for _, own, _ in found])
-    classes = torch.cat([labels for _, _, labels in found])
-    for name, settings in INVERSIONS.items():
-        result = invert(generator, images, classes, settings, range(len(images)))
-        print(f"{name}: {result.evaluations} evaluations")
-        for (group, own, _), errors in zip(found, result.mse.split(len(found[0][1])), strict=True):
+    banks = {name: Bank(generator) for name in names}
+    for group in groups:
+        images, classes, _ = images_of("fashion", group, generator)
+        for name, bank in banks.items():
+            seeds = range(len(images))
+            result = invert(generator, images, classes, INVERSIONS[name], seeds, bank=bank)
             print(
-                f"  {group}: mean {errors.mean():.5f}, median {errors.median():.5f} of {len(own)}",
+                f"{group}, {name}: {result.evaluations} evaluations, mean {result.mse.mean():.5f}, "
+                f"median {result.mse.median():.5f} of {len(images)}",
                 flush=True,
             )
 
@@ -110,17 +111,24 @@ def chains(images: Tensor, latent: Tensor, classes: Tensor, seeds: range) -> Non
         )
 
 
-def main(which: str) -> None:
+def main() -> None:
     """Prints one of the comparisons."""
-    if which == "inversion":
-        inversion()
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("which", choices=[*FIRST_SEED, "inversion"])
+    parser.add_argument("--only", action="append", choices=INVERSIONS, help="an inversion")
+    parser.add_argument("--group", action="append", choices=INVERTED, help="its images")
+    arguments = parser.parse_args()
+    if arguments.which == "inversion":
+        inversion(arguments.only or list(INVERSIONS), arguments.group or INVERTED)
         return
-    seeds = range(FIRST_SEED[which], FIRST_SEED[which] + COUNT)
+    first = FIRST_SEED[arguments.which]
+    seeds = range(first, first + COUNT)
     classes = torch.arange(COUNT) % 10
     generator = open_generator("shipped:fashion").generator
     images, latent = simulate(generator, classes, VARIANCE, seeds)
-    {"search": search, "chains": chains}[which](images, latent, classes, seeds)
+    compared = {"search": search, "chains": chains}[arguments.which]
+    compared(images, latent, classes, seeds)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main()
