@@ -16,7 +16,7 @@ class GuidedSpec(SpecModel):
 
     The inversion stage's finalists join the searches where it minimised the squared error.
 
-    On images that the model itself could have made, half of these evaluations lose nothing; on
+    On the shipped generators' own images half of these evaluations lose nothing; on
     outliers no search is known to be complete, and fewer find less: by a quarter of them, estimates
     on decoders with 8 latents were 1 to 7 nats low in the mean (`guided-ais.md`, "What fewer
     evaluations cost").
