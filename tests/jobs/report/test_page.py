@@ -217,7 +217,8 @@ def test_single_images_have_their_numbers(whole: WholeRun, standard_report: Audi
     sections = {part.key: part for part in standard_report.reports[0].sections}
     train = next(each for each in sections["pictures"].figures if each.key == "train")
     assert train.data is not None
-    assert headers(train.data) == ["image", "class", "1000 MSE", "ln p", "likeliest class"]
+    shown = ["image", "class", "1000 MSE", "ln p at least", "likeliest class"]
+    assert headers(train.data) == shown
     densities = {
         (row["image_id"], row["condition"]): row["log_likelihood"]
         for row in whole.rows["likelihood"]
