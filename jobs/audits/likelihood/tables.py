@@ -41,10 +41,17 @@ def density_table(view: View) -> Table | None:
                     rows.append([group.name, condition, each.estimator, nats, most, bits, nats.n])
     variance = view.find("variance")
     under = "" if variance is None else f", σ² = {number(variance.value)}"
-    table = filled_table(
+    caption = (
         f"Mean log density on [0, 1]{under}; bits per dimension are higher for denser images; "
-        f"{BOUND}; at most it is, of images simulated from the model, what chains in reverse give, "
-        "of others what the least reconstruction error that any stage found allows",
+        f"{BOUND}"
+    )
+    if any(row[4] is not None for row in rows):
+        caption += (
+            "; at most it is, of images simulated from the model, what chains in reverse give, of "
+            "others what the least reconstruction error that any stage found allows"
+        )
+    table = filled_table(
+        caption,
         [
             Column("group"),
             Column("density"),
