@@ -54,6 +54,7 @@ def test_each_lane_has_a_part_in_the_stages_that_may_be_its_own() -> None:
         "images",
         "neighbours",
         "copies",
+        "feature_copies",
         "support",
         "features",
         "patch_gmm",
