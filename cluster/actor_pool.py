@@ -2,7 +2,8 @@
 
 import logging
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -15,6 +16,7 @@ from ray.exceptions import (
     RayTaskError,
     WorkerCrashedError,
 )
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from .broken_worker import BrokenWorkerError
 from .executor import (
@@ -52,6 +54,7 @@ class ActorPool:
         schedule: Schedule,
         workers: int,
         actor_class: Any,
+        room: Mapping[str, int] | None,
         start_arguments: tuple[Any, ...],
         idle: IdleActors,
         watch: Watch,
@@ -62,6 +65,7 @@ class ActorPool:
         self._schedule = schedule
         self._workers = workers
         self._actor_class = actor_class
+        self._room = room
         self._start_arguments = start_arguments
         self._running: dict[Any, Running] = {}
         self._idle = idle
@@ -123,7 +127,7 @@ class ActorPool:
 
     def kill(self) -> None:
         """End every actor at once; what was published stays."""
-        for running in (*self._running.values(), *self._idle.actors, *self._parked):
+        for running in self._actors():
             ray.kill(running.actor)
 
     def release_idle(self) -> list[Running]:
@@ -139,13 +143,33 @@ class ActorPool:
         while starting and len(self._running) + len(self._idle) > wanted:
             ray.kill(self._running.pop(starting.pop()).actor)
         while not self._pause and len(self._running) + len(self._idle) < wanted:
-            actor = self._actor_class.remote()
-            self._running[actor.where.remote()] = Running(actor, None)
+            running = self._new()
+            if running is None:
+                return
+            self._running[running.actor.where.remote()] = running
+
+    def _new(self) -> Running | None:
+        """An actor at the node with the most room left; None where all of it is taken."""
+        living = _living_nodes()
+        room = {node: most for node, most in (self._room or {}).items() if node in living}
+        if not room:
+            return Running(self._actor_class.remote(), None)
+        taken = Counter(running.node for running in self._actors())
+        node = max(room, key=lambda each: room[each] - taken[each])
+        if taken[node] >= room[node]:
+            return None
+        # Elsewhere where others, of whom nothing is known here, have taken that room.
+        there = NodeAffinitySchedulingStrategy(node, soft=True, _spill_on_unavailable=True)
+        actor = self._actor_class.options(scheduling_strategy=there).remote()
+        return Running(actor, None, node=node)
+
+    def _actors(self) -> tuple[Running, ...]:
+        """All of them, whatever they do."""
+        return (*self._running.values(), *self._idle.actors, *self._parked)
 
     def _live_places(self) -> set[Place]:
-        """Those where an actor is, whatever it does."""
-        actors = (*self._running.values(), *self._idle.actors, *self._parked)
-        return {running.place for running in actors if running.place is not None}
+        """Those where an actor is."""
+        return {running.place for running in self._actors() if running.place is not None}
 
     def _close_and_open_places(self) -> None:
         out = self._places.out_of_use(self._live_places())

@@ -15,7 +15,8 @@ from .pulse import Pulse
 class Running:
     """What one actor is doing: a step, or None while it starts; and its signs of life.
 
-    ``place`` is where it is and ``process`` its ``host:pid``, once it has said so, and ``began`` is
+    ``node`` is Ray's id of the one that it was to be put on, None where Ray chose. ``place`` is
+    where it is and ``process`` its ``host:pid``, once it has said so, and ``began`` is
     when its step did.
     """
 
@@ -25,6 +26,7 @@ class Running:
     process: str = ""
     began: float = 0.0
     pulse: Pulse = field(default_factory=Pulse)
+    node: str | None = None
 
 
 class IdleActors:

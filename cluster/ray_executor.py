@@ -94,6 +94,7 @@ class RayExecutor:
             schedule,
             workers,
             self._actor_class(),
+            self._resources.room,
             arguments,
             IdleActors(warm, self._resources.min_workers, self._idle_seconds),
             Watch(self._patience),
@@ -129,7 +130,7 @@ class RayExecutor:
         return taken
 
     def _worker_count(self) -> int:
-        nodes = node_resources()
+        nodes = list(node_resources().values())
         count = self._resources.worker_count(nodes)
         if self._resources.fit(nodes) == 0:
             wanted = self._resources.per_worker
@@ -164,9 +165,9 @@ class RayExecutor:
         return self._import_paths, cloudpickle.dumps(factory)
 
 
-def node_resources() -> list[Mapping[str, float]]:
-    """The resources of each node that is alive, by Ray's names; Ray must be joined."""
-    return [node["Resources"] for node in ray.nodes() if node["Alive"]]
+def node_resources() -> dict[str, Mapping[str, float]]:
+    """By its id, the resources of each node that is alive, by Ray's names; Ray must be joined."""
+    return {node["NodeID"]: node["Resources"] for node in ray.nodes() if node["Alive"]}
 
 
 def _is_alive(running: Running) -> bool:

@@ -20,6 +20,8 @@ class WorkerResources:
         max_workers: the most workers; None for no limit but the cluster's size.
         autoscaling: whether the cluster adds nodes for workers that find no place yet, so that
             ``max_workers`` are asked for and not only those that fit at present.
+        room: by Ray's id of a node, how many workers may be put there; None where Ray chooses. It
+            does as well where none of these nodes is alive.
     """
 
     workers: int | None = None
@@ -30,6 +32,7 @@ class WorkerResources:
     min_workers: int = 0
     max_workers: int | None = None
     autoscaling: bool = False
+    room: Mapping[str, int] | None = None
 
     def __post_init__(self) -> None:
         if self.workers is not None and self.workers < 1:

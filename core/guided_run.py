@@ -228,7 +228,7 @@ def _upper_bound(
     assert problem.latent is not None
     latent = problem.latent[:, None].expand(-1, settings.chains, -1).to(problem.images)
     component = proposal.draw_given(uniform, latent)
-    position = proposal.frame(component).to_position(latent)
+    position = proposal.to_position(component, latent)
     beta = geometric_schedule(settings.transitions, settings.method.growth).flip(0)
     chains = _anneal(problem, settings, proposal, component, position, beta, stream)
     return -chains.log_mean_weight

@@ -52,7 +52,7 @@ def laplace_proposal(modes: Modes, settings: GuidedSettings) -> MixtureProposal:
     return MixtureProposal(
         log_weight=_log_weights(evidence, present, settings.method),
         mean=torch.where(present[..., None], modes.latent, 0.0),
-        directions=torch.where(present[..., None, None], modes.directions, 0.0),
+        directions=_side_by_side(torch.where(present[..., None, None], modes.directions, 0.0)),
         scale=_append(scale.to(modes.latent), 1.0),
         stiffness=_append(_stiffness(modes, present, widths), 1.0),
     )
@@ -88,6 +88,11 @@ def _log_weights(
     wide = share + math.log(method.wide_weight)
     defensive = torch.where(found, math.log(method.defensive_weight), 0.0).to(share)
     return torch.cat([narrow, wide, defensive], 1)
+
+
+def _side_by_side(directions: Tensor) -> Tensor:
+    """The same, in memory as a proposal multiplies by those of all modes: it keeps no copy."""
+    return directions.transpose(1, 2).contiguous().transpose(1, 2)
 
 
 def _append(table: Tensor, value: float) -> Tensor:

@@ -2,7 +2,7 @@
 
 import signal
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -50,7 +50,7 @@ def open_lanes(context: PlanContext) -> Iterator[tuple[list[Lane], str]]:
     with session, ExitStack() as stack:
         nodes = node_resources()
         if cluster.is_joined:
-            devices = joined_devices(cluster, nodes, facts)
+            devices = joined_devices(cluster, list(nodes.values()), facts)
         resources = _resources(cluster, devices)
         executor = stack.enter_context(closing(_ray_executor(spec, resources)))
         factory = worker_factory(context, devices)
@@ -78,26 +78,35 @@ def _ray_executor(spec: AuditSpec, resources: WorkerResources) -> "RayExecutor":
 
 
 def _workers_beside(
-    cluster: ClusterSpec, resources: WorkerResources, nodes: Sequence[Mapping[str, float]]
+    cluster: ClusterSpec, resources: WorkerResources, nodes: Mapping[str, Mapping[str, float]]
 ) -> WorkerResources | None:
     """Workers without GPUs for which nodes have room that are full of workers with some.
 
-    None where workers have no GPU, or leave no room.
+    They are put where that room is: elsewhere they would take the CPUs of workers with GPUs. None
+    where workers have no GPU, or leave no room.
+
+    Args:
+        cluster: the spec's section.
+        resources: of the workers with GPUs.
+        nodes: the resources of each, by Ray's id and names.
     """
     if not resources.gpus_per_worker:
         return None
-    free = []
-    for node in nodes:
-        taken = resources.capacity(node)
-        wanted = resources.per_worker.items()
-        used = {name: node.get(name, 0) - taken * share for name, share in wanted}
-        free.append({**node, **used})
     beside = replace(
         resources, gpus_per_worker=0, min_workers=0, autoscaling=False, max_workers=None
     )
-    room = beside.fit(free)
-    most = [room, *(each for each in (cluster.workers, cluster.max_workers) if each is not None)]
-    return replace(beside, workers=min(most)) if room else None
+    room = {}
+    for name, node in nodes.items():
+        taken = resources.capacity(node)
+        left = {
+            each: node.get(each, 0) - taken * share for each, share in resources.per_worker.items()
+        }
+        if number := beside.capacity({**node, **left}):
+            room[name] = number
+    if not room:
+        return None
+    limits = [each for each in (cluster.workers, cluster.max_workers) if each is not None]
+    return replace(beside, workers=min([sum(room.values()), *limits]), room=room)
 
 
 def _resources(cluster: ClusterSpec, devices: Devices) -> WorkerResources:

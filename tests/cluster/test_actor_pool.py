@@ -18,6 +18,8 @@ from offmanifold.cluster.ray_executor import RayExecutor
 from offmanifold.cluster.resources import WorkerResources
 
 BAD, GOOD = Place("n", "host", ("0",)), Place("n", "host", ("1",))
+# Ray's ids of nodes have 56 digits.
+ONE, OTHER, GONE = "a" * 56, "b" * 56, "c" * 56
 TASKS = [Task(name, None, 1) for name in "abcdefgh"]
 
 
@@ -51,6 +53,7 @@ def pool_of(places: Places, idle: Sequence[Running] = ()) -> ActorPool:
         Schedule(TASKS, 2),
         2,
         SimpleNamespace(remote=Actor),
+        None,
         (),
         IdleActors(list(idle), 0, 60.0),
         Watch(Patience()),
@@ -58,6 +61,47 @@ def pool_of(places: Places, idle: Sequence[Running] = ()) -> ActorPool:
         places,
         Observers([]),
     )
+
+
+class ActorClass:
+    """Notes the nodes that actors are asked for at; None where Ray is to choose."""
+
+    def __init__(self) -> None:
+        self.nodes: list[str | None] = []
+
+    def options(self, scheduling_strategy: Any) -> Any:
+        return SimpleNamespace(remote=lambda: self._made(scheduling_strategy.node_id))
+
+    def remote(self) -> Actor:
+        return self._made(None)
+
+    def _made(self, node: str | None) -> Actor:
+        self.nodes.append(node)
+        return Actor()
+
+
+@pytest.mark.parametrize(
+    ("room", "nodes"),
+    [
+        (None, [None] * 4),
+        ({ONE: 1, OTHER: 3}, [OTHER, OTHER, ONE, OTHER]),
+        # No more than there is room for, and none at a node that is gone.
+        ({ONE: 2, GONE: 4}, [ONE, ONE]),
+        ({GONE: 4}, [None] * 4),
+    ],
+)
+def test_workers_are_put_where_there_is_room_for_them(
+    killed: list[Actor],  # noqa: ARG001
+    monkeypatch: pytest.MonkeyPatch,
+    room: dict[str, int] | None,
+    nodes: list[str | None],
+) -> None:
+    monkeypatch.setattr(actor_pool, "_living_nodes", lambda: {ONE, OTHER})
+    actors = ActorClass()
+    pool = pool_of(Places())
+    pool._workers, pool._actor_class, pool._room = 4, actors, room
+    pool._replace_dead()
+    assert sorted(map(str, actors.nodes)) == sorted(map(str, nodes))
 
 
 def broken(places: Places) -> Places:

@@ -1,6 +1,10 @@
 """A GPU, or a node, where shard after shard dies: it gets no more, and no item is lost to it."""
 
 import functools
+import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -172,6 +176,21 @@ def test_a_gpu_that_kills_every_worker_costs_no_row(tmp_path: Path, caplog: Any)
     ray_executor.close()
     assert rows_of(storage) == dict.fromkeys(range(30), "ok")
     assert [attempt for attempt in recorder.attempts if attempt.error is not None] == []
+
+
+@pytest.mark.slow
+def test_workers_on_cpus_leave_gpus_theirs_on_unequal_nodes(tmp_path: Path, home: Path) -> None:
+    command = [sys.executable, str(HERE / "unequal_nodes.py"), str(tmp_path / "run")]
+    # On a busy machine a node takes longer than the half minute that Ray waits for.
+    waits = {"RAY_AUTH_MODE": "disabled", "RAY_raylet_start_wait_time_s": "120"}
+    environment = {**os.environ, "HOME": str(home), **waits}
+    done = subprocess.run(
+        command, env=environment, capture_output=True, text=True, check=False, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    on_cpus, on_gpus = map(json.loads, done.stdout.splitlines()[-2:])
+    assert on_cpus == ["roomy"] * 3
+    assert on_gpus == ["full"] * 3 + ["roomy"]
 
 
 @pytest.mark.slow

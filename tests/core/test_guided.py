@@ -110,7 +110,10 @@ class WholeProposalStart(ProposalToPosterior):
         )
 
     def start_gradient(self, latent: torch.Tensor) -> torch.Tensor:
-        gradient: torch.Tensor = self.frame.scaled(self.proposal.gradient(latent))
+        # That of ln q.
+        origin = self.proposal.origin(latent)
+        of_ratio = self.proposal.with_ratio_gradient(latent, origin, torch.zeros_like(latent))
+        gradient: torch.Tensor = self.frame.scaled(-latent - of_ratio)
         return gradient
 
 

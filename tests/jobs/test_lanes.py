@@ -54,6 +54,7 @@ def test_each_lane_has_a_part_in_the_stages_that_may_be_its_own() -> None:
         "images",
         "neighbours",
         "copies",
+        "feature_copies",
         "support",
         "features",
         "patch_gmm",
@@ -163,7 +164,7 @@ def test_there_are_workers_beside_where_there_is_room(
 ) -> None:
     spec = ClusterSpec.model_validate(cluster)
     resources = execution._resources(spec, Devices(spec.gpus_per_worker or 0, ""))
-    beside = execution._workers_beside(spec, resources, nodes)
+    beside = execution._workers_beside(spec, resources, dict(zip("ab", nodes, strict=False)))
     assert (None if beside is None else beside.workers) == workers
     assert beside is None or (beside.gpus_per_worker, beside.min_workers) == (0, 0)
 
