@@ -26,6 +26,9 @@ BATCHES = 4
 class Part(Protocol):
     """A part of a stage's work; equal ones take as long."""
 
+    def __hash__(self) -> int:
+        """Equal ones are timed once."""
+
     def prepared(self, device: "torch.device", service: S3Settings) -> Callable[[], object]:
         """What is to be timed: what is done once, such as opening a file, is done."""
 
