@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ..cluster.s3_settings import BY_ENVIRONMENT, S3Settings
@@ -11,7 +12,7 @@ from ..core.calls import Kind
 from .generator_source import GeneratorSource
 from .generators import GeneratorError, open_generator
 from .row_memory import bytes_of_derivative, limited
-from .timing import NOTHING, USUAL_SECONDS, Seconds, Timing, timed
+from .timing import NOTHING, USUAL_SECONDS, Seconds, Timing, in_rounds, timed
 
 if TYPE_CHECKING:
     import torch
@@ -27,8 +28,8 @@ _VARIANCE = 0.01
 # Of a bank, so many latents are decoded, and so many are looked up.
 _BANK_PART = 2048
 _KEPT = 8
-# So many steps, columns and modes tell of more.
-_STEPS = 4
+# So many steps, columns and modes tell of more; steps fewer, where they are slow.
+_STEPS = 8
 _COLUMNS = 4
 _MODES = 4
 
@@ -149,14 +150,31 @@ class _Trial:
         self._bytes = bytes_of_derivative(of_any_rows(generator), device)
         self._classes = _classes(generator.unlimited)
         self._repeated = USUAL_SECONDS
+        self._calls: Mapping[Kind, Callable[[Batch], float]] = {
+            Kind.IMAGES: self._images,
+            Kind.DESCENT: self._descent,
+            Kind.CHAIN: self._chain,
+            Kind.JACOBIAN: self._jacobian,
+        }
 
     def speed(self) -> Speed:
         """All that is needed."""
-        timings = {
-            kind: self._timing(kind, batches)
-            for kind, batches in self._needs.batches.items()
-            if batches
+        batches = {
+            kind: self._extremes(kind, wanted)
+            for kind, wanted in self._needs.batches.items()
+            if wanted
         }
+        rounds = in_rounds(
+            {
+                (kind, batch): partial(self._calls[kind], batch)
+                for kind, extremes in batches.items()
+                for batch in extremes
+            }
+        )
+        timings = {}
+        for kind, (few, many) in batches.items():
+            few_rows, many_rows = (_filled_up(each.rows, self._filled) for each in (few, many))
+            timings[kind] = Timing(few_rows, rounds[kind, few], many_rows, rounds[kind, many])
         decoding, looking = self._bank(timings)
         return Speed(
             timings,
@@ -168,25 +186,20 @@ class _Trial:
             self._generator.latent_dim,
         )
 
-    def _timing(self, kind: Kind, batches: Sequence[Batch]) -> Timing:
-        call = {
-            Kind.IMAGES: self._images,
-            Kind.DESCENT: self._descent,
-            Kind.CHAIN: self._chain,
-            Kind.JACOBIAN: self._jacobian,
-        }[kind]
+    def _extremes(self, kind: Kind, batches: Sequence[Batch]) -> tuple[Batch, Batch]:
+        """The least and the largest of the batches, of no more rows than time allows."""
+        call = self._calls[kind]
         # What is done once, and how slow it is.
         self._repeated = 0.0
-        once = min(call(Batch(1, 1)).most for _ in range(2))
+        once = min(call(Batch(1, 1)) for _ in range(2))
         self._repeated = USUAL_SECONDS
         most = max(1, int(self._filled * _LONGEST_SECONDS / max(once, 1e-9)))
         most = max(self._filled, min(most, self._generator.limit.rows))
         ordered = sorted((_within(batch, most) for batch in batches), key=lambda each: each.rows)
         few, many = ordered[0], ordered[-1]
-        few_rows, many_rows = (_filled_up(each.rows, self._filled) for each in (few, many))
-        few_seconds = call(few)
-        many_seconds = few_seconds if many_rows == few_rows else call(many)
-        return Timing(few_rows, few_seconds, many_rows, many_seconds)
+        if _filled_up(few.rows, self._filled) == _filled_up(many.rows, self._filled):
+            return few, few
+        return few, many
 
     def _latent(self, batch: Batch) -> "torch.Tensor":
         import torch
@@ -208,7 +221,7 @@ class _Trial:
 
         return torch.full((images, *self._generator.image_shape), 0.5, device=self._device)
 
-    def _timed(self, call: Callable[[], object]) -> Seconds:
+    def _timed(self, call: Callable[[], object]) -> float:
         return timed(call, self._repeated)
 
     def _posterior(self, images: int) -> "Posterior":
@@ -217,25 +230,25 @@ class _Trial:
         targets, labels = self._targets(images), self._condition(images)
         return Posterior(self._generator, targets, labels, _VARIANCE)
 
-    def _images(self, batch: Batch) -> Seconds:
+    def _images(self, batch: Batch) -> float:
         posterior, latent = self._posterior(batch.images), self._latent(batch)
         return self._timed(lambda: posterior.value(latent).sum().item())
 
-    def _descent(self, batch: Batch) -> Seconds:
+    def _descent(self, batch: Batch) -> float:
         """Of a step."""
         from ..core.search import descended
         from ..core.settings.search import SearchMethod
 
         posterior, latent = self._posterior(batch.images), self._latent(batch)
 
-        def call(steps: int) -> Seconds:
+        def call(steps: int) -> float:
             return self._timed(
                 lambda: descended(posterior, latent, steps, SearchMethod()).sum().item()
             )
 
         return _slope(call, 1)
 
-    def _chain(self, batch: Batch) -> Seconds:
+    def _chain(self, batch: Batch) -> float:
         """Of a leapfrog step of the guided estimator's chains, around modes that are made up."""
         import torch
 
@@ -264,7 +277,7 @@ class _Trial:
             None,
         )
 
-        def call(transitions: int) -> Seconds:
+        def call(transitions: int) -> float:
             wanted = replace(settings, transitions=transitions + 1)
             return self._timed(
                 lambda: run_chains(problem, wanted, 0, found).log_likelihood.sum().item()
@@ -272,7 +285,7 @@ class _Trial:
 
         return _slope(call, settings.leapfrog_steps)
 
-    def _jacobian(self, batch: Batch) -> Seconds:
+    def _jacobian(self, batch: Batch) -> float:
         """Of the Jacobian at each point; of a slow generator's, of a few columns."""
         from ..core.curvature import first_columns, jacobian_products
         from ..core.settings.search import JACOBIAN_BYTES
@@ -291,14 +304,14 @@ class _Trial:
             found = first_columns(self._generator, flat, labels, few, JACOBIAN_BYTES)
             points = len(found.cpu())
 
-        seconds = self._timed(columns).times(_filled_up(len(flat), points) / points)
-        if products == count and seconds.most * products / few <= _LONGEST_SECONDS:
+        seconds = self._timed(columns) * _filled_up(len(flat), points) / points
+        if products == count and seconds * products / few <= _LONGEST_SECONDS:
 
             def whole() -> object:
                 return posterior.curvature(latent, JACOBIAN_BYTES).eigenvalue.sum().item()
 
             return self._timed(whole)
-        return seconds.times(products / few)
+        return seconds * products / few
 
     def _bank(self, timings: Mapping[Kind, Timing]) -> tuple[Seconds, Seconds]:
         """Of a latent of a bank: to decode it, and to look it up once it is decoded."""
@@ -314,29 +327,23 @@ class _Trial:
             size = max(_KEPT, min(size, int(affordable)))
         targets, labels = self._targets(1), self._condition(1)
 
-        def looked_up(bank: Bank) -> Seconds:
-            return self._timed(
-                lambda: bank.nearest(targets, labels, _VARIANCE, size, 5.0, _KEPT).sum()
-            )
-
         begun = time.perf_counter()
         bank = Bank(self._generator)
-        bank.nearest(targets, labels, _VARIANCE, size, 5.0, _KEPT).sum().item()
+
+        def look() -> object:
+            return bank.nearest(targets, labels, _VARIANCE, size, 5.0, _KEPT).sum().item()
+
+        look()
         whole = time.perf_counter() - begun
-        looking = looked_up(bank)
+        looking = in_rounds({"looking": lambda: self._timed(look)})["looking"]
         return Seconds(whole, whole).times(1 / size), looking.times(1 / size)
 
 
-def _slope(call: Callable[[int], Seconds], calls: int) -> Seconds:
+def _slope(call: Callable[[int], float], calls: int) -> float:
     """What a call takes of the so many that a step makes: of several steps, less those of one."""
     one = call(1)
-    steps = 1 if one.most > _LONGEST_SECONDS / 2 else _STEPS
-    several = call(1 + steps)
-    taken = sorted(
-        max(0.0, late - early) / (steps * calls)
-        for late, early in ((several.least, one.least), (several.most, one.most))
-    )
-    return Seconds(*taken)
+    steps = max(1, min(_STEPS, int(_LONGEST_SECONDS / 2 / max(one, 1e-9))))
+    return max(0.0, call(1 + steps) - one) / (steps * calls)
 
 
 def _within(batch: Batch, rows: int) -> Batch:

@@ -1,17 +1,22 @@
 """Seconds that calls take, measured: their range, and by how many rows they have."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
-# Fewer calls would time the machine's mood; more, of a slow generator, the user's patience.
-_FEWEST_CALLS = 3
-USUAL_SECONDS = 0.15
-"""So long are a fast generator's calls repeated: clocks are no finer."""
+_Key = TypeVar("_Key", bound=Hashable)
+
+USUAL_SECONDS = 0.1
+"""So long are a fast call's repetitions: clocks are no finer."""
 _MOST_CALLS = 300
-# What takes longer than this is timed once.
+# So often everything is timed, one thing after another each time: a machine's mood lasts longer
+# than any one of them. So many of the least and of the largest are chance. What took longer than
+# this is not timed again, and after so long no further round begins: plans are to be quick.
+_ROUNDS = 5
+_LEFT_OUT = 1
 _LONG_SECONDS = 2.0
+_ENOUGH_SECONDS = 5.0
 
 
 class Seconds(NamedTuple):
@@ -58,27 +63,45 @@ class Timing:
         )
 
 
-def timed(call: Callable[[], object], least: float = USUAL_SECONDS) -> Seconds:
-    """The range of a call's seconds: of three parts of the calls that were made, one after another.
+def timed(call: Callable[[], object], least: float = USUAL_SECONDS) -> float:
+    """The mean seconds of a call, repeated for ``least`` seconds, or made once where it is slow.
 
-    Calls are repeated for ``least`` seconds, but for slow ones. What is done once has been done
-    before.
+    What is done once has been done before.
     """
-    taken: list[float] = []
-    while not _enough(taken, least):
-        begun = time.perf_counter()
+    calls, begun = 0, time.perf_counter()
+    while True:
         call()
-        taken.append(time.perf_counter() - begun)
-    if len(taken) < _FEWEST_CALLS:
-        return Seconds(min(taken), max(taken))
-    third = len(taken) // 3
-    parts = [taken[start : start + third] for start in (0, third, 2 * third)]
-    means = [sum(part) / third for part in parts]
-    return Seconds(min(means), max(means))
+        calls += 1
+        taken = time.perf_counter() - begun
+        if taken >= least or calls == _MOST_CALLS:
+            return taken / calls
 
 
-def _enough(taken: list[float], least: float) -> bool:
-    whole = sum(taken)
-    if taken and whole > _LONG_SECONDS:
-        return True
-    return len(taken) >= _MOST_CALLS or (len(taken) >= _FEWEST_CALLS and whole >= least)
+def in_rounds(timings: Mapping[_Key, Callable[[], float]]) -> dict[_Key, Seconds]:
+    """The range of what each of some timings gives, in a few rounds of all of them.
+
+    It is that of the middle three of five rounds, so that a moment of other work does not show; of
+    what is slow there are fewer.
+    """
+    started = time.perf_counter()
+    taken: dict[_Key, list[float]] = {key: [] for key in timings}
+    slow: set[_Key] = set()
+    for number in range(_ROUNDS):
+        if number and time.perf_counter() - started > _ENOUGH_SECONDS:
+            break
+        for key, timing in timings.items():
+            if key in slow:
+                continue
+            begun = time.perf_counter()
+            taken[key].append(timing())
+            if time.perf_counter() - begun > _LONG_SECONDS:
+                slow.add(key)
+    return {key: _range(found) for key, found in taken.items()}
+
+
+def _range(taken: list[float]) -> Seconds:
+    """That of the middle ones, where there is more than one measurement."""
+    ordered = sorted(taken)
+    if len(ordered) == _ROUNDS:
+        ordered = ordered[_LEFT_OUT:-_LEFT_OUT]
+    return Seconds(ordered[0], ordered[-1])

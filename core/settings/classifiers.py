@@ -42,6 +42,11 @@ class ClassifierSettings:
         int, Ge(1), doc("rounds after which training ends without having converged")
     ] = 300
 
+    @property
+    def fewest_rounds(self) -> int:
+        """Rounds before which training does not converge: the loss is low from the first on."""
+        return self.reductions + 1
+
 
 # He et al. (2016, 4.2) train the residual network with this rate, batch, momentum and decay. The
 # linear model has no decay: its optimum is that of the data alone.

@@ -49,7 +49,9 @@ def init(
                 "--family, --key, --classes and --mixed-precision are of files"
             )
         if out.exists():
-            raise typer.BadParameter(f"--out {out}: exists already; name another file")
+            raise typer.BadParameter(
+                f"--out {out}: exists already; name another file, or remove it"
+            )
         from .init_request import Request
         from .init_spec import starting_spec
 
@@ -64,3 +66,8 @@ def init(
             say(f"next: offmanifold plan {out}, then offmanifold run {out}")
         else:
             say(f"to fill in first: {started.missing}")
+        if started.untrusted:
+            say(
+                f"{weights} is a program and was not run. If you trust its author, remove {out} "
+                "and give the same command --trust: it then runs the file and fills in the rest"
+            )

@@ -17,12 +17,16 @@ _NETWORKS = ("torchscript", "torch-export", "onnx")
 
 @dataclass
 class FoundGenerator:
-    """Lines of the generator's entry, and what is known of it; no shape where it was not opened."""
+    """Lines of the generator's entry, and what is known of it; no shape where it was not opened.
+
+    ``untrusted`` is whether it is a program that was not run for want of ``--trust``.
+    """
 
     lines: list[str]
     image_shape: Shape | None = None
     num_classes: int = 0
     notes: list[str] = field(default_factory=list)
+    untrusted: bool = False
 
 
 def found_generator(request: Request) -> FoundGenerator:
@@ -102,7 +106,7 @@ def _from_network(request: Request, path: Path, kind: str) -> FoundGenerator:
             else "with --trust, init runs the file to see what it takes and makes"
         )
         lines += [f"  # {why}. Fill in:", *(f"  # {line}" for line in _NETWORK_CHOICES)]
-        return FoundGenerator(lines)
+        return FoundGenerator(lines, untrusted=is_program and not request.trust)
     low, high = found.values
     lines += [
         f"  latent_shape: {in_yaml(list(found.latent_shape))}",

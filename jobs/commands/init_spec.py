@@ -19,10 +19,14 @@ _TRAIN, _TEST, _MADE, _SIMULATED = 128, 64, 64, 256
 
 @dataclass(frozen=True)
 class Started:
-    """The text of a spec, and what keeps `plan` from it; None where nothing does."""
+    """The text of a spec, and what keeps `plan` from it; None where nothing does.
+
+    ``untrusted`` is whether the generator would say more if its program were run.
+    """
 
     text: str
     missing: str | None
+    untrusted: bool = False
 
 
 def starting_spec(request: Request) -> Started:
@@ -38,7 +42,7 @@ def starting_spec(request: Request) -> Started:
         spec = parse_spec(text, request.out.resolve().parent, (), str(request.out))
         gather_facts(spec)
     except SpecError as error:
-        return Started(_with_missing(text, str(error)), str(error))
+        return Started(_with_missing(text, str(error)), str(error), generator.untrusted)
     return Started(text, None)
 
 

@@ -13,6 +13,7 @@ from ..audits.likelihood.settings import LIKELIHOOD
 from ..audits.specs import gather_facts
 from ..drive.devices import bound_problem, local_devices, local_gpu_problem
 from ..drive.estimate import Estimate, Saving, StageEstimate, estimate
+from ..drive.foreseen import Speeds
 from ..drive.jacobians import require_jacobians
 from ..plan.stage import AuditContext
 from ..report.plain_text import printable
@@ -33,15 +34,17 @@ class Plan:
     notes: tuple[str, ...]
 
 
-def planned(spec: AuditSpec, remarks: Sequence[str] = ()) -> Plan:
+def planned(spec: AuditSpec, remarks: Sequence[str] = (), speeds: Speeds | None = None) -> Plan:
     """A spec's work, and the time that it takes here; ``remarks`` come first among the notes.
+
+    What was timed to choose the spec's form is given as ``speeds``, and not timed again.
 
     Raises:
         SpecError: when the spec names what cannot be opened, or what does not fit together.
     """
     context = AuditContext(spec, gather_facts(spec))
     require_jacobians(context)
-    found = estimate(context)
+    found = estimate(context, speeds)
     return Plan(spec, found, (*remarks, *plan_notes(context), *_time_notes(found)))
 
 
@@ -134,11 +137,11 @@ def _time_notes(found: Estimate) -> list[str]:
     notes = []
     if found.total.seconds is None:
         why = "" if found.untimed is None else f": {found.untimed}"
-        notes.append(f"No generator was timed here, so the time is not known{why}.")
+        notes.append(f"Nothing was timed here, so the time is not known{why}.")
     else:
         notes.append(
-            "Time is that of the generators' evaluations, timed here and now in the run's own "
-            f"batches: {_shown(found.total)} in all on one worker."
+            "Time is that of the generators' evaluations and of other work, timed here and now in "
+            f"the run's own batches: {_shown(found.total)} in all on one worker."
         )
         if found.total.untimed is not None:
             notes.append(
@@ -157,11 +160,6 @@ def _time_notes(found: Estimate) -> list[str]:
         notes.append(f"To be faster lower first, with what it saves: {_told(found.lower_first)}.")
     if found.leaner:
         notes.append(f"For less memory lower first: {_told(found.leaner)}.")
-    if found.total.trainings:
-        notes.append(
-            f"Training {found.total.trainings} classifiers takes time that is not counted here: it "
-            "ends when they have converged."
-        )
     return notes
 
 
@@ -183,8 +181,8 @@ def _cells(stage: StageEstimate) -> tuple[str, str, str, str, str]:
 
 
 def _time(stage: StageEstimate) -> str:
-    """That of the generators' evaluations; how long training takes is not known before it ends."""
-    if not stage.evaluations and stage.untimed is not None:
+    """What is timed of it."""
+    if stage.untimed is not None and not (stage.seconds and stage.seconds.most):
         return "not timed"
     return "unknown" if stage.seconds is None else _shown(stage)
 

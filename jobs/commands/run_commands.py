@@ -44,7 +44,7 @@ def plan(
         from .plan_table import plan_json, plan_table, planned
 
         chosen = chosen_form(load_spec(spec, _quickened(overrides, quick=quick)))
-        found = planned(chosen.spec, chosen.told)
+        found = planned(chosen.spec, chosen.told, chosen.speeds)
         if as_json:
             say(plan_json(found))
         else:

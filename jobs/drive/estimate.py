@@ -14,6 +14,7 @@ from ...cluster.resources import available_cpus
 from ...workers.generators import GeneratorError
 from ...workers.gpu_problem import gpus
 from ...workers.speed import source_speed
+from ...workers.timed_parts import part_seconds
 from ...workers.timing import NOTHING, Seconds
 from ..audits import stages_of
 from ..plan.stage import AuditContext, Cost
@@ -33,9 +34,9 @@ _NO_WORK = ("shard_items",)
 class StageEstimate:
     """A stage's work, and the seconds that it takes one worker, at the least and at the most.
 
-    ``seconds`` is of the generators' evaluations alone, None where none is timed. ``memory`` are
-    the bytes that a worker takes at the most, None likewise. ``untimed`` is what takes time beside
-    the evaluations, so that the seconds are a lower bound; None where next to nothing does.
+    ``seconds`` is of what is timed, None where nothing is. ``memory`` are the bytes that a worker
+    takes at the most, None likewise. ``untimed`` is what takes time besides, so that the seconds
+    are a lower bound; None where next to nothing does.
     """
 
     stage: str
@@ -77,15 +78,17 @@ class Estimate:
     untimed: str | None = None
 
 
-def estimate(context: AuditContext) -> Estimate:
-    """Counts an audit's work and times its generators, in a run's own batches.
+def estimate(context: AuditContext, speeds: Speeds | None = None) -> Estimate:
+    """Counts an audit's work and times what it asks for, in a run's own batches.
 
-    Nothing is timed where workers are to have GPUs that this machine does not have.
+    Nothing is timed where workers are to have GPUs that this machine does not have, nor where
+    the ``speeds`` of a longer form of the audit are known.
     """
     spec, started = context.spec, time.process_time()
+    timing = 0.0 if speeds is None else speeds.taken
     usable = local_gpu_problem(spec.cluster) is None
-    speeds = untimed = None
-    if usable:
+    untimed = None
+    if usable and speeds is None:
         try:
             speeds = measured_speeds(context)
         except SpecError as error:
@@ -93,12 +96,12 @@ def estimate(context: AuditContext) -> Estimate:
             untimed = str(error)
     costs = _costs(context)
     workers = local_workers(spec.cluster) if usable and not spec.cluster.is_joined else None
-    beside = _beside(started, spec.cluster) if speeds else None
+    beside = _beside(started - timing, timing, spec.cluster) if speeds else None
     base = _resident_bytes()
     stages, elapsed = [], beside or NOTHING
-    for (name, cost), each in zip(costs.items(), _foreseen(costs, speeds or {}), strict=True):
+    for (name, cost), each in zip(costs.items(), _foreseen(costs, speeds), strict=True):
         counts = cost.shards, cost.items, cost.evaluations, cost.trainings
-        stage = StageEstimate(name, *counts, untimed=cost.untimed)
+        stage = StageEstimate(name, *counts, untimed=_untimed(cost, speeds))
         if speeds:
             taken = base + memory(cost, speeds, context.facts.dimensions)
             stage = replace(stage, seconds=each.alone, memory=taken)
@@ -117,23 +120,28 @@ def estimate(context: AuditContext) -> Estimate:
 
 
 def measured_speeds(context: AuditContext) -> Speeds | None:
-    """Those of the generators, on this machine; None where all are samples alone.
+    """Those of the generators and of other work, on this machine; None where there is neither.
 
     Raises:
         SpecError: one cannot be opened, or fails on the batches.
         ClusterError: as `estimate`.
     """
-    cluster = context.spec.cluster
+    cluster, begun = context.spec.cluster, time.process_time()
     device = device_here(cluster)
     timed = [each for each in context.facts.generators.values() if each.samples is None]
-    wanted = needs(_costs(context).values(), [each.name for each in timed])
+    costs, service = _costs(context).values(), cluster.storage.settings
+    wanted = needs(costs, [each.name for each in timed])
     try:
-        return {
-            each.name: source_speed(each, device, wanted[each.name], cluster.storage.settings)
-            for each in timed
-        } or None
+        speeds = {
+            each.name: source_speed(each, device, wanted[each.name], service) for each in timed
+        }
     except GeneratorError as error:
         raise SpecError(str(error)) from error
+    parts = dict.fromkeys(chore.part for cost in costs for chore in cost.chores)
+    found = part_seconds(parts, device, service)
+    if not speeds and not found:
+        return None
+    return Speeds(speeds, found, time.process_time() - begun)
 
 
 def audit_seconds(context: AuditContext, speeds: Speeds | None) -> float:
@@ -154,14 +162,16 @@ def local_workers(cluster: ClusterSpec) -> int:
     return min(fit, cluster.workers or cluster.max_workers or fit)
 
 
-def _beside(started: float, cluster: ClusterSpec) -> Seconds:
-    """What comes before a run's shards and after them, by what this process took to ``started``.
+def _beside(start: float, timing: float, cluster: ClusterSpec) -> Seconds:
+    """What comes before a run's shards and after them, by what this process took to ``start``.
 
-    A run starts likewise; its workers do so once more. Statistics and the page took up to twice as
-    long in the runs of `docs/quick.md`, and are not measured here.
+    A run starts likewise, and takes as long for ``timing`` where it chooses its form; its workers
+    start once more. Statistics and the page took up to twice as long in the runs of
+    `docs/quick.md`, and are not measured here.
     """
     starts = 1 if cluster.executor == "serial" else 2
-    return Seconds(starts * started, (starts + 2) * started)
+    least = starts * start + timing
+    return Seconds(least, least + 2 * start)
 
 
 def _resident_bytes() -> int:
@@ -177,8 +187,14 @@ def _costs(context: AuditContext) -> dict[str, Cost]:
     return {stage.name: stage.cost(context) for stage in stages_of(context.spec)}
 
 
-def _foreseen(costs: Mapping[str, Cost], speeds: Speeds) -> list[Foreseen]:
-    if not speeds:
+def _untimed(cost: Cost, speeds: Speeds | None) -> str | None:
+    """What takes time that is not foreseen, and what could not be timed."""
+    failed = {chore.name for chore in cost.chores if speeds and chore.part not in speeds.parts}
+    return "; ".join(filter(None, [cost.untimed, *sorted(failed)])) or None
+
+
+def _foreseen(costs: Mapping[str, Cost], speeds: Speeds | None) -> list[Foreseen]:
+    if speeds is None:
         return [Foreseen(NOTHING, NOTHING) for _ in costs]
     decoded: set[tuple[str, int]] = set()
     return [foreseen(cost, speeds, decoded) for cost in costs.values()]
@@ -187,7 +203,8 @@ def _foreseen(costs: Mapping[str, Cost], speeds: Speeds) -> list[Foreseen]:
 def _largest(context: AuditContext, speeds: Speeds | None) -> float:
     """The memory of the stage that takes the most."""
     dimensions = context.facts.dimensions
-    return max(memory(cost, speeds or {}, dimensions) for cost in _costs(context).values())
+    costs = _costs(context).values()
+    return 0 if speeds is None else max(memory(cost, speeds, dimensions) for cost in costs)
 
 
 def _total(stages: Sequence[StageEstimate]) -> StageEstimate:

@@ -1,16 +1,27 @@
 """What a stage's work takes at the measured speed of its generators: seconds, and memory."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ...core.calls import Calls, Kind
 from ...workers.speed import Batch, Needs, Speed
+from ...workers.timed_parts import Part
 from ...workers.timing import NOTHING, Seconds
 from ..plan.stage import Cost
 from ..plan.work import BankWork, Work
 
-Speeds = Mapping[str, Speed]
-"""The generators' by their names."""
+
+@dataclass(frozen=True)
+class Speeds:
+    """The generators' by their names, and the seconds of the parts of other work.
+
+    ``taken`` are the seconds of the processor that it took to find them.
+    """
+
+    generators: Mapping[str, Speed]
+    parts: Mapping[Part, Seconds] = field(default_factory=dict)
+    taken: float = 0.0
+
 
 # Images that are drawn and not searched for, where no stage says how many at once.
 _DRAWN = Batch(64, 1)
@@ -72,12 +83,15 @@ def foreseen(cost: Cost, speeds: Speeds, decoded: set[tuple[str, int]]) -> Fores
     """
     shards, once = NOTHING, NOTHING
     for work in cost.work:
-        shards = shards.plus(_seconds(work, speeds[work.generator]))
-    if not cost.work and cost.evaluations:
-        slowest = max((speed.drawn for speed in speeds.values()), key=lambda each: each.most)
-        shards = shards.plus(slowest.times(cost.evaluations))
+        shards = shards.plus(_seconds(work, speeds.generators[work.generator]))
+    if not cost.work and cost.evaluations and speeds.generators:
+        drawn = (speed.drawn for speed in speeds.generators.values())
+        shards = shards.plus(max(drawn, key=lambda each: each.most).times(cost.evaluations))
+    for chore in cost.chores:
+        least, most = speeds.parts.get(chore.part, NOTHING)
+        shards = shards.plus(Seconds(chore.least * least, chore.most * most))
     for bank in cost.banks:
-        speed = speeds[bank.generator]
+        speed = speeds.generators[bank.generator]
         shards = shards.plus(speed.looking.times(bank.latents * bank.look_ups))
         if (bank.generator, bank.latents) not in decoded:
             decoded.add((bank.generator, bank.latents))
@@ -110,10 +124,13 @@ def memory(cost: Cost, speeds: Speeds, dimensions: int) -> int:
     Beside them are the weights, and what Python and its libraries take.
     """
     rows = max(
-        (_row_bytes(work, speeds[work.generator], dimensions) for work in cost.work), default=0
+        (_row_bytes(work, speeds.generators[work.generator], dimensions) for work in cost.work),
+        default=0,
     )
     if not cost.work and cost.evaluations:
-        rows = max(_bytes_of(_DRAWN.rows, speed) for speed in speeds.values())
+        rows = max(
+            (_bytes_of(_DRAWN.rows, speed) for speed in speeds.generators.values()), default=0
+        )
     return rows + sum(_bank_bytes(bank, dimensions) for bank in cost.banks)
 
 

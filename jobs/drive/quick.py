@@ -22,11 +22,13 @@ _SECONDS = 240
 class Chosen:
     """The spec to run, and what of it people should know; nothing of one that is not quick.
 
-    ``takes_over`` is whether the run directory holds a quick form of this audit, which is whole.
+    ``speeds`` are those that it was chosen by, None where there was no choice. ``takes_over`` is
+    whether the run directory holds a quick form of this audit, which is whole.
     """
 
     spec: AuditSpec
     told: tuple[str, ...] = ()
+    speeds: Speeds | None = None
     takes_over: bool = False
 
 
@@ -54,8 +56,8 @@ def chosen_form(spec: AuditSpec, out: Location | None = None) -> Chosen:
     same = [form for form in forms if stored is not None and _asks(form) == _asks(stored)]
     if not spec.quick:
         return Chosen(spec, takes_over=bool(same))
-    form = same[0] if same else _affordable(_possible(forms, facts), facts)
-    return Chosen(form, tuple(f"quick: {each}" for each in cuts(spec, form)))
+    form, speeds = (same[0], None) if same else _affordable(_possible(forms, facts), facts)
+    return Chosen(form, tuple(f"quick: {each}" for each in cuts(spec, form)), speeds)
 
 
 def _possible(forms: tuple[AuditSpec, ...], facts: Facts) -> tuple[AuditSpec, ...]:
@@ -64,16 +66,16 @@ def _possible(forms: tuple[AuditSpec, ...], facts: Facts) -> tuple[AuditSpec, ..
     return tuple(found) or forms[-1:]
 
 
-def _affordable(forms: tuple[AuditSpec, ...], facts: Facts) -> AuditSpec:
+def _affordable(forms: tuple[AuditSpec, ...], facts: Facts) -> tuple[AuditSpec, Speeds | None]:
     if len(forms) == 1:
-        return forms[0]
+        return forms[0], None
     speeds = measured_speeds(AuditContext(forms[0], facts))
     if speeds is None:
-        return forms[0]
+        return forms[0], None
     # Of all workers of this machine.
     seconds = local_workers(forms[0].cluster) * _SECONDS
     affordable = (form for form in forms if _takes(form, facts, speeds) <= seconds)
-    return next(affordable, forms[-1])
+    return next(affordable, forms[-1]), speeds
 
 
 def _takes(form: AuditSpec, facts: Facts, speeds: Speeds) -> float:

@@ -19,7 +19,7 @@ from ..spec.choice import chosen_images, label_ranks
 from ..spec.facts import Facts, GeneratorFacts
 from .places import Places
 from .shards import Shards
-from .work import BankWork, Work, work_evaluations
+from .work import BankWork, Chore, Work, work_evaluations
 
 
 class StageError(RuntimeError):
@@ -56,7 +56,9 @@ class Cost:
     """What a stage will compute: items, shards and generator evaluations (gradients included).
 
     Of the items ``trainings`` are classifiers to train. ``work`` and ``banks`` say what the
-    evaluations are; without them they are images that are drawn.
+    evaluations are; without them they are images that are drawn. ``chores`` are what is computed
+    besides; ``unforeseen`` is what of it is not among them. ``brief`` is whether all that is
+    computed besides takes next to no time.
     """
 
     items: int
@@ -65,22 +67,30 @@ class Cost:
     trainings: int = 0
     work: tuple[Work, ...] = ()
     banks: tuple[BankWork, ...] = ()
+    chores: tuple[Chore, ...] = ()
+    unforeseen: str | None = None
+    brief: bool = False
 
     @classmethod
     def of(
-        cls, items: int, shards: int, work: Sequence[Work], banks: Sequence[BankWork] = ()
+        cls,
+        items: int,
+        shards: int,
+        work: Sequence[Work],
+        banks: Sequence[BankWork] = (),
+        chores: Sequence[Chore] = (),
     ) -> "Cost":
         """The cost of so many items and shards whose evaluations are the work's and the banks'."""
-        return cls(items, shards, work_evaluations(work, banks), 0, tuple(work), tuple(banks))
+        evaluations = work_evaluations(work, banks)
+        return cls(items, shards, evaluations, 0, tuple(work), tuple(banks), tuple(chores))
 
     @property
     def untimed(self) -> str | None:
-        """What takes time that is not foreseen; None where generators' calls are nearly all."""
-        beside = next((each.beside for each in self.work if each.beside is not None), None)
-        if self.trainings:
-            return "training" if beside is None else f"training and {beside}"
-        if self.work or not self.items:
-            return beside
+        """What takes time that is not foreseen; None where next to nothing does."""
+        if self.unforeseen is not None:
+            return self.unforeseen
+        if self.work or self.chores or self.brief or not self.items:
+            return None
         return "all but the drawing of images" if self.evaluations else "all of it"
 
     @property

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ...core.calls import Calls, evaluations
+from ...workers.timed_parts import Part
 
 
 @dataclass(frozen=True)
@@ -11,8 +12,7 @@ class Work:
     """Images that each take the same ``calls`` of a generator, ``at_once`` of them in a shard.
 
     ``further`` are calls that some of them take besides, and perhaps all: how many is not known
-    before. They are not counted among the evaluations. ``beside`` is what takes time of the same
-    order beside the calls and is not foreseen, such as LPIPS; None where nothing does.
+    before. They are not counted among the evaluations.
     """
 
     generator: str
@@ -20,7 +20,6 @@ class Work:
     at_once: int
     calls: tuple[Calls, ...]
     further: tuple[Calls, ...] = ()
-    beside: str | None = None
 
     @property
     def evaluations(self) -> int:
@@ -51,6 +50,24 @@ class BankWork:
         """How often a class is looked up: in every shard that has images of it."""
         shards = -(-self.images // self.at_once)
         return min(self.images, shards * min(self.at_once, self.classes))
+
+
+@dataclass(frozen=True)
+class Chore:
+    """What a stage computes without a generator: ``least`` to ``most`` times a ``part`` of it.
+
+    ``name`` is what it is called where its part could not be timed.
+    """
+
+    name: str
+    part: Part
+    least: float
+    most: float
+
+    @classmethod
+    def of(cls, name: str, part: Part, times: float) -> "Chore":
+        """One of which is known how often it is done."""
+        return cls(name, part, times, times)
 
 
 def work_evaluations(work: Iterable[Work], banks: Iterable[BankWork]) -> int:

@@ -90,7 +90,7 @@ def main() -> None:
     begun = getattr(time, clock)()
     with patch("offmanifold.workers.timing.time.perf_counter", getattr(time, clock)):
         chosen = chosen_form(load_spec(options.spec, overrides))
-        plan = planned(chosen.spec)
+        plan = planned(chosen.spec, (), chosen.speeds)
     planning = getattr(time, clock)() - begun
     measured = Measured(clock)
     with tempfile.TemporaryDirectory() as folder:

@@ -22,8 +22,21 @@ from offmanifold.jobs.drive.foreseen import Foreseen, needs
 from offmanifold.jobs.plan.stage import AuditContext, Cost
 from offmanifold.workers.generators import GeneratorError, open_generator
 from offmanifold.workers.speed import Batch, Needs, generator_speed
+from offmanifold.workers.timed_parts import (
+    BATCHES,
+    COMPONENTS,
+    PATCHES,
+    LpipsPart,
+    NearestPart,
+    Part,
+    PatchPart,
+    ReadingPart,
+    TrainingPart,
+    part_seconds,
+)
 from offmanifold.workers.timing import Seconds, Timing
 from rich.console import Console
+from torchvision.models import alexnet
 from typer.testing import CliRunner
 
 from .speeds import steady
@@ -37,10 +50,13 @@ FEW = Needs(
 )
 
 
-def estimated(speed: Any, *overrides: str) -> Estimate:
+def estimated(speed: Any, *overrides: str, parts: Any = None) -> Estimate:
+    """The digits' at a made-up speed, where a part of other work takes no time."""
     spec = load_spec("digits", (SERIAL, *overrides))
+    idle = parts or (lambda asked, *_: dict.fromkeys(asked, Seconds(0.0, 0.0)))
     with (
         patch("offmanifold.jobs.drive.estimate.source_speed", speed),
+        patch("offmanifold.jobs.drive.estimate.part_seconds", idle),
         # What this process holds is the other tests'.
         patch("offmanifold.jobs.drive.estimate._resident_bytes", lambda: 2**20),
     ):
@@ -82,25 +98,93 @@ def test_what_is_not_timed_makes_a_lower_bound() -> None:
     found = estimated(lambda *_: steady(0.01, 0.02, LATENT))
     stages = {each.stage: each for each in found.stages}
     assert stages["inversion"].untimed is None
-    assert stages["neighbours"].untimed == "all of it"
-    assert stages["images"].untimed == "all but the drawing of images"
+    assert stages["images"].untimed is None
+    assert stages["variance"].untimed is None
+    assert stages["ppca"].untimed == "all of it"
+    assert stages["annotations"].untimed == "all but the drawing of images"
     assert found.total.untimed is not None
-    assert "neighbours: all of it" in found.total.untimed
+    assert "ppca: all of it" in found.total.untimed
+    assert "rounds of training after the first 3" in found.total.untimed
+
+
+def test_work_without_a_generator_is_counted_in_parts_of_it() -> None:
+    """Each part takes a second here."""
+    idle = {each.stage: each for each in estimated(lambda *_: steady(0.01, 0.02, LATENT)).stages}
+    found = estimated(
+        lambda *_: steady(0.01, 0.02, LATENT),
+        parts=lambda asked, *_: dict.fromkeys(asked, Seconds(1.0, 1.0)),
+    )
+    stages = {each.stage: each for each in found.stages}
+
+    def beside(stage: str) -> tuple[float, float]:
+        more, less = stages[stage].seconds, idle[stage].seconds
+        assert more is not None
+        assert less is not None
+        return more.least - less.least, more.most - less.most
+
+    # 128, 32, 32 and 32 images of data, of which eight are read at once.
+    assert beside("images") == pytest.approx((28, 28))
+    # The mixtures of ten classes: one patch an image, two passes a step, from 2 steps to 100.
     spec = load_spec("digits", (SERIAL,))
-    (generator,) = gather_facts(spec).generators.values()
-    work, banks = inversion_work(generator, InversionSpec(distance="lpips"), 4)
-    assert Cost.of(4, 1, work, banks).untimed == "LPIPS at each step"
-    assert Cost(4, 4, 100, trainings=4).untimed == "training"
+    length = gather_facts(spec).references["patch_gmm"].length
+    assert length is not None
+    read, passes = length / 8, 2 * length * 2 / (PATCHES * COMPONENTS)
+    assert beside("patch_fit") == pytest.approx((read + 2 * passes, read + 100 * passes))
+    # Three rounds of a hundred batches or more.
+    pass_batches = -(-length // 128)
+    batches = -(-100 // pass_batches) * pass_batches
+    assert beside("annotator")[0] >= 3 * batches / BATCHES
+    assert beside("inversion") == (0, 0)
+
+
+def test_parts_that_fail_are_not_timed_and_make_a_lower_bound() -> None:
+    found = estimated(lambda *_: steady(0.01, 0.02, LATENT), parts=lambda *_: {})
+    stages = {each.stage: each for each in found.stages}
+    assert stages["images"].untimed == "the reading of images"
+    assert stages["neighbours"].untimed == "neighbours; the reading of images"
+
+
+def test_every_part_can_be_timed(tmp_path: Path) -> None:
+    """And what is wrong with a set of images is left to the stage that reads it."""
+    shape = (3, 32, 32)
+    missing = ReadingPart("gone", _empty(tmp_path))
+    spec = load_spec("digits", (SERIAL,))
+    context = AuditContext(spec, gather_facts(spec))
+    reading = {
+        chore.part
+        for stage in stages_of(spec)
+        for chore in stage.cost(context).chores
+        if isinstance(chore.part, ReadingPart)
+    }
+    others: list[Part] = [NearestPart(48, 0), NearestPart(48, 3), PatchPart(1), PatchPart(3)]
+    others += [TrainingPart(each, shape, 3, 8) for each in ("linear", "resnet32")]
+    with patch("offmanifold.workers.timed_parts.in_rounds", _once):
+        found = part_seconds([*others, *reading, missing], torch.device("cpu"))
+    assert set(found) == {*others, *reading}
+    assert all(each.least > 0 for each in found.values())
+
+
+def _empty(folder: Path) -> dict[str, Any]:
+    place = {"dataset": "folder", "split": None, "path": str(folder)}
+    return {**place, "image_shape": [1, 8, 8], "seed": 0}
+
+
+def _once(timings: dict[Any, Any]) -> dict[Any, Seconds]:
+    taken = {key: timing() for key, timing in timings.items()}
+    return {key: Seconds(each, each) for key, each in taken.items()}
 
 
 def test_a_plan_shows_lower_bounds_as_such() -> None:
     spec = load_spec("digits", (SERIAL,))
-    found = estimated(lambda *_: steady(0.01, 0.02, LATENT))
+    found = estimated(
+        lambda *_: steady(0.01, 0.02, LATENT),
+        parts=lambda asked, *_: dict.fromkeys(asked, Seconds(10.0, 10.0)),
+    )
     console = Console(width=200, record=True, file=io.StringIO())
     console.print(plan_table(Plan(spec, found, ())))
     rows = {line.split()[0]: line for line in console.export_text().splitlines() if line.strip()}
-    assert "not timed" in rows["neighbours"]
-    assert "\N{GREATER-THAN OR EQUAL TO} 0 min" in rows["images"]
+    assert "not timed" in rows["ppca"]
+    assert "\N{GREATER-THAN OR EQUAL TO}" in rows["annotator"]
     assert "\N{GREATER-THAN OR EQUAL TO}" in rows["total"]
     assert "\N{GREATER-THAN OR EQUAL TO}" not in rows["inversion"]
 
@@ -115,6 +199,15 @@ def test_memory_is_of_the_rows_that_are_differentiated_together_and_of_banks() -
     limited = replace(steady(1, 1, LATENT), bytes_of_row=10**9, rows_at_once=4)
     bounded = estimated(lambda *_: limited)
     assert max(stage.memory or 0 for stage in bounded.stages) < 4 * 10**9 + 2**30
+
+
+def test_lpips_in_a_plan_is_timed(tmp_path: Path) -> None:
+    backbone = tmp_path / "alexnet.pth"
+    torch.save(alexnet(weights=None).features.state_dict(prefix="features."), backbone)
+    parts = [LpipsPart("alex", str(backbone), (1, 8, 8), each) for each in (False, True)]
+    with patch("offmanifold.workers.timed_parts.in_rounds", _once):
+        found = part_seconds(parts, torch.device("cpu"))
+    assert set(found) == set(parts)
 
 
 def test_a_stage_of_few_shards_keeps_some_workers_idle() -> None:

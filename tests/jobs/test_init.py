@@ -107,6 +107,7 @@ def test_a_program_is_not_run_without_trust(tmp_path: Path, command: Callable[..
     _saved(tmp_path / "gen.pt", Conditional(torch.sigmoid), LATENT, indices)
     _, done, planned = command("--weights", "gen.pt")
     assert "to fill in first" in done.stdout
+    assert "remove audit.yaml and give the same command --trust" in done.stdout
     assert "TO FILL IN" in (tmp_path / "audit.yaml").read_text()
     assert planned.exit_code == 2
     spec, done, planned = command("--weights", "gen.pt", "--trust", "--quick", out="b/audit.yaml")

@@ -53,8 +53,10 @@ def test_the_most_that_takes_four_minutes_is_chosen() -> None:
 
 def _at(rate: float, spec: AuditSpec) -> AuditSpec:
     """The form chosen where a generator has so many evaluations a second."""
-    with patch(
-        "offmanifold.jobs.drive.estimate.source_speed", lambda *_: steady(1 / rate, 1 / rate, 16)
+    estimate = "offmanifold.jobs.drive.estimate"
+    with (
+        patch(f"{estimate}.source_speed", lambda *_: steady(1 / rate, 1 / rate, 16)),
+        patch(f"{estimate}.part_seconds", lambda *_: {}),
     ):
         return chosen_form(spec).spec
 

@@ -248,7 +248,7 @@ def _as_planned(settings: Mapping[str, Any], resources: Resources) -> ImageSet:
     place = settings["path"] or "its usual place"
     what = f"image set {settings['dataset']} in {place}"
     try:
-        images = _open(settings, resources)
+        images = open_shard_set(settings, resources.service)
         found = images.fingerprint()
     except (DatasetError, ImageError, OSError) as error:
         # The driver has opened it: so this is no fault of its images.
@@ -258,14 +258,19 @@ def _as_planned(settings: Mapping[str, Any], resources: Resources) -> ImageSet:
     return images
 
 
-def _open(settings: Mapping[str, Any], resources: Resources) -> ImageSet:
+def open_shard_set(settings: Mapping[str, Any], service: S3Settings) -> ImageSet:
+    """The image set that a shard's settings name, as it is found.
+
+    Raises:
+        DatasetError: it cannot be opened.
+    """
     images = open_dataset(
         settings["dataset"],
         split=settings["split"] or "",
         path=settings["path"],
         image_shape=settings["image_shape"],
         seed=settings["seed"],
-        service=resources.service,
+        service=service,
         resize=settings.get("resize"),
         crop=settings.get("crop"),
         attribute=settings.get("attribute"),

@@ -10,9 +10,11 @@ from ....core.settings.classifiers import TRAINING
 from ....workers.classifiers import ANNOTATOR as COMPUTATION
 from ....workers.own_classifier import COMPUTATION as OWN_COMPUTATION
 from ....workers.shard import Item, Shard
+from ....workers.timed_parts import BATCHES, TrainingPart
 from ....workers.trained import ANNOTATOR_TABLE
 from ...plan.stage import AuditContext, Cost, PlanContext, Stage, StageError
-from ..images.plan import reference_settings
+from ...plan.work import Chore
+from ..images.plan import reading_chore, reference_settings
 from .settings import ANNOTATOR, CLASS_SHARES, Architecture
 
 JOINT = "annotator"
@@ -165,9 +167,39 @@ def of_attribute(attribute: str) -> str:
 
 
 def _cost(context: AuditContext) -> Cost:
-    own = ANNOTATOR.required(context.spec.stages).own
-    count = 1 + len(attributes(context))
-    return Cost(count, count, 0, trainings=count if own is None else 0)
+    spec, count = ANNOTATOR.required(context.spec.stages), 1 + len(attributes(context))
+    if spec.own is not None:
+        return Cost(count, count, 0)
+    length = context.facts.references[ANNOTATOR.name].length or 0
+    held_out = context.facts.references[CLASS_SHARES.name]
+    chores = [
+        *training_chores(context, spec.architecture, [length] * count),
+        reading_chore(context, context.facts.references[ANNOTATOR.name], length),
+        reading_chore(context, held_out, held_out.length or 0),
+    ]
+    left = untimed_rounds(spec.architecture, spec.most_rounds)
+    return Cost(count, count, 0, count, chores=tuple(chores), unforeseen=left)
+
+
+def training_chores(
+    context: AuditContext, architecture: Architecture, images: Sequence[int]
+) -> list[Chore]:
+    """The fewest steps of classifiers that are trained on so many images each."""
+    facts, settings = context.facts, TRAINING[architecture]
+    classes = facts.references[ANNOTATOR.name].num_classes
+    batches = 0
+    for count in images:
+        of_pass = -(-max(1, count) // settings.batch_size)
+        batches += -(-settings.round_batches // of_pass) * of_pass
+    part = TrainingPart(architecture, facts.image_shape, classes, settings.batch_size)
+    times = settings.fewest_rounds * batches / BATCHES
+    return [Chore.of("the training of classifiers", part, times)]
+
+
+def untimed_rounds(architecture: Architecture, most_rounds: int) -> str:
+    """What is not foreseen of a classifier's training: it ends when it has converged."""
+    fewest = TRAINING[architecture].fewest_rounds
+    return f"rounds of training after the first {fewest}, of which there may be {most_rounds:,}"
 
 
 STAGE = Stage(

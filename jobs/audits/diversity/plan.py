@@ -9,7 +9,12 @@ from ....workers.shard import Item, Shard
 from ....workers.trained import ANNOTATOR_TABLE
 from ...plan.stage import AuditContext, Cost, PlanContext, Stage
 from ...spec.facts import GeneratorFacts
-from ..class_shares.annotator_plan import annotator_settings, classifier_settings
+from ..class_shares.annotator_plan import (
+    annotator_settings,
+    classifier_settings,
+    training_chores,
+    untimed_rounds,
+)
 from ..class_shares.settings import ANNOTATOR, Architecture
 from ..images.plan import generated_settings
 from .settings import DIVERSITY, DiversitySpec
@@ -119,7 +124,20 @@ def _cost(context: AuditContext) -> Cost:
     models = len(real_models(spec)) + len(context.facts.generators) * len(made)
     drawn = [each for each in context.facts.generators.values() if each.samples is None]
     images = sum(model.size * length for model in made)
-    return Cost(models, models, len(drawn) * images, trainings=models)
+    trained = [*real_models(spec), *made * len(context.facts.generators)]
+    chores = []
+    for architecture in spec.architectures:
+        sizes = [_images(each, length) for each in trained if each.architecture == architecture]
+        chores += training_chores(context, architecture, sizes)
+    left = untimed_rounds(spec.architectures[0], spec.most_rounds)
+    return Cost(models, models, len(drawn) * images, models, chores=tuple(chores), unforeseen=left)
+
+
+def _images(model: Model, length: int) -> int:
+    """How many images it is trained on, of a set of so many real ones."""
+    if model.source == REAL:
+        return length // model.size
+    return model.size * length if model.source == GENERATED else 2 * length
 
 
 STAGE = Stage(

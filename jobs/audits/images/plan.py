@@ -10,7 +10,10 @@ from ....workers.generated_images import sample_order
 from ....workers.images import FROM_DATASET, GENERATED
 from ....workers.shard import Item, Shard, chunk
 from ....workers.stored_images import IMAGES_TABLE
+from ....workers.timed_parts import IMAGES as READ_AT_ONCE
+from ....workers.timed_parts import ReadingPart
 from ...plan.stage import AuditContext, Cost, PlanContext, Stage, made_items
+from ...plan.work import Chore
 from ...spec.audit import GroupSpec
 from ...spec.facts import DatasetFacts, GeneratorFacts
 from .settings import IMAGES
@@ -147,6 +150,12 @@ def dataset_settings(context: AuditContext, facts: DatasetFacts) -> dict[str, An
     }
 
 
+def reading_chore(context: AuditContext, facts: DatasetFacts, count: float) -> Chore:
+    """The reading of so many of a set's images."""
+    part = ReadingPart(facts.sha256, dataset_settings(context, facts))
+    return Chore.of("the reading of images", part, count / READ_AT_ONCE)
+
+
 def generator_settings(generator: GeneratorFacts) -> dict[str, Any]:
     """How a worker opens the generator, and the hash that makes its weights part of the id."""
     return generator.settings(generator.sha256)
@@ -154,6 +163,7 @@ def generator_settings(generator: GeneratorFacts) -> dict[str, Any]:
 
 def _cost(context: AuditContext) -> Cost:
     items = shards = evaluations = 0
+    chores: list[Chore] = []
     size = IMAGES.required(context.spec.stages).shard_items
     for group in context.spec.audited:
         if group.role == "simulated":
@@ -163,9 +173,14 @@ def _cost(context: AuditContext) -> Cost:
         items += copies * count
         shards += copies * -(-count // size)
         if group.role == "generated":
-            drawn = [each for each in context.facts.generators.values() if each.samples is None]
-            evaluations += len(drawn) * count
-    return Cost(items, shards, evaluations)
+            for generator in context.facts.generators.values():
+                if generator.samples is None:
+                    evaluations += count
+                else:
+                    chores.append(reading_chore(context, generator.samples, count))
+        else:
+            chores.append(reading_chore(context, context.facts.groups[group.name], count))
+    return Cost(items, shards, evaluations, chores=tuple(chores), brief=True)
 
 
 STAGE = Stage(

@@ -1,18 +1,19 @@
 """Plans the ``inversion`` stage: every image, under its conditions, in every generator."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
+from ....core.calls import Kind
 from ....core.settings.definition import setting_values
 from ....core.settings.inversion import InversionSettings
 from ....workers.inversion import COMPUTATION, INVERSION_TABLE
 from ....workers.shard import Shard, chunk
 from ...plan.stage import AuditContext, Cost, PlanContext, Stage, conditions_of, group_pairs
-from ...plan.work import BankWork, Work
+from ...plan.work import BankWork, Chore, Work
 from ...spec.facts import GeneratorFacts
 from ..banked import bank_settings, bank_work, products_of
 from ..images.plan import generator_settings
-from ..perceptual.plan import backbone_settings
+from ..perceptual.plan import backbone_settings, lpips_chore
 from .settings import INVERSION, InversionSpec
 
 
@@ -40,9 +41,21 @@ def inversion_work(
     settings = InversionSettings(**setting_values(InversionSettings, spec))
     squared = spec.distance == "mse"
     calls = tuple(inversion_calls(settings, products_of(generator), polished=squared))
-    beside = None if squared else "LPIPS at each step"
-    work = [Work(generator.name, images, spec.shard_items, calls, beside=beside)]
+    work = [Work(generator.name, images, spec.shard_items, calls)]
     return work, bank_work(generator, settings, images, spec.shard_items)
+
+
+def inversion_chores(context: AuditContext, work: Sequence[Work]) -> list[Chore]:
+    """What inversions take besides their calls: LPIPS of each image, where that is the distance."""
+    if _settings(context).distance != "lpips":
+        return []
+    return [
+        lpips_chore(
+            context, each.images * call.times * call.rows, gradient=call.kind is Kind.DESCENT
+        )
+        for each in work
+        for call in each.calls
+    ]
 
 
 def plan(context: PlanContext) -> Iterator[Shard]:
@@ -78,7 +91,8 @@ def _cost(context: AuditContext) -> Cost:
         inverted, bank = inversion_work(generator, spec, sum(counts))
         work += inverted
         banks += bank
-    return Cost.of(items, -(-items // spec.shard_items), work, banks)
+    chores = inversion_chores(context, work)
+    return Cost.of(items, -(-items // spec.shard_items), work, banks, chores)
 
 
 STAGE = Stage(

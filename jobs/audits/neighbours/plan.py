@@ -5,9 +5,11 @@ from typing import Any
 
 from ....workers.neighbours import COMPUTATION, NEIGHBOURS_TABLE
 from ....workers.shard import Shard, chunk
+from ....workers.timed_parts import QUERIES, REFERENCES, NearestPart
 from ...plan.stage import AuditContext, Cost, PlanContext, Stage
-from ..images.plan import reference_settings
-from ..perceptual.plan import backbone_settings
+from ...plan.work import Chore
+from ..images.plan import reading_chore, reference_settings
+from ..perceptual.plan import backbone_settings, lpips_chore
 from .settings import NEIGHBOURS, NeighboursSpec
 
 _FLOAT32_BYTES = 4
@@ -37,13 +39,17 @@ def plan(context: PlanContext) -> list[Shard]:
 
 def _rows_in_memory(context: AuditContext, space: str) -> int:
     """How many images fit into a block's memory, as vectors of this space."""
-    if space == "lpips":
-        backbone = context.facts.backbone
-        assert backbone is not None, "validation opens the backbone of a spec that uses LPIPS"
-        width = backbone.features
-    else:
-        width = math.prod(context.facts.image_shape)
+    width = _width(context, space)
     return max(1, int(_settings(context).block_mib * 2**20 / (_FLOAT32_BYTES * width)))
+
+
+def _width(context: AuditContext, space: str) -> int:
+    """How many values an image's vector in this space has."""
+    if space == "pixels":
+        return math.prod(context.facts.image_shape)
+    backbone = context.facts.backbone
+    assert backbone is not None, "validation opens the backbone of a spec that uses LPIPS"
+    return backbone.features
 
 
 def _blocks(context: AuditContext, space: str) -> list[dict[str, Any]]:
@@ -72,11 +78,21 @@ def _cost(context: AuditContext) -> Cost:
         if group.role != "simulated"
     )
     items = shards = 0
+    reference = context.facts.references["neighbours"]
+    length = reference.length or 0
+    chores: list[Chore] = []
     for space in dict.fromkeys(spec.spaces):
         blocks = len(_blocks(context, space))
         items += blocks * images
-        shards += blocks * -(-images // min(spec.shard_items, _rows_in_memory(context, space)))
-    return Cost(items, shards, 0)
+        of_block = -(-images // min(spec.shard_items, _rows_in_memory(context, space)))
+        shards += blocks * of_block
+        chores.append(reading_chore(context, reference, length))
+        if space == "lpips":
+            # A pair's LPIPS takes the features of both; of a query they are taken for every block.
+            chores.append(lpips_chore(context, (length + blocks * images) / 2))
+        part = NearestPart(_width(context, space), reference.num_classes)
+        chores.append(Chore.of("neighbours", part, images * length / (QUERIES * REFERENCES)))
+    return Cost(items, shards, 0, chores=tuple(chores))
 
 
 STAGE = Stage(

@@ -15,10 +15,10 @@ from ....workers.shard import Item, Shard, chunk
 from ....workers.variance import DATA
 from ....workers.variance_fit import NULL_COMPUTATION, NULL_FIT_TABLE
 from ...plan.stage import AuditContext, Cost, PlanContext, Stage, StageError, made_items
-from ...plan.work import BankWork, Work
+from ...plan.work import BankWork, Chore, Work
 from ...spec.facts import GeneratorFacts
 from ..images.plan import generator_settings
-from ..inversion.plan import inversion_settings, inversion_work
+from ..inversion.plan import inversion_chores, inversion_settings, inversion_work
 from ..inversion.settings import INVERSION, InversionSpec
 from ..variance.fit_plan import control_groups, curve_work, fit_grids, variance_settings
 from ..variance.halves import fitted_positions
@@ -125,6 +125,7 @@ def _cost(context: AuditContext) -> Cost:
     items = shards = 0
     work: list[Work] = []
     banks: list[BankWork] = []
+    chores: list[Chore] = []
     for generator in context.facts.generators.values():
         fitted = 0
         if _fits(context):
@@ -137,8 +138,9 @@ def _cost(context: AuditContext) -> Cost:
         calls, further = curve_work(context, generator, inversion.ends)
         curves = Work(generator.name, fitted, inversion.shard_items, calls, further)
         work += [*inverted, curves]
+        chores += inversion_chores(context, inverted)
         banks += bank
-    return Cost.of(items, shards, work, banks)
+    return Cost.of(items, shards, work, banks, chores)
 
 
 STAGE = Stage(

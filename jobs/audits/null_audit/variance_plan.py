@@ -32,7 +32,7 @@ def fits_null(spec: AuditSpec) -> bool:
 
 def _cost(context: AuditContext) -> Cost:
     count = len(context.facts.generators)
-    return Cost(count, count, 0)
+    return Cost(count, count, 0, brief=True)
 
 
 STAGE = Stage(

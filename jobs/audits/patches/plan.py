@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from ....core.patches import patch_grid
 from ....workers.patch_gmm import COMPUTATION, PATCH_GMM_TABLE
 from ....workers.shard import Shard, chunk
 from ...plan.stage import AuditContext, Cost, PlanContext, Stage, conditions_of, group_pairs
@@ -9,7 +10,7 @@ from ...spec.facts import GeneratorFacts
 from ..images.plan import generator_settings
 from ..likelihood.plan import image_item, subjects
 from .checks import patch_models
-from .fit_plan import model_classes, patch_settings
+from .fit_plan import model_classes, patch_chore, patch_settings
 from .settings import PATCH_GMM
 
 
@@ -48,7 +49,9 @@ def _cost(context: AuditContext) -> Cost:
             count = group_pairs(context, generator, group)
             items += count
             simulated += count if group.role == "simulated" else 0
-    return Cost(items, -(-items // patch_settings(context).shard_items), simulated)
+    shards = -(-items // patch_settings(context).shard_items)
+    patches = patch_grid(*context.facts.image_shape[1:]).patches
+    return Cost(items, shards, simulated, chores=(patch_chore(context, items * patches),))
 
 
 STAGE = Stage(

@@ -5,7 +5,9 @@ from typing import Any
 
 from ....workers.perceptual import COMPUTATION, PERCEPTUAL_TABLE
 from ....workers.shard import Shard, chunk
+from ....workers.timed_parts import IMAGES, LpipsPart
 from ...plan.stage import AuditContext, Cost, PlanContext, Stage, conditions_of, pairs
+from ...plan.work import Chore
 from ..images.plan import generator_settings
 from .settings import PERCEPTUAL, PerceptualSpec
 
@@ -19,6 +21,13 @@ def backbone_settings(context: AuditContext) -> dict[str, Any]:
         "perceptual_weights": perceptual.weights,
         "perceptual_sha256": backbone.sha256,
     }
+
+
+def lpips_chore(context: AuditContext, count: float, *, gradient: bool = False) -> Chore:
+    """LPIPS of so many pairs of images, and where asked for its gradient in one of each."""
+    perceptual, shape = context.spec.perceptual, context.facts.image_shape
+    part = LpipsPart(perceptual.network, perceptual.weights, shape, gradient)
+    return Chore.of("LPIPS", part, count / IMAGES)
 
 
 def _settings(context: AuditContext) -> PerceptualSpec:
@@ -45,7 +54,8 @@ def plan(context: PlanContext) -> list[Shard]:
 
 def _cost(context: AuditContext) -> Cost:
     items = pairs(context)
-    return Cost(items, -(-items // _settings(context).shard_items), items)
+    chores = (lpips_chore(context, items),)
+    return Cost(items, -(-items // _settings(context).shard_items), items, chores=chores)
 
 
 STAGE = Stage(

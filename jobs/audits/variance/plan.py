@@ -80,7 +80,7 @@ def _cost(context: AuditContext) -> Cost:
     if variance_settings(context).value is None and context.spec.null is not None:
         fits += len(control_groups(context))
     count = len(context.facts.generators) * fits
-    return Cost(count, count, 0)
+    return Cost(count, count, 0, brief=True)
 
 
 STAGE = Stage(

@@ -43,7 +43,7 @@ def _cost(context: AuditContext) -> Cost:
         count = context.group_size(group) * (copies if made else 1)
         items += count
         simulated += count if group.role == "simulated" else 0
-    return Cost(items, -(-items // _settings(context).shard_items), simulated)
+    return Cost(items, -(-items // _settings(context).shard_items), simulated, brief=True)
 
 
 STAGE = Stage(
