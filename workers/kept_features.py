@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from .features import FEATURES_TABLE
@@ -33,16 +34,17 @@ def kept_features(part: str, resources: Resources) -> KeptFeatures:
     """What a part of the ``features`` table holds."""
     columns = ["status", "error", "image_id", "features"]
     table = read_part(resources.storage, FEATURES_TABLE, part, columns)
-    said_ok = pc.equal(table["status"], STATUS_OK)
-    rows = np.flatnonzero(said_ok.to_numpy())
-    values = pc.list_flatten(table["features"].filter(said_ok)).to_numpy().astype(np.float32)
+    is_ok = table["status"].to_numpy() == STATUS_OK
+    rows = np.flatnonzero(is_ok)
+    kept = table["features"].filter(pa.array(is_ok))
+    values = pc.list_flatten(kept).to_numpy().astype(np.float32)
     errors = table["error"].to_pylist()
     failed = sorted(set(range(len(table))).difference(rows.tolist()))
     return KeptFeatures(
         values.reshape(len(rows), -1) if len(rows) else np.empty((0, 0), np.float32),
         rows,
-        table["image_id"].to_pylist(),
-        {row: errors[row] for row in failed},
+        [str(image_id) for image_id in table["image_id"].to_pylist()],
+        {row: str(errors[row]) for row in failed},
     )
 
 

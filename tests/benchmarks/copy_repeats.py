@@ -148,7 +148,7 @@ class Repeats:
             made = joined(copier.some(np.arange(count)), honest.some(np.arange(IMAGES - count)))
             mine = np.concatenate([placebo["copies"][:count], placebo["honest"][: IMAGES - count]])
             found = share_of_copies(made.near, held.near)
-            unseen = [
+            not_seen = [
                 name
                 for name, every in copies.items()
                 if np.mean(every.near[planted] <= found.threshold) < SEEN
@@ -158,7 +158,7 @@ class Repeats:
                 Estimate(found.share.value, found.share.low, found.share.high, IMAGES, None),
                 share_of_copies(mine, others).p_value,
                 alike,
-                unseen,
+                not_seen,
             )
             said, _, reason = answer_on_copies(evidence)
             tally.answers[said if said != "undecided" else f"open: {reason}"] += 1

@@ -1,6 +1,6 @@
 """Plans the ``features`` stage: sets of real and of generated images, and what copies need."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ....workers.features import COMPUTATION, FEATURES_TABLE
@@ -106,7 +106,9 @@ def _generated(context: AuditContext, generator: GeneratorFacts) -> Iterator[lis
     spec = DISTANCES.required(context.spec.stages)
     known = context.facts.references[DISTANCES.name].labels
     count = spec.images * spec.sets
-    classes = classes_of_real(context, "distances", generator, known, count) or [None] * count
+    classes: Sequence[int | None] = (
+        classes_of_real(context, "distances", generator, known, count) or [None] * count
+    )
     items = [
         Item(
             generator=generator.name,
