@@ -37,7 +37,7 @@ def compute(
     Observation noise may leave [0, 1]; it is cut off there.
     """
     images = subject_images(items, settings, resources)[0].cpu().numpy().astype(np.float64)
-    finite = np.isfinite(images.reshape(len(images), -1)).all(axis=1)
+    finite = [bool(np.isfinite(image).all()) for image in images]
     levels = min(settings["levels"] or EIGHT_BIT_LEVELS, EIGHT_BIT_LEVELS)
     numbers = np.rint(images[finite].clip(0, 1) * (levels - 1)).astype(np.int64)
     bits = iter(code_lengths(numbers).tolist() if len(numbers) else [])
