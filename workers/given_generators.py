@@ -16,7 +16,9 @@ from torch import Tensor, nn
 
 from .generator_errors import GeneratorError
 from .generator_source import GIVEN_PREFIX
+from .held_numbers import tensor_bytes
 from .opened_generator import OpenedGenerator
+from .own_function import FAILURES, told
 from .own_generator import check_generator, few_inputs
 from .user_networks import UserNetwork, wrapped
 
@@ -96,10 +98,10 @@ def _shape_of_images(name: str, module: Any, said: UserNetwork) -> tuple[int, in
     try:
         with torch.no_grad():
             images = square.module(latent, condition) if said.num_classes else square.module(latent)
-    except Exception as error:
+    except FAILURES as error:
         raise GeneratorError(
             f"network {name}: called with latents [{len(latent)}, "
-            f"{', '.join(map(str, said.latent_shape))}] it raised {type(error).__name__}: {error}"
+            f"{', '.join(map(str, said.latent_shape))}] it raised {told(error)}"
         ) from error
     if not isinstance(images, Tensor) or images.dim() != 4:
         made = list(images.shape) if isinstance(images, Tensor) else type(images).__name__
@@ -160,7 +162,7 @@ def _hash(generator: "Generator") -> str:
             if isinstance(values, Tensor):
                 weighed = True
                 found.update(f"{name} {values.dtype} {list(values.shape)}".encode())
-                found.update(_bytes(values))
+                found.update(tensor_bytes(values))
     batches = [few_inputs(generator)] if weighed else list(_inputs_of_every_class(generator))
     threads = torch.get_num_threads()
     # The order of sums, and so the last digits, hang on it.
@@ -168,7 +170,7 @@ def _hash(generator: "Generator") -> str:
     try:
         with torch.no_grad():
             for latent, condition in batches:
-                found.update(_bytes(generator(latent, condition)))
+                found.update(tensor_bytes(generator(latent, condition)))
     finally:
         torch.set_num_threads(threads)
     return found.hexdigest()
@@ -181,8 +183,3 @@ def _inputs_of_every_class(generator: "Generator") -> Iterator[tuple[Tensor, Ten
         latent = torch.randn(_BATCH, generator.latent_dim, generator=random)
         condition = (start + torch.arange(_BATCH)) % classes if classes else None
         yield latent, condition
-
-
-def _bytes(values: Tensor) -> bytes:
-    flat = values.detach().cpu().contiguous().reshape(-1)
-    return flat.view(torch.uint8).numpy().tobytes()

@@ -13,7 +13,7 @@ class GeneratorDescription:
     """What planning needs to know of a generator.
 
     ``sha256`` is that of the weights file; for a user's function that of the source file which
-    holds it, for what it loads in turn is not known. ``evaluations_per_second`` (images with their
+    holds it and of the numbers that the generator holds. ``evaluations_per_second`` (images with their
     latent gradients) is what the config says, measured on the machine that trained it. ``notes``
     are what a reader of the results should know of a published checkpoint; of one of the user's
     own, what was assumed and what looks wrong in a few of its images. ``only_on_cpu`` are the

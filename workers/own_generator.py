@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from ..core.curvature import tried_products
 from ..core.generators.adapter import ModuleGenerator
@@ -17,7 +18,8 @@ from ..core.generators.native_range import (
 from ..core.generators.protocol import Generator
 from ..core.settings.search import JACOBIAN_BYTES
 from .generator_errors import GeneratorError
-from .own_function import call_function
+from .held_numbers import holds_numbers, identity
+from .own_function import FAILURES, call_function, told
 
 _TRAINING_MODE = "Expected more than 1 value per channel when training"
 _EVALUATION = (
@@ -39,14 +41,40 @@ def open_function(source: str, base_dir: str | Path | None) -> tuple[Generator, 
     """Calls ``module:function`` and checks what it returns.
 
     Returns:
-        The generator and the SHA-256 of the source file that holds the function.
+        The generator, and the SHA-256 of the source file that holds the function, with that of the
+        numbers which the generator holds (`held_numbers`), wherever the function read them from.
 
     Raises:
         GeneratorError: the function is not found or fails, or its result breaks the protocol.
     """
-    generator, sha256 = call_function("generator", source, base_dir)
+    generator, sha256 = _called(source, base_dir)
     check_generator(source, generator)
     return generator, sha256
+
+
+def require_the_same_again(source: str, base_dir: str | Path | None, sha256: str) -> None:
+    """Refuses a function whose network is another one each time: each worker calls it anew.
+
+    Raises:
+        GeneratorError: what it makes now does not have the SHA-256 of `open_function`.
+    """
+    if _called(source, base_dir)[1] != sha256:
+        raise GeneratorError(
+            f"generator '{source}': its weights differ each time that it is opened, and every "
+            "worker opens it: load trained weights in the function, or seed it there "
+            "(torch.manual_seed(0) before the network is made)"
+        )
+
+
+def _called(source: str, base_dir: str | Path | None) -> tuple[Any, str]:
+    """What the function makes, unchecked, and what that is known by."""
+    made, source_sha256 = call_function("generator", source, base_dir)
+    if isinstance(made, nn.Module) and any(map(is_lazy, made.state_dict().values())):
+        raise GeneratorError(
+            f"generator '{source}' has parameters that its first call makes, at random "
+            "(torch.nn.Lazy…): call the network once in the function, before its weights are loaded"
+        )
+    return made, identity(source_sha256, made) if holds_numbers(made) else source_sha256
 
 
 def check_generator(source: str, generator: Any) -> None:
@@ -63,7 +91,7 @@ def check_generator(source: str, generator: Any) -> None:
         images = generator(latent, condition)
         again = generator(latent, condition)
         alone = generator(latent[:1], None if condition is None else condition[:1])
-    except Exception as error:
+    except FAILURES as error:
         raise GeneratorError(
             f"generator '{source}': called with latents [{_CHECKED}, {generator.latent_dim}] and "
             f"{f'class indices [{_CHECKED}]' if classes else 'None'} it raised {_in_short(error)}"
@@ -77,15 +105,17 @@ def check_generator(source: str, generator: Any) -> None:
     _check_gradient(source, images, latent)
 
 
-def _in_short(error: Exception) -> str:
+def _in_short(error: BaseException) -> str:
     """An error of the generator's, without the code that TorchScript puts before it."""
     text = str(error).strip()
     if _TRAINING_MODE in text:
         return f"torch's refusal of a single latent by a batch normalisation: {_EVALUATION}"
     if text.startswith("The following operation failed in the TorchScript interpreter"):
         text = text.splitlines()[-1]
-    told = f"{type(error).__name__}: {text}"
-    return f"{told}; {_SINGLE}" if _ONE_DTYPE.search(text) else told
+    if isinstance(error, SystemExit):
+        return told(error)
+    found = f"{type(error).__name__}: {text}"
+    return f"{found}; {_SINGLE}" if _ONE_DTYPE.search(text) else found
 
 
 def jacobian_problem(generator: Generator) -> str | None:

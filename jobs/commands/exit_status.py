@@ -74,6 +74,11 @@ def errors_explained() -> Iterator[None]:
         raise typer.Exit(EXIT_INTERRUPTED) from interrupt
     except typer.Exit:
         raise
+    except SystemExit as error:
+        from ...workers.own_function import told
+
+        say(f"offmanifold: code of yours raised {told(error)}", err=True)
+        raise typer.Exit(EXIT_STOPPED) from error
     except Exception as error:
         code = _exit_status(error)
         if code is None:

@@ -2,7 +2,10 @@ import hashlib
 import re
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from offmanifold.workers.generators import (
@@ -11,8 +14,12 @@ from offmanifold.workers.generators import (
     describe_generator,
     open_generator,
 )
+from offmanifold.workers.held_numbers import holds_numbers, identity
 
 MODULE = """
+import sys
+from pathlib import Path
+
 import torch
 from torch import nn
 from offmanifold.core.generators.adapter import ModuleGenerator
@@ -86,6 +93,43 @@ class Called(Own):
         return self.call(super().__call__(latent, condition))
 
 
+class Fixed(Called):
+    def __init__(self, call, **held):
+        super().__init__(call)
+        vars(self).update(held)
+
+
+def loaded():
+    weights = torch.load(Path(__file__).with_name("weights.pt"))
+    network = nn.Linear(2, 4)
+    network.load_state_dict(weights)
+    shapes = dict(latent_dim=2, num_classes=0, image_shape=(1, 2, 2))
+    module = nn.Sequential(network, nn.Sigmoid())
+    return ModuleGenerator(module, **shapes, native_range=(0, 1))
+
+
+def loaded_plainly():
+    weights = torch.load(Path(__file__).with_name("weights.pt"))
+    return Fixed(lambda x: x, parts=[{"bias": weights["bias"].numpy()}])
+
+
+def loaded_inside():
+    return Fixed(lambda x: x, network=loaded())
+
+
+def unseeded():
+    shapes = dict(latent_dim=2, num_classes=0, image_shape=(1, 2, 2))
+    module = nn.Sequential(nn.Linear(2, 4), nn.Sigmoid())
+    return ModuleGenerator(module, **shapes, native_range=(0, 1))
+
+
+def lazy():
+    shapes = dict(latent_dim=2, num_classes=0, image_shape=(1, 2, 2))
+    return ModuleGenerator(nn.LazyLinear(4), **shapes, native_range=(0, 1))
+
+
+def exits(): sys.exit(0)
+def call_exits(): return Called(lambda x: sys.exit("usage: sample.py"))
 def no_latent_dim(): return faulty(lambda g: setattr(g, "latent_dim", None))
 def list_shape(): return faulty(lambda g: setattr(g, "image_shape", [1, 2, 2]))
 def a_number(): return 7
@@ -156,7 +200,9 @@ def test_a_function_is_called_from_the_base_folder(base: Path, name: str, classe
     source = f"own_model_under_test:{name}"
     opened = open_generator(GeneratorSource(source, str(base)))
     assert opened.description.num_classes == classes
-    assert opened.sha256 == hashlib.sha256(MODULE.encode()).hexdigest()
+    # Of what holds no weights it is the source file's alone.
+    source_alone = opened.sha256 == hashlib.sha256(MODULE.encode()).hexdigest()
+    assert source_alone == (name == "good")
     assert describe_generator(GeneratorSource(source, str(base))) == opened.description
     condition = torch.zeros(4, dtype=torch.int64) if classes else None
     assert opened.generator(torch.zeros(4, 2), condition).shape == (4, 1, 2, 2)
@@ -168,6 +214,9 @@ def test_a_function_is_called_from_the_base_folder(base: Path, name: str, classe
         ("nothing", "has no function 'nothing'"),
         ("value", "has no function 'value'"),
         ("fails", "RuntimeError: no such checkpoint"),
+        ("exits", "SystemExit: 0, which ends the program: .*__main__"),
+        ("call_exits", "raised SystemExit: usage: sample.py, which ends the program"),
+        ("lazy", "parameters that its first call makes, at random"),
         ("a_number", "int.latent_dim must be a positive int.*missing"),
         ("no_latent_dim", "latent_dim must be a positive int.*None"),
         ("list_shape", r"image_shape must be a tuple.*\[1, 2, 2\]"),
@@ -212,6 +261,41 @@ def test_a_generator_without_a_jacobian_is_known_by_what_torch_says(
     else:
         assert found.no_jacobian is not None
         assert re.match(said, found.no_jacobian), found.no_jacobian
+
+
+@pytest.mark.parametrize("name", ["loaded", "loaded_plainly", "loaded_inside"])
+def test_weights_are_part_of_what_a_function_is_known_by(base: Path, name: str) -> None:
+    source = GeneratorSource(f"own_model_under_test:{name}", str(base))
+    found = []
+    for seed in (0, 0, 1):
+        random = torch.Generator().manual_seed(seed)
+        weights = {
+            "weight": torch.randn(4, 2, generator=random),
+            "bias": torch.randn(4, generator=random),
+        }
+        torch.save(weights, base / "weights.pt")
+        found.append(describe_generator(source).sha256)
+        assert open_generator(source).sha256 == found[-1]
+    assert found[0] == found[1] != found[2]
+
+
+def test_a_network_that_is_another_one_each_time_is_refused(base: Path) -> None:
+    with pytest.raises(GeneratorError, match=r"differ each time .*torch\.manual_seed\(0\)"):
+        describe_generator(GeneratorSource("own_model_under_test:unseeded", str(base)))
+
+
+def test_numbers_of_any_kind_are_hashed() -> None:
+    sparse, wide = torch.eye(3).to_sparse(), torch.zeros(2, dtype=torch.bfloat16)
+    ring: list[Any] = [sparse, torch.zeros(0), 1j * torch.ones(2), wide, np.arange(3.0), 7, None]
+    ring.append(ring)
+    kinds = SimpleNamespace(ring=ring, name="x", objects=np.array([None]))
+    before = identity("of a file", kinds)
+    assert identity("of a file", kinds) == before != identity("of another", kinds)
+    wide[1] = 1
+    assert identity("of a file", kinds) != before
+    assert not holds_numbers(SimpleNamespace(name="x", size=3))
+    assert not holds_numbers(lambda x: x)
+    assert not holds_numbers(7)
 
 
 def test_a_network_of_double_images_gives_those_of_its_latents(base: Path) -> None:
