@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 _CPU = torch.device("cpu")
 _BATCH = 16
+# Colours and their opacity.
+_MOST_CHANNELS = 4
 
 # By name, for as long as `given` lasts.
 _generators: dict[str, "Generator"] = {}
@@ -109,7 +111,18 @@ def _shape_of_images(name: str, module: Any, said: UserNetwork) -> tuple[int, in
             f"network {name}: expected images [N, channels, height, width], it made {made}; give "
             "image_shape if it makes flat rows of pixels"
         )
+    if not images.is_floating_point():
+        raise GeneratorError(
+            f"network {name} must return a float tensor, not {images.dtype}: return its images as "
+            "they are before they are rounded, from black to white as native_range says"
+        )
     channels, height, width = images.shape[1:]
+    if channels > _MOST_CHANNELS:
+        raise GeneratorError(
+            f"network {name} made images {list(images.shape)}; channels come first, and 1 or 3 of "
+            f"them are expected, not {channels}: return images.permute(0, 3, 1, 2) if they come "
+            "last, or give image_shape if they are channels"
+        )
     return channels, height, width
 
 

@@ -246,8 +246,8 @@ def _check(own: OwnSource, classifier: OwnClassifier, shape: tuple[int, ...]) ->
     except FAILURES as error:
         raise ClassifierError(
             f"{own.place}, called with float images {[_CHECKED, *shape]} from {low:g} to {high:g}, "
-            f"raised {told(error, brief=True)}. It must take images of the audit's shape as they are: "
-            "resize and repeat channels inside it"
+            f"raised {told(error, brief=True)}. It must take images of the audit's shape as they "
+            "are: resize and repeat channels inside it"
         ) from error
     _check_scores(own, found, classifier.classes)
     if not torch.allclose(found, again, atol=_ROUNDING):

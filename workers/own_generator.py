@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from ..core.curvature import tried_products
-from ..core.generators.adapter import ModuleGenerator
+from ..core.generators.adapter import ImagesError, ModuleGenerator
 from ..core.generators.native_range import (
     NativeRangeError,
     native_range_remarks,
@@ -84,18 +84,27 @@ def check_generator(source: str, generator: Any) -> None:
         GeneratorError: naming the attribute or the property of the images that is wrong.
     """
     _check_attributes(source, generator)
+    _check_move(source, generator)
     latent, condition = few_inputs(generator)
     latent.requires_grad_(True)
     classes = generator.num_classes
-    try:
-        images = generator(latent, condition)
-        again = generator(latent, condition)
-        alone = generator(latent[:1], None if condition is None else condition[:1])
-    except FAILURES as error:
-        raise GeneratorError(
-            f"generator '{source}': called with latents [{_CHECKED}, {generator.latent_dim}] and "
-            f"{f'class indices [{_CHECKED}]' if classes else 'None'} it raised {_in_short(error)}"
-        ) from error
+
+    def called(count: int) -> Tensor:
+        try:
+            images: Tensor = generator(
+                latent[:count], None if condition is None else condition[:count]
+            )
+        except ImagesError as error:
+            raise GeneratorError(f"generator '{source}' {error}") from error
+        except FAILURES as error:
+            raise GeneratorError(
+                f"generator '{source}': called with latents [{count}, {generator.latent_dim}] and "
+                f"{f'class indices [{count}]' if classes else 'None'} it raised {_in_short(error)}"
+            ) from error
+        return images
+
+    images, again = called(_CHECKED), called(_CHECKED)
+    alone = called(1)
     _check_images(source, images, (_CHECKED, *generator.image_shape))
     try:
         require_native_range(images, _declared(generator) or (0.0, 1.0))
@@ -191,6 +200,20 @@ def _check_attributes(source: str, generator: Any) -> None:
             )
     if not callable(generator):
         raise GeneratorError(f"generator '{source}': {type(generator).__name__} cannot be called")
+
+
+def _check_move(source: str, generator: Any) -> None:
+    try:
+        moved = generator.to(torch.device("cpu"))
+    except FAILURES as error:
+        raise GeneratorError(
+            f"generator '{source}': to(torch.device('cpu')) raised {_in_short(error)}"
+        ) from error
+    if not callable(moved) or getattr(moved, "latent_dim", None) != generator.latent_dim:
+        raise GeneratorError(
+            f"generator '{source}': to(device) must return the generator on that device, as torch "
+            f"modules do (return self), not {'None' if moved is None else type(moved).__name__}"
+        )
 
 
 def _check_images(source: str, images: Any, shape: tuple[int, ...]) -> None:

@@ -123,11 +123,56 @@ def unseeded():
     return ModuleGenerator(module, **shapes, native_range=(0, 1))
 
 
-def lazy():
-    shapes = dict(latent_dim=2, num_classes=0, image_shape=(1, 2, 2))
-    return ModuleGenerator(nn.LazyLinear(4), **shapes, native_range=(0, 1))
+class Lazy(nn.Module):
+    latent_dim, num_classes, image_shape = 2, 0, (1, 2, 2)
+
+    def __init__(self):
+        super().__init__()
+        self.network = nn.LazyLinear(4)
+
+    def forward(self, latent, condition):
+        return self.network(latent).sigmoid().view(-1, 1, 2, 2)
 
 
+def lazy(): return Lazy()
+
+
+class Shown(nn.Module):
+    def __init__(self, show):
+        super().__init__()
+        torch.manual_seed(0)
+        self.show, self.network = show, nn.Sequential(nn.Linear(2, 24), nn.Sigmoid())
+
+    def forward(self, latent):
+        return self.show(self.network(latent).view(-1, 3, 2, 4))
+
+
+def shown(show, image_shape=(3, 2, 4)):
+    shapes = dict(latent_dim=2, num_classes=0, image_shape=image_shape)
+    return ModuleGenerator(Shown(show), **shapes, native_range=(0, 1))
+
+
+class Immovable(Own):
+    def to(self, device): pass
+
+
+class Alone(Own):
+    def __call__(self, latent, condition):
+        if len(latent) == 1:
+            raise ValueError("a batch of one")
+        return super().__call__(latent, condition)
+
+
+def immovable(): return Immovable()
+def not_alone(): return Alone()
+def flat(): return shown(lambda x: x.flatten(1))
+def grey(): return shown(lambda x: x[:, 0], (1, 2, 4))
+def channels_last(): return shown(lambda x: x.permute(0, 2, 3, 1))
+def transposed(): return shown(lambda x: x.transpose(2, 3))
+def too_few(): return shown(lambda x: x[:1])
+def a_tuple(): return shown(lambda x: (x, None))
+def a_dictionary(): return shown(lambda x: {"images": x})
+def network_of_bytes(): return shown(lambda x: (255 * x).to(torch.uint8))
 def exits(): sys.exit(0)
 def call_exits(): return Called(lambda x: sys.exit("usage: sample.py"))
 def no_latent_dim(): return faulty(lambda g: setattr(g, "latent_dim", None))
@@ -216,6 +261,14 @@ def test_a_function_is_called_from_the_base_folder(base: Path, name: str, classe
         ("fails", "RuntimeError: no such checkpoint"),
         ("exits", "SystemExit: 0, which ends the program: .*__main__"),
         ("call_exits", "raised SystemExit: usage: sample.py, which ends the program"),
+        ("immovable", r"to\(device\) must return the generator.*not None"),
+        ("not_alone", r"called with latents \[1, 2\] and class indices \[1\] it raised ValueError"),
+        ("channels_last", r"\[8, 2, 4, 3\].*\[8, 3, 2, 4\]; .*images\.permute\(0, 3, 1, 2\)"),
+        ("transposed", r"\[8, 3, 4, 2\].*\[8, 3, 2, 4\]; .*height, width"),
+        ("too_few", r"\[1, 3, 2, 4\] for 8 latents"),
+        ("a_tuple", "must return a float tensor, not tuple"),
+        ("a_dictionary", "must return a float tensor, not dict"),
+        ("network_of_bytes", r"must return a float tensor, not torch\.uint8: .*before they are r"),
         ("lazy", "parameters that its first call makes, at random"),
         ("a_number", "int.latent_dim must be a positive int.*missing"),
         ("no_latent_dim", "latent_dim must be a positive int.*None"),
@@ -261,6 +314,16 @@ def test_a_generator_without_a_jacobian_is_known_by_what_torch_says(
     else:
         assert found.no_jacobian is not None
         assert re.match(said, found.no_jacobian), found.no_jacobian
+
+
+@pytest.mark.parametrize("name", ["flat", "grey"])
+def test_rows_of_pixels_and_grey_images_are_given_their_shape(base: Path, name: str) -> None:
+    opened = open_generator(GeneratorSource(f"own_model_under_test:{name}", str(base)))
+    latent = torch.ones(2, 2)
+    expected = opened.generator.module.network(latent).view(2, 3, 2, 4)
+    if name == "grey":
+        expected = expected[:, :1]
+    assert torch.equal(opened.generator(latent, None), expected)
 
 
 @pytest.mark.parametrize("name", ["loaded", "loaded_plainly", "loaded_inside"])
