@@ -105,16 +105,16 @@ def _shape_of_images(name: str, module: Any, said: UserNetwork) -> tuple[int, in
             f"network {name}: called with latents [{len(latent)}, "
             f"{', '.join(map(str, said.latent_shape))}] it raised {told(error)}"
         ) from error
-    if not isinstance(images, Tensor) or images.dim() != 4:
-        made = list(images.shape) if isinstance(images, Tensor) else type(images).__name__
+    if not isinstance(images, Tensor) or not images.is_floating_point():
+        made = images.dtype if isinstance(images, Tensor) else type(images).__name__
         raise GeneratorError(
-            f"network {name}: expected images [N, channels, height, width], it made {made}; give "
-            "image_shape if it makes flat rows of pixels"
+            f"network {name} must return a float tensor, not {made}: return its images alone, as "
+            "they are before they are rounded"
         )
-    if not images.is_floating_point():
+    if images.dim() != 4:
         raise GeneratorError(
-            f"network {name} must return a float tensor, not {images.dtype}: return its images as "
-            "they are before they are rounded, from black to white as native_range says"
+            f"network {name}: expected images [N, channels, height, width], it made "
+            f"{list(images.shape)}; give image_shape if it makes flat rows of pixels"
         )
     channels, height, width = images.shape[1:]
     if channels > _MOST_CHANNELS:
