@@ -69,6 +69,14 @@ class _Dumper(yaml.SafeDumper):
     """Quotes what `_Loader` would take for a number."""
 
 
+def _whole(dumper: yaml.SafeDumper, value: int) -> yaml.Node:
+    return dumper.represent_data(int(value))
+
+
+def _real(dumper: yaml.SafeDumper, value: float) -> yaml.Node:
+    return dumper.represent_data(float(value))
+
+
 class _Loader(yaml.SafeLoader):
     """Takes no tags, and stops at too many values before it has read them all."""
 
@@ -98,11 +106,9 @@ class _Loader(yaml.SafeLoader):
 
 for _class in (_Loader, _Dumper):
     _class.add_implicit_resolver(_FLOAT, _EXPONENT, _FIRST)
-for _kind in (int, float):
-    # Those of an environment's variable are of classes of their own.
-    _Dumper.add_multi_representer(
-        _kind, lambda dumper, value, kind=_kind: dumper.represent_data(kind(value))
-    )
+# Numbers of an environment's variable are of classes of their own.
+_Dumper.add_multi_representer(int, _whole)
+_Dumper.add_multi_representer(float, _real)
 
 
 class _Judge:

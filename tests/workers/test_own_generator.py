@@ -100,7 +100,7 @@ class Fixed(Called):
 
 
 def loaded():
-    weights = torch.load(Path(__file__).with_name("weights.pt"))
+    weights = torch.load(Path(__file__).with_name("weights.bin"))
     network = nn.Linear(2, 4)
     network.load_state_dict(weights)
     shapes = dict(latent_dim=2, num_classes=0, image_shape=(1, 2, 2))
@@ -109,7 +109,7 @@ def loaded():
 
 
 def loaded_plainly():
-    weights = torch.load(Path(__file__).with_name("weights.pt"))
+    weights = torch.load(Path(__file__).with_name("weights.bin"))
     return Fixed(lambda x: x, parts=[{"bias": weights["bias"].numpy()}])
 
 
@@ -336,7 +336,7 @@ def test_weights_are_part_of_what_a_function_is_known_by(base: Path, name: str) 
             "weight": torch.randn(4, 2, generator=random),
             "bias": torch.randn(4, generator=random),
         }
-        torch.save(weights, base / "weights.pt")
+        torch.save(weights, base / "weights.bin")
         found.append(describe_generator(source).sha256)
         assert open_generator(source).sha256 == found[-1]
     assert found[0] == found[1] != found[2]
