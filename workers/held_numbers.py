@@ -57,8 +57,8 @@ def _held(key: str, value: Any, inside: tuple[int, ...]) -> Iterator[tuple[str, 
         yield key, value
     elif isinstance(value, Mapping | list | tuple) and id(value) not in inside:
         entries = value.items() if isinstance(value, Mapping) else enumerate(value)
-        for name, each in entries:
-            yield from _held(f"{key}.{name}", each, (*inside, id(value)))
+        for place, each in entries:
+            yield from _held(f"{key}.{place}", each, (*inside, id(value)))
 
 
 def _parts(key: str, value: Any) -> Iterator[bytes | memoryview]:
