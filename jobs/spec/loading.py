@@ -232,7 +232,9 @@ def _keep_text(content: Any, location: tuple[int | str, ...]) -> None:
 
     A location has steps that the content has not, such as the names of types.
     """
-    node, holder, key = content, None, None
+    node = content
+    holder: Any = None
+    key: int | str | None = None
     for step in location:
         if (isinstance(node, dict) and step in node) or (
             isinstance(node, list) and isinstance(step, int) and step < len(node)

@@ -177,7 +177,7 @@ def test_what_is_no_generator_is_refused_before_any_work(tmp_path: Path) -> None
         om.generator(nn.Sequential(nn.Linear(4, 192), nn.Unflatten(1, (8, 8, 3))), **asked)
     with pytest.raises(GeneratorError, match=r"float tensor, not torch\.uint8"):
         om.generator(lambda latent: latent.byte().view(-1, 1, 2, 2), **asked)
-    numpys = {"latent_shape": np.int64(4), "native_range": np.array([0, 1])}
+    numpys: dict[str, Any] = {"latent_shape": np.int64(4), "native_range": np.array([0, 1])}
     assert om.generator(Plain(), **numpys).latent_dim == 4
     with_history = Plain()
     with_history.history = next(with_history.parameters()).mean()

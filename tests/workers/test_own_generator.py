@@ -320,7 +320,8 @@ def test_a_generator_without_a_jacobian_is_known_by_what_torch_says(
 def test_rows_of_pixels_and_grey_images_are_given_their_shape(base: Path, name: str) -> None:
     opened = open_generator(GeneratorSource(f"own_model_under_test:{name}", str(base)))
     latent = torch.ones(2, 2)
-    expected = opened.generator.module.network(latent).view(2, 3, 2, 4)
+    network: Any = opened.generator
+    expected = network.module.network(latent).view(2, 3, 2, 4)
     if name == "grey":
         expected = expected[:, :1]
     assert torch.equal(opened.generator(latent, None), expected)
