@@ -236,10 +236,13 @@ def _keep_text(content: Any, location: tuple[int | str, ...]) -> None:
     holder: Any = None
     key: int | str | None = None
     for step in location:
-        if (isinstance(node, dict) and step in node) or (
-            isinstance(node, list) and isinstance(step, int) and step < len(node)
-        ):
-            node, holder, key = node[step], node, step
+        if isinstance(node, list):
+            is_there = isinstance(step, int) and step < len(node)
+        else:
+            is_there = isinstance(node, dict) and step in node
+        if is_there:
+            holder, key = node, step
+            node = holder[key]
     if holder is not None and isinstance(node, FromVariable):
         holder[key] = node.text
 
