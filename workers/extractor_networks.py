@@ -7,15 +7,15 @@ downloaded.
 
 import hashlib
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from .checkpoints.files import read_checkpoint
 from .generator_errors import GeneratorError
+from .held_numbers import identity
 from .own_function import call_function
 from .user_networks import open_module
 
@@ -118,36 +118,6 @@ def open_own(source: str, import_path: str | None, weights: Path | None) -> tupl
     return network, identity(source_sha256, network)
 
 
-def identity(source_sha256: str, network: nn.Module) -> str:
-    """The SHA-256 of what a function's source and every tensor of its network are.
-
-    And of the plain values of a module's ``get_extra_state``; of any other object there, its type.
-    """
-    digest = hashlib.sha256(source_sha256.encode())
-    for key, value in sorted(network.state_dict().items()):
-        for part in _parts(key, value):
-            digest.update(part)
-    return digest.hexdigest()
-
-
-def _parts(key: str, value: Any) -> Iterator[bytes]:
-    """What there is to hash of an entry of a network's state."""
-    if isinstance(value, Tensor):
-        yield f"{key} {value.dtype} {tuple(value.shape)}".encode()
-        yield _bytes(value)
-    elif isinstance(value, Mapping):
-        yield f"{key} {len(value)}".encode()
-        for name, each in value.items():
-            yield from _parts(f"{key}.{name}", each)
-    elif isinstance(value, list | tuple):
-        yield f"{key} {len(value)}".encode()
-        for index, each in enumerate(value):
-            yield from _parts(f"{key}.{index}", each)
-    else:
-        is_plain = value is None or isinstance(value, bool | int | float | str | bytes)
-        yield f"{key} {value if is_plain else type(value)!r}".encode()
-
-
 def open_program(path: Path, kind: str) -> tuple[nn.Module, str]:
     """A TorchScript, torch.export or ONNX file that is a whole network, and its SHA-256.
 
@@ -159,13 +129,6 @@ def open_program(path: Path, kind: str) -> tuple[nn.Module, str]:
     except GeneratorError as error:
         raise ExtractorError(str(error)) from error
     return network, hashlib.sha256(content).hexdigest()
-
-
-def _bytes(tensor: Tensor) -> bytes:
-    flat = tensor.detach().cpu().contiguous().flatten()
-    # numpy has no bfloat16.
-    content: bytes = flat.view(torch.uint8).numpy().tobytes() if flat.numel() else b""
-    return content
 
 
 def _missing(package: str, error: Exception) -> ExtractorError:

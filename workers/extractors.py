@@ -23,6 +23,7 @@ from .extractor_networks import (
     open_timm,
 )
 from .inputs import copied_file, naming_original
+from .own_function import FAILURES, told
 from .resources import ChangedInputError, Resources
 
 # Networks for large images hold tens of MiB of activations an image.
@@ -149,12 +150,11 @@ def describe_extractor(
         alone = extractor(images[:1])
     except ExtractorError:
         raise
-    except Exception as error:
+    except FAILURES as error:
         # What a network raises for images that it cannot take is of any type.
-        last = (str(error).strip().splitlines() or [type(error).__name__])[-1]
         raise ExtractorError(
             f"it cannot take images of shape {list(image_shape)}, made as `size`, `channels` and "
-            f"`range` say: {last}"
+            f"`range` say: {told(error, brief=True)}"
         ) from error
     if not bool(together.isfinite().all()):
         raise ExtractorError("its features of noise are not finite; check range, mean and std")

@@ -114,6 +114,12 @@ def describe_generator(
     wanted = _source(source)
     if wanted.members:
         return describe_set(wanted, [_described(each, service) for each in wanted.members])
+    if wanted.is_function:
+        from .own_generator import require_the_same_again
+
+        found = open_generator(wanted, service).description
+        require_the_same_again(wanted.source, wanted.import_path, found.sha256)
+        return found
     if not wanted.is_folder:
         return open_generator(wanted, service).description
     if wanted.is_remote:

@@ -16,7 +16,9 @@ from torch import Tensor, nn
 
 from .generator_errors import GeneratorError
 from .generator_source import GIVEN_PREFIX
+from .held_numbers import tensor_bytes
 from .opened_generator import OpenedGenerator
+from .own_function import FAILURES, told
 from .own_generator import check_generator, few_inputs
 from .user_networks import UserNetwork, wrapped
 
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 
 _CPU = torch.device("cpu")
 _BATCH = 16
+# Colours and their opacity.
+_MOST_CHANNELS = 4
 
 # By name, for as long as `given` lasts.
 _generators: dict[str, "Generator"] = {}
@@ -96,18 +100,29 @@ def _shape_of_images(name: str, module: Any, said: UserNetwork) -> tuple[int, in
     try:
         with torch.no_grad():
             images = square.module(latent, condition) if said.num_classes else square.module(latent)
-    except Exception as error:
+    except FAILURES as error:
         raise GeneratorError(
             f"network {name}: called with latents [{len(latent)}, "
-            f"{', '.join(map(str, said.latent_shape))}] it raised {type(error).__name__}: {error}"
+            f"{', '.join(map(str, said.latent_shape))}] it raised {told(error)}"
         ) from error
-    if not isinstance(images, Tensor) or images.dim() != 4:
-        made = list(images.shape) if isinstance(images, Tensor) else type(images).__name__
+    if not isinstance(images, Tensor) or not images.is_floating_point():
+        made = images.dtype if isinstance(images, Tensor) else type(images).__name__
         raise GeneratorError(
-            f"network {name}: expected images [N, channels, height, width], it made {made}; give "
-            "image_shape if it makes flat rows of pixels"
+            f"network {name} must return a float tensor, not {made}: return its images alone, as "
+            "they are before they are rounded"
+        )
+    if images.dim() != 4:
+        raise GeneratorError(
+            f"network {name}: expected images [N, channels, height, width], it made "
+            f"{list(images.shape)}; give image_shape if it makes flat rows of pixels"
         )
     channels, height, width = images.shape[1:]
+    if channels > _MOST_CHANNELS:
+        raise GeneratorError(
+            f"network {name} made images {list(images.shape)}; channels come first, and 1 or 3 of "
+            f"them are expected, not {channels}: return images.permute(0, 3, 1, 2) if they come "
+            "last, or give image_shape if they are channels"
+        )
     return channels, height, width
 
 
@@ -160,7 +175,7 @@ def _hash(generator: "Generator") -> str:
             if isinstance(values, Tensor):
                 weighed = True
                 found.update(f"{name} {values.dtype} {list(values.shape)}".encode())
-                found.update(_bytes(values))
+                found.update(tensor_bytes(values))
     batches = [few_inputs(generator)] if weighed else list(_inputs_of_every_class(generator))
     threads = torch.get_num_threads()
     # The order of sums, and so the last digits, hang on it.
@@ -168,7 +183,7 @@ def _hash(generator: "Generator") -> str:
     try:
         with torch.no_grad():
             for latent, condition in batches:
-                found.update(_bytes(generator(latent, condition)))
+                found.update(tensor_bytes(generator(latent, condition)))
     finally:
         torch.set_num_threads(threads)
     return found.hexdigest()
@@ -181,8 +196,3 @@ def _inputs_of_every_class(generator: "Generator") -> Iterator[tuple[Tensor, Ten
         latent = torch.randn(_BATCH, generator.latent_dim, generator=random)
         condition = (start + torch.arange(_BATCH)) % classes if classes else None
         yield latent, condition
-
-
-def _bytes(values: Tensor) -> bytes:
-    flat = values.detach().cpu().contiguous().reshape(-1)
-    return flat.view(torch.uint8).numpy().tobytes()

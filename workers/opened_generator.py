@@ -13,11 +13,11 @@ class GeneratorDescription:
     """What planning needs to know of a generator.
 
     ``sha256`` is that of the weights file; for a user's function that of the source file which
-    holds it, for what it loads in turn is not known. ``evaluations_per_second`` (images with their
-    latent gradients) is what the config says, measured on the machine that trained it. ``notes``
-    are what a reader of the results should know of a published checkpoint; of one of the user's
-    own, what was assumed and what looks wrong in a few of its images. ``only_on_cpu`` are the
-    operations of a file that make it compute on CPUs alone (`bound_to_cpu`). ``no_jacobian`` is
+    holds it and of the numbers that the generator holds. ``evaluations_per_second`` (images with
+    their latent gradients) is what the config says, measured on the machine that trained it.
+    ``notes`` are what a reader of the results should know of a published checkpoint; of one of the
+    user's own, what was assumed and what looks wrong in a few of its images. ``only_on_cpu`` are
+    the operations of a file that make it compute on CPUs alone (`bound_to_cpu`). ``no_jacobian`` is
     what torch said where a Jacobian of one of the user's own was tried in vain, else None. Of a set
     of generators, ``members`` has each one's hash by its class's name, and ``sha256`` is that of
     all together.

@@ -20,12 +20,12 @@ from ..cluster.s3_settings import BY_ENVIRONMENT, S3Settings
 from ..core.classifiers.answers import answer_in_batches, confusion_counts
 from ..core.classifiers.labelled_images import LabelledImages
 from ..core.classifiers.own import AnswerKind, OwnClassifier
-from .extractor_networks import identity
 from .generator_errors import GeneratorError
+from .held_numbers import holds_numbers, identity
 from .inputs import copied_file, naming_original
 from .on_cpu import on_cpu
 from .outcome import Outcome
-from .own_function import call_function
+from .own_function import FAILURES, call_function, told
 from .resources import ChangedInputError, Resources
 from .revisions import Computation
 from .shard import Item
@@ -88,8 +88,8 @@ def open_own_classifier(
 ) -> tuple[OwnClassifier, str]:
     """The classifier, tried on a few images of random pixels, and what it is known by.
 
-    That is the SHA-256 of its file, and of a torch module's numbers too, wherever its function read
-    them from.
+    That is the SHA-256 of its file, and of the numbers that it holds too (`held_numbers`), wherever
+    its function read them from.
 
     Raises:
         ClassifierError: it cannot be had, or does not give a finite score for each class; it says
@@ -222,7 +222,8 @@ def _opened(own: OwnSource, service: S3Settings) -> tuple[Any, str]:
     if own.weights is None:
         network, sha256 = call_function("classifier", own.source or "", own.import_path)
         # The function's file says nothing of weights that it reads elsewhere.
-        return network, identity(sha256, network) if isinstance(network, nn.Module) else sha256
+        is_weighed = isinstance(network, nn.Module) or holds_numbers(network)
+        return network, identity(sha256, network) if is_weighed else sha256
     path = Path(own.weights)
     if is_remote(own.weights):
         try:
@@ -242,12 +243,11 @@ def _check(own: OwnSource, classifier: OwnClassifier, shape: tuple[int, ...]) ->
         with torch.no_grad():
             found = classifier.answers(images)
             again, alone = classifier.answers(images), classifier.answers(images[:1])
-    except Exception as error:
-        reason = str(error).strip().splitlines()[-1:] or [""]
+    except FAILURES as error:
         raise ClassifierError(
             f"{own.place}, called with float images {[_CHECKED, *shape]} from {low:g} to {high:g}, "
-            f"raised {type(error).__name__}: {reason[0]}. It must take images of the audit's shape "
-            "as they are: resize and repeat channels inside it"
+            f"raised {told(error, brief=True)}. It must take images of the audit's shape as they "
+            "are: resize and repeat channels inside it"
         ) from error
     _check_scores(own, found, classifier.classes)
     if not torch.allclose(found, again, atol=_ROUNDING):

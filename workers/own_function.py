@@ -19,6 +19,24 @@ from .meant_function import meant_function
 # spec's own folder stays part of the shards' identity, and may lie there too, with other modules.
 MODULES_VARIABLE = "OFFMANIFOLD_MODULES"
 
+FAILURES = (Exception, SystemExit)
+"""What a user's code may raise instead of what is asked of it: a script ends by sys.exit."""
+
+
+def told(error: BaseException, *, brief: bool = False) -> str:
+    """What a user's code raised, in words; of the end of a program, what to do about it.
+
+    In ``brief`` the last line, where torch has the point of a long message.
+    """
+    lines = str(error).strip().splitlines()[-1:] if brief else [str(error)]
+    found = f"{type(error).__name__}: {''.join(lines)}"
+    if not isinstance(error, SystemExit):
+        return found
+    return (
+        f"{found}, which ends the program: put what a script does under "
+        'if __name__ == "__main__":, and call sys.exit nowhere else'
+    )
+
 
 def call_function(what: str, source: str, base_dir: str | Path | None) -> tuple[Any, str]:
     """Calls ``module:function``, which gives ``what``: a generator, or a classifier.
@@ -48,10 +66,8 @@ def call_function(what: str, source: str, base_dir: str | Path | None) -> tuple[
         made = function()
     except NativeRangeError as error:
         raise GeneratorError(f"{what} '{source}': {name}(): {error}") from error
-    except Exception as error:
-        raise GeneratorError(
-            f"{what} '{source}': {name}() raised {type(error).__name__}: {error}"
-        ) from error
+    except FAILURES as error:
+        raise GeneratorError(f"{what} '{source}': {name}() raised {told(error)}") from error
     return made, hashlib.sha256(read_regular(Path(_file_of(function, module)))).hexdigest()
 
 
@@ -71,10 +87,10 @@ def _import(what: str, source: str, name: str, base_dir: Path) -> ModuleType:
     importlib.invalidate_caches()
     try:
         module = importlib.import_module(name)
-    except Exception as error:
+    except FAILURES as error:
         raise GeneratorError(
             f"{what} '{source}': importing '{name}' with {base_dir} first on the import path "
-            f"raised {type(error).__name__}: {error}"
+            f"raised {told(error)}"
         ) from error
     own = [base_dir.joinpath(*name.split(".")).with_suffix(".py")]
     own.append(own[0].with_suffix("") / "__init__.py")

@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from ..core.curvature import tried_products
-from ..core.generators.adapter import ModuleGenerator
+from ..core.generators.adapter import ImagesError, ModuleGenerator
 from ..core.generators.native_range import (
     NativeRangeError,
     native_range_remarks,
@@ -17,7 +18,8 @@ from ..core.generators.native_range import (
 from ..core.generators.protocol import Generator
 from ..core.settings.search import JACOBIAN_BYTES
 from .generator_errors import GeneratorError
-from .own_function import call_function
+from .held_numbers import holds_numbers, identity
+from .own_function import FAILURES, call_function, told
 
 _TRAINING_MODE = "Expected more than 1 value per channel when training"
 _EVALUATION = (
@@ -39,14 +41,40 @@ def open_function(source: str, base_dir: str | Path | None) -> tuple[Generator, 
     """Calls ``module:function`` and checks what it returns.
 
     Returns:
-        The generator and the SHA-256 of the source file that holds the function.
+        The generator, and the SHA-256 of the source file that holds the function, with that of the
+        numbers which the generator holds (`held_numbers`), wherever the function read them from.
 
     Raises:
         GeneratorError: the function is not found or fails, or its result breaks the protocol.
     """
-    generator, sha256 = call_function("generator", source, base_dir)
+    generator, sha256 = _called(source, base_dir)
     check_generator(source, generator)
     return generator, sha256
+
+
+def require_the_same_again(source: str, base_dir: str | Path | None, sha256: str) -> None:
+    """Refuses a function whose network is another one each time: each worker calls it anew.
+
+    Raises:
+        GeneratorError: what it makes now does not have the SHA-256 of `open_function`.
+    """
+    if _called(source, base_dir)[1] != sha256:
+        raise GeneratorError(
+            f"generator '{source}': its weights differ each time that it is opened, and every "
+            "worker opens it: load trained weights in the function, or seed it there "
+            "(torch.manual_seed(0) before the network is made)"
+        )
+
+
+def _called(source: str, base_dir: str | Path | None) -> tuple[Any, str]:
+    """What the function makes, unchecked, and what that is known by."""
+    made, source_sha256 = call_function("generator", source, base_dir)
+    if isinstance(made, nn.Module) and any(map(is_lazy, made.state_dict().values())):
+        raise GeneratorError(
+            f"generator '{source}' has parameters that its first call makes, at random "
+            "(torch.nn.Lazy…): call the network once in the function, before its weights are loaded"
+        )
+    return made, identity(source_sha256, made) if holds_numbers(made) else source_sha256
 
 
 def check_generator(source: str, generator: Any) -> None:
@@ -56,18 +84,27 @@ def check_generator(source: str, generator: Any) -> None:
         GeneratorError: naming the attribute or the property of the images that is wrong.
     """
     _check_attributes(source, generator)
+    _check_move(source, generator)
     latent, condition = few_inputs(generator)
     latent.requires_grad_(True)
     classes = generator.num_classes
-    try:
-        images = generator(latent, condition)
-        again = generator(latent, condition)
-        alone = generator(latent[:1], None if condition is None else condition[:1])
-    except Exception as error:
-        raise GeneratorError(
-            f"generator '{source}': called with latents [{_CHECKED}, {generator.latent_dim}] and "
-            f"{f'class indices [{_CHECKED}]' if classes else 'None'} it raised {_in_short(error)}"
-        ) from error
+
+    def called(count: int) -> Tensor:
+        try:
+            images: Tensor = generator(
+                latent[:count], None if condition is None else condition[:count]
+            )
+        except ImagesError as error:
+            raise GeneratorError(f"generator '{source}' {error}") from error
+        except FAILURES as error:
+            raise GeneratorError(
+                f"generator '{source}': called with latents [{count}, {generator.latent_dim}] and "
+                f"{f'class indices [{count}]' if classes else 'None'} it raised {_in_short(error)}"
+            ) from error
+        return images
+
+    images, again = called(_CHECKED), called(_CHECKED)
+    alone = called(1)
     _check_images(source, images, (_CHECKED, *generator.image_shape))
     try:
         require_native_range(images, _declared(generator) or (0.0, 1.0))
@@ -77,15 +114,17 @@ def check_generator(source: str, generator: Any) -> None:
     _check_gradient(source, images, latent)
 
 
-def _in_short(error: Exception) -> str:
+def _in_short(error: BaseException) -> str:
     """An error of the generator's, without the code that TorchScript puts before it."""
     text = str(error).strip()
     if _TRAINING_MODE in text:
         return f"torch's refusal of a single latent by a batch normalisation: {_EVALUATION}"
     if text.startswith("The following operation failed in the TorchScript interpreter"):
         text = text.splitlines()[-1]
-    told = f"{type(error).__name__}: {text}"
-    return f"{told}; {_SINGLE}" if _ONE_DTYPE.search(text) else told
+    if isinstance(error, SystemExit):
+        return told(error)
+    found = f"{type(error).__name__}: {text}"
+    return f"{found}; {_SINGLE}" if _ONE_DTYPE.search(text) else found
 
 
 def jacobian_problem(generator: Generator) -> str | None:
@@ -161,6 +200,20 @@ def _check_attributes(source: str, generator: Any) -> None:
             )
     if not callable(generator):
         raise GeneratorError(f"generator '{source}': {type(generator).__name__} cannot be called")
+
+
+def _check_move(source: str, generator: Any) -> None:
+    try:
+        moved = generator.to(torch.device("cpu"))
+    except FAILURES as error:
+        raise GeneratorError(
+            f"generator '{source}': to(torch.device('cpu')) raised {_in_short(error)}"
+        ) from error
+    if not callable(moved) or getattr(moved, "latent_dim", None) != generator.latent_dim:
+        raise GeneratorError(
+            f"generator '{source}': to(device) must return the generator on that device, as torch "
+            f"modules do (return self), not {'None' if moved is None else type(moved).__name__}"
+        )
 
 
 def _check_images(source: str, images: Any, shape: tuple[int, ...]) -> None:

@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ..cluster.storage import Storage, StorageError, StrangeFileError
+from .command_lines import resuming
 from .schema import TableSchema
 from .seal import NAME_KEY, USUAL_END, DamageError, End, proved_end, wanted_end
 from .shard import MOST_ITEMS, part_path
@@ -70,8 +71,7 @@ class Part:
     def error(self, problem: str, *, sealed: bool = False) -> PartError:
         """That it is no part, and what to do."""
         return PartError(
-            f"{self.place} {problem}. `offmanifold run {self.run}/audit.yaml --out {self.run}` "
-            "moves it aside and computes it again",
+            f"{self.place} {problem}. `{resuming(self.run)}` moves it aside and computes it again",
             self.name,
             problem,
             sealed=sealed,

@@ -7,10 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .extractor_networks import identity
 from .generator_errors import GeneratorError
+from .held_numbers import holds_numbers, identity
 from .on_cpu import on_cpu
-from .own_function import call_function
+from .own_function import FAILURES, call_function, told
 from .resources import ChangedInputError, Resources
 
 _TOGETHER = 16
@@ -71,7 +71,7 @@ class Segmenter:
 def open_segmenter(
     source: str, import_path: str | None, classes: int, device: torch.device
 ) -> tuple[Segmenter, str]:
-    """The segmenter on a device, and the SHA-256 of its source, and of its tensors if it has any.
+    """The segmenter on a device, and the SHA-256 of its source, and of its numbers if it has any.
 
     Raises:
         SegmenterError: there is no such function, it raises, or what it returns cannot be called.
@@ -86,7 +86,8 @@ def open_segmenter(
             "can be called with images [N, C, H, W] in [0, 1]"
         )
     if not isinstance(found, nn.Module):
-        return Segmenter(on_cpu(found), classes), source_sha256
+        sha256 = identity(source_sha256, found) if holds_numbers(found) else source_sha256
+        return Segmenter(on_cpu(found), classes), sha256
     sha256 = identity(source_sha256, found)
     return Segmenter(found.eval().to(device), classes), sha256
 
@@ -105,12 +106,11 @@ def describe_segmenter(
         areas, again = segmenter.areas(images), segmenter.areas(images)
     except SegmenterError as error:
         raise SegmenterError(f"segmenter '{source}': {error}") from error
-    except Exception as error:
+    except FAILURES as error:
         # What a user's code raises is of any type.
-        last = (str(error).strip().splitlines() or [type(error).__name__])[-1]
         raise SegmenterError(
             f"segmenter '{source}': called with images {[_CHECKED, *image_shape]} in [0, 1] it "
-            f"raised {type(error).__name__}: {last}"
+            f"raised {told(error, brief=True)}"
         ) from error
     if not torch.equal(areas, again):
         raise SegmenterError(

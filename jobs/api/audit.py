@@ -9,13 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
-from ...cluster.locations import absolute
 from ...workers.generator_source import GIVEN_PREFIX
 from ...workers.given_generators import copies_of, given
 from ..audits.specs import build_spec, inherited_spec, read_spec
-from ..drive.driver import default_folder, run_audit
+from ..drive.driver import default_folder, run_audit, run_folder
 from ..drive.progress import Progress
 from ..drive.quick import chosen_form
 from ..record.run_directory import RunDirectory
@@ -23,6 +21,7 @@ from ..report.plain_console import PlainConsole
 from ..results.finished_run import replan
 from ..spec.audit import AuditSpec
 from ..spec.loading import SpecError
+from ..spec.plain_yaml import dump_yaml
 from .run import Run
 
 Source = Mapping[str, Any] | str | os.PathLike[str]
@@ -81,11 +80,11 @@ def audit(
         content["quick"] = True
     wanted = build_spec(content, base, _overrides(settings), source)
     if out is not None:
-        folder = absolute(os.fspath(out))
+        folder = run_folder(os.fspath(out))
     elif isinstance(spec, Mapping):
-        folder = absolute(str(Path("runs") / wanted.name))
+        folder = run_folder(str(Path("runs") / wanted.name))
     else:
-        folder = absolute(default_folder(source))
+        folder = run_folder(default_folder(source))
     copies = copies_of(generators)
     with _in_turn(folder), given(copies):
         _run(wanted, folder, changed=changed, retry_failed=retry_failed)
@@ -163,6 +162,6 @@ def _named(generator: object) -> dict[str, object]:
 
 def _overrides(settings: Mapping[str, Any] | None) -> tuple[str, ...]:
     return tuple(
-        f"{key}={yaml.safe_dump(_plain(value), default_flow_style=True)}"
+        f"{key}={dump_yaml(_plain(value), default_flow_style=True)}"
         for key, value in (settings or {}).items()
     )

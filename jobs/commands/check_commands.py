@@ -29,14 +29,13 @@ def converge(
     including its interval, is under the tolerance.
     """
     with errors_explained():
-        from ...cluster.locations import absolute
-        from ..drive.driver import run_audit
+        from ..drive.driver import run_audit, run_folder
         from ..drive.progress import Progress
         from ..results.terminal import sweep_summary
         from .converge import is_run, is_sweep, sweep_folder, sweep_request, sweep_spec
 
         request = sweep_request(tolerance, transitions, images)
-        folder = absolute(sweep_folder(source, out))
+        folder = run_folder(sweep_folder(source, out))
         spec = sweep_spec(source, located(overrides, address), request)
         known = is_run(source) or is_sweep(folder)
         outcome = run_audit(spec, folder, Progress(), allow_changed=known)

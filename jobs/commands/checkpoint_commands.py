@@ -78,8 +78,10 @@ def convert(
     """Turn a published checkpoint into a folder with safetensors and a config, for `source`."""
     with errors_explained():
         from ...workers.checkpoints.opening import Reading
+        from ..spec.written_files import require_folder
         from .checkpoints import convert as convert_checkpoint
 
         folder = out or Path("generators") / file.stem
+        require_folder("--out", folder)
         reading = Reading(key, truncation, classes, mixed_precision)
         say(convert_checkpoint(file, family, reading, folder))

@@ -85,6 +85,8 @@ def train(
     """Train a small example generator from the training spec SPEC (train-digits, train-fashion)."""
     with errors_explained():
         from ..drive.training import train as train_generator
+        from ..spec.written_files import require_folder
 
-        folder = train_generator(spec, out or Path("generators") / Path(spec).stem)
-        say(folder)
+        folder = out or Path("generators") / Path(spec).stem
+        require_folder("--out", folder)
+        say(train_generator(spec, folder))

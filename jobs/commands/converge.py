@@ -17,6 +17,7 @@ from ..record.run_directory import PROVENANCE_FILE, SPEC_FILE, RunDirectory
 from ..results.finished_run import replan, require_complete
 from ..spec.audit import AuditSpec
 from ..spec.loading import SpecError, apply_override, dump_spec
+from ..spec.plain_yaml import dump_yaml
 
 
 @dataclass(frozen=True)
@@ -123,7 +124,7 @@ def sweep_of_spec(source: str, overrides: tuple[str, ...], request: SweepRequest
     needed = ["images", "variance"] + ["inversion"] * _inverts(spec)
     content["stages"] = {name: stages[name] for name in needed} | {"sweep": settings}
     content["groups"] = _sampled(content["groups"], settings)
-    return parse_spec(yaml.safe_dump(content), Path.cwd(), (), source)
+    return parse_spec(dump_yaml(content), Path.cwd(), (), source)
 
 
 def sweep_of_run(folder: Location, overrides: tuple[str, ...], request: SweepRequest) -> AuditSpec:
@@ -152,7 +153,7 @@ def sweep_of_run(folder: Location, overrides: tuple[str, ...], request: SweepReq
     for override in overrides:
         apply_override(content, override)
     # The run's spec is resolved: nothing in it counts from a folder.
-    return parse_spec(yaml.safe_dump(content), Path.cwd(), (), run.storage.locate(SPEC_FILE))
+    return parse_spec(dump_yaml(content), Path.cwd(), (), run.storage.locate(SPEC_FILE))
 
 
 def _inverts(spec: AuditSpec) -> bool:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from ...workers.command_lines import command, resuming
 from ..report.plain_text import PlainFormatter, say
 
 if TYPE_CHECKING:
@@ -43,8 +44,7 @@ def end(outcome: "Outcome") -> None:
     if outcome.unfinished:
         run = outcome.results.context.tables.locate()
         say(
-            f"The run is not finished: resume it with `offmanifold run {run}/audit.yaml --out "
-            f"{run}`",
+            f"The run is not finished: resume it with `{resuming(run)}`",
             err=True,
         )
         raise typer.Exit(EXIT_UNFINISHED)
@@ -53,9 +53,9 @@ def end(outcome: "Outcome") -> None:
             f"{count} in {stage}" for stage, count in outcome.quarantined.items() if count
         )
         say(
-            f"quarantined items: {counts} (rows with status != ok). `offmanifold errors "
-            f"{outcome.results.context.tables.locate()}` says why; `run --retry-failed` computes "
-            "them again",
+            f"quarantined items: {counts} (rows with status != ok). "
+            f"`{command('errors', outcome.results.context.tables.locate())}` says why; "
+            "`run --retry-failed` computes them again",
             err=True,
         )
         raise typer.Exit(EXIT_QUARANTINED)
@@ -74,6 +74,11 @@ def errors_explained() -> Iterator[None]:
         raise typer.Exit(EXIT_INTERRUPTED) from interrupt
     except typer.Exit:
         raise
+    except SystemExit as error:
+        from ...workers.own_function import told
+
+        say(f"offmanifold: code of yours raised {told(error)}", err=True)
+        raise typer.Exit(EXIT_STOPPED) from error
     except Exception as error:
         code = _exit_status(error)
         if code is None:

@@ -1,5 +1,6 @@
 """``offmanifold export``: a finished run for the tools that labs have."""
 
+import shlex
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -9,6 +10,7 @@ import typer
 from ..report.plain_text import say
 from .exit_status import errors_explained
 from .options import RunArgument
+from .printing import aside
 
 
 class Target(StrEnum):
@@ -49,7 +51,8 @@ def export(
         if to in (Target.WANDB, Target.MLFLOW) and out is not None:
             variable = "WANDB_DIR" if to is Target.WANDB else "MLFLOW_TRACKING_URI"
             raise typer.BadParameter(f"--out is not for {to.value}: set {variable}")
-        run = exported_run(replan(RunDirectory.at(absolute(directory))))
+        with aside(apart=out is None):
+            run = exported_run(replan(RunDirectory.at(absolute(directory))))
         if to is Target.JSONL:
             _written("\n".join(metric_lines(run)) + "\n", out)
         elif to is Target.MODEL_CARD:
@@ -60,7 +63,7 @@ def export(
             if to is Target.TENSORBOARD:
                 folder = out or Path("tensorboard") / run.name
                 for each in to_tensorboard(run, folder):
-                    say(f"written: {each} (tensorboard --logdir {folder})")
+                    say(f"written: {each} (tensorboard --logdir {shlex.quote(str(folder))})")
             else:
                 logged = to_wandb(run) if to is Target.WANDB else to_mlflow(run)
                 say(f"{to.value}: logged {', '.join(logged)}")
@@ -70,11 +73,9 @@ def _written(text: str, out: Path | None) -> None:
     if out is None:
         say(text, nl=False)
         return
-    from ..spec.loading import SpecError
+    from ..spec.written_files import writing
 
-    try:
+    with writing("--out", out):
         out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise SpecError(f"--out {out}: cannot be written: {error.strerror}") from error
     say(f"written: {out}")

@@ -1,5 +1,6 @@
 """``offmanifold init``: a spec to begin with."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -48,22 +49,26 @@ def init(
             raise typer.BadParameter(
                 "--family, --key, --classes and --mixed-precision are of files"
             )
-        if out.exists():
+        if os.path.lexists(out):
             raise typer.BadParameter(
                 f"--out {out}: exists already; name another file, or remove it"
             )
+        from ...workers.command_lines import command
+        from ..spec.written_files import require_folder, writing
         from .init_request import Request
         from .init_spec import starting_spec
 
+        require_folder("--out", out.parent)
         request = Request(
             out, weights, source, images, family, key, classes, mixed_precision, trust, quick
         )
         started = starting_spec(request)
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(started.text, encoding="utf-8")
+        with writing("--out", out):
+            out.parent.mkdir(parents=True, exist_ok=True)
+            out.write_text(started.text, encoding="utf-8")
         say(f"written: {out}")
         if started.missing is None:
-            say(f"next: offmanifold plan {out}, then offmanifold run {out}")
+            say(f"next: {command('plan', out)}, then {command('run', out)}")
         else:
             say(f"to fill in first: {started.missing}")
         if started.untrusted:

@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from ...cluster.locations import at_home
 from ..report.plain_text import printable
+from ..spec.plain_yaml import dump_yaml
 
 
 @dataclass(frozen=True)
@@ -44,7 +43,7 @@ def spec_path(path: Path, out: Path) -> str:
 
 def in_yaml(value: Any) -> str:
     """A value on one line of YAML."""
-    text: str = yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=10**6)
+    text: str = dump_yaml(value, default_flow_style=True, sort_keys=False, width=10**6)
     return text.removesuffix("\n").removesuffix("\n...")
 
 

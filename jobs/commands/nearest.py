@@ -42,6 +42,7 @@ from ..report.verdict import ERROR_RATE
 from ..report.words import terms_in
 from ..spec.audit import AuditSpec
 from ..spec.loading import SpecError
+from ..spec.written_files import writing
 
 VIEWS, PIXELS = "views", "pixels"
 """A search of changed pixels, which is asked by default, and pixels as they are."""
@@ -241,7 +242,11 @@ def nearest_json(found: Found) -> dict[str, Any]:
 
 
 def write_nearest(found: Found, path: Path) -> list[Path]:
-    """Writes the page, and beside it the table of all images as CSV and Parquet."""
+    """Writes the page, and beside it the table of all images as CSV and Parquet.
+
+    Raises:
+        SpecError: they cannot be written there.
+    """
     table = nearest_table(found)
     page = page_template("nearest.html").render(
         spec=found.spec,
@@ -251,8 +256,9 @@ def write_nearest(found: Found, path: Path) -> list[Path]:
         unusable=found.answer.unusable,
         words=terms_in([table]),
     )
-    path.write_text(page, encoding="utf-8")
-    return [path, *write_table_files(arrow_table(table), path.with_suffix(""))]
+    with writing("--out", path):
+        path.write_text(page, encoding="utf-8")
+        return [path, *write_table_files(arrow_table(table), path.with_suffix(""))]
 
 
 def _picture(found: Found) -> Figure:

@@ -9,7 +9,7 @@ import typer
 from ..report.plain_text import say
 from .exit_status import errors_explained
 from .options import JsonOption, SetOption
-from .printing import print_rich
+from .printing import aside, print_rich
 
 
 def nearest(
@@ -56,7 +56,8 @@ def nearest(
 
         if out is not None:
             check_page(out)
-        found = find_nearest(load_spec(spec, tuple(overrides or ())), images, space, resize)
+        with aside(apart=as_json):
+            found = find_nearest(load_spec(spec, tuple(overrides or ())), images, space, resize)
         written = [] if out is None else write_nearest(found, out)
         if as_json:
             say(json.dumps(nearest_json(found), indent=2))

@@ -1,6 +1,8 @@
-"""Tables on the terminal."""
+"""What goes to the terminal: tables, and for programs nothing but the answer."""
 
+import contextlib
 import sys
+from contextlib import AbstractContextManager
 
 
 def print_rich(renderable: object) -> None:
@@ -8,3 +10,11 @@ def print_rich(renderable: object) -> None:
     from ..report.plain_console import PlainConsole
 
     PlainConsole(width=None if sys.stdout.isatty() else 120).print(renderable)
+
+
+def aside(*, apart: bool) -> AbstractContextManager[object]:
+    """While it lasts, what a user's code prints goes to stderr if it has to stay ``apart``.
+
+    Standard output is then the answer alone, which a program reads.
+    """
+    return contextlib.redirect_stdout(sys.stderr) if apart else contextlib.nullcontext()

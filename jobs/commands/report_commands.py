@@ -33,13 +33,16 @@ def report(
         from ...cluster.locations import absolute
         from ..drive.driver import rebuild
         from ..results.export import export_figures, export_tables
+        from ..spec.written_files import writing
 
         outcome = rebuild(absolute(directory))
         if figures is not None:
-            files = export_figures(outcome.results.content, figures, as_png=png)
+            with writing("--figures", figures):
+                files = export_figures(outcome.results.content, figures, as_png=png)
             say(f"figures: {len(files)} files in {figures}")
         if tables is not None:
-            files = export_tables(outcome.results.content, tables)
+            with writing("--tables", tables):
+                files = export_tables(outcome.results.content, tables)
             say(f"tables: {len(files)} files in {tables}")
         finish(outcome)
 
@@ -78,6 +81,8 @@ def compare(
 def _check_export(figures: Path | None, tables: Path | None, *, png: bool) -> None:
     if png and figures is None:
         raise typer.BadParameter("--png is for figures: add --figures FOLDER")
+    from ..spec.written_files import require_folder
+
     for name, folder in (("--figures", figures), ("--tables", tables)):
-        if folder is not None and folder.exists() and not folder.is_dir():
-            raise typer.BadParameter(f"{name} {folder}: this is a file, expected a folder")
+        if folder is not None:
+            require_folder(name, folder)

@@ -16,7 +16,7 @@ from .options import (
     SpecArgument,
     located,
 )
-from .printing import print_rich
+from .printing import aside, print_rich
 
 if TYPE_CHECKING:
     from ..drive.driver import Outcome
@@ -43,8 +43,9 @@ def plan(
         from ..drive.quick import chosen_form
         from .plan_table import plan_json, plan_table, planned
 
-        chosen = chosen_form(load_spec(spec, _quickened(overrides, quick=quick)))
-        found = planned(chosen.spec, chosen.told, chosen.speeds)
+        with aside(apart=as_json):
+            chosen = chosen_form(load_spec(spec, _quickened(overrides, quick=quick)))
+            found = planned(chosen.spec, chosen.told, chosen.speeds)
         if as_json:
             say(plan_json(found))
         else:
@@ -94,11 +95,10 @@ def _run(
     retry_failed: bool = False,
 ) -> None:
     with errors_explained():
-        from ...cluster.locations import absolute
         from ..audits.specs import load_spec
-        from ..drive.driver import default_folder, run_audit
+        from ..drive.driver import default_folder, run_audit, run_folder
 
-        folder = absolute(out or default_folder(source))
+        folder = run_folder(out or default_folder(source))
         spec = load_spec(source, located(overrides, address))
         if out is None:
             say(f"run directory: {folder} (--out names another)", err=True)

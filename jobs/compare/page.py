@@ -12,6 +12,7 @@ from ..report.table_files import write_table_files
 from ..report.templates import page_template
 from ..report.words import terms_in
 from ..spec.loading import SpecError
+from ..spec.written_files import writing
 from .classes import views_by_run
 from .runs import Comparison
 from .sentences import comparison_sentences
@@ -84,14 +85,18 @@ def write_page(comparison: Comparison, path: Path) -> list[Path]:
     """Writes the page, and beside it ``<stem>-metrics`` and ``-differences``, CSV and Parquet.
 
     The metrics are the runs' summaries, one under the other; the differences are unrounded.
+
+    Raises:
+        SpecError: they cannot be written there.
     """
-    path.write_text(comparison_page(comparison), encoding="utf-8")
-    written = [path]
-    for name, table in (
-        ("metrics", _metrics(comparison)),
-        ("differences", _differences(comparison)),
-    ):
-        written += write_table_files(table, path.with_name(f"{path.stem}-{name}"))
+    page, written = comparison_page(comparison), [path]
+    with writing("--out", path):
+        path.write_text(page, encoding="utf-8")
+        for name, table in (
+            ("metrics", _metrics(comparison)),
+            ("differences", _differences(comparison)),
+        ):
+            written += write_table_files(table, path.with_name(f"{path.stem}-{name}"))
     return written
 
 

@@ -12,7 +12,7 @@ from threading import Lock
 from typing import Any
 
 from ... import __version__
-from ...cluster.locations import Location, create_storage
+from ...cluster.locations import Location, absolute, create_storage, is_remote
 from ...core.residuals import sketch_size
 from ...workers.part_file import PartError
 from ...workers.shard import content_id, part_path
@@ -33,6 +33,7 @@ from ..results.write import Results, write_partial, write_results
 from ..spec.audit import AuditSpec
 from ..spec.facts import Facts
 from ..spec.loading import spec_digest
+from ..spec.written_files import require_folder
 from .devices import require_local_gpus, require_movable
 from .execution import open_lanes, terminate_as_interrupt
 from .image_folders import refuse_among_images, refuse_inputs_among_parts
@@ -65,6 +66,19 @@ class Outcome:
     def complete(self) -> bool:
         """Whether every planned item has its row without error."""
         return not any(self.quarantined.values())
+
+
+def run_folder(out: Location) -> str:
+    """The run directory that ``--out`` names: an absolute path, or an address.
+
+    Raises:
+        SpecError: there is a file in its place, or above it.
+        LocationError: an address that is none of a bucket.
+    """
+    folder = absolute(out)
+    if not is_remote(folder):
+        require_folder("--out", Path(folder))
+    return folder
 
 
 def default_folder(source: str) -> str:

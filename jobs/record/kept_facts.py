@@ -6,6 +6,7 @@ the spec of a run from elsewhere may name.
 
 from pydantic import TypeAdapter, ValidationError
 
+from ...workers.command_lines import resuming
 from ...workers.json_file import MOST_BYTES, JsonError, parse_json
 from ..spec.audit import MODEL_ROLES, AuditSpec
 from ..spec.facts import Facts
@@ -34,7 +35,7 @@ def kept_facts(run: RunDirectory, spec: AuditSpec) -> Facts:
         StorageError: they cannot be read, or are far too large.
     """
     place = run.storage.locate(FACTS_FILE)
-    remedy = f"`offmanifold run {run.location}/audit.yaml --out {run.location}` writes it again"
+    remedy = f"`{resuming(run.location)}` writes it again"
     if not run.storage.exists(FACTS_FILE):
         raise SpecError(f"{place}: does not exist; {remedy}")
     try:

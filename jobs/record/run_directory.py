@@ -15,6 +15,7 @@ import pyarrow as pa
 from ...cluster.locations import Location, is_remote, open_storage
 from ...cluster.s3_settings import BY_ENVIRONMENT, S3Settings
 from ...cluster.storage import Storage
+from ...workers.command_lines import resuming
 from ...workers.computed_on import UNKNOWN, in_words, read_from
 from ...workers.json_file import MOST_BYTES, JsonError, parse_json
 from ...workers.part_file import Part, PartError, columns_or_damage, read_columns_of_parts
@@ -323,8 +324,8 @@ class RunDirectory:
                 raise JsonError(f"expected a mapping, found {type(content).__name__}")
         except JsonError as error:
             raise SpecError(
-                f"{self.storage.locate(name)}: is damaged: {error}; `offmanifold run "
-                f"{self.location}/audit.yaml --out {self.location}` writes it again"
+                f"{self.storage.locate(name)}: is damaged: {error}; "
+                f"`{resuming(self.location)}` writes it again"
             ) from error
         return content
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from ...workers.command_lines import resuming
 from ..spec.loading import SpecError
 from .run_directory import PROVENANCE_FILE, RunDirectory
 
@@ -46,8 +47,8 @@ def recorded_versions(run: RunDirectory) -> Versions:
         first = error.errors(include_input=False)[0]
         key = ".".join(str(step) for step in first["loc"]) or "content"
         raise SpecError(
-            f"{run.storage.locate(PROVENANCE_FILE)}: {key}: {first['msg']}; `offmanifold run "
-            f"{run.location}/audit.yaml --out {run.location}` writes it again"
+            f"{run.storage.locate(PROVENANCE_FILE)}: {key}: {first['msg']}; "
+            f"`{resuming(run.location)}` writes it again"
         ) from error
     commit = "" if found.commit is None else f" (commit {found.commit[:12]})"
     package = f"offmanifold {found.offmanifold}{commit}"

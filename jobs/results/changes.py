@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from ...workers.command_lines import resuming
 from ..audits import stages_of
 from ..plan.stage import PlanContext, Stage
 from ..record.run_directory import RunDirectory
@@ -64,8 +65,8 @@ def refuse_other_schemas(run: RunDirectory, recorded: Versions, stages: Iterable
     if changes:
         raise SpecError(
             f"{run.location}: was written by {recorded.package}, and this version cannot read its "
-            f"tables: {listed_changes(changes)}. Read it with {recorded.package}; `offmanifold run "
-            f"{run.location}/audit.yaml --out {run.location}` computes with this version what "
+            f"tables: {listed_changes(changes)}. Read it with {recorded.package}; "
+            f"`{resuming(run.location)}` computes with this version what "
             "changed"
         )
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from ... import __version__
+from ...workers.command_lines import resuming
 from ...workers.part_file import PartError
 from ...workers.shard import content_id
 from ..audits import TABLES, stages_of
@@ -81,8 +82,7 @@ def require_complete(context: PlanContext, *, besides: str | None = None) -> Non
                 else ""
             )
             raise SpecError(
-                f"{out}: stage {stage.name} is not complete; "
-                f"resume with `offmanifold run {out}/audit.yaml --out {out}`{other}"
+                f"{out}: stage {stage.name} is not complete; resume with `{resuming(out)}`{other}"
             )
 
 
@@ -109,7 +109,7 @@ def refuse_unplanned(context: PlanContext) -> None:
         out = context.run.location
         raise SpecError(
             f"{out}: {listed(files)} not planned by the run's spec; "
-            f"`offmanifold run {out}/audit.yaml --out {out}` moves such files aside"
+            f"`{resuming(out)}` moves such files aside"
         )
 
 

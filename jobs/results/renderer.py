@@ -6,6 +6,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
+from ...workers.command_lines import resuming
 from ...workers.generators import open_generator
 from ...workers.shard import content_id
 from ..plan.stage import PlanContext
@@ -68,7 +69,7 @@ class Renderer:
             raise SpecError(
                 f"{run}: the report shows images of generator {facts.name} that the run has not "
                 f"drawn yet, and the generator is a program ({facts.source}), which only a run "
-                f"executes: `offmanifold run {run}/audit.yaml --out {run}`"
+                f"executes: `{resuming(run)}`"
             )
 
     def _draw(

@@ -3,6 +3,7 @@
 import pyarrow as pa
 
 from ... import __version__
+from ...workers.command_lines import command, resuming
 from ...workers.part_file import Part, PartError, decoded
 from ...workers.schema import PARTS_FILE, TableSchema
 from ...workers.seal import DamageError, proved_end, sealed_table
@@ -45,11 +46,11 @@ def read_summary(context: PlanContext) -> pa.Table:
         SpecError: there is none, it is damaged, or it was made from something else.
     """
     run = context.run
-    place, again = run.storage.locate(SUMMARY_FILE), f"`offmanifold report {run.location}`"
+    place, again = run.storage.locate(SUMMARY_FILE), f"`{command('report', run.location)}`"
     if not run.storage.exists(SUMMARY_FILE):
         raise SpecError(
-            f"{run.location}: has no {SUMMARY_FILE} yet; finish it with `offmanifold run "
-            f"{run.location}/audit.yaml --out {run.location}`, or rebuild it with {again}"
+            f"{run.location}: has no {SUMMARY_FILE} yet; finish it with "
+            f"`{resuming(run.location)}`, or rebuild it with {again}"
         )
     content = run.storage.read(SUMMARY_FILE, _MOST_BYTES)
     try:

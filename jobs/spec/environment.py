@@ -11,6 +11,20 @@ _OPENING = "${"
 _VARIABLE = re.compile(r"\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?P<default>:-[^{}]*)?\}")
 
 
+class FromVariable:
+    """A number out of a variable, and its ``text``, for where text is wanted."""
+
+    text: str
+
+
+class _Whole(int, FromVariable):
+    pass
+
+
+class _Real(float, FromVariable):
+    pass
+
+
 class VariableError(ValueError):
     """A value names a variable that is not set, or not as ``${NAME}``; the message has the key."""
 
@@ -20,7 +34,8 @@ def substituted(content: Any, environment: Mapping[str, str]) -> Any:
 
     The default stands where the variable is unset or empty, as in a shell. A value that is one
     variable and nothing else may be a number, a truth value or null, as YAML reads these; inside
-    of other text it is text. What comes in is not looked through again.
+    of other text it is text. A number knows its text (`FromVariable`). What comes in is not looked
+    through again.
 
     Raises:
         VariableError: a variable that is not set and has no default, or ``${`` with something else
@@ -79,4 +94,10 @@ def _scalar(text: str) -> Any:
         value = parse_yaml(text)
     except YamlError:
         return text
-    return value if value is None or isinstance(value, bool | int | float) else text
+    if value is None or isinstance(value, bool):
+        return value
+    if not isinstance(value, int | float):
+        return text
+    number = _Whole(value) if isinstance(value, int) else _Real(value)
+    number.text = text
+    return number

@@ -3,11 +3,11 @@
 import difflib
 import os
 import reprlib
+from datetime import date
 from importlib import resources
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
 from ...cluster import locations
@@ -16,11 +16,11 @@ from ...cluster.s3_settings import BY_ENVIRONMENT, S3Settings
 from ...cluster.storage import StrangeFileError
 from ...workers.shard import content_id
 from .audit import AuditSpec
-from .environment import VariableError, substituted
+from .environment import FromVariable, VariableError, substituted
 from .inheritance import EXTENDS, InheritanceError, Written, inherited
 from .model import entry_name, is_by_name, models_in
 from .paths import with_paths
-from .plain_yaml import YamlError, parse_yaml
+from .plain_yaml import YamlError, dump_yaml, parse_yaml
 from .stored import JOB_SPEC, PROVENANCE_FILE, SPEC_FILE
 
 Spec = TypeVar("Spec", bound=AuditSpec)
@@ -201,13 +201,50 @@ def build_spec(
     for override in overrides:
         apply_override(content, override)
     try:
-        spec = model.model_validate(content)
+        spec = _validated(model, content)
     except ValidationError as error:
         raise SpecError(f"{source}: {_explain(error, model)}") from error
     try:
         return with_paths(spec, lambda path: locations.absolute(path, base))
     except locations.LocationError as error:
         raise SpecError(f"{source}: {error}") from error
+
+
+def _validated(model: type[Spec], content: dict[str, Any]) -> Spec:
+    """A spec of plain values; a variable's number stays text where text is wanted."""
+    try:
+        return model.model_validate(content)
+    except ValidationError as error:
+        kept = [
+            each["loc"]
+            for each in error.errors()
+            if each["type"] == "string_type" and isinstance(each["input"], FromVariable)
+        ]
+        if not kept:
+            raise
+    for location in kept:
+        _keep_text(content, location)
+    return model.model_validate(content)
+
+
+def _keep_text(content: Any, location: tuple[int | str, ...]) -> None:
+    """Puts a variable's own text in place of the number that was made of it.
+
+    A location has steps that the content has not, such as the names of types.
+    """
+    node = content
+    holder: Any = None
+    key: int | str | None = None
+    for step in location:
+        if isinstance(node, list):
+            is_there = isinstance(step, int) and step < len(node)
+        else:
+            is_there = isinstance(node, dict) and step in node
+        if is_there:
+            holder, key = node, step
+            node = holder[key]
+    if holder is not None and isinstance(node, FromVariable):
+        holder[key] = node.text
 
 
 def read_spec_text(path: Path, source: str) -> str:
@@ -251,7 +288,7 @@ def read_yaml(text: str, source: str) -> Any:
 
 def dump_spec(spec: AuditSpec) -> str:
     """The resolved spec as YAML, every default written out."""
-    return yaml.safe_dump(spec.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+    return dump_yaml(spec.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
 
 
 def spec_digest(spec: AuditSpec) -> str:
@@ -270,12 +307,28 @@ def apply_override(content: dict[str, Any], override: str) -> None:
         raise SpecError(f"--set {override}: expected KEY=VALUE, such as cluster.executor=serial")
     value = read_yaml(text, f"--set {override}")
     node: Any = content
-    *parents, last = key.split(".")
-    for step in parents:
-        node = _descend(node, step, override)
+    last = key
+    while (step := _step(node, last)) != last:
+        node, last = _descend(node, step, override), last[len(step) + 1 :]
     if not isinstance(node, dict):
-        raise SpecError(f"--set {override}: {'.'.join(parents)} is not a mapping")
-    node[last] = value
+        above = key.removesuffix(last).rstrip(".")
+        raise SpecError(f"--set {override}: {above} is not a mapping")
+    node[_own_key(node, last)] = value
+
+
+def _step(node: Any, rest: str) -> str:
+    """The first step of a key below a node: the longest name there that it starts with.
+
+    Names may hold dots themselves. Without such a name it is what comes before the first dot.
+    """
+    names: list[Any] = []
+    if isinstance(node, list):
+        names = [entry_name(each) for each in node]
+    elif isinstance(node, dict):
+        names = list(node)
+    found = [str(name) for name in names if name is not None]
+    meant = [name for name in found if rest == name or rest.startswith(f"{name}.")]
+    return max(meant, key=len, default=rest.partition(".")[0])
 
 
 def _descend(node: Any, step: str, override: str) -> Any:
@@ -286,12 +339,18 @@ def _descend(node: Any, step: str, override: str) -> Any:
         names = [str(name) for each in node if (name := entry_name(each)) is not None]
         raise SpecError(f"--set {override}: no entry is named {step!r} (names: {names})")
     if isinstance(node, dict):
-        if node.get(step) is None:
-            node[step] = {}
-        return node[step]
+        key = _own_key(node, step)
+        if node.get(key) is None:
+            node[key] = {}
+        return node[key]
     raise SpecError(
         f"--set {override}: {step!r} does not exist: the key before it holds a plain value"
     )
+
+
+def _own_key(node: dict[Any, Any], step: str) -> Any:
+    """The key of a mapping that a step of an override names: YAML has numbers among keys."""
+    return next((key for key in node if str(key) == step), step)
 
 
 def _explain(error: ValidationError, model: type[BaseModel]) -> str:
@@ -318,7 +377,10 @@ def _explain_one(detail: Any, model: type[BaseModel]) -> str:
     message = detail["msg"].removeprefix("Value error, ")
     if detail["type"] == "value_error":
         return f"{location}: {message}" if location else message
-    return f"{location}: {message[0].lower()}{message[1:]}, found {_BRIEF.repr(detail['input'])}"
+    found = _BRIEF.repr(detail["input"])
+    if detail["type"] == "string_type" and isinstance(detail["input"], bool | int | float | date):
+        found += "; quote it to have it as text"
+    return f"{location}: {message[0].lower()}{message[1:]}, found {found}"
 
 
 def _without_tags(location: tuple[int | str, ...], model: type[BaseModel]) -> list[int | str]:

@@ -20,8 +20,9 @@ class OwnClassifierSpec(SpecModel):
     an ``s3://`` or ``hf://`` address.
 
     It is known by the SHA-256 of its source file, and of all its tensors where it is a torch
-    module. Return the module itself: weights that a plain function reads are not known, and other
-    ones make no other annotator. A plain function is given its images on the CPU.
+    module, or an object with tensors in its attributes. Return one of these: weights that a plain
+    function reads are not known, and other ones make no other annotator. What is no torch module is
+    given its images on the CPU.
     """
 
     source: str | None = Field(default=None, pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")

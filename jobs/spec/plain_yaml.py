@@ -4,6 +4,7 @@ A few lines of YAML may stand for billions of values, by aliases and merged mapp
 that is there twice the library keeps the last.
 """
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,7 +16,13 @@ _DEEPEST = 50
 _LONGEST_REASON = 500
 _LONGEST_NUMBER = 40
 _MERGE = "tag:yaml.org,2002:merge"
-_NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
+_TEXT = "tag:yaml.org,2002:str"
+_FLOAT = "tag:yaml.org,2002:float"
+_NUMBERS = ("tag:yaml.org,2002:int", _FLOAT)
+# Of YAML 1.2: the library's 1.1 asks for a point before the exponent, and a sign in it. Of three
+# digits and more an exponent is of no number, but part of a hash.
+_EXPONENT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)[eE][-+]?[0-9]{1,2}$")
+_FIRST = list("+-.0123456789")
 
 
 class YamlError(ValueError):
@@ -49,6 +56,27 @@ def parse_yaml(text: str) -> Any:
         loader.dispose()
 
 
+def dump_yaml(value: Any, **form: Any) -> str:
+    """YAML that `parse_yaml` reads back as it was: text that looks like a number is quoted.
+
+    ``form`` is as of the library's ``dump``.
+    """
+    text: str = yaml.dump(value, Dumper=_Dumper, **form)
+    return text
+
+
+class _Dumper(yaml.SafeDumper):
+    """Quotes what `_Loader` would take for a number."""
+
+
+def _whole(dumper: yaml.SafeDumper, value: int) -> yaml.Node:
+    return dumper.represent_data(int(value))
+
+
+def _real(dumper: yaml.SafeDumper, value: float) -> yaml.Node:
+    return dumper.represent_data(float(value))
+
+
 class _Loader(yaml.SafeLoader):
     """Takes no tags, and stops at too many values before it has read them all."""
 
@@ -74,6 +102,13 @@ class _Loader(yaml.SafeLoader):
         node = super().compose_node(parent, index)
         self._depth -= 1
         return node
+
+
+for _class in (_Loader, _Dumper):
+    _class.add_implicit_resolver(_FLOAT, _EXPONENT, _FIRST)
+# Numbers of an environment's variable are of classes of their own.
+_Dumper.add_multi_representer(int, _whole)
+_Dumper.add_multi_representer(float, _real)
 
 
 class _Judge:
@@ -109,6 +144,9 @@ class _Judge:
         for key, _ in node.value:
             if not isinstance(key, yaml.ScalarNode):
                 raise YamlError(f"the key in {_line(key)} is a list or a mapping, expected text")
+            if key.tag == _FLOAT and _EXPONENT.match(key.value):
+                # A key is a name: 12e4 may be a folder's.
+                key.tag = _TEXT
             self.size(key, set())
             if key.tag == _MERGE:
                 continue

@@ -5,6 +5,7 @@ from typing import Annotated, Self
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from ...core.generators.families.registry import require_family
+from ...workers.command_lines import command
 from ...workers.generator_source import GIVEN_PREFIX, SHIPPED_PREFIX, GeneratorSource
 from .model import PathField, SamplesSpec, SpecModel, SpecPath, module_paths
 from .network import NetworkSpec
@@ -79,7 +80,7 @@ class SourceSpec(SpecModel):
             )
         if self.weights is not None and self.family is None and self.network is None:
             raise ValueError(
-                f"{which}weights need a family; `offmanifold inspect {self.weights}` names it (a "
+                f"{which}weights need a family; `{command('inspect', self.weights)}` names it (a "
                 "TorchScript, torch.export or ONNX file needs a network instead)"
             )
         of_family = [name for name in OF_FAMILY if getattr(self, name) is not None]

@@ -1,5 +1,6 @@
 """What the command says of itself, and of where it writes."""
 
+import json
 from pathlib import Path
 from unittest.mock import patch
 
@@ -7,6 +8,7 @@ import pytest
 from offmanifold import __version__
 from offmanifold.cluster.job_client import Job
 from offmanifold.jobs.commands.cli import app
+from offmanifold.workers.command_lines import command, resuming
 from typer.testing import CliRunner
 
 
@@ -30,6 +32,66 @@ def test_a_run_without_out_is_told_where_it_goes(
     assert f"run directory: {tmp_path / 'runs' / 'mine'}" in done.stderr
     named = CliRunner().invoke(app, ["run", "mine.yaml", "--out", "elsewhere"])
     assert "run directory" not in named.stderr
+
+
+def test_a_run_into_a_file_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("")
+    for out in (file, file / "inside" / "run"):
+        done = CliRunner().invoke(app, ["run", "digits", "--out", str(out)])
+        assert done.exit_code == 2
+        assert f"--out {out}: {file} is a file, expected a folder; choose another" in done.stderr
+        for option in ("--figures", "--tables"):
+            told = CliRunner().invoke(app, ["report", str(tmp_path), option, str(out)])
+            assert told.exit_code == 2
+            assert f"{option} {out}: {file} is a file" in told.stderr
+
+
+PRINTING = """
+import sys
+import torch
+from offmanifold.core.generators.adapter import ModuleGenerator
+
+print("imported")
+
+class Network(torch.nn.Flatten):
+    def forward(self, latent):
+        print("called")
+        return latent.sigmoid()
+
+def make():
+    print("made")
+    shapes = dict(latent_dim=64, num_classes=0, image_shape=(1, 8, 8))
+    return ModuleGenerator(Network(), **shapes, native_range=(0, 1))
+
+def exits(): sys.exit(0)
+"""
+
+
+def test_json_is_alone_on_standard_output_and_a_program_that_ends_is_told(tmp_path: Path) -> None:
+    (tmp_path / "printing_model_under_test.py").write_text(PRINTING)
+    spec = tmp_path / "a.yaml"
+    spec.write_text(
+        "{name: a, generators: [{name: g, source: 'printing_model_under_test:make'}], stages: "
+        "{images: {}}, groups: [{name: b, role: generated, count: 2}], cluster: {executor: serial}}"
+    )
+    done = CliRunner().invoke(app, ["plan", str(spec), "--json"])
+    assert json.loads(done.stdout)["name"] == "a", done.output
+    assert all(word in done.stderr for word in ("imported", "made", "called"))
+    ended = CliRunner().invoke(
+        app, ["plan", str(spec), "--set", "generators.g.source=printing_model_under_test:exits"]
+    )
+    assert ended.exit_code == 2
+    assert 'if __name__ == "__main__"' in ended.stderr
+    with patch("offmanifold.jobs.audits.specs.load_spec", side_effect=SystemExit(0)):
+        late = CliRunner().invoke(app, ["plan", str(spec)])
+    assert late.exit_code == 1
+    assert "raised SystemExit: 0, which ends the program" in late.stderr
+
+
+def test_commands_in_messages_can_be_pasted() -> None:
+    assert resuming("/a b/run") == "offmanifold run '/a b/run/audit.yaml' --out '/a b/run'"
+    assert command("errors", "s3://bucket/run") == "offmanifold errors s3://bucket/run"
 
 
 class Jobs:

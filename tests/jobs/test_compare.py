@@ -178,3 +178,13 @@ def test_a_page_that_cannot_be_written_is_refused_first(
     assert result.exit_code == 2
     assert said in result.stderr
     assert not result.stdout
+
+
+def test_a_page_that_turns_out_unwritable_is_said_without_a_traceback(
+    runs: Path, tmp_path: Path
+) -> None:
+    page = tmp_path / "page.html"
+    (tmp_path / "page-metrics.csv").mkdir()
+    result = command("compare", runs / "a", runs / "b", "--out", page)
+    assert result.exit_code == 2
+    assert f"--out {page}: cannot be written: Is a directory" in result.stderr

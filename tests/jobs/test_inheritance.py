@@ -9,6 +9,7 @@ from offmanifold.jobs.audits.specs import Spec, inherited_spec, load_spec, parse
 from offmanifold.jobs.spec.environment import VariableError, substituted
 from offmanifold.jobs.spec.loading import SpecError, apply_override, dump_spec
 from offmanifold.jobs.spec.paths import paths_in
+from offmanifold.jobs.spec.plain_yaml import parse_yaml
 
 from .conftest import small_spec
 
@@ -129,6 +130,23 @@ def test_variables_of_the_environment() -> None:
     for strange in ("${", "${1}", "${A-b}", "${}", "${DATA", "${A:-${B}}"):
         with pytest.raises(VariableError, match=r"groups\.g\.key: .*expected \$\{NAME\}"):
             said(strange)
+
+
+def test_a_variables_number_stays_text_where_text_is_wanted(
+    base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = {"extends": str(base / "audit.yaml"), "name": "${NAME}", "seed": "${SEED}"}
+    file = write(tmp_path / "own.yaml", own)
+    for name in ("2024", "1e5", "007", "1.50"):
+        monkeypatch.setenv("NAME", name)
+        monkeypatch.setenv("SEED", "5")
+        spec = load_spec(file)
+        assert (spec.name, spec.seed) == (name, 5)
+        assert type(spec.seed) is int
+        assert parse_yaml(dump_spec(spec))["name"] == name
+    monkeypatch.setenv("SEED", "5.5")
+    with pytest.raises(SpecError, match=r"seed: .*5\.5"):
+        load_spec(file)
 
 
 def test_a_stored_spec_has_the_values(

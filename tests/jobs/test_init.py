@@ -4,6 +4,7 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -176,3 +177,21 @@ def test_what_cannot_be_read_writes_nothing(
     assert done.exit_code == 2
     assert message in done.output
     assert not list(tmp_path.iterdir())
+
+
+def test_a_spec_that_cannot_be_written_is_refused_and_odd_paths_are_quoted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("file").write_text("")
+    Path("dangling").symlink_to("nowhere/at/all")
+    for out, said in (("file/a.yaml", "is a file, expected a folder"), ("dangling", "exists")):
+        done = CliRunner().invoke(app, ["init", "--source", "shipped:digits", "--out", out])
+        assert done.exit_code == 2
+        assert said in done.output
+    with patch("pathlib.Path.write_text", side_effect=PermissionError(13, "Permission denied")):
+        done = CliRunner().invoke(app, ["init", "--source", "shipped:digits"])
+    assert done.exit_code == 2
+    assert "--out audit.yaml: cannot be written: Permission denied" in done.output
+    done = CliRunner().invoke(app, ["init", "--source", "shipped:digits", "--out", "a b/c.yaml"])
+    assert "next: offmanifold plan 'a b/c.yaml', then offmanifold run 'a b/c.yaml'" in done.output

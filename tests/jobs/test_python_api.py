@@ -7,6 +7,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import offmanifold as om
 import pandas as pd
 import pytest
@@ -156,13 +157,35 @@ def test_what_is_no_generator_is_refused_before_any_work(tmp_path: Path) -> None
         om.generator(Plain(), latent_shape=4, native_range=(0, 1), prior="uniform")
     with pytest.raises(GeneratorError, match="give image_shape"):
         om.generator(nn.Linear(4, 64), latent_shape=4, native_range=(0, 1))
+    asked: dict[str, Any] = {"latent_shape": 4, "native_range": (0, 1)}
+    for strange, message in (
+        ({"native_range": None}, "native_range is missing"),
+        ({"native_range": (0, 1, 2)}, r"expected \(black, white\)"),
+        ({"native_range": 1}, r"expected \(black, white\)"),
+        ({"latent_shape": "4"}, "expected positive sizes"),
+        ({"latent_shape": 4.0}, "expected positive sizes"),
+        ({"image_shape": (8, 8)}, r"expected \(channels, height, width\)"),
+        ({"num_classes": None}, "expected a whole number"),
+        ({"prior_bounds": None}, "expected numbers"),
+        ({"prior": ["normal"]}, "uniform with two"),
+    ):
+        with pytest.raises(GeneratorError, match=message):
+            om.generator(Plain(), **{**asked, **strange})
+    with pytest.raises(GeneratorError, match="cannot be called"):
+        om.generator(7, **asked)  # type: ignore[arg-type]
+    with pytest.raises(GeneratorError, match=r"channels come first.*permute\(0, 3, 1, 2\)"):
+        om.generator(nn.Sequential(nn.Linear(4, 192), nn.Unflatten(1, (8, 8, 3))), **asked)
+    with pytest.raises(GeneratorError, match=r"float tensor, not torch\.uint8"):
+        om.generator(lambda latent: latent.byte().view(-1, 1, 2, 2), **asked)
+    numpys: dict[str, Any] = {"latent_shape": np.int64(4), "native_range": np.array([0, 1])}
+    assert om.generator(Plain(), **numpys).latent_dim == 4
     with_history = Plain()
     with_history.history = next(with_history.parameters()).mean()
     with pytest.raises(GeneratorError, match="cannot be copied"):
         om.generator(with_history, latent_shape=4, native_range=(0, 1))
-    asked = {**spec(), "cluster": {"executor": "ray"}}
+    with_ray = {**spec(), "cluster": {"executor": "ray"}}
     with pytest.raises(SpecError, match="worker processes do not have"):
-        om.audit(asked, generator=generator(Plain()), out=out)
+        om.audit(with_ray, generator=generator(Plain()), out=out)
     with pytest.raises(SpecError, match="did you mean 'groups'"):
         om.audit({**spec(), "group": []}, generator=generator(Plain()), out=out)
     with pytest.raises(SpecError, match="expected a dictionary"):

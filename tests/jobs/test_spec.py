@@ -7,8 +7,9 @@ import yaml
 from offmanifold.jobs.audits.likelihood.settings import ClassicalSpec
 from offmanifold.jobs.audits.specs import load_spec, parse_spec
 from offmanifold.jobs.drive.submission import absent_paths
-from offmanifold.jobs.spec.loading import SpecError, dump_spec, preset_names
+from offmanifold.jobs.spec.loading import SpecError, apply_override, dump_spec, preset_names
 from offmanifold.jobs.spec.paths import paths_in
+from offmanifold.jobs.spec.plain_yaml import dump_yaml, parse_yaml
 
 from .conftest import small_spec
 
@@ -128,6 +129,36 @@ def test_overrides_reach_lists_by_name_and_are_typed() -> None:
     assert isinstance(spec.stages.comparison, ClassicalSpec)
     assert spec.stages.comparison.sigmoid_radius == 2.5
     assert spec.seed == 7
+
+
+def test_names_with_dots_and_numbers_are_reached() -> None:
+    content = small_spec()
+    content["groups"] += [
+        {"name": name, "role": "generated", "count": 1} for name in ("v1", "v1.5")
+    ]
+    spec = parse(content, "groups.v1.5.count=2", "groups.v1.count=3")
+    assert (spec.group("v1.5").count, spec.group("v1").count) == (2, 3)
+    keyed = {"a": {3: {"x": 0}, "b.c": {"x": 0}}}
+    for override in ("a.3.x=1", "a.b.c.x=2", "a.d.e=3", "a.b.c.y=4"):
+        apply_override(keyed, override)
+    assert keyed == {"a": {3: {"x": 1}, "b.c": {"x": 2, "y": 4}, "d": {"e": 3}}}
+
+
+def test_numbers_with_exponents_are_numbers_and_names_stay_names() -> None:
+    written = "[1e-3, 5e-2, 1E6, .5, +1.5e3, -.5e+1, 1.e2]"
+    assert parse_yaml(written) == [1e-3, 5e-2, 1e6, 0.5, 1500.0, -5.0, 100.0]
+    texts = ["123e4567", "e5", "1e", "1e5x", "0x1e5", "1e-", "'1e5'", "1e5e1"]
+    read = parse_yaml(f"[{', '.join(texts)}]")
+    assert read == [text.strip("'") if text != "0x1e5" else 0x1E5 for text in texts]
+    assert parse_yaml("{12e4: 1, '3e1': 2}") == {"12e4": 1, "3e1": 2}
+    for value in ("1e5", "1.5e3", "12", "yes", 1e-5, 1e22, [1e5]):
+        assert parse_yaml(dump_yaml(value)) == value
+    assert (
+        parse(small_spec(), "stages.comparison.sigmoid_radius=25e-1").stages.comparison
+        == parse(small_spec(), "stages.comparison.sigmoid_radius=2.5").stages.comparison
+    )
+    with pytest.raises(SpecError, match=r"name: .*found 100000\.0; quote it to have it as text"):
+        parse(small_spec(), "name=1e5")
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,10 @@ import hashlib
 import re
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from offmanifold.workers.generators import (
@@ -11,8 +14,12 @@ from offmanifold.workers.generators import (
     describe_generator,
     open_generator,
 )
+from offmanifold.workers.held_numbers import holds_numbers, identity
 
 MODULE = """
+import sys
+from pathlib import Path
+
 import torch
 from torch import nn
 from offmanifold.core.generators.adapter import ModuleGenerator
@@ -86,6 +93,88 @@ class Called(Own):
         return self.call(super().__call__(latent, condition))
 
 
+class Fixed(Called):
+    def __init__(self, call, **held):
+        super().__init__(call)
+        vars(self).update(held)
+
+
+def loaded():
+    weights = torch.load(Path(__file__).with_name("weights.bin"))
+    network = nn.Linear(2, 4)
+    network.load_state_dict(weights)
+    shapes = dict(latent_dim=2, num_classes=0, image_shape=(1, 2, 2))
+    module = nn.Sequential(network, nn.Sigmoid())
+    return ModuleGenerator(module, **shapes, native_range=(0, 1))
+
+
+def loaded_plainly():
+    weights = torch.load(Path(__file__).with_name("weights.bin"))
+    return Fixed(lambda x: x, parts=[{"bias": weights["bias"].numpy()}])
+
+
+def loaded_inside():
+    return Fixed(lambda x: x, network=loaded())
+
+
+def unseeded():
+    shapes = dict(latent_dim=2, num_classes=0, image_shape=(1, 2, 2))
+    module = nn.Sequential(nn.Linear(2, 4), nn.Sigmoid())
+    return ModuleGenerator(module, **shapes, native_range=(0, 1))
+
+
+class Lazy(nn.Module):
+    latent_dim, num_classes, image_shape = 2, 0, (1, 2, 2)
+
+    def __init__(self):
+        super().__init__()
+        self.network = nn.LazyLinear(4)
+
+    def forward(self, latent, condition):
+        return self.network(latent).sigmoid().view(-1, 1, 2, 2)
+
+
+def lazy(): return Lazy()
+
+
+class Shown(nn.Module):
+    def __init__(self, show):
+        super().__init__()
+        torch.manual_seed(0)
+        self.show, self.network = show, nn.Sequential(nn.Linear(2, 24), nn.Sigmoid())
+
+    def forward(self, latent):
+        return self.show(self.network(latent).view(-1, 3, 2, 4))
+
+
+def shown(show, image_shape=(3, 2, 4)):
+    shapes = dict(latent_dim=2, num_classes=0, image_shape=image_shape)
+    return ModuleGenerator(Shown(show), **shapes, native_range=(0, 1))
+
+
+class Immovable(Own):
+    def to(self, device): pass
+
+
+class Alone(Own):
+    def __call__(self, latent, condition):
+        if len(latent) == 1:
+            raise ValueError("a batch of one")
+        return super().__call__(latent, condition)
+
+
+def immovable(): return Immovable()
+def not_alone(): return Alone()
+def flat(): return shown(lambda x: x.flatten(1))
+def grey(): return shown(lambda x: x[:, 0], (1, 2, 4))
+def channels_last(): return shown(lambda x: x.permute(0, 2, 3, 1))
+def transposed(): return shown(lambda x: x.transpose(2, 3))
+def too_few(): return shown(lambda x: x[:1])
+def a_tuple(): return shown(lambda x: (x, None))
+def a_dictionary(): return shown(lambda x: {"images": x})
+def network_of_bytes(): return shown(lambda x: (255 * x).to(torch.uint8))
+def exits(): sys.exit(0)
+def call_exits(): return Called(lambda x: sys.exit("usage: sample.py"))
 def no_latent_dim(): return faulty(lambda g: setattr(g, "latent_dim", None))
 def list_shape(): return faulty(lambda g: setattr(g, "image_shape", [1, 2, 2]))
 def a_number(): return 7
@@ -156,7 +245,9 @@ def test_a_function_is_called_from_the_base_folder(base: Path, name: str, classe
     source = f"own_model_under_test:{name}"
     opened = open_generator(GeneratorSource(source, str(base)))
     assert opened.description.num_classes == classes
-    assert opened.sha256 == hashlib.sha256(MODULE.encode()).hexdigest()
+    # Of what holds no weights it is the source file's alone.
+    source_alone = opened.sha256 == hashlib.sha256(MODULE.encode()).hexdigest()
+    assert source_alone == (name == "good")
     assert describe_generator(GeneratorSource(source, str(base))) == opened.description
     condition = torch.zeros(4, dtype=torch.int64) if classes else None
     assert opened.generator(torch.zeros(4, 2), condition).shape == (4, 1, 2, 2)
@@ -168,6 +259,17 @@ def test_a_function_is_called_from_the_base_folder(base: Path, name: str, classe
         ("nothing", "has no function 'nothing'"),
         ("value", "has no function 'value'"),
         ("fails", "RuntimeError: no such checkpoint"),
+        ("exits", "SystemExit: 0, which ends the program: .*__main__"),
+        ("call_exits", "raised SystemExit: usage: sample.py, which ends the program"),
+        ("immovable", r"to\(device\) must return the generator.*not None"),
+        ("not_alone", r"called with latents \[1, 2\] and class indices \[1\] it raised ValueError"),
+        ("channels_last", r"\[8, 2, 4, 3\].*\[8, 3, 2, 4\]; .*images\.permute\(0, 3, 1, 2\)"),
+        ("transposed", r"\[8, 3, 4, 2\].*\[8, 3, 2, 4\]; .*height, width"),
+        ("too_few", r"\[1, 3, 2, 4\] for 8 latents"),
+        ("a_tuple", "must return a float tensor, not tuple"),
+        ("a_dictionary", "must return a float tensor, not dict"),
+        ("network_of_bytes", r"must return a float tensor, not torch\.uint8: .*before they are r"),
+        ("lazy", "parameters that its first call makes, at random"),
         ("a_number", "int.latent_dim must be a positive int.*missing"),
         ("no_latent_dim", "latent_dim must be a positive int.*None"),
         ("list_shape", r"image_shape must be a tuple.*\[1, 2, 2\]"),
@@ -212,6 +314,52 @@ def test_a_generator_without_a_jacobian_is_known_by_what_torch_says(
     else:
         assert found.no_jacobian is not None
         assert re.match(said, found.no_jacobian), found.no_jacobian
+
+
+@pytest.mark.parametrize("name", ["flat", "grey"])
+def test_rows_of_pixels_and_grey_images_are_given_their_shape(base: Path, name: str) -> None:
+    opened = open_generator(GeneratorSource(f"own_model_under_test:{name}", str(base)))
+    latent = torch.ones(2, 2)
+    network: Any = opened.generator
+    expected = network.module.network(latent).view(2, 3, 2, 4)
+    if name == "grey":
+        expected = expected[:, :1]
+    assert torch.equal(opened.generator(latent, None), expected)
+
+
+@pytest.mark.parametrize("name", ["loaded", "loaded_plainly", "loaded_inside"])
+def test_weights_are_part_of_what_a_function_is_known_by(base: Path, name: str) -> None:
+    source = GeneratorSource(f"own_model_under_test:{name}", str(base))
+    found = []
+    for seed in (0, 0, 1):
+        random = torch.Generator().manual_seed(seed)
+        weights = {
+            "weight": torch.randn(4, 2, generator=random),
+            "bias": torch.randn(4, generator=random),
+        }
+        torch.save(weights, base / "weights.bin")
+        found.append(describe_generator(source).sha256)
+        assert open_generator(source).sha256 == found[-1]
+    assert found[0] == found[1] != found[2]
+
+
+def test_a_network_that_is_another_one_each_time_is_refused(base: Path) -> None:
+    with pytest.raises(GeneratorError, match=r"differ each time .*torch\.manual_seed\(0\)"):
+        describe_generator(GeneratorSource("own_model_under_test:unseeded", str(base)))
+
+
+def test_numbers_of_any_kind_are_hashed() -> None:
+    sparse, wide = torch.eye(3).to_sparse(), torch.zeros(2, dtype=torch.bfloat16)
+    ring: list[Any] = [sparse, torch.zeros(0), 1j * torch.ones(2), wide, np.arange(3.0), 7, None]
+    ring.append(ring)
+    kinds = SimpleNamespace(ring=ring, name="x", objects=np.array([None]))
+    before = identity("of a file", kinds)
+    assert identity("of a file", kinds) == before != identity("of another", kinds)
+    wide[1] = 1
+    assert identity("of a file", kinds) != before
+    assert not holds_numbers(SimpleNamespace(name="x", size=3))
+    assert not holds_numbers(lambda x: x)
+    assert not holds_numbers(7)
 
 
 def test_a_network_of_double_images_gives_those_of_its_latents(base: Path) -> None:

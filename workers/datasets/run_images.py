@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from ...cluster.local_storage import LocalStorage
 from ...cluster.regular_file import read_regular
 from ...cluster.storage import StorageError
+from ..command_lines import command, resuming
 from ..json_file import MOST_BYTES, MOST_NAMES, parse_json
 from ..part_file import read_columns, read_columns_of_parts
 from ..schema import PARTS_FILE, STATUS_OK
@@ -154,14 +155,14 @@ def _refuse_unplanned(path: Path, names: Set[str]) -> None:
         planned = set(parse_json(content, most_values=MOST_NAMES)["tables"][IMAGES_TABLE.name])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DatasetError(
-            f"{listing} is damaged; `offmanifold report {path}` writes it again"
+            f"{listing} is damaged; `{command('report', path)}` writes it again"
         ) from error
     if strange := sorted(names ^ planned):
         folder = path / IMAGES_TABLE.name
         raise DatasetError(
             f"{folder} does not hold the parts that {listing} lists: {strange[0]} is "
             f"{'not listed' if strange[0] in names else 'missing'}; finish that run first "
-            f"(`offmanifold run {path}/audit.yaml --out {path}`)"
+            f"(`{resuming(path)}`)"
         )
 
 
