@@ -208,6 +208,7 @@ class _Driver:
         """The ids of a stage's shards that need not run again; other files are moved aside."""
         run, shards = context.run, context.plans[stage.name]
         run.storage.remove_stale(stage.name)
+        run.take_back(stage.name, set(shards.ids), SUPERSEDED)
         contents = run.contents(stage.name, set(shards.ids))
         _set_aside(run, contents.unplanned)
         finished = self.mending.check(stage.table, shards, contents.finished)

@@ -265,6 +265,16 @@ class RunDirectory:
         for name in names:
             self.storage.move(name, f"{folder}/{name}")
 
+    def take_back(self, stage: str, planned: Set[str], folder: str) -> None:
+        """Moves a stage's planned parts back that were set aside there, unless it has them again.
+
+        A part is called by what it was computed from: one that another spec left is this one's.
+        """
+        aside = self.contents(f"{folder}/{stage}", planned).finished
+        for shard_id in sorted(aside - self.finished(stage)) if aside else ():
+            name = part_path(stage, shard_id)
+            self.storage.move(f"{folder}/{name}", name)
+
     def verify(
         self, table: TableSchema, shard_ids: Iterable[str], shards: Iterable[Shard], sizes: Sizes
     ) -> Verified:

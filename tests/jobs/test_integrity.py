@@ -225,8 +225,11 @@ def test_an_error_of_a_part_keeps_its_name_on_its_way() -> None:
     assert (str(sent), vars(sent)) == (str(error), vars(error))
 
 
-def test_a_stage_that_left_the_spec_leaves_nothing(run: Path) -> None:
+def test_a_stage_that_left_the_spec_leaves_nothing_and_comes_back(run: Path) -> None:
     spec = yaml.safe_load((run / "audit.yaml").read_text())
+    whole = run.parent / "whole.yaml"
+    whole.write_text(yaml.safe_dump(spec))
+    computed = {each.name: each.stat().st_mtime_ns for each in (run / "local_variation").iterdir()}
     del spec["stages"]["local_variation"]
     changed = run.parent / "changed.yaml"
     changed.write_text(yaml.safe_dump(spec))
@@ -238,6 +241,10 @@ def test_a_stage_that_left_the_spec_leaves_nothing(run: Path) -> None:
     assert not summary.metric.str.startswith("local_variation").any()
     tables = json.loads((run / "parts.json").read_text())["tables"]
     assert "local_variation" not in tables
+    # What it was computed from is what it is called by: nothing is computed again.
+    assert cli("run", whole, "--out", run, "--changed").exit_code == 0
+    back = {each.name: each.stat().st_mtime_ns for each in (run / "local_variation").iterdir()}
+    assert back == computed
     found = {path.name for path in (run / "images").iterdir()}
     assert set(tables["images"]) == found
 
