@@ -103,7 +103,7 @@ def nearest_in_blocks(
         for view in views:
             asked = view.queries(queries)
             vectors = seen(view, references, before, asked.shape[1])
-            found = nearest_lists(asked, vectors, NEAREST)
+            found = nearest_lists(asked, vectors, NEAREST, start=before)
             known = lists.get(view.name)
             parts = [found] if known is None else [known, found]
             starts = [before] if known is None else [0, before]

@@ -110,7 +110,8 @@ then unknown.
 - **The exact test** needs no assumption about the generator: the labels "training" and "held out"
   of a pool of both are exchanged. It is blind to few copies: with {training:,} training and
   {held:,} held-out images fewer than {fewest} among the nearest prove nothing. What it finds need
-  be no copies: it also speaks up where images lean towards the training images.
+  be no copies: it also speaks up where images lean towards the training images. Of images that
+  are equally near, as equal ones are, chance says which is the nearest, not the kind.
 - **C_T and authenticity** are descriptions, each beside the same number of held-out images. C_T's
   deviation is simulated by exchanging generated and held-out images, since its nominal one is
   wrong. `pytest tests/core/statistics/test_data_copying.py` holds it against a direct computation
