@@ -85,7 +85,7 @@ def nearer_to_training(view: View) -> Verdict | None:
         "images need be no copies."
     )
     if is_nearer and not is_alike:
-        sentence += _NO_CONTROL if alike is None else _NOT_ALIKE
+        sentence += NO_CONTROL if alike is None else _NOT_ALIKE
     finding = Finding(
         GENERATED,
         "yes" if is_nearer and is_alike else "undecided",
@@ -145,13 +145,14 @@ def reason_words(reason: Reason, evidence: Evidence) -> str:
         )
     if reason == "rare":
         return f" So fewer than {100 * RARE:.0f}% are copies of the kinds that are seen."
-    return {"no control": _NO_CONTROL, "not alike": _NOT_ALIKE, "loud": _LOUD}.get(reason, "")
+    return {"no control": NO_CONTROL, "not alike": _NOT_ALIKE, "loud": _LOUD}.get(reason, "")
 
 
-_NO_CONTROL = (
+NO_CONTROL = (
     " But the controls can say nothing, since the held-out images are hardly told from each other: "
     "nothing is decided. Name held-out images that are not copies of a few."
 )
+"""Said where a control could not speak up whatever it saw."""
 
 
 _LOUD = (
