@@ -25,7 +25,7 @@ from .schema import ListColumn, TableSchema
 from .shard import Item
 from .usable_images import UsableImages, usable_generated, usable_real
 
-COMPUTATION = Computation("offmanifold.workers.copies:compute", "copies", 1, draws_images)
+COMPUTATION = Computation("offmanifold.workers.copies:compute", "copies", 2, draws_images)
 
 # index is an image's number among the generator's or a culprit's, or its place in the held-out set,
 # whose half is 0 or 1 (null for other images). Lists have a value for each of pixel_views():

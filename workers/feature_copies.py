@@ -26,7 +26,7 @@ from .usable_images import UsableImages
 
 # A generator draws a few images again, for the report's pictures.
 COMPUTATION = Computation(
-    "offmanifold.workers.feature_copies:compute", "feature_copies", 1, draws_images
+    "offmanifold.workers.feature_copies:compute", "feature_copies", 2, draws_images
 )
 
 # As the table copies, in one space: nearness, the nearest training image and its distance are

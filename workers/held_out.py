@@ -56,11 +56,17 @@ class Pool:
 def pool_lists(
     images: Tensor, view: View, training: TrainingLists, others: Sequence[Tensor]
 ) -> Pool:
-    """The `NEAREST` of each image among training images, whose lists it has, and held-out ones."""
+    """The `NEAREST` of each image among training images, whose lists it has, and held-out ones.
+
+    Which of equally near images comes first has nothing to do with its kind (`tie_keys`): else the
+    labels "training" and "held out" could not be exchanged where images are equal.
+    """
     parts, starts = [training.lists], [0]
     for references in others:
-        starts.append(training.images + sum(len(each) for each in others[: len(parts) - 1]))
-        parts.append(nearest_lists(view.queries(images), view.references(references), NEAREST))
+        start = training.images + sum(len(each) for each in others[: len(parts) - 1])
+        asked, vectors = view.queries(images), view.references(references)
+        starts.append(start)
+        parts.append(nearest_lists(asked, vectors, NEAREST, start=start))
     held_out = sum(len(each) for each in others)
     return Pool(merge_lists(parts, starts, NEAREST), training.images, held_out)
 

@@ -27,7 +27,7 @@ from .schema import ListColumn, TableSchema
 from .shard import Item, item_seed
 from .usable_images import UsableImages
 
-COMPUTATION = Computation("offmanifold.workers.latent_paths:compute", "latent_paths", 1)
+COMPUTATION = Computation("offmanifold.workers.latent_paths:compute", "latent_paths", 2)
 
 # Of a path: step[] is the distance of images that follow each other. pool_place[] and
 # pool_distance[] are the NEAREST of the usable training and, after them, the held-out images: of

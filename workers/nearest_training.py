@@ -21,6 +21,10 @@ MOST_BYTES = 2**28
 _FLOAT32_BYTES = 4
 
 
+class NoTrainingImageError(ValueError):
+    """None of a set's training images can be used."""
+
+
 @dataclass(frozen=True)
 class NearestTraining:
     """The `NEAREST` training images in each view, by their place among the usable ones.
@@ -57,7 +61,7 @@ def nearest_training(
     are read at once.
 
     Raises:
-        ValueError: no training image can be used.
+        NoTrainingImageError: no training image can be used.
     """
     images = shard_image_set(settings["training"], resources)
 
@@ -92,7 +96,7 @@ def nearest_in_blocks(
     vectors in a view, by that number and the length of the queries' vectors.
 
     Raises:
-        ValueError: no training image can be used.
+        NoTrainingImageError: no training image can be used.
     """
     lists: dict[str, NeighbourLists] = {}
     index, labels = [], []
@@ -103,13 +107,13 @@ def nearest_in_blocks(
         for view in views:
             asked = view.queries(queries)
             vectors = seen(view, references, before, asked.shape[1])
-            found = nearest_lists(asked, vectors, NEAREST)
+            found = nearest_lists(asked, vectors, NEAREST, start=before)
             known = lists.get(view.name)
             parts = [found] if known is None else [known, found]
             starts = [before] if known is None else [0, before]
             lists[view.name] = merge_lists(parts, starts, NEAREST)
     if not lists:
-        raise ValueError("no training image can be used")
+        raise NoTrainingImageError("no training image can be used")
     return NearestTraining(images, lists, np.concatenate(index), np.concatenate(labels))
 
 

@@ -102,9 +102,9 @@ def _set_row(images: Vectors, allowed: int, threshold: float) -> Outcome:
         "n": len(images),
         "allowed": allowed,
         "threshold": threshold,
-        "first": near.first.tolist(),
-        "second": near.second.tolist(),
-        "distance": near.distance.tolist(),
+        "first": near.first.astype(np.int32),
+        "second": near.second.astype(np.int32),
+        "distance": near.distance,
         "closest_pixels": images[shown.first[:SHOWN]].ravel().tolist(),
         "beside_pixels": images[shown.second[:SHOWN]].ravel().tolist(),
     }
@@ -177,6 +177,12 @@ def _threshold(calibrating: Vectors) -> tuple[int, float]:
 
     Equal images among the real ones are not counted: else no distance would tell duplicates.
     """
+    different = len(np.unique(calibrating, axis=0))
+    if different * (different - 1) // 2 <= ALLOWED:
+        raise ImageError(
+            f"of {len(calibrating)} real images {different} differ, so that no distance tells a "
+            "generator's duplicates from them: name real images that differ from each other"
+        )
     pairs = closest_pairs(calibrating, min(ALLOWED + 1, _every(calibrating)))
     equal = int(np.sum(pairs.distance == 0))
     if equal:

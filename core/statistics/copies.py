@@ -23,6 +23,8 @@ from .interval import (
 
 # How many nearest training images say what is near for an image.
 NEAREST = 50
+# So large a part of the held-out images may be training images.
+SHARED = 0.01
 # The nearness at which copies are counted is that of this share of held-out images.
 _COUNTED_AT = 0.005
 # Points of Gauss and Legendre's quadrature over the share of honest images that are counted.
@@ -85,6 +87,26 @@ def held_out_p_values(
     check_sample("values", values)
     as_small = np.searchsorted(np.sort(held_out), values, side="right")
     return np.asarray((1 + as_small) / (1 + len(held_out)))
+
+
+def shared_p_value(shared: int, held_out: int, repeated: int, training: int) -> float:
+    """The p-value that at most 1% of held-out images are training images, equal ones aside.
+
+    ``shared`` of ``held_out`` images equal a training image, and ``repeated`` of ``training`` ones,
+    chosen at random, equal another. Were both sets drawn alike, as large a part of either would:
+    the held-out images are held against the upper end of that part's interval (Clopper and
+    Pearson), and `SHARED` more. So few hardly change any answer, and so many need be no mistake.
+
+    Raises:
+        ValueError: a number of images that is not among as many.
+    """
+    if not 0 <= shared <= held_out or not 0 <= repeated <= training:
+        raise ValueError(f"{shared} of {held_out}, {repeated} of {training}: more than there are")
+    most = 1.0
+    if repeated < training:
+        most = float(stats.beta.ppf(CONFIDENCE, repeated + 1, training - repeated))
+    p_value = stats.binom.sf(shared - 1, held_out, min(1.0, most + SHARED))
+    return max(float(p_value), SMALLEST_P_VALUE)
 
 
 def benjamini_hochberg(

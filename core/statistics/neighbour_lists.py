@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Float64, Int64
+from jaxtyping import Float, Float64, Int64, UInt64
 
 from .l2 import known_scores, pair_distances, products, rounding, rows_at_once, squared_norms
 
@@ -19,7 +19,7 @@ _MANY = 4
 
 @dataclass(frozen=True)
 class NeighbourLists:
-    """Each query's nearest references in the order of (distance, index).
+    """Each query's nearest references in the order of their distance, equal ones of `tie_keys`.
 
     ``index`` is -1 and ``distance`` inf where fewer than k are left to compare with.
     """
@@ -33,8 +33,12 @@ def nearest_lists(
     references: Float[np.ndarray, "references columns"],
     k: int,
     exclude: Int64[np.ndarray, " queries"] | None = None,
+    start: int = 0,
 ) -> NeighbourLists:
-    """The ``k`` nearest references of each query in l2, equal distances by the lower index.
+    """The ``k`` nearest references of each query in l2, equal distances by their `tie_keys`.
+
+    The references are a block of a set, in which the first has the place ``start``: there equal
+    distances have one order, whatever the blocks. ``index`` is that in the block.
 
     A float32 matrix product finds every candidate that its rounding could not rule out; those are
     measured again value by value in float64. ``exclude`` names the one reference that a query must
@@ -62,20 +66,35 @@ def nearest_lists(
     for first in range(0, len(references), block):
         values = references[first : first + block]
         factor, reference_norms = values.astype(np.float32, copy=False), squared_norms(values)
-        for start in range(0, len(queries), step):
-            rows = slice(start, start + step)
+        for top in range(0, len(queries), step):
+            rows = slice(top, top + step)
             own = exclude[rows] - first
             scores = _scores(queries[rows], factor, reference_norms, own)
             row, column = _candidates(
                 scores, norms[rows], float(reference_norms.max()), found.distance[rows], values
             )
             distance = pair_distances(queries[rows], row, values, column)
-            _keep_nearest(found, rows, row, column + first, distance)
+            _keep_nearest(found, rows, row, column + first, distance, start)
     return found
+
+
+def tie_keys(place: Int64[np.ndarray, "..."]) -> UInt64[np.ndarray, "..."]:
+    """A number for each place of a set, no two alike, by which equal distances are ordered.
+
+    It looks like chance (the mix of SplitMix64: Steele et al. 2014), so that nothing else follows
+    from it. By the place itself the first images of a set would be the nearest of equal ones: in a
+    pool these are the training images, and every generator would seem to be nearer to them.
+    """
+    key = np.asarray(place).astype(np.uint64) + np.uint64(0x9E3779B97F4A7C15)
+    key = (key ^ (key >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    key = (key ^ (key >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return np.asarray(key ^ (key >> np.uint64(31)))
 
 
 def merge_lists(parts: Sequence[NeighbourLists], starts: Sequence[int], k: int) -> NeighbourLists:
     """The lists of a whole set from those of its blocks; block i begins at ``starts[i]``.
+
+    They are those of the whole only if `nearest_lists` was given these starts.
 
     Raises:
         ValueError: no blocks, or one start for each is missing.
@@ -90,7 +109,7 @@ def merge_lists(parts: Sequence[NeighbourLists], starts: Sequence[int], k: int) 
         axis=1,
     )
     distance = np.concatenate([part.distance for part in parts], axis=1)
-    order = np.lexsort((index, distance), axis=1)[:, :k]
+    order = np.lexsort((tie_keys(index), distance), axis=1)[:, :k]
     return NeighbourLists(
         np.take_along_axis(index, order, axis=1), np.take_along_axis(distance, order, axis=1)
     )
@@ -132,7 +151,12 @@ def _candidates(
 
 
 def _keep_nearest(
-    found: NeighbourLists, rows: slice, row: np.ndarray, index: np.ndarray, distance: np.ndarray
+    found: NeighbourLists,
+    rows: slice,
+    row: np.ndarray,
+    index: np.ndarray,
+    distance: np.ndarray,
+    start: int,
 ) -> None:
     """Put measured pairs into the lists, and keep each row's k nearest."""
     lists, k = found.distance[rows], found.distance.shape[1]
@@ -142,7 +166,7 @@ def _keep_nearest(
     row = np.concatenate([row, np.repeat(changed, k)])
     index = np.concatenate([index, found.index[rows][changed].ravel()])
     distance = np.concatenate([distance, lists[changed].ravel()])
-    order = np.lexsort((index, distance, row))
+    order = np.lexsort((tie_keys(index + start), distance, row))
     # Each changed row has at least its own k entries, so its first k stand together.
     first = np.searchsorted(row[order], changed)
     chosen = order[(first[:, None] + np.arange(k)).ravel()]

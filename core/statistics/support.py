@@ -220,10 +220,31 @@ def half_chance_batch(pairs: Pairs, n: int, seed: int, *, orders: int = 2000) ->
         return None
     rng = np.random.default_rng(seed)
     batch = np.empty(orders, np.int64)
+    # Of many pairs one lies among the first few images of an order: each image's are found fast.
+    by_image = _partners_of(pairs, n) if len(pairs.first) > n else None
     for number in range(orders):
         place = rng.permutation(n)
-        batch[number] = 1 + np.maximum(place[pairs.first], place[pairs.second]).min()
+        if by_image is None:
+            batch[number] = 1 + np.maximum(place[pairs.first], place[pairs.second]).min()
+        else:
+            batch[number] = _first_duplicate(place, *by_image)
     return int(np.sort(batch)[(orders + 1) // 2 - 1])
+
+
+def _partners_of(pairs: Pairs, n: int) -> tuple[np.ndarray, np.ndarray]:
+    """The other images of each image's pairs, one image after the other, and where each begins."""
+    one = np.concatenate([pairs.first, pairs.second]).astype(np.int32)
+    other = np.concatenate([pairs.second, pairs.first]).astype(np.int32)
+    starts = np.concatenate([[0], np.cumsum(np.bincount(one, minlength=n))])
+    return other[np.argsort(one, kind="stable")], starts
+
+
+def _first_duplicate(place: np.ndarray, partners: np.ndarray, starts: np.ndarray) -> int:
+    """How many images of an order it takes until one has a partner among those before it."""
+    for position, image in enumerate(np.argsort(place).tolist()):
+        if (place[partners[starts[image] : starts[image + 1]]] < position).any():
+            return position + 1
+    raise AssertionError("there is a pair, which is among all images")
 
 
 def _poisson_bounds(count: float, tail: float) -> tuple[float, float]:

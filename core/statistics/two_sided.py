@@ -63,7 +63,9 @@ def count_unlike(p_values: Float64[np.ndarray, " images"], held_out: int, level:
 
     The share of all like images whose p-value is at most the level follows
     Beta(r, held_out + 1 - r) with r = floor(level (1 + held_out)), since one set of held-out images
-    ranks all of them: so the count of like images is beta-binomial, and wider than binomial.
+    ranks all of them: so the count of like images is close to beta-binomial, and wider than
+    binomial. Close, since an image's strangeness is by ranks among the held-out ones and itself,
+    so that each image is held against slightly other values of the held-out ones'.
 
     Raises:
         ValueError: no images, or too few held-out ones for any p-value to reach the level.

@@ -17,7 +17,7 @@ from offmanifold.core.statistics.views import pixel_views
 from offmanifold.jobs.audits import METRICS
 from offmanifold.jobs.audits.copies.plan import plan
 from offmanifold.jobs.audits.copies.questions import copies_training_images, nearer_to_training
-from offmanifold.jobs.audits.copies.reduce import Asked, _seen_by_view
+from offmanifold.jobs.audits.copies.reduce import Asked, _seen_by_view, _shared
 from offmanifold.jobs.audits.specs import gather_facts, load_spec
 from offmanifold.jobs.audits.support.question import repeats_itself
 from offmanifold.jobs.commands.cli import app
@@ -337,8 +337,9 @@ def verdicts(
     placebo: float | None = 0.5,
     alike: float | None = 0.5,
     seen: float = 1.0,
+    shared: float = 1.0,
 ) -> tuple[Verdict | None, Verdict | None]:
-    rows = [row("nearer_p", p_value)]
+    rows = [row("nearer_p", p_value), row("copies_shared", 7), row("copies_shared_p", shared)]
     if alike is not None:
         rows.append(row("copies_p_alike", alike))
     rows += [row(f"nearer_{name}", 0.5) for name in ("share", "expected", "fewest")]
@@ -366,6 +367,8 @@ def verdicts(
         ({"p_value": 0.001, "alike": 0.01}, ("undecided", "undecided")),
         ({"p_value": 0.001, "alike": None}, ("undecided", "undecided")),
         ({"p_value": 0.001, "placebo": None}, ("undecided", "yes")),
+        ({"p_value": 0.001, "shared": 0.01}, ("undecided", "undecided")),
+        ({"p_value": 0.3, "high": 0.008, "shared": 0.01}, ("undecided", "undecided")),
         ({"p_value": 0.3}, ("undecided", "undecided")),
         ({"p_value": 0.3, "high": 0.008}, ("no", "undecided")),
         ({"p_value": 0.3, "high": 0.008, "seen": 0.5}, ("undecided", "undecided")),
@@ -374,6 +377,33 @@ def verdicts(
 def test_a_verdict_needs_silent_controls(given: dict[str, Any], answers: tuple[str, str]) -> None:
     found = verdicts(**given)
     assert tuple(None if each is None else each.answer for each in found) == answers
+    if "shared" in given:
+        for each in found:
+            assert each is not None
+            assert "7 of 1000 held-out images equal a training image" in each.findings[0].sentence
+            assert "Name images that it was not trained on" in each.findings[0].sentence
+
+
+@pytest.mark.parametrize(
+    ("shared", "repeated", "decides"),
+    [(0, 0, True), (3, 0, True), (100, 0, False), (150, 70, True)],
+)
+def test_held_out_images_that_are_training_images_are_counted(
+    shared: int, repeated: int, decides: bool
+) -> None:
+    """Half of 200, unless the training images are equal to each other as often."""
+    far = np.ones(200)
+    held_out = pd.DataFrame(
+        {"distance": [[x, 1.0] for x in np.where(np.arange(200) < shared, 0, far)]}
+    )
+    own = np.where(np.arange(100) < repeated, 0.0, 1.0)
+    planted = pd.DataFrame(
+        {"image_id": [f"replay-noisy-{i}" for i in range(100)], "own_distance": own}
+    )
+    emit = Emitter(context_of([], []), {"generator": "copier", "group": "generated"})
+    found = {each.metric: each for each in _shared(emit, Asked(held_out, held_out, planted))}
+    assert (found["copies_shared"].value, found["copies_shared"].n) == (shared, 200)
+    assert (found["copies_shared_p"].value > 0.05) == decides
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from offmanifold.jobs.commands.cli import app
 from offmanifold.jobs.reduce.context import GeneratorInfo
 from offmanifold.jobs.reduce.schema import exact, summary_row, summary_table
 from offmanifold.jobs.report.summary import Summary
+from offmanifold.jobs.report.verdict import Finding
 from offmanifold.jobs.report.view import View
 from offmanifold.jobs.spec.loading import SpecError
 from offmanifold.workers.schema import STATUS_OK
@@ -190,6 +191,62 @@ def test_what_few_held_out_images_do_not_tell_is_not_said() -> None:
     assert finding.counted == f"N = {paths} paths"
 
 
+def answered(paths: int, places: np.ndarray, nearness: np.ndarray) -> Finding:
+    """The answer of so many paths that stand at training images, all of them, with a control."""
+    rng, points, failed = np.random.default_rng(0), 2 * STEPS + 1, 3 - min(paths, 3)
+    near = [np.sort(rng.random((points, 50)), axis=1).ravel() for _ in range(paths)]
+    frame = pd.DataFrame(
+        {
+            "group": ["generated"] * (paths + failed) + ["held-out"] * len(places),
+            "generator": ["made"] * (paths + failed) + [None] * len(places),
+            "status": [STATUS_OK] * paths + ["error"] * failed + [STATUS_OK] * len(places),
+            "step": [*(rng.random(STEPS) for _ in near), *[None] * (failed + len(places))],
+            "pool_training": 100,
+            "pool_held_out": 100,
+            "pool_place": [
+                *(np.tile(rng.permutation(100)[:50], points) for _ in near),
+                *[None] * failed,
+                *places[:, None],
+            ],
+            "pool_distance": [*near, *[None] * (failed + len(places))],
+            "pool_nearness": [*[np.nan] * (paths + failed), *nearness],
+        }
+    )
+    info = GeneratorInfo("made", 0, (1, 8, 8))
+    context: Any = SimpleNamespace(
+        tables=SimpleNamespace(read=lambda *_: frame),
+        generators=[info],
+        seed_of=lambda *_: 0,
+        resamples=2000,
+    )
+    rows = reduce_latent_paths(context)
+    verdict = dwells_at_training(View(context, Summary(summary_table(rows, METRICS)), info))
+    assert verdict is not None
+    return verdict.findings[0]
+
+
+def told(finding: Finding) -> str:
+    assert finding.null is not None
+    return finding.null.sentence
+
+
+def test_a_control_that_cannot_speak_up_decides_nothing_and_is_told() -> None:
+    rng = np.random.default_rng(0)
+    places = np.where(np.arange(50) % 2, rng.permutation(100)[:50], 100 + np.arange(50))
+    assert "in the place of generated ones gives" in told(answered(40, places, rng.random(50)))
+    # All held-out images have one nearest: exchanged labels could say nothing of it.
+    found = answered(40, np.full(50, 150), rng.random(50))
+    assert found.answer == "undecided"
+    assert "can say nothing" in told(found)
+
+
+@pytest.mark.parametrize("paths", [0, 1])
+def test_fewer_than_two_usable_paths_are_an_open_answer(paths: int) -> None:
+    found = answered(paths, np.arange(50), np.linspace(0, 1, 50))
+    assert found.answer == "undecided"
+    assert found.sentence.startswith(f"{paths} of its paths can be used, but two are needed")
+
+
 def test_what_cannot_be_tested_is_refused(folder: Path) -> None:
     few = {"dataset": "npz", "path": "few.npz", "split": None}
     np.savez(folder / "few.npz", np.load(folder / "held_out.npz")["arr_0"][:60])
@@ -200,6 +257,7 @@ def test_what_cannot_be_tested_is_refused(folder: Path) -> None:
         },
         "stages.latent_paths.held_out.dataset: npz has 60": {"latent_paths": {"held_out": few}},
         "stages.latent_paths.images: 99 held-out images": {"latent_paths": {"images": 99}},
+        "stages.latent_paths.paths": {"latent_paths": {"paths": 1}},
         "is known by samples alone and has no latent": {
             "generators": [{"name": "made", "samples": npz("held_out")}]
         },

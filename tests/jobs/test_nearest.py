@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from offmanifold.jobs.audits.copies import query
 from offmanifold.jobs.commands.cli import app
 from PIL import Image
 from scipy.spatial.distance import cdist
@@ -137,6 +138,22 @@ def test_without_held_out_images_there_is_no_p_value_and_it_says_why(folder: Pat
     assert "no p-values: the spec names no held-out images" in " ".join(found["notes"])
     shown = ask(folder, "asked/plain.png", stages)
     assert "no p-values" in " ".join(shown.output.split())
+
+
+def test_what_else_went_wrong_is_told_with_its_text(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A space whose features are no numbers is not a set of training images that are unusable."""
+
+    def not_finite(*_: object, **__: object) -> None:
+        raise ValueError("an image holds a pixel that is not finite: leave it out first")
+
+    monkeypatch.setattr(query, "nearest_training", not_finite)
+    done = ask(folder, "asked", {"copies": COPIES_STAGE})
+    assert done.exit_code != 0
+    told = " ".join(done.output.split())
+    assert "could not be compared: an image holds a pixel that is not finite" in told
+    assert "can be used" not in told
 
 
 def test_features_of_the_annotator_are_a_space(folder: Path) -> None:

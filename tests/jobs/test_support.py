@@ -14,9 +14,10 @@ from offmanifold.jobs.commands.cli import app
 from offmanifold.jobs.plan.stage import PlanContext
 from offmanifold.jobs.record.run_directory import RunDirectory
 from offmanifold.jobs.spec.loading import SpecError
+from offmanifold.workers.datasets import ImageError
 from offmanifold.workers.outcome import Failure
 from offmanifold.workers.resources import Resources
-from offmanifold.workers.support import compute
+from offmanifold.workers.support import _threshold, compute
 from PIL import Image
 from typer.testing import CliRunner
 
@@ -146,3 +147,10 @@ def test_samples_that_cannot_be_read_fail_alone(folder: Path) -> None:
     row, failed, output = made(20, "many-damaged")
     assert (len(failed), row.error) == (20, "60 images can be used, at least 64 are needed")
     assert "21 in support" in output
+
+
+def test_real_images_that_are_nearly_all_equal_calibrate_nothing() -> None:
+    images = np.zeros((100, 4), np.float32)
+    images[:3] = np.eye(4, dtype=np.float32)[:3]
+    with pytest.raises(ImageError, match="of 100 real images 4 differ"):
+        _threshold(images)

@@ -12,10 +12,10 @@ RARE = 0.01
 # And only where at least this share of planted copies of each kind is seen.
 SEEN = 0.9
 
-Reason = Literal["found", "no control", "not alike", "loud", "unseen", "rare", "open"]
-"""Why: copies are found; a control could say nothing; held-out images are not like training images;
-the placebo speaks up; planted copies are not seen; fewer than `RARE` are copies; or the numbers do
-not decide."""
+Reason = Literal["found", "shared", "no control", "not alike", "loud", "unseen", "rare", "open"]
+"""Why: copies are found; held-out images are training images; a control could say nothing; held-out
+images are not like training images; the placebo speaks up; planted copies are not seen; fewer than
+`RARE` are copies; or the numbers do not decide."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,8 @@ class Evidence:
     ``p_value`` is that of no copies and ``share`` the estimate of theirs. ``placebo`` is the
     p-value of no copies of what cannot have been copied, ``alike`` that of held-out images lying
     among training images as these among themselves; None where there is no such number.
-    ``unseen`` are the kinds of planted copies of which less than `SEEN` are seen.
+    ``unseen`` are the kinds of planted copies of which less than `SEEN` are seen. ``shared`` is the
+    p-value that hardly any held-out image is a training image.
     """
 
     p_value: float
@@ -33,14 +34,18 @@ class Evidence:
     placebo: float | None
     alike: float | None
     unseen: Sequence[str]
+    shared: float | None = None
 
 
 def answer_on_copies(evidence: Evidence) -> tuple[Answer, float | None, Reason]:
     """The answer to whether there are copies, the p-value behind it, and why.
 
-    Yes only if the placebo finds no copies where there are none, and held-out images lie among
-    training images as these do. No if fewer than `RARE` are, and planted copies are seen.
+    Nothing where held-out images are training images, which hides copies. Yes only if the placebo
+    finds no copies where there are none, and held-out images lie among training images as these do.
+    No if fewer than `RARE` are, and planted copies are seen.
     """
+    if evidence.shared is not None and evidence.shared <= ERROR_RATE:
+        return "undecided", evidence.p_value, "shared"
     if evidence.p_value <= ERROR_RATE:
         if evidence.alike is None or evidence.placebo is None:
             return "undecided", evidence.p_value, "no control"

@@ -29,6 +29,15 @@ METRICS: dict[str, Metric] = {
         "count",
     ),
     "copies_held_out": Metric("held-out images that they are ranked among", "none", "count"),
+    "copies_shared": Metric(
+        "held-out images that equal a training image in every pixel", "none", "count"
+    ),
+    "copies_shared_p": Metric(
+        "p-value that at most 1% of the held-out images are training images, those aside that are "
+        "as often equal among the training images themselves",
+        "none",
+        "p-value",
+    ),
     "copies_seen": Metric(
         "share of planted copies, of the kind `against`, that are as near as counted ones",
         "none",

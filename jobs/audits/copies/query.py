@@ -22,7 +22,7 @@ from ....core.statistics.interval import CONFIDENCE
 from ....core.statistics.views import View, nearest_view, view_nearness
 from ....workers.datasets import ImageError, ImageSet, shard_image_set
 from ....workers.held_out import held_out_halves
-from ....workers.nearest_training import NearestTraining, nearest_training
+from ....workers.nearest_training import NearestTraining, NoTrainingImageError, nearest_training
 from ....workers.resources import Resources
 from ...plan.stage import AuditContext
 from ...report.verdict import ERROR_RATE
@@ -233,8 +233,10 @@ class Query:
         try:
             found = nearest_training(images, views, self._settings, self._resources)
             usable = len(found.index)
-        except ValueError:
+        except NoTrainingImageError:
             usable = 0
+        except ValueError as error:
+            raise SpecError(f"{self._key}: the images could not be compared: {error}") from error
         if usable < NEAREST:
             raise SpecError(
                 f"{self._key}.dataset: {usable} of the {self._settings['training_length']} images "

@@ -26,7 +26,7 @@ def copies_training_images(view: View) -> Verdict | None:
         f"{p_value_words(evidence.p_value)} without copies, among {held_out.value:.0f} held-out "
         f"images); {found.value:.0f} of them are at a false discovery rate of "
         f"{100 * ERROR_RATE:.0f}%. "
-        f"{_detectable(detectable)}{reason_words(reason, evidence)}"
+        f"{_detectable(detectable)}{shared_words(view)}{reason_words(reason, evidence)}"
         f"{left_out_words(view, 'copies', GENERATED)}"
     )
     finding = Finding(
@@ -76,6 +76,7 @@ def nearer_to_training(view: View) -> Verdict | None:
     if p_value is None or share is None or expected is None or fewest is None:
         return None
     is_nearer = p_value.value <= ERROR_RATE
+    is_shared = _is_shared(view)
     is_alike = alike is not None and alike.value > ERROR_RATE
     sentence = (
         f"{100 * share.value:.1f}% of {share.n} images have a training image as their nearest, "
@@ -84,11 +85,13 @@ def nearer_to_training(view: View) -> Verdict | None:
         f"cannot see fewer than {fewest.value:.0f} copies, and images that lean towards training "
         "images need be no copies."
     )
-    if is_nearer and not is_alike:
-        sentence += _NO_CONTROL if alike is None else _NOT_ALIKE
+    if is_shared:
+        sentence += shared_words(view) + _SHARED
+    elif is_nearer and not is_alike:
+        sentence += NO_CONTROL if alike is None else _NOT_ALIKE
     finding = Finding(
         GENERATED,
-        "yes" if is_nearer and is_alike else "undecided",
+        "yes" if is_nearer and is_alike and not is_shared else "undecided",
         sentence,
         measured=f"{p_value_words(p_value.value)} by the exact test",
         counted=f"N = {share.n}",
@@ -132,7 +135,26 @@ def copies_evidence(view: View, space: str | None = None) -> Evidence | None:
         None if placebo is None else placebo.value,
         None if alike is None else alike.value,
         [kind for kind in REPLAYS if not _is_seen(view, kind, space)],
+        _shared_p(view),
     )
+
+
+def _shared_p(view: View) -> float | None:
+    found = view.find("copies_shared_p", GENERATED, None)
+    return None if found is None else found.value
+
+
+def _is_shared(view: View) -> bool:
+    p_value = _shared_p(view)
+    return p_value is not None and p_value <= ERROR_RATE
+
+
+def shared_words(view: View) -> str:
+    """How many held-out images equal training images, as a sentence; empty where none does."""
+    shared = view.find("copies_shared", GENERATED, None)
+    if shared is None or not shared.value:
+        return ""
+    return f" {shared.value:.0f} of {shared.n} held-out images equal a training image."
 
 
 def reason_words(reason: Reason, evidence: Evidence) -> str:
@@ -145,12 +167,24 @@ def reason_words(reason: Reason, evidence: Evidence) -> str:
         )
     if reason == "rare":
         return f" So fewer than {100 * RARE:.0f}% are copies of the kinds that are seen."
-    return {"no control": _NO_CONTROL, "not alike": _NOT_ALIKE, "loud": _LOUD}.get(reason, "")
+    return {
+        "shared": _SHARED,
+        "no control": NO_CONTROL,
+        "not alike": _NOT_ALIKE,
+        "loud": _LOUD,
+    }.get(reason, "")
 
 
-_NO_CONTROL = (
+NO_CONTROL = (
     " But the controls can say nothing, since the held-out images are hardly told from each other: "
     "nothing is decided. Name held-out images that are not copies of a few."
+)
+"""Said where a control could not speak up whatever it saw."""
+
+
+_SHARED = (
+    " More held-out images equal a training image than training images equal each other: some of "
+    "them are training images, so that nothing is decided. Name images that it was not trained on."
 )
 
 

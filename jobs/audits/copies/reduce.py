@@ -11,6 +11,7 @@ from ....core.statistics.copies import (
     benjamini_hochberg,
     held_out_p_values,
     share_of_copies,
+    shared_p_value,
 )
 from ....core.statistics.data_copying import authentic, data_copying
 from ....core.statistics.interval import CONFIDENCE
@@ -42,6 +43,8 @@ _COLUMNS = [
 ]
 SEEN_AT = 0.01
 """An image is seen in a view whose p-value there is at most this: so often chance gives it."""
+# The kind of planted copies that stay the nearest to their original in pixels.
+_UNMOVED = "replay-noisy"
 # Without two images on either side nothing is ranked.
 _FEWEST = 2
 
@@ -84,6 +87,7 @@ def reduce_copies(context: ReduceContext) -> list[SummaryRow]:
         rows += _seen_by_view(emit, asked)
         rows += _class_shares(emit, asked)
         rows += _labels(emit, asked)
+        rows += _shared(emit, asked)
         rows += _data_copying(emit, asked)
         rows += _authenticity(emit, asked)
     return rows
@@ -222,6 +226,20 @@ def label_test(rows: pd.DataFrame, seed: int, *, turned: bool = False) -> LabelT
         ~is_training if turned else is_training,
         seed,
     )
+
+
+def _shared(emit: Emitter, asked: Asked) -> Iterator[SummaryRow]:
+    """Held-out images that equal training images, beside how often these equal each other.
+
+    The latter of those that copies were planted of, which are chosen at random: of a noisy copy the
+    nearest is its original.
+    """
+    shared, held = int(np.sum(_pixel_distance(asked.held_out) == 0)), len(asked.held_out)
+    originals = by_kind(asked.planted).get(_UNMOVED)
+    own = np.empty(0) if originals is None else originals["own_distance"].to_numpy(np.float64)
+    p_value = shared_p_value(shared, held, int(np.sum(own == 0)), len(own))
+    yield emit.exact("copies_shared", shared, held)
+    yield emit.exact("copies_shared_p", p_value, held)
 
 
 def _data_copying(emit: Emitter, asked: Asked) -> Iterator[SummaryRow]:

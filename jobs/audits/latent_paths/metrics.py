@@ -35,6 +35,7 @@ METRICS: dict[str, Metric] = {
         "none",
         "p-value",
     ),
+    "path_usable": Metric("paths whose images are all finite", "none", "count"),
     "path_switches": Metric(
         "mean number of changes of the nearest image `against` along a path; as many held-out as "
         "training images. Not where `path_dwell` is not",

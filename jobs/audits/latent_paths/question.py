@@ -2,10 +2,11 @@
 
 from ....core.statistics.copies import NEAREST
 from ...report.left_out import left_out_words
-from ...report.summary import number
+from ...report.summary import Estimate, number
 from ...report.verdict import ERROR_RATE, Finding, Null, Verdict
 from ...report.view import View
 from ..copies.plan import GENERATED, HELD_OUT
+from ..copies.questions import NO_CONTROL
 from ..copies.reduce import TRAINING
 
 _NOT_ALIKE = (
@@ -23,9 +24,10 @@ def dwells_at_training(view: View) -> Verdict | None:
         view.find(metric, GENERATED)
         for metric in ("path_dwell_p", "path_p_alike", "path_dwell_blind")
     )
-    if p_value is None or alike is None or blind is None:
-        return None
-    dwells, is_alike = p_value.value <= ERROR_RATE, alike.value > ERROR_RATE
+    if p_value is None or blind is None:
+        return _too_few(view)
+    dwells = p_value.value <= ERROR_RATE
+    is_alike = alike is not None and alike.value > ERROR_RATE
     sentence = (
         f"{_dwelling(view)} The exact test, which exchanges the labels, gives p = "
         f"{number(p_value.value, 2)} of {p_value.n} paths. A few copies among many images are not "
@@ -38,7 +40,7 @@ def dwells_at_training(view: View) -> Verdict | None:
             "memorised them all can be missed: name more held-out images, or take more paths."
         )
     if dwells and not is_alike:
-        sentence += _NOT_ALIKE
+        sentence += NO_CONTROL if alike is None else _NOT_ALIKE
     sentence += left_out_words(view, "latent_paths", GENERATED, "paths")
     finding = Finding(
         GENERATED,
@@ -47,14 +49,34 @@ def dwells_at_training(view: View) -> Verdict | None:
         measured=f"p = {number(p_value.value, 2)} by the exact test",
         counted=f"N = {p_value.n} paths",
         p_value=p_value.value,
-        null=Null(
-            "no",
-            "The exchange of labels for held-out images in the place of generated ones gives p = "
-            f"{number(alike.value, 2)} (N = {alike.n}).",
-        ),
+        null=Null("no", _control_words(alike)),
     )
-    question = "Does it dwell at training images along its latent?"
-    return Verdict("dwells", question, "no", (finding,), "latent_paths")
+    return Verdict("dwells", _QUESTION, "no", (finding,), "latent_paths")
+
+
+_QUESTION = "Does it dwell at training images along its latent?"
+
+
+def _too_few(view: View) -> Verdict | None:
+    """The open answer where paths were walked, and hardly one of them can be used."""
+    usable = view.find("path_usable", GENERATED)
+    if usable is None:
+        return None
+    sentence = (
+        f"{usable.value:.0f} of its paths can be used, but two are needed: nothing is decided."
+        f"{left_out_words(view, 'latent_paths', GENERATED, 'paths')}"
+    )
+    finding = Finding(GENERATED, "undecided", sentence, counted=f"N = {usable.n} paths")
+    return Verdict("dwells", _QUESTION, "no", (finding,), "latent_paths")
+
+
+def _control_words(alike: Estimate | None) -> str:
+    if alike is None:
+        return "The exchange of labels for held-out images in their place can say nothing."
+    return (
+        "The exchange of labels for held-out images in the place of generated ones gives p = "
+        f"{number(alike.value, 2)} (N = {alike.n})."
+    )
 
 
 def _dwelling(view: View) -> str:

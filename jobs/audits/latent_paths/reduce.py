@@ -40,17 +40,21 @@ def reduce_latent_paths(context: ReduceContext) -> list[SummaryRow]:
     frame = context.tables.read("latent_paths", _COLUMNS)
     if frame is None:
         return []
-    frame = succeeded(frame)
+    every, frame = frame, succeeded(frame)
     controls = frame[frame["group"] == HELD_OUT]
     rows: list[SummaryRow] = []
     for generator in context.generators:
+        asked = (every["group"] == GENERATED) & (every["generator"] == generator.name)
+        if not asked.any():
+            continue
         mine = frame[(frame["group"] == GENERATED) & (frame["generator"] == generator.name)]
+        emit = emitter(context, generator=generator.name, group=GENERATED).seeded("latent_paths")
+        rows.append(emit.exact("path_usable", len(mine), int(asked.sum())))
         if len(mine) < _FEWEST:
             continue
-        emit = emitter(context, generator=generator.name, group=GENERATED).seeded("latent_paths")
         rows += _paths(emit, mine)
         if len(controls):
-            rows.append(_alike(emit, controls))
+            rows += _alike(emit, controls)
     return rows
 
 
@@ -102,13 +106,18 @@ def _equal_numbers(is_training: np.ndarray, seed: int) -> dict[str, np.ndarray]:
     return found
 
 
-def _alike(emit: Emitter, rows: pd.DataFrame) -> SummaryRow:
-    """Held-out images that lie apart from training images would make any generator's dwell."""
+def _alike(emit: Emitter, rows: pd.DataFrame) -> Iterator[SummaryRow]:
+    """Held-out images that lie apart from training images would make any generator's dwell.
+
+    Nothing where it could not speak up whatever it saw: all of them have the same few nearest.
+    """
     training, held = int(rows["pool_training"].iloc[0]), int(rows["pool_held_out"].iloc[0])
+    places = np.concatenate(rows["pool_place"].to_list()).astype(np.int64)
     found = permute_labels(
-        np.concatenate(rows["pool_place"].to_list()).astype(np.int64),
+        places,
         rows["pool_nearness"].to_numpy(np.float64),
         np.arange(training + held) >= training,
         emit.context.seed_of("latent_paths", "alike"),
     )
-    return emit.exact("path_p_alike", found.p_value, len(rows))
+    if len(np.unique(places)) >= found.fewest:
+        yield emit.exact("path_p_alike", found.p_value, len(rows))

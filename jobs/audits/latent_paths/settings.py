@@ -20,7 +20,7 @@ class LatentPathsSpec(ReferenceSpec):
     """
 
     held_out: ReferenceSpec | None = Field(default=None, description="needed for the test")
-    paths: int = Field(default=50, ge=1)
+    paths: int = Field(default=50, ge=2)
     steps: int = Field(default=32, ge=8)
     images: int = Field(default=1000, ge=1)
     block_mib: float = Field(default=64, gt=0)

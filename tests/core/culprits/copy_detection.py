@@ -110,7 +110,13 @@ then unknown.
 - **The exact test** needs no assumption about the generator: the labels "training" and "held out"
   of a pool of both are exchanged. It is blind to few copies: with {training:,} training and
   {held:,} held-out images fewer than {fewest} among the nearest prove nothing. What it finds need
-  be no copies: it also speaks up where images lean towards the training images.
+  be no copies: it also speaks up where images lean towards the training images. Of images that
+  are equally near, as equal ones are, chance says which is the nearest, not the kind.
+- **Held-out images that are training images** hide copies, and lean the exact test. A set that is
+  the training set is refused. Held-out images that equal a training image in every pixel are
+  counted; where they are, at 5%, more than 1% beyond what equal training images explain (of 100
+  chosen at random), nothing is decided. So a handful does no harm, and neither do data in which
+  images repeat. Changed or stored again, such images are not noticed.
 - **C_T and authenticity** are descriptions, each beside the same number of held-out images. C_T's
   deviation is simulated by exchanging generated and held-out images, since its nominal one is
   wrong. `pytest tests/core/statistics/test_data_copying.py` holds it against a direct computation

@@ -7,6 +7,7 @@ from offmanifold.core.statistics.copies import (
     held_out_p_values,
     nearness,
     share_of_copies,
+    shared_p_value,
 )
 from scipy import stats
 
@@ -116,3 +117,21 @@ def test_farther_images_than_held_out_ones_exclude_no_copies() -> None:
     assert found.counted == 0
     assert found.share.low == found.share.value == 0
     assert found.share.high > 0.001
+
+
+def test_sets_drawn_alike_share_images_as_training_images_do() -> None:
+    """Of 300 images that repeat, and of images that never do."""
+    rng, suspected = np.random.default_rng(0), 0
+    for _ in range(200):
+        training, held_out = rng.integers(0, 300, 400), rng.integers(0, 300, 200)
+        counts = np.bincount(training, minlength=300)
+        repeated = int(np.sum(counts[training[:100]] > 1))
+        shared = int(np.sum(counts[held_out] > 0))
+        suspected += shared_p_value(shared, 200, repeated, 100) <= 0.05
+    assert suspected <= stats.binom.isf(1e-3, 200, 0.05)
+    assert shared_p_value(0, 200, 0, 100) == 1
+    # A fifth of them, and a handful.
+    assert shared_p_value(40, 200, 0, 100) < 1e-6
+    assert shared_p_value(4, 200, 0, 100) > 0.05
+    with pytest.raises(ValueError, match="more than there are"):
+        shared_p_value(3, 2, 0, 100)

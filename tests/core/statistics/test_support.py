@@ -105,3 +105,17 @@ def test_no_p_value_is_0() -> None:
     one, many = collisions(np.zeros(1000, int)), collisions(rng.integers(0, 10**6, 1000))
     assert 0 < collides_more(one, 1000, many, 1000) < 1e-50
     assert 0 < collides_less(many, 1000, one, 1000, 2.0) < 1e-50
+
+
+def test_of_many_pairs_the_batch_is_the_same_and_soon_there() -> None:
+    rng = np.random.default_rng(6)
+    for kinds in (3, 15):
+        pairs = collisions(rng.integers(0, kinds, 120))
+        assert len(pairs.first) > 120
+        place = np.random.default_rng(0)
+        every = []
+        for _ in range(2000):
+            order = place.permutation(120)
+            every.append(1 + np.maximum(order[pairs.first], order[pairs.second]).min())
+        assert half_chance_batch(pairs, 120, 0) == np.sort(every)[1000 - 1]
+    assert half_chance_batch(collisions(np.zeros(1500, int)), 1500, 0) == 2
