@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from ..core.statistics.support import Pairs, closest_pairs, duplicate_threshold
+from ..core.statistics.support import closest_pairs, duplicate_threshold, pairs_within
 from .datasets import ImageError, shard_image_set
 from .generated_images import draws_images, sample_order, shard_generated_images
 from .outcome import Failure, Outcome
@@ -95,9 +95,10 @@ def compute(
 def _set_row(images: Vectors, allowed: int, threshold: float) -> Outcome:
     if len(images) < FEWEST:
         return Failure(f"{len(images)} images can be used, at least {FEWEST} are needed")
-    near = _pairs_within(images, threshold)
+    near = pairs_within(images, threshold)
     # Pairs beyond the threshold are shown too, where there are few within it.
-    shown = closest_pairs(images, min(SHOWN, _every(images)))
+    is_enough = len(near.distance) >= SHOWN
+    shown = near if is_enough else closest_pairs(images, min(SHOWN, _every(images)))
     return {
         "n": len(images),
         "allowed": allowed,
@@ -188,12 +189,3 @@ def _threshold(calibrating: Vectors) -> tuple[int, float]:
     if equal:
         pairs = closest_pairs(calibrating, min(equal + ALLOWED + 1, _every(calibrating)))
     return equal + ALLOWED, duplicate_threshold(pairs, equal + ALLOWED)
-
-
-def _pairs_within(images: Vectors, threshold: float) -> Pairs:
-    count, every = min(4 * ALLOWED, _every(images)), _every(images)
-    pairs = closest_pairs(images, count)
-    while pairs.distance[-1] <= threshold and len(pairs.distance) < every:
-        count = min(8 * len(pairs.distance), every)
-        pairs = closest_pairs(images, count)
-    return pairs.within(threshold)

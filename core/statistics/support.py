@@ -78,12 +78,7 @@ def _close(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Pairs of two blocks that may be among the closest, those so far given."""
     width = factor.shape[1]
-    scores = products(factor[rows], factor[columns])
-    scores *= -2
-    scores += norms[columns].astype(scores.dtype)
-    if rows == columns:
-        scores[np.tril_indices(len(scores))] = np.inf
-    error = rounding(norms[rows], float(norms[columns].max()), width)
+    scores, error = _scores(factor, norms, rows, columns)
     most = np.finfo(scores.dtype).max
     # Squared distances of the whole block, by which its closest pairs are found.
     squared = scores + norms[rows][:, None]
@@ -98,10 +93,57 @@ def _close(
     return np.nonzero(scores <= np.minimum(limit, most)[:, None])  # type: ignore[return-value]
 
 
-def _closest(pairs: Pairs, count: int) -> Pairs:
+def _scores(
+    factor: np.ndarray, norms: np.ndarray, rows: slice, columns: slice
+) -> tuple[np.ndarray, np.ndarray]:
+    """|c|^2 - 2 r c of two blocks' pairs, inf where a pair is none, and each row's rounding."""
+    scores = products(factor[rows], factor[columns])
+    scores *= -2
+    scores += norms[columns].astype(scores.dtype)
+    if rows == columns:
+        scores[np.tril_indices(len(scores))] = np.inf
+    return scores, rounding(norms[rows], float(norms[columns].max()), factor.shape[1])
+
+
+def pairs_within(vectors: Float[np.ndarray, "images columns"], limit: float) -> Pairs:
+    """All pairs of a set at most ``limit`` apart in l2, exactly.
+
+    In one pass, however many they are: of a collapsed generator's images, all.
+
+    Raises:
+        ValueError: a value that is not finite.
+    """
+    norms = squared_norms(vectors)
+    factor = vectors.astype(np.float32, copy=False)
+    step = rows_at_once(_ROWS, _ELEMENTS, vectors)
+    found = [Pairs(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))]
+    for start in range(0, len(vectors), step):
+        for other in range(start, len(vectors), step):
+            rows, columns = slice(start, start + step), slice(other, other + step)
+            scores, error = _scores(factor, norms, rows, columns)
+            apart = np.full(len(scores), limit)
+            most = known_scores(apart, norms[rows], vectors.shape[1]) + error
+            most = np.minimum(most, np.finfo(scores.dtype).max)
+            row, column = np.nonzero(scores <= most[:, None])
+            distance = pair_distances(vectors[rows], row, vectors[columns], column)
+            found.append(Pairs(row + start, column + other, distance).within(limit))
+    return _in_order(
+        Pairs(
+            np.concatenate([each.first for each in found]),
+            np.concatenate([each.second for each in found]),
+            np.concatenate([each.distance for each in found]),
+        )
+    )
+
+
+def _in_order(pairs: Pairs) -> Pairs:
     order = np.lexsort((pairs.second, pairs.first, pairs.distance))
-    pairs = Pairs(pairs.first[order], pairs.second[order], pairs.distance[order])
-    return pairs if len(order) <= count else pairs.within(float(pairs.distance[count - 1]))
+    return Pairs(pairs.first[order], pairs.second[order], pairs.distance[order])
+
+
+def _closest(pairs: Pairs, count: int) -> Pairs:
+    pairs = _in_order(pairs)
+    return pairs if len(pairs.distance) <= count else pairs.within(float(pairs.distance[count - 1]))
 
 
 def effective_support(pairs: Pairs, n: int, *, confidence: float = CONFIDENCE) -> Support:

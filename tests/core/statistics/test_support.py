@@ -9,6 +9,7 @@ from offmanifold.core.statistics.support import (
     duplicate_threshold,
     effective_support,
     half_chance_batch,
+    pairs_within,
 )
 from scipy import stats
 
@@ -31,6 +32,11 @@ def test_the_closest_pairs_are_those_of_all_distances(
     np.testing.assert_array_equal(found.first, first[order])
     np.testing.assert_array_equal(found.second, second[order])
     np.testing.assert_allclose(found.distance, every[order], rtol=1e-14)
+    within = pairs_within(images, float(found.distance[-1]))
+    np.testing.assert_array_equal(within.first, found.first)
+    np.testing.assert_array_equal(within.second, found.second)
+    np.testing.assert_array_equal(within.distance, found.distance)
+    assert not len(pairs_within(images, -1.0).first)
 
 
 def test_the_chance_is_unbiased_and_its_interval_covers() -> None:
