@@ -12,14 +12,12 @@ from scipy.special import softmax
 from ..core.classifiers.answers import logits_of
 from ..core.quantisation import quantise
 from .annotator import annotator_of
-from .datasets import shard_image_set
-from .generated_images import shard_generated_images
 from .outcome import Outcome, Row
 from .resources import Resources
 from .revisions import Computation
 from .schema import ListColumn, TableSchema
 from .shard import Item
-from .usable_images import usable_generated, usable_real
+from .usable_images import image_number, usable_images
 
 COMPUTATION = Computation("offmanifold.workers.annotations:compute", "annotations", 2)
 
@@ -51,26 +49,15 @@ def compute(
     items: Sequence[Item], settings: Mapping[str, Any], resources: Resources
 ) -> list[Outcome]:
     """Rows of the ``annotations`` table; images are rounded to the grey levels of the real ones."""
-    numbers = [_number(item) for item in items]
-    if "generated" in settings:
-        source = shard_generated_images(settings["generated"], resources)
-        draws = [(item.condition, number) for item, number in zip(items, numbers, strict=True)]
-        made = usable_generated(source, draws)
-        if not len(made.images):
-            return made.in_place([])
-        pixels = _rounded(made.images, settings)
-        rows = _answers(pixels, settings, resources)
-        return made.in_place(_with_pixels(rows, [numbers[place] for place in made.places], pixels))
-    images = shard_image_set(settings["held_out"], resources)
-    real = usable_real(images, numbers, settings["held_out"]["image_shape"], resources.device)
-    if not len(real.images):
-        return real.in_place([])
-    return real.in_place(_answers(_rounded(real.images, settings), settings, resources))
-
-
-def _number(item: Item) -> int:
-    assert item.index is not None, "an image is named by its number"
-    return item.index
+    asked = usable_images(items, settings, "held_out", resources)
+    if not len(asked.images):
+        return asked.in_place([])
+    pixels = _rounded(asked.images, settings)
+    rows = _answers(pixels, settings, resources)
+    if "generated" not in settings:
+        return asked.in_place(rows)
+    numbers = [image_number(items[place]) for place in asked.places]
+    return asked.in_place(_with_pixels(rows, numbers, pixels))
 
 
 def _rounded(images: torch.Tensor, settings: Mapping[str, Any]) -> torch.Tensor:

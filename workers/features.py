@@ -13,16 +13,15 @@ import torch
 from ..core.quantisation import quantise
 from .annotator import trained_annotator_of
 from .copies import planted_images
-from .datasets import shard_image_set
 from .extractors import shard_extractor
-from .generated_images import draws_images, shard_generated_images
+from .generated_images import draws_images
 from .outcome import Outcome
 from .pca import project
 from .resources import Resources
 from .revisions import Computation
 from .schema import ListColumn, TableSchema
 from .shard import Item
-from .usable_images import UsableImages, usable_generated, usable_real
+from .usable_images import UsableImages, image_number, usable_images
 
 
 def _calls_networks(settings: Mapping[str, Any]) -> bool:
@@ -57,25 +56,14 @@ def compute(
 def _together(
     items: Sequence[Item], settings: Mapping[str, Any], resources: Resources
 ) -> list[Outcome]:
-    numbers = [_number(item) for item in items]
     if "planted" in settings:
-        asked = planted_images(numbers, settings, resources)
+        asked = planted_images([image_number(item) for item in items], settings, resources)
         asked = UsableImages(asked.images.to(resources.device), asked.failures)
-    elif "generated" in settings:
-        made = shard_generated_images(settings["generated"], resources)
-        draws = [(item.condition, number) for item, number in zip(items, numbers, strict=True)]
-        asked = usable_generated(made, draws)
     else:
-        source = shard_image_set(settings["real"], resources)
-        asked = usable_real(source, numbers, settings["real"]["image_shape"], resources.device)
+        asked = usable_images(items, settings, "real", resources)
     if not len(asked.images):
         return asked.in_place([])
     return asked.in_place(_rows(asked.images, settings, resources))
-
-
-def _number(item: Item) -> int:
-    assert item.index is not None, "an image is named by its number"
-    return item.index
 
 
 def _rows(images: torch.Tensor, settings: Mapping[str, Any], resources: Resources) -> list[Outcome]:

@@ -7,15 +7,13 @@ import pyarrow as pa
 import torch
 
 from ..core.quantisation import quantise
-from .datasets import shard_image_set
-from .generated_images import shard_generated_images
 from .outcome import Failure, Outcome
 from .resources import Resources
 from .revisions import Computation
 from .schema import ListColumn, TableSchema
 from .segmenter import SegmenterError, shard_segmenter
 from .shard import Item
-from .usable_images import usable_generated, usable_real
+from .usable_images import usable_images
 
 COMPUTATION = Computation("offmanifold.workers.segments:compute", "segments", 1)
 
@@ -40,14 +38,7 @@ def compute(
 def _together(
     items: Sequence[Item], settings: Mapping[str, Any], resources: Resources
 ) -> list[Outcome]:
-    numbers = [item.index for item in items if item.index is not None]
-    if "generated" in settings:
-        made = shard_generated_images(settings["generated"], resources)
-        draws = [(item.condition, number) for item, number in zip(items, numbers, strict=True)]
-        asked = usable_generated(made, draws)
-    else:
-        source = shard_image_set(settings["real"], resources)
-        asked = usable_real(source, numbers, settings["real"]["image_shape"], resources.device)
+    asked = usable_images(items, settings, "real", resources)
     if not len(asked.images):
         return asked.in_place([])
     return asked.in_place(_rows(asked.images, settings, resources))

@@ -2,14 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from .datasets import ImageError, ImageSet
-from .generated_images import Draw, GeneratedImages
+from .datasets import ImageError, ImageSet, shard_image_set
+from .generated_images import Draw, GeneratedImages, shard_generated_images
 from .outcome import Failure, Outcome
+from .resources import Resources
+from .shard import Item
 
 NOT_FINITE = "the generator's image has values that are NaN or infinite"
 
@@ -35,6 +38,28 @@ class UsableImages:
         outcomes: dict[int, Outcome] = dict(zip(self.places, found, strict=True))
         outcomes.update(self.failures)
         return [outcomes[place] for place in range(len(outcomes))]
+
+
+def usable_images(
+    items: Sequence[Item], settings: Mapping[str, Any], real: str, resources: Resources
+) -> UsableImages:
+    """A shard's images by the numbers of its items, on the worker's device.
+
+    They are the generator's that its settings name, or of the image set that these call ``real``.
+    """
+    numbers = [image_number(item) for item in items]
+    if "generated" in settings:
+        made = shard_generated_images(settings["generated"], resources)
+        draws = [(item.condition, number) for item, number in zip(items, numbers, strict=True)]
+        return usable_generated(made, draws)
+    source, shape = shard_image_set(settings[real], resources), settings[real]["image_shape"]
+    return usable_real(source, numbers, shape, resources.device)
+
+
+def image_number(item: Item) -> int:
+    """Which image of a set, or which draw of a generator, an item asks for."""
+    assert item.index is not None, "an image is named by its number"
+    return item.index
 
 
 def usable_generated(made: GeneratedImages, draws: Sequence[Draw]) -> UsableImages:
