@@ -17,6 +17,7 @@ from .bank import Bank
 from .batch import check_batch, check_variance
 from .generators.protocol import Generator
 from .guided_run import FoundModes, GuidedEstimate, GuidedProblem, run_chains, search_modes
+from .probe import probe_modes
 from .samplers.noise import Stream
 from .settings.guided import GuidedSettings
 
@@ -31,8 +32,7 @@ def estimate_guided(
     latent: Float[Tensor, "images latent"] | None = None,
     known: Float[Tensor, "images known latent"] | None = None,
     bank: Bank | None = None,
-    *,
-    probe: bool = False,
+    probe: Bank | None = None,
 ) -> GuidedEstimate:
     """Estimates ln p(x | condition) of each image by guided annealed importance sampling.
 
@@ -51,8 +51,8 @@ def estimate_guided(
         bank: where the settings ask for one, the generator's, to share it with other calls. It
             must have drawn nothing from these seeds: the chains' noise does not depend on it, and
             so their mean weight is p(x) whatever starts it gave.
-        probe: whether a second search of another law, with as many restarts, adds its modes: what
-            it finds is what the first one missed.
+        probe: where it is given, a second search of another law (`probe`) adds its modes, half of
+            whose starts are from this bank: what it finds is what the first search missed.
 
     Raises:
         ValueError: if lengths or shapes disagree or the variance is not positive.
@@ -64,20 +64,19 @@ def estimate_guided(
         generator, images, condition, variance, tuple(seeds), latent, known, bank
     )
     if settings.tolerance is None:
-        return run_chains(problem, settings, 0, _first_modes(problem, settings, probe=probe))
-    return _settle(problem, settings, settings.tolerance, probe=probe)
+        return run_chains(problem, settings, 0, _first_modes(problem, settings, probe))
+    return _settle(problem, settings, settings.tolerance, probe)
 
 
-def _first_modes(problem: GuidedProblem, settings: GuidedSettings, *, probe: bool) -> FoundModes:
+def _first_modes(
+    problem: GuidedProblem, settings: GuidedSettings, probe: Bank | None
+) -> FoundModes:
     found = search_modes(problem, settings, 0, None)
-    if not probe:
-        return found
-    probed = search_modes(problem, settings, 1, found)
-    return replace(probed, evaluations=found.evaluations + probed.evaluations)
+    return found if probe is None else probe_modes(problem, settings, found, probe)
 
 
 def _settle(
-    problem: GuidedProblem, settings: GuidedSettings, tolerance: float, *, probe: bool
+    problem: GuidedProblem, settings: GuidedSettings, tolerance: float, probe: Bank | None
 ) -> GuidedEstimate:
     """Levels until each image settles or reaches the last; then fresh chains at its last level.
 
@@ -86,13 +85,13 @@ def _settle(
     """
     # The upper bound is the reported chains' alone.
     deciding = replace(problem, latent=None)
-    found = _first_modes(deciding, settings, probe=probe)
+    found = _first_modes(deciding, settings, probe)
     previous = run_chains(deciding, settings, 0, found)
     active = torch.arange(len(problem.images), device=problem.images.device)
     result: GuidedEstimate | None = None
     for level in range(1, settings.doublings + 1):
         part = deciding.rows(active)
-        found = search_modes(part, settings, level + probe, found)
+        found = search_modes(part, settings, level, found)
         decided = _judged(run_chains(part, settings, level, found), previous, tolerance)
         ended = decided.settled | (level == settings.doublings)
         if bool(ended.any()):

@@ -29,8 +29,8 @@ class GuidedEstimate:
     ``component`` is the mode that a chain started at, in descending order of evidence from 0, or -1
     for the prior. ``modes`` counts an image's distinct modes; ``transitions`` and ``restarts`` are
     what it ended with, ``settled`` says whether the tolerance was met (False without one).
-    ``probe_gain`` is by how many nats the last search of another law (`search_modes`) raised the
-    evidence of the best mode, by Laplace's approximation; nan where there was no such search.
+    ``probe_gain`` is by how many nats a probe (`probe`) raised the evidence of all modes together,
+    by Laplace's approximation; nan where there was none.
     ``mode_mse`` is the least mean squared error, on [0, 1], of all points that the searches found;
     nan where none was finite. ``evaluations`` counts calls of the generator: gradients, candidates
     and products with J alike, those of chains that only decided too, but not the reversed chains.
@@ -85,8 +85,8 @@ class GuidedProblem:
 class FoundModes:
     """The distinct modes of an image's searches, and the least error that they met.
 
-    ``evaluations`` are those of the last search, ``restarts`` those of all. ``gain`` is by how many
-    nats the last one raised the best mode's log evidence; nan of a first search.
+    ``evaluations`` are those of the last search, or of the first and its probe; ``restarts`` those
+    of all. ``gain`` is by how many nats the probe raised the log evidence; nan without one.
     """
 
     modes: Modes
@@ -115,9 +115,8 @@ def search_modes(
     measure. Theirs is another law, which may find what the first has none of: fresh starts, twice
     as wide, that descend without heat.
     """
-    base = settings.restarts
     if earlier is not None:
-        settings = other_law(replace(settings, restarts=base * 2**level // 2))
+        settings = other_law(replace(settings, restarts=settings.restarts * 2**level // 2))
     search = find_modes(
         problem.generator,
         problem.images,
@@ -130,24 +129,20 @@ def search_modes(
         problem.bank,
     )
     modes, least_error = search.modes, search.least_error
-    gain = torch.full_like(least_error, torch.nan)
+    gain, restarts = torch.full_like(least_error, torch.nan), settings.restarts
     if earlier is not None:
-        gain = (_best_evidence(modes) - _best_evidence(earlier.modes)).clamp(min=0)
+        gain, restarts = earlier.gain, restarts + earlier.restarts
         modes = earlier.modes.joined(modes)
         least_error = torch.minimum(earlier.least_error, least_error)
     evaluations = torch.full_like(least_error, search.evaluations, dtype=torch.int64)
     modes = distinct_modes(modes, settings.method)
-    return FoundModes(modes, evaluations, least_error, gain, base * 2**level)
+    return FoundModes(modes, evaluations, least_error, gain, restarts)
 
 
 def other_law(settings: GuidedSettings) -> GuidedSettings:
     """The settings of searches after the first: no bank, twice the width and no heat."""
     method = replace(settings.method, widest=2 * settings.method.widest, heat=1.0)
     return replace(settings, bank=0, method=method)
-
-
-def _best_evidence(modes: Modes) -> Tensor:
-    return modes.log_evidence.amax(1)
 
 
 def run_chains(

@@ -113,12 +113,36 @@ def find_modes(
         found = torch.cat([found, known.to(found)], 1)
     found = posterior.place(found)
     ranked, values = best_distinct(posterior, found, found.shape[1], method.separation)
+    modes, products = polished(posterior, ranked, values, settings)
+    points = 0 if known is None else known.shape[1]
+    return Search(
+        modes,
+        search_evaluations(settings, points, products),
+        least_error(ranked, values, modes, 2 * variance / images[0].numel()),
+    )
+
+
+def polished(
+    posterior: Posterior,
+    ranked: Float[Tensor, "images points latent"],
+    values: Float[Tensor, "images points"],
+    settings: GuidedSettings,
+) -> tuple[Modes, int]:
+    """The best of the points, polished, and the products that a Jacobian took.
+
+    Args:
+        posterior: what has these ``values`` there.
+        ranked: points, an image's best first.
+        values: of them.
+        settings: of the search.
+    """
+    kept = settings.method.modes
     latent, value, curvature = polish(
         posterior,
-        ranked[:, : method.modes],
-        values[:, : method.modes],
+        ranked[:, :kept],
+        values[:, :kept],
         settings.polish,
-        method.jacobian_bytes,
+        settings.method.jacobian_bytes,
     )
     shape = latent.shape[:2]
     modes = Modes(
@@ -127,10 +151,23 @@ def find_modes(
         curvature.directions.unflatten(0, shape),
         curvature.eigenvalue.unflatten(0, shape),
     )
-    points = 0 if known is None else known.shape[1]
-    misfit = torch.minimum(_least_misfit(ranked, values), _least_misfit(latent, value))
-    least_error = misfit * (2 * variance / images[0].numel())
-    return Search(modes, search_evaluations(settings, points, curvature.products), least_error)
+    return modes, curvature.products
+
+
+def least_error(
+    latent: Float[Tensor, "images points latent"],
+    values: Float[Tensor, "images points"],
+    modes: Modes,
+    scale: float,
+) -> Float64[Tensor, " images"]:
+    """The least mean squared error of each image's points, of these values, and of its modes.
+
+    It is ``scale`` times the data term of the objective: 2 variance / pixels.
+    """
+    misfit = torch.minimum(
+        _least_misfit(latent, values), _least_misfit(modes.latent, modes.negative_log_joint)
+    )
+    return misfit * scale
 
 
 def search_evaluations(settings: GuidedSettings, known: int, products: int) -> int:

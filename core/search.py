@@ -72,11 +72,14 @@ def round_calls(settings: SearchSettings) -> list[Calls]:
 
     A bank is decoded once for all images and does not count.
     """
-    judged = [Calls(Kind.IMAGES, settings.candidates, settings.restarts)]
-    if settings.bank:
-        sizes = _shortlist(settings), _compared(settings)
-        judged = [Calls(Kind.IMAGES, 1, size) for size in sizes]
-    return [*judged, *descent_calls(settings.restarts, settings.iterations)]
+    return [*start_calls(settings), *descent_calls(settings.restarts, settings.iterations)]
+
+
+def start_calls(settings: SearchSettings) -> list[Calls]:
+    """Those for its starts alone."""
+    if not settings.bank:
+        return [Calls(Kind.IMAGES, settings.candidates, settings.restarts)]
+    return [Calls(Kind.IMAGES, 1, size) for size in (_shortlist(settings), _compared(settings))]
 
 
 def descent_calls(points: int, iterations: int) -> list[Calls]:

@@ -14,6 +14,9 @@ from .pace import Pace
 from .resources import Resources
 from .row_memory import bank_bytes
 
+# A probe searches from two: that of the estimate it probes, and its own.
+_MOST_BANKS = 2
+
 
 def shared_bank(
     generator: Generator, settings: Mapping[str, Any], resources: Resources
@@ -26,7 +29,7 @@ def shared_bank(
         "bank",
         (GeneratorSource.of(settings), settings["weights"], seed),
         lambda: Bank(_Aside(generator, resources.pace), seed, bank_bytes(device)),
-        most=1,
+        most=_MOST_BANKS,
     )
 
 

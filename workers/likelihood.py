@@ -10,6 +10,7 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
+from ..core.bank import Bank
 from ..core.generators.protocol import Generator
 from ..core.guided import estimate_guided
 from ..core.guided_run import GuidedEstimate
@@ -92,8 +93,8 @@ COMPARISON_TABLE = TableSchema("comparison", 3, _COLUMNS, always=_ALWAYS, lists=
 _PROBED = "restarts"
 
 # Each estimator again on a sample of every group, varied: transitions, chains or restarts twice as
-# many, or replicate, the same settings with other seeds. The further restarts are a search of
-# another law; probe_gain is by how many nats it raised the best mode's evidence, null elsewhere.
+# many, or replicate, the same settings with other seeds. The further restarts are a probe, a search
+# of another law; probe_gain is by how many nats it raised the modes' evidence, null elsewhere.
 CONVERGENCE_TABLE = TableSchema(
     "convergence",
     4,
@@ -146,6 +147,7 @@ def _guided(
     rows: list[dict[str, Any]] = [{}] * len(items)
     batches: dict[tuple[bool, int], list[int]] = {}
     bank = shared_bank(generator, settings, resources)
+    probe = _probe_bank(generator, settings, resources)
     known = [_known_latents(item, resources) for item in items]
     for index, (item, found) in enumerate(zip(items, known, strict=True)):
         exact = latent is not None and item.condition in (None, item.label)
@@ -166,11 +168,22 @@ def _guided(
             latent[batch] if exact and latent is not None else None,
             starts,
             bank,
-            probe=settings.get("varied") == _PROBED,
+            probe,
         )
         for index, row in zip(batch, _guided_rows(estimate, generator, settings), strict=True):
             rows[index] = row
     return rows
+
+
+def _probe_bank(
+    generator: Generator, settings: Mapping[str, Any], resources: Resources
+) -> Bank | None:
+    """The bank of a probe's starts, that of the replicates; None where nothing is probed."""
+    if settings.get("varied") != _PROBED:
+        return None
+    seed = settings["probe_bank_seed"]
+    bank = shared_bank(generator, {**settings, "bank_seed": seed}, resources)
+    return Bank(generator, seed) if bank is None else bank
 
 
 def _known_latents(item: Item, resources: Resources) -> npt.NDArray[np.float32]:

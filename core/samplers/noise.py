@@ -34,6 +34,8 @@ class Stream(IntEnum):
     REPORTED = 12
     BANK = 13
     PROBES = 14
+    PROBE = 15
+    PROBE_OFFSETS = 16
 
 
 class _Part(IntEnum):

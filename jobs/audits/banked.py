@@ -31,9 +31,16 @@ def require_starts(bank: int, restarts: int) -> None:
 def bank_settings(
     context: "AuditContext", generator: GeneratorFacts, bank: int, *, replicate: bool = False
 ) -> dict[str, int]:
+    """The seed of a generator's bank where there is one (`bank_seed`)."""
+    return {"bank_seed": bank_seed(context, generator, replicate=replicate)} if bank else {}
+
+
+def bank_seed(
+    context: "AuditContext", generator: GeneratorFacts, *, replicate: bool = False
+) -> int:
     """The seed of a generator's bank, the same for every stage; a replicate has another."""
     purpose = ["replicate", "bank"] if replicate else ["bank"]
-    return {"bank_seed": context.seed(*purpose, generator.name)} if bank else {}
+    return context.seed(*purpose, generator.name)
 
 
 def bank_work(

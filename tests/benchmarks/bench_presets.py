@@ -160,7 +160,7 @@ class Flags:
         """Estimates the images without a probe and with one."""
         alone, probed = (
             estimate_guided(waves, images, None, 0.01, settings, range(len(images)), probe=probe)
-            for probe in (False, True)
+            for probe in (None, Bank(waves, seed=1))
         )
         self.low.append(alone.log_likelihood - exact < -LOW)
         self.found.append(probed.probe_gain >= FOUND)

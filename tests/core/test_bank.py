@@ -10,7 +10,7 @@ import torch
 from offmanifold.core.bank import Bank, bank_size
 from offmanifold.core.guided import estimate_guided
 from offmanifold.core.likelihood import simulate
-from offmanifold.core.modes import find_modes, search_evaluations
+from offmanifold.core.modes import find_modes
 from offmanifold.core.posterior import Posterior
 from offmanifold.core.settings.guided import GuidedMethod
 from torch import Tensor
@@ -226,40 +226,3 @@ def test_the_mean_weight_is_the_density_with_a_bank(
     error = weight.std() / math.sqrt(weights)
     assert error < 0.02
     assert abs(weight.mean() - 1) < 4 * error
-
-
-def test_a_probe_finds_what_the_first_search_missed() -> None:
-    decoder = Waves(1.4, 0)
-    images = torch.linspace(0.2, 0.8, 12).double().view(-1, 1, 1, 1).expand(-1, 1, 1, 20)
-    settings = replace(LEAN, transitions=4, restarts=1, candidates=4, iterations=30)
-    alone, probed = (
-        estimate_guided(decoder, images, None, 0.01, settings, range(12), probe=probe)
-        for probe in (False, True)
-    )
-    found = probed.probe_gain >= 0.5
-    assert found.any()
-    assert not found.all()
-    assert (probed.probe_gain >= 0).all()
-    # The gain is of evidence: the estimate follows it, as far as so few chains can.
-    gained = (probed.log_likelihood - alone.log_likelihood)[probed.probe_gain > 20]
-    assert (gained > 10).all()
-    assert (probed.restarts == 2 * alone.restarts).all()
-    assert (probed.evaluations - alone.evaluations == search_evaluations(settings, 0, 2)).all()
-    assert alone.probe_gain.isnan().all()
-    # Where the bank's search found the best mode, the probe adds nothing.
-    banked = replace(LEAN, transitions=4, restarts=8, bank=20_000)
-    settled = estimate_guided(decoder, images, None, 0.01, banked, range(12), probe=True)
-    assert (settled.probe_gain < 0.5).all()
-
-
-def test_a_probe_of_a_tolerant_estimate_is_searched_no_second_time() -> None:
-    settings = replace(LEAN, transitions=4, restarts=2, iterations=5, tolerance=100.0)
-    estimate = estimate_guided(
-        Waves(0.5, 0), COLOURS[:1], None, 0.01, settings, range(1), probe=True
-    )
-    assert estimate.settled.all()
-    assert (estimate.restarts == 2 * 2 * 2).all()
-    searches = [replace(settings, restarts=restarts) for restarts in (2, 2, 4)]
-    gradients = [4 * (3 * (transitions - 1) + 1) for transitions in (4, 8, 8)]
-    expected = sum(search_evaluations(each, 0, 2) for each in searches) + sum(gradients)
-    assert (estimate.evaluations == expected).all()

@@ -15,8 +15,8 @@ METRICS: dict[str, Metric] = {
         "size of the largest such change of an image, nats", "lower", "nats"
     ),
     "probe_found_share": Metric(
-        "share of images whose best mode a second search of another law bettered by 0.5 nats of "
-        "evidence or more, guided only",
+        "share of images in which a second search of another law found 0.5 nats or more of "
+        "evidence that the first had missed, guided only",
         "lower",
         "share",
     ),

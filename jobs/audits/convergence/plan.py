@@ -26,7 +26,7 @@ def _settings(context: AuditContext) -> ConvergenceSpec:
 
 
 def _variations(context: AuditContext) -> Iterator[Variation]:
-    """Restarts are doubled by a second search of another law: more of one finds the same again."""
+    """Restarts are doubled by a probe of another law: more of the same find the same again."""
     for spec in estimates(context.spec.stages).values():
         for varied in VARIED[spec.estimator]:
             if varied == "restarts":
@@ -51,7 +51,11 @@ def plan(context: PlanContext) -> list[Shard]:
             variation,
             {
                 **estimator_settings(
-                    context, generator, variation.spec, replicate=variation.replicate
+                    context,
+                    generator,
+                    variation.spec,
+                    replicate=variation.replicate,
+                    probe=variation.probe,
                 ),
                 "varied": variation.varied,
             },

@@ -17,7 +17,7 @@ from ...reduce.tables import ITEM, succeeded
 from ...report.verdict import SETTLED_NATS
 from ..likelihood.densities import Densities, read_densities
 
-# A probe has found something better where it raises the evidence by so many nats.
+# A probe has found something where it raises the modes' evidence by so many nats.
 PROBE_NATS = 0.5
 
 

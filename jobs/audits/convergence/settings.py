@@ -10,9 +10,9 @@ class ConvergenceSpec(SpecModel):
     """Each estimator again on a sample of every group: settings doubled, other seeds.
 
     What is doubled in turn: the transitions, the chains, and the restarts of a guided estimator, by
-    a second search for modes of another law. A replicate has the same settings, other seeds,
-    another bank, and no starts from the inversion. Fewer than 29 images cannot show that all but a
-    tenth of a group have settled.
+    a second search of another law, with as many restarts and at least 96. A replicate has the same
+    settings, other seeds, another bank, and no starts from the inversion. Fewer than 29 images
+    cannot show that all but a tenth of a group have settled.
     """
 
     images_per_group: int = Field(default=32, ge=2)

@@ -87,9 +87,8 @@ def replicate_warnings(view: View) -> list[str]:
             for group, share in shares.items()
         )
         warnings.append(
-            "A second search of another law, twice as wide, found a mode with more evidence by "
-            f"{number(PROBE_NATS)} nats or more, of the images of: {named}. What the first search "
-            "missed there makes the estimates low."
+            f"A second search of another law found evidence of {number(PROBE_NATS)} nats or more "
+            f"that the first had missed, on images of: {named}. Their estimates are low by as much."
         )
     return warnings
 

@@ -15,7 +15,7 @@ from ...plan.work import BankWork, Work
 from ...spec.audit import GroupSpec
 from ...spec.facts import GeneratorFacts
 from ...spec.stages import StagesSpec
-from ..banked import bank_settings, bank_work, products_of
+from ..banked import bank_seed, bank_settings, bank_work, products_of
 from ..comparison.settings import COMPARISON
 from ..images.plan import generator_settings
 from ..inversion.settings import INVERSION
@@ -48,10 +48,12 @@ def estimator_settings(
     variance: float | None = None,
     *,
     replicate: bool = False,
+    probe: bool = False,
 ) -> dict[str, Any]:
     """Everything that an estimate's rows depend on besides their items.
 
-    The observation variance is the data's unless another is given; a replicate has another bank.
+    The observation variance is the data's unless another is given; a replicate has another bank,
+    and a probe that one besides its estimate's.
 
     Raises:
         StageError: when a result that it rests on could not be had.
@@ -68,6 +70,8 @@ def estimator_settings(
             "step_size_schedule": _frozen_schedule(context, generator, spec),
         }
     banked = bank_settings(context, generator, spec.bank, replicate=replicate)
+    if probe:
+        banked["probe_bank_seed"] = bank_seed(context, generator, replicate=True)
     return {**settings, **setting_values(GuidedSettings, spec), **banked}
 
 
@@ -115,8 +119,8 @@ def estimate_work(
 ) -> list[Work]:
     """The estimates of so many of a group's images.
 
-    A replicate knows no inversion; a probe is a second search, with as many restarts. A simulated
-    image's upper bound comes once for each image that the model made, under its own condition.
+    A replicate knows no inversion; a probe is a second search. A simulated image's upper bound
+    comes once for each image that the model made, under its own condition.
     """
     known = 0 if replicate else _known(context, group, spec)
     calls, further = _estimate_calls(generator, spec, known, probe=probe)
@@ -143,24 +147,27 @@ def _estimate_calls(
     if isinstance(spec, ClassicalSpec):
         return (chains,), ()
     from ....core.modes import search_calls
+    from ....core.probe import probe_calls
 
     settings = GuidedSettings(**setting_values(GuidedSettings, spec))
     products = products_of(generator)
     first = search_calls(settings, known, products)
+    if probe:
+        first += probe_calls(settings, products)
     if spec.tolerance is None:
-        return (*first, *_later_searches(settings, products, range(probe)), chains), ()
+        return (*first, chains), ()
     # One doubling, then fresh chains at its settings: those that decided are not reported.
     doubled = _chains(spec, 1)
     fewest = (
         *first,
-        *_later_searches(settings, products, range(1 + probe)),
+        *_later_searches(settings, products, range(1)),
         chains,
         doubled,
         doubled,
     )
     longest = _chains(spec, spec.doublings)
     further = (
-        *_later_searches(settings, products, range(1 + probe, spec.doublings + probe)),
+        *_later_searches(settings, products, range(1, spec.doublings)),
         *(_chains(spec, doublings) for doublings in range(2, spec.doublings + 1)),
         replace(longest, times=longest.times - doubled.times),
     )

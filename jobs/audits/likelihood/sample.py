@@ -27,7 +27,7 @@ from .settings import EstimatorSpec
 class Variation:
     """An estimate of the sample: its settings, and what the convergence stage says is ``varied``.
 
-    A ``replicate`` has other seeds and another bank, and knows of no inversion; a ``probe`` a
+    A ``replicate`` has other seeds and another bank, and knows of no inversion; a ``probe`` has a
     second search for modes.
     """
 
@@ -96,7 +96,7 @@ def estimate_sample(
 ) -> Cost:
     """Items, shards and generator evaluations of the sample under every one of ``variations``.
 
-    They have one bank, the largest that any asks for, and replicates have another.
+    They have one bank, the largest that any asks for, and replicates and probes another.
     """
     varied = list(variations)
     items = shards = 0
@@ -105,7 +105,9 @@ def estimate_sample(
     for generator in context.facts.generators.values():
         sizes = [min(images_per_group, context.group_size(each)) for each in context.spec.audited]
         for replicate in (False, True):
-            alike = [each for each in varied if each.replicate == replicate]
+            alike = [
+                each for each in varied if each.replicate == replicate or (each.probe and replicate)
+            ]
             own = [
                 bank
                 for each in alike
