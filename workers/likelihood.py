@@ -38,6 +38,8 @@ from .variance_fit import NULL_FIT_TABLE
 
 GUIDED = Computation("offmanifold.workers.likelihood:compute", "likelihood.guided", 5)
 CLASSICAL = Computation("offmanifold.workers.likelihood:compute", "likelihood.classical", 2)
+# A guided estimate with a second search for modes.
+PROBED = Computation("offmanifold.workers.likelihood:compute", "likelihood.probed", 1)
 # The estimators as settings name them.
 ESTIMATORS: Mapping[str, Computation] = {"guided": GUIDED, "classical": CLASSICAL}
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from ....core.settings.classical import ClassicalSettings
 from ....core.settings.definition import settings_in
-from ....workers.likelihood import CONVERGENCE_TABLE, ESTIMATORS
+from ....workers.likelihood import CONVERGENCE_TABLE, ESTIMATORS, PROBED
 from ....workers.shard import Shard
 from ...plan.stage import AuditContext, Cost, PlanContext, Stage
 from ...reduce.schema import DOUBLED, REPLICATE
@@ -77,7 +77,7 @@ def _cost(context: AuditContext) -> Cost:
 
 STAGE = Stage(
     table=CONVERGENCE_TABLE,
-    computations=tuple(ESTIMATORS.values()),
+    computations=(*ESTIMATORS.values(), PROBED),
     description="how much each estimate changes when a setting is doubled or its seeds change",
     needs=("images", "inversion", "variance", "tuning", "likelihood", "comparison"),
     enabled=lambda spec: CONVERGENCE.of(spec.stages) is not None,

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ....workers.likelihood import ESTIMATORS
+from ....workers.likelihood import ESTIMATORS, PROBED
 from ....workers.schema import TableSchema
 from ....workers.shard import Shard, chunk
 from ...plan.stage import AuditContext, Cost, PlanContext, own_condition
@@ -67,7 +67,8 @@ def plan_sample(
                 context, subjects(context, generator, simulated=simulated), images_per_group
             )
         ]
-        shards += chunk(table, ESTIMATORS[spec.estimator], settings, items, shard_items)
+        computation = PROBED if variation.probe else ESTIMATORS[spec.estimator]
+        shards += chunk(table, computation, settings, items, shard_items)
     return shards
 
 
