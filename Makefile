@@ -4,7 +4,8 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 # The tests' matrices are small: threads would only wait for each other.
 ONE_THREAD := OMP_NUM_THREADS=1
-# Tests that start a Ray follow one another in one process (the group `ray`), the others fill the other.
+# Tests that start a Ray follow one another in one process (the group `ray`), as do those that share what
+# their module makes once; the others fill the other.
 TWO_PROCESSES := --numprocesses 2 --dist loadgroup
 # Shapes and types of all calls are checked in core's fast tests alone: an inner loop takes up to ten times as long.
 SHAPES := --jaxtyping-packages=offmanifold.core,beartype.beartype

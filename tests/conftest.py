@@ -9,6 +9,20 @@ from .ceph import ceph_store, missing_programs
 from .object_store import ObjectStore, object_store
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that share what their module makes once follow one another in one process.
+
+    Each of several processes would else make it for itself.
+    """
+    for item in items:
+        if item.get_closest_marker("xdist_group") or not isinstance(item, pytest.Function):
+            continue
+        used = [fixtures[-1] for fixtures in item._fixtureinfo.name2fixturedefs.values()]
+        if any(fixture.scope == "module" for fixture in used):
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+
+
 @pytest.fixture(scope="session")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectStore]:
     """A real S3 service, started once for all tests that need it."""
