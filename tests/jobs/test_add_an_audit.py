@@ -59,7 +59,11 @@ def follow_the_page(package: Path) -> list[str]:
 
 @pytest.fixture
 def offmanifold(tmp_path: Path) -> Callable[..., str]:
-    """A copy of the package with the page's audit, as a command that returns what it prints."""
+    """Runs commands of a copy of the package with the page's audit; gives what they print.
+
+    They are given with their exit statuses, and run in one process: most of a short command's time
+    is its start.
+    """
     package = tmp_path / "site" / "offmanifold"
     package.mkdir(parents=True)
     shutil.copy(ROOT / "__init__.py", package)
@@ -69,17 +73,23 @@ def offmanifold(tmp_path: Path) -> Callable[..., str]:
     assert follow_the_page(package) == ["jobs/audits/__init__.py"]
     environment = {**os.environ, "PYTHONPATH": str(package.parent), "COLUMNS": "200"}
 
-    def run(*arguments: str, status: int = 0, program: str | None = None) -> str:
-        called = ["-m", "offmanifold.jobs"] if program is None else ["-c", program]
+    def run(commands: dict[str, int], first: str = "") -> str:
+        calls = "".join(
+            f"assert (app({command.split()}, standalone_mode=False) or 0) == {status}\n"
+            for command, status in commands.items()
+        )
         done = subprocess.run(
-            [sys.executable, *called, *arguments],
+            [
+                *(sys.executable, "-c"),
+                f"{first}\nfrom offmanifold.jobs.commands.cli import app\n{calls}",
+            ],
             cwd=tmp_path,
             env=environment,
             capture_output=True,
             text=True,
             check=False,
         )
-        assert done.returncode == status, done.stderr
+        assert done.returncode == 0, done.stderr
         return done.stdout
 
     return run
@@ -87,19 +97,20 @@ def offmanifold(tmp_path: Path) -> Callable[..., str]:
 
 def test_a_folder_and_a_line_make_an_audit(offmanifold: Callable[..., str], tmp_path: Path) -> None:
     (tmp_path / "bright.yaml").write_text(yaml.safe_dump(SPEC))
-    # In one process: most of a short command's time is its start.
     told = offmanifold(
-        program="from offmanifold.jobs.commands.cli import app\n"
-        "for what in ('stages', 'metrics', 'schema'): app(['list', what], standalone_mode=False)\n"
-        "app(['plan', 'bright.yaml'], standalone_mode=False)"
+        {
+            "list stages": 0,
+            "list metrics": 0,
+            "list schema": 0,
+            "plan bright.yaml": 0,
+            "run bright.yaml --out run": 0,
+        }
     )
     assert "the mean brightness of every image" in told
     assert "brightness_mean" in told
     assert '"brightness"' in told
     assert re.search(r"brightness +3 +30 +0 ", told), told
-
-    printed = offmanifold("run", "bright.yaml", "--out", "run")
-    assert "Are its images as bright as the data? Yes" in printed
+    assert "Are its images as bright as the data? Yes" in told
     rows = pd.read_parquet(tmp_path / "run" / "brightness")
     assert len(rows) == 30
     assert set(rows["status"]) == {"ok"}
@@ -116,22 +127,25 @@ def test_a_folder_and_a_line_make_an_audit(offmanifold: Callable[..., str], tmp_
     assert "How bright are the images?" in page
     assert "Are its images as bright as the data?" in page
 
-    offmanifold("run", "bright.yaml", "--out", "other", "--set", "seed=1")
-    offmanifold("compare", "run", "other", "--out", "both.html")
+    parts = sorted((tmp_path / "run" / "brightness").iterdir())
+    times = [part.stat().st_mtime_ns for part in parts]
+    written = offmanifold(
+        {
+            "run bright.yaml --out other --set seed=1": 0,
+            "compare run other --out both.html": 0,
+            "run bright.yaml --out run": 0,
+            "plan bright.yaml --set stages.brightness.shard_item=1": 2,
+        },
+        first=f"import sys; sys.path.append({str(ROOT)!r})\n"
+        "from tests.documents import audits_reference, spec_reference\n"
+        "print(audits_reference.reference()); print(spec_reference.reference())",
+    )
     compared = (tmp_path / "both.html").read_text()
     assert "Brightness" in compared
     assert "brightness mean" in compared
-    # Nothing is computed again, and a bad key names the audit's own.
-    parts = sorted((tmp_path / "run" / "brightness").iterdir())
-    times = [part.stat().st_mtime_ns for part in parts]
-    offmanifold("run", "bright.yaml", "--out", "run")
+    # Nothing was computed again.
+    assert parts
     assert [part.stat().st_mtime_ns for part in parts] == times
-    offmanifold("plan", "bright.yaml", "--set", "stages.brightness.shard_item=1", status=2)
-    written = offmanifold(
-        program=f"import sys; sys.path.append({str(ROOT)!r}); "
-        "from tests.documents import audits_reference, spec_reference; "
-        "print(audits_reference.reference()); print(spec_reference.reference())"
-    )
     assert "## Brightness" in written
     assert "## `stages.brightness`" in written
 
