@@ -35,7 +35,9 @@ VARIANCE = 0.01
 COUNT = 3
 CHAINS = ClassicalSettings(transitions=8, chains=5, leapfrog_steps=2)
 
-SHORT = InversionSettings(bank=500, restarts=5, iterations=8, finalists=3, final_iterations=4)
+SHORT = InversionSettings(
+    bank=500, restarts=5, iterations=8, finalists=3, final_iterations=4, polish=2
+)
 
 Batch = tuple[Tensor, Tensor, Tensor | None, Sequence[int]]
 Work = Callable[[Generator, Batch], Mapping[str, Any]]
@@ -70,6 +72,7 @@ def guided(generator: Generator, batch: Batch) -> Mapping[str, Any]:
         iterations=8,
         finalists=3,
         final_iterations=4,
+        polish=2,
     )
     bank = Bank(generator)
     return vars(

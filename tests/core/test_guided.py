@@ -45,10 +45,6 @@ def mean_weight(decoder: Any, image: torch.Tensor, variance: float, exact: float
 
 @pytest.mark.slow
 @pytest.mark.ci
-@pytest.mark.slow
-@pytest.mark.ci
-@pytest.mark.slow
-@pytest.mark.ci
 @pytest.mark.parametrize("transitions", [1, 10, 40])
 @pytest.mark.parametrize("problem", ["linear", "curved 1", "curved 2", "two modes"])
 def test_the_mean_weight_is_the_density(
@@ -372,9 +368,9 @@ def test_the_least_error_of_the_search_is_kept(linear_decoder: Callable[..., Any
 
 def test_an_image_does_not_depend_on_its_batch(saturating_decoder: Callable[..., Any]) -> None:
     decoder = saturating_decoder(2, 20, 1)
-    images, latent = simulate(decoder, None, 0.02, range(5), like=DOUBLE)
+    images, latent = simulate(decoder, None, 0.02, range(3), like=DOUBLE)
     settings = settings_of(6, tolerance=0.2, doublings=2)
-    together = estimate_guided(decoder, images, None, 0.02, settings, range(5), latent)
+    together = estimate_guided(decoder, images, None, 0.02, settings, range(3), latent)
     alone = estimate_guided(decoder, images[2:3], None, 0.02, settings, [2], latent[2:3])
     torch.testing.assert_close(alone.log_likelihood[0], together.log_likelihood[2])
     torch.testing.assert_close(alone.upper_bound[0], together.upper_bound[2])

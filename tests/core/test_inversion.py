@@ -167,7 +167,7 @@ def test_an_image_does_not_depend_on_its_batch(
     seeds = [9, 4, 2**62, 1]
     images, _ = simulate(decoder, condition, 0.05, seeds, like=DOUBLE)
     images[2, 0, 0, 0] = math.nan
-    settings = InversionSettings(bank=200, iterations=50, restarts=3)
+    settings = InversionSettings(bank=200, iterations=50, restarts=3, final_iterations=20, polish=2)
     together = invert(decoder, images, condition, settings, seeds)
     for row in (0, 1, 3):
         alone = invert(decoder, images[[row]], condition[[row]], settings, [seeds[row]])

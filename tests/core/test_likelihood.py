@@ -56,6 +56,9 @@ def test_tuned_estimates_are_tight(
     assert error["classic"] < error["tuned"]
 
 
+# Slow where all calls are checked, which the next test is enough for.
+@pytest.mark.slow
+@pytest.mark.ci
 def test_tuning_finds_a_quarter_oscillation(linear_decoder: Callable[..., Any]) -> None:
     # All frequencies are near w = sqrt(1 + 49 beta): ten steps of a quarter period are ideal, and
     # the pilots must come near it without being told.

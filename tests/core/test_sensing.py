@@ -183,7 +183,7 @@ def test_each_image_meets_its_own_class(
     condition = torch.tensor([1, 0])
     images = torch.cat([noise_free(decoders[1], 1)[0], noise_free(decoders[0], 1)[0]])
     matrix = measurement_matrix(0, 12, 12)
-    settings = SensingSettings(bank=200, restarts=4)
+    settings = SensingSettings(bank=200, restarts=4, final_iterations=20)
     right = restore(decoder, images, condition, matrix, settings, [1, 2])
     wrong = restore(decoder, images, 1 - condition, matrix, settings, [1, 2])
     assert (right.restart_mse < 1e-3).all()
