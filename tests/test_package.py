@@ -90,10 +90,11 @@ def test_the_wheel_runs_an_audit_outside_the_checkout(tmp_path: Path) -> None:
     assert Path(where.stdout.strip()).is_relative_to(environment)
     groups = ("train", "test", "generated", "simulated", "null", "single_colour")
     sizes = [f"groups.{group}.count=4" for group in (*groups, "natural_patches")]
-    short = ["stages.inversion.iterations=5", "stages.comparison.transitions=5"]
-    search = {"transitions": 5, "restarts": 4, "bank": 100, "iterations": 5, "finalists": 2}
+    short = ["stages.comparison.transitions=5", "stages.likelihood.transitions=5"]
+    search = {"restarts": 4, "bank": 100, "iterations": 5, "finalists": 2}
     search |= {"final_iterations": 5, "polish": 1}
-    short += [f"stages.likelihood.{name}={value}" for name, value in search.items()]
+    for stage in ("inversion", "likelihood"):
+        short += [f"stages.{stage}.{name}={value}" for name, value in search.items()]
     small = ["stages.comparison.pilots=2", "stages.convergence.images_per_group=2"]
     small += ["stages.sweep.images_per_group=2", "stages.sweep.transitions=[3, 5]"]
     # They read no file of the package that others do not.

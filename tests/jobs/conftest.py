@@ -34,6 +34,9 @@ GENERATOR_MODULE = """
         return TwoClassDecoder()
 """
 
+# How a search of images ends: of itself it goes on for 200 steps more, which no test rests on.
+SHORT_END = {"final_iterations": 5, "polish": 1}
+
 STAGES = [
     "images",
     "neighbours",
@@ -50,6 +53,12 @@ STAGES = [
     "ppca",
     "sensing",
 ]
+
+
+@pytest.fixture(autouse=True)
+def _timed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A plan takes the time of everything once: of rounds of it tests/workers/test_timing tells."""
+    monkeypatch.setattr("offmanifold.workers.timing._ENOUGH_SECONDS", 0.0)
 
 
 @pytest.fixture
@@ -100,7 +109,13 @@ def small_spec() -> dict[str, Any]:
             },
         ],
         "stages": {
-            "inversion": {"iterations": 20, "restarts": 2, "bank": 64, "shard_items": 10},
+            "inversion": {
+                "iterations": 20,
+                "restarts": 2,
+                "bank": 64,
+                "shard_items": 10,
+                **SHORT_END,
+            },
             "variance": {},
             "likelihood": {
                 "transitions": 3,
@@ -134,7 +149,9 @@ def small_spec() -> dict[str, Any]:
                 "images_per_group": 3,
                 "iterations": 20,
                 "restarts": 2,
+                "bank": 64,
                 "shard_items": 10,
+                **SHORT_END,
             },
         },
         "cluster": {"executor": "serial"},

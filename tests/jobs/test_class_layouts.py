@@ -25,6 +25,8 @@ from offmanifold.workers.resources import Resources
 from PIL import Image
 from typer.testing import CliRunner, Result
 
+from .conftest import SHORT_END
+
 # Their sorted order is not that of the digits.
 NAMES = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
 PER_CLASS = 2
@@ -157,7 +159,7 @@ def write_spec(source: Source, place: Path) -> Path:
         "generators": [{"name": "digits", "source": "shipped:digits"}],
         "groups": [{"name": "train", "role": "train", **source}],
         "stages": {
-            "inversion": {"iterations": 6, "restarts": 1, "bank": 8},
+            "inversion": {"iterations": 6, "restarts": 1, "bank": 8, **SHORT_END},
             "variance": {},
         },
         "cluster": {"executor": "serial"},

@@ -28,7 +28,7 @@ from offmanifold.workers.images import compute_dataset
 from offmanifold.workers.resources import ChangedInputError, Resources
 from typer.testing import CliRunner
 
-from .conftest import small_spec, write_spec
+from .conftest import SHORT_END, small_spec, write_spec
 
 
 def inversion_alone(
@@ -41,6 +41,7 @@ def inversion_alone(
             "iterations": iterations,
             "restarts": restarts,
             "bank": 64,
+            **SHORT_END,
             "shard_items": shard_items,
         }
     }

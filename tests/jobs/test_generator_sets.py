@@ -26,7 +26,7 @@ from PIL import Image
 from torch import Tensor, nn
 from typer.testing import CliRunner
 
-from .conftest import write_spec
+from .conftest import SHORT_END, write_spec
 
 NAMES = {"cat": 3, "dog": 7, "wild": 8}
 NETWORK = {
@@ -121,7 +121,7 @@ def spec_of(folder: Path, generators: list[dict[str, Any]], **other: Any) -> Pat
         "name": "sets",
         "generators": generators,
         "groups": groups,
-        "stages": {"inversion": {"iterations": 20, "restarts": 2, "bank": 64}},
+        "stages": {"inversion": {"iterations": 20, "restarts": 2, "bank": 64, **SHORT_END}},
         "cluster": {"executor": "serial"},
     }
     return write_spec(folder, spec | other)
@@ -323,7 +323,7 @@ def test_some_classes_are_as_a_set_of_their_generators(tmp_path: Path) -> None:
         {"name": "plain", "role": "outlier", "dataset": "single_colour", "count": 4},
     ]
     stages = {
-        "inversion": {"iterations": 20, "restarts": 2, "bank": 64},
+        "inversion": {"iterations": 20, "restarts": 2, "bank": 64, **SHORT_END},
         "variance": {},
         "likelihood": CHAINS,
         "neighbours": path,
@@ -428,7 +428,7 @@ def test_unlabelled_training_images_choose_their_class(tmp_path: Path) -> None:
     np.savez(tmp_path / "plain.npz", pixels)
     group = {"name": "train", "role": "train", "dataset": "npz", "conditions": "all"}
     stages = {
-        "inversion": {"iterations": 80, "restarts": 2, "bank": 64},
+        "inversion": {"iterations": 80, "restarts": 2, "bank": 64, **SHORT_END},
         "variance": {"fit": "all"},
         "likelihood": CHAINS,
     }

@@ -27,7 +27,7 @@ from offmanifold.workers.seal import NAME_KEY, _seal, sealed_table
 from offmanifold.workers.stored_images import IMAGES_TABLE
 from typer.testing import CliRunner
 
-from .conftest import fill_audit_folder, forget_decoder, write_spec
+from .conftest import SHORT_END, fill_audit_folder, forget_decoder, write_spec
 
 HTML = "<img src=x onerror=alert(1)>"
 FORMULA = "=HYPERLINK(1)"
@@ -55,7 +55,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
                 {"name": "train", "role": "train", **images},
                 {"name": "generated", "role": "generated", "count": 2},
             ],
-            "stages": {"inversion": {"iterations": 3, "restarts": 2, "bank": 16}},
+            "stages": {"inversion": {"iterations": 3, "restarts": 2, "bank": 16, **SHORT_END}},
             "cluster": {"executor": "serial"},
         },
     )

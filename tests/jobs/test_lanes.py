@@ -177,7 +177,7 @@ def test_no_shard_that_calls_no_network_holds_a_gpu(audit_folder: Path) -> None:
     content["groups"] = [each for each in content["groups"] if each["role"] != "simulated"]
     stages = ("inversion", "variance", "neighbours", "patch_gmm", "local_variation")
     content["stages"] = {name: content["stages"][name] for name in stages}
-    content["stages"]["inversion"] |= {"iterations": 200, "shard_items": 20}
+    content["stages"]["inversion"] |= {"iterations": 400, "shard_items": 20}
     content["cluster"] = {"executor": "ray"}
     spec = write_spec(audit_folder, content)
     command = [sys.executable, "-m", "tests.jobs.told_gpu", str(spec), str(audit_folder / "run")]

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from ..faulty_proxy import Fault, Request, at_random, faulty_proxy
 from ..object_store import BUCKET, OWNER, ObjectStore
 from ..stored_runs import assert_the_same_rows
-from .conftest import fill_audit_folder, forget_decoder, write_spec
+from .conftest import SHORT_END, fill_audit_folder, forget_decoder, write_spec
 
 # Each starts a Ray, and two cores are too few for two at once.
 pytestmark = pytest.mark.xdist_group("ray")
@@ -37,7 +37,13 @@ def spec_at(place: str) -> dict[str, Any]:
             {"name": "generated", "role": "generated", "count": 4},
         ],
         "stages": {
-            "inversion": {"iterations": 5, "restarts": 2, "bank": 16, "shard_items": 8},
+            "inversion": {
+                "iterations": 5,
+                "restarts": 2,
+                "bank": 16,
+                "shard_items": 8,
+                **SHORT_END,
+            },
             "variance": {},
             "likelihood": {
                 "transitions": 2,
@@ -47,6 +53,7 @@ def spec_at(place: str) -> dict[str, Any]:
                 "candidates": 2,
                 "bank": 16,
                 "iterations": 3,
+                **SHORT_END,
                 "shard_items": 8,
             },
             "neighbours": {"dataset": "folder", "path": f"{place}/images", "split": None},

@@ -10,7 +10,7 @@ from offmanifold.jobs.commands.cli import app
 from offmanifold.workers import pace
 from typer.testing import CliRunner
 
-from .conftest import small_spec, write_spec
+from .conftest import SHORT_END, small_spec, write_spec
 
 ITEMS = 8
 
@@ -21,7 +21,7 @@ def folder(audit_folder: Path) -> Path:
     spec = small_spec()
     train = next(group for group in spec["groups"] if group["role"] == "train")
     spec["groups"] = [{**train, "count": ITEMS, "conditions": "own"}]
-    spec["stages"] = {"inversion": {"iterations": 3, "restarts": 3, "candidates": 4}}
+    spec["stages"] = {"inversion": {"iterations": 3, "restarts": 3, "bank": 64, **SHORT_END}}
     write_spec(audit_folder, spec)
     module = audit_folder / "decoder.py"
     check = (

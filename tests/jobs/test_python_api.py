@@ -22,6 +22,7 @@ from sklearn.datasets import load_digits
 from torch import Tensor, nn
 
 from ..object_store import BUCKET, ObjectStore
+from .conftest import SHORT_END
 
 SHAPE = (1, 8, 8)
 
@@ -47,7 +48,7 @@ def spec() -> dict[str, Any]:
             {"name": "test", "role": "test", "dataset": "digits", "split": "test", "count": 4},
             {"name": "generated", "role": "generated", "count": 4},
         ],
-        "stages": {"inversion": {"iterations": 3, "restarts": 1, "bank": 8}},
+        "stages": {"inversion": {"iterations": 3, "restarts": 1, "bank": 8, **SHORT_END}},
     }
 
 

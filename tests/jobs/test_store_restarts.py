@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from ..object_store import BUCKET, Service
 from ..stored_runs import assert_the_same_rows, summary_of
-from .conftest import fill_audit_folder, forget_decoder, lean_spec, write_spec
+from .conftest import SHORT_END, fill_audit_folder, forget_decoder, lean_spec, write_spec
 
 STAGES = ["images", "inversion", "variance_fit", "variance"]
 AWAY_SECONDS = 2.5
@@ -40,7 +40,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     spec["groups"][0]["conditions"] = "own"
     spec["stages"] = {
         "images": {"shard_items": 4},
-        "inversion": {"iterations": 2, "restarts": 1, "bank": 8, "shard_items": 4},
+        "inversion": {
+            "iterations": 2,
+            "restarts": 1,
+            "bank": 8,
+            "shard_items": 4,
+            **SHORT_END,
+        },
         "variance": {},
     }
     # The store says within a second that it does not answer.

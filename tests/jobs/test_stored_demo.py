@@ -18,6 +18,7 @@ from offmanifold.jobs.audits.specs import parse_spec
 from ..object_store import BUCKET, ObjectStore
 from ..stored_demo import demo_at, upload, write_inputs
 from ..stored_runs import assert_the_same_rows, summary_of
+from .conftest import SHORT_END
 
 # How many images of each group, other settings of stages, and how many digits of each split.
 Size = tuple[dict[str, int], dict[str, dict[str, Any]], int | None]
@@ -25,7 +26,7 @@ GROUPS = ("train", "test", "generated", "simulated", "null", "single_colour", "n
 # Every stage, at few images, iterations and transitions.
 SHORT_COUNTS = dict.fromkeys(GROUPS, 2)
 SHORT: dict[str, dict[str, Any]] = {
-    "inversion": {"bank": 256, "restarts": 4, "iterations": 30},
+    "inversion": {"bank": 256, "restarts": 4, "iterations": 30, **SHORT_END},
     "likelihood": {
         "transitions": 5,
         "restarts": 4,
@@ -38,7 +39,7 @@ SHORT: dict[str, dict[str, Any]] = {
     "comparison": {"transitions": 10},
     "convergence": {"images_per_group": 2},
     "sweep": {"transitions": [5, 10], "images_per_group": 2},
-    "sensing": {"images_per_group": 2, "bank": 256, "iterations": 20},
+    "sensing": {"images_per_group": 2, "bank": 256, "iterations": 20, "restarts": 4, **SHORT_END},
     "annotator": {"most_rounds": 2},
     "diversity": {"factors": [1, 2], "most_rounds": 2},
 }

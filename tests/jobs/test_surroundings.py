@@ -15,7 +15,7 @@ from offmanifold.jobs.spec.loading import SpecError
 from offmanifold.workers.runner import ShardWorker
 from typer.testing import CliRunner
 
-from .conftest import lean_spec, write_spec
+from .conftest import SHORT_END, lean_spec, write_spec
 
 
 def audit(folder: Path, out: str | Path = "run") -> Any:
@@ -30,7 +30,7 @@ def small(audit_folder: Path) -> Path:
     spec["groups"][0]["conditions"] = "own"
     spec["stages"] = {
         "images": {"shard_items": 4},
-        "inversion": {"iterations": 2, "restarts": 1, "bank": 8},
+        "inversion": {"iterations": 2, "restarts": 1, "bank": 8, **SHORT_END},
     }
     write_spec(audit_folder, spec)
     return audit_folder
