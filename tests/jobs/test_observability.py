@@ -1,6 +1,7 @@
 """What can be seen of a run: its log, its state, and why something failed."""
 
 import json
+import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from offmanifold.jobs.report.plain_text import printable
 from offmanifold.workers.runner import ShardReport
 from typer.testing import CliRunner
 
-from .conftest import small_spec, write_spec
+from .conftest import fill_audit_folder, forget_decoder, small_spec, write_spec
 
 
 def offmanifold(*arguments: str | Path) -> Any:
@@ -29,9 +30,11 @@ def inversion_only(folder: Path) -> None:
     write_spec(folder, spec)
 
 
-@pytest.fixture
-def broken_run(audit_folder: Path) -> Path:
+@pytest.fixture(scope="module")
+def broken_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run whose generator fails on one class; its message would move a terminal's cursor."""
+    audit_folder = tmp_path_factory.mktemp("broken") / "audit"
+    fill_audit_folder(audit_folder)
     inversion_only(audit_folder)
     module = audit_folder / "decoder.py"
     check = (
@@ -40,8 +43,15 @@ def broken_run(audit_folder: Path) -> Path:
     )
     module.write_text(module.read_text().replace("values =", check, 1))
     done = offmanifold("run", audit_folder / "audit.yaml", "--out", audit_folder / "run")
+    forget_decoder(audit_folder)
     assert done.exit_code == 3, done.output
     return audit_folder / "run"
+
+
+@pytest.fixture
+def broken_run(broken_once: Path, tmp_path: Path) -> Path:
+    """A copy of that run."""
+    return Path(shutil.copytree(broken_once, tmp_path / "run"))
 
 
 def test_errors_names_each_error_once_with_its_items_and_its_traceback(broken_run: Path) -> None:

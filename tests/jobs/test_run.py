@@ -34,8 +34,8 @@ class Cli:
     def __call__(self, *arguments: str | Path) -> Any:
         return CliRunner().invoke(app, [str(argument) for argument in arguments])
 
-    def run(self, folder: Path, *arguments: str) -> Any:
-        return self("run", folder / "audit.yaml", "--out", folder / "run", *arguments)
+    def run(self, folder: Path, *arguments: str, out: Path | None = None) -> Any:
+        return self("run", folder / "audit.yaml", "--out", out or folder / "run", *arguments)
 
 
 @pytest.fixture
@@ -54,12 +54,20 @@ class Finished:
     def run(self) -> Path:
         return self.folder / "run"
 
+    def copy(self, place: Path) -> Path:
+        """A copy of the run, for tests that change it; its spec stays where it was."""
+        return Path(shutil.copytree(self.run, place / "copy"))
+
+
+def finish(folder: Path, spec: dict[str, Any]) -> Finished:
+    fill_audit_folder(folder)
+    write_spec(folder, spec)
+    return Finished(folder, Cli().run(folder))
+
 
 @pytest.fixture(scope="module")
 def finished_once(tmp_path_factory: pytest.TempPathFactory) -> Finished:
-    folder = tmp_path_factory.mktemp("finished") / "audit"
-    fill_audit_folder(folder)
-    return Finished(folder, Cli().run(folder))
+    return finish(tmp_path_factory.mktemp("finished") / "audit", small_spec())
 
 
 @pytest.fixture
@@ -67,6 +75,18 @@ def finished(finished_once: Finished) -> Iterator[Finished]:
     """Other tests' folders have a module of the same name."""
     yield finished_once
     forget_decoder(finished_once.folder)
+
+
+@pytest.fixture(scope="module")
+def lean_once(tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    return finish(tmp_path_factory.mktemp("lean") / "audit", lean_spec())
+
+
+@pytest.fixture
+def lean(lean_once: Finished) -> Iterator[Finished]:
+    """The same of an audit of few stages, for what does not depend on them."""
+    yield lean_once
+    forget_decoder(lean_once.folder)
 
 
 @pytest.fixture
@@ -165,34 +185,37 @@ def test_a_finished_run_is_not_computed_again(finished: Finished, cli: Cli) -> N
 
 
 def test_missing_parts_alone_are_computed_again_with_the_same_rows(
-    lean_folder: Path, cli: Cli
+    lean: Finished, cli: Cli, tmp_path: Path
 ) -> None:
-    cli.run(lean_folder)
-    run = lean_folder / "run"
+    run = lean.copy(tmp_path)
     before, inodes = tables(run), parts(run)
+    assert before.keys() >= {"images", "inversion", "likelihood"}
     lost = sorted((run / "likelihood").glob("part-*"))[1]
     lost.unlink()
-    assert cli.run(lean_folder).exit_code == 0
+    assert cli.run(lean.folder, out=run).exit_code == 0
     after = parts(run)
     assert {name for name in after if after[name] != inodes[name]} <= {str(lost.relative_to(run))}
     for stage, table in tables(run).items():
         pd.testing.assert_frame_equal(table, before[stage])
 
 
-def test_another_spec_is_refused_and_with_changed_takes_over(audit_folder: Path, cli: Cli) -> None:
-    cli.run(audit_folder)
-    run = audit_folder / "run"
+def test_another_spec_is_refused_and_with_changed_takes_over(
+    finished: Finished, cli: Cli, tmp_path: Path
+) -> None:
+    run = finished.copy(tmp_path)
     before = parts(run)
-    refused = cli.run(audit_folder, "--set", "stages.likelihood.transitions=12")
+    longer = ("--set", "stages.likelihood.transitions=12")
+    refused = cli.run(finished.folder, *longer, out=run)
     assert refused.exit_code == 2
     assert "stages" in refused.stderr
     assert "--changed" in refused.stderr
     assert parts(run) == before
-    taken = cli.run(audit_folder, "--set", "stages.likelihood.transitions=12", "--changed")
+    taken = cli.run(finished.folder, *longer, "--changed", out=run)
     assert taken.exit_code == 0, taken.output
     assert set(pd.read_parquet(run / "likelihood").transitions) == {12}
     assert set(pd.read_parquet(run / "comparison").transitions) == {10}
     kept = {name for name in before if name.startswith(("images", "inversion", "neighbours"))}
+    assert kept
     assert kept <= set(parts(run))
 
 
@@ -206,11 +229,11 @@ def test_a_users_own_spec_is_never_written_over(audit_folder: Path, cli: Cli) ->
     assert (audit_folder / "mine" / "audit.yaml").read_text() == before
 
 
-def test_where_it_runs_is_not_part_of_the_spec(lean_folder: Path, cli: Cli) -> None:
-    cli.run(lean_folder)
-    before = parts(lean_folder / "run")
-    assert cli.run(lean_folder, "--set", "cluster.cpus_per_worker=0.5").exit_code == 0
-    assert parts(lean_folder / "run") == before
+def test_where_it_runs_is_not_part_of_the_spec(lean: Finished, cli: Cli) -> None:
+    before = parts(lean.run)
+    assert before
+    assert cli.run(lean.folder, "--set", "cluster.cpus_per_worker=0.5").exit_code == 0
+    assert parts(lean.run) == before
 
 
 def corrupt(images: Path) -> str:
@@ -319,7 +342,9 @@ def test_a_group_that_cannot_be_had_stops_before_any_work(
     assert not (audit_folder / "run").exists()
 
 
-def test_plan_computes_nothing_and_counts_what_run_does(audit_folder: Path, cli: Cli) -> None:
+def test_plan_computes_nothing_and_counts_what_run_does(
+    audit_folder: Path, finished: Finished, cli: Cli
+) -> None:
     before = sorted(audit_folder.rglob("*.parquet"))
     result = cli("plan", audit_folder / "audit.yaml")
     assert result.exit_code == 0, result.output
@@ -329,37 +354,36 @@ def test_plan_computes_nothing_and_counts_what_run_does(audit_folder: Path, cli:
     assert cells["likelihood"][2] == "80"
     # 4 chains x (2 leapfrogs x 9 transitions + 1), forwards; the 6 simulated ones backwards too.
     assert cells["comparison"][3] == f"{(80 + 6) * 4 * (2 * 9 + 1):,}"
-    cli.run(audit_folder)
-    counted = pd.read_parquet(audit_folder / "run" / "likelihood").evaluations.sum()
+    # Of the same audit in another folder.
+    counted = pd.read_parquet(finished.run / "likelihood").evaluations.sum()
     # And a bank of 16 latents for each of two classes, which no row counts.
     assert cells["likelihood"][3] == f"{counted + 6 * 4 * (2 * 2 + 1) + 2 * 16:,}"
 
 
-def test_status_follows_a_run_as_text_and_as_json(lean_folder: Path, cli: Cli) -> None:
-    mistaken = cli("status", lean_folder)
+def test_status_follows_a_run_as_text_and_as_json(lean: Finished, cli: Cli, tmp_path: Path) -> None:
+    mistaken = cli("status", lean.folder)
     assert mistaken.exit_code == 2
     assert "not a run directory" in mistaken.stderr
-    cli.run(lean_folder)
-    assert "likelihood" in cli("status", lean_folder / "run").stdout
-    found = json.loads(cli("status", lean_folder / "run", "--json").stdout)
+    run = lean.copy(tmp_path)
+    assert "likelihood" in cli("status", run).stdout
+    found = json.loads(cli("status", run, "--json").stdout)
     by_stage = {stage["stage"]: stage for stage in found["stages"]}
     assert by_stage["likelihood"]["rows"] == 80
     assert all(stage["pending"] == 0 and stage["quarantined"] == 0 for stage in found["stages"])
-    for part in (lean_folder / "run" / "inversion").iterdir():
+    for part in (run / "inversion").iterdir():
         part.unlink()
-    found = json.loads(cli("status", lean_folder / "run", "--json").stdout)
+    found = json.loads(cli("status", run, "--json").stdout)
     by_stage = {stage["stage"]: stage for stage in found["stages"]}
     assert by_stage["inversion"]["pending"] == 7
     assert by_stage["likelihood"]["pending"] is None
 
 
-def test_report_is_rebuilt_from_the_parts(audit_folder: Path, cli: Cli) -> None:
-    cli.run(audit_folder)
-    run = audit_folder / "run"
+def test_report_is_rebuilt_from_the_parts(finished: Finished, cli: Cli, tmp_path: Path) -> None:
+    run = finished.copy(tmp_path)
     summary = pd.read_parquet(run / "summary.parquet")
     (run / "summary.parquet").unlink()
     (run / "report.html").unlink()
-    folders = [audit_folder / "out" / name for name in ("figures", "tables")]
+    folders = [tmp_path / "out" / name for name in ("figures", "tables")]
     rebuilt = cli("report", run, "--figures", folders[0], "--tables", folders[1])
     assert rebuilt.exit_code == 0
     for folder, suffixes in zip(folders, ({".svg", ".png"}, {".csv", ".parquet"}), strict=True):
@@ -370,7 +394,7 @@ def test_report_is_rebuilt_from_the_parts(audit_folder: Path, cli: Cli) -> None:
     assert (run / "report.html").exists()
     next((run / "likelihood").glob("part-*")).unlink()
     assert cli("report", run, "--png").exit_code == 2
-    taken = cli("report", run, "--tables", audit_folder / "audit.yaml")
+    taken = cli("report", run, "--tables", finished.folder / "audit.yaml")
     assert taken.exit_code == 2
     assert "expected a folder" in taken.stderr
     before = (run / "report.html").read_bytes()
@@ -423,13 +447,13 @@ def limited_run(folder: Path, out: str, file_bytes: int) -> subprocess.Completed
     )
 
 
-def test_a_full_disk_stops_the_run_with_a_clear_message_and_it_resumes(audit_folder: Path) -> None:
-    full = limited_run(audit_folder, "run", 8_000)
+def test_a_full_disk_stops_the_run_with_a_clear_message_and_it_resumes(lean_folder: Path) -> None:
+    full = limited_run(lean_folder, "run", 8_000)
     assert full.returncode == 4
     assert "full" in full.stderr
     assert "Traceback" not in full.stderr
-    assert (audit_folder / "run" / "audit.yaml").exists()
-    roomy = limited_run(audit_folder, "run", 10_000_000)
+    assert (lean_folder / "run" / "audit.yaml").exists()
+    roomy = limited_run(lean_folder, "run", 10_000_000)
     assert roomy.returncode == 0, roomy.stderr
 
 
