@@ -76,7 +76,7 @@ def inversion_only() -> dict[str, Any]:
     spec = small_spec()
     spec["groups"] = [{**spec["groups"][0], "conditions": "own"}]
     spec["stages"] = {"inversion": spec["stages"]["inversion"]}
-    spec["cluster"] = {"workers": 2, "memory_per_worker": "100MiB"}
+    spec["cluster"] = {"workers": 1, "memory_per_worker": "100MiB"}
     return spec
 
 
