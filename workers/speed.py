@@ -2,13 +2,13 @@
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 from ..cluster.s3_settings import BY_ENVIRONMENT, S3Settings
-from ..core.calls import Kind
+from ..core.calls import Calls, Kind
 from .generator_source import GeneratorSource
 from .generators import GeneratorError, open_generator
 from .row_memory import bytes_of_derivative, limited
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ..core.generators.protocol import Generator
     from ..core.posterior import Posterior
     from ..core.row_limit import LimitedGenerator
+    from .tried_errors import Trial, TriedErrors
 
 # So long may a call take that is timed: of a slower generator, fewer rows are.
 _LONGEST_SECONDS = 2.0
@@ -49,10 +50,14 @@ class Batch:
 
 @dataclass(frozen=True)
 class Needs:
-    """What of a generator is to be timed: batches by kind, and the size of a class's bank, or 0."""
+    """What of a generator is to be timed: batches by kind, and the size of a class's bank, or 0.
+
+    ``trial`` is of its inversion, where a run's work depends on the errors that one leaves.
+    """
 
     batches: Mapping[Kind, Sequence[Batch]]
     bank: int
+    trial: "Trial | None" = None
 
 
 @dataclass(frozen=True)
@@ -62,7 +67,8 @@ class Speed:
     ``products`` are those of a point's Jacobian, which are timed together. ``decoding`` is of one
     latent of a bank, ``looking`` of what a bank's look-up takes for each of its latents.
     ``bytes_of_row`` is what a row takes for its derivative, ``rows_at_once`` the most that are
-    differentiated together, and ``filled`` the rows that a call is filled up to.
+    differentiated together, and ``filled`` the rows that a call is filled up to. ``errors`` are
+    those of a trial of its inversion, None where none was made.
     """
 
     timings: Mapping[Kind, Timing]
@@ -72,6 +78,7 @@ class Speed:
     rows_at_once: int
     filled: int
     latent_dim: int
+    errors: "TriedErrors | None" = None
 
     @property
     def drawn(self) -> Seconds:
@@ -90,6 +97,14 @@ class Speed:
     def seconds(self, kind: Kind, rows: int) -> Seconds:
         """Of a call, filled up as it will be."""
         return self.timings[kind].seconds(_filled_up(rows, self.filled))
+
+    def of_calls(self, calls: Iterable[Calls], images: int) -> Seconds:
+        """Of calls that so many images make together."""
+        found = NOTHING
+        for call in calls:
+            if call.times and call.rows:
+                found = found.plus(self.seconds(call.kind, images * call.rows).times(call.times))
+        return found
 
 
 def source_speed(
@@ -176,7 +191,7 @@ class _Trial:
             few_rows, many_rows = (_filled_up(each.rows, self._filled) for each in (few, many))
             timings[kind] = Timing(few_rows, rounds[kind, few], many_rows, rounds[kind, many])
         decoding, looking = self._bank(timings)
-        return Speed(
+        speed = Speed(
             timings,
             decoding,
             looking,
@@ -185,6 +200,12 @@ class _Trial:
             self._filled,
             self._generator.latent_dim,
         )
+        if self._needs.trial is None:
+            return speed
+        from .tried_errors import tried_errors
+
+        errors = tried_errors(self._generator, self._device, self._needs.trial, speed)
+        return replace(speed, errors=errors)
 
     def _extremes(self, kind: Kind, batches: Sequence[Batch]) -> tuple[Batch, Batch]:
         """The least and the largest of the batches, of no more rows than time allows."""

@@ -59,6 +59,8 @@ def init(
         from .init_spec import starting_spec
 
         require_folder("--out", out.parent)
+        # It may take a while: torch starts, and the network is called.
+        say(f"looking at {weights or source}{f' and {images}' if images else ''}", err=True)
         request = Request(
             out, weights, source, images, family, key, classes, mixed_precision, trust, quick
         )

@@ -25,6 +25,8 @@ _QUICK_ANSWER = """
 A quick answer, of few images and a lean search: its intervals are as wide as that makes them. The
 same command without --quick runs the whole audit, in the same directory."""
 
+_OPENING = "opening what the spec names, and timing what a run asks of it"
+
 
 def demo(out: OutOption = None) -> None:
     """Audit the shipped digits GAN: every stage that needs no training, in minutes, offline."""
@@ -43,6 +45,7 @@ def plan(
         from ..drive.quick import chosen_form
         from .plan_table import plan_json, plan_table, planned
 
+        say(_OPENING, err=True)
         with aside(apart=as_json):
             chosen = chosen_form(load_spec(spec, _quickened(overrides, quick=quick)))
             found = planned(chosen.spec, chosen.told, chosen.speeds)
@@ -105,6 +108,8 @@ def _run(
         from ..drive.progress import Progress
         from ..drive.quick import chosen_form
 
+        if spec.quick:
+            say(_OPENING, err=True)
         chosen = chosen_form(spec, folder)
         for line in chosen.told:
             say(line, err=True)

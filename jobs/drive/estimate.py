@@ -17,6 +17,7 @@ from ...workers.speed import source_speed
 from ...workers.timed_parts import part_seconds
 from ...workers.timing import NOTHING, Seconds
 from ..audits import stages_of
+from ..audits.variance.trial import inversion_trials
 from ..plan.stage import AuditContext, Cost
 from ..spec.audit import AuditSpec, ClusterSpec
 from ..spec.loading import SpecError
@@ -94,6 +95,8 @@ def estimate(context: AuditContext, speeds: Speeds | None = None) -> Estimate:
         except SpecError as error:
             # The items that it fails on will be quarantined; the rest of the plan stands.
             untimed = str(error)
+    if speeds is not None:
+        context = AuditContext(spec, context.facts, speeds.errors)
     costs = _costs(context)
     workers = local_workers(spec.cluster) if usable and not spec.cluster.is_joined else None
     beside = _beside(started - timing, timing, spec.cluster) if speeds else None
@@ -130,7 +133,8 @@ def measured_speeds(context: AuditContext) -> Speeds | None:
     device = device_here(cluster)
     timed = [each for each in context.facts.generators.values() if each.samples is None]
     costs, service = _costs(context).values(), cluster.storage.settings
-    wanted = needs(costs, [each.name for each in timed])
+    trials = inversion_trials(context, timed)
+    wanted = needs(costs, [each.name for each in timed], trials)
     try:
         speeds = {
             each.name: source_speed(each, device, wanted[each.name], service) for each in timed
@@ -229,7 +233,7 @@ def _savings(context: AuditContext, measure: Callable[[AuditContext], float]) ->
         return []
     found = []
     for key, value, halved in _halved(context.spec):
-        left = measure(AuditContext(halved, context.facts))
+        left = measure(AuditContext(halved, context.facts, context.errors))
         found.append(Saving(key, value, value // 2, 1 - left / whole))
     useful = [each for each in found if each.share >= _LEAST_SAVED]
     return sorted(useful, key=lambda each: -each.share)

@@ -7,6 +7,7 @@ from ...core.calls import Calls, Kind
 from ...workers.speed import Batch, Needs, Speed
 from ...workers.timed_parts import Part
 from ...workers.timing import NOTHING, Seconds
+from ...workers.tried_errors import Trial, TriedErrors
 from ..plan.stage import Cost
 from ..plan.work import BankWork, Work
 
@@ -21,6 +22,12 @@ class Speeds:
     generators: Mapping[str, Speed]
     parts: Mapping[Part, Seconds] = field(default_factory=dict)
     taken: float = 0.0
+
+    @property
+    def errors(self) -> dict[str, TriedErrors]:
+        """Of the generators' trials, by their names."""
+        tried = ((name, speed.errors) for name, speed in self.generators.items())
+        return {name: errors for name, errors in tried if errors is not None}
 
 
 # Images that are drawn and not searched for, where no stage says how many at once.
@@ -49,13 +56,15 @@ class Foreseen:
         return self.shards.times(rounds / max(1, shards)).plus(self.once)
 
 
-def needs(costs: Iterable[Cost], generators: Iterable[str]) -> dict[str, Needs]:
-    """What is to be timed of each generator, by its name."""
-    known = list(costs)
-    return {name: _needs(known, name) for name in generators}
+def needs(
+    costs: Iterable[Cost], generators: Iterable[str], trials: Mapping[str, Trial] | None = None
+) -> dict[str, Needs]:
+    """What is to be timed of each generator, by its name, and its trial, if it has one."""
+    known, tried = list(costs), trials or {}
+    return {name: _needs(known, name, tried.get(name)) for name in generators}
 
 
-def _needs(costs: list[Cost], generator: str) -> Needs:
+def _needs(costs: list[Cost], generator: str, trial: Trial | None) -> Needs:
     batches: dict[Kind, list[Batch]] = {Kind.IMAGES: [_DRAWN]}
     bank = 0
     for cost in costs:
@@ -64,7 +73,7 @@ def _needs(costs: list[Cost], generator: str) -> Needs:
                 batch = Batch(min(work.at_once, max(1, work.images)), call.rows)
                 batches.setdefault(call.kind, []).append(batch)
         bank = max([bank, *(each.latents for each in cost.banks if each.generator == generator)])
-    return Needs(batches, bank)
+    return Needs(batches, bank, trial)
 
 
 def _of(work: Iterable[Work], generator: str) -> Iterator[Work]:
@@ -105,16 +114,9 @@ def _seconds(work: Work, speed: Speed) -> Seconds:
     found = NOTHING
     for shards, images in ((whole, work.at_once), (1, left)):
         if shards and images:
-            least = _of_calls(work.calls, images, speed)
-            most = _of_calls(work.further, images, speed)
+            least = speed.of_calls(work.calls, images)
+            most = speed.of_calls(work.further, images)
             found = found.plus(Seconds(least.least, least.most + most.most).times(shards))
-    return found
-
-
-def _of_calls(calls: Iterable[Calls], images: int, speed: Speed) -> Seconds:
-    found = NOTHING
-    for call in _made(calls):
-        found = found.plus(speed.seconds(call.kind, images * call.rows).times(call.times))
     return found
 
 

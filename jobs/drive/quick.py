@@ -79,7 +79,7 @@ def _affordable(forms: tuple[AuditSpec, ...], facts: Facts) -> tuple[AuditSpec, 
 
 
 def _takes(form: AuditSpec, facts: Facts, speeds: Speeds) -> float:
-    return audit_seconds(AuditContext(form, facts), speeds)
+    return audit_seconds(AuditContext(form, facts, speeds.errors), speeds)
 
 
 def _stored(spec: AuditSpec, out: Location) -> AuditSpec | None:

@@ -1,6 +1,6 @@
 """What a stage is: its needs, its plan, and what it will cost."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -11,6 +11,7 @@ from ...workers.revisions import Computation
 from ...workers.schema import STATUS_OK, TableSchema
 from ...workers.shard import Item, Shard, item_seed
 from ...workers.stored_images import IMAGES_TABLE
+from ...workers.tried_errors import TriedErrors
 from ...workers.variance import DATA, VARIANCE_TABLE
 from ..record.run_directory import RunDirectory
 from ..record.versions import Versions
@@ -101,11 +102,17 @@ class Cost:
 
 
 class AuditContext:
-    """What estimates read: the spec, and the facts of what it names."""
+    """What estimates read: the spec, and the facts of what it names.
 
-    def __init__(self, spec: AuditSpec, facts: Facts) -> None:
+    ``errors`` are those that a trial of the inversion left, by the generators that had one.
+    """
+
+    def __init__(
+        self, spec: AuditSpec, facts: Facts, errors: Mapping[str, TriedErrors] | None = None
+    ) -> None:
         self.spec = spec
         self.facts = facts
+        self.errors = errors or {}
 
     def seed(self, *parts: object) -> int:
         """The random stream of an item."""

@@ -35,6 +35,7 @@ from offmanifold.workers.timed_parts import (
     part_seconds,
 )
 from offmanifold.workers.timing import Seconds, Timing
+from offmanifold.workers.tried_errors import TriedErrors
 from rich.console import Console
 from torchvision.models import alexnet
 from typer.testing import CliRunner
@@ -83,6 +84,22 @@ def test_the_range_is_the_work_at_both_speeds_and_half_of_a_key_saves_what_it_sa
     assert halved.total.seconds is not None
     saved = 1 - sum(halved.total.seconds) / sum(total.seconds)
     assert saved == pytest.approx(first.share)
+
+
+def test_a_trial_of_the_inversion_says_how_long_the_grids_of_variances_are() -> None:
+    unknown = estimated(lambda *_: steady(0.01, 0.01, LATENT))
+    errors = TriedErrors(data=0.05, own=0.0005, lean=False)
+    known = estimated(lambda *_: replace(steady(0.01, 0.01, LATENT), errors=errors))
+    for name in ("variance_fit", "null_fit"):
+        wide, narrow = (
+            next(stage.seconds for stage in found.stages if stage.stage == name)
+            for found in (unknown, known)
+        )
+        assert wide is not None
+        assert narrow is not None
+        assert wide.least <= narrow.least <= narrow.most < wide.most
+        assert narrow.most <= 1.1 * narrow.least
+    assert known.lower_first
 
 
 def test_only_calls_that_are_made_are_timed() -> None:

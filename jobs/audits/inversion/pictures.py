@@ -1,5 +1,6 @@
 """Originals and their reconstructions, side by side, chosen by quantile and not by eye."""
 
+from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
@@ -11,9 +12,13 @@ from ...report.figure import Figure, mosaic
 from ...report.pictures import SHOWN, group_title, if_drawn, originals, quantile_positions
 from ...report.section import PageView, present
 from ...report.summary import number
-from ...report.table import Cell, Column, counts, numbers
+from ...report.table import Column, counts, numbers
 from ...report.view import View
 from ..likelihood.densities import TRUSTED
+
+# Errors are shown in 10^-3, or where the median of a row of pictures is less in 10^-6 or 10^-9.
+_UNITS = (3, 6, 9)
+_SUPERSCRIPTS = str.maketrans("69", "\N{SUPERSCRIPT SIX}\N{SUPERSCRIPT NINE}")
 
 
 def reconstruction_pictures(view: PageView) -> list[Figure]:
@@ -79,21 +84,31 @@ def picture_numbers(
     values: GroupValues, chosen: np.ndarray, densities: GroupValues | None = None
 ) -> Drawn:
     """Each image's class and error, its ln p under that class, and its likeliest class."""
-    rows: list[list[Cell]] = []
+    rows: list[tuple[str, int | None, float, float | None, int | None]] = []
     for index in chosen:
         image_id = str(values.image_id[index])
         own = int(values.own_number[index]) if values.conditional else None
         found = _density(densities, image_id)
-        rows.append([image_id, own, float(values.own[index]), *found])
+        rows.append((image_id, own, float(values.own[index]), *found))
     columns = [
         Column("image"),
         counts("class"),
-        numbers("1000 MSE", 2, scale=1000),
+        _error_column([row[2] for row in rows]),
         numbers("ln p at least", decimals=0),
         counts("likeliest class"),
     ]
     kept = [at for at in range(len(columns)) if any(row[at] is not None for row in rows)]
     return Drawn([columns[at] for at in kept], [[row[at] for at in kept] for row in rows])
+
+
+def _error_column(errors: Sequence[float]) -> Column:
+    """Errors in a unit in which they are short: under the pictures there is room for few digits."""
+    median = float(np.median(errors))
+    unit = _UNITS[0]
+    if median > 0:
+        unit = next((each for each in _UNITS if median * 10**each >= 1), _UNITS[-1])
+    name = "1000" if unit == 3 else f"10{str(unit).translate(_SUPERSCRIPTS)}"
+    return numbers(f"{name} MSE", 2, scale=10**unit)
 
 
 def _density(densities: GroupValues | None, image_id: str) -> tuple[float | None, int | None]:

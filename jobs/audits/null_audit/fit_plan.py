@@ -12,7 +12,6 @@ from dataclasses import replace
 from typing import Any
 
 from ....workers.shard import Item, Shard, chunk
-from ....workers.variance import DATA
 from ....workers.variance_fit import NULL_COMPUTATION, NULL_FIT_TABLE
 from ...plan.stage import AuditContext, Cost, PlanContext, Stage, StageError, made_items
 from ...plan.work import BankWork, Chore, Work
@@ -20,7 +19,14 @@ from ...spec.facts import GeneratorFacts
 from ..images.plan import generator_settings
 from ..inversion.plan import inversion_chores, inversion_settings, inversion_work
 from ..inversion.settings import INVERSION, InversionSpec
-from ..variance.fit_plan import control_groups, curve_work, fit_grids, variance_settings
+from ..variance.fit_plan import (
+    control_groups,
+    curve_work,
+    fit_grids,
+    grid_lengths,
+    null_grid,
+    variance_settings,
+)
 from ..variance.halves import fitted_positions
 from ..variance.settings import VARIANCE
 
@@ -94,7 +100,8 @@ def plan(context: PlanContext) -> Iterator[Shard]:
             fitted, _ = split_items(context, generator)
         chosen = {item.image_id for item in fitted}
         others = [it for it in null_items(context, generator) if it.image_id not in chosen]
-        curves = {**settings, "variances": _grid(context, generator)} if fitted else settings
+        grid = null_grid(fit_grids(context, generator)) if fitted else []
+        curves = {**settings, "variances": grid}
         yield from chunk(NULL_FIT_TABLE, NULL_COMPUTATION, curves, fitted, size)
         plain = {**settings, "variances": []}
         yield from chunk(NULL_FIT_TABLE, NULL_COMPUTATION, plain, others, size)
@@ -103,19 +110,6 @@ def plan(context: PlanContext) -> Iterator[Shard]:
 def _fits(context: AuditContext) -> bool:
     variance = VARIANCE.of(context.spec.stages)
     return variance is not None and variance.fits_curves
-
-
-def _grid(context: PlanContext, generator: GeneratorFacts) -> list[float]:
-    """The data's grid, on to the end of the control's where that lies further.
-
-    The null's noise makes its variance the data's, unless the inversion of some of its images
-    fails, as it may have of the control's.
-    """
-    grids = fit_grids(context, generator)
-    grid = list(grids[DATA])
-    while grid[-1] < max(other[-1] for other in grids.values()):
-        grid.append(grid[-1] * grid[1] / grid[0])
-    return grid
 
 
 def _cost(context: AuditContext) -> Cost:
@@ -135,7 +129,8 @@ def _cost(context: AuditContext) -> Cost:
             -(count - fitted) // inversion.shard_items
         )
         inverted, bank = inversion_work(generator, inversion, count)
-        calls, further = curve_work(context, generator, inversion.ends)
+        lengths = grid_lengths(context, generator)
+        calls, further = curve_work(generator, inversion.ends, lengths.null)
         curves = Work(generator.name, fitted, inversion.shard_items, calls, further)
         work += [*inverted, curves]
         chores += inversion_chores(context, inverted)

@@ -1,7 +1,8 @@
 """Plans the ``variance_fit`` stage: what each image of a fit contributes at every variance."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -33,8 +34,14 @@ from .settings import VARIANCE, VarianceSpec
 
 # Data whose mean error is this many times the control's are not the generator's own images.
 _FAR = 16.0
-# For estimates of cost, whose upper end it is: how long a grid is depends on its logarithm.
-_LARGE_VARIANCE = 0.1
+# For estimates of cost, where nothing was tried: more than any image's error.
+_LARGE_ERROR = 0.1
+# The mean of a few images' errors, tried as a run does, is right within this factor; a leaner trial
+# leaves up to so many times a run's errors.
+_CHANCE = 2.0
+_LEANER = 16.0
+_NEAR = 0.99 * _FAR
+_CONTROL = "control"
 
 
 @dataclass(frozen=True)
@@ -169,6 +176,24 @@ def fit_grids(context: PlanContext, generator: GeneratorFacts) -> dict[str, list
     for fitted in fitted_images(context, generator):
         known = [errors[key] for key in fitted.keys if key in errors]
         means[fitted.group] = float(np.mean(known or [np.nan]))
+    try:
+        return grids_around(context, generator, means)
+    except ValueError as error:
+        raise StageError(
+            f"stage variance: the training images under {generator.name}: {error}; "
+            "`offmanifold errors` lists what failed, and `variance: {value: ...}` needs "
+            "no fit"
+        ) from error
+
+
+def grids_around(
+    context: AuditContext, generator: GeneratorFacts, means: Mapping[str, float]
+) -> dict[str, list[float]]:
+    """The grid around each fit's mean squared error, by its group.
+
+    Raises:
+        ValueError: that of the data is not positive and finite.
+    """
     controls = [mean for group, mean in means.items() if group != DATA and mean > 0]
     stored = quantisation_variance(context.levels)
     grids = {}
@@ -179,14 +204,22 @@ def fit_grids(context: PlanContext, generator: GeneratorFacts) -> dict[str, list
             grids[group] = variance_grid(
                 mean, generator.latent_dim, context.facts.dimensions, least
             )
-        except ValueError as error:
+        except ValueError:
             if group == DATA:
-                raise StageError(
-                    f"stage variance: the training images under {generator.name}: {error}; "
-                    "`offmanifold errors` lists what failed, and `variance: {value: ...}` needs "
-                    "no fit"
-                ) from error
+                raise
     return grids
+
+
+def null_grid(grids: Mapping[str, Sequence[float]]) -> list[float]:
+    """The data's grid, on to the end of the control's where that lies further.
+
+    The null's noise makes its variance the data's, unless the inversion of some of its images
+    fails, as it may have of the control's.
+    """
+    grid = list(grids[DATA])
+    while grid[-1] < max(other[-1] for other in grids.values()):
+        grid.append(grid[-1] * grid[1] / grid[0])
+    return grid
 
 
 def _items(context: PlanContext, generator: GeneratorFacts, fitted: FittedImages) -> Iterator[Item]:
@@ -218,33 +251,73 @@ def _cost(context: AuditContext) -> Cost:
     items = shards = 0
     work: list[Work] = []
     for generator in context.facts.generators.values():
+        lengths = grid_lengths(context, generator)
         data = sum(context.group_size(g) for g in context.spec.audited if g.role == "train")
-        counts = [-(-data // share)]
+        counts = [(-(-data // share), lengths.data)]
         if context.spec.null is not None:
-            counts += [context.group_size(group) for group in control_groups(context)]
-        calls, further = curve_work(context, generator, inversion.ends)
-        items += sum(counts)
-        shards += sum(-(-count // spec.shard_items) for count in counts)
-        work.append(Work(generator.name, sum(counts), spec.shard_items, calls, further))
+            counts += [
+                (context.group_size(group), lengths.control) for group in control_groups(context)
+            ]
+        for count, length in counts:
+            items += count
+            shards += -(-count // spec.shard_items)
+            calls, further = curve_work(generator, inversion.ends, length)
+            work.append(Work(generator.name, count, spec.shard_items, calls, further))
     return Cost.of(items, shards, work)
 
 
-def curve_work(
-    context: AuditContext, generator: GeneratorFacts, points: int
-) -> tuple[tuple[Calls, ...], tuple[Calls, ...]]:
-    """Calls for one image's curves, from so many latents: of the shortest grid, and further ones.
+class Range(NamedTuple):
+    """The least and the most of a number that is not known before."""
 
-    How long the grid is, the errors of the inversion say: it goes from what storage leaves of an
-    image to its error, where that is found to be near the generator's own, and is short else.
+    least: int
+    most: int
+
+
+class GridLengths(NamedTuple):
+    """How many variances the grids of the data, of their control and of the null may have."""
+
+    data: Range
+    control: Range
+    null: Range
+
+
+def grid_lengths(context: AuditContext, generator: GeneratorFacts) -> GridLengths:
+    """Those for all the errors that the inversion may leave, as far as a trial tells of them.
+
+    A grid goes from what storage leaves of an image to its error, where that is found to be near
+    the generator's own, and is short else.
     """
-    latent, dimensions = generator.latent_dim, context.facts.dimensions
-    least = quantisation_variance(context.levels)
-    short = len(variance_grid(_LARGE_VARIANCE, latent, dimensions))
-    long = len(variance_grid(_LARGE_VARIANCE, latent, dimensions, least))
+    stored = quantisation_variance(context.levels)
+    tried = context.errors.get(generator.name)
+
+    of_data = of_own = stored, _LARGE_ERROR
+    if tried is not None:
+        below = _LEANER if tried.lean else _CHANCE
+        of_data, of_own = (
+            (max(error / below, stored), max(_CHANCE * error, stored))
+            for error in (tried.data, tried.own)
+        )
+    has_control = bool(context.spec.null is not None and control_groups(context))
+    found: list[tuple[int, int, int]] = []
+    for own in of_own:
+        # The longest grid is that of data which are hardly near enough.
+        nearest = min(max(_NEAR * own, of_data[0]), of_data[1])
+        for data in (*of_data, nearest):
+            means = {DATA: data, _CONTROL: own} if has_control else {DATA: data}
+            grids = grids_around(context, generator, means)
+            null = null_grid(grids)
+            found.append((len(grids[DATA]), len(grids.get(_CONTROL, null)), len(null)))
+    return GridLengths(*(Range(min(each), max(each)) for each in zip(*found, strict=True)))
+
+
+def curve_work(
+    generator: GeneratorFacts, points: int, variances: Range
+) -> tuple[tuple[Calls, ...], tuple[Calls, ...]]:
+    """Calls for one image's curves, from so many latents: of the shortest grid, and further."""
     products = products_of(generator)
     return (
-        tuple(curve_calls(products, points, short)),
-        tuple(curve_calls(products, points, long - short)),
+        tuple(curve_calls(products, points, variances.least)),
+        tuple(curve_calls(products, points, variances.most - variances.least)),
     )
 
 

@@ -14,8 +14,9 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-from offmanifold.jobs.audits.inversion.pictures import reconstruction_pictures
+from offmanifold.jobs.audits.inversion.pictures import picture_numbers, reconstruction_pictures
 from offmanifold.jobs.reduce.context import GeneratorInfo, GroupInfo, ReduceContext
+from offmanifold.jobs.reduce.groups import GroupValues
 from offmanifold.jobs.report.pictures import quantile_positions
 from offmanifold.jobs.report.summary import Summary
 from offmanifold.jobs.report.table import Column, N, Table, numbers, twins_side_by_side
@@ -211,6 +212,27 @@ def test_figures_and_tables_hand_out_their_numbers(
     for group, _, _, images in density.data.rows:
         counted[str(group)] = counted.get(str(group), 0) + int(str(images))
     assert counted["train"] == 48
+
+
+@pytest.mark.parametrize(
+    ("scale", "unit"),
+    [
+        (0.02, "1000 MSE"),
+        (2e-6, "10\N{SUPERSCRIPT SIX} MSE"),
+        (2e-13, "10\N{SUPERSCRIPT NINE} MSE"),
+        (0.0, "1000 MSE"),
+    ],
+)
+def test_errors_under_pictures_are_short(scale: float, unit: str) -> None:
+    """The generator's own images come back to a millionth, and there is room for five letters."""
+    errors = scale * np.array([[0.5], [0.7], [1.0], [1.6]])
+    ids, none = np.array(list("abcd")), np.zeros(4, int)
+    group = GroupInfo("g", "train", "own")
+    drawn = picture_numbers(
+        GroupValues(group, ids, none, none, errors, False, none[:1]), np.arange(4)
+    )
+    (header,) = (each for each in headers(drawn) if each.endswith("MSE"))
+    assert header == unit
 
 
 def test_single_images_have_their_numbers(whole: WholeRun, standard_report: AuditReport) -> None:
