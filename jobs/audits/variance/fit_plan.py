@@ -40,6 +40,8 @@ _LARGE_ERROR = 0.1
 # leaves up to so many times a run's errors.
 _CHANCE = 2.0
 _LEANER = 16.0
+# Images may come back to the last digit.
+_LEAST_ERROR = 1e-12
 _NEAR = 0.99 * _FAR
 _CONTROL = "control"
 
@@ -294,7 +296,7 @@ def grid_lengths(context: AuditContext, generator: GeneratorFacts) -> GridLength
     if tried is not None:
         below = _LEANER if tried.lean else _CHANCE
         of_data, of_own = (
-            (max(error / below, stored), max(_CHANCE * error, stored))
+            (max(error, _LEAST_ERROR) / below, max(error, _LEAST_ERROR) * _CHANCE)
             for error in (tried.data, tried.own)
         )
     has_control = bool(context.spec.null is not None and control_groups(context))
