@@ -6,6 +6,7 @@ that is computed in blocks of rows. A block changes no number beyond rounding, a
 all (see `fixed_rows`).
 """
 
+import math
 from collections.abc import Callable, Iterator
 from typing import NamedTuple, TypeVar
 
@@ -32,15 +33,23 @@ class RowLimit:
     """The most rows of a generator that are computed at once.
 
     ``rows`` is at least 1; it is halved where memory turns out not to suffice, and stays so.
+    ``quickest`` are the rows that are differentiated together, within that limit, where more would
+    take longer: a few more where they fill calls that are filled up to ``filled`` rows.
     ``evaluating`` is told of the rows of each call that is about to be made, a product with the
     generator's Jacobian counting as one: so somebody knows how far a long computation is, and may
     end it by an exception.
     """
 
     def __init__(
-        self, rows: int = _UNLIMITED, evaluating: Callable[[int], None] | None = None
+        self,
+        rows: int = _UNLIMITED,
+        evaluating: Callable[[int], None] | None = None,
+        quickest: int = _UNLIMITED,
+        filled: int = 1,
     ) -> None:
         self.rows = max(1, rows)
+        self._quickest = quickest
+        self._filled = filled
         self._evaluating = evaluating
 
     def evaluating(self, rows: int) -> None:
@@ -63,7 +72,7 @@ class RowLimit:
         """
 
         def computed() -> tuple[Tensor, ...]:
-            if images * points <= self.rows:
+            if self.at_once(images, points) == (images, points):
                 return compute(Block(slice(0, images), slice(0, points)))
             whole: tuple[Tensor, ...] = ()
             for block in self._blocks(images, points):
@@ -96,9 +105,17 @@ class RowLimit:
             single = at_once == 1
             self.rows = max(1, at_once // 2)
 
+    def at_once(self, images: int, points: int) -> tuple[int, int]:
+        """How many images, and points of each, are differentiated together."""
+        of_image = max(1, points)
+        # So many images' points fill whole calls.
+        whole = self._filled // math.gcd(self._filled, of_image)
+        quickest = whole * max(1, self._quickest // (whole * of_image))
+        fitting = max(1, self.rows // of_image)
+        return min(images, quickest, fitting), min(points, self.rows)
+
     def _blocks(self, images: int, points: int) -> Iterator[Block]:
-        at_once = min(points, self.rows)
-        images_at_once = max(1, self.rows // points)
+        images_at_once, at_once = self.at_once(images, points)
         for first in range(0, images, images_at_once):
             for start in range(0, points, at_once):
                 last = min(first + images_at_once, images)

@@ -23,6 +23,8 @@ _DERIVATIVE = 2
 # Of a block of rows that is computed at once on a CPU.
 _BLOCK_BYTES = 2**23
 _FEWEST_ROWS, _MOST_ROWS = 8, 256
+# Whose derivative is taken together: more leave the cache, fewer make more calls (`docs/gpu.md`).
+_BLOCKS_TOGETHER = 4
 
 
 def limited(
@@ -36,7 +38,8 @@ def limited(
 
     What a row takes is measured, with three rows; of a set, by the largest of its members. On a
     device that does not say what memory it has there is no limit. On a CPU the generator computes
-    blocks of one shape (`core.fixed_rows`), whatever the batch.
+    blocks of one shape (`core.fixed_rows`), whatever the batch, and few of them are differentiated
+    together.
     """
     from ..core.fixed_rows import in_fixed_rows
     from ..core.generators.class_set import ClassSetGenerator
@@ -51,7 +54,9 @@ def limited(
         # A set fills up a block for each class of a batch.
         is_set = isinstance(generator, ClassSetGenerator)
         block = min(_FEWEST_ROWS if is_set else fixed_rows(bytes_of_each), limit.rows)
-        limit = RowLimit(limit.rows // block * block, evaluating)
+        # A set's rows are parted by their class: more of them fill its members' blocks better.
+        quickest = limit.rows if is_set else _rows_together(block, bytes_of_each)
+        limit = RowLimit(limit.rows // block * block, evaluating, quickest, block)
         generator = in_fixed_rows(generator, block)
     return LimitedGenerator(generator, limit)
 
@@ -63,6 +68,10 @@ def fixed_rows(bytes_of_each: int) -> int:
     """
     fitting = max(_FEWEST_ROWS, min(_MOST_ROWS, _BLOCK_BYTES // bytes_of_each))
     return 1 << (fitting.bit_length() - 1)
+
+
+def _rows_together(block: int, bytes_of_each: int) -> int:
+    return max(_BLOCKS_TOGETHER * block, _BLOCK_BYTES // bytes_of_each // block * block)
 
 
 def bytes_of_derivative(generator: "Generator", device: "torch.device") -> int:

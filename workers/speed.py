@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from ..core.generators.protocol import Generator
     from ..core.posterior import Posterior
-    from ..core.row_limit import LimitedGenerator
+    from ..core.row_limit import LimitedGenerator, RowLimit
     from .tried_errors import Trial, TriedErrors
 
 # So long may a call take that is timed: of a slower generator, fewer rows are.
@@ -66,8 +66,8 @@ class Speed:
 
     ``products`` are those of a point's Jacobian, which are timed together. ``decoding`` is of one
     latent of a bank, ``looking`` of what a bank's look-up takes for each of its latents.
-    ``bytes_of_row`` is what a row takes for its derivative, ``rows_at_once`` the most that are
-    differentiated together, and ``filled`` the rows that a call is filled up to. ``errors`` are
+    ``bytes_of_row`` is what a row takes for its derivative, ``limit`` says how many are
+    differentiated together, and ``filled`` is the rows that a call is filled up to. ``errors`` are
     those of a trial of its inversion, None where none was made.
     """
 
@@ -75,7 +75,7 @@ class Speed:
     decoding: Seconds
     looking: Seconds
     bytes_of_row: int
-    rows_at_once: int
+    limit: "RowLimit"
     filled: int
     latent_dim: int
     errors: "TriedErrors | None" = None
@@ -86,12 +86,17 @@ class Speed:
         images = self.timings[Kind.IMAGES]
         return images.many_seconds.times(1 / images.many)
 
+    def derivative_bytes(self, images: int, points: int) -> int:
+        """What the derivative at so many images' points takes at once, filled up."""
+        together = math.prod(self.limit.at_once(images, points))
+        return _filled_up(together, self.filled) * self.bytes_of_row
+
     def jacobian_bytes(self, points: int, pixels: int) -> int:
         """What the Jacobians at so many points take at once, at the most."""
         from ..core.curvature import jacobian_bytes
         from ..core.settings.search import JACOBIAN_BYTES
 
-        limits = {"rows": self.rows_at_once, "block": self.filled}
+        limits = {"rows": self.limit.rows, "block": self.filled}
         return jacobian_bytes(self.latent_dim, pixels, points, JACOBIAN_BYTES, **limits)
 
     def seconds(self, kind: Kind, rows: int) -> Seconds:
@@ -196,7 +201,7 @@ class _Trial:
             decoding,
             looking,
             self._bytes,
-            self._generator.limit.rows,
+            self._generator.limit,
             self._filled,
             self._generator.latent_dim,
         )

@@ -131,7 +131,11 @@ def memory(cost: Cost, speeds: Speeds, dimensions: int) -> int:
     )
     if not cost.work and cost.evaluations:
         rows = max(
-            (_bytes_of(_DRAWN.rows, speed) for speed in speeds.generators.values()), default=0
+            (
+                speed.derivative_bytes(_DRAWN.images, _DRAWN.points)
+                for speed in speeds.generators.values()
+            ),
+            default=0,
         )
     return rows + sum(_bank_bytes(bank, dimensions) for bank in cost.banks)
 
@@ -145,13 +149,12 @@ def _row_bytes(work: Work, speed: Speed, dimensions: int) -> int:
         for call in made
         if call.kind is Kind.JACOBIAN
     ]
-    gradients = [images * call.rows for call in made if call.kind in (Kind.DESCENT, Kind.CHAIN)]
-    return max([_bytes_of(max(gradients, default=images), speed), *jacobians])
-
-
-def _bytes_of(rows: int, speed: Speed) -> int:
-    """Of so many rows, filled up, of which no more are differentiated at once than have room."""
-    return max(speed.filled, min(rows, speed.rows_at_once)) * speed.bytes_of_row
+    gradients = [
+        speed.derivative_bytes(images, call.rows)
+        for call in made
+        if call.kind in (Kind.DESCENT, Kind.CHAIN)
+    ]
+    return max([*gradients, *jacobians], default=speed.derivative_bytes(images, 1))
 
 
 def _bank_bytes(bank: BankWork, dimensions: int) -> int:

@@ -6,11 +6,12 @@ from typing import Any
 import pytest
 import torch
 from offmanifold.core.curvature import StartVectors, gauss_newton
+from offmanifold.core.fixed_rows import in_fixed_rows
 from offmanifold.core.generators.protocol import Generator
 from offmanifold.core.guided import estimate_guided
 from offmanifold.core.inversion import invert
 from offmanifold.core.likelihood import estimate_log_likelihood, simulate
-from offmanifold.core.row_limit import LimitedGenerator, RowLimit, bytes_of_row
+from offmanifold.core.row_limit import Block, LimitedGenerator, RowLimit, bytes_of_row
 from offmanifold.core.sensing import measurement_matrix, restore
 from offmanifold.core.settings.classical import ClassicalSettings
 from offmanifold.core.settings.guided import GuidedMethod, GuidedSettings
@@ -186,3 +187,46 @@ def test_all_rows_at_once_where_they_fit() -> None:
     generator = Wasteful()
     classical(LimitedGenerator(generator, RowLimit(15)), *subjects())
     assert set(generator.given) == {15}
+
+
+@pytest.mark.parametrize("work", WORK)
+def test_few_rows_that_are_differentiated_together_give_the_same_bits(work: Work) -> None:
+    generator = in_fixed_rows(Wasteful(), 4)
+    expected = work(LimitedGenerator(generator, RowLimit()), *subjects())
+    few = LimitedGenerator(generator, RowLimit(quickest=6, filled=4))
+    for name, value in work(few, *subjects()).items():
+        torch.testing.assert_close(value, expected[name], rtol=0, atol=0, equal_nan=True)
+
+
+@pytest.mark.parametrize(
+    ("images", "points", "together"),
+    [
+        (32, 4, (8, 4)),
+        (32, 75, (8, 75)),
+        (5, 75, (5, 75)),
+        (32, 6, (4, 6)),
+        (32, 128, (1, 128)),
+        (0, 4, (0, 4)),
+    ],
+)
+def test_rows_that_are_differentiated_together_fill_whole_calls(
+    images: int, points: int, together: tuple[int, int]
+) -> None:
+    limit = RowLimit(quickest=32, filled=8)
+    assert limit.at_once(images, points) == together
+    given: list[int] = []
+
+    def compute(block: Block) -> tuple[Tensor, ...]:
+        latent = torch.zeros(images, points, 1)[block]
+        given.append(latent.shape[0] * latent.shape[1])
+        return (latent,)
+
+    limit.over(images, points, compute)
+    assert sum(given) == images * points
+    assert not any(rows % 8 for rows in given[:-1])
+
+
+def test_memory_bounds_what_is_differentiated_together() -> None:
+    limit = RowLimit(10, quickest=32, filled=8)
+    assert limit.at_once(32, 4) == (2, 4)
+    assert limit.at_once(32, 75) == (1, 10)

@@ -1,6 +1,7 @@
 """Made-up speeds of generators."""
 
 from offmanifold.core.calls import Kind
+from offmanifold.core.row_limit import RowLimit
 from offmanifold.workers.speed import Speed
 from offmanifold.workers.timing import Seconds, Timing
 
@@ -16,7 +17,7 @@ def steady(least: float, most: float, products: int = 1) -> Speed:
         row,
         Seconds(0, 0),
         bytes_of_row=1000,
-        rows_at_once=10**6,
+        limit=RowLimit(10**6),
         filled=1,
         latent_dim=products,
     )

@@ -11,6 +11,7 @@ import pytest
 import torch
 from offmanifold.core.calls import Kind
 from offmanifold.core.generators.class_set import ClassSetGenerator
+from offmanifold.core.row_limit import RowLimit
 from offmanifold.jobs.audits import stages_of
 from offmanifold.jobs.audits.inversion.plan import inversion_work
 from offmanifold.jobs.audits.inversion.settings import InversionSpec
@@ -213,7 +214,7 @@ def test_memory_is_of_the_rows_that_are_differentiated_together_and_of_banks() -
     largest = max(stage.memory or 0 for stage in whole.stages)
     assert whole.total.memory == largest
     assert largest - (less.total.memory or 0) > 0
-    limited = replace(steady(1, 1, LATENT), bytes_of_row=10**9, rows_at_once=4)
+    limited = replace(steady(1, 1, LATENT), bytes_of_row=10**9, limit=RowLimit(4))
     bounded = estimated(lambda *_: limited)
     assert max(stage.memory or 0 for stage in bounded.stages) < 4 * 10**9 + 2**30
 

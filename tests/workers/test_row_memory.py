@@ -12,7 +12,12 @@ from offmanifold.cluster.resources import available_cpus
 from offmanifold.core.generators.class_set import ClassSetGenerator
 from offmanifold.core.row_limit import bytes_of_row
 from offmanifold.workers.generators import open_generator
-from offmanifold.workers.row_memory import _main_memory, fixed_rows, limited
+from offmanifold.workers.row_memory import (
+    _main_memory,
+    bytes_of_derivative,
+    fixed_rows,
+    limited,
+)
 from offmanifold.workers.runner import WorkerFactory
 from torch import Tensor
 
@@ -64,11 +69,26 @@ def test_the_row_of_a_set_is_that_of_its_largest_member() -> None:
 
 @pytest.mark.usefixtures("one_thread")
 @pytest.mark.parametrize("name", ["digits", "fashion"])
-def test_a_small_generator_keeps_all_rows_of_a_shard_in_one_block(name: str) -> None:
+def test_memory_has_room_for_all_rows_of_a_shard_of_a_small_generator(name: str) -> None:
     generator = open_generator(f"shipped:{name}").generator
     gibibyte = 1 << 30
     with patch("offmanifold.workers.row_memory._main_memory", lambda: 2 * gibibyte):
         assert limited(generator, CPU).limit.rows * available_cpus() > 64 * 75
+
+
+@pytest.mark.parametrize("name", ["digits", "fashion"])
+def test_a_cpu_differentiates_few_blocks_together(name: str) -> None:
+    generator = open_generator(f"shipped:{name}").generator
+    images, points = limited(generator, CPU).limit.at_once(1000, 4)
+    block = fixed_rows(bytes_of_derivative(generator, CPU))
+    assert points == 4
+    assert 4 * block <= 4 * images <= 8 * block
+
+
+def test_a_set_of_generators_keeps_its_rows_together() -> None:
+    # They are parted by class, and fill up a block of each.
+    members = ClassSetGenerator({0: Member(8), 1: Member(8)})
+    assert limited(members, CPU).limit.at_once(1000, 4) == (1000, 4)
 
 
 def test_memory_too_small_for_a_row_is_left_to_a_single_one() -> None:
