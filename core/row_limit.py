@@ -200,7 +200,8 @@ def _unlimited(generator: Generator) -> Generator:
 def bytes_of_row(generator: Generator, device: torch.device) -> int:
     """Device or main memory that each further row takes for a derivative in its latent.
 
-    What two rows keep for it more than one, beside the images. Nothing is differentiated.
+    What two rows keep for it more than one, beside the images. Nothing is differentiated; on the
+    meta device nothing is computed either.
     """
     one, two = (_bytes_kept(generator, device, rows) for rows in (1, 2))
     return max(1, two - one)
@@ -212,13 +213,14 @@ def _bytes_kept(generator: Generator, device: torch.device, rows: int) -> int:
     latent = drawn.requires_grad_()
     classes = generator.num_classes
     condition = torch.zeros(rows, dtype=torch.int64, device=device) if classes else None
-    kept: dict[int, int] = {}
+    kept: dict[int, torch.UntypedStorage] = {}
 
     def keep(tensor: Tensor) -> Tensor:
+        # One of the meta device has no address, so that it is known by itself.
         storage = tensor.untyped_storage()
-        kept[storage.data_ptr()] = storage.nbytes()
+        kept[id(storage)] = storage
         return tensor
 
     with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(keep, lambda kept: kept):
         images = generator(latent, condition)
-    return sum(kept.values()) + images.untyped_storage().nbytes()
+    return sum(each.nbytes() for each in kept.values()) + images.untyped_storage().nbytes()

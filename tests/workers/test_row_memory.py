@@ -9,8 +9,10 @@ import pytest
 import torch
 from offmanifold.cluster.local_storage import LocalStorage
 from offmanifold.cluster.resources import available_cpus
+from offmanifold.core.curvature import jacobian_bytes
 from offmanifold.core.generators.class_set import ClassSetGenerator
 from offmanifold.core.row_limit import bytes_of_row
+from offmanifold.core.settings.search import JACOBIAN_BYTES
 from offmanifold.workers.generators import open_generator
 from offmanifold.workers.row_memory import (
     _main_memory,
@@ -20,6 +22,8 @@ from offmanifold.workers.row_memory import (
 )
 from offmanifold.workers.runner import WorkerFactory
 from torch import Tensor
+
+from ..small_generators import stylegan2_arguments, untrained
 
 CPU = torch.device("cpu")
 
@@ -118,3 +122,21 @@ def test_workers_that_share_a_gpu_take_their_part_of_its_memory(
     ):
         WorkerFactory(LocalStorage(tmp_path), torch.get_num_threads(), gpu_share=share)()
     assert found == told
+
+
+@pytest.mark.parametrize(
+    ("side", "measured", "rows"), [(32, 28.8, 248), (256, 621, 11), (1024, 2656, 2)]
+)
+def test_rows_of_a_stylegan2_on_24_gibibytes(side: int, measured: float, rows: int) -> None:
+    """By arithmetic, of published widths; ``measured`` are the MiB of a gradient on an H200."""
+    resolutions = [4 << index for index in range((side // 4).bit_length())]
+    channels = [min(512, 32768 // resolution) for resolution in resolutions]
+    generator = untrained("stylegan2", stylegan2_arguments(channels, 512, 10))
+    meta = torch.device("meta")
+    row = bytes_of_derivative(generator.to(meta), meta)
+    assert measured * 2**20 <= row <= 2 * measured * 2**20
+    assert 24 * 2**30 // 2 // row == rows
+    # With 512 latents the Jacobian is taken by parts, beside which a row's layers are held twice.
+    pixels = 3 * side**2
+    jacobian = jacobian_bytes(512, pixels, 10, JACOBIAN_BYTES, rows=rows, block=1)
+    assert jacobian < 2**30
