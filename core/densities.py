@@ -7,7 +7,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from .generators.protocol import Generator
-from .row_limit import Block, limit_of
+from .row_limit import Block, RowLimit, limit_of, of_any_rows
 from .samplers.charts import Chart
 from .samplers.density_pair import PairEvaluation
 
@@ -31,13 +31,14 @@ class ProposalToPosterior:
         variance: float,
         chart: Chart,
     ) -> None:
-        self._generator = generator
+        self.generator = generator
         self._limit = limit_of(generator)
         self._images = images[:, None]
         self._condition = condition
         self._repeated: Tensor | None = None
-        self._variance = variance
-        self._log_normaliser = -0.5 * images[0].numel() * math.log(2 * math.pi * variance)
+        self._variance: float | Tensor = variance
+        normaliser = -0.5 * images[0].numel() * math.log(2 * math.pi * variance)
+        self._log_normaliser: float | Tensor = normaliser
         self._chart = chart
 
     def gradients(
@@ -73,12 +74,24 @@ class ProposalToPosterior:
             difference_gradient=pulled,
         )
 
+    def traced(self, index: Int[Tensor, " some"], chains: int) -> "TracedPair":
+        """The pair of some of the images, with so many chains each, for a graph."""
+        condition = None if self._condition is None else self._condition[index]
+        return TracedPair(
+            of_any_rows(self.generator),
+            self._images[index, 0],
+            condition,
+            self._variance,
+            self._chart.images(index),
+            chains,
+        )
+
     def _residual_and_gradient(self, latent: Tensor, block: Block) -> tuple[Tensor, Tensor]:
         condition = self._condition_of_chains(latent.shape[1], block)
         chosen = latent[block]
         with torch.enable_grad():
             flat = chosen.detach().flatten(0, 1).requires_grad_()
-            decoded = self._generator(flat, condition)
+            decoded = self.generator(flat, condition)
         shape = (*chosen.shape[:2], *decoded.shape[1:])
         residual = self._images[block.images] - decoded.detach().view(shape)
         # d/dz ln p(x|z) = J^T (x - G(z)) / variance: the residual is the vector, so that neither
@@ -92,3 +105,40 @@ class ProposalToPosterior:
         if self._repeated is None or len(self._repeated) != chains * len(self._condition):
             self._repeated = self._condition.repeat_interleave(chains)
         return self._repeated.view(-1, chains)[block].flatten()
+
+
+class TracedPair(ProposalToPosterior):
+    """The same for a block of images of one shape, as one graph can compute it.
+
+    Its numbers are tensors, which are arguments of the graph and no part of it.
+    """
+
+    def __init__(
+        self,
+        generator: Generator,
+        images: Float[Tensor, "images channels height width"],
+        condition: Int[Tensor, " images"] | None,
+        variance: float,
+        chart: Chart,
+        chains: int,
+    ) -> None:
+        super().__init__(generator, images, condition, variance, chart)
+        self._limit = RowLimit()
+        self._classes = None if condition is None else condition.repeat_interleave(chains)
+        self._variance = _number(self._variance, images)
+        self._log_normaliser = _number(self._log_normaliser, images)
+
+    def _residual_and_gradient(self, latent: Tensor, block: Block) -> tuple[Tensor, Tensor]:
+        del block
+
+        def images(flat: Tensor) -> Tensor:
+            return self.generator(flat, self._classes)
+
+        decoded, pull = torch.func.vjp(images, latent.flatten(0, 1))
+        residual = self._images - decoded.unflatten(0, latent.shape[:2])
+        (gradient,) = pull(residual.flatten(0, 1))
+        return residual, (gradient / self._variance).view_as(latent)
+
+
+def _number(value: float | Tensor, like: Tensor) -> Tensor:
+    return torch.as_tensor(value, dtype=torch.float64, device=like.device)

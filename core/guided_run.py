@@ -7,6 +7,7 @@ from jaxtyping import Bool, Float64, Int64
 from torch import Tensor
 
 from .bank import Bank
+from .compiled_chains import move_of
 from .densities import ProposalToPosterior
 from .generators.protocol import Generator
 from .laplace import distinct_modes, laplace_proposal, mode_of
@@ -251,7 +252,7 @@ def _anneal(
     method = settings.method
     policy = ScheduledStepSize(method.step_size / frequency, method.jitter, position)
     noise = transition_noise(problem.seeds, stream, transitions, position)
-    return anneal(pair, position, beta, settings.leapfrog_steps, policy, noise)
+    return anneal(pair, position, beta, settings.leapfrog_steps, policy, noise, move_of(pair))
 
 
 def _standard_error(chains: AnnealedChains) -> Tensor:

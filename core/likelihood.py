@@ -9,6 +9,7 @@ from jaxtyping import Float, Float64, Int
 from torch import Tensor
 
 from .batch import check_batch, check_variance
+from .compiled_chains import move_of
 from .densities import ProposalToPosterior
 from .generators.protocol import Generator
 from .samplers.ais import AnnealedChains, anneal
@@ -142,7 +143,7 @@ def bound_log_likelihood_above(
         policy = _policy(settings, step_size_schedule.flip(0), position)
     noise = transition_noise(seeds, (Stream.REVERSE,), settings.transitions - 1, position)
     beta = sigmoid_schedule(settings.transitions, settings.sigmoid_radius).flip(0)
-    chains = anneal(pair, position, beta, settings.leapfrog_steps, policy, noise)
+    chains = anneal(pair, position, beta, settings.leapfrog_steps, policy, noise, move_of(pair))
     return -chains.log_mean_weight
 
 
@@ -181,6 +182,7 @@ def tune_step_sizes(
         settings.chains,
         _INITIAL_STEP_SIZE,
         _JITTER,
+        move_of(pair),
     )
 
 
@@ -226,7 +228,7 @@ def _forward(
 ) -> AnnealedChains:
     noise = transition_noise(seeds, (Stream.FORWARD,), settings.transitions - 1, position)
     beta = sigmoid_schedule(settings.transitions, settings.sigmoid_radius)
-    return anneal(pair, position, beta, settings.leapfrog_steps, policy, noise)
+    return anneal(pair, position, beta, settings.leapfrog_steps, policy, noise, move_of(pair))
 
 
 def _policy(

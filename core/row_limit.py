@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from .compilation import Compilation
 from .fixed_rows import rows_of_block, without_blocks
 from .generators.protocol import Generator
 
@@ -127,12 +128,15 @@ class LimitedGenerator:
 
     ``unlimited`` is the generator. A call that is to be differentiated is made whole: what it keeps
     is let go of only after its derivative, so that whoever takes that asks for the blocks
-    (`limit_of`).
+    (`limit_of`). Chains are compiled where there is a ``compilation`` (`compiled_chains`).
     """
 
-    def __init__(self, generator: Generator, limit: RowLimit) -> None:
+    def __init__(
+        self, generator: Generator, limit: RowLimit, compilation: Compilation | None = None
+    ) -> None:
         self.unlimited = generator
         self.limit = limit
+        self.compilation = compilation
 
     @property
     def latent_dim(self) -> int:
@@ -175,12 +179,17 @@ class LimitedGenerator:
 
     def to(self, device: torch.device) -> "LimitedGenerator":
         """The same with its weights on ``device``."""
-        return LimitedGenerator(self.unlimited.to(device), self.limit)
+        return LimitedGenerator(self.unlimited.to(device), self.limit, self.compilation)
 
 
 def limit_of(generator: Generator) -> RowLimit:
     """The limit that a generator was given; without one, memory alone sets it."""
     return generator.limit if isinstance(generator, LimitedGenerator) else RowLimit()
+
+
+def compilation_of(generator: Generator) -> Compilation | None:
+    """Whether what chains do with a generator is compiled; None where nobody asked for it."""
+    return generator.compilation if isinstance(generator, LimitedGenerator) else None
 
 
 def of_any_rows(generator: Generator) -> Generator:

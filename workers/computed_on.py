@@ -16,7 +16,7 @@ COMPUTED_ON_KEY = "offmanifold.computed_on"
 UNKNOWN = "what a version before this one did not say"
 """In words, what a part was computed on that does not tell."""
 
-_FIELDS = ("device", "torch", "cuda", "precision")
+_FIELDS = ("device", "torch", "cuda", "precision", "chains")
 
 
 def set_precision(*, tf32: bool) -> None:
@@ -29,9 +29,14 @@ def set_precision(*, tf32: bool) -> None:
     torch.backends.cudnn.allow_tf32 = tf32
 
 
-def computed_on(device: torch.device) -> dict[str, str]:
-    """What computes on that device of this process; ``cuda`` only where it is a GPU."""
+def computed_on(device: torch.device, *, compiles: bool = False) -> dict[str, str]:
+    """What computes on that device of this process; ``cuda`` only where it is a GPU.
+
+    ``chains`` only where those of small generators are compiled.
+    """
     found = {"torch": torch.__version__, "precision": str(torch.get_default_dtype())[6:]}
+    if compiles:
+        found["chains"] = "compiled for small generators"
     if device.type != "cuda":
         name = platform.machine() if device.type == "cpu" else device.type
         return {"device": f"CPU ({name})" if device.type == "cpu" else name, **found}
@@ -63,11 +68,12 @@ def read_from(part: pa.Table) -> list[dict[str, str]]:
 
 def in_words(computer: dict[str, str]) -> str:
     """For people: the device, then versions and precision."""
-    cuda = computer.get("cuda")
+    cuda, chains = computer.get("cuda"), computer.get("chains")
     parts = [
         computer.get("device", "?"),
         f"torch {computer.get('torch', '?')}",
         None if cuda is None else cuda if cuda.startswith("ROCm") else f"CUDA {cuda}",
         computer.get("precision", "?"),
+        None if chains is None else f"chains {chains}",
     ]
     return ", ".join(part for part in parts if part is not None)

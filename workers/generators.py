@@ -2,6 +2,7 @@
 
 import difflib
 import hashlib
+import logging
 from collections.abc import Mapping
 from dataclasses import replace
 from math import prod
@@ -29,10 +30,13 @@ from .resources import ChangedInputError, Resources
 from .row_memory import limited
 
 if TYPE_CHECKING:
+    from ..core.compilation import Compilation
     from ..core.generators.protocol import Generator
 
 WEIGHTS_NAME = "model.safetensors"
 CONFIG_NAME = "config.json"
+
+logger = logging.getLogger(__name__)
 
 _SHIPPED = Path(__file__).parent / "weights"
 # Sizes in a config that are beyond it are a mistake, or meant to fill the memory.
@@ -93,7 +97,8 @@ def shard_generator(settings: Mapping[str, Any], resources: Resources) -> "Gener
             what = f"SHA-256 of generator {source.source}"
             raise ChangedInputError.of(what, found.sha256, planned)
         on_device = found.generator.to(resources.device)
-        return limited(on_device, resources.device, resources.pace.evaluating)
+        compilation = _compilation(source.source) if resources.compiles else None
+        return limited(on_device, resources.device, resources.pace.evaluating, compilation)
 
     return resources.kept("generator", (source, planned), opened)
 
@@ -161,6 +166,19 @@ def _copied(source: GeneratorSource, service: S3Settings) -> Path:
         return copied_file(source.source, service, CONFIG_NAMES)
     except (LocationError, FileNotFoundError) as error:
         raise GeneratorError(str(error)) from error
+
+
+def _compilation(source: str) -> "Compilation":
+    from ..core.compilation import Compilation
+
+    def declined(why: str) -> None:
+        logger.warning(
+            "chains of generator %s are not compiled, and are the same but for rounding: %s",
+            source,
+            why,
+        )
+
+    return Compilation(declined)
 
 
 def list_generators() -> dict[str, str]:

@@ -45,6 +45,7 @@ class Resources:
         device: Where tensors live.
         service: Of models and image sets at ``s3://`` addresses.
         pace: Told of the generators' evaluations.
+        compiles: Whether chains of small generators are compiled.
     """
 
     def __init__(
@@ -53,11 +54,14 @@ class Resources:
         device: "torch.device",
         service: S3Settings = BY_ENVIRONMENT,
         pace: Pace | None = None,
+        *,
+        compiles: bool = False,
     ) -> None:
         self.storage = storage
         self.device = device
         self.service = service
         self.pace = Pace({}) if pace is None else pace
+        self.compiles = compiles
         self._kept: dict[str, OrderedDict[Hashable, Any]] = {}
 
     def kept(

@@ -10,6 +10,7 @@ from ..cluster.resources import available_cpus
 if TYPE_CHECKING:
     import torch
 
+    from ..core.compilation import Compilation
     from ..core.generators.protocol import Generator
     from ..core.row_limit import LimitedGenerator
 
@@ -22,6 +23,8 @@ _BANK_BYTES = 2**29
 _DERIVATIVE = 2
 # Of a block of rows that is computed at once on a CPU.
 _BLOCK_BYTES = 2**23
+# Of a row, up to which graphs of chains are faster than the kernels one by one (`docs/gpu.md`).
+_COMPILED_BYTES = _BLOCK_BYTES // 256
 _FEWEST_ROWS, _MOST_ROWS = 8, 256
 # Whose derivative is taken together: more leave the cache, fewer make more calls (`docs/gpu.md`).
 _BLOCKS_TOGETHER = 4
@@ -31,10 +34,12 @@ def limited(
     generator: "Generator",
     device: "torch.device",
     evaluating: Callable[[int], None] | None = None,
+    compilation: "Compilation | None" = None,
 ) -> "LimitedGenerator":
     """The generator, which is on the device, with as many rows at once as memory has room for.
 
-    ``evaluating`` is told of the rows of its calls (`core.row_limit`).
+    ``evaluating`` is told of the rows of its calls (`core.row_limit`). ``compilation`` is declined
+    where a graph of its chains would not be faster.
 
     What a row takes is measured, with three rows; of a set, by the largest of its members. On a
     device that does not say what memory it has there is no limit. On a CPU the generator computes
@@ -58,7 +63,14 @@ def limited(
         quickest = limit.rows if is_set else _rows_together(block, bytes_of_each)
         limit = RowLimit(limit.rows // block * block, evaluating, quickest, block)
         generator = in_fixed_rows(generator, block)
-    return LimitedGenerator(generator, limit)
+        if compilation is not None and is_set:
+            compilation.decline("a set of generators, one a class, has no graph of its own")
+        elif compilation is not None and bytes_of_each > _COMPILED_BYTES:
+            compilation.decline(
+                f"a row of it takes {bytes_of_each / 2**10:,.0f} KiB, and graphs are faster up to "
+                f"some {_COMPILED_BYTES // 2**10} (docs/gpu.md)"
+            )
+    return LimitedGenerator(generator, limit, compilation)
 
 
 def fixed_rows(bytes_of_each: int) -> int:

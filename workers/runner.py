@@ -2,6 +2,7 @@
 
 import errno
 import importlib
+import logging
 import socket
 import time
 import traceback
@@ -14,6 +15,7 @@ import torch
 from ..cluster.broken_worker import BrokenWorkerError
 from ..cluster.s3_settings import BY_ENVIRONMENT, S3Settings
 from ..cluster.storage import Storage, StorageError
+from .compiler_problem import compiler_problem
 from .computed_on import computed_on, set_precision
 from .datasets import file_error
 from .gpu_problem import UnusableGpuError, gpu_problem
@@ -29,6 +31,8 @@ from .shard_rows import ShardRows, failed_row
 _TRACEBACK_CHARACTERS = 8000
 
 _SHORTAGES = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOSPC, errno.EDQUOT}
+
+logger = logging.getLogger(__name__)
 
 Compute = Callable[[Sequence[Item], Mapping[str, Any], Resources], Sequence[Outcome]]
 
@@ -58,6 +62,8 @@ class WorkerFactory:
         gpu_share: The part of a GPU that was assigned to the worker, and of its memory; 0 for none.
         service: Of models and image sets at ``s3://`` addresses.
         tf32: Whether a GPU may compute with TF32.
+        compiles: Whether chains of small generators are compiled, where there is a compiler; on
+            CPUs alone.
         evaluations: A generator's evaluations for an item, as planned, by stage.
     """
 
@@ -66,6 +72,7 @@ class WorkerFactory:
     gpu_share: float
     service: S3Settings = BY_ENVIRONMENT
     tf32: bool = False
+    compiles: bool = False
     evaluations: Mapping[str, float] = field(default_factory=dict)
 
     def __call__(self) -> "ShardWorker":
@@ -81,7 +88,16 @@ class WorkerFactory:
         device = torch.device("cuda" if self.gpu_share else "cpu")
         if 0 < self.gpu_share < 1:
             torch.cuda.set_per_process_memory_fraction(self.gpu_share)
-        return ShardWorker(self.storage, device, self.service, Pace(self.evaluations))
+        pace = Pace(self.evaluations)
+        return ShardWorker(self.storage, device, self.service, pace, compiles=self._compiles())
+
+    def _compiles(self) -> bool:
+        if not self.compiles:
+            return False
+        why = "chains on a GPU never are" if self.gpu_share else compiler_problem()
+        if why is not None:
+            logger.warning("on %s no chains are compiled: %s", socket.gethostname(), why)
+        return why is None
 
 
 class ShardWorker:
@@ -93,10 +109,12 @@ class ShardWorker:
         device: torch.device,
         service: S3Settings = BY_ENVIRONMENT,
         pace: Pace | None = None,
+        *,
+        compiles: bool = False,
     ) -> None:
         self._storage = storage
         self._pace = Pace({}) if pace is None else pace
-        self._resources = Resources(storage, device, service, self._pace)
+        self._resources = Resources(storage, device, service, self._pace, compiles=compiles)
         # A GPU has no part in what calls no network, whichever worker it comes to.
         self._on_cpu = (
             self._resources
@@ -196,7 +214,8 @@ class ShardWorker:
             except TooLongError:
                 continue
             seconds = time.perf_counter() - began
-            computer = computed_on(self._resources_of(shard).device)
+            resources = self._resources_of(shard)
+            computer = computed_on(resources.device, compiles=resources.compiles)
             yield start, ShardRows.of(shard.table, items, outcomes, start, computer, seconds)
             start += len(items)
 

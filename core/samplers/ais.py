@@ -9,7 +9,7 @@ from jaxtyping import Float, Float64
 from torch import Tensor
 
 from .density_pair import DensityPair
-from .hmc import initial_state, transition
+from .hmc import Move, initial_state, transition
 from .noise import TransitionNoise
 from .step_size import StepSizePolicy
 
@@ -46,6 +46,7 @@ def anneal(
     leapfrog_steps: int,
     step_size: StepSizePolicy,
     noise: Iterator[TransitionNoise],
+    move: Move = transition,
 ) -> AnnealedChains:
     """Moves chains along f_beta = start^(1 - beta) end^beta and accumulates their log weights.
 
@@ -66,6 +67,7 @@ def anneal(
         leapfrog_steps: per transition.
         step_size: one step size per chain and transition.
         noise: yields at least T - 1 times.
+        move: the transition.
     """
     knots = beta.tolist()
     state = initial_state(pair, position)
@@ -76,9 +78,7 @@ def anneal(
         draws = next(noise)
         at, following = knots[index + 1], knots[index + 2]
         step = step_size.propose(index, draws.jitter)
-        state, info = transition(
-            pair, state, draws.momentum, draws.acceptance, at, step, leapfrog_steps
-        )
+        state, info = move(pair, state, draws.momentum, draws.acceptance, at, step, leapfrog_steps)
         step_size.observe(index, info)
         log_weight.add_(state.ends.difference, alpha=following - at)
         acceptance += info.acceptance_probability

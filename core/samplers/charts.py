@@ -3,7 +3,7 @@
 from typing import Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Float, Float64
+from jaxtyping import Float, Float64, Int
 from torch import Tensor
 
 
@@ -43,6 +43,10 @@ class Chart(Protocol):
         """What `log_prior_ratio` and `pull_back` give."""
         ...
 
+    def images(self, index: Int[Tensor, " some"]) -> "Chart":
+        """The coordinates of some of the images, which may be named more than once."""
+        ...
+
 
 class StandardChart:
     """The latents themselves, with q = p(z): classical annealed importance sampling."""
@@ -74,3 +78,7 @@ class StandardChart:
     ) -> tuple[Float64[Tensor, "images chains"], Float[Tensor, "images chains latent"]]:
         """Zeros, and the gradient of ln p(x|z)."""
         return self.log_prior_ratio(latent), gradient
+
+    def images(self, index: Int[Tensor, " some"]) -> "StandardChart":  # noqa: ARG002
+        """The same for any images."""
+        return self

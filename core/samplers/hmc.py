@@ -1,6 +1,6 @@
 """Hamiltonian Monte Carlo on one density of an annealing path, images x chains in one batch."""
 
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import torch
 from jaxtyping import Bool, Float, Float64
@@ -32,6 +32,23 @@ def initial_state(pair: DensityPair, position: Float[Tensor, "images chains late
     return ChainState(position, pair.evaluate(position))
 
 
+class Move(Protocol):
+    """What `transition` is, however it is computed."""
+
+    def __call__(
+        self,
+        pair: DensityPair,
+        state: ChainState,
+        momentum: Float[Tensor, "images chains latent"],
+        uniform: Float[Tensor, "images chains"],
+        beta: float,
+        step_size: Float[Tensor, "images chains"],
+        steps: int,
+    ) -> tuple[ChainState, TransitionInfo]:
+        """One transition that leaves f_beta invariant."""
+        ...
+
+
 def leapfrog(
     pair: DensityPair,
     state: ChainState,
@@ -48,26 +65,58 @@ def leapfrog(
     Returns:
         The state at the end, with both ends' values and gradients, and the momentum there.
     """
-    step = step_size[..., None]
-    momentum = torch.addcmul(momentum, step, _tempered_gradient(state.ends, beta), value=0.5)
+    momentum = half_kick(state.ends, momentum, beta, step_size)
     position = state.position
     for _ in range(steps - 1):
-        position = torch.addcmul(position, step, momentum)
-        start_gradient, difference_gradient = pair.gradients(position)
-        gradient = torch.add(start_gradient, difference_gradient, alpha=beta)
-        momentum.addcmul_(step, gradient)
+        position, momentum = inner_step(pair, position, momentum, beta, step_size)
+    return last_step(pair, position, momentum, beta, step_size)
+
+
+def half_kick(
+    ends: PairEvaluation,
+    momentum: Float[Tensor, "images chains latent"],
+    beta: float | Float64[Tensor, ""],
+    step_size: Float[Tensor, "images chains"],
+) -> Float[Tensor, "images chains latent"]:
+    """The momentum after half a step at rest."""
+    gradient = _tempered(ends.start_gradient, ends.difference_gradient, beta)
+    return torch.addcmul(momentum, step_size[..., None], gradient, value=0.5)
+
+
+def inner_step(
+    pair: DensityPair,
+    position: Float[Tensor, "images chains latent"],
+    momentum: Float[Tensor, "images chains latent"],
+    beta: float | Float64[Tensor, ""],
+    step_size: Float[Tensor, "images chains"],
+) -> tuple[Float[Tensor, "images chains latent"], Float[Tensor, "images chains latent"]]:
+    """A step of a trajectory that is not its last: position and momentum half a step apart."""
+    step = step_size[..., None]
     position = torch.addcmul(position, step, momentum)
+    return position, torch.addcmul(momentum, step, _tempered(*pair.gradients(position), beta))
+
+
+def last_step(
+    pair: DensityPair,
+    position: Float[Tensor, "images chains latent"],
+    momentum: Float[Tensor, "images chains latent"],
+    beta: float | Float64[Tensor, ""],
+    step_size: Float[Tensor, "images chains"],
+) -> tuple[ChainState, Float[Tensor, "images chains latent"]]:
+    """The last step of a trajectory: where it ends, and the momentum there."""
+    position = torch.addcmul(position, step_size[..., None], momentum)
     end = ChainState(position, pair.evaluate(position))
-    momentum.addcmul_(step, _tempered_gradient(end.ends, beta), value=0.5)
-    return end, momentum
+    return end, half_kick(end.ends, momentum, beta, step_size)
 
 
 def energy(
-    state: ChainState, momentum: Float[Tensor, "images chains latent"], beta: float
+    state: ChainState,
+    momentum: Float[Tensor, "images chains latent"],
+    beta: float | Float64[Tensor, ""],
 ) -> Float64[Tensor, "images chains"]:
     """Hamiltonian -ln f_beta(z) + |p|^2 / 2, in float64."""
     kinetic = 0.5 * momentum.square().sum(-1, dtype=torch.float64)
-    return kinetic - torch.add(state.ends.start, state.ends.difference, alpha=beta)
+    return kinetic - _tempered(state.ends.start, state.ends.difference, beta)
 
 
 def transition(
@@ -93,6 +142,18 @@ def transition(
         steps: leapfrog steps.
     """
     proposal, momentum_after = leapfrog(pair, state, momentum, beta, step_size, steps)
+    return metropolis(state, momentum, proposal, momentum_after, uniform, beta)
+
+
+def metropolis(
+    state: ChainState,
+    momentum: Float[Tensor, "images chains latent"],
+    proposal: ChainState,
+    momentum_after: Float[Tensor, "images chains latent"],
+    uniform: Float[Tensor, "images chains"],
+    beta: float | Float64[Tensor, ""],
+) -> tuple[ChainState, TransitionInfo]:
+    """The end of a trajectory where it is accepted, and its beginning elsewhere."""
     energy_after = energy(proposal, momentum_after, beta)
     probability = torch.exp(torch.clamp(energy(state, momentum, beta) - energy_after, max=0.0))
     # Covers a non-finite gradient as well: it entered the momentum's last half step.
@@ -101,8 +162,11 @@ def transition(
     return _select(accepted, proposal, state), TransitionInfo(probability, accepted)
 
 
-def _tempered_gradient(ends: PairEvaluation, beta: float) -> Tensor:
-    return torch.add(ends.start_gradient, ends.difference_gradient, alpha=beta)
+def _tempered(start: Tensor, difference: Tensor, beta: float | Tensor) -> Tensor:
+    """The sum start + beta difference; a graph has ``beta`` as a tensor, to serve all of a path."""
+    if isinstance(beta, Tensor):
+        return start + beta * difference
+    return torch.add(start, difference, alpha=beta)
 
 
 def _select(accepted: Tensor, proposal: ChainState, state: ChainState) -> ChainState:

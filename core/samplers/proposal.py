@@ -1,7 +1,7 @@
 """The proposal of guided annealed importance sampling: Gaussians at the posterior's modes."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import NamedTuple
 
@@ -95,6 +95,17 @@ class MixtureProposal:
         logs = self._log_ratios(latent, along)
         share = logs.softmax(-1).to(latent.dtype)
         return -logs.logsumexp(-1), self._with_gradient(gradient, share, along)
+
+    def images(self, index: Int[Tensor, " some"]) -> "MixtureProposal":
+        """The proposals of some of the images, which may be named more than once.
+
+        What is constant along a chain is computed here: a graph takes it as it is.
+        """
+        chosen = {each.name: getattr(self, each.name)[index] for each in fields(self)}
+        part = MixtureProposal(**chosen)
+        _ = part._terms
+        _ = part._all_directions
+        return part
 
     def frame(self, component: Int[Tensor, "images chains"]) -> "Frame":
         """Each chain's own component."""
@@ -258,6 +269,7 @@ class MixtureChart:
 
     def __init__(self, proposal: MixtureProposal, component: Int[Tensor, "images chains"]) -> None:
         self._proposal = proposal
+        self._component = component
         self._frame = proposal.frame(component)
         self._origin = proposal.origin(self._frame.mean)
 
@@ -292,6 +304,10 @@ class MixtureChart:
             latent, self._origin, gradient
         )
         return ratio, self._frame.scaled(in_latent)
+
+    def images(self, index: Int[Tensor, " some"]) -> "MixtureChart":
+        """The coordinates of some of the images, which may be named more than once."""
+        return MixtureChart(self._proposal.images(index), self._component[index])
 
 
 def _rows(table: Tensor, number: Tensor) -> Tensor:

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from .ais import anneal
 from .density_pair import DensityPair
+from .hmc import Move, transition
 from .noise import TransitionNoise
 from .step_size import AdaptiveStepSize, RecordedStepSize, ScheduledStepSize
 
@@ -45,6 +46,7 @@ def tune(
     chains: int,
     initial: float,
     jitter: float,
+    move: Move = transition,
 ) -> StepSizeTrace:
     """Tunes each image's step sizes by itself.
 
@@ -59,22 +61,23 @@ def tune(
         chains: per image and schedule.
         initial: step size that the first pass starts from.
         jitter: as the frozen schedule will be jittered.
+        move: the transition.
     """
     position, noise = draw(0, chains)
     adaptive = RecordedStepSize(AdaptiveStepSize(initial, _SHAPE_ACCEPTANCE, position))
-    anneal(pair, position, beta, leapfrog_steps, adaptive, noise)
+    anneal(pair, position, beta, leapfrog_steps, adaptive, noise, move)
     steps, acceptance = adaptive.steps(), adaptive.probabilities()
     schedule = _toward_target(steps.log().mean(-1).exp(), acceptance.mean(-1))
     for number in range(1, 1 + _SHAPE_PASSES):
         position, noise = draw(number, chains)
         policy = RecordedStepSize(ScheduledStepSize(schedule[..., None], jitter, position))
-        anneal(pair, position, beta, leapfrog_steps, policy, noise)
+        anneal(pair, position, beta, leapfrog_steps, policy, noise, move)
         schedule = _toward_target(schedule, policy.probabilities().mean(-1))
     scales = torch.tensor(_SCALES, dtype=torch.float64, device=position.device)
     position, noise = draw(1 + _SHAPE_PASSES, chains * len(scales))
     scaled = schedule[..., None] * scales.repeat_interleave(chains)
     policy = RecordedStepSize(ScheduledStepSize(scaled, jitter, position))
-    result = anneal(pair, position, beta, leapfrog_steps, policy, noise)
+    result = anneal(pair, position, beta, leapfrog_steps, policy, noise, move)
     score = result.log_weight.view(-1, len(scales), chains).mean(-1)
     best = score.nan_to_num(nan=-math.inf).argmax(-1)
     acceptance = policy.probabilities().view(*schedule.shape, len(scales), chains).mean(-1)

@@ -11,7 +11,12 @@ from ...core.statistics.typicality import images_needed
 from ..audits.inversion.settings import INVERSION
 from ..audits.likelihood.settings import LIKELIHOOD
 from ..audits.specs import gather_facts
-from ..drive.devices import bound_problem, local_devices, local_gpu_problem
+from ..drive.devices import (
+    bound_problem,
+    local_compile_problem,
+    local_devices,
+    local_gpu_problem,
+)
 from ..drive.estimate import Estimate, Saving, StageEstimate, estimate
 from ..drive.foreseen import Speeds
 from ..drive.jacobians import require_jacobians
@@ -100,6 +105,9 @@ def _device_notes(cluster: ClusterSpec, facts: Facts) -> list[str]:
         notes.append("Whether the cluster has GPUs is seen once `run` joins it.")
     else:
         notes.append(f"On this machine: {local_devices(cluster, facts).told}.")
+    uncompiled = local_compile_problem(cluster)
+    if uncompiled is not None:
+        notes.append(f"`run` would refuse to start: cluster.compile is true, but {uncompiled}.")
     bound = bound_problem(cluster, facts)
     if bound is not None:
         told = "`run` would refuse to start" if cluster.wants_gpus else "On CPUs even beside a GPU"

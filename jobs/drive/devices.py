@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from ...cluster.ray_errors import ClusterError
 from ...cluster.resources import available_cpus
+from ...workers.compiler_problem import compiler_problem
 from ...workers.gpu_problem import Gpu, gpu_problem, gpus, why_no_gpu
 from ..spec.audit import ClusterSpec
 from ..spec.facts import Facts
@@ -46,6 +47,33 @@ def require_local_gpus(cluster: ClusterSpec) -> None:
         share = cluster.gpus_per_worker
         asked = "device is gpu" if share is None else f"gpus_per_worker is {share:g}"
         raise ClusterError(f"cluster.{asked}, but {problem}")
+
+
+def require_compiler(cluster: ClusterSpec) -> None:
+    """Refuses chains that are to be compiled, where workers on this machine could not.
+
+    Raises:
+        ClusterError: why, and what to do.
+    """
+    problem = local_compile_problem(cluster)
+    if problem is not None:
+        raise ClusterError(f"cluster.compile is true, but {problem}")
+
+
+def local_compile_problem(cluster: ClusterSpec) -> str | None:
+    """What keeps workers on this machine from compiling chains; None if nothing does.
+
+    Nothing is said of the nodes of a cluster that is joined: there, workers that cannot say so, and
+    compute as they would without it.
+    """
+    if not cluster.compile or cluster.is_joined:
+        return None
+    if cluster.wants_gpus is None and gpus():
+        return (
+            "chains are compiled on CPUs alone, and this machine's GPUs would compute: set "
+            "cluster.device to cpu, or leave out cluster.compile"
+        )
+    return compiler_problem()
 
 
 def require_movable(cluster: ClusterSpec, facts: Facts) -> None:

@@ -34,7 +34,7 @@ from ..spec.audit import AuditSpec
 from ..spec.facts import Facts
 from ..spec.loading import spec_digest
 from ..spec.written_files import require_folder
-from .devices import require_local_gpus, require_movable
+from .devices import require_compiler, require_local_gpus, require_movable
 from .execution import open_lanes, terminate_as_interrupt
 from .image_folders import refuse_among_images, refuse_inputs_among_parts
 from .jacobians import require_jacobians
@@ -108,8 +108,8 @@ def run_audit(
 
     Raises:
         SpecError: before any work, for a spec that cannot be run or a directory of another spec.
-        ClusterError: before any work, for GPUs that this machine does not have; or when a Ray
-            cannot be started or joined.
+        ClusterError: before any work, for GPUs or a compiler that this machine does not have; or
+            when a Ray cannot be started or joined.
         LocationError: when ``out`` is another address than a bucket's.
         StorageError: when the directory cannot be written.
         PartError: when a part is damaged again and again.
@@ -120,6 +120,7 @@ def run_audit(
     refuse_among_images(spec, run.location)
     refuse_inputs_among_parts(spec, run.location)
     require_local_gpus(spec.cluster)
+    require_compiler(spec.cluster)
     facts = gather_facts(spec)
     require_jacobians(AuditContext(spec, facts))
     require_movable(spec.cluster, facts)

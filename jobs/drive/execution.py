@@ -159,6 +159,7 @@ def worker_factory(context: PlanContext, devices: Devices) -> WorkerFactory:
         gpu_share=devices.gpus_per_worker,
         service=spec.cluster.storage.patient_settings,
         tf32=spec.cluster.tf32,
+        compiles=spec.cluster.compile,
         evaluations={
             name: cost.item_evaluations for name, cost in costs.items() if cost.item_evaluations
         },

@@ -164,6 +164,11 @@ class ClusterSpec(SpecModel):
     ``tf32`` lets GPUs round products and convolutions to 10 bits, which moves ln p(x|z) at a
     variance of 1e-4 by up to a nat. It is told in each part's metadata and in ``provenance.json``.
 
+    ``compile`` makes graphs of the chains of small generators, where a C++ compiler is on the
+    workers, on CPUs: their likelihoods are the same but for rounding, and take about half the time
+    once a graph is made, which takes a worker about a minute. Each part's metadata and
+    ``provenance.json`` tell it, too; see [gpu](gpu.md#compiled-chains).
+
     A worker is replaced, which counts as an attempt at its shard, when its process does not
     respond for ``heartbeat_seconds``, or it takes more than ``shard_seconds`` for one shard.
     """
@@ -179,6 +184,7 @@ class ClusterSpec(SpecModel):
         default=None, ge=0, description="by default chosen; 0 is `device: cpu`"
     )
     tf32: bool = False
+    compile: bool = False
     memory_per_worker: ByteSize = ByteSize(0)
     resources_per_worker: dict[str, Annotated[float, Field(gt=0)]] = Field(default_factory=dict)
     heartbeat_seconds: float = Field(default=Patience.heartbeat_seconds, gt=0)
@@ -217,6 +223,11 @@ class ClusterSpec(SpecModel):
             raise ValueError(
                 "tf32: only GPUs have it, and the workers are to have none; leave tf32 out, or "
                 "set device to gpu"
+            )
+        if self.compile and self.wants_gpus:
+            raise ValueError(
+                "compile: chains are compiled on CPUs alone, and the workers are to have GPUs; "
+                "leave compile out, or set device to cpu"
             )
 
     @property

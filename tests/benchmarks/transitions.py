@@ -3,24 +3,32 @@
     OMP_NUM_THREADS=1 python -m tests.benchmarks.transitions [GENERATOR ...]
 
 Prints a line for each generator: processor milliseconds of the gradients alone, and how many times
-that a classical and a guided transition take. The three are timed in turn and the least of each is
-taken, so that a busy machine disturbs the ratios little. BigGAN and StyleGAN2 are thin (64
+that a classical and a guided transition take, each as it is and compiled (`core.compiled_chains`),
+and the processor seconds that compiling the two took, those of the C++ compiler included. All are
+timed in turn and the least of each is taken, so that a busy machine disturbs the ratios little.
+What was compiled before is found in torch's cache, unless TORCHINDUCTOR_CACHE_DIR names an empty
+folder. BigGAN and StyleGAN2 are thin (64
 channels) with 128 and 512 latents at 32 pixels: beside wider ones the same transition costs less.
 """
 
 import argparse
+import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import torch
+from offmanifold.core.compilation import Compilation
+from offmanifold.core.compiled_chains import move_of
 from offmanifold.core.densities import ProposalToPosterior
+from offmanifold.core.fixed_rows import FixedRows
 from offmanifold.core.generators.protocol import Generator
 from offmanifold.core.guided_run import GuidedProblem, search_modes
 from offmanifold.core.laplace import laplace_proposal
 from offmanifold.core.likelihood import simulate
+from offmanifold.core.row_limit import LimitedGenerator, RowLimit
 from offmanifold.core.samplers.charts import Chart, StandardChart
-from offmanifold.core.samplers.hmc import initial_state, transition
+from offmanifold.core.samplers.hmc import initial_state
 from offmanifold.core.samplers.proposal import MixtureChart
 from offmanifold.core.settings.guided import GuidedSettings
 from offmanifold.workers.generators import open_generator
@@ -51,15 +59,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("generators", nargs="*", metavar="GENERATOR", choices=[*MAKERS, []])
     for name in parser.parse_args().generators or MAKERS:
-        bare, classical, guided = _least(_works(MAKERS[name](), IMAGES[name]))
-        print(
-            f"{name}: bare {1e3 * bare:.1f} ms, classical {classical / bare:.3f}, "
-            f"guided {guided / bare:.3f}",
-            flush=True,
-        )
+        works = _works(MAKERS[name](), IMAGES[name])
+        began = sum(os.times()[:4])
+        for work in works.values():
+            work()
+        made = sum(os.times()[:4]) - began
+        bare, *moves = _least(list(works.values()))
+        ratios = zip(list(works)[1:], moves, strict=True)
+        told = ", ".join(f"{work} {seconds / bare:.3f}" for work, seconds in ratios)
+        print(f"{name}: bare {1e3 * bare:.1f} ms, {told}; compiling {made:.0f} s", flush=True)
 
 
-def _works(generator: Generator, count: int) -> list[Callable[[], object]]:
+def _works(generator: Generator, count: int) -> dict[str, Callable[[], object]]:
     torch.manual_seed(0)
     condition = torch.arange(count) % generator.num_classes if generator.num_classes else None
     images, _ = simulate(generator, condition, VARIANCE, range(count))
@@ -73,7 +84,24 @@ def _works(generator: Generator, count: int) -> list[Callable[[], object]]:
             latent = position.detach().requires_grad_()
             torch.autograd.grad(generator(latent, classes), latent, vector)
 
-    return [bare, _move(problem, StandardChart()), _move(problem, _chart(problem))]
+    compiled = replace(problem, generator=_compiled(generator, count * CHAINS))
+    classical, guided = StandardChart(), _chart(problem)
+    return {
+        "bare": bare,
+        "classical": _move(problem, classical),
+        "compiled": _move(compiled, classical),
+        "guided": _move(problem, guided),
+        "guided compiled": _move(compiled, guided),
+    }
+
+
+def _compiled(generator: Generator, rows: int) -> Generator:
+    """The generator as a worker has it, whatever its size, with a block of so many rows."""
+
+    def declined(why: str) -> None:
+        raise RuntimeError(why)
+
+    return LimitedGenerator(FixedRows(generator, rows), RowLimit(), Compilation(declined))
 
 
 def _chart(problem: GuidedProblem) -> Chart:
@@ -90,11 +118,12 @@ def _move(problem: GuidedProblem, chart: Chart) -> Callable[[], object]:
     pair = ProposalToPosterior(generator, images, condition, VARIANCE, chart)
     momentum = torch.randn(len(images), CHAINS, generator.latent_dim)
     state = initial_state(pair, torch.randn_like(momentum))
+    move_one = move_of(pair)
     uniform, step = torch.rand(len(images), CHAINS), torch.full((len(images), CHAINS), 0.01)
 
     def move() -> object:
         with torch.no_grad():
-            return transition(pair, state, momentum, uniform, 0.5, step, STEPS)
+            return move_one(pair, state, momentum, uniform, 0.5, step, STEPS)
 
     return move
 

@@ -31,7 +31,7 @@ def normals(seed: int, *shape: int) -> Tensor:
 def test_values_and_gradients_are_those_of_the_densities(pair: ProposalToPosterior) -> None:
     position = normals(0, 3, 5, 2).requires_grad_()
     ends = pair.evaluate(position.detach())
-    decoded = pair._generator(position.view(-1, 2), None).view(3, 5, 6)
+    decoded = pair.generator(position.view(-1, 2), None).view(3, 5, 6)
     normal = torch.distributions.Normal(decoded, math.sqrt(VARIANCE))
     likelihood = normal.log_prob(pair._images.view(3, 1, 6)).sum(-1)
     prior = torch.distributions.Normal(0, 1).log_prob(position).sum(-1)

@@ -43,7 +43,7 @@ def test_a_resumed_run_that_mixes_devices_says_so(
     parts = sorted((audit_folder / "run" / "inversion").glob("part-*"))
     assert alone[HERE]["inversion"] == len(parts)
     parts[0].unlink()
-    monkeypatch.setattr(runner, "computed_on", lambda _: H200)
+    monkeypatch.setattr(runner, "computed_on", lambda *_, **__: H200)
     with caplog.at_level(logging.WARNING):
         mixed = run(audit_folder)
     words = "NVIDIA H200, torch 2.11.0, CUDA 13.0, float32"

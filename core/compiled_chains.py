@@ -1,0 +1,158 @@
+"""Transitions of chains by compiled graphs, a block of images of one shape at a time."""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, TypeVar
+
+import torch
+from torch import Tensor
+
+from .compilation import Compilation
+from .densities import ProposalToPosterior, TracedPair
+from .row_limit import compilation_of, filled_up_to, limit_of
+from .samplers import hmc
+from .samplers.density_pair import DensityPair
+from .samplers.hmc import ChainState, Move, TransitionInfo
+
+Nested = TypeVar("Nested")
+
+
+def move_of(pair: ProposalToPosterior) -> Move:
+    """The transition of a pair's chains: as graphs where its generator is to be compiled.
+
+    It is to be used for that pair alone.
+    """
+    compilation = compilation_of(pair.generator)
+    if compilation is None or not compilation.active:
+        return hmc.transition
+    return CompiledTransition(pair, compilation)
+
+
+class _Block(NamedTuple):
+    """Some of the images, ``count`` of them and perhaps the last again, and what is theirs."""
+
+    index: Tensor
+    count: int
+    pair: TracedPair
+
+
+class _Last(NamedTuple):
+    """What a transition gives, and the difference of the ends where its trajectory ended."""
+
+    state: ChainState
+    info: TransitionInfo
+    difference: Tensor
+
+
+class _Graphs(NamedTuple):
+    """What moves so many images and chains."""
+
+    blocks: list[_Block]
+    inner: Callable[..., tuple[Tensor, Tensor]]
+    last: Callable[..., _Last]
+
+
+class CompiledTransition:
+    """`hmc.transition` by two graphs, of an inner leapfrog step and of the last one.
+
+    They take blocks of as many images as the rows that the generator is filled up to have room
+    for, so that there is one shape, and an image's numbers are the same in any company. The inverse
+    temperature, the step size, the variance and what the chart has of its images are arguments, so
+    that one graph serves a whole path and every shard.
+    """
+
+    def __init__(self, pair: ProposalToPosterior, compilation: Compilation) -> None:
+        self._pair = pair
+        self._compilation = compilation
+        self._graphs: dict[tuple[int, ...], _Graphs] = {}
+
+    def __call__(
+        self,
+        pair: DensityPair,
+        state: ChainState,
+        momentum: Tensor,
+        uniform: Tensor,
+        beta: float,
+        step_size: Tensor,
+        steps: int,
+    ) -> tuple[ChainState, TransitionInfo]:
+        """As `hmc.transition`; nothing is compiled where memory has no room for a block."""
+        images, chains = uniform.shape
+        graphs = self._graphs_of(images, chains)
+        limit = limit_of(self._pair.generator)
+        size = len(graphs.blocks[0].index)
+        if size * chains > limit.rows or not self._compilation.active:
+            return hmc.transition(pair, state, momentum, uniform, beta, step_size, steps)
+        kicked = hmc.half_kick(state.ends, momentum, beta, step_size)
+        at = torch.tensor(beta, dtype=torch.float64, device=momentum.device)
+        parts = []
+        for block in graphs.blocks:
+            whole = (state, momentum, kicked, uniform, step_size)
+            begun, drawn, moving, chance, step = _rows(whole, block.index)
+            position = begun.position
+            for _ in range(steps - 1):
+                limit.evaluating(block.count * chains)
+                position, moving = graphs.inner(block.pair, position, moving, at, step)
+            limit.evaluating(block.count * chains)
+            last = graphs.last(block.pair, begun, drawn, position, moving, chance, at, step)
+            parts.append((last.state, last.info))
+        return _joined(parts, images)
+
+    def _graphs_of(self, images: int, chains: int) -> "_Graphs":
+        if (images, chains) not in self._graphs:
+            self._graphs[images, chains] = _Graphs(
+                _blocks(self._pair, images, chains),
+                self._compilation.compiled(hmc.inner_step, lambda result: result),
+                self._compilation.compiled(_last_of_transition, lambda last: (last.difference,)),
+            )
+        return self._graphs[images, chains]
+
+
+def _last_of_transition(
+    pair: DensityPair,
+    state: ChainState,
+    drawn: Tensor,
+    position: Tensor,
+    momentum: Tensor,
+    uniform: Tensor,
+    beta: Tensor,
+    step_size: Tensor,
+) -> _Last:
+    """The last step of a transition that began at ``state`` with the momentum ``drawn``."""
+    proposal, momentum_after = hmc.last_step(pair, position, momentum, beta, step_size)
+    chosen = hmc.metropolis(state, drawn, proposal, momentum_after, uniform, beta)
+    return _Last(*chosen, proposal.ends.difference)
+
+
+def _blocks(pair: ProposalToPosterior, images: int, chains: int) -> list[_Block]:
+    rows = filled_up_to(pair.generator)
+    size = images if rows == 1 else max(1, rows // chains)
+    blocks = []
+    for start in range(0, images, size):
+        index = torch.arange(start, start + size).clamp(max=images - 1)
+        blocks.append(_Block(index, min(size, images - start), pair.traced(index, chains)))
+    return blocks
+
+
+def _rows(whole: Nested, index: Tensor) -> Nested:
+    """Those of all tensors, in memory one after the other: a graph is of one layout."""
+    return _mapped(lambda tensor: tensor[index], whole)
+
+
+def _joined(parts: Sequence[Nested], images: int) -> Nested:
+    """The rows of all blocks, without those that filled up the last."""
+    if isinstance(parts[0], Tensor):
+        joined = torch.cat(parts) if len(parts) > 1 else parts[0]  # type: ignore[arg-type]
+        return joined[:images]  # type: ignore[return-value]
+    return _made(parts[0], [_joined(each, images) for each in zip(*parts, strict=True)])
+
+
+def _mapped(change: Callable[[Tensor], Tensor], value: Nested) -> Nested:
+    if isinstance(value, Tensor):
+        return change(value)
+    return _made(value, [_mapped(change, each) for each in value])
+
+
+def _made(like: Nested, entries: Sequence[object]) -> Nested:
+    """A tuple of the same type, named or plain."""
+    made = getattr(like, "_make", type(like))
+    return made(entries)
