@@ -1,6 +1,6 @@
 """Hamiltonian Monte Carlo on one density of an annealing path, images x chains in one batch."""
 
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float, Float64
@@ -32,6 +32,7 @@ def initial_state(pair: DensityPair, position: Float[Tensor, "images chains late
     return ChainState(position, pair.evaluate(position))
 
 
+@runtime_checkable
 class Move(Protocol):
     """What `transition` is, however it is computed."""
 
