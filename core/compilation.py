@@ -47,7 +47,8 @@ class Compilation:
 
         The first call of what is returned also computes the function as it is. Where that differs
         in what is ``checked`` of a result, or the graph cannot be made, nothing is compiled any
-        more. The function must therefore change no argument.
+        more; nor where it would have to be made again for the same shapes, as of a generator that
+        counts its calls. The function must therefore change no argument.
         """
         if function not in self._graphs:
             self._graphs[function] = torch.compile(function, fullgraph=True, dynamic=False)
@@ -59,7 +60,8 @@ class Compilation:
             if not self._active:
                 return function(*arguments)
             if used:
-                return graph(*arguments)
+                result = self._again(graph, *arguments)
+                return function(*arguments) if result is None else result
             used = True
             result = self._first(graph, *arguments)
             expected = function(*arguments)
@@ -85,6 +87,15 @@ class Compilation:
                 # What is not the compiler's fault, the function raises again.
                 self.decline(_first_line(error))
                 return None
+
+    def _again(self, graph: Callable[..., Result], *arguments: object) -> Result | None:
+        """What the graph gives; None where it would have to be made once more, perhaps always."""
+        try:
+            with torch.compiler.set_stance("fail_on_recompile"):
+                return graph(*arguments)
+        except Exception as error:  # noqa: BLE001 - as above
+            self.decline(_first_line(error))
+            return None
 
 
 def _first_line(error: Exception) -> str:

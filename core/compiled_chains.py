@@ -1,7 +1,8 @@
 """Transitions of chains by compiled graphs, a block of images of one shape at a time."""
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, TypeVar
+from dataclasses import dataclass
+from typing import Any, NamedTuple, TypeVar, cast
 
 import torch
 from torch import Tensor
@@ -27,7 +28,8 @@ def move_of(pair: ProposalToPosterior) -> Move:
     return CompiledTransition(pair, compilation)
 
 
-class _Block(NamedTuple):
+@dataclass(frozen=True)
+class _Block:
     """Some of the images, ``count`` of them and perhaps the last again, and what is theirs."""
 
     index: Tensor
@@ -135,24 +137,17 @@ def _blocks(pair: ProposalToPosterior, images: int, chains: int) -> list[_Block]
 
 def _rows(whole: Nested, index: Tensor) -> Nested:
     """Those of all tensors, in memory one after the other: a graph is of one layout."""
-    return _mapped(lambda tensor: tensor[index], whole)
+    return _over(lambda tensor: tensor[index], whole)
 
 
 def _joined(parts: Sequence[Nested], images: int) -> Nested:
     """The rows of all blocks, without those that filled up the last."""
+    return _over(lambda *each: (torch.cat(each) if len(each) > 1 else each[0])[:images], *parts)
+
+
+def _over(combine: Callable[..., Tensor], *parts: Nested) -> Nested:
+    """What ``combine`` makes of the tensors in each place of tuples that are alike."""
     if isinstance(parts[0], Tensor):
-        joined = torch.cat(parts) if len(parts) > 1 else parts[0]  # type: ignore[arg-type]
-        return joined[:images]  # type: ignore[return-value]
-    return _made(parts[0], [_joined(each, images) for each in zip(*parts, strict=True)])
-
-
-def _mapped(change: Callable[[Tensor], Tensor], value: Nested) -> Nested:
-    if isinstance(value, Tensor):
-        return change(value)
-    return _made(value, [_mapped(change, each) for each in value])
-
-
-def _made(like: Nested, entries: Sequence[object]) -> Nested:
-    """A tuple of the same type, named or plain."""
-    made = getattr(like, "_make", type(like))
-    return made(entries)
+        return cast(Nested, combine(*parts))
+    entries = [_over(combine, *each) for each in zip(*cast(Any, parts), strict=True)]
+    return cast(Nested, getattr(parts[0], "_make", tuple)(entries))

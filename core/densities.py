@@ -81,7 +81,7 @@ class ProposalToPosterior:
             of_any_rows(self.generator),
             self._images[index, 0],
             condition,
-            self._variance,
+            float(self._variance),
             self._chart.images(index),
             chains,
         )
@@ -134,7 +134,8 @@ class TracedPair(ProposalToPosterior):
         def images(flat: Tensor) -> Tensor:
             return self.generator(flat, self._classes)
 
-        decoded, pull = torch.func.vjp(images, latent.flatten(0, 1))
+        differentiated = torch.func.vjp(images, latent.flatten(0, 1))
+        decoded, pull = differentiated[0], differentiated[1]
         residual = self._images - decoded.unflatten(0, latent.shape[:2])
         (gradient,) = pull(residual.flatten(0, 1))
         return residual, (gradient / self._variance).view_as(latent)

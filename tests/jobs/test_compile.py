@@ -17,7 +17,6 @@ from offmanifold.jobs.commands.cli import app
 from offmanifold.jobs.drive import devices
 from offmanifold.jobs.drive.devices import local_compile_problem
 from offmanifold.jobs.spec.audit import ClusterSpec
-from offmanifold.workers import compiler_problem as found_here
 from offmanifold.workers import runner
 from offmanifold.workers.compiler_problem import compiler_problem
 from offmanifold.workers.generators import open_generator
@@ -39,7 +38,7 @@ def test_a_compiler_that_is_not_there_is_named_with_what_to_do(
     compiler = tmp_path / "compiler"
     compiler.touch(mode=0o755)
     monkeypatch.setenv("CXX", f"{compiler} -O2")
-    monkeypatch.setattr(found_here.sysconfig, "get_path", lambda _: str(tmp_path))
+    monkeypatch.setattr("sysconfig.get_path", lambda _: str(tmp_path))
     no_header = compiler_problem()
     assert no_header is not None
     assert str(tmp_path / "Python.h") in no_header
