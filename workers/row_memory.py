@@ -44,12 +44,14 @@ def limited(
     What a row takes is measured, with three rows; of a set, by the largest of its members. On a
     device that does not say what memory it has there is no limit. On a CPU the generator computes
     blocks of one shape (`core.fixed_rows`), whatever the batch, and few of them are differentiated
-    together.
+    together. Its kernels are ordered in memory as is quickest there (`core.generators.layout`).
     """
     from ..core.fixed_rows import in_fixed_rows
     from ..core.generators.class_set import ClassSetGenerator
+    from ..core.generators.layout import lay_out
     from ..core.row_limit import LimitedGenerator, RowLimit
 
+    lay_out(generator, device)
     usable = _usable_bytes(device)
     if usable is None:
         return LimitedGenerator(generator, RowLimit(evaluating=evaluating))
