@@ -23,12 +23,12 @@ def given(generator: Generator, rows: Tensor) -> tuple[Tensor, Tensor | None, Te
 def uses(generator: Generator, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Images, gradients and products with the Jacobian."""
     latent, condition, vector = given(generator, rows)
-    images, product = torch.func.jvp(
+    pushed = torch.func.jvp(
         lambda points: generator(points, condition), (latent,), (latent.flip(1),)
     )
     point = latent.clone().requires_grad_()
     (gradient,) = torch.autograd.grad(generator(point, condition), point, vector)
-    return images, gradient, product
+    return pushed[0], gradient, pushed[1]
 
 
 def ordered(generator: Generator) -> list[bool]:
