@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import aiohttp
 import requests
@@ -181,6 +181,12 @@ class JobClient:
     @contextmanager
     def _explained(self, job_id: str | None = None) -> Iterator[None]:
         """Turn what Ray's client raises into an error that says what to do."""
+        # The id is a part of an address: an empty one would be that of the list of jobs.
+        if job_id is not None and (not job_id.strip(".") or quote(job_id, safe="") != job_id):
+            raise SubmissionError(
+                f"{job_id!r} is no job's id: `offmanifold job list --address {self.address}` "
+                "lists them"
+            )
         try:
             yield
         except AuthenticationError as error:
@@ -214,16 +220,27 @@ def _connect(address: str) -> _Client:
     return _Client(address)
 
 
-def _check_reachable(address: str) -> None:
-    parts = urlsplit(address)
-    if parts.scheme not in ("http", "https") or parts.hostname is None:
-        raise SubmissionError(
-            f"--address {address}: expected the address of the head's dashboard, such as "
-            "http://HEAD:8265"
-        )
-    port = parts.port or (443 if parts.scheme == "https" else 80)
+def _host_and_port(address: str) -> tuple[str, int]:
     try:
-        socket.create_connection((parts.hostname, port), timeout=_TIMEOUT_SECONDS[0]).close()
+        parts = urlsplit(address)
+        host, port = parts.hostname or "", parts.port
+        # A connection to a name that cannot be encoded would fail with a bare ValueError.
+        host.encode("idna")
+        if parts.scheme in ("http", "https") and host:
+            return host, port or (443 if parts.scheme == "https" else 80)
+        reason = ""
+    except ValueError as error:
+        reason = f" ({error})"
+    raise SubmissionError(
+        f"--address {address}: expected the address of the head's dashboard, such as "
+        f"http://HEAD:8265{reason}"
+    )
+
+
+def _check_reachable(address: str) -> None:
+    host, port = _host_and_port(address)
+    try:
+        socket.create_connection((host, port), timeout=_TIMEOUT_SECONDS[0]).close()
     except OSError as error:
         raise ClusterError(
             f"nothing listens at {address}: {error.strerror or error}. Check that `ray start "

@@ -1,5 +1,6 @@
 """An audit as a job of a Ray cluster: what is checked here, what travels, what runs there."""
 
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -123,7 +124,9 @@ def _excludes(spec: AuditSpec, modules: Path | None, run: str) -> list[str]:
     runs = [p.parent for depth in ("*", "*/*") for p in modules.glob(f"{depth}/{PROVENANCE_FILE}")]
     data = [Path(path) for path in (*_local_paths(spec), run) if path != str(modules)]
     inside = [path.relative_to(modules) for path in data + runs if path.is_relative_to(modules)]
-    return [*_STAYS_HERE, *sorted({f"/{path}" for path in inside if path.parts})]
+    # What a pattern takes for more than itself is told to be itself.
+    names = {re.sub(r"([\\*?\[])", r"\\\1", str(path)) for path in inside if path.parts}
+    return [*_STAYS_HERE, *sorted(f"/{name}" for name in names)]
 
 
 def _local_paths(spec: AuditSpec) -> list[str]:

@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 
 import pytest
 import yaml
+from offmanifold.cluster.job_client import JobClient
+from offmanifold.cluster.ray_errors import SubmissionError
 from offmanifold.jobs.audits.specs import load_spec
 from offmanifold.jobs.drive.submission import absent_paths, copy_package, submit, submitted_spec
 from offmanifold.jobs.spec.loading import SpecError
@@ -180,6 +182,24 @@ def test_a_head_that_is_not_there_is_an_error_of_its_own(tmp_path: Path) -> None
     assert "Traceback" not in lost.stderr
 
 
+@pytest.mark.parametrize(
+    "address",
+    ["head:8265", "http://head:82650", "http://head:dashboard", "http://[::1", "http://a..b:8265"],
+)
+def test_what_is_no_address_is_refused_before_it_is_asked(address: str) -> None:
+    with pytest.raises(SubmissionError, match="expected the address of the head's dashboard"):
+        JobClient(address)
+
+
+@pytest.mark.parametrize("job_id", ["", "..", "a/b", "a b", "a?b"])
+def test_what_is_no_id_is_not_asked_for(job_id: str) -> None:
+    client = object.__new__(JobClient)
+    client.address = "http://head:8265"
+    for method in (client.job, client.logs, client.stop):
+        with pytest.raises(SubmissionError, match="is no job's id"):
+            method(job_id)
+
+
 def test_a_bad_spec_is_refused_here(audit_folder: Path) -> None:
     spec = small_spec()
     del spec["stages"]["neighbours"]["path"]
@@ -225,6 +245,7 @@ def test_modules_travel_and_data_runs_and_environments_stay(audit_folder: Path) 
         "layers/__init__.py",
         "weights.pt",
         "runs/old/provenance.json",
+        "runs/a[1]*/provenance.json",
         ".venv/x.py",
         ".env",
         ".aws/credentials",
