@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from offmanifold.workers.datasets import DatasetError, ImageSet, open_dataset
+from offmanifold.workers.datasets import DatasetError, ImageError, ImageSet, open_dataset
 from offmanifold.workers.datasets.listing import list_images
 from PIL import Image
 
@@ -360,6 +360,17 @@ def test_a_folder_that_links_to_itself_ends(tmp_path: Path) -> None:
     (tmp_path / "cat" / "again").symlink_to(tmp_path / "cat")
     with pytest.raises(DatasetError, match="a folder that it is in"):
         open_dataset("folder", path=tmp_path, image_shape=(1, 8, 8))
+
+
+def test_a_link_to_itself_is_a_file_that_cannot_be_read(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(picture(0))
+    for name in ("b.png", "notes"):
+        (tmp_path / name).symlink_to(tmp_path / name)
+    images = open_dataset("folder", path=tmp_path, image_shape=(1, 8, 8))
+    assert images.length == 2
+    images.image(0)
+    with pytest.raises(ImageError, match="cannot be read"):
+        images.image(1)
 
 
 def test_the_order_of_the_files_is_that_of_their_parts() -> None:

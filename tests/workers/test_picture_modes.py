@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from offmanifold.workers.datasets import DatasetError, ImageError, ImageSet, open_dataset
+from offmanifold.workers.datasets.fitting import require_range
 from offmanifold.workers.datasets.image_set import UnfitError
 from offmanifold.workers.datasets.survey import MOST_HEADERS, spread, survey
 from PIL import Image, ImageOps
@@ -274,6 +275,21 @@ def test_the_first_of_several_frames_is_read(opened: Opened) -> None:
     for index in range(4):
         holds(images.image(index)[0], GREY)
     assert "4 with several frames, of which the first is read" in survey(images)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "remedy"),
+    [
+        (0.0, 1.0000001, "to 1.0000001, .*clip"),
+        (-1.0, 1.0, "add 1 and divide by 2"),
+        (0.0, 255.0, "value of white"),
+    ],
+)
+def test_what_brings_values_into_range_is_said_of_these(
+    low: float, high: float, remedy: str
+) -> None:
+    with pytest.raises(UnfitError, match=remedy):
+        require_range("a.npy", np.array([low, high]))
 
 
 def test_floats_are_read_in_their_range(opened: Opened) -> None:

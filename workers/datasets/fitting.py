@@ -9,6 +9,8 @@ from .image_set import ImageError, Shape, UnfitError, describe_shape
 from .picture_rule import PictureRule
 
 _MOST_BYTES = 2**27
+# Rounding leaves [0, 1] by less, and so do the filters that change an image's size.
+_OVERSHOOT = 0.1
 
 
 def require_size(name: str, size: int, most: int, rule: PictureRule) -> None:
@@ -41,8 +43,17 @@ def require_range(name: str, array: NDArray[Any]) -> None:
         raise ImageError(
             f"{name} has {int((~np.isfinite(array)).sum())} values that are NaN or infinite"
         )
-    if array.min() < 0 or array.max() > 1:
+    low, high = float(array.min()), float(array.max())
+    if low < 0 or high > 1:
         raise UnfitError(
-            f"{name} has values from {array.min():.3g} to {array.max():.3g}, not [0, 1]; divide "
-            "them by the value of white"
+            f"{name} has values from {low:.9g} to {high:.9g}, not [0, 1]; {_into_range(low, high)}"
         )
+
+
+def _into_range(low: float, high: float) -> str:
+    """What brings such values to [0, 1], as far as they tell where they come from."""
+    if low >= -_OVERSHOOT and high <= 1 + _OVERSHOOT:
+        return "clip them to it"
+    if low < 0:
+        return "if black is -1 and white 1, add 1 and divide by 2"
+    return "divide them by the value of white"

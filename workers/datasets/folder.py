@@ -87,7 +87,7 @@ class FolderPlace:
             if entry.name.startswith("."):
                 yield name
                 continue
-            is_folder = entry.is_dir()
+            is_folder = _is_folder(entry)
             if entry.is_symlink() and (is_folder or entry.name.lower().endswith(SUFFIXES)):
                 _require_inside(self._folder, Path(entry.path), DatasetError)
             if is_folder:
@@ -125,6 +125,14 @@ def open_folder(
     place = FolderPlace(folder)
     found = find_images(place, listed)
     return ListedImages("folder", split, place, found, PictureRule(image_shape, resizing, alpha))
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:
+        # A link that leads to itself, or to what the system refuses, is a file that is unreadable.
+        return False
 
 
 def _is_text(name: str) -> bool:
