@@ -97,7 +97,8 @@ class ProposalToPosterior:
         # d/dz ln p(x|z) = J^T (x - G(z)) / variance: the residual is the vector, so that neither
         # the loss nor its graph is built, and the division is over d numbers instead of D.
         (gradient,) = torch.autograd.grad(decoded, flat, residual.flatten(0, 1))
-        return residual, gradient.div_(self._variance).view_as(chosen)
+        # Not in place: torch may have laid it out as one number that stands for many.
+        return residual, (gradient / self._variance).view_as(chosen)
 
     def _condition_of_chains(self, chains: int, block: Block) -> Tensor | None:
         if self._condition is None:

@@ -278,6 +278,26 @@ def test_noise_does_not_depend_on_where_blocks_end(monkeypatch: pytest.MonkeyPat
     assert len(np.unique(first)) == first.size
 
 
+def test_a_latent_that_counts_by_its_sum_alone_has_a_density(
+    linear_decoder: Callable[..., Any],
+) -> None:
+    # Of a sum torch gives the gradient as one number that stands for all of a latent's.
+    decoder = linear_decoder(2, 4)
+
+    class Collapsed:
+        latent_dim, num_classes, image_shape = 2, 0, decoder.image_shape
+
+        def __call__(self, latent: Tensor, _: Tensor | None = None) -> Tensor:
+            images: Tensor = 0.5 + 0 * latent.sum().expand(len(latent), *self.image_shape)
+            return images
+
+    images = torch.full((1, *decoder.image_shape), 0.6, dtype=torch.float64)
+    settings = ClassicalSettings(transitions=3, chains=2, leapfrog_steps=1)
+    estimate = estimate_log_likelihood(Collapsed(), images, None, VARIANCE, settings, [1])
+    exact = -images.numel() / 2 * (math.log(2 * math.pi * VARIANCE) + 0.01 / VARIANCE)
+    assert estimate.log_likelihood.item() == pytest.approx(exact)
+
+
 def test_a_non_finite_image_spoils_only_itself(linear_decoder: Callable[..., Any]) -> None:
     decoder = linear_decoder(3, 6)
     images, _ = simulate(decoder, None, VARIANCE, range(3), like=DOUBLE)
