@@ -9,7 +9,7 @@ from jaxtyping import Float, Int64
 from sklearn.cluster import KMeans
 from torch import Tensor
 
-from .culprit import Culprit
+from .culprit import Culprit, OneClassError
 
 # Uneven classes: the commonest is so many times as common as the rarest, in even steps of ln.
 _UNEVENNESS = 4.0
@@ -102,7 +102,7 @@ def _clusters(images: Tensor, clusters: int, seed: int) -> tuple[np.ndarray, int
 
 def _check_classes(labels: Tensor) -> None:
     if len(torch.unique(labels)) < 2:
-        raise ValueError("images of one class: their shares cannot be wrong; take two classes")
+        raise OneClassError("images of one class: their shares cannot be wrong; take two classes")
 
 
 HONEST = Culprit("honest", "", _real)

@@ -13,6 +13,10 @@ Corruption = Callable[
 ]
 
 
+class OneClassError(ValueError):
+    """A culprit whose fault is in its classes was to be made of images of a single one."""
+
+
 @dataclass(frozen=True)
 class Culprit:
     """A generator made from real images: ``make(images, labels, seed)`` gives what it generates.

@@ -13,6 +13,7 @@ from ...workers.datasets import ImageError, shard_image_set
 from ...workers.resources import Resources
 from ..plan.stage import AuditContext
 from ..report.verdict import Tone
+from ..spec.loading import SpecError
 from .images.plan import reference_settings
 
 # Culprits are made from so many images of a set, chosen at random, or from all of a smaller one.
@@ -58,6 +59,9 @@ def real_images(
     """At most `MOST_IMAGES` of each of two reference sets, named by their stages' keys.
 
     Those that cannot be used are left out.
+
+    Raises:
+        SpecError: none can be used.
     """
     return RealImages(
         *_chosen(context, training, resources), *_chosen(context, held_out, resources)
@@ -69,12 +73,15 @@ def _chosen(context: AuditContext, stage: str, resources: Resources) -> tuple[Te
     length = context.facts.references[stage].length
     assert length is not None, "validation refuses a reference set without end"
     order = np.random.default_rng(context.seed("calibrate", stage)).permutation(length)
-    pixels, labels = [], []
+    pixels, labels, problem = [], [], ""
     for index in order[:MOST_IMAGES].tolist():
         try:
             image, label = images.image(index)
-        except ImageError:
+        except ImageError as error:
+            problem = str(error)
             continue
         pixels.append(image)
         labels.append(0 if label is None else label)
+    if not pixels:
+        raise SpecError(f"stages.{stage}: none of its images can be read: {problem}")
     return torch.from_numpy(np.stack(pixels)), torch.tensor(labels)

@@ -4,10 +4,11 @@ is found."""
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from offmanifold.cluster.local_storage import LocalStorage
-from offmanifold.core.culprits.classes import DROPS_A_CLASS, HONEST
+from offmanifold.core.culprits.classes import DROPS_A_CLASS, HONEST, UNEVEN_CLASSES
 from offmanifold.core.culprits.copies import copying_culprits
 from offmanifold.core.statistics.interval import Interval
 from offmanifold.jobs.audits.class_shares.detector import class_shares_detector
@@ -18,6 +19,7 @@ from offmanifold.jobs.commands.calibrate import Calibration, Trial, calibration_
 from offmanifold.jobs.commands.cli import app
 from offmanifold.jobs.plan.stage import AuditContext
 from offmanifold.workers.resources import Resources
+from PIL import Image
 from rich.console import Console
 from typer.testing import CliRunner
 
@@ -77,6 +79,23 @@ def test_copies_are_found_and_an_honest_generator_is_left_alone(opened: Opened) 
     assert "good" not in said
     # Images so few: the note says which share of copies they show.
     assert "A share of 5.0% would be found" in detector.notes[0]
+
+
+def test_a_class_of_one_image_ends_no_calibration(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0)
+    for name, count in {"train/0": 50, "train/1": 10, "test/0": 110, "test/1": 1}.items():
+        (tmp_path / name).mkdir(parents=True)
+        for index in range(count):
+            pixels = noise.integers(0, 256, (8, 8), dtype=np.uint8)
+            Image.fromarray(pixels).save(tmp_path / name / f"{index}.png")
+    folder = {"dataset": "folder", "path": str(tmp_path)}
+    copies = {**folder, "split": "train", "held_out": {**folder, "split": "test"}}
+    spec = load_spec(str(write_spec(tmp_path, spec_of({"copies": copies}))))
+    context = AuditContext(spec, gather_facts(spec))
+    resources = Resources(LocalStorage.create(tmp_path / "run"), torch.device("cpu"))
+    detector = copies_detector(context, resources)
+    for culprit in (DROPS_A_CLASS, UNEVEN_CLASSES):
+        assert "open" in detector.answers(culprit, 8)
 
 
 def test_a_spec_without_such_a_verdict_is_refused(tmp_path: Path) -> None:

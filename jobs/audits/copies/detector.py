@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from ....core.culprits.copies import REPLAYS, copying_culprits
-from ....core.culprits.culprit import Culprit
+from ....core.culprits.culprit import Culprit, OneClassError
 from ....core.statistics.copies import NEAREST, Copies, detectable_share, share_of_copies
 from ....core.statistics.views import nearest_view, pixel_views, view_nearness
 from ....workers.resources import Resources
@@ -38,7 +38,11 @@ def copies_detector(context: AuditContext, resources: Resources) -> Detector:
     def _answer(culprit: Culprit, seed: int) -> Tone:
         order = torch.from_numpy(np.random.default_rng(seed).permutation(len(images)))
         mine, others = order[:half], images[order[half:]]
-        made, _ = culprit.make(images[mine], labels[mine], seed)
+        try:
+            made, _ = culprit.make(images[mine], labels[mine], seed)
+        except OneClassError:
+            # None of a rare class was dealt to it: this repeat says nothing.
+            return "open"
         found = _share(among_training, made, others)
         if found is None:
             return "open"
