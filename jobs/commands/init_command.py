@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from ...cluster.locations import is_remote
 from ..report.plain_text import say
 from .checkpoint_commands import ClassesOption, FamilyOption, KeyOption, MixedPrecisionOption
 from .exit_status import errors_explained
@@ -14,7 +15,7 @@ from .options import QuickOption
 
 def init(
     weights: Annotated[
-        Path | None,
+        str | None,
         typer.Option(metavar="FILE", help="A published checkpoint, or a network in a file."),
     ] = None,
     source: Annotated[
@@ -53,6 +54,11 @@ def init(
             raise typer.BadParameter(
                 f"--out {out}: exists already; name another file, or remove it"
             )
+        if weights is not None and is_remote(weights):
+            raise typer.BadParameter(
+                f"--weights {weights}: init looks at files of this machine; download this one "
+                "first. The spec may name its address all the same, as `weights`"
+            )
         from ...workers.command_lines import command
         from ..spec.written_files import require_folder, writing
         from .init_request import Request
@@ -62,7 +68,16 @@ def init(
         # It may take a while: torch starts, and the network is called.
         say(f"looking at {weights or source}{f' and {images}' if images else ''}", err=True)
         request = Request(
-            out, weights, source, images, family, key, classes, mixed_precision, trust, quick
+            out,
+            None if weights is None else Path(weights),
+            source,
+            images,
+            family,
+            key,
+            classes,
+            mixed_precision,
+            trust,
+            quick,
         )
         started = starting_spec(request)
         with writing("--out", out):

@@ -45,9 +45,10 @@ def plan(
         from ..drive.quick import chosen_form
         from .plan_table import plan_json, plan_table, planned
 
-        say(_OPENING, err=True)
         with aside(apart=as_json):
-            chosen = chosen_form(load_spec(spec, _quickened(overrides, quick=quick)))
+            loaded = load_spec(spec, _quickened(overrides, quick=quick))
+            say(_OPENING, err=True)
+            chosen = chosen_form(loaded)
             found = planned(chosen.spec, chosen.told, chosen.speeds)
         if as_json:
             say(plan_json(found))

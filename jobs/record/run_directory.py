@@ -162,7 +162,9 @@ class RunDirectory:
         """
         for name in (SPEC_FILE, PROVENANCE_FILE):
             if not self.storage.exists(name):
-                raise SpecError(f"{self.location}: not a run directory: it has no {name}")
+                gone = not is_remote(self.location) and not Path(self.location).exists()
+                why = "there is nothing" if gone else f"it has no {name}"
+                raise SpecError(f"{self.location}: not a run directory: {why}")
         name = self.storage.locate(SPEC_FILE)
         text = spec_text(self.storage.read(SPEC_FILE), name)
         base = Path.cwd() if is_remote(self.location) else Path(self.location)

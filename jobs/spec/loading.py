@@ -3,6 +3,7 @@
 import difflib
 import os
 import reprlib
+from collections.abc import Iterator
 from datetime import date
 from importlib import resources
 from pathlib import Path
@@ -102,10 +103,7 @@ def _extended(name: str, base: Path, by: str) -> Written:
         if name in preset_names():
             place = name
         else:
-            presets = ", ".join(preset_names())
-            raise SpecError(
-                f"{by}: {EXTENDS}: {place}: no such file or preset (presets: {presets})"
-            )
+            raise SpecError(f"{by}: {EXTENDS}: {_nothing_at(place, name)}")
     return _written(place)
 
 
@@ -118,8 +116,7 @@ def _written(source: str) -> Written:
     elif source in preset_names():
         text, base, known = preset_text(source), Path.cwd(), source
     else:
-        presets = ", ".join(preset_names())
-        raise SpecError(f"{source}: no such file or preset (presets: {presets})")
+        raise SpecError(_nothing_at(source, source))
     content = _mapping(text, source)
     if _is_resolved(known):
         if EXTENDS in content:
@@ -132,6 +129,18 @@ def _written(source: str) -> Written:
         return substituted(content, os.environ), base, known
     except VariableError as error:
         raise SpecError(f"{source}: {error}") from error
+
+
+def _nothing_at(place: str, name: str) -> str:
+    """Why no spec is found at a place, or by a preset's name, and what may be meant."""
+    if Path(place).is_dir():
+        inside = Path(place, SPEC_FILE)
+        such = f", such as {inside}" if inside.is_file() else ""
+        return f"{place}: is a folder; expected a YAML file{such}"
+    known = preset_names()
+    close = difflib.get_close_matches(name, known, n=1)
+    meant = f"; did you mean {close[0]!r}?" if close else ""
+    return f"{place}: no such file or preset (presets: {', '.join(known)}){meant}"
 
 
 def _is_resolved(known: str) -> bool:
@@ -181,6 +190,11 @@ def parse_spec(
 
 def _mapping(text: str, source: str) -> dict[str, Any]:
     content = read_yaml(text, source)
+    if content is None:
+        raise SpecError(
+            f"{source}: is empty; expected a spec's keys: `offmanifold init` writes one to begin "
+            "with"
+        )
     if not isinstance(content, dict):
         raise SpecError(f"{source}: expected a mapping of keys, found {type(content).__name__}")
     return content
@@ -203,7 +217,7 @@ def build_spec(
     try:
         spec = _validated(model, content)
     except ValidationError as error:
-        raise SpecError(f"{source}: {_explain(error, model)}") from error
+        raise SpecError(f"{source}: {_explain(error, model, content)}") from error
     try:
         return with_paths(spec, lambda path: locations.absolute(path, base))
     except locations.LocationError as error:
@@ -353,16 +367,16 @@ def _own_key(node: dict[Any, Any], step: str) -> Any:
     return next((key for key in node if str(key) == step), step)
 
 
-def _explain(error: ValidationError, model: type[BaseModel]) -> str:
+def _explain(error: ValidationError, model: type[BaseModel], content: dict[str, Any]) -> str:
     details = error.errors()
     inside = {detail["loc"][:depth] for detail in details for depth in range(len(detail["loc"]))}
     # Entries with mistakes are not counted: a list is then too short for no reason of its own.
     own = [d for d in details if d["type"] != "too_short" or d["loc"] not in inside]
-    return "; ".join(_explain_one(each, model) for each in own)
+    return "; ".join(_explain_one(each, model, content) for each in own)
 
 
-def _explain_one(detail: Any, model: type[BaseModel]) -> str:
-    location = ".".join(str(step) for step in _without_tags(detail["loc"], model))
+def _explain_one(detail: Any, model: type[BaseModel], content: dict[str, Any]) -> str:
+    location = ".".join(_by_name(_without_tags(detail["loc"], model), content))
     if detail["type"] == "extra_forbidden":
         fields = _models_at(detail["loc"][:-1], model)[0].model_fields
         known = sorted(field.alias or name for name, field in fields.items())
@@ -374,13 +388,26 @@ def _explain_one(detail: Any, model: type[BaseModel]) -> str:
     if detail["type"] == "union_tag_invalid":
         context = detail["ctx"]
         return f"{location}.estimator: {context['tag']!r} is not one of {context['expected_tags']}"
-    message = detail["msg"].removeprefix("Value error, ")
+    # What YAML calls a list is a tuple in a model.
+    message = detail["msg"].removeprefix("Value error, ").replace("a valid tuple", "a list")
     if detail["type"] == "value_error":
         return f"{location}: {message}" if location else message
     found = _BRIEF.repr(detail["input"])
     if detail["type"] == "string_type" and isinstance(detail["input"], bool | int | float | date):
         found += "; quote it to have it as text"
     return f"{location}: {message[0].lower()}{message[1:]}, found {found}"
+
+
+def _by_name(location: list[int | str], content: Any) -> Iterator[str]:
+    """The steps of a location as ``--set`` has them: an entry of a list by its name."""
+    for step in location:
+        known = None
+        if isinstance(content, list) and isinstance(step, int) and step < len(content):
+            content = content[step]
+            known = entry_name(content)
+        else:
+            content = content.get(step) if isinstance(content, dict) else None
+        yield str(step if known is None else known)
 
 
 def _without_tags(location: tuple[int | str, ...], model: type[BaseModel]) -> list[int | str]:

@@ -95,7 +95,7 @@ def test_null_takes_a_stage_away(base: Path, tmp_path: Path) -> None:
             r"own\.yaml: groups\.trian: what it extends has no entry .*names: train",
         ),
         ({"extends": "base/audit.yaml", "grops": 1}, r"own\.yaml: grops: unknown key"),
-        ({"extends": "base"}, r"base: no such file or preset"),
+        ({"extends": "base"}, r"base: is a folder; expected a YAML file, such as .*audit\.yaml"),
         ({"extends": "s3://?/x"}, r"s3://\?"),
     ],
 )

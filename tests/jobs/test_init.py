@@ -165,6 +165,7 @@ def test_a_function_and_classes_that_its_images_do_not_have(
         ((), "one of --weights"),
         (("--source", "a:b", "--key", "g"), "are of files"),
         (("--weights", "none.pth"), "cannot be read"),
+        (("--weights", "hf://a/b/c.pt"), "download this one first"),
         (("--source", "shipped:digit"), "did you mean 'shipped:digits'"),
         (("--source", "shipped:digits", "--images", "none"), "no folder of pictures"),
     ],

@@ -84,6 +84,10 @@ def break_comparison_alone(spec: dict[str, Any]) -> None:
     del spec["stages"]["likelihood"], spec["stages"]["convergence"]
 
 
+def break_list(spec: dict[str, Any]) -> None:
+    spec["generators"] = 3
+
+
 def break_stage(spec: dict[str, Any]) -> None:
     spec["stages"]["likelihood"] = 5
 
@@ -97,14 +101,22 @@ def break_stage(spec: dict[str, Any]) -> None:
         (break_estimator, ["stages.comparison.estimator", "'classic'", "'guided', 'classical'"]),
         (break_comparison, ["stages.comparison.estimator", "needs the other one"]),
         (break_comparison_alone, ["stages.comparison", "add `likelihood: {}`"]),
+        (break_list, ["generators: input should be a list, found 3"]),
         (break_stage, ["stages.likelihood", "valid dictionary", "5"]),
         (break_unknown_key, ["stages.inversion.iteration", "did you mean 'iterations'"]),
         (break_type, ["stages.likelihood.chains", "valid integer", "'four'"]),
         (break_variance_source, ["no variance source", "variance: {}"]),
         (break_train_group, ["role `train`", "variance: {value"]),
-        (break_empty_group, ["groups.2.count", "greater than or equal to 1", "0"]),
+        (
+            break_empty_group,
+            [
+                f"groups.{small_spec()['groups'][2]['name']}.count",
+                "greater than or equal to 1",
+                "0",
+            ],
+        ),
         (break_unique_names, ["'train' is used twice"]),
-        (break_missing_key, ["generators.0", "give one of source"]),
+        (break_missing_key, ["generators.decoder", "give one of source"]),
         (break_dataset, ["'train'", "needs a dataset"]),
         (break_range, ["stages.variance.value", "greater than 0"]),
     ],
@@ -119,6 +131,20 @@ def test_an_error_names_the_file_the_key_and_the_remedy(
         parse(spec)
     message = str(caught.value)
     assert all(word in message for word in ["audit.yaml", *words]), message
+
+
+def test_where_no_spec_is_what_may_be_meant_is_said(tmp_path: Path) -> None:
+    folder = tmp_path / "with a spec"
+    folder.mkdir()
+    (folder / "audit.yaml").write_text("")
+    for source, words in (
+        ("digitz", r"no such file or preset .*; did you mean 'digits'\?"),
+        (str(folder), r"is a folder; expected a YAML file, such as .*/with a spec/audit\.yaml"),
+        (str(tmp_path), r"is a folder; expected a YAML file$"),
+        (str(folder / "audit.yaml"), "is empty; expected a spec's keys: `offmanifold init`"),
+    ):
+        with pytest.raises(SpecError, match=words):
+            load_spec(source)
 
 
 def test_overrides_reach_lists_by_name_and_are_typed() -> None:
