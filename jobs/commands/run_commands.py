@@ -30,7 +30,7 @@ _OPENING = "opening what the spec names, and timing what a run asks of it"
 
 def demo(out: OutOption = None) -> None:
     """Audit the shipped digits GAN: every stage that needs no training, in minutes, offline."""
-    _run("digits", out or "demo-run", (), address=None)
+    _run("digits", "demo-run" if out is None else out, (), address=None)
 
 
 def plan(
@@ -102,7 +102,7 @@ def _run(
         from ..audits.specs import load_spec
         from ..drive.driver import default_folder, run_audit, run_folder
 
-        folder = run_folder(out or default_folder(source))
+        folder = run_folder(default_folder(source) if out is None else out)
         spec = load_spec(source, located(overrides, address))
         if out is None:
             say(f"run directory: {folder} (--out names another)", err=True)

@@ -32,7 +32,7 @@ from ..results.partial import StageCount, keep_complete, stage_counts
 from ..results.write import Results, write_partial, write_results
 from ..spec.audit import AuditSpec
 from ..spec.facts import Facts
-from ..spec.loading import spec_digest
+from ..spec.loading import SpecError, spec_digest
 from ..spec.written_files import require_folder
 from .devices import require_compiler, require_local_gpus, require_movable
 from .execution import open_lanes, terminate_as_interrupt
@@ -72,9 +72,12 @@ def run_folder(out: Location) -> str:
     """The run directory that ``--out`` names: an absolute path, or an address.
 
     Raises:
-        SpecError: there is a file in its place, or above it.
+        SpecError: it is empty, or there is a file in its place, or above it.
         LocationError: an address that is none of a bucket.
     """
+    if not str(out):
+        # As of a variable of the shell that is not set.
+        raise SpecError("--out is empty: name a run directory, or leave --out out")
     folder = absolute(out)
     if not is_remote(folder):
         require_folder("--out", Path(folder))

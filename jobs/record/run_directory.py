@@ -163,7 +163,7 @@ class RunDirectory:
         for name in (SPEC_FILE, PROVENANCE_FILE):
             if not self.storage.exists(name):
                 gone = not is_remote(self.location) and not Path(self.location).exists()
-                why = "there is nothing" if gone else f"it has no {name}"
+                why = "nothing is there" if gone else f"it has no {name}"
                 raise SpecError(f"{self.location}: not a run directory: {why}")
         name = self.storage.locate(SPEC_FILE)
         text = spec_text(self.storage.read(SPEC_FILE), name)

@@ -30,6 +30,8 @@ def test_a_run_without_out_is_told_where_it_goes(
     done = CliRunner().invoke(app, ["run", "mine.yaml"])
     assert done.exit_code == 2
     assert f"run directory: {tmp_path / 'runs' / 'mine'}" in done.stderr
+    empty = CliRunner().invoke(app, ["run", "mine.yaml", "--out", ""])
+    assert "--out is empty" in empty.stderr
     named = CliRunner().invoke(app, ["run", "mine.yaml", "--out", "elsewhere"])
     assert "run directory" not in named.stderr
 

@@ -76,10 +76,10 @@ def read_checkpoint(path: Path, key: str | None = None) -> CheckpointFile:
     elif content.startswith(b"\x80"):
         return _network_file(path, content, key or AVERAGE_KEY)
     else:
+        begins = f"it begins with {content[:12]!r}" if content else "it is empty"
         raise GeneratorError(
-            f"{path} is not a checkpoint: it begins with {content[:12]!r}; expected a file saved "
-            "by torch, safetensors, an .npz or a StyleGAN pickle (an ONNX file goes into a spec "
-            "with a 'network')"
+            f"{path} is not a checkpoint: {begins}; expected a file saved by torch, safetensors, "
+            "an .npz or a StyleGAN pickle (an ONNX file goes into a spec with a 'network')"
         )
     candidates = _require_candidates(path, holds)
     average = _is_average(path, holds)
