@@ -293,7 +293,8 @@ def test_a_latent_that_counts_by_its_sum_alone_has_a_density(
 
     images = torch.full((1, *decoder.image_shape), 0.6, dtype=torch.float64)
     settings = ClassicalSettings(transitions=3, chains=2, leapfrog_steps=1)
-    estimate = estimate_log_likelihood(Collapsed(), images, None, VARIANCE, settings, [1])
+    collapsed: Any = Collapsed()
+    estimate = estimate_log_likelihood(collapsed, images, None, VARIANCE, settings, [1])
     exact = -images.numel() / 2 * (math.log(2 * math.pi * VARIANCE) + 0.01 / VARIANCE)
     assert estimate.log_likelihood.item() == pytest.approx(exact)
 
