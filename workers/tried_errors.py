@@ -87,8 +87,8 @@ class Pace(Protocol):
 
 def read_images(
     settings: Mapping[str, Any], indices: Sequence[int], service: S3Settings
-) -> tuple[NDArray[np.float32], list[int]]:
-    """The images of a set at ``indices``, [images, C, H, W], and their labels.
+) -> tuple[NDArray[np.float32], list[int | None]]:
+    """The images of a set at ``indices``, [images, C, H, W], and their labels, if any.
 
     Raises:
         DatasetError: the set cannot be opened.

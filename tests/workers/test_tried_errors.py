@@ -1,5 +1,6 @@
 """Trials of an inversion before a run: what they find, and when none is made."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,7 +58,7 @@ class Steady:
     def decoding(self) -> Seconds:
         return Seconds(self.row, self.row)
 
-    def of_calls(self, calls: list[Calls], images: int) -> Seconds:
+    def of_calls(self, calls: Iterable[Calls], images: int) -> Seconds:
         rows = sum(each.times * each.rows for each in calls) * images
         return self.decoding.times(rows)
 

@@ -22,7 +22,7 @@ def inversion_trials(
 
     Nor where the images cannot be read, of which the stage that reads them will tell.
     """
-    variance, inversion = (key.of(context.spec.stages) for key in (VARIANCE, INVERSION))
+    variance, inversion = VARIANCE.of(context.spec.stages), INVERSION.of(context.spec.stages)
     group = next((each for each in context.spec.audited if each.role == "train"), None)
     if variance is None or not variance.fits_curves or inversion is None or group is None:
         return {}

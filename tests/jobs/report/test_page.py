@@ -231,7 +231,8 @@ def test_errors_under_pictures_are_short(scale: float, unit: str) -> None:
     drawn = picture_numbers(
         GroupValues(group, ids, none, none, errors, False, none[:1]), np.arange(4)
     )
-    (header,) = (each for each in headers(drawn) if each.endswith("MSE"))
+    titles = [column.title for column in drawn.columns]
+    (header,) = (each for each in titles if each.endswith("MSE"))
     assert header == unit
 
 
