@@ -1,7 +1,8 @@
 """Compiled chains are the chains that are not, but for rounding; what has no graph needs none.
 
 Where g++ is not the point, torch's own back end "eager" takes its place: it makes the same graphs,
-and computes them by the same kernels.
+and computes them by the same kernels. What is traced has no shapes checked: such tests are marked
+``slow`` and ``ci``, so that they run where nothing is.
 """
 
 import math
@@ -58,9 +59,7 @@ GUIDED = GuidedSettings(
 
 
 @pytest.fixture
-def by_torchs_kernels(pytestconfig: pytest.Config) -> Iterator[None]:
-    if pytestconfig.getoption("--jaxtyping-packages", None):
-        pytest.skip("functions whose shapes are checked have no graph")
+def by_torchs_kernels() -> Iterator[None]:
     with patch("torch.compile", partial(torch.compile, backend="eager")):
         yield
 
@@ -106,6 +105,8 @@ def require_equal(found: dict[str, Tensor], expected: dict[str, Tensor], relativ
         torch.testing.assert_close(found[name], each, rtol=relative, atol=0, msg=name)
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 @pytest.mark.usefixtures("by_torchs_kernels")
 def test_rows_are_those_of_chains_that_are_not_compiled() -> None:
     generator = dense_in_double()
@@ -151,6 +152,8 @@ class Uncounted(nn.Module):
         return (0.5 + latent @ self.weight.T).view(-1, *self.image_shape)
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 @pytest.mark.usefixtures("by_torchs_kernels")
 def test_a_generator_without_a_graph_is_computed_as_it_is_and_that_is_told_once() -> None:
     told: list[str] = []
@@ -162,6 +165,8 @@ def test_a_generator_without_a_graph_is_computed_as_it_is_and_that_is_told_once(
     assert "\n" not in told[0]
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 @pytest.mark.usefixtures("by_torchs_kernels")
 def test_a_generator_that_changes_with_each_call_is_not_compiled_again_and_again(
     linear_decoder: Callable[..., Any],
@@ -215,6 +220,8 @@ def test_rows_by_the_compiler_are_those_of_chains_that_are_not_compiled() -> Non
 
 
 @pytest.mark.slow
+@pytest.mark.slow
+@pytest.mark.ci
 @pytest.mark.usefixtures("by_torchs_kernels")
 def test_tuned_step_sizes_are_those_of_chains_that_are_not_compiled() -> None:
     # The passes have different numbers of chains, the last more than rows in a block.
