@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pytest
@@ -287,14 +287,17 @@ def test_a_latent_that_counts_by_its_sum_alone_has_a_density(
     class Collapsed:
         latent_dim, num_classes, image_shape = 2, 0, decoder.image_shape
 
-        def __call__(self, latent: Tensor, _: Tensor | None = None) -> Tensor:
+        def __call__(self, latent: Tensor, condition: Tensor | None) -> Tensor:
+            assert condition is None
             images: Tensor = 0.5 + 0 * latent.sum().expand(len(latent), *self.image_shape)
             return images
 
+        def to(self, device: torch.device) -> Self:  # noqa: ARG002
+            return self
+
     images = torch.full((1, *decoder.image_shape), 0.6, dtype=torch.float64)
     settings = ClassicalSettings(transitions=3, chains=2, leapfrog_steps=1)
-    collapsed: Any = Collapsed()
-    estimate = estimate_log_likelihood(collapsed, images, None, VARIANCE, settings, [1])
+    estimate = estimate_log_likelihood(Collapsed(), images, None, VARIANCE, settings, [1])
     exact = -images.numel() / 2 * (math.log(2 * math.pi * VARIANCE) + 0.01 / VARIANCE)
     assert estimate.log_likelihood.item() == pytest.approx(exact)
 
