@@ -20,10 +20,10 @@ Nested = TypeVar("Nested")
 def move_of(pair: ProposalToPosterior) -> Move:
     """The transition of a pair's chains: as graphs where its generator is to be compiled.
 
-    It is to be used for that pair alone.
+    It is to be used for that pair alone. Forces of another precision are not compiled.
     """
     compilation = compilation_of(pair.generator)
-    if compilation is None or not compilation.active:
+    if compilation is None or not compilation.active or pair.forces is not None:
         return hmc.transition
     return CompiledTransition(pair, compilation)
 

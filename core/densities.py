@@ -1,6 +1,7 @@
 """The pair of densities that chains of an image are annealed between: proposal and posterior."""
 
 import math
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from jaxtyping import Float, Int
@@ -10,6 +11,7 @@ from .generators.protocol import Generator
 from .row_limit import Block, RowLimit, limit_of, of_any_rows
 from .samplers.charts import Chart
 from .samplers.density_pair import PairEvaluation
+from .settings.chains import Forces
 
 
 class ProposalToPosterior:
@@ -20,7 +22,9 @@ class ProposalToPosterior:
     the prior p(z) = N(0, I), u is z, and the difference is ln p(x|z).
 
     The generator and its derivative are computed block by block of chains, as many as its limit
-    allows.
+    allows. With ``forces`` of another precision `gradients` are of the generator in that precision,
+    and `evaluate` is as it was: a leapfrog trajectory with any force inside of it that depends on
+    the position alone is reversible and keeps volume.
     """
 
     def __init__(
@@ -30,8 +34,10 @@ class ProposalToPosterior:
         condition: Int[Tensor, " images"] | None,
         variance: float,
         chart: Chart,
+        forces: Forces | None = None,
     ) -> None:
         self.generator = generator
+        self.forces = forces
         self._limit = limit_of(generator)
         self._images = images[:, None]
         self._condition = condition
@@ -48,7 +54,7 @@ class ProposalToPosterior:
         latent = self._chart.latent(position)
 
         def computed(block: Block) -> tuple[Tensor, ...]:
-            return (self._residual_and_gradient(latent, block)[1],)
+            return (self._residual_and_gradient(latent, block, self.forces)[1],)
 
         images, chains, _ = latent.shape
         (likelihood_gradient,) = self._limit.over(images, chains, computed)
@@ -86,12 +92,14 @@ class ProposalToPosterior:
             chains,
         )
 
-    def _residual_and_gradient(self, latent: Tensor, block: Block) -> tuple[Tensor, Tensor]:
+    def _residual_and_gradient(
+        self, latent: Tensor, block: Block, forces: Forces | None = None
+    ) -> tuple[Tensor, Tensor]:
         condition = self._condition_of_chains(latent.shape[1], block)
         chosen = latent[block]
-        with torch.enable_grad():
+        with torch.enable_grad(), _in_precision(forces, chosen.device):
             flat = chosen.detach().flatten(0, 1).requires_grad_()
-            decoded = self.generator(flat, condition)
+            decoded = self.generator(flat, condition).to(chosen.dtype)
         shape = (*chosen.shape[:2], *decoded.shape[1:])
         residual = self._images[block.images] - decoded.detach().view(shape)
         # d/dz ln p(x|z) = J^T (x - G(z)) / variance: the residual is the vector, so that neither
@@ -129,8 +137,10 @@ class TracedPair(ProposalToPosterior):
         self._variance = _number(self._variance, images)
         self._log_normaliser = _number(self._log_normaliser, images)
 
-    def _residual_and_gradient(self, latent: Tensor, block: Block) -> tuple[Tensor, Tensor]:
-        del block
+    def _residual_and_gradient(
+        self, latent: Tensor, block: Block, forces: Forces | None = None
+    ) -> tuple[Tensor, Tensor]:
+        del block, forces
 
         def images(flat: Tensor) -> Tensor:
             return self.generator(flat, self._classes)
@@ -144,3 +154,10 @@ class TracedPair(ProposalToPosterior):
 
 def _number(value: float | Tensor, like: Tensor) -> Tensor:
     return torch.as_tensor(value, dtype=torch.float64, device=like.device)
+
+
+def _in_precision(forces: Forces | None, device: torch.device) -> AbstractContextManager[object]:
+    """Products and convolutions of the block in this precision; sums and norms are as they were."""
+    if forces is None:
+        return nullcontext()
+    return torch.autocast(device.type, dtype=getattr(torch, forces))

@@ -245,6 +245,7 @@ def _anneal(
         problem.condition,
         problem.variance,
         MixtureChart(proposal, component),
+        settings.forces,
     )
     transitions = settings.transitions - 1
     inner = beta[1:-1, None, None].to(position.device)

@@ -23,6 +23,7 @@ from .samplers.step_size import (
     StepSizePolicy,
 )
 from .samplers.tuning import StepSizeTrace, combine_step_sizes, resample_schedule, tune
+from .settings.chains import Forces
 from .settings.classical import ClassicalSettings
 
 __all__ = [
@@ -87,7 +88,7 @@ def estimate_log_likelihood(
     Raises:
         ValueError: if lengths or shapes disagree or the variance is not positive.
     """
-    pair = _pair(generator, images, condition, variance, seeds)
+    pair = _pair(generator, images, condition, variance, seeds, settings.forces)
     shape = (settings.chains, generator.latent_dim)
     position = item_normals(seeds, (Stream.FORWARD,), shape, images)
     policy = _policy(settings, step_size_schedule, position)
@@ -132,7 +133,7 @@ def bound_log_likelihood_above(
     Raises:
         ValueError: if lengths or shapes disagree or the variance is not positive.
     """
-    pair = _pair(generator, images, condition, variance, seeds)
+    pair = _pair(generator, images, condition, variance, seeds, settings.forces)
     position = latent[:, None].expand(-1, settings.chains, -1).to(images).contiguous()
     if step_size_schedule is None:
         start = item_normals(seeds, (Stream.FORWARD,), tuple(position.shape[1:]), images)
@@ -166,7 +167,7 @@ def tune_step_sizes(
     """
     if settings.transitions < 2:
         raise ValueError(f"transitions = {settings.transitions}: tuning needs at least 2")
-    pair = _pair(generator, images, condition, variance, seeds)
+    pair = _pair(generator, images, condition, variance, seeds, settings.forces)
 
     def draw(number: int, chains: int) -> tuple[Tensor, Iterator[TransitionNoise]]:
         shape = (chains, generator.latent_dim)
@@ -250,7 +251,8 @@ def _pair(
     condition: Tensor | None,
     variance: float,
     seeds: Sequence[int],
+    forces: Forces | None,
 ) -> ProposalToPosterior:
     check_batch(generator, images, condition, seeds)
     check_variance(variance)
-    return ProposalToPosterior(generator, images, condition, variance, StandardChart())
+    return ProposalToPosterior(generator, images, condition, variance, StandardChart(), forces)

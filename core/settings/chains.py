@@ -1,6 +1,16 @@
 """What annealed chains cost, guided or classical."""
 
+from typing import Literal
+
 from ..calls import Calls, Kind, evaluations
+
+# What the forces inside of a trajectory may be reduced to.
+Forces = Literal["bfloat16"]
+FORCES_KEY = (
+    "the precision of the gradients inside of a trajectory, quicker where the processor has it; "
+    "energies, and the gradients at its ends, are as they were, so that the weights' mean stays "
+    "exact; fewer trajectories are accepted where the variance is small"
+)
 
 
 def chain_evaluations(chains: int, leapfrog_steps: int, transitions: int) -> int:

@@ -5,6 +5,8 @@ from typing import Annotated
 
 from annotated_types import Ge, Gt, doc
 
+from .chains import FORCES_KEY, Forces
+
 
 @dataclass(frozen=True)
 class ClassicalSettings:
@@ -20,3 +22,4 @@ class ClassicalSettings:
     sigmoid_radius: Annotated[
         float, Gt(0), doc("the inverse temperatures are a sigmoid's on plus or minus this")
     ] = 4.0
+    forces: Annotated[Forces | None, doc(FORCES_KEY)] = None

@@ -5,6 +5,7 @@ from typing import Annotated
 
 from annotated_types import Ge, Gt, doc
 
+from .chains import FORCES_KEY, Forces
 from .search import FINAL_ITERATIONS_KEY, FINALISTS_KEY, SearchMethod, SearchSettings
 
 # What a chain that started from the prior has in the place of its mode.
@@ -53,6 +54,7 @@ class GuidedSettings(SearchSettings):
     transitions: Annotated[int, Ge(1), doc("T, the number of increments of a chain's weight")] = 500
     chains: Annotated[int, Ge(1), doc("chains of each image")] = 4
     leapfrog_steps: Annotated[int, Ge(1), doc("leapfrog steps of each transition")] = 3
+    forces: Annotated[Forces | None, doc(FORCES_KEY)] = None
     restarts: Annotated[int, Ge(1), doc("searches for modes of each image")] = 75
     candidates: Annotated[int, Ge(1), doc("starts of which a search takes the best")] = 8
     bank: Annotated[

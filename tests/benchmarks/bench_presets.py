@@ -295,6 +295,7 @@ def main() -> None:
     parser.add_argument("--group", action="append", help="one of the groups; may be given again")
     parser.add_argument("--only", action="append", choices=PRESETS, help="may be given again")
     parser.add_argument("--seconds", action="store_true", help="seconds in place of replicates")
+    parser.add_argument("--forces", choices=["bfloat16"], help="of chains; float32 by default")
     parser.add_argument("--reference", action="store_true", help="less a reference of T = 2000")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
@@ -307,7 +308,10 @@ def main() -> None:
         classes = PUBLISHED[name]
         source = GeneratorSource(arguments.weights, family="dcgan", classes=classes)
     generator = open_generator(source).generator
-    chosen = {key: PRESETS[key] for key in PRESETS if key in (arguments.only or PRESETS)}
+    asked = arguments.only or PRESETS
+    chosen = {
+        key: replace(each, forces=arguments.forces) for key, each in PRESETS.items() if key in asked
+    }
     if arguments.seconds:
         seconds(name, generator, arguments.count, chosen, rounds=2)
         return

@@ -3,12 +3,12 @@
     OMP_NUM_THREADS=1 python -m tests.benchmarks.transitions [GENERATOR ...]
 
 Prints a line for each generator: processor milliseconds of the gradients alone, and how many times
-that a classical and a guided transition take, each as it is and compiled (`core.compiled_chains`),
-and the processor seconds that compiling the two took, those of the C++ compiler included. All are
-timed in turn and the least of each is taken, so that a busy machine disturbs the ratios little.
-What was compiled before is found in torch's cache, unless TORCHINDUCTOR_CACHE_DIR names an empty
-folder. BigGAN and StyleGAN2 are thin (64
-channels) with 128 and 512 latents at 32 pixels: beside wider ones the same transition costs less.
+that a classical and a guided transition take, each as it is, compiled (`core.compiled_chains`) and
+with forces in bfloat16, and the processor seconds that compiling the two took, those of the C++
+compiler included. All are timed in turn and the least of each is taken, so that a busy machine
+disturbs the ratios little. What was compiled before is found in torch's cache, unless
+TORCHINDUCTOR_CACHE_DIR names an empty folder. BigGAN and StyleGAN2 are thin (64 channels) with 128
+and 512 latents at 32 pixels: beside wider ones the same transition costs less.
 """
 
 import argparse
@@ -30,6 +30,7 @@ from offmanifold.core.row_limit import LimitedGenerator, RowLimit
 from offmanifold.core.samplers.charts import Chart, StandardChart
 from offmanifold.core.samplers.hmc import initial_state
 from offmanifold.core.samplers.proposal import MixtureChart
+from offmanifold.core.settings.chains import Forces
 from offmanifold.core.settings.guided import GuidedSettings
 from offmanifold.workers.generators import open_generator
 
@@ -90,8 +91,10 @@ def _works(generator: Generator, count: int) -> dict[str, Callable[[], object]]:
         "bare": bare,
         "classical": _move(problem, classical),
         "compiled": _move(compiled, classical),
+        "classical bfloat16": _move(problem, classical, "bfloat16"),
         "guided": _move(problem, guided),
         "guided compiled": _move(compiled, guided),
+        "guided bfloat16": _move(problem, guided, "bfloat16"),
     }
 
 
@@ -113,9 +116,11 @@ def _chart(problem: GuidedProblem) -> Chart:
     return MixtureChart(proposal, proposal.draw(uniform, CHAINS))
 
 
-def _move(problem: GuidedProblem, chart: Chart) -> Callable[[], object]:
+def _move(
+    problem: GuidedProblem, chart: Chart, forces: Forces | None = None
+) -> Callable[[], object]:
     generator, images, condition = problem.generator, problem.images, problem.condition
-    pair = ProposalToPosterior(generator, images, condition, VARIANCE, chart)
+    pair = ProposalToPosterior(generator, images, condition, VARIANCE, chart, forces)
     momentum = torch.randn(len(images), CHAINS, generator.latent_dim)
     state = initial_state(pair, torch.randn_like(momentum))
     move_one = move_of(pair)

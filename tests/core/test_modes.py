@@ -74,9 +74,9 @@ def test_a_proposal_of_low_rank_is_unbiased(linear_decoder: Callable[..., Any]) 
     # 48 bytes hold three derivatives of four pixels: with oversampling, one eigenpair of eight.
     decoder = linear_decoder(12, 4)
     image, _ = simulate(decoder, None, 0.1, [0], like=DOUBLE)
-    search = {"restarts": 2, "candidates": 4, "iterations": 60}
     method = GuidedMethod(jacobian_bytes=4 * 4 * 10)
-    settings = replace(LEAN, transitions=20, chains=50_000, **search, method=method)
+    search = replace(LEAN, restarts=2, candidates=4, iterations=60, method=method)
+    settings = replace(search, transitions=20, chains=50_000)
     estimate = estimate_guided(decoder, image, None, 0.1, settings, [0])
     assert estimate.curvature_rank == 2
     weight = (estimate.chain_log_weights[0] - decoder.log_density(image, 0.1)).exp()

@@ -26,6 +26,7 @@ class GuidedSpec(SpecModel):
     transitions: int = setting(GuidedSettings, "transitions")
     chains: int = setting(GuidedSettings, "chains")
     leapfrog_steps: int = setting(GuidedSettings, "leapfrog_steps")
+    forces: Literal["bfloat16"] | None = setting(GuidedSettings, "forces")
     restarts: int = setting(GuidedSettings, "restarts")
     candidates: int = setting(GuidedSettings, "candidates")
     bank: int = setting(GuidedSettings, "bank")
@@ -56,6 +57,7 @@ class ClassicalSpec(SpecModel):
     chains: int = setting(ClassicalSettings, "chains")
     leapfrog_steps: int = setting(ClassicalSettings, "leapfrog_steps")
     sigmoid_radius: float = setting(ClassicalSettings, "sigmoid_radius")
+    forces: Literal["bfloat16"] | None = setting(ClassicalSettings, "forces")
     step_size: Literal["tuned", "adaptive"] = "tuned"
     pilots: int = Field(default=16, ge=1)
     shard_items: ShardItems = 32
