@@ -844,6 +844,8 @@ def test_latents_that_the_prior_calls_unlikely_make_data_atypical(
     found = verdict("typical", *rows, latents)
     assert found.headline == answer
     assert "need latents of the same length" in found.findings[0].sentence
+    reason = found.findings[0].measured
+    assert (reason is not None and "latents longer or shorter" in reason) == (answer == "No")
 
 
 def in_turn(*names: str) -> ReduceContext:

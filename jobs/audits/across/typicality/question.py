@@ -136,7 +136,7 @@ def _finding(view: View, group: GroupInfo, reference: GroupInfo, deviation: Devi
     reference_size = _size(view, reference)
     counted = f"N = {deviation.found.n}" + (f" and {reference_size}" if reference_size else "")
     measured = (
-        f"{group.name}: mean ln p deviates by {deviation.found.text()} nats from "
+        f"mean ln p deviates by {deviation.found.text()} nats from "
         f"{'the model’s samples' if strict else 'noise-free images of the generator'}; "
         f"up to ±{number(deviation.margin)} is typical"
     )
@@ -147,13 +147,16 @@ def _finding(view: View, group: GroupInfo, reference: GroupInfo, deviation: Devi
         null, against = _null(view, group, reference, deviation)
         if against is not None and against < ERROR_RATE:
             answer, p_value = "no", against
+            if deviation.answer != "no":
+                # Who reads this line alone would look for the reason in the deviation.
+                measured = f"latents longer or shorter than the model's own need; {measured}"
         elif answer == "no":
             p_value = deviation.p_value
     return Finding(
         f"{group.name} against {reference.name}",
         answer,
         _sentence(group, reference, deviation, counted),
-        measured=measured,
+        measured=f"{group.name}: {measured}",
         counted=counted,
         p_value=p_value,
         null=null,
