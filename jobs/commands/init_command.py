@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 
-from ...cluster.locations import is_remote
 from ..report.plain_text import say
 from .checkpoint_commands import ClassesOption, FamilyOption, KeyOption, MixedPrecisionOption
 from .exit_status import errors_explained
@@ -44,6 +43,8 @@ def init(
     What the files do not say stands in it as a comment, with the choices.
     """
     with errors_explained():
+        from ...cluster.locations import is_remote
+
         if (weights is None) == (source is None):
             raise typer.BadParameter("give one of --weights FILE and --source MODULE:FUNCTION")
         if source is not None and (family, key, classes, mixed_precision) != (None,) * 4:
