@@ -23,12 +23,11 @@ from .posterior import Posterior
 from .samplers.noise import Stream, item_normals
 from .search import PROBES, best_distinct, descended, descent_calls, start_calls, starts
 from .settings.guided import GuidedSettings
+from .settings.search import BANKED
 
 _FEWEST_STARTS = 96
 # Prior standard deviations by which starts are moved away from a mode, from least to most.
 _NEAR, _FAR = 0.25, 1.5
-# A bank has at least so many latents for each start.
-_BANKED = 8
 
 
 def probe_modes(
@@ -99,7 +98,7 @@ def _numbers(settings: GuidedSettings) -> tuple[int, int]:
     number = max(_FEWEST_STARTS, settings.restarts)
     fresh = number // 2
     if settings.bank:
-        fresh = max(1, min(fresh, settings.bank // _BANKED))
+        fresh = max(1, min(fresh, settings.bank // BANKED))
     return fresh, number - fresh
 
 

@@ -17,13 +17,13 @@ from .polish import descend_valley, valley_calls
 from .posterior import Points, Posterior
 from .row_limit import Block
 from .samplers.noise import item_normals
-from .settings.search import SearchMethod, SearchSettings
+from .settings.search import BANKED, SearchMethod, SearchSettings
 
 # Calls of an image that tell whether the generator normalises its latent, of eight images or more.
 PROBES = 2
 _HEATED_PART = 0.6
 # So many times the starts are taken from the bank, judged, and the best distinct ones kept.
-_JUDGED = 4
+_JUDGED = BANKED // 2
 
 
 def starts(
@@ -155,7 +155,7 @@ def number_of_ends(settings: SearchSettings) -> int:
 
 def size_of_bank(settings: SearchSettings, classes: int) -> int:
     """How many latents each of so many classes has in the bank; 0 classes are one."""
-    return bank_size(settings.bank, classes, 2 * _JUDGED * settings.restarts)
+    return bank_size(settings.bank, classes, BANKED * settings.restarts)
 
 
 def distinct(near: Bool[Tensor, "images points points"]) -> Bool[Tensor, "images points"]:

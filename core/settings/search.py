@@ -7,6 +7,8 @@ from annotated_types import Ge, doc
 
 # Memory for derivatives.
 JACOBIAN_BYTES = 2**28
+# The fewest latents of a bank for each restart: a search judges half of them.
+BANKED = 8
 BANK_KEY = (
     "latents that are drawn and decoded once for a class, and of which every image's "
     "searches start at the best; at least 8 times `restarts`, and at most 1,000,000 of all "

@@ -3,15 +3,12 @@
 import math
 from typing import TYPE_CHECKING
 
-from ...core.settings.search import SearchSettings
+from ...core.settings.search import BANKED, SearchSettings
 from ..plan.work import BankWork
 from ..spec.facts import GeneratorFacts
 
 if TYPE_CHECKING:
     from ..plan.stage import AuditContext
-
-# The fewest latents of a bank for each restart: a search judges half of them.
-_BANKED = 8
 
 
 def require_starts(bank: int, restarts: int) -> None:
@@ -20,11 +17,11 @@ def require_starts(bank: int, restarts: int) -> None:
     Raises:
         ValueError: it has fewer than eight for each.
     """
-    least = _BANKED * restarts
+    least = BANKED * restarts
     if 0 < bank < least:
         raise ValueError(
             f"bank is {bank}, too few for {restarts} restarts: give at least {least} "
-            f"({_BANKED} times `restarts`), or 0 for searches without a bank"
+            f"({BANKED} times `restarts`), or 0 for searches without a bank"
         )
 
 
