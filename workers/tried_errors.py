@@ -22,6 +22,7 @@ from ..core.likelihood import simulate
 from ..core.quantisation import quantise
 from ..core.search import size_of_bank
 from ..core.settings.inversion import InversionSettings
+from ..core.settings.search import BANKED
 from .datasets import open_shard_set
 from .timing import Seconds
 
@@ -119,7 +120,7 @@ def tried_errors(
 
 
 def _as_run(settings: InversionSettings) -> InversionSettings:
-    return replace(settings, bank=min(settings.bank, max(_BANK, 8 * settings.restarts)))
+    return replace(settings, bank=min(settings.bank, max(_BANK, BANKED * settings.restarts)))
 
 
 def _affordable(
