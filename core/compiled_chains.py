@@ -46,20 +46,25 @@ class _Last(NamedTuple):
 
 
 class _Graphs(NamedTuple):
-    """What moves so many images and chains."""
+    """What moves so many images and chains by so many leapfrog steps."""
 
     blocks: list[_Block]
     inner: Callable[..., tuple[Tensor, Tensor]]
     last: Callable[..., _Last]
 
 
-class CompiledTransition:
-    """`hmc.transition` by two graphs, of an inner leapfrog step and of the last one.
+# Steps in one graph: more are no faster, and each is compiled by itself.
+_STRIDE = 3
 
-    They take blocks of as many images as the rows that the generator is filled up to have room
-    for, so that there is one shape, and an image's numbers are the same in any company. The inverse
-    temperature, the step size, the variance and what the chart has of its images are arguments, so
-    that one graph serves a whole path and every shard.
+
+class CompiledTransition:
+    """`hmc.transition` by two graphs, of some inner leapfrog steps and of the last ones.
+
+    Trajectories of up to three steps are one graph. They take blocks of as many images as the rows
+    that the generator is filled up to have room for, so that there is one shape, and an image's
+    numbers are the same in any company. The inverse temperature, the step size, the variance and
+    what the chart has of its images are arguments, so that one graph serves a whole path and every
+    shard.
     """
 
     def __init__(self, pair: ProposalToPosterior, compilation: Compilation) -> None:
@@ -79,37 +84,52 @@ class CompiledTransition:
     ) -> tuple[ChainState, TransitionInfo]:
         """As `hmc.transition`; nothing is compiled where memory has no room for a block."""
         images, chains = uniform.shape
-        graphs = self._graphs_of(images, chains)
         limit = limit_of(self._pair.generator)
-        size = len(graphs.blocks[0].index)
+        size = _block_size(self._pair, images, chains)
         if size * chains > limit.rows or not self._compilation.active:
             return hmc.transition(pair, state, momentum, uniform, beta, step_size, steps)
+        graphs = self._graphs_of(images, chains, steps)
         kicked = hmc.half_kick(state.ends, momentum, beta, step_size)
         at = torch.tensor(beta, dtype=torch.float64, device=momentum.device)
+        strides, rest = divmod(steps - 1, _STRIDE)
         parts = []
         for block in graphs.blocks:
             whole = (state, momentum, kicked, uniform, step_size)
             begun, drawn, moving, chance, step = _rows(whole, block.index)
             position = begun.position
-            for _ in range(steps - 1):
-                limit.evaluating(block.count * chains)
-                position, moving = graphs.inner(block.pair, position, moving, at, step)
-            limit.evaluating(block.count * chains)
-            last = graphs.last(block.pair, begun, drawn, position, moving, chance, at, step)
+            for _ in range(strides):
+                limit.evaluating(_STRIDE * block.count * chains)
+                position, moving = graphs.inner(block.pair, position, moving, at, step, _STRIDE)
+            limit.evaluating((rest + 1) * block.count * chains)
+            last = graphs.last(block.pair, begun, drawn, position, moving, chance, at, step, rest)
             parts.append((last.state, last.info))
         return _joined(parts, images)
 
-    def _graphs_of(self, images: int, chains: int) -> "_Graphs":
-        if (images, chains) not in self._graphs:
-            self._graphs[images, chains] = _Graphs(
+    def _graphs_of(self, images: int, chains: int, steps: int) -> "_Graphs":
+        if (images, chains, steps) not in self._graphs:
+            self._graphs[images, chains, steps] = _Graphs(
                 _blocks(self._pair, images, chains),
-                self._compilation.compiled(hmc.inner_step, lambda result: result),
-                self._compilation.compiled(_last_of_transition, lambda last: (last.difference,)),
+                self._compilation.compiled(_inner_steps, lambda result: result),
+                self._compilation.compiled(_last_steps, lambda last: (last.difference,)),
             )
-        return self._graphs[images, chains]
+        return self._graphs[images, chains, steps]
 
 
-def _last_of_transition(
+def _inner_steps(
+    pair: DensityPair,
+    position: Tensor,
+    momentum: Tensor,
+    beta: Tensor,
+    step_size: Tensor,
+    number: int,
+) -> tuple[Tensor, Tensor]:
+    """So many steps of a trajectory, of which none is its last."""
+    for _ in range(number):
+        position, momentum = hmc.inner_step(pair, position, momentum, beta, step_size)
+    return position, momentum
+
+
+def _last_steps(
     pair: DensityPair,
     state: ChainState,
     drawn: Tensor,
@@ -118,16 +138,22 @@ def _last_of_transition(
     uniform: Tensor,
     beta: Tensor,
     step_size: Tensor,
+    before: int,
 ) -> _Last:
-    """The last step of a transition that began at ``state`` with the momentum ``drawn``."""
+    """The last step, and so many ``before``, of a transition from ``state`` and ``drawn``."""
+    position, momentum = _inner_steps(pair, position, momentum, beta, step_size, before)
     proposal, momentum_after = hmc.last_step(pair, position, momentum, beta, step_size)
     chosen = hmc.metropolis(state, drawn, proposal, momentum_after, uniform, beta)
     return _Last(*chosen, proposal.ends.difference)
 
 
-def _blocks(pair: ProposalToPosterior, images: int, chains: int) -> list[_Block]:
+def _block_size(pair: ProposalToPosterior, images: int, chains: int) -> int:
     rows = filled_up_to(pair.generator)
-    size = images if rows == 1 else max(1, rows // chains)
+    return images if rows == 1 else max(1, rows // chains)
+
+
+def _blocks(pair: ProposalToPosterior, images: int, chains: int) -> list[_Block]:
+    size = _block_size(pair, images, chains)
     blocks = []
     for start in range(0, images, size):
         index = torch.arange(start, start + size).clamp(max=images - 1)

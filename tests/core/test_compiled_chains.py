@@ -43,7 +43,8 @@ from ..small_generators import small_generator
 DOUBLE = torch.empty(0, dtype=torch.float64)
 VARIANCE = 0.01
 SEEDS = range(5)
-CLASSICAL = ClassicalSettings(transitions=5, chains=2, leapfrog_steps=3)
+# Six steps: a graph of three, and one of two and the last.
+CLASSICAL = ClassicalSettings(transitions=5, chains=2, leapfrog_steps=6)
 GUIDED = GuidedSettings(
     transitions=5,
     chains=2,
@@ -185,7 +186,7 @@ def test_a_graph_that_computes_something_else_is_not_used() -> None:
 
         def graph(*arguments: Any) -> Any:
             result = function(*arguments)
-            # Of an inner step, the momentum.
+            # Of inner steps, the momentum.
             return (result[0], 1.1 * result[1]) if isinstance(result[1], Tensor) else result
 
         return graph
@@ -219,7 +220,6 @@ def test_rows_by_the_compiler_are_those_of_chains_that_are_not_compiled() -> Non
     require_equal(found, everything(limited(generator)), 1e-9)
 
 
-@pytest.mark.slow
 @pytest.mark.slow
 @pytest.mark.ci
 @pytest.mark.usefixtures("by_torchs_kernels")
