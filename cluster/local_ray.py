@@ -12,7 +12,7 @@ import shutil
 import stat
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -33,11 +33,22 @@ _PREFIX = "om-ray-"
 _LONGEST_SOCKET = "r/session_2026-01-01_00-00-00_000000_4194304/sockets/plasma_store"
 _SOCKET_PATH_BYTES = 107
 _SETTLED_SECONDS = 60.0
-_ENVIRONMENT = (
-    ray._private.ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR,
-    "RAY_USAGE_STATS_ENABLED",
-    "RAY_AUTH_MODE",
-)
+# What is set of the environment, and taken out of it (None), while Ray runs.
+_ENVIRONMENT = {
+    ray._private.ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR: "0",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    # With the mode unset the token is put to use. Without it every user of this machine could run
+    # code here, so the environment cannot switch it off.
+    "RAY_AUTH_MODE": None,
+    # Statistics that nobody can look at without a dashboard: with them, and with the processes
+    # below, Ray takes 5% of a core, without them 2% (`python -m tests.benchmarks.ray_share`).
+    "RAY_event_stats": "0",
+    "RAY_task_events_report_interval_ms": "0",
+    "REPORTER_UPDATE_INTERVAL_MS": "60000",
+}
+# Methods of a node that start its dashboard's server, what passes workers' prints on to a driver
+# that wants them, and what asks a cloud for further machines.
+_UNUSED = ("start_api_server", "start_log_monitor", "start_monitor")
 
 
 @contextmanager
@@ -102,34 +113,43 @@ def check_local_ray() -> None:
 
 @contextmanager
 def _on_loopback() -> Iterator[None]:
-    """Makes Ray's processes listen on 127.0.0.1 alone, and starts none that asks the network.
+    """Makes Ray's processes listen on 127.0.0.1 alone, and starts none that nothing here uses.
 
     Ray does the first on Windows and macOS, unless this constant says otherwise. The server of its
-    dashboard, which nothing here uses, asks cloud metadata addresses where it is, and tells Ray's
-    makers that it does not tell them anything.
+    dashboard would ask cloud metadata addresses where it is, and tell Ray's makers that it does not
+    tell them anything.
     """
     constants: Any = ray._private.ray_constants
     node: Any = ray._private.node.Node
-    was_cluster, start_api_server = constants.ENABLE_RAY_CLUSTER, node.start_api_server
-    environment = dict(os.environ)
+    was_cluster, were = (
+        constants.ENABLE_RAY_CLUSTER,
+        {name: getattr(node, name) for name in _UNUSED},
+    )
+    environment = {name: os.environ.get(name) for name in _ENVIRONMENT}
 
-    def start_no_server(node: Any, **options: Any) -> None:
-        del node, options
+    def start_nothing(node: Any, *arguments: Any, **options: Any) -> None:
+        del node, arguments, options
 
-    constants.ENABLE_RAY_CLUSTER, node.start_api_server = False, start_no_server
-    # With the mode unset the token is put to use. Without it every user of this machine could run
-    # code here, so the environment cannot switch it off.
-    for name in _ENVIRONMENT:
-        os.environ.pop(name, None)
-    os.environ.update(dict.fromkeys(_ENVIRONMENT[:2], "0"))
+    constants.ENABLE_RAY_CLUSTER = False
+    for name in _UNUSED:
+        setattr(node, name, start_nothing)
+    _put(_ENVIRONMENT)
     try:
         yield
     finally:
-        constants.ENABLE_RAY_CLUSTER, node.start_api_server = was_cluster, start_api_server
-        for name in _ENVIRONMENT:
+        constants.ENABLE_RAY_CLUSTER = was_cluster
+        for name, method in were.items():
+            setattr(node, name, method)
+        _put(environment)
+
+
+def _put(variables: Mapping[str, str | None]) -> None:
+    """Sets variables of the environment, or takes them out of it."""
+    for name, value in variables.items():
+        if value is None:
             os.environ.pop(name, None)
-            if name in environment:
-                os.environ[name] = environment[name]
+        else:
+            os.environ[name] = value
 
 
 @contextmanager
