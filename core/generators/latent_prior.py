@@ -5,11 +5,16 @@ generator with a bounded prior is x = G(z(u)): exact, since z(u) has that prior,
 of the bijection inside N(0, I) and nothing clipped.
 """
 
+import math
 from collections.abc import Callable
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
+
+# Standard deviations: bounds that ndtr has digits for, and the last number that erfc has any for.
+_FAR = 5.0
+_FURTHEST = -37.0
 
 LatentPrior = Callable[[Float[Tensor, "batch latent"]], Float[Tensor, "batch latent"]]
 
@@ -36,7 +41,7 @@ def truncated_normal(bound: float) -> LatentPrior:
     """
     if not bound > 0:
         raise ValueError(f"normal prior truncated at {bound}: the bound must be positive")
-    outside = torch.special.ndtr(torch.tensor(-bound, dtype=torch.float64, device="cpu")).item()
+    outside = 0.5 * math.erfc(bound * math.sqrt(0.5))
 
     def lower_half(normal: Tensor) -> Tensor:
         below = normal.clamp(max=0.0)
@@ -45,5 +50,12 @@ def truncated_normal(bound: float) -> LatentPrior:
         )
         return latent
 
+    def lower_half_far(normal: Tensor) -> Tensor:
+        # Torch's ndtr has no digits in the tail that a far bound leaves, its erfc has them.
+        below = normal.double().clamp(_FURTHEST, 0.0)
+        share = 0.5 * torch.special.erfc(below * -math.sqrt(0.5))
+        return torch.special.ndtri(outside + (1 - 2 * outside) * share).to(normal.dtype)
+
+    half = lower_half if bound <= _FAR else lower_half_far
     # By symmetry: near 1 the distribution function has no digits left, and its inverse is infinite.
-    return lambda normal: torch.where(normal > 0, -lower_half(-normal), lower_half(normal))
+    return lambda normal: torch.where(normal > 0, -half(-normal), half(normal))

@@ -147,9 +147,9 @@ class Ramp(nn.Module):
         return torch.cat([latent, latent / 2], 1).view(-1, 1, 1, 2)
 
 
-@pytest.mark.parametrize("bound", [0.5, 2.0, 6.0])
+@pytest.mark.parametrize("bound", [0.5, 2.0, 6.0, 9.0, 30.0])
 def test_a_truncated_prior_is_symmetric_and_finite_far_out(bound: float) -> None:
-    normal = torch.tensor([0.0, 0.3, 2.0, 5.0, 7.0, 20.0]).requires_grad_()
+    normal = torch.tensor([0.0, 0.3, 2.0, 5.0, 7.0, 20.0, 50.0]).requires_grad_()
     latent = truncated_normal(bound)(normal)
     (slope,) = torch.autograd.grad(latent.sum(), normal)
     assert torch.equal(latent, -truncated_normal(bound)(-normal))
@@ -158,6 +158,11 @@ def test_a_truncated_prior_is_symmetric_and_finite_far_out(bound: float) -> None
     assert slope.isfinite().all()
     inside = 2 * truncnorm.cdf(bound, -math.inf, math.inf) - 1
     assert slope[0].item() == pytest.approx(inside, rel=1e-5)
+
+
+def test_a_far_truncated_prior_is_the_normal_one_inside_of_it() -> None:
+    normal = torch.linspace(-6, 6, 49)
+    torch.testing.assert_close(truncated_normal(9.0)(normal), normal)
 
 
 @pytest.mark.parametrize("prior", ["uniform", "truncated"])
