@@ -44,8 +44,8 @@ _ROLE_COLOURS = {
     "null": "#332288",
 }
 _LONGEST_LABEL = 22
-# Inches: most figures stand side by side, two in a row of the page.
-WIDTH = 5.4
+# Inches: most figures stand side by side, three in a row of the page.
+WIDTH = 4.2
 _OUTLIER_COLOURS = ("#d55e00", "#cc79a7", "#e69f00", "#8c564b")
 SVG = "image/svg+xml"
 PNG = "image/png"

@@ -106,6 +106,9 @@
 
   // Says in words which tables go on beyond the edge.
   const measure = () => {
+    // A link's target stops below the bar of contents.
+    const bar = document.querySelector(".contents").offsetHeight;
+    document.documentElement.style.setProperty("--bar", `${bar + 8}px`);
     for (const box of all(".scroll"))
       box.classList.toggle("overflows", box.scrollWidth > box.clientWidth + 1);
   };

@@ -13,7 +13,7 @@ Render = Callable[[str, np.ndarray, np.ndarray | None], np.ndarray]
 
 Made = TypeVar("Made")
 
-SHOWN = 10
+SHOWN = 8
 
 
 class UndrawnError(Exception):

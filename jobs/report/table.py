@@ -133,11 +133,10 @@ def estimates(
     return Column(header, "estimate", Format(digits, decimals, scale))
 
 
-# Letters in a line of the page's tables, and between two columns.
-_LINE = 134
+# Letters in a line of the page's tables, in one of its columns, and between two of a table's.
+_LINE = 170
+_COLUMN = 54
 _COLUMN_GAP = 2
-# Letters that the mark to sort by takes after a header.
-_SORT_MARK = 2
 
 # How many images a row rests on.
 N = counts("N")
@@ -176,14 +175,31 @@ class Table:
         return [[head if head.index is None else replace(head, rows=2) for head in above], below]
 
     @property
-    def is_wide(self) -> bool:
-        """Whether a row is too long for a page's line, so that intervals go under their values."""
+    def is_narrow(self) -> bool:
+        """Whether the table fits into a column of the page, beside text and figures."""
+        return self._letters(stacked=True) <= _COLUMN
+
+    @property
+    def is_stacked(self) -> bool:
+        """Whether intervals go under their values: a row would be too long with them beside."""
+        return self._letters(stacked=False) > (_COLUMN if self.is_narrow else _LINE)
+
+    def _letters(self, *, stacked: bool) -> int:
+        """Letters of the longest row; headers wrap between words."""
         written = self.written
         longest = [
-            max([len(column.header) + _SORT_MARK, *(len(row[index].text) for row in written)])
+            max(
+                [
+                    *(len(word) for word in column.header.split()),
+                    *(
+                        max(map(len, row[index])) if stacked else len(row[index].text)
+                        for row in written
+                    ),
+                ]
+            )
             for index, column in enumerate(self.columns)
         ]
-        return sum(longest) + _COLUMN_GAP * len(longest) > _LINE
+        return sum(longest) + _COLUMN_GAP * len(longest)
 
     @property
     def written(self) -> list[list[Written]]:

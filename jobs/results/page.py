@@ -71,8 +71,16 @@ class AuditReport:
     @property
     def failed_rows(self) -> int:
         """How many rows of all stages failed."""
-        failed = [column.header for column in self.failures.columns].index("failed")
-        return sum(int(str(row[failed])) for row in self.failures.rows)
+        return self._rows("failed")
+
+    @property
+    def all_rows(self) -> int:
+        """How many rows all stages have."""
+        return self._rows("all")
+
+    def _rows(self, header: str) -> int:
+        counted = [column.header for column in self.failures.columns].index(header)
+        return sum(int(str(row[counted])) for row in self.failures.rows)
 
 
 def sections_of(view: PageView) -> list[Section]:
@@ -131,6 +139,7 @@ def render_page(report: AuditReport) -> str:
     return page_template("report.html").render(
         {field.name: getattr(report, field.name) for field in fields(report)},
         failed_rows=report.failed_rows,
+        all_rows=report.all_rows,
         words=terms_in(report.tables),
     )
 
