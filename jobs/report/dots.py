@@ -12,7 +12,9 @@ from .figure import WIDTH, Figure, bare, draw, guide, label
 from .summary import Estimate, number
 from .table import Column, N, estimates
 
-ROW_HEIGHT = 0.36
+ROW_HEIGHT = 0.28
+# Points: a letter of a tick, and the least between two ticks.
+_LETTER, _TICK_GAP = 5.5, 4
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ def methods_figure(
         [Column("group"), Column("by"), estimates(what), N],
         [[each.group, each.method, each.found, each.found.n] for each in entries],
     )
-    return draw(WIDTH, 0.8 + 0.3 * rows, alt.format(every), caption, paint, data=data, key=key)
+    return draw(WIDTH, 0.6 + 0.25 * rows, alt.format(every), caption, paint, data=data, key=key)
 
 
 def symlog_dots(
@@ -100,19 +102,38 @@ def whiskers(found: Estimate) -> list[list[float]] | None:
     return [[found.value - found.low], [found.high - found.value]]
 
 
-def symlog_ticks(axes: Axes, linear: float) -> None:
-    """0, the ends of the linear part, and few enough decades beyond to be read."""
+def symlog_ticks(axes: Axes, linear: float, width: float = 150) -> None:
+    """0, decades, and the ends of the linear part, as far as they can be read side by side.
+
+    ``width`` is about that of the axes in points.
+    """
     low, high = axes.get_xlim()
     furthest = max(-low, high)
     # Every other decade, and none right beside the end of the linear part: they must be read.
     first = math.floor(math.log10(10 * linear)) + 1
     last = math.floor(math.log10(furthest)) if furthest > linear else first - 1
     decades = [10.0**power for power in range(last, first - 1, -2)]
-    ticks = [linear, *decades]
-    every = sorted({0.0, *ticks, *[-tick for tick in ticks]})
-    shown = [tick for tick in every if low <= tick <= high]
-    axes.set_xticks(shown, [number(tick, 2) for tick in shown])
+    wanted = [
+        0.0,
+        *(side * tick for tick in (*decades[:1], linear, *decades[1:]) for side in (1, -1)),
+    ]
+    shown: dict[float, str] = {}
+    for tick in wanted:
+        text = number(tick, 2)
+        if low <= tick <= high and all(
+            width * abs(_fraction(axes, tick) - _fraction(axes, other))
+            > _LETTER * (len(text) + len(known)) / 2 + _TICK_GAP
+            for other, known in shown.items()
+        ):
+            shown[tick] = text
+    axes.set_xticks(list(shown), list(shown.values()))
     axes.set_xticks([], minor=True)
+
+
+def _fraction(axes: Axes, value: float) -> float:
+    """Where a value lies along the horizontal axis, from 0 to 1."""
+    at = axes.transData.transform((value, 0))
+    return float(axes.transAxes.inverted().transform(at)[0])
 
 
 def _rows_under_groups(axes: Axes, entries: Sequence[Entry]) -> list[int]:

@@ -24,7 +24,8 @@ GUIDE = "#8a8f98"
 
 _STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
-    "font.size": 11,
+    "font.size": 10,
+    "figure.labelsize": 10,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.edgecolor": GUIDE,
@@ -46,10 +47,12 @@ _ROLE_COLOURS = {
 _LONGEST_LABEL = 22
 # Inches: most figures stand side by side, three in a row of the page.
 WIDTH = 4.2
+# Those of many panels, which stand beside a table.
+WIDE = 5.4
 _OUTLIER_COLOURS = ("#d55e00", "#cc79a7", "#e69f00", "#8c564b")
 SVG = "image/svg+xml"
 PNG = "image/png"
-_PNG_DOTS_PER_INCH = 200
+_PNG_DOTS_PER_INCH = 260
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,8 @@ class Figure:
     """A picture's bytes, what it shows (``alt``), and what to read in it (``caption``).
 
     ``key`` names it among the figures of its section, the same in every run: files are called by
-    it. ``rasterise`` gives it as PNG. ``data`` are the numbers drawn; of a mosaic's columns of
+    it. ``rasterise`` gives it as PNG. A wide one needs more than a column of
+    the page. ``data`` are the numbers drawn; of a mosaic's columns of
     pictures, a row each, where they have any.
     """
 
@@ -68,6 +72,7 @@ class Figure:
     caption: str
     rasterise: Callable[[], bytes]
     pixelated: bool = False
+    is_wide: bool = False
     data: Table | None = None
 
     @property
@@ -109,6 +114,7 @@ def draw(
         alt,
         caption,
         rasterise=lambda: render("png", {"Software": None}),
+        is_wide=width > WIDTH,
         data=Table(caption, data.columns, data.rows, key=key),
     )
 

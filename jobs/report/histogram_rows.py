@@ -9,7 +9,7 @@ from matplotlib.figure import FigureBase
 from .figure import INK, bare, label
 
 _BINS = 36
-ROW_HEIGHT = 0.62
+ROW_HEIGHT = 0.46
 
 
 # Groups whose range is a smaller part of the axis than this are shown again on their own.
@@ -54,9 +54,10 @@ def histogram_rows(
             rotation=0,
             ha="right" if named else "left",
             va="center",
-            fontsize=9.5,
+            fontsize=9,
         )
         bare(axes)
+    rows[-1].locator_params(axis="x", nbins=5)
     for axes in rows[:-1]:
         axes.tick_params(bottom=False)
         axes.spines["bottom"].set_color("#d5d8dd")

@@ -9,7 +9,7 @@ from .histogram_rows import SMALL_PART
 from .table import Column, numbers
 from .view import View
 
-_HEIGHT = 4.2
+_HEIGHT = 3.1
 _MOST_DOTS = 300
 
 Points = dict[str, tuple[np.ndarray, np.ndarray]]
@@ -34,9 +34,10 @@ def scatter_figure(
     def paint(canvas: Canvas) -> None:
         axes = canvas.subplots()
         for name, (x, y) in shown.items():
-            axes.scatter(x, y, s=13, color=colours[name], alpha=0.6, lw=0, label=label(name))
+            axes.scatter(x, y, s=10, color=colours[name], alpha=0.6, lw=0, label=label(name))
         axes.set_xlabel(axes_labels[0])
         axes.set_ylabel(axes_labels[1])
+        axes.locator_params(nbins=6)
         if len(shown) > 1:
             canvas.legend(
                 loc="outside upper left", ncols=3, frameon=False, fontsize=8.5, handletextpad=0.2

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any, TypeVar
 
 import pyarrow as pa
@@ -53,6 +54,13 @@ class Section:
     tables: Sequence[Table]
     warnings: Sequence[str] = ()
     alarm: str = "Not settled."
+
+    @property
+    def side_by_side(self) -> list[tuple[Figure | None, Table | None]]:
+        """What is too wide for a column of the page: figures, each with the table beside it."""
+        figures = [figure for figure in self.figures if figure.is_wide]
+        tables = [table for table in self.tables if not table.is_narrow]
+        return list(zip_longest(figures, tables))
 
 
 def present(*parts: Part | None) -> list[Part]:

@@ -2,8 +2,8 @@
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter
 
+from .dots import symlog_ticks
 from .figure import INK, bare, guide, label
 from .summary import number
 from .view import View
@@ -16,19 +16,24 @@ AXIS_WORDS = f"The axis is linear up to {number(LINEAR_NATS, 1)} nat and logarit
 Values = dict[str, np.ndarray]
 
 
-def strips(axes: Axes, by_group: Values, colours: dict[str, str]) -> None:
-    """Draws a dot an image, a row a group, with a bar at each group's mean."""
+def strips(axes: Axes, by_group: Values, colours: dict[str, str], width: float = 150) -> None:
+    """Draws a dot an image, a row a group, with a bar at each group's mean.
+
+    ``width`` is about that of the axes in points.
+    """
     axes.set_xscale("symlog", linthresh=LINEAR_NATS)
     for row, (name, values) in enumerate(by_group.items()):
+        if not len(values):
+            continue
         spread = np.linspace(-0.16, 0.16, len(values)) if len(values) > 1 else np.zeros(1)
-        axes.scatter(values, row + spread, s=14, color=colours[name], alpha=0.6, lw=0)
+        axes.scatter(values, row + spread, s=9, color=colours[name], alpha=0.6, lw=0)
         axes.plot([values.mean()] * 2, [row - 0.3, row + 0.3], color=INK, lw=1.4)
     guide(axes, 0)
     axes.set_yticks(range(len(by_group)), [label(name) for name in by_group])
     axes.invert_yaxis()
     low, high = axes.get_xlim()
     axes.set_xlim(min(low, -LINEAR_NATS), max(high, LINEAR_NATS))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda tick, _: number(tick, 1)))
+    symlog_ticks(axes, LINEAR_NATS, width)
     bare(axes)
 
 

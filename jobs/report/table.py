@@ -99,6 +99,13 @@ class Column:
             return self.format.written(cell.value)
         return self.format.written(cell)
 
+    def letters(self, cell: Written, *, stacked: bool) -> float:
+        """About how many letters wide a cell is, with the interval below its value or beside."""
+        value, bounds = len(cell.value), _SMALLER * len(cell.bounds)
+        if self.kind == "text":
+            return min(value, max(_WORDS, *map(len, cell.value.split())))
+        return max(value, bounds) if stacked else value + bounds
+
     def bounds(self, cell: Cell) -> Bounds:
         """A number's value and interval at full precision; None for what there is not of it."""
         shown = cell if isinstance(cell, Shown) else Shown(_estimate(cell), self.format)
@@ -134,9 +141,9 @@ def estimates(
 
 
 # Letters in a line of the page's tables, in one of its columns, and between two of a table's.
-_LINE = 170
-_COLUMN = 54
-_COLUMN_GAP = 2
+_LINE, _COLUMN, _COLUMN_GAP = 172, 54, 2
+# Words of more letters than this may stand in several lines; intervals are set smaller.
+_WORDS, _SMALLER = 24, 0.85
 
 # How many images a row rests on.
 N = counts("N")
@@ -184,17 +191,14 @@ class Table:
         """Whether intervals go under their values: a row would be too long with them beside."""
         return self._letters(stacked=False) > (_COLUMN if self.is_narrow else _LINE)
 
-    def _letters(self, *, stacked: bool) -> int:
-        """Letters of the longest row; headers wrap between words."""
+    def _letters(self, *, stacked: bool) -> float:
+        """Letters of the longest row."""
         written = self.written
         longest = [
             max(
                 [
-                    *(len(word) for word in column.header.split()),
-                    *(
-                        max(map(len, row[index])) if stacked else len(row[index].text)
-                        for row in written
-                    ),
+                    max(map(len, column.header.split()), default=0),
+                    *(column.letters(row[index], stacked=stacked) for row in written),
                 ]
             )
             for index, column in enumerate(self.columns)

@@ -7,6 +7,8 @@ Holm's correction over all that the report decides.
 """
 
 import math
+import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -44,6 +46,7 @@ SIDES: dict[Tone, Side] = {
 
 _WORDS: dict[Answer, str] = {"yes": "yes", "no": "no", "undecided": "not decided"}
 _NORMAL_95 = 1.959964
+_SENTENCE_END = re.compile(r"(?<=[.!?]) (?=[A-Z])")
 
 
 @dataclass(frozen=True)
@@ -112,6 +115,14 @@ class Verdict:
         else:
             words = _WORDS[self.answer]
         return words[0].upper() + words[1:]
+
+    @property
+    def told(self) -> tuple[list[str], list[str]]:
+        """What each finding says alone, and after it the sentences that several of them share."""
+        told = [_SENTENCE_END.split(finding.sentence) for finding in self.findings]
+        times = Counter(sentence for each in told for sentence in dict.fromkeys(each))
+        own = [" ".join(each for each in sentences if times[each] == 1) for sentences in told]
+        return [each for each in own if each], [each for each in times if times[each] > 1]
 
     @property
     def tone(self) -> Tone:

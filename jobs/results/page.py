@@ -146,11 +146,18 @@ def render_page(report: AuditReport) -> str:
 
 def _flattened(value: Any, path: str = "") -> list[tuple[str, str]]:
     if isinstance(value, Mapping):
+        if path and value and not any(map(_holds_more, value.values())):
+            # What is said stage by stage or class by class is one line.
+            return [(path, ", ".join(f"{key}: {inner}" for key, inner in value.items()))]
         return [
             entry
             for key, inner in value.items()
             for entry in _flattened(inner, f"{path}.{key}" if path else str(key))
         ]
-    if isinstance(value, list | tuple):
+    if _holds_more(value):
         return [(path, ", ".join(str(inner) for inner in value))]
     return [(path, "–" if value is None else str(value))]
+
+
+def _holds_more(value: Any) -> bool:
+    return isinstance(value, Mapping | list | tuple)

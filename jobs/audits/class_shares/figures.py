@@ -82,7 +82,7 @@ def confidence_histograms(view: View) -> Figure | None:
     surest = ", ".join(f"{name} {number(100 * each[-1], 3)}%" for name, each in shares.items())
     return draw(
         WIDTH,
-        3.0,
+        2.3,
         f"Histograms of the annotator's confidence. Of confidence above 0.95 are: {surest}.",
         "How sure the annotator is of its labels. Images that belong to no class clearly make the "
         "left part higher.",

@@ -268,11 +268,11 @@ def _histogram(view: View) -> Figure | None:
         axes.set_xticks(range(len(made)))
         axes.set_xlabel("class, as annotated")
         axes.set_ylabel("share of images, %")
-        axes.legend(frameon=False)
+        canvas.legend(loc="outside upper left", ncols=2, frameon=False, fontsize=9)
 
     return draw(
         WIDTH,
-        3.4,
+        2.5,
         "Shares of the annotated classes, of generated and of held-out real images; the table "
         "below has the numbers.",
         "Class histograms of generated and of held-out real images, both labelled by the same "

@@ -21,11 +21,11 @@ def gap_figure(view: View) -> Figure | None:
     def paint(canvas: Canvas) -> None:
         axes = canvas.subplots()
         strips(axes, by_group, view.colours)
-        axes.set_xlabel(f"ln p(x), {subtraction}, nats")
+        canvas.supxlabel(f"ln p(x), {subtraction}, nats")
 
     return draw(
         WIDTH,
-        0.8 + 0.36 * len(by_group),
+        0.6 + 0.26 * len(by_group),
         f"Gap between the estimators' log densities of single images, {subtraction}. "
         f"Means: {means_in_words(by_group)} nats.",
         f"Each dot is an image under its own class, the bar its group's mean. Right of 0 the "

@@ -11,6 +11,9 @@ from ...report.table import Column, numbers
 from ...report.view import View
 from .reduce import doubling_changes
 
+# About how wide all panels are together.
+_POINTS = 210
+
 
 def doubling_figures(view: View) -> list[Figure]:
     """Change of ln p of every sampled image: a figure an estimator, a panel what was doubled."""
@@ -34,13 +37,16 @@ def doubling_figures(view: View) -> list[Figure]:
 
 
 def _doubling_figure(view: View, estimator: str | None, panels: dict[str, Values]) -> Figure:
+    named_in = {group for by_group in panels.values() for group in by_group}
+    groups = [group.name for group in view.context.groups if group.name in named_in]
+
     def paint(canvas: Canvas) -> None:
-        heights = [len(by_group) for by_group in panels.values()]
-        drawn = canvas.subplots(len(panels), 1, sharex=True, squeeze=False, height_ratios=heights)
-        for axes, (varied, by_group) in zip(drawn[:, 0], panels.items(), strict=True):
-            strips(axes, by_group, view.colours)
-            panel_title(axes, f"twice the {varied}")
-        drawn[-1, 0].set_xlabel("change of ln p(x), nats")
+        drawn = canvas.subplots(1, len(panels), sharex=True, sharey=True, squeeze=False)[0]
+        for axes, (varied, by_group) in zip(drawn, panels.items(), strict=True):
+            rows = {group: by_group.get(group, np.zeros(0)) for group in groups}
+            strips(axes, rows, view.colours, _POINTS / len(panels))
+            panel_title(axes, varied)
+        canvas.supxlabel("change of ln p(x), nats")
 
     words = "; ".join(
         f"twice the {varied}: {means_in_words(by_group)}" for varied, by_group in panels.items()
@@ -48,10 +54,10 @@ def _doubling_figure(view: View, estimator: str | None, panels: dict[str, Values
     named = "" if estimator is None else f"{estimator} "
     return draw(
         WIDTH,
-        0.6 + sum(0.4 + 0.3 * len(by_group) for by_group in panels.values()),
+        0.8 + 0.24 * len(groups),
         f"Change of the {named}log density of single images when a setting is doubled. "
         f"Means by group, {words} nats.",
-        f"The {named}estimates again with one setting doubled. Each dot is an image, the bar its "
+        f"The {named}estimates again with one setting doubled, named above. Each dot is an image, the bar its "
         f"group's mean. Right of 0 the estimate is still rising. {AXIS_WORDS}",
         paint,
         data=Drawn(

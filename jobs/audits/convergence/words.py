@@ -1,12 +1,12 @@
 """What changes mean: for the estimates, and for findings about outliers."""
 
-import math
+from collections.abc import Iterable
 
 from ....core.statistics.convergence import FEWEST_BOUNDED
 from ...report.summary import number
 from ...report.verdict import SETTLED_NATS
 from ...report.view import View
-from .gates import Doubling, Gate, doublings, replicates
+from .gates import Doubling, Gate, Replicates, doublings, replicates
 from .reduce import PROBE_NATS
 
 Changes = dict[str, Doubling]
@@ -41,23 +41,29 @@ def convergence_warnings(view: View) -> list[str]:
     """What the changes mean: for the estimates, and for findings about outliers."""
     moving = changes_of("moving", view)
     warnings = []
-    for varied, changes in moving.items():
-        named = "; ".join(f"{group} {_change_words(change)}" for group, change in changes.items())
+    if moving:
+        change, group, varied = max(
+            (
+                (change.mean, group, varied)
+                for varied, changes in moving.items()
+                for group, change in changes.items()
+            ),
+            key=lambda each: abs(each[0].value),
+        )
+        named = "; ".join(f"the {varied}: {_listed(changes)}" for varied, changes in moving.items())
         warnings.append(
-            f"With twice the {varied} ln p of the {view.estimator_prefix}estimator changes, "
-            f"in nats, on average by: {named}. The estimates are lower bounds that "
-            "have not settled for these groups; the true densities may be higher by several times "
-            "the change."
+            f"With twice a setting ln p still changes. Twice {named}. The largest mean change is "
+            f"{change.text()} nats ({group}, {varied}, N = {change.n}). Estimates are lower "
+            "bounds: the true densities of these groups may be higher by several times the change."
         )
     warnings += _unknown_warnings(view)
     restless = {group for changes in moving.values() for group in changes}
     outliers = [group.name for group in view.context.with_role("outlier") if group.name in restless]
     if outliers:
         warnings.append(
-            f"This concerns outliers ({', '.join(outliers)}). An outlier's posterior has several "
-            "modes, and chains that all miss the best one agree with each other: neither their "
-            "spread nor the sandwich gap shows it. A finding of the "
-            f"{view.estimator_prefix}estimator that these outliers are denser than the data is "
+            f"This concerns outliers ({_listed(outliers)}). An outlier's posterior has several "
+            "modes, and chains that all miss the best one agree: neither their spread nor the "
+            "sandwich gap shows it. A finding that these outliers are denser than the data is "
             "therefore conservative; a finding that they are less dense is weakened."
         )
     return warnings
@@ -66,53 +72,72 @@ def convergence_warnings(view: View) -> list[str]:
 def replicate_warnings(view: View) -> list[str]:
     """The groups whose replicates differ by more than a nat, and those a probe bettered."""
     warnings = []
-    found = {group.name: replicates(view, group.name) for group in view.context.groups}
-    named = "; ".join(
-        f"{group} {each.median.text()} in the median, the largest {number(each.largest.value)} "
-        f"(N = {each.mean.n})"
-        for group, each in found.items()
-        if each is not None and each.apart >= SETTLED_NATS
-    )
-    if named:
+    apart = _apart(view)
+    if apart:
+        most = max(apart, key=lambda group: apart[group].apart)
+        found = apart[most]
         warnings.append(
-            f"Two {view.estimator_prefix}estimates of the same images with other seeds differ, in "
-            f"nats, by: {named}. Verdicts that this could overturn are withheld."
+            f"Estimates of the same images with other seeds differ by {number(SETTLED_NATS)} nat "
+            f"or more: {_listed(apart)}. The most those of {most}: by {found.median.text()} nats "
+            f"in the median, the largest {number(found.largest.value)} (N = {found.mean.n}). "
+            "Verdicts that this could overturn are withheld."
         )
     shares = {
         group: share for group, share in view.by_group("probe_found_share").items() if share.value
     }
     if shares:
-        named = "; ".join(
-            f"{group} {share.scaled(100).fixed(0)}% (N = {share.n})"
-            for group, share in shares.items()
-        )
+        most = max(shares, key=lambda group: shares[group].value)
+        share = shares[most]
         warnings.append(
             f"A second search of another law found evidence of {number(PROBE_NATS)} nats or more "
-            f"that the first had missed, on images of: {named}. Their estimates are low by as much."
+            f"that the first had missed, on images of {_listed(shares)}; most often of {most}, "
+            f"{share.scaled(100).fixed(0)}% (N = {share.n}). Their estimates are low by as much."
         )
     return warnings
 
 
-def _change_words(change: Doubling) -> str:
-    bound = ""
-    if not math.isnan(change.high.value):
-        bound = f", all but a tenth of the images at most {number(change.high.value)}"
-    largest = number(change.largest.value)
-    return f"{change.mean.text()}{bound}, the largest {largest} (N = {change.mean.n})"
+def comparison_warnings(view: View) -> list[str]:
+    """The groups that have not settled under an estimator that no verdict rests on."""
+    warnings = []
+    _, *others = view.by_estimator()
+    for each in others:
+        moving = {
+            group for changes in changes_of("moving", each).values() for group in changes
+        } | set(_apart(each))
+        restless = [group.name for group in view.context.groups if group.name in moving]
+        if restless:
+            warnings.append(
+                f"The {each.estimator_prefix}estimates, which no verdict rests on, have not "
+                f"settled, or differ with other seeds: {_listed(restless)}."
+            )
+    return warnings
+
+
+def _apart(view: View) -> dict[str, Replicates]:
+    """The groups whose replicates differ by a nat or more."""
+    found = {group.name: replicates(view, group.name) for group in view.context.groups}
+    return {
+        group: each
+        for group, each in found.items()
+        if each is not None and each.apart >= SETTLED_NATS
+    }
+
+
+def _listed(groups: Iterable[str]) -> str:
+    return ", ".join(groups)
 
 
 def _unknown_warnings(view: View) -> list[str]:
     unknown = changes_of("unknown", view)
-    named = "; ".join(
-        f"with twice the {varied} "
-        + ", ".join(f"{group} (N = {change.mean.n})" for group, change in changes.items())
-        for varied, changes in unknown.items()
-    )
-    if not named:
+    if not unknown:
         return []
+    named = "; ".join(
+        f"with twice the {varied} {_listed(changes)}" for varied, changes in unknown.items()
+    )
+    sizes = {change.mean.n for changes in unknown.values() for change in changes.values()}
+    counted = " to ".join(str(n) for n in sorted({min(sizes), max(sizes)}))
     return [
-        "Too few images were estimated again to say whether the "
-        f"{view.estimator_prefix}estimates have settled: {named}. It takes "
-        f"{FEWEST_BOUNDED} to bound the change of all but a tenth of a group by "
-        f"{number(SETTLED_NATS)} nat."
+        "Too few images were estimated again to say whether these have settled "
+        f"(N = {counted}; it takes {FEWEST_BOUNDED} to bound the change of all but a tenth of a "
+        f"group by {number(SETTLED_NATS)} nat): {named}."
     ]

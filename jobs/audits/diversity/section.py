@@ -270,7 +270,7 @@ def _curve(view: View, architecture: str) -> Figure | None:
 
     return draw(
         WIDTH,
-        3.4,
+        2.7,
         f"Test accuracy of {architecture} classifiers over the part of the real images that they "
         "learned from, with a dashed line for each generator; the table below has the numbers.",
         f"{architecture} classifiers of parts of the real images; dashed, those of as many "

@@ -65,7 +65,7 @@ def error_histogram(view: View) -> Figure | None:
                 rows[-1].get_xticks()[1:-1],
                 [number(10**tick, 2) for tick in rows[-1].get_xticks()[1:-1]],
             )
-        rows[-1].set_xlabel("mean squared error per pixel, images in [0, 1]")
+        canvas.supxlabel("mean squared error per pixel, images in [0, 1]")
 
     return draw(
         WIDTH,

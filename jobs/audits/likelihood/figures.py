@@ -49,7 +49,7 @@ def tuning_figure(view: View) -> Figure | None:
 
     return draw(
         WIDTH,
-        2.6,
+        2.0,
         f"Step size and acceptance of {len(pilots)} pilot images along the annealing path; the "
         f"mean acceptance is {acceptance:.2f}.",
         f"What {len(pilots)} pilot images settled on along the path from prior (β = 0) to "
@@ -137,7 +137,7 @@ def _density_figure(
         for axes in rows:
             for name, low, high in bands:
                 axes.axvspan(low, high, color=view.colours[name], alpha=0.16, lw=0, zorder=0)
-        rows[-1].set_xlabel(f"ln p(x), nats ({found.condition} density)")
+        canvas.supxlabel(f"ln p(x), nats ({found.condition} density)")
 
     return draw(
         WIDTH,

@@ -1,28 +1,34 @@
-"""Plain words on how far the likelihood estimates can be trusted.
-
-Every function speaks of the estimator of the view that it is given.
-"""
+"""Plain words on how far the likelihood estimates can be trusted."""
 
 from ...report.view import View
 
 
 def sandwich_sentences(view: View) -> list[str]:
-    """What the gap between upper and lower bound certifies, per simulated group."""
+    """What the gap between upper and lower bound certifies, per simulated group and estimator."""
     sentences = []
     for group in view.context.with_role("simulated"):
-        nats = view.find("sandwich_gap", group.name)
-        bits = view.find("sandwich_gap_bits_per_dim", group.name)
-        middle = view.find("sandwich_gap_median", group.name)
-        if nats is not None and bits is not None:
-            typical = "" if middle is None else f" and {middle.text()} nats in the median"
+        gaps = [_gap_words(each, group.name) for each in view.by_estimator()]
+        known = [words for words in gaps if words]
+        if known:
             sentences.append(
-                f"On {nats.n} images simulated from the model, whose latents are known, an upper "
-                f"bound lies {nats.text()} nats ({bits.text()} bits per dimension) above the "
-                f"{view.estimator_prefix}estimate on average{typical}, with the true ln p "
-                "between them in expectation. This certificate applies only to the model's own "
-                "images."
+                f"On images simulated from the model ({group.name}), whose latents are known, an "
+                f"upper bound lies {'; '.join(known)}. The true ln p is between them in "
+                "expectation. This certificate is of the model's own images alone."
             )
     return sentences
+
+
+def _gap_words(view: View, group: str) -> str:
+    nats, bits, middle = (
+        view.find(f"sandwich_gap{end}", group) for end in ("", "_bits_per_dim", "_median")
+    )
+    if nats is None or bits is None:
+        return ""
+    typical = "" if middle is None else f", {middle.text()} in the median"
+    return (
+        f"{nats.text()} nats ({bits.text()} bits per dimension) above the "
+        f"{view.estimator_prefix}estimate on average{typical} (N = {nats.n})"
+    )
 
 
 def certificate_line(view: View) -> str | None:
@@ -41,19 +47,23 @@ def certificate_line(view: View) -> str | None:
 
 def chain_sentences(view: View) -> list[str]:
     """What the chains say: how they agree, where the best started, and how many rows settled."""
-    sentences = []
-    shares = view.by_group("best_chain_share")
-    if shares:
-        group = max(shares, key=lambda name: shares[name].value)
-        sentences.append(
-            f"The best chain of a {view.estimator_prefix}estimate carries "
-            f"{shares[group].fixed(2)} of its weight on {group} images, the most of any group; "
-            "where that is near 1, one chain decides and the others do not confirm it."
-        )
+    named = []
+    for each in view.by_estimator():
+        shares = each.by_group("best_chain_share")
+        if shares:
+            group = max(shares, key=lambda name: shares[name].value)
+            named.append(f"of a {each.estimator_prefix}estimate {shares[group].fixed(2)} ({group})")
+    agreed = (
+        f"The best chain's share of the weight, in the group where it is largest: "
+        f"{', '.join(named)}. Near 1 one chain decides, and the others do not confirm it."
+    )
     return [
-        *sentences,
-        *_prior_sentences(view),
-        *_settled_sentences(view),
+        *([agreed] if named else []),
+        *(
+            sentence
+            for each in view.by_estimator()
+            for sentence in (*_prior_sentences(each), *_settled_sentences(each))
+        ),
     ]
 
 

@@ -7,7 +7,7 @@ from ....core.statistics.overlap import top_indices, top_size
 from ...reduce.context import GeneratorInfo, ReduceContext
 from ...reduce.distributions import Distributions, shared_densities
 from ...report.drawn import Drawn, drawn_bins
-from ...report.figure import Figure, draw, mosaic
+from ...report.figure import WIDE, Figure, draw, mosaic
 from ...report.histogram_rows import histogram_edges, histogram_rows
 from ...report.pictures import originals
 from ...report.scatter import points_by_group, scatter_figures
@@ -18,8 +18,7 @@ from ...report.words import BOUND
 from ..likelihood.figures import density_distributions, inner_window
 from .reduce import patch_scores
 
-_WIDTH = 7.6
-_ROW_HEIGHT = 0.5
+_ROW_HEIGHT = 0.42
 
 
 def patch_scatter(view: View) -> list[Figure]:
@@ -72,7 +71,7 @@ def _histograms(
         for half, (name, each) in zip(halves, found.items(), strict=True):
             window, named = windows.get(name), half is halves[0]
             rows = histogram_rows(half, each.values, view.colours, mean, window, named=named)
-            rows[-1].set_xlabel(f"ln p(x) of the {name}, nats\n({each.condition} density)")
+            half.supxlabel(f"ln p(x) of the {name}, nats\n({each.condition} density)")
 
     means = "; ".join(
         f"{name}: "
@@ -85,7 +84,7 @@ def _histograms(
     }
     part = " where the groups are that are not outliers" if windows else ""
     return draw(
-        _WIDTH,
+        WIDE,
         1.0 + _ROW_HEIGHT * max(len(each.values) for each in found.values()),
         f"Histograms of log density by group in both models{part}. Means in nats, {means}.",
         "The same, where the groups are that are not outliers; images outside are counted."

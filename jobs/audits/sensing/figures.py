@@ -8,7 +8,7 @@ from matplotlib.figure import Figure as Canvas
 
 from ...reduce.schema import OWN
 from ...report.drawn import Drawn
-from ...report.figure import Figure, draw, log_ticks, mosaic, panel_title
+from ...report.figure import WIDTH, Figure, draw, log_ticks, mosaic, panel_title
 from ...report.pictures import SHOWN, group_title, if_drawn, originals, quantile_positions
 from ...report.section import PageView, present
 from ...report.summary import Estimate, number
@@ -17,7 +17,6 @@ from ...report.view import View
 from ...spec.audit import Role
 from .reduce import SensedGroup, sensed_groups
 
-_WIDTH = 6.6
 _DRAWN: tuple[Role, ...] = ("train", "test", "generated")
 _PICTURED: tuple[Role, ...] = ("train", "generated")
 _BASELINE_COLOUR = "#5b616b"
@@ -41,12 +40,12 @@ def sensing_curve(view: View) -> Figure | None:
                 _line(axes, sensed, _estimates(view, sensed, metric), colour, style)
             panel_title(axes, name)
             log_ticks(axes, [each.measurements for each in sensed])
-            axes.set_xlabel("measurements m")
         panels[0].set_ylabel("PSNR, dB")
+        canvas.supxlabel("measurements m")
 
     return draw(
-        _WIDTH,
-        2.8,
+        WIDTH,
+        2.2,
         "PSNR of restored images by number of measurements. " + _words(view, by_group),
         "Mean PSNR of images restored from m random measurements: by the generator (solid), by "
         "probabilistic PCA from the same measurements (dashed). Bands are 95% intervals "

@@ -8,14 +8,13 @@ from matplotlib.figure import Figure as Canvas
 from ....core.statistics.convergence import MINIMUM_GAPS, SandwichGap
 from ....core.statistics.interval import Interval
 from ...report.drawn import Drawn
-from ...report.figure import Figure, draw, log_ticks, panel_title
+from ...report.figure import WIDE, Figure, draw, log_ticks, panel_title
 from ...report.section import Section, present
 from ...report.summary import Estimate, number
 from ...report.table import Cell, Column, N, Table, counts, estimates, filled_table, numbers
 from ...report.view import View
 from ...report.words import BOUND
 
-_WIDTH = 7.0
 _COLUMNS = 3
 _LINES = {"guided": ("#0072b2", "-", "o"), "classical": ("#d55e00", "--", "s")}
 _OTHER_LINE = ("#7a828c", ":", "^")
@@ -182,8 +181,8 @@ def sweep_figure(view: View) -> Figure | None:
             axes.ticklabel_format(axis="y", style="plain", useOffset=False)
             panel_title(axes, group)
         axes_of[0].legend(frameon=False, fontsize=8)
-        canvas.supxlabel("number of transitions T", fontsize=10)
-        canvas.supylabel("mean ln p(x), nats", fontsize=10)
+        canvas.supxlabel("number of transitions T")
+        canvas.supylabel("mean ln p(x), nats")
 
     words = "; ".join(
         f"{group}, {estimator}: "
@@ -192,8 +191,8 @@ def sweep_figure(view: View) -> Figure | None:
         for estimator, points in curves.items()
     )
     return draw(
-        _WIDTH,
-        0.6 + 1.9 * -(-len(panels) // _COLUMNS),
+        WIDE,
+        0.5 + 1.5 * -(-len(panels) // _COLUMNS),
         f"Mean log density of the sample by the number of transitions, in nats. {words}.",
         "Mean ln p against the number of transitions, each group on its own axis. Whiskers: 95% "
         f"interval of the change from there to the largest T, paired by image; {BOUND}.",

@@ -6,9 +6,9 @@ from typing import get_args
 
 from ....reduce.context import GroupInfo
 from ....reduce.schema import class_condition
-from ....report.section import PageView, Section
+from ....report.section import PageView, Section, present
 from ....report.summary import Estimate
-from ....report.table import Column, Table, counts, estimates, numbers
+from ....report.table import Column, counts, estimates, filled_table, numbers
 from ....report.view import View
 from ...class_shares.settings import Architecture
 from ...copies.plan import GENERATED
@@ -52,8 +52,8 @@ def blame_section(view: PageView) -> Section:
     empty = [blame for at, blame in enumerate(columns) if all(cells[at] is None for cells in found)]
     if len(empty) == len(columns):
         return Section("blame", _TITLE, [], [], [])
-    table = Table(
-        "By class; a column is empty where its audit did not run",
+    table = filled_table(
+        "What was found by class",
         [counts("class"), *(blame.column for blame in columns)],
         [
             [index, *cells]
@@ -62,7 +62,7 @@ def blame_section(view: PageView) -> Section:
         ],
         key="blame",
     )
-    return Section("blame", _TITLE, [_WORDS, *_reasons(empty), _CARE], [], [table])
+    return Section("blame", _TITLE, [_WORDS, *_reasons(empty), _CARE], [], present(table))
 
 
 def _reasons(empty: Sequence[_Blame]) -> list[str]:
@@ -74,7 +74,7 @@ def _reasons(empty: Sequence[_Blame]) -> list[str]:
         names = columns_of.setdefault(blame.missing, [])
         names += [] if name in names else [name]
     told = "; ".join(f"{', '.join(names)}: {why}" for why, names in columns_of.items())
-    return [f"Empty columns. {told}."]
+    return [f"Left out: {told}."]
 
 
 def _class_count(view: View) -> int:

@@ -54,7 +54,7 @@ def evolution(context: ReduceContext, members: Sequence[GeneratorInfo]) -> list[
     return [
         draw(
             WIDTH,
-            3.4,
+            2.7,
             f"Class shares of {len(known)} checkpoints of {training}, as annotated, and of "
             "held-out real images.",
             f"What {training} made in the course of its training, by class as annotated; the last "

@@ -15,10 +15,7 @@ def outlier_section(view: View) -> Section:
             "The score is the negative log density, the reconstruction error, or the distance "
             "to the nearest training image. A model of the data should rank outliers above it. "
             "Outliers are ranked against the model's own samples too: densities against those "
-            "of simulated images, reconstruction errors against those of the null audit. "
-            "Intervals use DeLong's variance averaged with a binomial one, which counts more "
-            "the fewer images overlap; if two groups separate completely, the bound is the "
-            "exact binomial one for the smaller group."
+            "of simulated images, reconstruction errors against those of the null audit."
         ],
         present(auc_figure(view)),
         present(outlier_table(view)),

@@ -35,12 +35,12 @@ def ranking_figure(view: View) -> Figure | None:
         symlog_dots(axes, behind, view.colours, texts, _LINEAR_NATS)
         axes.set_title(f"mean ln p, nats, {condition}", loc="right", fontsize=9.5)
         symlog_ticks(axes, _LINEAR_NATS)
-        axes.set_xlabel(f"nats behind {label(lead.leader)}")
+        canvas.supxlabel(f"nats behind {label(lead.leader)}")
 
     listed = ", ".join(f"{name} {found}" for name, found in texts.items())
     return draw(
         WIDTH,
-        1.0 + ROW_HEIGHT * len(texts),
+        0.9 + ROW_HEIGHT * len(texts),
         f"Groups from the most likely to the least by mean log density: {listed} nats.",
         f"How far each group's mean ln p is behind that of {lead.leader}, the most likely, with "
         "the 95% interval of the difference; the means are on the right. The axis is linear up "

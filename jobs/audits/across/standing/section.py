@@ -82,7 +82,7 @@ def likelihood_standing(view: View, datasets: dict[str, str]) -> Table | None:
                     if bits is not None:
                         images = _images(group.name, datasets)
                         name = f"{condition} density, {each.estimator_name}"
-                        how = f"{THIS_RUN}: {name}, a lower bound in the mean, N = {bits.n}"
+                        how = f"{THIS_RUN}: {name}, N = {bits.n}"
                         rows.append([mine.generator.name, images, bits, None, how])
     if not rows:
         return None

@@ -39,7 +39,7 @@ def _typicality_figure(view: View, reference: GroupInfo) -> Figure | None:
         low, high = axes.get_xlim()
         axes.set_xlim(min(low, -2 * band), max(high, 2 * band))
         symlog_ticks(axes, band)
-        axes.set_xlabel(f"mean ln p minus that of {label(reference.name)}, nats")
+        canvas.supxlabel(f"mean ln p minus that of {label(reference.name)}, nats")
 
     sort = (
         "the model's own samples with their noise"
@@ -49,7 +49,7 @@ def _typicality_figure(view: View, reference: GroupInfo) -> Figure | None:
     listed = ", ".join(f"{name} {text}" for name, text in texts.items())
     return draw(
         WIDTH,
-        0.8 + ROW_HEIGHT * len(texts),
+        0.6 + ROW_HEIGHT * len(texts),
         f"Deviation of each group's mean log density from that of {reference.name}: "
         f"{listed} nats; up to ±{number(band)} counts as typical.",
         f"Against {reference.name} ({sort}). The shaded band, ±{number(band)} nats, is half of the "

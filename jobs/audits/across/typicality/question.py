@@ -169,7 +169,7 @@ def _sentence(group: GroupInfo, reference: GroupInfo, deviation: Deviation, coun
             f"As in the papers, against noise-free {reference.name} images: the mean ln p of "
             f"{group.name} images is {deviation.found.text()} nats from theirs. Images without "
             "noise are denser than images with it by about (D − d)/2 nats for every generator: "
-            "this decides nothing."
+            "what is held against these decides nothing."
         )
     return (
         f"Against {reference.name} images, the model's samples with their observation noise: the "
@@ -210,7 +210,7 @@ def _null(
     against = bonferroni([by_density] if latents is None else [by_density, latents])
     sentence = (
         f"The model's own samples, through the same pipeline, deviate by {found.found.text()} "
-        f"nats (p = {number(found.p_value, 2)}, N = {found.found.n}); a test that the data "
+        f"nats (p = {number(found.p_value, 2)}, N = {found.found.n}). A test that the data "
         f"deviate in the same way gives p = {number(alike, 2)}"
     )
     if latents is not None:
