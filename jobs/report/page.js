@@ -92,7 +92,7 @@
       by.className = "sort";
       by.title = `Sort by ${head.textContent}`;
       by.setAttribute("aria-label", by.title);
-      head.append(" ", by);
+      head.append(by);
     }
     if (rows > LONG) {
       const field = document.createElement("input");

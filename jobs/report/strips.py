@@ -30,7 +30,7 @@ def strips(axes: Axes, by_group: Values, colours: dict[str, str], width: float =
         axes.plot([values.mean()] * 2, [row - 0.3, row + 0.3], color=INK, lw=1.4)
     guide(axes, 0)
     axes.set_yticks(range(len(by_group)), [label(name) for name in by_group])
-    axes.invert_yaxis()
+    axes.set_ylim(len(by_group) - 0.5, -0.5)
     low, high = axes.get_xlim()
     axes.set_xlim(min(low, -LINEAR_NATS), max(high, LINEAR_NATS))
     symlog_ticks(axes, LINEAR_NATS, width)

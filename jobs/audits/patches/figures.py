@@ -70,7 +70,7 @@ def _histograms(
         halves = canvas.subfigures(1, len(found), squeeze=False)[0]
         for half, (name, each) in zip(halves, found.items(), strict=True):
             window, named = windows.get(name), half is halves[0]
-            rows = histogram_rows(half, each.values, view.colours, mean, window, named=named)
+            histogram_rows(half, each.values, view.colours, mean, window, named=named)
             half.supxlabel(f"ln p(x) of the {name}, nats\n({each.condition} density)")
 
     means = "; ".join(

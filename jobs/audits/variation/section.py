@@ -93,7 +93,7 @@ def variation_scatter(view: View) -> list[Figure]:
     return scatter_figures(
         view,
         points_by_group(view, scores.of_group, scores.first, scores.second),
-        ("local variation: standard deviation / mean", "ln p(x) of the generator at least, nats"),
+        ("local variation: standard deviation / mean", "ln p(x) at least, nats"),
         "Log density of single images over their local variation; the table below has the "
         "correlations.",
         (

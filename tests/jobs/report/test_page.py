@@ -94,7 +94,7 @@ def test_page_is_self_contained_and_complete(standard_page: str) -> None:
     ):
         assert question in page.text
     assert "name: small-audit" in page.text
-    assert "libraries.torch" in page.text
+    assert "torch: " in page.text
     assert "Not settled." in page.text
     assert len(html) < 10_000_000
 
@@ -123,7 +123,7 @@ def test_the_top_of_the_page_is_short_and_says_how_verdicts_are_decided(
     assert "does not say it of the model’s own samples" in top
     # The whole sentences stand in the sections.
     assert "through the same pipeline" not in top
-    assert standard_page.count("through the same pipeline") > 1
+    assert standard_page.count("through the same pipeline") == 1
 
 
 def test_every_table_with_densities_says_that_they_are_lower_bounds(
@@ -391,7 +391,7 @@ def test_an_error_with_brackets_is_shown_whole(
     error = "IndexError: no image of shape [1, 8, 8] in [0, 1]"
     run.rows["inversion"][0] |= {"status": "failed", "error": error, "mse": None}
     report = report_of(run.write())
-    assert f"<td>{error}</td>" in render_page(report)
+    assert f'<td class="words">{error}</td>' in render_page(report)
     export_tables(report, tmp_path)
     assert error in (tmp_path / "audit.failed.csv").read_text()
     assert pq.read_table(tmp_path / "audit.failed.parquet")["error"].to_pylist() == [error]
@@ -410,12 +410,12 @@ def test_pictures_show_the_chosen_latents(synthetic_run: Callable[..., Any]) -> 
 
     summary, generator = Summary(reduce_run(context)), context.generators[0]
     figures = reconstruction_pictures(page_view(context, summary, generator, recording))
-    assert seen == [(10, 5)] * 5
+    assert seen == [(8, 5)] * 5
     solid = figures[3]
     assert "single_colour" in solid.caption
     raw = base64.b64decode(solid.uri.partition(",")[2])
     pixels = np.asarray(Image.open(io.BytesIO(raw)))
-    assert pixels.shape == (17, 10 * 9 - 1, 3)
+    assert pixels.shape == (17, 8 * 9 - 1, 3)
     greys = pixels[12, 4::9, 0] / 255 * CLASSES
     np.testing.assert_allclose(greys, greys.round(), atol=0.02)
     originals = pixels[:8, :8, 0]
@@ -433,7 +433,7 @@ def test_the_section_on_estimators_needs_two(
     both = Page(standard_page).text
     assert "Does the estimator matter?" in both
     assert "use the guided one" in both
-    assert "With twice the transitions ln p of the classical estimator" in both
+    assert "The classical estimates, which no verdict rests on, have not settled" in both
     run = synthetic_run()
     run.rows = {
         stage: rows

@@ -521,7 +521,7 @@ def test_typical(found: list[SummaryRow], answer: str) -> None:
         ([], "Not decided", REMEDY),
         (typical_null(p_mean=0.001), "Not decided", SAME),
         (typical_null(alike=0.3), "Not decided", SAME),
-        (typical_null(), "No", "a test that the data deviate in the same way gives p = 0.0010"),
+        (typical_null(), "No", "A test that the data deviate in the same way gives p = 0.0010"),
     ],
 )
 def test_atypical_data_are_held_against_the_null(
@@ -536,7 +536,7 @@ def test_noise_free_images_decide_nothing() -> None:
     found = verdict("typical", *DENSER, context=without("simulated"))
     assert found.headline == "Not decided"
     assert "Add a group with role `simulated`" in found.findings[0].sentence
-    assert "this decides nothing" in found.findings[1].sentence
+    assert "held against these decides nothing" in found.findings[1].sentence
 
 
 # Classification
@@ -803,7 +803,7 @@ def test_sandwich_speaks_for_the_models_own_images() -> None:
     )
     (sentence,) = sandwich_sentences(View(CONTEXT, summary, GENERATOR))
     assert f"0.400 [0.300,{NO_BREAK}0.500] nats" in sentence
-    assert "only to the model's own images" in sentence
+    assert "of the model's own images alone" in sentence
 
 
 @pytest.mark.parametrize(
