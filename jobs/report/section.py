@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import zip_longest
+from itertools import takewhile
 from typing import Any, TypeVar
 
 import pyarrow as pa
@@ -56,11 +56,21 @@ class Section:
     alarm: str = "Not settled."
 
     @property
-    def side_by_side(self) -> list[tuple[Figure | None, Table | None]]:
-        """What is too wide for a column of the page: figures, each with the table beside it."""
+    def side_by_side(self) -> list[tuple[Figure | None, list[Table]]]:
+        """What is too wide for a column of the page: figures, each with the tables beside it.
+
+        The last figure has all that follow beside it, up to the first that is too wide for that.
+        """
         figures = [figure for figure in self.figures if figure.is_wide]
         tables = [table for table in self.tables if not table.is_narrow]
-        return list(zip_longest(figures, tables))
+        paired: list[tuple[Figure | None, list[Table]]] = []
+        for at, figure in enumerate(figures):
+            beside = list(takewhile(lambda table: table.fits_beside, tables))
+            if at + 1 < len(figures):
+                beside = beside[:1]
+            paired.append((figure, beside))
+            tables = tables[len(beside) :]
+        return [*paired, *((None, [table]) for table in tables)]
 
 
 def present(*parts: Part | None) -> list[Part]:

@@ -142,6 +142,8 @@ def estimates(
 
 # Letters in a line of the page's tables, in one of its columns, and between two of a table's.
 _LINE, _COLUMN, _COLUMN_GAP = 172, 54, 2
+# And beside a figure of more than a column.
+_BESIDE = 108
 # Words of more letters than this may stand in several lines; intervals are set smaller.
 _WORDS, _SMALLER = 24, 0.85
 
@@ -185,6 +187,11 @@ class Table:
     def is_narrow(self) -> bool:
         """Whether the table fits into a column of the page, beside text and figures."""
         return self._letters(stacked=True) <= _COLUMN
+
+    @property
+    def fits_beside(self) -> bool:
+        """Whether the table fits beside a wide figure."""
+        return self._letters(stacked=self.is_stacked) <= _BESIDE
 
     @property
     def is_stacked(self) -> bool:
