@@ -1,5 +1,8 @@
 """The tables about densities: how high they are, and how the chains behind them fared."""
 
+import math
+from dataclasses import replace
+
 from ...reduce.schema import MARGINAL, OWN
 from ...report.summary import Estimate, number
 from ...report.table import (
@@ -83,7 +86,9 @@ def health_table(view: View) -> Table | None:
     rows: list[list[Cell]] = []
     for group in view.context.groups:
         for each in view.by_estimator():
-            acceptance, *others = (each.find(metric, group.name) for metric in _HEALTH)
+            acceptance, *others = (
+                _without_width(each.find(metric, group.name)) for metric in _HEALTH
+            )
             if acceptance is not None:
                 rows.append([group.name, each.estimator, acceptance, *others, acceptance.n])
     table = filled_table(
@@ -93,3 +98,10 @@ def health_table(view: View) -> Table | None:
         key="chains",
     )
     return twins_side_by_side(table, "estimator")
+
+
+def _without_width(found: Estimate | None) -> Estimate | None:
+    """The estimate, without its interval where that is the value alone: of a common step size."""
+    if found is None or found.low < found.high:
+        return found
+    return replace(found, low=math.nan, high=math.nan)

@@ -105,7 +105,7 @@ def test_each_doubled_setting_is_named() -> None:
     summary = Summary(summary_table(rows, METRICS))
     (warning,) = convergence_warnings(View(CONTEXT, summary, GENERATOR))
     assert "Twice the transitions: train; the restarts: train." in warning
-    assert "4.0 nats (train, restarts, N = 32)" in warning
+    assert f"4.00 [4.00,{NO_BREAK}4.00] nats (train, restarts, N = 32)" in warning
     line = convergence_line(View(CONTEXT, summary, GENERATOR))
     assert line is not None
     assert "restarts train 4.0" in line
