@@ -57,9 +57,8 @@ def _doubling_figure(view: View, estimator: str | None, panels: dict[str, Values
         0.8 + 0.24 * len(groups),
         f"Change of the {named}log density of single images when a setting is doubled. "
         f"Means by group, {words} nats.",
-        f"The {named}estimates again with one setting doubled, named above. Each dot is "
-        "an image, the bar its group's mean. Right of 0 the estimate is still rising. "
-        f"{AXIS_WORDS}",
+        f"The {named}estimates with one setting doubled: a dot an image, the bar its group's "
+        f"mean. Right of 0 the estimate still rises. {AXIS_WORDS}",
         paint,
         data=Drawn(
             [Column("doubled"), Column("group"), numbers("change of ln p, nats")],

@@ -49,7 +49,7 @@ def tuning_figure(view: View) -> Figure | None:
 
     return draw(
         WIDTH,
-        2.0,
+        1.8,
         f"Step size and acceptance of {len(pilots)} pilot images along the annealing path; the "
         f"mean acceptance is {acceptance:.2f}.",
         f"What {len(pilots)} pilot images settled on along the path from prior (β = 0) to "
