@@ -14,6 +14,9 @@ from typing import Any
 from ..cluster.locations import HubAddress, LocationError
 from ..cluster.storage import StorageError
 
+# The library then takes what its cache has for all that there is, and does not say so.
+_NOT_REACHED = "; or the hub was not reached, and its cache has not got it"
+
 
 def hub_file(address: str, beside: Sequence[str] = ()) -> Path:
     """The cached copy of a file of a repository, and of those ``beside`` it, which may be patterns.
@@ -30,7 +33,7 @@ def hub_file(address: str, beside: Sequence[str] = ()) -> Path:
     folder, _, name = where.path.rpartition("/")
     found = _snapshot(where, [_under(folder, each) for each in (name, *beside)]) / where.path
     if not found.is_file():
-        raise FileNotFoundError(f"there is no file {address}")
+        raise FileNotFoundError(f"there is no file {address}{_NOT_REACHED}")
     return found
 
 
@@ -50,7 +53,7 @@ def hub_folder(address: str, names: Sequence[str] | None, subfolder: str = "") -
     snapshot = _snapshot(where, wanted)
     files = [file for file in (snapshot / inside).rglob("*") if file.is_file()]
     if not files:
-        raise FileNotFoundError(f"there is no folder {address}, or nothing in it")
+        raise FileNotFoundError(f"there is no folder {address}, or nothing in it{_NOT_REACHED}")
     from ..cluster.s3_inputs import cache_folder
 
     # The snapshot's name is its commit, so that what lies in it never changes.

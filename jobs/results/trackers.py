@@ -5,9 +5,12 @@ Each is an optional package, imported where it is asked for.
 
 import importlib
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
+
+from pydantic import ValidationError
 
 from ..spec.loading import SpecError
 from .exported import ExportedGenerator, ExportedRun, named_values
@@ -18,6 +21,10 @@ PROJECT = "offmanifold"
 """The project of Weights & Biases, and the experiment of MLflow, unless the environment says."""
 
 _SHARED = "shared"
+
+# What MLflow takes for a metric's name.
+_MLFLOW_OTHERS = re.compile(r"[^\w\-. :/]")
+_MLFLOW_LENGTH = 250
 
 
 def to_tensorboard(run: ExportedRun, folder: Path) -> list[Path]:
@@ -53,25 +60,36 @@ def to_wandb(run: ExportedRun) -> list[str]:
     ``WANDB_DIR``, ``WANDB_MODE=offline``).
 
     Raises:
-        SpecError: the package is missing, or refuses, such as without a login.
+        SpecError: the package is missing, is disabled, or refuses, such as without a login.
     """
     wandb = _package("wandb", "wandb", "wandb")
-    settings = wandb.Settings(silent=True)
     project = _variable("WANDB_PROJECT") or PROJECT
     names = []
     for training, generators in run.trainings.items():
         name = f"{run.name}.{training}"
         try:
             with wandb.init(
-                project=project, name=name, config=_about(run), settings=settings
+                project=project,
+                name=name,
+                config=_about(run),
+                settings=wandb.Settings(silent=True),
             ) as logged:
+                if logged.disabled:
+                    raise SpecError(
+                        "wandb: WANDB_MODE or `wandb disabled` has disabled it: nothing is logged"
+                    )
                 for generator in generators:
                     logged.log(dict(_values(run, generator)), step=generator.step)
                 logged.summary["verdicts"] = "\n".join(generator_card(generators[-1]))
-        except wandb.errors.Error as error:
+        except ValidationError as error:
+            wrong = "; ".join(
+                f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()
+            )
             raise SpecError(
-                f"wandb: {error}; `wandb login` first, or set WANDB_MODE=offline"
+                f"wandb: its settings, such as by WANDB_… variables: {wrong}"
             ) from error
+        except wandb.errors.Error as error:
+            raise SpecError(f"wandb: {error} (WANDB_MODE=offline needs no login)") from error
         names.append(name)
     return names
 
@@ -95,15 +113,16 @@ def to_mlflow(run: ExportedRun) -> list[str]:
             mlflow.set_experiment(PROJECT)
         for training, generators in run.trainings.items():
             name = f"{run.name}.{training}"
+            names_there = _mlflow_names(key for each in generators for key, _ in _values(run, each))
             with mlflow.start_run(run_name=name):
                 mlflow.log_params(_about(run))
                 for generator in generators:
-                    values = {_mlflow_name(key): value for key, value in _values(run, generator)}
+                    values = {names_there[key]: value for key, value in _values(run, generator)}
                     mlflow.log_metrics(values, step=generator.step)
                 mlflow.log_text(model_card(run), "model-card.md")
                 mlflow.log_text("\n".join(metric_lines(run)) + "\n", "metrics.jsonl")
             names.append(name)
-    except mlflow.exceptions.MlflowException as error:
+    except (mlflow.exceptions.MlflowException, OSError) as error:
         raise SpecError(f"mlflow: {error}") from error
     return names
 
@@ -118,9 +137,24 @@ def _about(run: ExportedRun) -> dict[str, str]:
     return {"offmanifold": run.version, "audit": run.name, "run": run.location}
 
 
-def _mlflow_name(name: str) -> str:
-    """MLflow takes letters, digits and ``_-. :/``; any other becomes ``_``."""
-    return "".join(each if each.isalnum() or each in "_-. :/" else "_" for each in name)
+def _mlflow_names(names: Iterable[str]) -> dict[str, str]:
+    """MLflow's name for each of the names, no two the same.
+
+    What it does not take becomes ``_``, so do parts that lead elsewhere in a path, and what is too
+    long is cut. Of names that become the same, all but the first get a number.
+    """
+    found: dict[str, str] = {}
+    taken: set[str] = set()
+    for name in dict.fromkeys(names):
+        parts = _MLFLOW_OTHERS.sub("_", name).split("/")
+        plain = "/".join(part if part.strip(".") else "_" for part in parts)
+        suffix, number = "", 1
+        while (chosen := plain[: _MLFLOW_LENGTH - len(suffix)] + suffix) in taken:
+            number += 1
+            suffix = f" {number}"
+        found[name] = chosen
+        taken.add(chosen)
+    return found
 
 
 def _package(module: str, package: str, extra: str) -> Any:

@@ -16,7 +16,7 @@ from offmanifold.jobs.audits.specs import parse_spec
 from offmanifold.jobs.commands.cli import app
 from offmanifold.jobs.record.run_directory import RunDirectory
 from offmanifold.jobs.report.verdict import Finding, Verdict
-from offmanifold.jobs.results.exported import ExportedGenerator, ExportedRun, exported_run, steps_of
+from offmanifold.jobs.results.exported import ExportedRun, exported_run, named_values, steps_of
 from offmanifold.jobs.results.finished_run import replan
 from offmanifold.jobs.results.metric_lines import metric_lines
 from offmanifold.jobs.results.model_card import model_card
@@ -137,56 +137,136 @@ def test_a_missing_package_is_named(
     assert f"pip install {package}" in found.stderr
 
 
-def test_tensorboard_reads_the_scalars_back(training: ExportedRun, tmp_path: Path) -> None:
+@pytest.fixture
+def odd(training: ExportedRun) -> ExportedRun:
+    """Rows of objects whose names are those of nobody's files."""
+    names = ("a=b", "a?b", "..", "Straße, 図", "m = 4", "x" * 300, "x" * 301)
+    keys = dict.fromkeys(training.generators[0].rows[0]) | {
+        "metric": "object_presence",
+        "group": "generated",
+    }
+    rows = [{**keys, "condition": name, "value": float(at)} for at, name in enumerate(names)]
+    both = [replace(each, rows=[*each.rows, *rows]) for each in training.generators]
+    return replace(training, generators=both)
+
+
+def values_with_shared(run: ExportedRun) -> dict[str, float]:
+    """What each generator's export has to hold, by its name in the table."""
+    shared = {f"shared/{name}": value for name, value in named_values(run.shared).items()}
+    return run.generators[0].values | shared
+
+
+def test_tensorboard_reads_the_scalars_back(odd: ExportedRun, tmp_path: Path) -> None:
     pytest.importorskip("tensorboard")
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    [folder] = to_tensorboard(training, tmp_path)
+    [folder] = to_tensorboard(odd, tmp_path)
     read = EventAccumulator(str(folder), size_guidance={"scalars": 0}).Reload()
-    values = training.generators[0].values
-    shared = [name for name in read.Tags()["scalars"] if name.startswith("shared/")]
-    assert set(read.Tags()["scalars"]) == {*values, *shared}
+    values = values_with_shared(odd)
+    assert set(read.Tags()["scalars"]) == set(values)
+    [_, text] = read.Tensors("verdicts/text_summary")
+    assert b"| question | answer | numbers |" in text.tensor_proto.string_val[0]
     for name, value in values.items():
         points = read.Scalars(name)
         assert [point.step for point in points] == [100, 250]
         assert points[0].value == pytest.approx(value, rel=1e-6)
     with pytest.raises(Exception, match="already there"):
-        to_tensorboard(training, tmp_path)
+        to_tensorboard(odd, tmp_path)
 
 
-def test_wandb_offline(
-    training: ExportedRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def wandb_records(path: Path) -> Iterator[Any]:
+    """The records of an offline run: a log of blocks, as LevelDB writes them."""
+    from wandb.proto.wandb_internal_pb2 import Record
+
+    content, at, parts = path.read_bytes(), 7, b""
+    while at + 7 <= len(content):
+        left = 2**15 - at % 2**15
+        if left < 7:
+            at += left
+            continue
+        length = int.from_bytes(content[at + 4 : at + 6], "little")
+        kind, at = content[at + 6], at + 7
+        parts += content[at : at + length]
+        at += length
+        # A whole record, or the last part of one.
+        if kind in (1, 4):
+            yield Record.FromString(parts)
+            parts = b""
+
+
+def test_wandb_offline(odd: ExportedRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("wandb")
     monkeypatch.setenv("WANDB_MODE", "offline")
     monkeypatch.setenv("WANDB_DIR", str(tmp_path))
-    assert to_wandb(training) == [f"{training.name}.gan"]
+    assert to_wandb(odd) == [f"{odd.name}.gan"]
     [stored] = tmp_path.rglob("run-*.wandb")
-    content = stored.read_bytes()
-    for name in training.generators[0].values:
-        assert name.encode() in content
+    records = list(wandb_records(stored))
+    steps = [each.history for each in records if each.WhichOneof("record_type") == "history"]
+    assert [step.step.num for step in steps] == [100, 250]
+    for step in steps:
+        found = {item.nested_key[0]: json.loads(item.value_json) for item in step.item}
+        values = {name: value for name, value in found.items() if not name.startswith("_")}
+        assert values == values_with_shared(odd)
+    summary = [item for each in records for item in each.summary.update]
+    assert any("verdicts" in (item.key, *item.nested_key) for item in summary)
+
+
+@pytest.mark.parametrize(
+    ("variables", "said"),
+    [
+        ({"WANDB_MODE": "disabled"}, "wandb: is disabled"),
+        ({"WANDB_MODE": "of course"}, "wandb: its settings.*mode: Input should be"),
+        ({"WANDB_PROJECT": "a/b"}, "wandb: Invalid project name"),
+    ],
+)
+def test_what_wandb_refuses_is_said(
+    training: ExportedRun,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    variables: dict[str, str],
+    said: str,
+) -> None:
+    wandb = pytest.importorskip("wandb")
+    # It reads the environment once a process.
+    wandb.teardown()
+    for name, value in ({"WANDB_MODE": "offline", "WANDB_DIR": str(tmp_path)} | variables).items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SpecError, match=said):
+        to_wandb(training)
+    wandb.teardown()
+    assert not list(tmp_path.rglob("run-*.wandb"))
 
 
 def test_mlflow_in_a_local_store(
-    training: ExportedRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    odd: ExportedRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mlflow = pytest.importorskip("mlflow")
     monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
     before = mlflow.get_tracking_uri()
     mlflow.set_tracking_uri(tmp_path.as_uri())
     try:
-        assert to_mlflow(training) == [f"{training.name}.gan"]
+        assert to_mlflow(odd) == [f"{odd.name}.gan"]
         [found] = mlflow.search_runs(experiment_names=["offmanifold"], output_format="list")
         client = mlflow.MlflowClient()
-        generator: ExportedGenerator = training.generators[0]
-        name, value = next(iter(generator.values.items()))
-        points = client.get_metric_history(found.info.run_id, name)
-        assert [(point.step, point.value) for point in points] == [(100, value), (250, value)]
-        assert len(found.data.metrics) >= len(generator.values)
+        values = values_with_shared(odd)
+        assert sorted(found.data.metrics.values()) == sorted(values.values())
+        objects = {f"object_presence/generated/-/{name}" for name in ("a_b", "a_b 2", "_", "m _ 4")}
+        assert objects <= set(found.data.metrics)
+        same = [name for name in values if name in found.data.metrics]
+        assert len(same) > len(values) / 2
+        for name in same:
+            points = client.get_metric_history(found.info.run_id, name)
+            assert [(each.step, each.value) for each in points] == [
+                (step, values[name]) for step in (100, 250)
+            ]
         assert [each.path for each in client.list_artifacts(found.info.run_id)] == [
             "metrics.jsonl",
             "model-card.md",
         ]
+        (tmp_path / "file").write_text("")
+        mlflow.set_tracking_uri((tmp_path / "file" / "inside").as_uri())
+        with pytest.raises(SpecError, match=r"mlflow: .*Not a directory"):
+            to_mlflow(odd)
     finally:
         mlflow.set_tracking_uri(before)
 
