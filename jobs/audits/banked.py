@@ -1,6 +1,7 @@
 """The bank of latents that searches start from: how large it must be, and where it is from."""
 
 import math
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from ...core.settings.search import BANKED, SearchSettings
@@ -9,6 +10,7 @@ from ..spec.facts import GeneratorFacts
 
 if TYPE_CHECKING:
     from ..plan.stage import AuditContext
+    from ..spec.audit import GroupSpec
 
 
 def require_starts(bank: int, restarts: int) -> None:
@@ -40,16 +42,39 @@ def bank_seed(
     return context.seed(*purpose, generator.name)
 
 
+def classes_met(
+    context: "AuditContext",
+    generator: GeneratorFacts,
+    sizes: "Iterable[tuple[GroupSpec, int]]",
+) -> int:
+    """Under how many classes so many of each group's images are searched for; 1 without classes.
+
+    Each of them has a bank, which is decoded once it is asked for.
+    """
+    if not generator.num_classes:
+        return 1
+    met: set[int] = set()
+    turns = context.class_turns or generator.conditions
+    for group, images in sizes:
+        if group.conditions == "all":
+            return len(generator.conditions)
+        met |= set((context.own_classes.get(group.name) or turns)[:images])
+    return max(1, len(met))
+
+
 def bank_work(
-    generator: GeneratorFacts, settings: SearchSettings, images: int, at_once: int
+    generator: GeneratorFacts,
+    settings: SearchSettings,
+    images: int,
+    at_once: int,
+    classes: int,
 ) -> list[BankWork]:
-    """The bank of so many images' searches; none without one."""
+    """The bank of so many images' searches under so many classes; none without one."""
     if not settings.bank:
         return []
     from ...core.search import size_of_bank
 
     latents = size_of_bank(settings, generator.num_classes)
-    classes = max(1, len(generator.conditions))
     return [BankWork(generator.name, latents, classes, images, at_once)]
 
 

@@ -92,7 +92,10 @@ def list_(address: HeadOption, as_json: JsonOption = False) -> None:
         if as_json:
             say(json.dumps([_as_json(job) for job in jobs], indent=2))
             return
-        table = Table("job", "status", "started", "audit", "run directory", box=None)
+        table = Table("job", "status", "started (UTC)", box=None)
+        for heading in ("audit", "run directory"):
+            # A run directory that is cut short is none.
+            table.add_column(heading, overflow="fold")
         for job in jobs:
             started = "" if job.started is None else f"{job.started:%Y-%m-%d %H:%M:%S}"
             said = (job.id, job.status, started, job.metadata.get(NAME_KEY, ""))

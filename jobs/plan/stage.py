@@ -125,6 +125,20 @@ class AuditContext:
         return chosen_images(group.name, facts.labels, facts.length, size, self.spec.seed)
 
     @cached_property
+    def own_classes(self) -> dict[str, tuple[int, ...]]:
+        """The class of each image of those groups whose images have classes of the generator's."""
+        labelled = {
+            group: self.facts.groups[group.name].labels
+            for group in self.spec.audited
+            if group.role in ("train", "test") and group.conditions != "in_turn"
+        }
+        return {
+            group.name: tuple(labels[index] for index in self.chosen(group))
+            for group, labels in labelled.items()
+            if labels is not None
+        }
+
+    @cached_property
     def class_turns(self) -> tuple[int, ...]:
         """The classes that images without one meet in turn: the data's, as often as there.
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+import pandas as pd
 import pytest
 import torch
 from offmanifold.core.calls import Kind
@@ -41,6 +42,7 @@ from rich.console import Console
 from torchvision.models import alexnet
 from typer.testing import CliRunner
 
+from .conftest import small_spec, write_spec
 from .speeds import steady
 
 SERIAL = "cluster.executor=serial"
@@ -107,7 +109,7 @@ def test_only_calls_that_are_made_are_timed() -> None:
     """A generator without a Jacobian is audited without one, as a plan's refusal of it says."""
     (generator,) = gather_facts(load_spec("digits", (SERIAL,))).generators.values()
     for polish, expected in ((0, False), (1, True)):
-        work, banks = inversion_work(generator, InversionSpec(polish=polish), 4)
+        work, banks = inversion_work(generator, InversionSpec(polish=polish), 4, 2)
         (timed,) = needs([Cost.of(4, 1, work, banks)], [generator.name]).values()
         assert (Kind.JACOBIAN in timed.batches) is expected
 
@@ -254,6 +256,28 @@ def test_progress_knows_nothing_of_a_bank() -> None:
     assert inversion.banks
     banked = sum(bank.evaluations for bank in inversion.banks)
     assert inversion.item_evaluations * inversion.items == inversion.evaluations - banked
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_plan_decodes_a_bank_for_the_classes_that_a_run_meets(
+    audit_folder: Path, count: int
+) -> None:
+    images = {"dataset": "folder", "path": "images", "count": count}
+    spec = small_spec()
+    spec["groups"] = [
+        {"name": "train", "role": "train", **images},
+        {"name": "generated", "role": "generated", "count": 4},
+    ]
+    spec["stages"] = {"inversion": spec["stages"]["inversion"]}
+    file = write_spec(audit_folder, spec)
+    done = CliRunner().invoke(app, ["run", str(file), "--out", str(audit_folder / "run")])
+    assert done.exit_code == 0, done.output
+    met = pd.read_parquet(audit_folder / "run" / "inversion")["condition"].nunique()
+    known = load_spec(str(file))
+    context = AuditContext(known, gather_facts(known))
+    costs = {stage.name: stage.cost(context) for stage in stages_of(known)}
+    [bank] = costs["inversion"].banks
+    assert bank.classes == met == count
 
 
 def test_a_generator_that_fails_in_large_batches_leaves_a_plan_without_times(

@@ -11,7 +11,7 @@ from ....workers.shard import Shard, chunk
 from ...plan.stage import AuditContext, Cost, PlanContext, Stage, conditions_of, group_pairs
 from ...plan.work import BankWork, Chore, Work
 from ...spec.facts import GeneratorFacts
-from ..banked import bank_settings, bank_work, products_of
+from ..banked import bank_settings, bank_work, classes_met, products_of
 from ..images.plan import generator_settings
 from ..perceptual.plan import backbone_settings, lpips_chore
 from .settings import INVERSION, InversionSpec
@@ -33,16 +33,16 @@ def inversion_settings(context: AuditContext, generator: GeneratorFacts) -> dict
 
 
 def inversion_work(
-    generator: GeneratorFacts, spec: InversionSpec, images: int
+    generator: GeneratorFacts, spec: InversionSpec, images: int, classes: int
 ) -> tuple[list[Work], list[BankWork]]:
-    """The inversions of so many images, each under one condition, and their bank."""
+    """The inversions of so many images, each under one of so many classes, and their bank."""
     from ....core.inversion import inversion_calls
 
     settings = InversionSettings(**setting_values(InversionSettings, spec))
     squared = spec.distance == "mse"
     calls = tuple(inversion_calls(settings, products_of(generator), polished=squared))
     work = [Work(generator.name, images, spec.shard_items, calls)]
-    return work, bank_work(generator, settings, images, spec.shard_items)
+    return work, bank_work(generator, settings, images, spec.shard_items, classes)
 
 
 def inversion_chores(context: AuditContext, work: Sequence[Work]) -> list[Chore]:
@@ -82,13 +82,13 @@ def _cost(context: AuditContext) -> Cost:
     work: list[Work] = []
     banks: list[BankWork] = []
     for generator in context.facts.generators.values():
-        counts = [
-            group_pairs(context, generator, group)
-            for group in context.spec.audited
-            if group.role != "simulated"
-        ]
+        groups = [group for group in context.spec.audited if group.role != "simulated"]
+        counts = [group_pairs(context, generator, group) for group in groups]
+        sizes = [(group, context.group_size(group)) for group in groups]
         items += sum(counts)
-        inverted, bank = inversion_work(generator, spec, sum(counts))
+        inverted, bank = inversion_work(
+            generator, spec, sum(counts), classes_met(context, generator, sizes)
+        )
         work += inverted
         banks += bank
     chores = inversion_chores(context, work)

@@ -189,13 +189,13 @@ def _later_searches(settings: GuidedSettings, products: int, levels: range) -> l
 
 
 def estimator_bank(
-    generator: GeneratorFacts, spec: EstimatorSpec, images: int, at_once: int
+    generator: GeneratorFacts, spec: EstimatorSpec, images: int, at_once: int, classes: int
 ) -> list[BankWork]:
-    """The bank of so many images' estimates."""
+    """The bank of so many images' estimates under so many classes."""
     if isinstance(spec, ClassicalSpec):
         return []
     settings = GuidedSettings(**setting_values(GuidedSettings, spec))
-    return bank_work(generator, settings, images, at_once)
+    return bank_work(generator, settings, images, at_once, classes)
 
 
 def _reverse_calls(spec: EstimatorSpec) -> tuple[Calls, ...]:

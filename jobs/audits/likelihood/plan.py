@@ -20,6 +20,7 @@ from ...plan.work import BankWork, Work
 from ...spec.audit import GroupSpec
 from ...spec.facts import GeneratorFacts
 from ...spec.stages import StageKey
+from ..banked import classes_met
 from .estimators import (
     estimate_work,
     estimator_bank,
@@ -129,11 +130,12 @@ def estimate_cost(context: AuditContext, spec: EstimatorSpec) -> Cost:
     banks: list[BankWork] = []
     for generator in context.facts.generators.values():
         mine = 0
+        sizes = [(group, context.group_size(group)) for group in context.spec.audited]
         for group in context.spec.audited:
             count = group_pairs(context, generator, group)
             mine += count
             work += estimate_work(context, generator, group, spec, count, size)
-        banks += estimator_bank(generator, spec, mine, size)
+        banks += estimator_bank(generator, spec, mine, size, classes_met(context, generator, sizes))
         items += mine
     return Cost.of(items, -(-items // size), work, banks)
 

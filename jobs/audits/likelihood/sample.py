@@ -18,6 +18,7 @@ from ...plan.stage import AuditContext, Cost, PlanContext, own_condition
 from ...plan.work import BankWork, Work
 from ...spec.choice import label_ranks
 from ...spec.facts import GeneratorFacts
+from ..banked import classes_met
 from .estimators import estimate_work, estimator_bank
 from .plan import Subject, item, subjects
 from .settings import EstimatorSpec
@@ -105,6 +106,8 @@ def estimate_sample(
     banks: list[BankWork] = []
     for generator in context.facts.generators.values():
         sizes = [min(images_per_group, context.group_size(each)) for each in context.spec.audited]
+        groups = list(zip(context.spec.audited, sizes, strict=True))
+        classes = classes_met(context, generator, groups)
         for replicate in (False, True):
             alike = [
                 each for each in varied if each.replicate == replicate or (each.probe and replicate)
@@ -113,12 +116,12 @@ def estimate_sample(
                 bank
                 for each in alike
                 for bank in estimator_bank(
-                    generator, each.spec, sum(sizes) * len(alike), shard_items
+                    generator, each.spec, sum(sizes) * len(alike), shard_items, classes
                 )
             ]
             banks += sorted(own, key=lambda bank: bank.latents)[-1:]
         for variation in varied:
-            for group, count in zip(context.spec.audited, sizes, strict=True):
+            for group, count in groups:
                 items += count
                 work += estimate_work(
                     context,

@@ -16,6 +16,7 @@ from ....workers.variance_fit import NULL_COMPUTATION, NULL_FIT_TABLE
 from ...plan.stage import AuditContext, Cost, PlanContext, Stage, StageError, made_items
 from ...plan.work import BankWork, Chore, Work
 from ...spec.facts import GeneratorFacts
+from ..banked import classes_met
 from ..images.plan import generator_settings
 from ..inversion.plan import inversion_chores, inversion_settings, inversion_work
 from ..inversion.settings import INVERSION, InversionSpec
@@ -128,7 +129,9 @@ def _cost(context: AuditContext) -> Cost:
         shards += -(-fitted // inversion.shard_items) + -(
             -(count - fitted) // inversion.shard_items
         )
-        inverted, bank = inversion_work(generator, inversion, count)
+        inverted, bank = inversion_work(
+            generator, inversion, count, classes_met(context, generator, [(group, count)])
+        )
         lengths = grid_lengths(context, generator)
         calls, further = curve_work(generator, inversion.ends, lengths.null)
         curves = Work(generator.name, fitted, inversion.shard_items, calls, further)

@@ -16,6 +16,7 @@ from ....workers.variance_fit import NULL_FIT_TABLE
 from ...plan.stage import AuditContext, Cost, PlanContext, Stage, own_condition
 from ...plan.work import BankWork, Work
 from ...spec.facts import GeneratorFacts
+from ..banked import classes_met
 from ..likelihood.estimators import (
     estimate_work,
     estimator_bank,
@@ -113,9 +114,16 @@ def _cost(context: AuditContext) -> Cost:
         sizes = [count, *(context.group_size(group) for group in simulated)]
         items += sum(sizes)
         shards += sum(-(-size // spec.shard_items) for size in sizes)
-        for group, size in zip((null, *simulated), sizes, strict=True):
+        groups = list(zip((null, *simulated), sizes, strict=True))
+        for group, size in groups:
             work += estimate_work(context, generator, group, spec, size, spec.shard_items)
-        banks += estimator_bank(generator, spec, sum(sizes), spec.shard_items)
+        banks += estimator_bank(
+            generator,
+            spec,
+            sum(sizes),
+            spec.shard_items,
+            classes_met(context, generator, groups),
+        )
     return Cost.of(items, shards, work, banks)
 
 

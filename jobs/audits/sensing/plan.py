@@ -21,7 +21,7 @@ from ...plan.work import BankWork, Work
 from ...spec.audit import GroupSpec
 from ...spec.choice import balanced_choice
 from ...spec.facts import GeneratorFacts
-from ..banked import bank_settings, bank_work, products_of
+from ..banked import bank_settings, bank_work, classes_met, products_of
 from ..images.plan import generator_settings
 from .settings import SENSING, SensingSpec
 
@@ -86,11 +86,12 @@ def _cost(context: AuditContext) -> Cost:
     from ....core.sensing import sensing_calls
 
     spec = _settings(context)
-    sizes = [
-        min(spec.images_per_group, context.group_size(group))
+    groups = [
+        (group, min(spec.images_per_group, context.group_size(group)))
         for group in context.spec.audited
         if group.role != "simulated"
     ]
+    sizes = [size for _, size in groups]
     settings = SensingSettings(**setting_values(SensingSettings, spec))
     each = len(spec.measurements_of(context.facts.dimensions))
     count, shards = each * sum(sizes), 0
@@ -100,7 +101,13 @@ def _cost(context: AuditContext) -> Cost:
         shards += each * -(-sum(sizes) // spec.shard_items)
         calls = tuple(sensing_calls(settings, products_of(generator)))
         work.append(Work(generator.name, count, spec.shard_items, calls))
-        banks += bank_work(generator, settings, count, spec.shard_items)
+        banks += bank_work(
+            generator,
+            settings,
+            count,
+            spec.shard_items,
+            classes_met(context, generator, groups),
+        )
     return Cost.of(len(context.facts.generators) * count, shards, work, banks)
 
 

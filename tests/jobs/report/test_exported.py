@@ -214,7 +214,7 @@ def test_wandb_offline(odd: ExportedRun, tmp_path: Path, monkeypatch: pytest.Mon
 @pytest.mark.parametrize(
     ("variables", "said"),
     [
-        ({"WANDB_MODE": "disabled"}, "wandb: is disabled"),
+        ({"WANDB_MODE": "disabled"}, "has disabled it: nothing is logged"),
         ({"WANDB_MODE": "of course"}, "wandb: its settings.*mode: Input should be"),
         ({"WANDB_PROJECT": "a/b"}, "wandb: Invalid project name"),
     ],
