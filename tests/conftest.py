@@ -1,12 +1,17 @@
 """Set-up that every test shares."""
 
 from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from . import torchvision_operators  # noqa: F401
 from .ceph import ceph_store, missing_programs
 from .object_store import ObjectStore, object_store
+
+if TYPE_CHECKING:
+    from offmanifold.jobs.plan.stage import PlanContext
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -40,3 +45,18 @@ def ceph(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectStore]:
         )
     with ceph_store(tmp_path_factory.mktemp("ceph")) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the tiny runs lie."""
+    return tmp_path_factory.mktemp("tiny")
+
+
+@pytest.fixture(scope="session")
+def tiny(tiny_folder: Path) -> "list[PlanContext]":
+    """The tiny runs, made once: whoever uses them is in the group `tiny`, and leaves them whole."""
+    # Most tests need nothing of it.
+    from .jobs.tiny_run import tiny_runs
+
+    return list(tiny_runs(tiny_folder))

@@ -10,18 +10,13 @@ from offmanifold.jobs.plan.stage import PlanContext
 
 from ..registered import COMPUTATIONS
 from .recorded_revisions import TOLERANCE, Recorded, complaints, computations_of, read
-from .tiny_run import tiny_runs
-
-
-@pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> list[PlanContext]:
-    return list(tiny_runs(tmp_path_factory.mktemp("tiny")))
 
 
 @pytest.mark.slow
 @pytest.mark.ci
-def test_a_stage_is_planned_from_what_it_says_it_needs(runs: list[PlanContext]) -> None:
-    for context in runs:
+@pytest.mark.xdist_group("tiny")
+def test_a_stage_is_planned_from_what_it_says_it_needs(tiny: list[PlanContext]) -> None:
+    for context in tiny:
         for stage in stages_of(context.spec):
             alone = PlanContext(context.spec, context.facts, context.run)
             needed = all_needs(stage)
@@ -31,9 +26,10 @@ def test_a_stage_is_planned_from_what_it_says_it_needs(runs: list[PlanContext]) 
 
 @pytest.mark.slow
 @pytest.mark.ci
-def test_no_shard_of_workers_on_cpus_calls_a_generator(runs: list[PlanContext]) -> None:
+@pytest.mark.xdist_group("tiny")
+def test_no_shard_of_workers_on_cpus_calls_a_generator(tiny: list[PlanContext]) -> None:
     """Nor is an image rendered on the CPU that other stages render on the GPU."""
-    shards = [shard for context in runs for plan in context.plans.values() for shard in plan]
+    shards = [shard for context in tiny for plan in context.plans.values() for shard in plan]
     on_cpus = [shard for shard in shards if not shard.calls_networks]
     assert {"patch_gmm", "local_variation", "code_lengths"} <= {each.stage for each in on_cpus}
     assert not {each.stage for each in on_cpus if "weights" in each.settings}
@@ -42,8 +38,9 @@ def test_no_shard_of_workers_on_cpus_calls_a_generator(runs: list[PlanContext]) 
 
 @pytest.mark.slow
 @pytest.mark.ci
-def test_every_computation_has_its_recorded_numbers(runs: list[PlanContext]) -> None:
-    found = computations_of(runs)
+@pytest.mark.xdist_group("tiny")
+def test_every_computation_has_its_recorded_numbers(tiny: list[PlanContext]) -> None:
+    found = computations_of(tiny)
     assert {"tuning", "inversion"} <= found["likelihood.classical"].rests_on
     assert not {"likelihood.classical", "likelihood.guided"} & found["likelihood.guided"].rests_on
     problems = complaints(read(), found, COMPUTATIONS)

@@ -41,7 +41,7 @@ _CLASSICAL = {"estimator": "classical", **_CHAINS, "pilots": 2}
 def tiny_runs(folder: Path) -> Iterator[PlanContext]:
     """Finished runs in ``folder`` that have every computation between them, the largest first.
 
-    They end before anything is reduced.
+    They end before anything is reduced. Parts that lie there already are not computed again.
 
     Raises:
         RuntimeError: a row failed.
@@ -68,7 +68,10 @@ def _run(folder: Path, name: str, content: dict[str, Any]) -> PlanContext:
     worker = worker_factory(context, Devices(0, ""))()
     for stage in stages_of(spec):
         context.plans[stage.name] = stage.shards(context)
+        finished = run.finished(stage.name)
         for shard in context.plans[stage.name]:
+            if shard.id in finished:
+                continue
             worker.compute(shard, 0, len(shard.items))
             errors = run.read(stage.table, [shard.id], ["error"])["error"].drop_null()
             if len(errors):

@@ -1,9 +1,10 @@
 """A shard of every kind of work once more on a pretended device: which rows fail there, and why.
 
-    python -m tests.pretended_device.work [--device cuda]
+    python -m tests.pretended_device.work [--device cuda] [--runs FOLDER]
 
 Prints a JSON line a kind of work. A pretended device has no numbers, so only what fails is told. On
-a machine with a GPU, `--device cuda` does the same work there.
+a machine with a GPU, `--device cuda` does the same work there. What `FOLDER` has of the tiny runs
+is not computed on the CPU again.
 """
 
 import argparse
@@ -48,7 +49,9 @@ def main() -> None:
     """Computes everything on the CPU, then one shard of each kind on the device."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--device", help="a real one, in the pretended one's place")
-    name = parser.parse_args().device
+    parser.add_argument("--runs", type=Path, help="where tiny runs are, or are to be made")
+    arguments = parser.parse_args()
+    name = arguments.device
     place: AbstractContextManager[torch.device]
     if name is None:
         register_device()
@@ -56,7 +59,7 @@ def main() -> None:
     else:
         place = nullcontext(torch.device(name))
     with tempfile.TemporaryDirectory() as folder:
-        kinds = kinds_of_work(tiny_runs(Path(folder)))
+        kinds = kinds_of_work(tiny_runs(arguments.runs or Path(folder)))
         with place as device:
             for storage, shard in kinds:
                 json.dump(asdict(_work(storage, shard, device)), sys.stdout)
