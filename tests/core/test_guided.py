@@ -44,8 +44,10 @@ def mean_weight(decoder: Any, image: torch.Tensor, variance: float, exact: float
 
 
 @pytest.mark.slow
-@pytest.mark.ci
-@pytest.mark.parametrize("transitions", [1, 10, 40])
+@pytest.mark.parametrize(
+    "transitions",
+    [pytest.param(1, marks=pytest.mark.ci), 10, pytest.param(40, marks=pytest.mark.ci)],
+)
 @pytest.mark.parametrize("problem", ["linear", "curved 1", "curved 2", "two modes"])
 def test_the_mean_weight_is_the_density(
     linear_decoder: Callable[..., Any],

@@ -46,7 +46,6 @@ def test_an_interval_covers_nearly_as_often_as_it_says(name: tuple[str, str, str
 
 
 @pytest.mark.slow
-@pytest.mark.ci
 @pytest.mark.parametrize("name", HELD, ids=", ".join)
 def test_an_interval_covers_as_often_as_it_says(name: tuple[str, str, str]) -> None:
     assert_covers(CASES[name], 400)
