@@ -113,7 +113,7 @@ def test_error_shrinks_with_the_number_of_transitions(linear_decoder: Callable[.
     seeds = range(16)
     images, _ = simulate(decoder, None, 0.01, seeds, like=DOUBLE)
     errors = []
-    for transitions in (500, 5000):
+    for transitions in (200, 2000):
         beta = sigmoid_schedule(transitions, 4.0)[1:-1]
         schedule = 0.5 / torch.sqrt(1 + 80 * beta)
         settings = ClassicalSettings(transitions=transitions, leapfrog_steps=3)

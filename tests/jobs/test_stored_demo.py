@@ -14,6 +14,8 @@ import yaml
 from offmanifold.cluster.locations import Location
 from offmanifold.jobs.audits import stages_of
 from offmanifold.jobs.audits.specs import parse_spec
+from offmanifold.jobs.commands.cli import app
+from typer.testing import CliRunner
 
 from ..object_store import BUCKET, ObjectStore
 from ..stored_demo import demo_at, upload, write_inputs
@@ -47,27 +49,34 @@ COUNTS = dict.fromkeys(GROUPS, 4) | {"train": 10, "test": 10}
 AS_IT_IS = {stage: {"images_per_group": 2} for stage in ("convergence", "sweep", "sensing")}
 
 
-def run_at(place: str, folder: Path, out: Location, size: Size, *options: str) -> list[str]:
-    """Runs the demo with its inputs at ``place``, as a user does; the names of its stages."""
+def write_demo(place: str, folder: Path, size: Size) -> list[str]:
+    """Writes the demo with its inputs at ``place`` as demo.yaml; the names of its stages."""
     counts, settings, _ = size
     text = yaml.safe_dump(demo_at(place, counts, **settings))
     (folder / "demo.yaml").write_text(text)
+    return [stage.name for stage in stages_of(parse_spec(text, folder, (), "demo.yaml"))]
+
+
+def run_at(place: str, folder: Path, out: Location, size: Size, *options: str) -> list[str]:
+    """Runs the demo with its inputs at ``place``, as a user does; the names of its stages."""
+    stages = write_demo(place, folder, size)
     cli = str(Path(sys.executable).with_name("offmanifold"))
     subprocess.run([cli, "run", "demo.yaml", "--out", str(out), *options], cwd=folder, check=True)
-    return [stage.name for stage in stages_of(parse_spec(text, folder, (), "demo.yaml"))]
+    return stages
 
 
 @pytest.mark.slow
 @pytest.mark.ci
-def test_a_short_demo_ends_in_a_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """CI's part of the demo: in one process, and on a disk."""
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+def test_a_short_demo_ends_in_a_report(tmp_path: Path) -> None:
+    """CI's part of the demo: in this process, and on a disk."""
     size: Size = (SHORT_COUNTS, SHORT, 300)
     write_inputs(tmp_path / "inputs", size[2])
     run = tmp_path / "run"
-    in_process = ("--set", "cluster.executor=serial")
-    stages = run_at(str(tmp_path / "inputs"), tmp_path, run, size, *in_process)
+    stages = write_demo(str(tmp_path / "inputs"), tmp_path, size)
     assert len(stages) == 21
+    options = ("--out", str(run), "--set", "cluster.executor=serial")
+    done = CliRunner().invoke(app, ["run", str(tmp_path / "demo.yaml"), *options])
+    assert done.exit_code == 0, done.output
     for stage in stages:
         assert (pd.read_parquet(run / stage, columns=["status"]).status == "ok").all(), stage
     assert (run / "report.html").stat().st_size > 0
