@@ -115,7 +115,7 @@ def test_a_worker_killed_in_the_middle_of_a_shard_costs_nothing(audit_folder: Pa
     in_process(audit_folder, "undisturbed")
     arguments = command("killed")
     with subprocess.Popen(arguments, cwd=audit_folder, stderr=subprocess.PIPE) as driver:
-        wait_for(lambda: list((audit_folder / "killed" / "likelihood").glob("part-*")), 90)
+        wait_for(lambda: list((audit_folder / "killed" / "likelihood").glob("part-*")), 240)
         workers = [
             process
             for process in psutil.Process(driver.pid).children(recursive=True)
@@ -123,7 +123,7 @@ def test_a_worker_killed_in_the_middle_of_a_shard_costs_nothing(audit_folder: Pa
         ]
         assert workers
         os.kill(workers[0].pid, signal.SIGKILL)
-        _, errors = driver.communicate(timeout=120)
+        _, errors = driver.communicate(timeout=240)
     assert driver.returncode == 0, errors
     assert tables(audit_folder / "killed").keys() == set(STAGES)
     assert_same_tables(audit_folder / "killed", audit_folder / "undisturbed")
