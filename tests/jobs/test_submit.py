@@ -102,6 +102,8 @@ def test_a_user_with_the_token_submits_leaves_and_comes_back(cluster: Cluster) -
     assert str(cluster.folder / "run") in state.stdout
     (listed,) = json.loads(cluster.offmanifold("job", "list", "--json").stdout)
     assert (listed["id"], listed["exit_code"]) == (job, 3)
+    # Whatever its length, over as many lines as it takes.
+    assert str(cluster.folder / "run") in "".join(cluster.offmanifold("job", "list").stdout.split())
 
 
 @pytest.mark.slow
