@@ -111,7 +111,8 @@ def test_a_killed_driver_takes_its_ray_along_and_a_second_one_resumes(driver, st
     finish(driver(6, 4, 0.1))
     assert {name: storage.read(f"stage/{name}") for name in before} == before
     assert rows(storage) == dict.fromkeys(range(24), "ok")
-    assert len(family) >= 5
+    # Ray's server and raylet, and two workers.
+    assert len(family) >= 4
     wait_for(lambda: not any(map(is_alive, family)), 30)
 
 
