@@ -132,7 +132,7 @@ def _spec() -> dict[str, Any]:
         },
         "perceptual": {"network": "squeeze", "weights": "squeeze.pth"},
         "stages": {
-            "inversion": {"bank": 256, "restarts": 4, "iterations": 30, "final_iterations": 30},
+            "inversion": {**_SEARCH, "bank": 256, "iterations": 3, "final_iterations": 2},
             "perceptual": {},
             "variance": {},
             "likelihood": _GUIDED,
