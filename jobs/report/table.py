@@ -143,7 +143,7 @@ def estimates(
 # Letters in a line of the page's tables, in one of its columns, and between two of a table's.
 _LINE, _COLUMN, _COLUMN_GAP = 172, 54, 2
 # And beside a figure of more than a column.
-_BESIDE = 108
+_BESIDE = 114
 # Words of more letters than this may stand in several lines; intervals are set smaller.
 _WORDS, _SMALLER = 24, 0.85
 

@@ -131,16 +131,11 @@ def _changes(view: PageView) -> list[str]:
     found = compared_findings(view)
     if not found:
         return []
-    mine, other = (side.estimator for side in _sides(view))
-    changed = [finding for finding in found if finding.changes]
-    told = "Findings that change with the estimator"
-    if not changed:
-        return [f"{told}: none of {len(found)}."]
-    named = "; ".join(
-        f"{finding.name}: {finding.trusted.words} by {mine}, {finding.other.words} by {other}"
-        for finding in changed
-    )
-    return [f"{told}: {len(changed)} of {len(found)}. {named}."]
+    changed = sum(finding.changes for finding in found)
+    return [
+        f"Findings that change with the estimator: {changed or 'none'} of {len(found)}"
+        + (", those with “yes” in the last column." if changed else ".")
+    ]
 
 
 def estimators_section(view: PageView) -> Section:
