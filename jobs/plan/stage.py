@@ -127,16 +127,13 @@ class AuditContext:
     @cached_property
     def own_classes(self) -> dict[str, tuple[int, ...]]:
         """The class of each image of those groups whose images have classes of the generator's."""
-        labelled = {
-            group: self.facts.groups[group.name].labels
-            for group in self.spec.audited
-            if group.role in ("train", "test") and group.conditions != "in_turn"
-        }
-        return {
-            group.name: tuple(labels[index] for index in self.chosen(group))
-            for group, labels in labelled.items()
-            if labels is not None
-        }
+        found = {}
+        for group in self.spec.audited:
+            if group.role in ("train", "test") and group.conditions != "in_turn":
+                labels = self.facts.groups[group.name].labels
+                if labels is not None:
+                    found[group.name] = tuple(labels[index] for index in self.chosen(group))
+        return found
 
     @cached_property
     def class_turns(self) -> tuple[int, ...]:

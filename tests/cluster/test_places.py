@@ -159,11 +159,12 @@ def test_a_gpu_that_kills_every_worker_costs_no_row(tmp_path: Path, caplog: Any)
     from shards import Factory, rows_of, task
 
     storage, recorder = LocalStorage.create(tmp_path / "run"), Recorder()
-    # A single item that died twice anywhere would be lost.
-    tasks = [task(f"{i:02d}", i, 1, bad_gpus=("1",), seconds=0.5) for i in range(24)]
+    # A single item that died twice anywhere would be lost. There are more than the other two do
+    # while a third worker starts on the bad one.
+    tasks = [task(f"{i:02d}", i, 1, bad_gpus=("1",), seconds=0.5) for i in range(48)]
     ray_executor = executor()
     ray_executor.run(tasks, Factory(storage.root), lambda _: None, recorder)
-    assert rows_of(storage) == dict.fromkeys(range(24), "ok")
+    assert rows_of(storage) == dict.fromkeys(range(48), "ok")
     died = [attempt for attempt in recorder.attempts if attempt.error is not None]
     assert len(died) == 3
     (told,) = recorder.out
@@ -171,10 +172,10 @@ def test_a_gpu_that_kills_every_worker_costs_no_row(tmp_path: Path, caplog: Any)
     assert "work died there 3 times in a row" in caplog.text
     # The next stage knows of it.
     recorder.attempts.clear()
-    more = [task(f"{i:02d}", i, 1, bad_gpus=("1",), seconds=0.1) for i in range(24, 30)]
+    more = [task(f"{i:02d}", i, 1, bad_gpus=("1",), seconds=0.1) for i in range(48, 54)]
     ray_executor.run(more, Factory(storage.root), lambda _: None, recorder)
     ray_executor.close()
-    assert rows_of(storage) == dict.fromkeys(range(30), "ok")
+    assert rows_of(storage) == dict.fromkeys(range(54), "ok")
     assert [attempt for attempt in recorder.attempts if attempt.error is not None] == []
 
 
