@@ -54,7 +54,8 @@ def truncated_normal(bound: float) -> LatentPrior:
         # Torch's ndtr has no digits in the tail that a far bound leaves, its erfc has them.
         below = normal.double().clamp(_FURTHEST, 0.0)
         share = 0.5 * torch.special.erfc(below * -math.sqrt(0.5))
-        return torch.special.ndtri(outside + (1 - 2 * outside) * share).to(normal.dtype)
+        latent: Tensor = torch.special.ndtri(outside + (1 - 2 * outside) * share).to(normal.dtype)
+        return latent
 
     half = lower_half if bound <= _FAR else lower_half_far
     # By symmetry: near 1 the distribution function has no digits left, and its inverse is infinite.
