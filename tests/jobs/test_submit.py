@@ -53,7 +53,7 @@ class Cluster(NamedTuple):
             cwd=self.folder,
             capture_output=True,
             text=True,
-            timeout=150,
+            timeout=300,
             check=False,
         )
 
