@@ -25,11 +25,18 @@ ROWS = (8, 64)
 ROUNDS = 9
 # Shorter times are those of so many calls.
 LEAST_SECONDS = 0.05
-DCGAN = {"latent_dim": 100, "num_classes": 0, "channels": [512, 256, 128, 64]}
+DCGAN = {
+    "latent_dim": 100,
+    "num_classes": 0,
+    "image_shape": [3, 64, 64],
+    "channels": [512, 256, 128, 64],
+    "rectified_start": True,
+    "enlarging_output": True,
+}
 
 MAKERS: Mapping[str, Callable[[], Generator]] = {
     "biggan": lambda: untrained("residual", residual_arguments(64, 128)),
-    "dcgan": lambda: untrained("deep_convolutional", {"image_shape": [3, 64, 64], **DCGAN}),
+    "dcgan": lambda: untrained("deep_convolutional", DCGAN),
     "fashion": lambda: open_generator("shipped:fashion").generator,
     "stylegan2": lambda: untrained("stylegan2", stylegan2_arguments([64] * 4, 512, 10)),
 }
