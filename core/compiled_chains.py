@@ -53,7 +53,7 @@ class _Graphs(NamedTuple):
     last: Callable[..., _Last]
 
 
-# Steps in one graph: more are no faster, and each is compiled by itself.
+# Steps in one graph, which has the generator as often: compiling takes longer the more they are.
 _STRIDE = 3
 
 

@@ -10,7 +10,6 @@ weights. StyleGANs are built with their channels last: theirs is the error of th
 
 import argparse
 import copy
-import time
 from collections.abc import Callable, Mapping
 
 import torch
@@ -20,6 +19,7 @@ from offmanifold.workers.generators import open_generator
 from torch import nn
 
 from ..small_generators import residual_arguments, stylegan2_arguments, untrained
+from .processor_time import seconds_a_call
 
 ROWS = (8, 64)
 ROUNDS = 9
@@ -96,16 +96,8 @@ def _least(works: list[Callable[[], object]]) -> list[float]:
     """The least processor seconds of each piece of work."""
     for work in works:
         work()
-    rounds = [[_seconds(work) for work in works] for _ in range(ROUNDS)]
+    rounds = [[seconds_a_call(work, LEAST_SECONDS) for work in works] for _ in range(ROUNDS)]
     return [min(column) for column in zip(*rounds, strict=True)]
-
-
-def _seconds(work: Callable[[], object]) -> float:
-    began, calls = time.process_time(), 0
-    while calls == 0 or time.process_time() - began < LEAST_SECONDS:
-        work()
-        calls += 1
-    return (time.process_time() - began) / calls
 
 
 if __name__ == "__main__":

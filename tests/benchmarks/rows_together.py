@@ -9,7 +9,6 @@ weights, with 10 classes; widths are of 4x4, 8x8 and so on.
 """
 
 import argparse
-import time
 from collections.abc import Callable, Mapping
 
 import torch
@@ -22,6 +21,7 @@ from offmanifold.workers.generators import open_generator
 from offmanifold.workers.row_memory import bytes_of_derivative, fixed_rows
 
 from ..small_generators import residual_arguments, stylegan2_arguments, untrained
+from .processor_time import seconds_a_call
 
 CHAINS = 4
 VARIANCE = 0.01
@@ -61,7 +61,8 @@ def _line(generator: Generator, rows: int) -> str:
     found = [work() for work in works]
     best = [float("inf")] * len(works)
     for _ in range(ROUNDS):
-        best = [min(pair) for pair in zip(best, map(_seconds, works), strict=True)]
+        seconds = [seconds_a_call(work, LEAST_SECONDS) for work in works]
+        best = [min(pair) for pair in zip(best, seconds, strict=True)]
     ratios = ", ".join(
         f"{seconds / best[-1]:.2f} of {at_once} ({at_once * each / 2**20:.0f} MiB)"
         for at_once, seconds in zip(together, best, strict=True)
@@ -81,14 +82,6 @@ def _gradients(
     limited = LimitedGenerator(in_fixed_rows(generator, block), RowLimit(at_once))
     pair = ProposalToPosterior(limited, given, classes, VARIANCE, StandardChart())
     return lambda: pair.gradients(latent)[1]
-
-
-def _seconds(work: Callable[[], object]) -> float:
-    began, calls = time.process_time(), 0
-    while calls == 0 or time.process_time() - began < LEAST_SECONDS:
-        work()
-        calls += 1
-    return (time.process_time() - began) / calls
 
 
 if __name__ == "__main__":
