@@ -20,6 +20,7 @@ from .held_numbers import tensor_bytes
 from .opened_generator import OpenedGenerator
 from .own_function import FAILURES, told
 from .own_generator import check_generator, few_inputs
+from .process import one_thread
 from .user_networks import UserNetwork, wrapped
 
 if TYPE_CHECKING:
@@ -177,15 +178,10 @@ def _hash(generator: "Generator") -> str:
                 found.update(f"{name} {values.dtype} {list(values.shape)}".encode())
                 found.update(tensor_bytes(values))
     batches = [few_inputs(generator)] if weighed else list(_inputs_of_every_class(generator))
-    threads = torch.get_num_threads()
-    # The order of sums, and so the last digits, hang on it.
-    torch.set_num_threads(1)
-    try:
-        with torch.no_grad():
-            for latent, condition in batches:
-                found.update(tensor_bytes(generator(latent, condition)))
-    finally:
-        torch.set_num_threads(threads)
+    # The order of sums, and so the last digits, hang on the number of threads.
+    with one_thread(), torch.no_grad():
+        for latent, condition in batches:
+            found.update(tensor_bytes(generator(latent, condition)))
     return found.hexdigest()
 
 

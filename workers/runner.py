@@ -22,6 +22,7 @@ from .gpu_problem import UnusableGpuError, gpu_problem
 from .outcome import Failure, Outcome
 from .pace import Pace, TooLongError
 from .pieces import Pieces
+from .process import set_up
 from .resources import Resources
 from .schema import STATUS_KILLED_WORKER
 from .shard import Item, Shard
@@ -76,14 +77,14 @@ class WorkerFactory:
     evaluations: Mapping[str, float] = field(default_factory=dict)
 
     def __call__(self) -> "ShardWorker":
-        """A worker with its threads, precision and device set.
+        """A worker with its process (`workers.process`), precision and device set.
 
         Raises:
             UnusableGpuError: it is to have a GPU, and can use none.
         """
         if self.gpu_share and (problem := gpu_problem()) is not None:
             raise UnusableGpuError(f"a worker on {socket.gethostname()} has a GPU, but {problem}")
-        torch.set_num_threads(self.threads)
+        set_up(self.threads)
         set_precision(tf32=self.tf32)
         device = torch.device("cuda" if self.gpu_share else "cpu")
         if 0 < self.gpu_share < 1:

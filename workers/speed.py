@@ -11,6 +11,7 @@ from ..cluster.s3_settings import BY_ENVIRONMENT, S3Settings
 from ..core.calls import Calls, Kind
 from .generator_source import GeneratorSource
 from .generators import GeneratorError, open_generator
+from .process import keep_freed_memory, one_thread
 from .row_memory import bytes_of_derivative, limited
 from .timing import NOTHING, USUAL_SECONDS, Seconds, Timing, in_rounds, timed
 
@@ -143,20 +144,15 @@ def generator_speed(generator: "Generator", device: "torch.device", needs: Needs
     Raises:
         GeneratorError: it fails on one of these batches.
     """
-    import torch
-
-    # As a worker has it.
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
+    keep_freed_memory()
     try:
-        return _Trial(limited(generator.to(device), device), device, needs).speed()
+        with one_thread():
+            return _Trial(limited(generator.to(device), device), device, needs).speed()
     except Exception as error:
         # What a generator of the user's raises is of any type.
         raise GeneratorError(
             f"called with the latents of a batch it raised {type(error).__name__}: {error}"
         ) from error
-    finally:
-        torch.set_num_threads(threads)
 
 
 class _Trial:

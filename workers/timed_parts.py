@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..cluster.s3_settings import BY_ENVIRONMENT, S3Settings
+from .process import keep_freed_memory, one_thread
 from .timing import Seconds, in_rounds, timed
 
 if TYPE_CHECKING:
@@ -173,15 +174,12 @@ class ReadingPart:
 def part_seconds(
     parts: Iterable[Part], device: "torch.device", service: S3Settings = BY_ENVIRONMENT
 ) -> dict[Part, Seconds]:
-    """The range of each part's seconds, on one thread as a worker has it.
+    """The range of each part's seconds, with the thread and the memory that a worker has.
 
     Those that fail are left out: what is wrong with them is for the stage itself to say.
     """
-    import torch
-
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
+    keep_freed_memory()
+    with one_thread():
         calls = {}
         for part in parts:
             try:
@@ -191,8 +189,6 @@ def part_seconds(
                 continue
             calls[part] = _timing(call)
         return in_rounds(calls)
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _timing(call: Callable[[], object]) -> Callable[[], float]:

@@ -2,44 +2,50 @@
 
     OMP_NUM_THREADS=1 python -m tests.benchmarks.transitions [GENERATOR ...]
 
-Prints a line for each generator: processor milliseconds of the gradients alone, and how many times
-that a classical and a guided transition take, each as it is, compiled (`core.compiled_chains`) and
-with forces in bfloat16, and the processor seconds that compiling the two took, those of the C++
-compiler included. All are timed in turn and the least of each is taken, so that a busy machine
-disturbs the ratios little. What was compiled before is found in torch's cache, unless
+Prints for each generator the processor milliseconds of the gradients alone, and a line for each
+kind of transition: how many times as long it takes, classical or guided, each as it is, compiled
+(`core.compiled_chains`) and with forces in bfloat16. It is the median, with its 95% interval, of
+rounds that time bare gradients before and after one transition, so that neither what disturbs the
+machine for a while nor the luck of one call decides. The generator is as a worker has it, in blocks
+of rows, and has those of a shard of the default size, or of fewer images where that takes long.
+Of compiled transitions it also prints the processor seconds that compiling took, those of the C++
+compiler included. What was compiled before is found in torch's cache, unless
 TORCHINDUCTOR_CACHE_DIR names an empty folder. BigGAN and StyleGAN2 are thin (64 channels) with 128
 and 512 latents at 32 pixels: beside wider ones the same transition costs less.
 """
 
 import argparse
 import os
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from statistics import fmean, median
 
+import numpy as np
 import torch
 from offmanifold.core.compilation import Compilation
 from offmanifold.core.compiled_chains import move_of
 from offmanifold.core.densities import ProposalToPosterior
-from offmanifold.core.fixed_rows import FixedRows
 from offmanifold.core.generators.protocol import Generator
 from offmanifold.core.guided_run import GuidedProblem, search_modes
 from offmanifold.core.laplace import laplace_proposal
 from offmanifold.core.likelihood import simulate
-from offmanifold.core.row_limit import LimitedGenerator, RowLimit
+from offmanifold.core.row_limit import Block, LimitedGenerator
 from offmanifold.core.samplers.charts import Chart, StandardChart
 from offmanifold.core.samplers.hmc import initial_state
 from offmanifold.core.samplers.proposal import MixtureChart
 from offmanifold.core.settings.chains import Forces
 from offmanifold.core.settings.guided import GuidedSettings
+from offmanifold.core.statistics.medians import median_interval
 from offmanifold.workers.generators import open_generator
+from offmanifold.workers.row_memory import limited
 
 from ..small_generators import residual_arguments, stylegan2_arguments, untrained
+from .processor_time import seconds_a_call
 
 CHAINS = GuidedSettings.chains
 STEPS = GuidedSettings.leapfrog_steps
 VARIANCE = 0.01
-ROUNDS = 9
+ROUNDS = 60
 # Shorter times are those of so many calls.
 LEAST_SECONDS = 0.02
 
@@ -50,61 +56,75 @@ MAKERS: Mapping[str, Callable[[], Generator]] = {
     "stylegan2": lambda: untrained("stylegan2", stylegan2_arguments([64] * 4, 512, 10)),
 }
 
-
-# As many as keep the search for modes, which is not timed, short.
-IMAGES = {"digits": 16, "fashion": 16, "biggan": 4, "stylegan2": 2}
+# A default shard's, or as many as keep a round within a second or two.
+IMAGES = {"digits": 32, "fashion": 32, "biggan": 4, "stylegan2": 2}
 
 
 def main() -> None:
     """Times each generator that is named, or all of them."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("generators", nargs="*", metavar="GENERATOR", choices=[*MAKERS, []])
+    torch.set_num_threads(1)
     for name in parser.parse_args().generators or MAKERS:
-        works = _works(MAKERS[name](), IMAGES[name])
-        began = sum(os.times()[:4])
-        for work in works.values():
-            work()
-        made = sum(os.times()[:4]) - began
-        bare, *moves = _least(list(works.values()))
-        ratios = zip(list(works)[1:], moves, strict=True)
-        told = ", ".join(f"{work} {seconds / bare:.3f}" for work, seconds in ratios)
-        print(f"{name}: bare {1e3 * bare:.1f} ms, {told}; compiling {made:.0f} s", flush=True)
+        bare, moves = works(limited(MAKERS[name](), torch.device("cpu")), IMAGES[name])
+        bare()
+        seconds = median(seconds_a_call(bare, LEAST_SECONDS) for _ in range(ROUNDS // 4))
+        print(f"{name}: {IMAGES[name]} x {CHAINS} rows, bare {1e3 * seconds:.1f} ms", flush=True)
+        for kind, move in moves.items():
+            made = _processor_seconds(move)
+            compiling = f", compiling {made:.0f} s" if "compiled" in kind else ""
+            print(f"  {kind}: {_over(bare, move)}{compiling}", flush=True)
 
 
-def _works(generator: Generator, count: int) -> dict[str, Callable[[], object]]:
+def works(
+    generator: LimitedGenerator, count: int
+) -> tuple[Callable[[], object], dict[str, Callable[[], object]]]:
+    """The bare gradients of one transition, and transitions of each kind, their modes searched."""
     torch.manual_seed(0)
     condition = torch.arange(count) % generator.num_classes if generator.num_classes else None
     images, _ = simulate(generator, condition, VARIANCE, range(count))
     problem = GuidedProblem(generator, images, condition, VARIANCE, tuple(range(count)), None, None)
-    position = torch.randn(count * CHAINS, generator.latent_dim)
-    classes = None if condition is None else condition.repeat_interleave(CHAINS)
-    vector = torch.randn(count * CHAINS, *generator.image_shape)
-
-    def bare() -> None:
-        for _ in range(STEPS):
-            latent = position.detach().requires_grad_()
-            torch.autograd.grad(generator(latent, classes), latent, vector)
-
-    compiled = replace(problem, generator=_compiled(generator, count * CHAINS))
+    compiled = replace(problem, generator=_compiled(generator))
     classical, guided = StandardChart(), _chart(problem)
-    return {
-        "bare": bare,
+    return _bare(problem), {
         "classical": _move(problem, classical),
-        "compiled": _move(compiled, classical),
-        "classical bfloat16": _move(problem, classical, "bfloat16"),
         "guided": _move(problem, guided),
+        "classical compiled": _move(compiled, classical),
         "guided compiled": _move(compiled, guided),
+        "classical bfloat16": _move(problem, classical, "bfloat16"),
         "guided bfloat16": _move(problem, guided, "bfloat16"),
     }
 
 
-def _compiled(generator: Generator, rows: int) -> Generator:
-    """The generator as a worker has it, whatever its size, with a block of so many rows."""
+def _bare(problem: GuidedProblem) -> Callable[[], object]:
+    generator, count = problem.generator, len(problem.images)
+    assert isinstance(generator, LimitedGenerator)
+    unlimited, limit = generator.unlimited, generator.limit
+    position = torch.randn(count, CHAINS, generator.latent_dim)
+    vector = torch.randn(count, CHAINS, *generator.image_shape)
+    classes = problem.condition
+    labels = None if classes is None else classes[:, None].expand(-1, CHAINS).contiguous()
+
+    def gradient(block: Block) -> tuple[torch.Tensor, ...]:
+        latent = position[block].flatten(0, 1).requires_grad_()
+        images = unlimited(latent, None if labels is None else labels[block].flatten())
+        (found,) = torch.autograd.grad(images, latent, vector[block].flatten(0, 1))
+        return (found.view_as(position[block]),)
+
+    def bare() -> None:
+        for _ in range(STEPS):
+            limit.over(count, CHAINS, gradient)
+
+    return bare
+
+
+def _compiled(generator: LimitedGenerator) -> LimitedGenerator:
+    """The generator as a worker has it that compiles its chains, whatever its size."""
 
     def declined(why: str) -> None:
         raise RuntimeError(why)
 
-    return LimitedGenerator(FixedRows(generator, rows), RowLimit(), Compilation(declined))
+    return LimitedGenerator(generator.unlimited, generator.limit, Compilation(declined))
 
 
 def _chart(problem: GuidedProblem) -> Chart:
@@ -133,23 +153,24 @@ def _move(
     return move
 
 
-def _least(works: list[Callable[[], object]]) -> list[float]:
-    """The least processor seconds of each piece of work."""
-    for work in works:
-        work()
-    calls = [max(1, round(LEAST_SECONDS / _seconds(work, 1))) for work in works]
-    rounds = [
-        [_seconds(work, number) for work, number in zip(works, calls, strict=True)]
-        for _ in range(ROUNDS)
-    ]
-    return [min(column) for column in zip(*rounds, strict=True)]
+def _over(bare: Callable[[], object], move: Callable[[], object]) -> str:
+    """How many times the bare gradients' time a transition takes."""
+    ratios = []
+    before = seconds_a_call(bare, LEAST_SECONDS)
+    for _ in range(ROUNDS):
+        moved = seconds_a_call(move, LEAST_SECONDS)
+        after = seconds_a_call(bare, LEAST_SECONDS)
+        ratios.append(moved / fmean([before, after]))
+        before = after
+    found = median_interval(np.array(ratios))
+    return f"{found.value:.3f} [{found.low:.3f}, {found.high:.3f}]"
 
 
-def _seconds(work: Callable[[], object], calls: int) -> float:
-    began = time.process_time()
-    for _ in range(calls):
-        work()
-    return (time.process_time() - began) / calls
+def _processor_seconds(work: Callable[[], object]) -> float:
+    """Of this process and of those that it starts and waits for."""
+    began = sum(os.times()[:4])
+    work()
+    return sum(os.times()[:4]) - began
 
 
 if __name__ == "__main__":
