@@ -56,8 +56,8 @@ MAKERS: Mapping[str, Callable[[], Generator]] = {
     "stylegan2": lambda: untrained("stylegan2", stylegan2_arguments([64] * 4, 512, 10)),
 }
 
-# A default shard's, or as many as keep a round within a second or two.
-IMAGES = {"digits": 32, "fashion": 32, "biggan": 4, "stylegan2": 2}
+# Those of a shard, by default or in the preset, or as many as keep a round within a second or two.
+IMAGES = {"digits": 64, "fashion": 32, "biggan": 4, "stylegan2": 2}
 
 
 def main() -> None:
