@@ -335,14 +335,14 @@ def _count_parameters(path: Path, weights: bytes) -> int:
 
 
 def _load(folder: Path) -> "Generator":
-    import torch
     from safetensors.torch import load
+
+    from ..core.generators.undrawn import undrawn
 
     config = _read_config(folder)
     path = folder / WEIGHTS_NAME
     try:
-        # Without memory of its own: what the config asks for is only ever the file's tensors.
-        with torch.device("meta"):
+        with undrawn():
             generator = build("generator", config["architecture"], config["arguments"])
     except ArchitectureError as error:
         raise GeneratorError(f"{folder / CONFIG_NAME}: {error}") from error

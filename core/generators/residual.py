@@ -27,7 +27,8 @@ class ChannelAffine(nn.Module):
         self.weight: nn.Parameter | None = None
         if style_dim:
             self.weight = nn.Parameter(0.02 * torch.randn(2 * channels, style_dim))
-        self.bias = nn.Parameter(torch.cat([torch.ones(channels), torch.zeros(channels)]))
+        self.bias = nn.Parameter(torch.zeros(2 * channels))
+        nn.init.ones_(self.bias[:channels])
 
     def forward(self, features: Map, style: Style | None) -> Map:
         """ReLU(features * scale + shift)."""

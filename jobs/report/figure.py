@@ -9,6 +9,8 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import NullLocator
 from PIL import Image
@@ -52,7 +54,10 @@ WIDE = 5.4
 _OUTLIER_COLOURS = ("#d55e00", "#cc79a7", "#e69f00", "#8c564b")
 SVG = "image/svg+xml"
 PNG = "image/png"
-_PNG_DOTS_PER_INCH = 260
+# An SVG's units are points.
+_DOTS_PER_INCH = {"svg": 72, "png": 260}
+# What measures texts and draws them.
+_BACKENDS = {"svg": FigureCanvasSVG, "png": FigureCanvasAgg}
 
 
 @dataclass(frozen=True)
@@ -99,12 +104,12 @@ def draw(
 
     def render(kind: str, silenced: dict[str, None]) -> bytes:
         with mpl.rc_context(_STYLE):
-            canvas = Canvas(figsize=(width, height), layout="constrained")
+            canvas = Canvas(figsize=(width, height), layout="constrained", dpi=_DOTS_PER_INCH[kind])
+            _BACKENDS[kind](canvas)
             paint(canvas)
+            _lay_out(canvas)
             content = io.BytesIO()
-            canvas.savefig(
-                content, format=kind, metadata=described | silenced, dpi=_PNG_DOTS_PER_INCH
-            )
+            canvas.savefig(content, format=kind, metadata=described | silenced, dpi="figure")
         return content.getvalue()
 
     return Figure(
@@ -117,6 +122,14 @@ def draw(
         is_wide=width > WIDTH,
         data=Table(caption, data.columns, data.rows, key=key),
     )
+
+
+def _lay_out(canvas: Canvas) -> None:
+    """Places the axes for good: `savefig` would draw the whole figure once more, only for that."""
+    engine = canvas.get_layout_engine()
+    assert engine is not None
+    engine.execute(canvas)
+    canvas.set_layout_engine("none")
 
 
 def mosaic(

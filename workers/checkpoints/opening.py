@@ -17,6 +17,7 @@ from ...core.generators.families.checkpoint import (
 )
 from ...core.generators.families.registry import FamilyError, family_names, find_family
 from ...core.generators.native_range import native_range_remarks
+from ...core.generators.undrawn import undrawn
 from ..generator_errors import GeneratorError
 from ..own_generator import few_inputs
 from .candidates import Candidate
@@ -129,8 +130,7 @@ def open_checkpoint(
 
 def build_checkpoint(opened: OpenedCheckpoint) -> "Generator":
     """The generator of an opened checkpoint, in evaluation mode, its weights frozen."""
-    # Without memory of its own: what the arguments ask for is only ever the file's tensors.
-    with torch.device("meta"):
+    with undrawn():
         module = build("generator", opened.translation.architecture, opened.arguments)
     module.load_state_dict(opened.translation.weights, assign=True)
     generator: Generator = module.float().eval().requires_grad_(False)
