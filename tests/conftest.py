@@ -28,6 +28,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.xdist_group(item.path.stem))
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Ends where pytest-xdist cannot group tests, which it does by an attribute of each."""
+    if config.getoption("dist", default="no") == "loadgroup" and not _groups():
+        raise pytest.UsageError(
+            f"this pytest-xdist groups no tests with pytest {pytest.__version__}: what a module "
+            "makes once would be made in each process, and two Rays would run at once. Install "
+            "the versions that constraints.txt names"
+        )
+
+
+def _groups() -> bool:
+    return any("_nodeid" in getattr(kind, "__slots__", ()) for kind in pytest.Item.__mro__)
+
+
 @pytest.fixture(scope="session")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectStore]:
     """A real S3 service, started once for all tests that need it."""

@@ -62,7 +62,10 @@ class Finished:
 def finish(folder: Path, spec: dict[str, Any]) -> Finished:
     fill_audit_folder(folder)
     write_spec(folder, spec)
-    return Finished(folder, Cli().run(folder))
+    run = Finished(folder, Cli().run(folder))
+    # Other tests' folders have a module of the same name.
+    forget_decoder(folder)
+    return run
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +75,6 @@ def finished_once(tmp_path_factory: pytest.TempPathFactory) -> Finished:
 
 @pytest.fixture
 def finished(finished_once: Finished) -> Iterator[Finished]:
-    """Other tests' folders have a module of the same name."""
     yield finished_once
     forget_decoder(finished_once.folder)
 
