@@ -8,7 +8,7 @@ from functools import cache
 # Parameters of glibc's mallopt(3), whose names are C's alone.
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 _MOST_BYTES = 2**31 - 1
-# Blocks up to the first are kept; a glibc before 2.35 takes no more than the second.
+# Blocks up to the first are kept; an older glibc takes no more than the second.
 _KEPT_BLOCK_BYTES = (2**30, 2**25)
 
 
@@ -42,7 +42,7 @@ def keep_freed_memory() -> bool:
 
     Otherwise the large blocks of each derivative of a generator go back to the system, and the next
     one has as many pages mapped and zeroed anew: half of the time of a search for modes of a small
-    StyleGAN2 (`docs/scale.md`). The process then keeps, to its end, the most memory that it had in
+    StyleGAN2 (`docs/gpu.md`). The process then keeps, to its end, the most memory that it had in
     blocks of up to a GiB.
     """
     try:

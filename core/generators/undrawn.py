@@ -36,6 +36,7 @@ class _Unfilled(TorchFunctionMode):
         named = kwargs or {}
         if func in (torch.nn.init.normal_, Tensor.normal_):
             return args[0] if args else named["tensor"]
-        if func in (Tensor.mul, Tensor.div) and isinstance(args[1], int | float):
+        scaled = func in (Tensor.mul, Tensor.div) and isinstance(args[1], int | float)
+        if scaled and args[0].is_floating_point():
             return args[0]
         return (torch.empty if func is torch.randn else func)(*args, **named)
