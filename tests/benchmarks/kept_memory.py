@@ -4,7 +4,7 @@
 
 For each generator of `tests.benchmarks.transitions` it simulates a few images, searches their modes
 and moves their chains, in a process of its own, with freed memory kept and returned in turn. It
-prints the median seconds of processor that each way took, how many of them the system's, and the
+prints the mean seconds of processor that each way took, how many of them the system's, and the
 most memory, all of the work alone. What pages cost is the machine's: virtual ones can be ten times
 as slow.
 """
@@ -15,7 +15,7 @@ import os
 import resource
 import subprocess
 import sys
-from statistics import median
+from statistics import fmean
 
 import torch
 from offmanifold.workers.process import keep_freed_memory
@@ -23,7 +23,7 @@ from offmanifold.workers.row_memory import limited
 
 from .transitions import IMAGES, MAKERS, works
 
-ROUNDS = 3
+ROUNDS = 2
 MOVES = 5
 
 
@@ -69,7 +69,7 @@ def _tried(name: str, *, kept: bool) -> dict[str, float]:
 
 
 def _line(tries: list[dict[str, float]]) -> str:
-    seconds, system, mebibytes = (median(each[key] for each in tries) for key in tries[0])
+    seconds, system, mebibytes = (fmean(each[key] for each in tries) for key in tries[0])
     return f"{seconds:.1f} s ({system:.1f} the system's), {mebibytes:.0f} MiB"
 
 

@@ -16,6 +16,7 @@ and 512 latents at 32 pixels: beside wider ones the same transition costs less.
 
 import argparse
 import os
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from statistics import fmean, median
@@ -37,6 +38,7 @@ from offmanifold.core.settings.chains import Forces
 from offmanifold.core.settings.guided import GuidedSettings
 from offmanifold.core.statistics.medians import median_interval
 from offmanifold.workers.generators import open_generator
+from offmanifold.workers.process import set_up
 from offmanifold.workers.row_memory import limited
 
 from ..small_generators import residual_arguments, stylegan2_arguments, untrained
@@ -45,7 +47,8 @@ from .processor_time import seconds_a_call
 CHAINS = GuidedSettings.chains
 STEPS = GuidedSettings.leapfrog_steps
 VARIANCE = 0.01
-ROUNDS = 60
+# So many rounds, or fewer where they take longer than so many seconds.
+MOST_ROUNDS, FEWEST_ROUNDS, SECONDS = 60, 10, 30.0
 # Shorter times are those of so many calls.
 LEAST_SECONDS = 0.02
 
@@ -64,11 +67,11 @@ def main() -> None:
     """Times each generator that is named, or all of them."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("generators", nargs="*", metavar="GENERATOR", choices=[*MAKERS, []])
-    torch.set_num_threads(1)
+    set_up(1)
     for name in parser.parse_args().generators or MAKERS:
         bare, moves = works(limited(MAKERS[name](), torch.device("cpu")), IMAGES[name])
         bare()
-        seconds = median(seconds_a_call(bare, LEAST_SECONDS) for _ in range(ROUNDS // 4))
+        seconds = median(seconds_a_call(bare, LEAST_SECONDS) for _ in range(FEWEST_ROUNDS))
         print(f"{name}: {IMAGES[name]} x {CHAINS} rows, bare {1e3 * seconds:.1f} ms", flush=True)
         for kind, move in moves.items():
             made = _processor_seconds(move)
@@ -155,9 +158,11 @@ def _move(
 
 def _over(bare: Callable[[], object], move: Callable[[], object]) -> str:
     """How many times the bare gradients' time a transition takes."""
-    ratios = []
-    before = seconds_a_call(bare, LEAST_SECONDS)
-    for _ in range(ROUNDS):
+    ratios: list[float] = []
+    before, began = seconds_a_call(bare, LEAST_SECONDS), time.monotonic()
+    while len(ratios) < MOST_ROUNDS:
+        if len(ratios) >= FEWEST_ROUNDS and time.monotonic() - began > SECONDS:
+            break
         moved = seconds_a_call(move, LEAST_SECONDS)
         after = seconds_a_call(bare, LEAST_SECONDS)
         ratios.append(moved / fmean([before, after]))
