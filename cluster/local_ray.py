@@ -41,7 +41,7 @@ _ENVIRONMENT = {
     # code here, so the environment cannot switch it off.
     "RAY_AUTH_MODE": None,
     # Statistics that nobody can look at without a dashboard: with them, and with the processes
-    # below, Ray takes 6.6% of what one worker does, without them 3.9% (docs/clusters.md).
+    # below, Ray takes 6.6% of what one worker does, without them 4.0% (docs/clusters.md).
     "RAY_event_stats": "0",
     "RAY_task_events_report_interval_ms": "0",
     "REPORTER_UPDATE_INTERVAL_MS": "60000",
