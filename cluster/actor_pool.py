@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
@@ -22,6 +22,7 @@ from .broken_worker import BrokenWorkerError
 from .executor import (
     MEMORY_DEATHS_PARDONED,
     PREEMPTIONS_PARDONED,
+    RESTED_PARDONED,
     AssembleStep,
     Report,
     Schedule,
@@ -44,15 +45,24 @@ _MOST_MEMORY_DEATHS = 16
 # After each death in a row before any work, until another worker is asked for.
 _REST_SECONDS = 1.0
 _LONGEST_REST_SECONDS = 30.0
+# After which nodes that have joined get workers.
+_COUNTS_AGAIN_SECONDS = 30.0
+# Until a task is asked for again that was not there yet.
+_ASKS_AGAIN_SECONDS = 0.2
+# An actor that had nothing to do for longer may be dead without having been missed.
+_UNSEEN_SECONDS = 5.0
 
 
 class ActorPool:
-    """The actors of one run, and the loop that feeds them."""
+    """The actors of one run, and the loop that feeds them.
+
+    ``count`` tells how many there may be, by the nodes that there are now.
+    """
 
     def __init__(
         self,
         schedule: Schedule,
-        workers: int,
+        count: Callable[[], int],
         actor_class: Any,
         room: Mapping[str, int] | None,
         start_arguments: tuple[Any, ...],
@@ -63,7 +73,8 @@ class ActorPool:
         observer: Observer,
     ) -> None:
         self._schedule = schedule
-        self._workers = workers
+        self._count = count
+        self._workers, self._counted = count(), time.monotonic()
         self._actor_class = actor_class
         self._room = room
         self._start_arguments = start_arguments
@@ -83,11 +94,12 @@ class ActorPool:
         self,
         max_attempts: int,
         on_report: Callable[[Report], None],
-        on_progress: Callable[[float], None] | None = None,
+        on_progress: Callable[[Mapping[str, float]], None] | None = None,
     ) -> None:
         """Run until every task of the schedule is finished."""
-        while self._schedule.unfinished:
+        while self._schedule.take_up(self._workers):
             check_local_ray()
+            self._count_again()
             for reference, reason in self._watch.hung(self._running):
                 self._lost(self._running.pop(reference), reason, max_attempts)
             self._replace_dead()
@@ -113,7 +125,8 @@ class ActorPool:
 
     def _wait(self, until_release: float | None) -> list[Any]:
         """What is ready, after as long a wait as the loop's other duties allow."""
-        waits = (self._watch.interval, until_release, self._pause)
+        asks = _ASKS_AGAIN_SECONDS if self._schedule.awaits else None
+        waits = (self._watch.interval, until_release, self._pause, asks)
         timeout = min(wait for wait in waits if wait)
         if not self._running:
             time.sleep(timeout)
@@ -130,18 +143,17 @@ class ActorPool:
         for running in self._actors():
             ray.kill(running.actor)
 
-    def release_idle(self) -> list[Running]:
-        """The idle actors, for the next run; those that are starting or have no work end."""
-        for running in (*self._running.values(), *self._parked):
-            ray.kill(running.actor)
-        return self._idle.actors
+    def _count_again(self) -> None:
+        """Nodes may have joined, or left with their workers."""
+        if time.monotonic() - self._counted > _COUNTS_AGAIN_SECONDS:
+            self._workers, self._counted = self._count(), time.monotonic()
 
     def _replace_dead(self) -> None:
         # Actors that are still waiting for a place must not make a cluster grow for nothing.
         wanted = min(max(1, self._workers - len(self._parked)), self._schedule.unfinished)
-        starting = [key for key, running in self._running.items() if running.step is None]
-        while starting and len(self._running) + len(self._idle) > wanted:
-            ray.kill(self._running.pop(starting.pop()).actor)
+        waiting = [key for key, running in self._running.items() if running.place is None]
+        while waiting and len(self._running) + len(self._idle) > wanted:
+            ray.kill(self._running.pop(waiting.pop()).actor)
         while not self._pause and len(self._running) + len(self._idle) < wanted:
             running = self._new()
             if running is None:
@@ -197,7 +209,7 @@ class ActorPool:
             step = self._schedule.next(partial(self._suits, place, in_use))
             if step is None:
                 continue
-            self._idle.take(running)
+            running.rested = self._idle.take(running) > _UNSEEN_SECONDS
             running.step, running.began = step, time.monotonic()
             reference = running.actor.perform.remote(cloudpickle.dumps(step))
             self._running[reference] = running
@@ -260,6 +272,7 @@ class ActorPool:
         if running.step is not None:
             self._tell_of_attempt(running, running.step, None, reason)
             pardons = pardons or self._blamed_on_place(running, running.step, reason)
+            pardons = pardons or (RESTED_PARDONED if running.rested else 0)
             self._schedule.died(running.step, reason, pardons=pardons)
         elif not pardons:
             self._died_starting(running, reason, max_attempts, cause)
@@ -300,10 +313,13 @@ class ActorPool:
                 f"any work; last error: {reason}"
             )
 
-    def _done(self) -> float:
-        """How many items of the steps that run are done, parts of items included."""
-        pulses = (each.pulse for each in self._running.values() if each.pulse.step is each.step)
-        return sum(pulse.done for pulse in pulses)
+    def _done(self) -> dict[str, float]:
+        """How many items of the steps that run are done, parts of items included, by their kind."""
+        done = defaultdict[str, float](float)
+        for each in self._running.values():
+            if each.step is not None and each.pulse.step is each.step:
+                done[each.step.task.kind] += each.pulse.done
+        return done
 
     def _tell_of_workers(self) -> None:
         starting = sum(running.step is None for running in self._running.values())

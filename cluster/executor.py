@@ -8,15 +8,17 @@ assembled into the one part.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from .observer import Observer
 
-# A death that the item may not be to blame for, with its node or for want of the host's memory,
-# costs no attempt; but an item that takes whole nodes or their memory with it must end too.
+# A death that the item may not be to blame for costs no attempt: with its node, for want of the
+# host's memory, or maybe before its step, while the worker had nothing to do. But an item that
+# takes whole nodes or their memory with it must end too.
 PREEMPTIONS_PARDONED = 16
+RESTED_PARDONED = 1
 MEMORY_DEATHS_PARDONED = 3
 
 
@@ -102,8 +104,12 @@ class Worker(Protocol):
 WorkerFactory = Callable[[], Worker]
 
 
-class Tasks(Sized, Iterable[Task], Protocol):
-    """Tasks of different ids, which need not all be there at once: they are gone through once."""
+Tasks = Iterable[Task | None]
+"""Tasks of different ids, gone through once, each asked for when there may be a worker for it.
+
+None stands for a task that is not there yet, since it needs others to be reported first: after it,
+the next one is asked for again in a moment.
+"""
 
 
 class Executor(Protocol):
@@ -115,16 +121,16 @@ class Executor(Protocol):
         factory: WorkerFactory,
         on_report: Callable[[Report], None],
         observer: Observer | None = None,
-        on_progress: Callable[[float], None] | None = None,
+        on_progress: Callable[[Mapping[str, float]], None] | None = None,
     ) -> None:
         """Run every task and call ``on_report`` once for each, in the order of completion.
 
         ``observer`` is told more on the way: every attempt, and how many workers there are.
         ``on_progress`` is told from time to time, maybe from another thread, how many items of
-        tasks that were not reported are done, parts of items included.
+        tasks that were not reported are done, parts of items included, by the kinds of the tasks.
 
-        Raises what the factory or a worker's method raised, after which nothing runs any more;
-        parts that were published stay.
+        Raises what the factory, a worker's method or ``tasks`` raised, after which nothing runs any
+        more; parts that were published stay.
         """
         ...
 
@@ -194,17 +200,29 @@ class Schedule:
     def __init__(self, tasks: Tasks, max_attempts: int) -> None:
         if max_attempts < 1:
             raise ValueError(f"max_attempts must be at least 1, got {max_attempts}")
-        self.unfinished = len(tasks)
+        self.unfinished = 0
+        """How many tasks were taken up that are not finished."""
+        self.awaits = False
+        """Whether a task is not there yet that was asked for since the last :meth:`take_up`."""
+        self._ended = False
         self._max_attempts = max_attempts
-        self._fresh = iter(tasks)
+        self._tasks = iter(tasks)
+        self._fresh: deque[Task] = deque()
         self._again: deque[Step | AssembleStep] = deque()
         self._deaths: dict[tuple[str, int, int], _Deaths] = {}
         self._narrowings: dict[str, _Narrowing] = {}
 
+    def take_up(self, workers: int) -> bool:
+        """Take up tasks until each of so many workers may have one; False once all are finished."""
+        self.awaits = False
+        while self.unfinished < max(1, workers) and self._take():
+            pass
+        return self.unfinished > 0 or not self._ended
+
     def next(
         self, suits: Callable[[Step | AssembleStep], bool] = lambda _: True
     ) -> Step | AssembleStep | None:
-        """The next step to run, or None while all that is left is running elsewhere.
+        """The next step to run, or None while all that may run now is running elsewhere.
 
         One that was tried before must suit the worker that asks, or waits for another.
         """
@@ -212,8 +230,26 @@ class Schedule:
             if suits(step):
                 del self._again[index]
                 return step
-        task = next(self._fresh, None)
-        return None if task is None else Step(task, 0, task.size)
+        if not self._fresh and not self._take():
+            return None
+        task = self._fresh.popleft()
+        return Step(task, 0, task.size)
+
+    def _take(self) -> bool:
+        """Whether there was one more task."""
+        if self._ended or self.awaits:
+            return False
+        try:
+            task = next(self._tasks)
+        except StopIteration:
+            self._ended = True
+            return False
+        if task is None:
+            self.awaits = True
+            return False
+        self._fresh.append(task)
+        self.unfinished += 1
+        return True
 
     def attempt(self, step: Step | AssembleStep) -> int:
         """Which try of its span ``step`` is, from 1."""

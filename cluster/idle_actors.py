@@ -17,7 +17,8 @@ class Running:
 
     ``node`` is Ray's id of the one that it was to be put on, None where Ray chose. ``place`` is
     where it is and ``process`` its ``host:pid``, once it has said so, and ``began`` is
-    when its step did.
+    when its step did. ``rested`` is whether it had nothing to do before that for so long that it
+    may have died then.
     """
 
     actor: Any
@@ -27,6 +28,7 @@ class Running:
     began: float = 0.0
     pulse: Pulse = field(default_factory=Pulse)
     node: str | None = None
+    rested: bool = False
 
 
 class IdleActors:
@@ -35,8 +37,8 @@ class IdleActors:
     On a cluster that shrinks, the last shards of a stage must not hold all its nodes.
     """
 
-    def __init__(self, actors: list[Running], keep: int, seconds: float) -> None:
-        self._since = [(time.monotonic(), running) for running in actors]
+    def __init__(self, keep: int, seconds: float) -> None:
+        self._since: list[tuple[float, Running]] = []
         self._keep = keep
         self._seconds = seconds
 
@@ -52,9 +54,11 @@ class IdleActors:
         """An actor that has just finished."""
         self._since.append((time.monotonic(), running))
 
-    def take(self, running: Running) -> None:
-        """Note that an actor of them has something to do."""
+    def take(self, running: Running) -> float:
+        """Note that an actor of them has something to do; for how many seconds it had not."""
+        (since,) = (since for since, each in self._since if each is running)
         self._since = [each for each in self._since if each[1] is not running]
+        return time.monotonic() - since
 
     def release(self, busy: int) -> float | None:
         """End those idle for too long; the seconds until the next one is, None if none will be."""

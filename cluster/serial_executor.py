@@ -4,7 +4,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 
 from .executor import Report, Task, Tasks, Worker, WorkerFactory
@@ -17,12 +17,8 @@ class SerialExecutor:
     """Runs tasks in the calling process, without Ray: a debugger can step into the worker.
 
     Gives the same parts as :class:`~offmanifold.cluster.ray_executor.RayExecutor`. An item that
-    kills its process kills the run. As there, a run of the same factory goes on with the worker of
-    the one before, and with what that has opened and decoded.
+    kills its process kills the run.
     """
-
-    def __init__(self) -> None:
-        self._kept: tuple[WorkerFactory, Worker] | None = None
 
     def run(
         self,
@@ -30,37 +26,38 @@ class SerialExecutor:
         factory: WorkerFactory,
         on_report: Callable[[Report], None],
         observer: Observer | None = None,
-        on_progress: Callable[[float], None] | None = None,
+        on_progress: Callable[[Mapping[str, float]], None] | None = None,
     ) -> None:
-        """See :meth:`offmanifold.cluster.executor.Executor.run`."""
-        if not len(tasks):
-            return
-        worker = self._taken(factory)
-        with nullcontext() if on_progress is None else _followed(worker, on_progress):
-            for task in tasks:
-                if observer is not None:
-                    observer.workers(busy=1, idle=0, starting=0)
-                began = time.monotonic()
-                report = worker.compute(task.payload, 0, task.size)
-                if observer is not None:
-                    observer.attempted(_attempt(task, report, time.monotonic() - began))
-                on_report(report)
-        self._kept = factory, worker
+        """See :meth:`offmanifold.cluster.executor.Executor.run`.
 
-    def _taken(self, factory: WorkerFactory) -> Worker:
-        """The worker of the run before, which is given up where this one fails; or a new one."""
-        kept, self._kept = self._kept, None
-        return kept[1] if kept is not None and kept[0] is factory else factory()
+        Raises:
+            RuntimeError: a task waits for others, though all that came before it are reported.
+        """
+        worker: Worker | None = None
+        for task in tasks:
+            if task is None:
+                raise RuntimeError("a task waits for others, and none of them is left to run")
+            worker = worker or factory()
+            if observer is not None:
+                observer.workers(busy=1, idle=0, starting=0)
+            began = time.monotonic()
+            with nullcontext() if on_progress is None else _followed(worker, task, on_progress):
+                report = worker.compute(task.payload, 0, task.size)
+            if observer is not None:
+                observer.attempted(_attempt(task, report, time.monotonic() - began))
+            on_report(report)
 
 
 @contextmanager
-def _followed(worker: Worker, on_progress: Callable[[float], None]) -> Iterator[None]:
-    """Asks the worker once a second how far it is, while the block runs."""
+def _followed(
+    worker: Worker, task: Task, on_progress: Callable[[Mapping[str, float]], None]
+) -> Iterator[None]:
+    """Asks the worker once a second how far it is with a task, while the block runs."""
     ended = threading.Event()
 
     def follow() -> None:
         while not ended.wait(_INTERVAL_SECONDS):
-            on_progress(worker.done)
+            on_progress({task.kind: worker.done})
 
     thread = threading.Thread(target=follow, daemon=True)
     thread.start()

@@ -38,6 +38,7 @@ from .devices import require_compiler, require_local_gpus, require_movable
 from .execution import open_lanes, terminate_as_interrupt
 from .image_folders import refuse_among_images, refuse_inputs_among_parts
 from .jacobians import require_jacobians
+from .lane_tasks import LaneTasks
 from .lanes import Lane, Stages, run_lanes
 from .mending import Mending
 from .pending import PendingTasks
@@ -195,18 +196,25 @@ class _Driver:
         stages = Stages(enabled, lanes)
         planning, finished = Lock(), dict[str, set[str]]()
 
-        def run(stage: Stage, lane: Lane) -> None:
-            # The results that a plan rests on are read once, and damage is dealt with once.
-            with planning:
-                if stage.name not in finished:
-                    context.plans[stage.name] = stage.shards(context)
-                    finished[stage.name] = self._finished(stage, context)
-                shards, done = context.plans[stage.name], finished[stage.name]
-                shared = sum(each.has_part(stage) for each in lanes) > 1
-                pending = PendingTasks(stage.name, shards, done, lane.takes if shared else None)
-            self._run_pending(stage, lane, logs[lanes.index(lane)], pending, stages)
+        def run(number: int) -> None:
+            lane = lanes[number]
 
-        run_lanes(stages, lanes, run)
+            def plan(stage: Stage) -> tuple[str, PendingTasks]:
+                # The results that a plan rests on are read once, and damage is dealt with once.
+                with planning:
+                    if stage.name not in finished:
+                        context.plans[stage.name] = stage.shards(context)
+                        finished[stage.name] = self._finished(stage, context)
+                    shards, done = context.plans[stage.name], finished[stage.name]
+                    shared = sum(each.has_part(stage) for each in lanes) > 1
+                    pending = PendingTasks(stage.name, shards, done, lane.takes if shared else None)
+                is_whole = pending.all_shards == len(pending.shards)
+                return stage.name if is_whole else f"{stage.name}, {lane.words}", pending
+
+            with LaneTasks(stages, number, plan, self.progress) as tasks:
+                lane.executor.run(tasks, lane.factory, tasks.report, logs[number], tasks.told)
+
+        run_lanes(stages, len(lanes), run)
 
     def _finished(self, stage: Stage, context: PlanContext) -> set[str]:
         """The ids of a stage's shards that need not run again; other files are moved aside."""
@@ -224,23 +232,6 @@ class _Driver:
             self.retries.remove(stage.name)
             finished -= set(failed)
         return finished
-
-    def _run_pending(
-        self, stage: Stage, lane: Lane, log: Journal, pending: PendingTasks, stages: Stages
-    ) -> None:
-        if pending.shards and not pending.all_shards:
-            # All of them are another lane's.
-            return
-        is_whole = pending.all_shards == len(pending.shards)
-        name = stage.name if is_whole else f"{stage.name}, {lane.words}"
-        done = pending.all_items - pending.items
-        with self.progress.stage(name, pending.all_shards, pending.all_items, done) as progress:
-
-            def unreported(items: float) -> None:
-                stages.check()
-                progress.unreported(items)
-
-            lane.executor.run(pending, lane.factory, progress.report, log, unreported)
 
 
 def _set_aside(run: RunDirectory, unplanned: list[str]) -> None:

@@ -3,7 +3,7 @@
 import signal
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
@@ -47,22 +47,21 @@ def open_lanes(context: PlanContext) -> Iterator[tuple[list[Lane], str]]:
     else:
         # What it has is seen once it is joined; what workers need is of no matter for that.
         session = ray_session(cluster.address, WorkerResources())
-    with session, ExitStack() as stack:
+    with session:
         nodes = node_resources()
         if cluster.is_joined:
             devices = joined_devices(cluster, list(nodes.values()), facts)
         resources = _resources(cluster, devices)
-        executor = stack.enter_context(closing(_ray_executor(spec, resources)))
+        executor = _ray_executor(spec, resources)
         factory = worker_factory(context, devices)
         beside = _workers_beside(cluster, resources, nodes)
         if beside is None:
             yield [Lane(executor, factory)], devices.told
             return
-        on_cpus = stack.enter_context(closing(_ray_executor(spec, beside)))
-        rest = (lambda: None) if resources.min_workers else executor.close
+        on_cpus = _ray_executor(spec, beside)
         lanes = [
-            Lane(executor, factory, calls_networks, rest),
-            Lane(on_cpus, replace(factory, gpu_share=0.0), calls_none, on_cpus.close),
+            Lane(executor, factory, calls_networks),
+            Lane(on_cpus, replace(factory, gpu_share=0.0), calls_none),
         ]
         number = f"up to {beside.workers} workers" if beside.workers != 1 else "a worker"
         yield lanes, f"{devices.told}; {number} on CPUs beside, for what calls no network"

@@ -1,14 +1,15 @@
 """What a run's stages are computed by: one kind of workers, or GPU workers and CPU workers at once.
 
-A lane is an executor with the shards that it takes. Where there are two, each goes through the
-stages by itself: it begins the first one that it has a part in and whose needs are complete. So
-shards that call no network never hold a GPU, and a GPU does not wait for them but where a stage
-needs their results.
+A lane is an executor with the shards that it takes. Each goes through the stages by itself: when
+nothing is left to give to a worker, it begins the first stage that it has a part in and whose needs
+are complete, while the last shards of those before it still run. So shards that call no network
+never hold a GPU, and a worker waits for others only where a stage needs their results.
 """
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from threading import Condition, Thread
+from functools import cache
+from threading import Lock, Thread
 
 from ...cluster.executor import Executor
 from ...workers.revisions import always, never
@@ -17,8 +18,6 @@ from ...workers.shard import Shard
 from ..audits import STAGES
 from ..plan.stage import Stage
 
-# As long as an idle worker stays where its stage is still running.
-_REST_SECONDS = 60.0
 # How long an interrupt waits for the other lanes' workers to end.
 _STOP_SECONDS = 5.0
 
@@ -37,14 +36,12 @@ def calls_none(shard: Shard) -> bool:
 class Lane:
     """An executor, how its workers are made, and which shards it takes.
 
-    ``takes`` is :func:`calls_networks` or :func:`calls_none`, or None for all. ``rest`` gives back
-    what idle workers hold.
+    ``takes`` is :func:`calls_networks` or :func:`calls_none`, or None for all.
     """
 
     executor: Executor
     factory: WorkerFactory
     takes: Callable[[Shard], bool] | None = None
-    rest: Callable[[], None] = lambda: None
 
     @property
     def words(self) -> str:
@@ -72,7 +69,8 @@ class Stages:
     """
 
     def __init__(self, stages: Iterable[Stage], lanes: Sequence[Lane]) -> None:
-        self._changed = Condition()
+        self._changes = Lock()
+        self._order = {stage.name: index for index, stage in enumerate(stages)}
         self._to_begin = [[stage for stage in stages if lane.has_part(stage)] for lane in lanes]
         # How many lanes have not finished a stage yet.
         self._left = {stage.name: 0 for stage in stages}
@@ -81,41 +79,39 @@ class Stages:
                 self._left[stage.name] += 1
         self._failed = False
 
-    def next(self, lane: int, seconds: float | None = None) -> Stage | None:
-        """The stage that a lane is to begin, which may have to be waited for; None after the last.
+    def all_begun(self, lane: int) -> bool:
+        """Whether a lane has begun every stage that it has a part in."""
+        return not self._to_begin[lane]
+
+    def begin(self, lane: int, before: Stage | None = None) -> Stage | None:
+        """The stage that a lane is to begin; None while each needs one that is not finished.
+
+        Only those that come ``before`` another one, if that is given.
 
         Raises:
             LaneStoppedError: another lane has failed.
-            TimeoutError: none could be begun for so many seconds.
         """
+        self.check()
         mine = self._to_begin[lane]
-
-        def first() -> Stage | None:
-            return next((stage for stage in mine if self._may_begin(stage)), None)
-
-        with self._changed:
-            if not self._changed.wait_for(lambda: self._failed or not mine or first(), seconds):
-                raise TimeoutError
-            self.check()
-            stage = first()
-            if stage is not None:
-                mine.remove(stage)
-            return stage
+        most = len(self._order) if before is None else self._order[before.name]
+        with self._changes:
+            ahead = (stage for stage in mine if self._order[stage.name] < most)
+            stage = next((stage for stage in ahead if self._may_begin(stage)), None)
+        if stage is not None:
+            mine.remove(stage)
+        return stage
 
     def _may_begin(self, stage: Stage) -> bool:
         return not any(self._left.get(need) for need in all_needs(stage))
 
     def finished(self, stage: Stage) -> None:
         """Note that a lane has done its part of a stage."""
-        with self._changed:
+        with self._changes:
             self._left[stage.name] -= 1
-            self._changed.notify_all()
 
     def fail(self) -> None:
         """Note that a lane has failed."""
-        with self._changed:
-            self._failed = True
-            self._changed.notify_all()
+        self._failed = True
 
     def check(self) -> None:
         """Does nothing while all lanes go on.
@@ -127,7 +123,8 @@ class Stages:
             raise LaneStoppedError
 
 
-def all_needs(stage: Stage) -> set[str]:
+@cache
+def all_needs(stage: Stage) -> frozenset[str]:
     """The stages that a stage needs, and those that these need, asked for or not."""
     needs = {each.name: each.needs for each in STAGES}
     found: set[str] = set()
@@ -137,11 +134,11 @@ def all_needs(stage: Stage) -> set[str]:
         if need not in found:
             found.add(need)
             ahead += needs[need]
-    return found
+    return frozenset(found)
 
 
-def run_lanes(stages: Stages, lanes: Sequence[Lane], run: Callable[[Stage, Lane], None]) -> None:
-    """Has every lane ``run`` its stages, the first lane in the calling thread; waits for all.
+def run_lanes(stages: Stages, number: int, run: Callable[[int], None]) -> None:
+    """Has each of so many lanes ``run``, the first in the calling thread; waits for all.
 
     ``run`` must not go on for long after :meth:`Stages.check` raises.
 
@@ -150,13 +147,9 @@ def run_lanes(stages: Stages, lanes: Sequence[Lane], run: Callable[[Stage, Lane]
     """
     errors: list[BaseException] = []
 
-    def go(number: int) -> None:
-        lane = lanes[number]
+    def go(lane: int) -> None:
         try:
-            while (stage := _next(stages, number, lane)) is not None:
-                run(stage, lane)
-                stages.finished(stage)
-            lane.rest()
+            run(lane)
         except LaneStoppedError:
             pass
         # An interrupt, too, must end the other threads, and is raised below.
@@ -164,7 +157,7 @@ def run_lanes(stages: Stages, lanes: Sequence[Lane], run: Callable[[Stage, Lane]
             errors.append(error)
             stages.fail()
 
-    threads = [Thread(target=go, args=(number,), daemon=True) for number in range(1, len(lanes))]
+    threads = [Thread(target=go, args=(lane,), daemon=True) for lane in range(1, number)]
     for thread in threads:
         thread.start()
     go(0)
@@ -178,11 +171,3 @@ def run_lanes(stages: Stages, lanes: Sequence[Lane], run: Callable[[Stage, Lane]
         raise
     if errors:
         raise errors[0]
-
-
-def _next(stages: Stages, number: int, lane: Lane) -> Stage | None:
-    try:
-        return stages.next(number, _REST_SECONDS)
-    except TimeoutError:
-        lane.rest()
-        return stages.next(number)

@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -77,21 +78,21 @@ class Meter:
 
     def __init__(self, shards: int) -> None:
         self._every = max(1, shards // _LINES)
-        self._done = 0
+        self.done = 0
         self._since = self._began = time.perf_counter()
 
     def __call__(self, _report: Any) -> None:
-        self._done += 1
-        if self._done % self._every == 0:
+        self.done += 1
+        if self.done % self._every == 0:
             now = time.perf_counter()
             memory = psutil.Process().memory_info().rss / 2**20
             rate = self._every / (now - self._since)
-            print(f"{self._done:8,} shards  {rate:7.1f} a second  {memory:7.0f} MiB", flush=True)
+            print(f"{self.done:8,} shards  {rate:7.1f} a second  {memory:7.0f} MiB", flush=True)
             self._since = now
 
     def total(self) -> str:
         elapsed = time.perf_counter() - self._began
-        return f"{self._done:,} shards in {elapsed:.0f} s: {self._done / elapsed:.1f} a second"
+        return f"{self.done:,} shards in {elapsed:.0f} s: {self.done / elapsed:.1f} a second"
 
 
 def measure_loop(actors: int, shards: int, seconds: float) -> None:
@@ -102,23 +103,45 @@ def measure_loop(actors: int, shards: int, seconds: float) -> None:
         with ray_session(None, resources):
             executor = RayExecutor(resources, import_paths=[Path(__file__).parent])
             factory = SleepingWorker(storage.root, seconds)
-            began = time.perf_counter()
-            executor.run(tasks[:actors], factory, lambda _: None)
-            print(f"{actors} actors up after {time.perf_counter() - began:.0f} s", flush=True)
-            meter = Meter(shards - actors)
-            executor.run(tasks[actors:], factory, meter)
-            print(meter.total(), f"(at most {actors / seconds:.0f} a second by sleeping)")
-            began = time.perf_counter()
-            listed = {name[5:-8] for name in storage.list_names("stage")}
-            left = [task for task in tasks if task.id not in listed]
-            print(f"listed and compared in {time.perf_counter() - began:.2f} s, {len(left)} left")
-            again = tasks[: shards // 20]
-            for task in again:
-                storage.delete(f"stage/part-{task.id}.parquet")
-            meter = Meter(len(again))
-            executor.run(again, factory, meter)
-            print("resumed:", meter.total())
-            executor.close()
+            phases = Phases(storage, tasks, actors, seconds)
+            executor.run(phases.tasks(), factory, phases)
+
+
+class Phases:
+    """The tasks of a run in three phases: its workers come up, it goes on, a part is done again."""
+
+    def __init__(
+        self, storage: LocalStorage, tasks: list[Task], actors: int, seconds: float
+    ) -> None:
+        self._storage, self._tasks, self._actors, self._seconds = storage, tasks, actors, seconds
+        self._meter = Meter(actors)
+
+    def __call__(self, report: Any) -> None:
+        self._meter(report)
+
+    def tasks(self) -> Iterator[Task | None]:
+        """All of them; prints what each phase took."""
+        began = time.perf_counter()
+        yield from self._phase(self._tasks[: self._actors])
+        print(f"{self._actors} actors up after {time.perf_counter() - began:.0f} s", flush=True)
+        yield from self._phase(self._tasks[self._actors :])
+        at_most = self._actors / self._seconds
+        print(self._meter.total(), f"(at most {at_most:.0f} a second by sleeping)")
+        began = time.perf_counter()
+        listed = {name[5:-8] for name in self._storage.list_names("stage")}
+        left = [task for task in self._tasks if task.id not in listed]
+        print(f"listed and compared in {time.perf_counter() - began:.2f} s, {len(left)} left")
+        again = self._tasks[: len(self._tasks) // 20]
+        for task in again:
+            self._storage.delete(f"stage/part-{task.id}.parquet")
+        yield from self._phase(again)
+        print("done again:", self._meter.total())
+
+    def _phase(self, tasks: list[Task]) -> Iterator[Task | None]:
+        self._meter = Meter(len(tasks))
+        yield from tasks
+        while self._meter.done < len(tasks):
+            yield None
 
 
 _GENERATOR = """

@@ -1,11 +1,11 @@
 """What becomes of workers at places that are out of use, by a Ray that is only pretended."""
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from offmanifold.cluster import actor_pool, ray_executor
+from offmanifold.cluster import actor_pool
 from offmanifold.cluster.actor_pool import ActorPool
 from offmanifold.cluster.executor import Schedule, Step, Task, WorkerDiedError
 from offmanifold.cluster.heartbeats import Watch
@@ -14,8 +14,6 @@ from offmanifold.cluster.memory_pressure import MemoryPressure
 from offmanifold.cluster.observer import Observers
 from offmanifold.cluster.patience import Patience
 from offmanifold.cluster.places import Place, Places
-from offmanifold.cluster.ray_executor import RayExecutor
-from offmanifold.cluster.resources import WorkerResources
 
 BAD, GOOD = Place("n", "host", ("0",)), Place("n", "host", ("1",))
 # Ray's ids of nodes have 56 digits.
@@ -43,19 +41,19 @@ def killed(monkeypatch: pytest.MonkeyPatch) -> list[Actor]:
     nodes = [{"NodeID": "n", "Alive": True}]
     pretended = SimpleNamespace(kill=ended.append, nodes=lambda: nodes)
     monkeypatch.setattr(actor_pool, "ray", pretended)
-    monkeypatch.setattr(ray_executor, "ray", pretended)
-    monkeypatch.setattr(ray_executor, "_is_alive", lambda _: True)
     return ended
 
 
-def pool_of(places: Places, idle: Sequence[Running] = ()) -> ActorPool:
+def pool_of(places: Places, count: Callable[[], int] = lambda: 2) -> ActorPool:
+    schedule = Schedule(TASKS, 2)
+    schedule.take_up(len(TASKS))
     return ActorPool(
-        Schedule(TASKS, 2),
-        2,
+        schedule,
+        count,
         SimpleNamespace(remote=Actor),
         None,
         (),
-        IdleActors(list(idle), 0, 60.0),
+        IdleActors(0, 60.0),
         Watch(Patience()),
         MemoryPressure(5.0),
         places,
@@ -98,8 +96,8 @@ def test_workers_are_put_where_there_is_room_for_them(
 ) -> None:
     monkeypatch.setattr(actor_pool, "_living_nodes", lambda: {ONE, OTHER})
     actors = ActorClass()
-    pool = pool_of(Places())
-    pool._workers, pool._actor_class, pool._room = 4, actors, room
+    pool = pool_of(Places(), lambda: 4)
+    pool._actor_class, pool._room = actors, room
     pool._replace_dead()
     assert sorted(map(str, actors.nodes)) == sorted(map(str, nodes))
 
@@ -110,14 +108,19 @@ def broken(places: Places) -> Places:
     return places
 
 
-def test_of_warm_workers_those_at_places_in_use_stay(killed: list[Actor]) -> None:
-    executor = RayExecutor(WorkerResources(workers=2))
-    broken(executor._places)
-    # The one that got no work has been idle for longest.
-    warm = [Running(Actor(), None, place) for place in (BAD, GOOD)]
-    executor._warm, executor._warm_arguments = list(warm), ([], b"")
-    assert executor._take_warm(1, ([], b"")) == [warm[1]]
-    assert killed == [warm[0].actor]
+@pytest.mark.usefixtures("killed")
+def test_nodes_that_join_get_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, count = [0.0], [2]
+    monkeypatch.setattr(actor_pool, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    pool = pool_of(Places(), lambda: count[0])
+    wanted = []
+    for seconds, count[0] in ((0.0, 2), (10.0, 5), (31.0, 5), (62.0, 3)):
+        now[0] = seconds
+        pool._count_again()
+        pool._replace_dead()
+        wanted.append(len(pool._running))
+    # Those that have no place yet are not waited for where there is none any more.
+    assert wanted == [2, 2, 5, 3]
 
 
 @pytest.mark.usefixtures("killed")

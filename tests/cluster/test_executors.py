@@ -3,6 +3,7 @@ import signal
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -60,11 +61,7 @@ def run(executor, storage, tasks, **factory):
     from shards import Factory
 
     reports: list[Any] = []
-    try:
-        executor.run(tasks, Factory(storage.root, **factory), reports.append)
-    finally:
-        if isinstance(executor, RayExecutor):
-            executor.close()
+    executor.run(tasks, Factory(storage.root, **factory), reports.append)
     return {report.task_id: report for report in reports}
 
 
@@ -100,41 +97,51 @@ class TestEveryExecutor:
 
         monkeypatch.setattr("offmanifold.cluster.serial_executor._INTERVAL_SECONDS", 0.1)
         monkeypatch.setattr("offmanifold.cluster.heartbeats._SHORTEST_INTERVAL", 0.1)
-        told: list[float] = []
-        slow = [task("a", 0, 4, seconds=0.4)]
-        try:
-            executor.run(slow, Factory(storage.root), lambda _: None, on_progress=told.append)
-        finally:
-            if isinstance(executor, RayExecutor):
-                executor.close()
-        assert {1.0, 2.0, 3.0} <= set(told)
-        assert told == sorted(told)
+        told: list[dict[str, float]] = []
+        slow = [replace(task("a", 0, 4, seconds=0.4), kind="slow")]
+        executor.run(slow, Factory(storage.root), lambda _: None, on_progress=told.append)
+        done = [each["slow"] for each in told if each]
+        assert {1.0, 2.0, 3.0} <= set(done)
+        assert done == sorted(done)
 
     def test_nothing_to_do(self, executor, storage):
         assert run(executor, storage, []) == {}
 
-    def test_one_process_keeps_its_worker_for_runs_of_one_factory_until_it_fails(self, storage):
+    def test_a_task_that_waits_for_others_is_asked_for_when_they_are_reported(
+        self, executor, storage
+    ):
+        from shards import Factory, rows_of, task
+
+        reported: list[str] = []
+
+        def tasks():
+            yield task("a", 0, 2)
+            yield task("b", 2, 2, seconds=0.2)
+            while len(reported) < 2:
+                yield None
+            yield task("c", 4, 2)
+
+        executor.run(tasks(), Factory(storage.root), lambda r: reported.append(r.task_id))
+        assert (sorted(reported[:2]), reported[2:]) == (["a", "b"], ["c"])
+        assert rows_of(storage) == dict.fromkeys(range(6), "ok")
+        # The same workers go on.
+        assert len(storage.list_names("workers")) <= 2
+
+    def test_an_error_of_what_gives_the_tasks_ends_the_run(self, executor, storage):
         from shards import Factory, task
 
-        made = []
+        def tasks():
+            yield task("a", 0, 2)
+            raise ArithmeticError("no plan of the next stage")
 
-        def factory():
-            made.append(Factory(storage.root)())
-            return made[-1]
+        with pytest.raises(ArithmeticError, match="no plan"):
+            executor.run(tasks(), Factory(storage.root), lambda _: None)
 
-        def fail(report):
-            raise RuntimeError(report.task_id)
+    def test_one_process_does_not_wait_for_what_will_never_be_there(self, storage):
+        from shards import Factory
 
-        executor = SerialExecutor()
-        for name, first in (("a", 0), ("b", 2)):
-            executor.run([task(name, first, 2)], factory, lambda _: None)
-        assert len(made) == 1
-        with pytest.raises(RuntimeError, match="c"):
-            executor.run([task("c", 4, 1)], factory, fail)
-        executor.run([task("d", 5, 1)], factory, lambda _: None)
-        assert len(made) == 2
-        executor.run([task("e", 6, 1)], Factory(storage.root), lambda _: None)
-        assert len(made) == 2
+        with pytest.raises(RuntimeError, match="waits for others"):
+            SerialExecutor().run([None], Factory(storage.root), lambda _: None)
 
     def test_an_error_of_the_factory_ends_the_run(self, executor):
         def broken():
@@ -292,11 +299,9 @@ class TestRay:
         executor = RayExecutor(
             WorkerResources(workers=2, min_workers=keep), import_paths=[HERE], idle_seconds=0.2
         )
-        both = [task("a", 0, 1, workers=2), task("b", 1, 1, workers=2)]
-        executor.run(both, Factory(storage.root), count)
+        tasks = [task("a", 0, 1, workers=2), task("b", 1, 1, workers=2, seconds=2)]
+        executor.run(tasks, Factory(storage.root), count)
         assert len(storage.list_names("workers")) == 2
-        executor.run([task("c", 2, 1), task("d", 3, 1, seconds=2)], Factory(storage.root), count)
-        executor.close()
         assert alive[-1] == max(keep, 1)
 
     def test_a_worker_without_a_place_does_not_hold_the_run_up(self, storage):
@@ -344,22 +349,28 @@ class TestRay:
         reports: list[Any] = []
         executor = RayExecutor(WorkerResources(workers=1, cpus_per_worker=2), import_paths=[HERE])
         executor.run(three_tasks()[:1], ThreadReporter, reports.append)
-        executor.close()
         assert reports[0].rows == 2
 
-    def test_workers_stay_for_the_next_run_and_one_that_died_costs_nothing(self, storage):
+    def test_one_that_died_while_it_had_nothing_to_do_costs_no_attempt(self, storage, monkeypatch):
         from shards import Factory, rows_of, task
 
-        executor, factory = ray_executor(), Factory(storage.root)
-        executor.run([task("a", 0, 2)], factory, lambda _: None)
-        first = storage.list_names("workers")
-        executor.run([task("b", 2, 2)], factory, lambda _: None)
-        assert storage.list_names("workers") == first
-        os.kill(int(first[0]), signal.SIGKILL)
-        executor.run([task("c", 4, 1)], factory, lambda _: None)
+        monkeypatch.setattr("offmanifold.cluster.actor_pool._UNSEEN_SECONDS", 0.5)
+        reports: list[Any] = []
+
+        def tasks():
+            yield task("a", 0, 2)
+            while not reports:
+                yield None
+            (pid,) = storage.list_names("workers")
+            rests_until = time.monotonic() + 1.0
+            while time.monotonic() < rests_until:
+                yield None
+            os.kill(int(pid), signal.SIGKILL)
+            yield task("b", 2, 1)
+
+        ray_executor(max_attempts=1).run(tasks(), Factory(storage.root), reports.append)
+        assert rows_of(storage) == dict.fromkeys(range(3), "ok")
         assert len(storage.list_names("workers")) == 2
-        assert sorted(rows_of(storage)) == [0, 1, 2, 3, 4]
-        executor.close()
 
     def test_no_actor_is_left_behind(self, storage):
         run(ray_executor(), storage, three_tasks())

@@ -65,7 +65,6 @@ def run(storage: LocalStorage, tasks: list[Any]) -> Deaths:
     patience = Patience(memory_seconds=0.25)
     executor = RayExecutor(resources, import_paths=[HERE], patience=patience)
     executor.run(tasks, Factory(storage.root), lambda _: None, deaths)
-    executor.close()
     return deaths
 
 

@@ -68,7 +68,6 @@ def test_all_that_the_dashboard_asks_for_is_exported(tmp_path):
     observer = Recorder()
     executor = RayExecutor(WorkerResources(workers=2), import_paths=[HERE])
     executor.run(tasks, Factory(storage.root), lambda _: None, observer)
-    executor.close()
 
     died = [attempt for attempt in observer.attempts if attempt.error is not None]
     assert [attempt.number for attempt in died if attempt.span == (0, 2)] == [1, 2]

@@ -162,21 +162,13 @@ def test_a_gpu_that_kills_every_worker_costs_no_row(tmp_path: Path, caplog: Any)
     # A single item that died twice anywhere would be lost. There are more than the other two do
     # while a third worker starts on the bad one.
     tasks = [task(f"{i:02d}", i, 1, bad_gpus=("1",), seconds=0.5) for i in range(48)]
-    ray_executor = executor()
-    ray_executor.run(tasks, Factory(storage.root), lambda _: None, recorder)
+    executor().run(tasks, Factory(storage.root), lambda _: None, recorder)
     assert rows_of(storage) == dict.fromkeys(range(48), "ok")
     died = [attempt for attempt in recorder.attempts if attempt.error is not None]
     assert len(died) == 3
     (told,) = recorder.out
     assert told[0].startswith("GPU 1 of ")
     assert "work died there 3 times in a row" in caplog.text
-    # The next stage knows of it.
-    recorder.attempts.clear()
-    more = [task(f"{i:02d}", i, 1, bad_gpus=("1",), seconds=0.1) for i in range(48, 54)]
-    ray_executor.run(more, Factory(storage.root), lambda _: None, recorder)
-    ray_executor.close()
-    assert rows_of(storage) == dict.fromkeys(range(54), "ok")
-    assert [attempt for attempt in recorder.attempts if attempt.error is not None] == []
 
 
 @pytest.mark.slow
@@ -206,11 +198,9 @@ def test_a_gpu_where_no_worker_starts_ends_a_run_only_if_all_are(
     storage = LocalStorage.create(tmp_path / "run")
     tasks = [task(f"{i:02d}", i, 1, seconds=0.5) for i in range(12)]
     factory = Factory(storage.root, bad_gpus=bad)
-    ray_executor = executor()
     if len(bad) == 3:
         with pytest.raises(BrokenWorkerError, match="fallen off the bus"):
-            ray_executor.run(tasks, factory, lambda _: None)
+            executor().run(tasks, factory, lambda _: None)
         return
-    ray_executor.run(tasks, factory, lambda _: None)
-    ray_executor.close()
+    executor().run(tasks, factory, lambda _: None)
     assert rows_of(storage) == dict.fromkeys(range(12), "ok")

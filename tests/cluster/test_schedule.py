@@ -29,7 +29,7 @@ def report(task):
 def run(schedule, poison, attempts_log=None):
     """Run a schedule on a worker that dies of any item in ``poison`` (by task); final reports."""
     done, assembled = [], {}
-    while schedule.unfinished:
+    while schedule.take_up(1):
         step = schedule.next()
         assert step is not None
         if isinstance(step, AssembleStep):

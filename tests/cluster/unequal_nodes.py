@@ -9,10 +9,12 @@ those with GPUs.
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from threading import Event, Thread
 
 import ray
+from offmanifold.cluster.executor import Task
 from offmanifold.cluster.local_storage import LocalStorage
 from offmanifold.cluster.observer import Attempt
 from offmanifold.cluster.ray_executor import RayExecutor, node_resources
@@ -42,9 +44,14 @@ class Recorder:
         """Nothing to note."""
 
 
-def main(run: str) -> None:
+def tasks_of(number: int, first: int, there: int) -> Iterator[Task]:
+    """So many of an item, each of which waits for as many workers as are to be ``there``."""
+    return (task(f"{first + i}", first + i, 1, workers=there) for i in range(number))
+
+
+def main(folder: str) -> None:
     """Keeps the workers of both kinds at once, as a run does."""
-    storage = LocalStorage.create(Path(run))
+    storage = LocalStorage.create(Path(folder))
     cluster = Cluster(
         initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False}
     )
@@ -57,18 +64,36 @@ def main(run: str) -> None:
         gpus = WorkerResources(cpus_per_worker=1, gpus_per_worker=1)
         beside = execution._workers_beside(ClusterSpec(), gpus, node_resources())
         assert beside is not None
-        assert beside.workers is not None
-        there = 0
-        executors = [RayExecutor(each, import_paths=[HERE]) for each in (beside, gpus)]
-        for executor, number in zip(executors, (beside.workers, 4), strict=True):
-            recorder = Recorder()
-            # All are there at once: each waits for as many, and those that were there before.
-            there += number
-            tasks = [task(f"{there}-{i}", 10 * there + i, 1, workers=there) for i in range(number)]
-            executor.run(tasks, Factory(storage.root), lambda _: None, recorder)
-            print(json.dumps(sorted(names[node] for node in recorder.nodes.values())), flush=True)
-        for executor in executors:
-            executor.close()
+        few = beside.workers
+        assert few is not None
+        both = few + 4
+        resting, over = Event(), Event()
+
+        def on_cpus() -> Iterator[Task | None]:
+            # They stay, with nothing to do, while the others come.
+            yield from tasks_of(few, first=0, there=few)
+            while len(placed[0].nodes) < few:
+                yield None
+            resting.set()
+            while not over.is_set():
+                yield None
+
+        def on_gpus() -> Iterator[Task | None]:
+            yield from tasks_of(4, first=few, there=both)
+
+        def run(resources: WorkerResources, tasks: Iterator[Task | None], to: Recorder) -> None:
+            executor = RayExecutor(resources, import_paths=[HERE])
+            executor.run(tasks, Factory(storage.root), lambda _: None, to)
+
+        placed = [Recorder(), Recorder()]
+        thread = Thread(target=run, args=(beside, on_cpus(), placed[0]))
+        thread.start()
+        assert resting.wait(120)
+        run(gpus, on_gpus(), placed[1])
+        over.set()
+        thread.join()
+        for each in placed:
+            print(json.dumps(sorted(names[node] for node in each.nodes.values())), flush=True)
     finally:
         ray.shutdown()
         cluster.shutdown()

@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -66,13 +66,28 @@ def test_each_lane_has_a_part_in_the_stages_that_may_be_its_own() -> None:
 def test_what_a_stage_needs_is_followed_through_stages_that_are_not_asked_for() -> None:
     assert all_needs(BY_NAME["variance"]) == {"images", "inversion", "variance_fit"}
     stages = Stages(some("images", "variance"), [Lane(NONE, NONE)])
-    first = stages.next(0)
+    first = stages.begin(0)
     assert first is BY_NAME["images"]
-    with pytest.raises(TimeoutError):
-        stages.next(0, 0.01)
+    assert stages.begin(0) is None
+    assert not stages.all_begun(0)
     stages.finished(first)
-    assert stages.next(0) is BY_NAME["variance"]
-    assert stages.next(0) is None
+    assert stages.begin(0) is BY_NAME["variance"]
+    assert stages.all_begun(0)
+
+
+def goes_through(stages: Stages, run: Callable[[Stage, Lane], None]) -> Callable[[int], None]:
+    """What a lane does, one stage after the other."""
+
+    def go(lane: int) -> None:
+        while not stages.all_begun(lane):
+            stage = stages.begin(lane)
+            if stage is None:
+                threading.Event().wait(0.01)
+                continue
+            run(stage, LANES[lane])
+            stages.finished(stage)
+
+    return go
 
 
 def test_lanes_overlap_where_needs_allow() -> None:
@@ -97,7 +112,7 @@ def test_lanes_overlap_where_needs_allow() -> None:
 
     names = ("images", "neighbours", "inversion", "variance_fit", "variance", "likelihood")
     stages = Stages(some(*names, "patch_fit", "patch_gmm"), LANES)
-    run_lanes(stages, LANES, run)
+    run_lanes(stages, 2, goes_through(stages, run))
     assert order.index(("variance", "cpu")) < order.index(("likelihood", "gpu"))
     assert ("variance", "gpu") not in order
     assert ("inversion", "cpu") not in order
@@ -127,22 +142,8 @@ def test_a_lane_that_fails_ends_the_other_in_its_work_or_its_waiting(
             raise
 
     with pytest.raises(type(error)):
-        run_lanes(stages, LANES, run)
+        run_lanes(stages, 2, goes_through(stages, run))
     assert len(stopped) <= 1
-
-
-def test_a_lane_that_waits_gives_back_what_its_workers_hold(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("offmanifold.jobs.drive.lanes._REST_SECONDS", 0.05)
-    rested = threading.Event()
-    lanes = [GPU, Lane(NONE, NONE, calls_none, rested.set)]
-
-    def run(stage: Stage, lane: Lane) -> None:
-        if stage.name == "inversion" and lane is GPU:
-            assert rested.wait(SECONDS)
-
-    run_lanes(Stages(some("images", "inversion", "variance"), lanes), lanes, run)
 
 
 @pytest.mark.parametrize(
