@@ -109,12 +109,15 @@ def loops(generator: Generator, device: torch.device, dtype: torch.dtype) -> Map
         for _ in range(passes):
             posterior.curvature(latent[:1, None], max_bytes=1)
 
+    # Descents along the valley, which "polish" counts, would take most of the time.
+    search = {"bank": 16, "restarts": 2, "final_iterations": 0, "polish": 0}
+
     def inversion(passes: int) -> object:
-        settings = InversionSettings(bank=16, iterations=passes, restarts=2, final_iterations=0)
+        settings = InversionSettings(iterations=passes, **search)
         return invert(generator, images, condition, settings, seeds)
 
     def sensing(passes: int) -> object:
-        settings = SensingSettings(bank=16, iterations=passes, restarts=2, final_iterations=0)
+        settings = SensingSettings(iterations=passes, **search)
         return restore(generator, images, condition, matrix, settings, seeds)
 
     return {
