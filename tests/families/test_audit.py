@@ -31,7 +31,8 @@ def small_spec(generator: dict[str, Any]) -> dict[str, Any]:
         ],
         "stages": {
             "inversion": SETTINGS,
-            "variance": {},
+            # The marginal fit would take most of the time, on a grid of variances.
+            "variance": {"estimator": "profile"},
             "likelihood": {"transitions": 2, "leapfrog_steps": 1, **SETTINGS},
         },
         "cluster": {"executor": "serial"},

@@ -28,6 +28,8 @@ from .. import torchvision_operators  # noqa: F401
 from ..jobs.tiny_run import tiny_runs
 from .device import leave, pretended_device, register_device
 
+_MOST_PASSES = {"iterations": 1, "final_iterations": 1, "polish": 1}
+
 
 @dataclass(frozen=True)
 class Work:
@@ -84,9 +86,15 @@ def kind_of(shard: Shard) -> tuple[str, bool, str | None]:
     )
 
 
-def with_few_variances(shard: Shard) -> Shard:
-    """The shard with at most two variances: an operation without numbers costs what one has."""
-    settings = dict(shard.settings)
+def with_little_work(shard: Shard) -> Shard:
+    """The shard with few passes of each loop and at most two variances.
+
+    An operation without numbers costs what one has, and another pass does the same operations.
+    """
+    settings = {
+        key: min(value, _MOST_PASSES.get(key, value)) if isinstance(value, int) else value
+        for key, value in shard.settings.items()
+    }
     if "variances" in settings:
         settings["variances"] = settings["variances"][:2]
     return replace(shard, settings=settings)
@@ -94,7 +102,7 @@ def with_few_variances(shard: Shard) -> Shard:
 
 def _work(storage: Storage, shard: Shard, device: torch.device) -> Work:
     # Another setting, another part: the run's own stays.
-    again = with_few_variances(shard)
+    again = with_little_work(shard)
     again = replace(again, settings={**again.settings, "device": str(device)})
     report = ShardWorker(storage, device).compute(again, 0, len(again.items))
     part = read_part(storage, again.table, again.id)
