@@ -93,7 +93,7 @@ def test_the_wheel_runs_an_audit_outside_the_checkout(tmp_path: Path) -> None:
     assert Path(where.stdout.strip()).is_relative_to(environment)
     groups = ("train", "test", "generated", "simulated", "null", "single_colour")
     sizes = [f"groups.{group}.count=4" for group in (*groups, "natural_patches")]
-    short = ["stages.likelihood.transitions=5"]
+    short = ["stages.likelihood.transitions=5", "stages.variance.estimator=profile"]
     search = {"restarts": 4, "bank": 100, "iterations": 5, "finalists": 2}
     search |= {"final_iterations": 5, "polish": 1}
     for stage in ("inversion", "likelihood"):

@@ -159,10 +159,11 @@ def small_spec() -> dict[str, Any]:
 
 
 def lean_spec() -> dict[str, Any]:
-    """That spec with the stages alone that lead to a density: half of the time."""
+    """That spec with the stages alone that lead to a density, the shortest way: half of the time."""
     spec = small_spec()
     lead = ("inversion", "variance", "likelihood")
     spec["stages"] = {stage: spec["stages"][stage] for stage in lead}
+    spec["stages"]["variance"] = {"estimator": "profile"}
     return spec
 
 

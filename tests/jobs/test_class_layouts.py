@@ -160,7 +160,7 @@ def write_spec(source: Source, place: Path) -> Path:
         "groups": [{"name": "train", "role": "train", **source}],
         "stages": {
             "inversion": {"iterations": 6, "restarts": 1, "bank": 8, **SHORT_END},
-            "variance": {},
+            "variance": {"estimator": "profile"},
         },
         "cluster": {"executor": "serial"},
     }

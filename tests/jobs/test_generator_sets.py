@@ -324,7 +324,7 @@ def test_some_classes_are_as_a_set_of_their_generators(tmp_path: Path) -> None:
     ]
     stages = {
         "inversion": {"iterations": 20, "restarts": 2, "bank": 64, **SHORT_END},
-        "variance": {},
+        "variance": {"estimator": "profile"},
         "likelihood": CHAINS,
         "neighbours": path,
         "local_variation": {},

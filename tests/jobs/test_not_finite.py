@@ -82,7 +82,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
             "support": {**npz("held_out"), "images": 100},
             "distances": {**npz("training"), "images": 100, "sets": 1},
             "inversion": {"bank": 256, **search},
-            "variance": {},
+            "variance": {"estimator": "profile"},
             "likelihood": {"bank": 256, "transitions": 4, "chains": 2, "polish": 1, **search},
             "explanation": {},
         },

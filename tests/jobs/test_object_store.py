@@ -44,7 +44,7 @@ def spec_at(place: str) -> dict[str, Any]:
                 "shard_items": 8,
                 **SHORT_END,
             },
-            "variance": {},
+            "variance": {"estimator": "profile"},
             "likelihood": {
                 "transitions": 2,
                 "leapfrog_steps": 1,

@@ -15,7 +15,7 @@ from ..object_store import BUCKET, Service
 from ..stored_runs import assert_the_same_rows, summary_of
 from .conftest import SHORT_END, fill_audit_folder, forget_decoder, lean_spec, write_spec
 
-STAGES = ["images", "inversion", "variance_fit", "variance"]
+STAGES = ["images", "inversion", "variance"]
 AWAY_SECONDS = 2.5
 
 
@@ -47,7 +47,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             "shard_items": 4,
             **SHORT_END,
         },
-        "variance": {},
+        "variance": {"estimator": "profile"},
     }
     # The store says within a second that it does not answer.
     spec["cluster"]["storage"] = {"timeout": 1}
