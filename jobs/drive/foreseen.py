@@ -51,9 +51,15 @@ class Foreseen:
         return self.shards.plus(self.once)
 
     def shared(self, shards: int, workers: int) -> Seconds:
-        """From the first shard's start to the last one's end, with so many workers."""
+        """What it adds to a run of so many workers.
+
+        At the least none waits, as other stages come meanwhile; at the most all of them wait for
+        the end of the last shard, as what comes next needs it.
+        """
         rounds = -(-shards // workers)
-        return self.shards.times(rounds / max(1, shards)).plus(self.once)
+        none_waits = self.shards.times(1 / workers)
+        all_wait = self.shards.times(rounds / max(1, shards))
+        return Seconds(none_waits.least, all_wait.most).plus(self.once)
 
 
 def needs(

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
+from types import TracebackType
 
 from ...cluster.executor import Report, Task
 from ..plan.stage import Stage
@@ -53,8 +54,13 @@ class LaneTasks:
     def __enter__(self) -> "LaneTasks":
         return self
 
-    def __exit__(self, *error: object) -> None:
-        self._shown.__exit__(*error)  # type: ignore[arg-type]
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._shown.__exit__(kind, error, traceback)
 
     def __iter__(self) -> Iterator[Task | None]:
         """The tasks; None where the stages that are left need one that is not complete.
