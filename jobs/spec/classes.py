@@ -11,6 +11,7 @@ from ...workers.datasets import DatasetError
 from ...workers.datasets.class_map import (
     Classes,
     FoundClasses,
+    class_name,
     class_numbers,
     is_whole,
     require_within,
@@ -116,18 +117,33 @@ def _own_names(models: Sequence[ModelClasses]) -> dict[str, int]:
 def _stated(each: ClassedSet, service: S3Settings) -> Classes | None:
     """What the spec says of the set's classes, read from its file where it names one."""
     said = each.source.classes
-    if not isinstance(said, str):
-        return each.source.whole_class if said is None else said
+    if isinstance(said, dict):
+        return _named(f"{each.key}.classes", said)
+    if said is None:
+        return each.source.whole_class
     content = read_yaml(read_file(said, service), said)
     if isinstance(content, dict):
         content = {str(name) if type(name) is int else name: content[name] for name in content}
     try:
-        return _MAP.validate_python(content, strict=True)
+        numbers = _MAP.validate_python(content, strict=True)
     except ValidationError as error:
         raise SpecError(
             f"{each.key}.classes: {said}: must be a mapping from class names (quoted, where YAML "
             f"takes them for something else) to whole numbers: {error.errors()[0]['msg']}"
         ) from error
+    return _named(f"{each.key}.classes: {said}", numbers)
+
+
+def _named(key: str, numbers: Mapping[str, int]) -> dict[str, int]:
+    """A map by names in one form."""
+    found: dict[str, int] = {}
+    for name, number in numbers.items():
+        if found.setdefault(class_name(name), number) != number:
+            raise SpecError(
+                f"{key}: class {name!r} is there twice, with its accents in two forms, as "
+                f"{found[class_name(name)]} and as {number}; leave one out"
+            )
+    return found
 
 
 def _decide(

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from ...workers.datasets.class_map import class_name
 from ...workers.datasets.of_classes import selected_digest
 from .audit import AuditSpec
 from .facts import DatasetFacts, GeneratorFacts
@@ -104,8 +105,8 @@ def _subset(
 def _number(key: str, asked: int | str, names: Mapping[str, int]) -> int:
     if isinstance(asked, int):
         return asked
-    if asked in names:
-        return names[asked]
+    if class_name(asked) in names:
+        return names[class_name(asked)]
     if asked.isascii() and asked.isdigit():
         return int(asked)
     known = ", ".join(f"{name} ({number})" for name, number in list(names.items())[:_MOST_LISTED])

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from ...workers.datasets import ImageSet
-from ...workers.datasets.class_map import FoundClasses
+from ...workers.datasets.class_map import FoundClasses, class_name
 from ...workers.extractor_networks import ExtractorError
 from ...workers.extractors import Extractor, describe_extractor
 from ...workers.generators import GeneratorError, describe_generator
@@ -123,7 +123,7 @@ def _models(spec: AuditSpec, latent: dict[str, GeneratorFacts]) -> list[ModelCla
         ModelClasses(
             each.name,
             each.num_classes,
-            each.class_numbers,
+            {class_name(name): number for name, number in each.class_numbers.items()},
             each.name in asked or 0 < len(each.class_numbers) < each.num_classes,
         )
         for each in latent.values()

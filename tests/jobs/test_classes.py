@@ -328,3 +328,14 @@ def test_what_a_spec_says_of_classes_must_fit(
 ) -> None:
     source = as_folder(place, {"a/a.png": 1, "b/a.png": 2})
     assert message in refused(command(place, "plan", 5, group(source, **keys)))
+
+
+def test_a_map_names_a_class_in_either_form_of_its_accents(place: Path) -> None:
+    composed, decomposed = "caf\u00e9", "cafe\u0301"
+    source = as_folder(place, {"ape/0.png": 10, f"{decomposed}/1.png": 20})
+    stated = {"ape": 2, composed: 5}
+    assert classes_of(place, 9, group(source, classes=stated)) == {10: 2, 20: 5}
+    both = {**stated, decomposed: 6}
+    refused = command(place, "plan", 9, group(source, classes=both))
+    assert refused.exit_code == 2
+    assert "with its accents in two forms, as 6 and as 5" in " ".join(refused.output.split())

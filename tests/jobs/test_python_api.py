@@ -252,7 +252,11 @@ def test_images_without_classes_are_reported_beside_the_models_own_under_theirs(
             {"name": "simulated", "role": "simulated", "count": 4},
             {"name": "single_colour", "role": "outlier", "dataset": "single_colour", "count": 4},
         ],
-        "stages": {"inversion": lean, "variance": {"estimator": "profile"}, "likelihood": {**lean, **chains}},
+        "stages": {
+            "inversion": lean,
+            "variance": {"estimator": "profile"},
+            "likelihood": {**lean, **chains},
+        },
         "cluster": {"executor": "serial"},
     }
     run = om.audit(content, out=tmp_path / "run")

@@ -56,6 +56,28 @@ def test_a_map_changes_labels_and_hashes_and_nothing_else(tmp_path: Path) -> Non
     assert images.fingerprint() == again.fingerprint() != other.fingerprint()
 
 
+def test_a_class_is_the_same_in_both_forms_of_its_accents(tmp_path: Path) -> None:
+    composed, decomposed = "caf\u00e9", "cafe\u0301"
+    place = folders(tmp_path, "ape", decomposed)
+    plain = open_dataset("folder", path=place, image_shape=SHAPE)
+    found = found_classes(plain)
+    assert found == named("ape", composed)
+    images = ClassedImages(plain, class_numbers(found, [9], {"ape": 2, composed: 5}))
+    assert [images.image(index)[1] for index in range(2)] == [2, 5]
+    # Both orders are the same, so it counts.
+    assert class_numbers(found, [2]) == {"ape": 0, composed: 1}
+
+
+def test_an_order_that_depends_on_the_form_of_accents_says_nothing() -> None:
+    # After "z" as one character, before it as "e" with an accent.
+    found = named("zebra", "\u00e9tage")
+    with pytest.raises(DatasetError, match="depends on the form in which their accents are stored"):
+        class_numbers(found, [2])
+    with pytest.raises(DatasetError, match=r"differ only .* or in the form of accents"):
+        class_numbers(named("\u00e9tage", "\u00e9tage"), [2])
+    assert class_numbers(found, [2], {"\u00e9tage": 1, "zebra": 0}) == {"zebra": 0, "\u00e9tage": 1}
+
+
 def test_one_class_for_all_images() -> None:
     images = ClassedImages(open_dataset("single_colour", image_shape=SHAPE), 5)
     assert images.image(3)[1] == 5

@@ -3,7 +3,9 @@
 A set calls each of its classes by a name: its folder's, or the label in an archive as text. The map
 from names to the generator's class numbers is stated by the user; or the names are whole numbers
 and mean those; or there are exactly as many names as the generator has classes, and their sorted
-order counts. Nothing else is guessed.
+order counts, if it is the same in both forms of accents. Nothing else is guessed.
+
+A name is the same in both forms: macOS and archives made there have "é" as two characters.
 """
 
 import hashlib
@@ -11,6 +13,9 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Literal
+from unicodedata import normalize
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +26,9 @@ from .listing import folded
 # By name, or one for every image.
 Classes = dict[str, int] | int
 
+# Forms of accents, as Unicode calls them.
+_COMPOSED: Literal["NFC"] = "NFC"
+_DECOMPOSED: Literal["NFD"] = "NFD"
 _MOST_LISTED = 18
 # A name of so many digits is no number that anything is counted by.
 _LONGEST_NUMBER = 19
@@ -30,13 +38,18 @@ _LONGEST_NUMBER = 19
 class FoundClasses:
     """What a labelled set calls its classes.
 
-    ``names`` has the name of each label that an image has; ``empty`` are names without an image.
-    ``numbered`` sets have numbers for labels, and no other names.
+    ``names`` has the name of each label that an image has; ``empty`` are names without an image;
+    both as `class_name` has them. ``numbered`` sets have numbers for labels, and no other names.
     """
 
     names: Mapping[int, str]
     empty: tuple[str, ...]
     numbered: bool
+
+
+def class_name(name: str) -> str:
+    """A class's name with composed accents, by which two of them are compared."""
+    return normalize(_COMPOSED, name)
 
 
 def found_classes(images: ImageSet) -> FoundClasses | None:
@@ -45,9 +58,9 @@ def found_classes(images: ImageSet) -> FoundClasses | None:
     if labels is None:
         return None
     present = np.unique(labels).tolist()
-    names = images.class_names
-    if names is None:
+    if images.class_names is None:
         return FoundClasses({label: str(label) for label in present}, (), numbered=True)
+    names = [class_name(each) for each in images.class_names]
     empty = tuple(name for label, name in enumerate(names) if label not in present)
     return FoundClasses({label: names[label] for label in present}, empty, numbered=False)
 
@@ -64,7 +77,8 @@ def class_numbers(
         found: the set's classes.
         counts: how many classes each class-conditional generator has.
         stated: the set's own map, which must have every name; it may have others.
-        elsewhere: what other sets of the audit state; used where it has every name.
+        elsewhere: what other sets of the audit state; used where it has every name. Names of both
+            are as `class_name` has them.
 
     Raises:
         DatasetError: the names have no class numbers; with the map to write.
@@ -93,9 +107,15 @@ def class_numbers(
     if twins:
         raise DatasetError(
             f"the classes {' and '.join(map(repr, twins[:2]))} differ only in upper and lower "
-            f"case: give them one name, or say which they are:\n{_block(names)}"
+            "case, or in the form of accents: give them one name, or say which they are:\n"
+            f"{_block(names)}"
         )
     if set(counts) == {len(names)} and not found.empty:
+        if names != sorted(names, key=partial(normalize, _DECOMPOSED)):
+            raise DatasetError(
+                "the order of the class names depends on the form in which their accents are "
+                f"stored, so it does not say which they are; say it:\n{_block(names)}"
+            )
         return {name: position for position, name in enumerate(names)}
     raise DatasetError(
         f"{_classes(len(names))} found by name{_empty_named(found.empty)}, expected "
@@ -146,7 +166,7 @@ class ClassedImages(IndexedImages):
     """A set whose labels are the generator's classes: by a map of names, or one for all images."""
 
     def __init__(self, images: ImageSet, classes: Classes) -> None:
-        """``classes`` has every name that an image's class has."""
+        """``classes`` has every name that an image's class has, as `class_name` has it."""
         self.name = images.name
         self.split = images.split
         self.image_shape: Shape = images.image_shape
@@ -193,7 +213,7 @@ class ClassedImages(IndexedImages):
         if label is None:
             raise DatasetError(f"image set '{self.name}' has no classes that a map could name")
         names = self._images.class_names
-        return self._classes[str(label) if names is None else names[label]]
+        return self._classes[str(label) if names is None else class_name(names[label])]
 
 
 def _classes(count: int) -> str:
