@@ -4,11 +4,13 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from textwrap import dedent
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import pytest
 import yaml
+from matplotlib.figure import Figure as Canvas
+from offmanifold.jobs.report import figure
 from PIL import Image
 from sklearn.datasets import load_digits
 
@@ -59,6 +61,20 @@ STAGES = [
 def _timed_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """A plan takes the time of everything once: of rounds of it tests/workers/test_timing tells."""
     monkeypatch.setattr("offmanifold.workers.timing._ENOUGH_SECONDS", 0.0)
+
+
+@pytest.fixture(autouse=True)
+def _painted_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures are painted, but neither laid out nor written, which is half of a report's time.
+
+    Whole are those of tests/jobs/report, of what a module makes once, and of other processes.
+    """
+
+    def leave_blank(_: Canvas, file: BinaryIO, **__: Any) -> None:
+        file.write(b"<svg/>")
+
+    monkeypatch.setattr(figure, "_lay_out", lambda _: None)
+    monkeypatch.setattr(Canvas, "savefig", leave_blank)
 
 
 @pytest.fixture
@@ -159,10 +175,11 @@ def small_spec() -> dict[str, Any]:
 
 
 def lean_spec() -> dict[str, Any]:
-    """That spec with the stages alone that lead to a density, the shortest way: half of the time."""
+    """That spec with the stages alone that lead to a density: half of the time."""
     spec = small_spec()
     lead = ("inversion", "variance", "likelihood")
     spec["stages"] = {stage: spec["stages"][stage] for stage in lead}
+    # The marginal fit takes as long as the rest.
     spec["stages"]["variance"] = {"estimator": "profile"}
     return spec
 

@@ -14,12 +14,21 @@ from typing import Any, NamedTuple
 
 import pytest
 import yaml
-from offmanifold.cluster.job_client import JobClient
+from offmanifold.cluster.job_client import Job, JobClient
 from offmanifold.cluster.ray_errors import SubmissionError
 from offmanifold.jobs.audits.specs import load_spec
-from offmanifold.jobs.drive.submission import absent_paths, copy_package, submit, submitted_spec
+from offmanifold.jobs.commands.cli import app
+from offmanifold.jobs.drive.submission import (
+    NAME_KEY,
+    RUN_KEY,
+    absent_paths,
+    copy_package,
+    submit,
+    submitted_spec,
+)
 from offmanifold.jobs.spec.loading import SpecError
 from ray._private.ray_constants import DEFAULT_DASHBOARD_AGENT_LISTEN_PORT
+from typer.testing import CliRunner
 
 from ..ray_head import clean_environment, free_port, head_with_dashboard, make_token
 from .conftest import fill_audit_folder, small_spec, write_spec
@@ -102,8 +111,20 @@ def test_a_user_with_the_token_submits_leaves_and_comes_back(cluster: Cluster) -
     assert str(cluster.folder / "run") in state.stdout
     (listed,) = json.loads(cluster.offmanifold("job", "list", "--json").stdout)
     assert (listed["id"], listed["exit_code"]) == (job, 3)
-    # Whatever its length, over as many lines as it takes.
-    assert str(cluster.folder / "run") in "".join(cluster.offmanifold("job", "list").stdout.split())
+    assert listed["metadata"][RUN_KEY] == str(cluster.folder / "run")
+
+
+def test_a_listed_run_directory_is_whole_whatever_its_length(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Over as many lines as it takes."""
+    place = f"/shared/{'runs-of-a-long-name/' * 8}run"
+    facts = (None, "", None, None, {RUN_KEY: place, NAME_KEY: "small"})
+    monkeypatch.setattr(JobClient, "__init__", lambda *_: None)
+    monkeypatch.setattr(JobClient, "jobs", lambda _: [Job("raysubmit_1", "RUNNING", *facts)])
+    listed = CliRunner().invoke(app, ["job", "list", "--address", "http://head:8265"])
+    assert listed.exit_code == 0, listed.output
+    assert place in "".join(listed.stdout.split())
 
 
 @pytest.mark.slow
@@ -126,17 +147,18 @@ def test_without_the_token_or_with_another_one_nothing_is_submitted(
     (tmp_path / "other" / ".ray").mkdir(parents=True)
     (tmp_path / "other" / ".ray" / "auth_token").write_text("0123456789abcdef" * 4)
     (tmp_path / "stranger").mkdir()
-    for home, words in (
-        ("stranger", "requires a token, and none was sent"),
-        ("other", "rejects the token: it belongs to another cluster"),
+    submission = ("submit", "audit.yaml", "--out", "run-of-another")
+    for home, words, arguments in (
+        ("other", "rejects the token: it belongs to another cluster", submission),
+        # Every command says it in the same place; this one starts sooner.
+        ("stranger", "requires a token, and none was sent", ("job", "stop", "nobody")),
     ):
-        arguments = ("submit", "audit.yaml", "--out", f"run-of-{home}")
         refused = cluster.offmanifold(*arguments, HOME=str(tmp_path / home))
         assert refused.returncode == 8, refused.stderr
         assert words in refused.stderr
         assert "Traceback" not in refused.stderr
         assert refused.stdout == ""
-        assert not (cluster.folder / f"run-of-{home}").exists()
+    assert not (cluster.folder / "run-of-another").exists()
     unknown = cluster.offmanifold("job", "stop", "nobody")
     assert unknown.returncode == 2
     assert "has no job nobody" in unknown.stderr
@@ -178,7 +200,7 @@ def test_a_folder_too_large_to_travel_is_refused(cluster: Cluster) -> None:
 def test_a_head_that_is_not_there_is_an_error_of_its_own(tmp_path: Path) -> None:
     environment = clean_environment(tmp_path / "home")
     nowhere = Cluster(f"http://127.0.0.1:{free_port()}", environment, tmp_path)
-    lost = nowhere.offmanifold("submit", "digits")
+    lost = nowhere.offmanifold("job", "stop", "anybody")
     assert lost.returncode == 7
     assert f"nothing listens at {nowhere.address}" in lost.stderr
     assert "Traceback" not in lost.stderr

@@ -491,6 +491,11 @@ def _tuning_row(generator: str, index: int, rng: np.random.Generator) -> dict[st
     }
 
 
+@pytest.fixture(autouse=True)
+def _painted_alone() -> None:
+    """Here figures are laid out and written too."""
+
+
 @pytest.fixture
 def part_writer() -> Callable[..., Path]:
     """:func:`write_part`, for tests that write a table of their own."""
