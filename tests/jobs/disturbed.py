@@ -59,6 +59,7 @@ def fill_counting_folder(folder: Path, images: int = 6) -> None:
 def spec_to_disturb(images: int) -> dict[str, Any]:
     """An audit of every kind of dependence between stages, in many small shards."""
     spec = lean_spec()
+    spec["stages"]["variance"] = {}
     for group in spec["groups"]:
         if "count" in group:
             group["count"] = images

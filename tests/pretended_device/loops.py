@@ -13,6 +13,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Any
 
 import torch
 from offmanifold.core.generators.protocol import Generator
@@ -110,7 +111,7 @@ def loops(generator: Generator, device: torch.device, dtype: torch.dtype) -> Map
             posterior.curvature(latent[:1, None], max_bytes=1)
 
     # Descents along the valley, which "polish" counts, would take most of the time.
-    search = {"bank": 16, "restarts": 2, "final_iterations": 0, "polish": 0}
+    search: dict[str, Any] = {"bank": 16, "restarts": 2, "final_iterations": 0, "polish": 0}
 
     def inversion(passes: int) -> object:
         settings = InversionSettings(iterations=passes, **search)

@@ -28,7 +28,7 @@ from .. import torchvision_operators  # noqa: F401
 from ..jobs.tiny_run import tiny_runs
 from .device import leave, pretended_device, register_device
 
-_MOST_PASSES = {"iterations": 1, "final_iterations": 1, "polish": 1}
+_PASSES = ("iterations", "final_iterations", "polish")
 
 
 @dataclass(frozen=True)
@@ -86,23 +86,23 @@ def kind_of(shard: Shard) -> tuple[str, bool, str | None]:
     )
 
 
-def with_little_work(shard: Shard) -> Shard:
-    """The shard with few passes of each loop and at most two variances.
-
-    An operation without numbers costs what one has, and another pass does the same operations.
-    """
-    settings = {
-        key: min(value, _MOST_PASSES.get(key, value)) if isinstance(value, int) else value
-        for key, value in shard.settings.items()
-    }
+def with_few_variances(shard: Shard) -> Shard:
+    """The shard with at most two variances: an operation without numbers costs what one has."""
+    settings = dict(shard.settings)
     if "variances" in settings:
         settings["variances"] = settings["variances"][:2]
     return replace(shard, settings=settings)
 
 
+def _with_few_passes(shard: Shard) -> Shard:
+    """The shard with one pass of each loop of a search: another does the same operations."""
+    fewer = {key: 1 for key in _PASSES if shard.settings.get(key, 0) > 1}
+    return replace(shard, settings={**shard.settings, **fewer})
+
+
 def _work(storage: Storage, shard: Shard, device: torch.device) -> Work:
     # Another setting, another part: the run's own stays.
-    again = with_little_work(shard)
+    again = _with_few_passes(with_few_variances(shard))
     again = replace(again, settings={**again.settings, "device": str(device)})
     report = ShardWorker(storage, device).compute(again, 0, len(again.items))
     part = read_part(storage, again.table, again.id)
