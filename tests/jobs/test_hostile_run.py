@@ -37,6 +37,11 @@ def cli(*arguments: str | Path) -> Any:
     return CliRunner().invoke(app, [str(argument) for argument in arguments])
 
 
+@pytest.fixture(autouse=True)
+def _painted_alone() -> None:
+    """Figures are drawn whole, as in the page that the module makes once: they are compared."""
+
+
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A finished run whose classes and files have hostile names, one file broken."""
