@@ -97,20 +97,25 @@ def _exit_status(error: Exception) -> int | None:
         StorageError,
         StorageFullError,
     )
-    from ..plan.stage import StageError
-    from ..spec.loading import SpecError
 
     statuses: dict[type[Exception], int] = {
-        SpecError: EXIT_BAD_SPEC,
         LocationError: EXIT_BAD_SPEC,
         SubmissionError: EXIT_BAD_SPEC,
         StorageFullError: EXIT_STORAGE_FULL,
         StorageDeniedError: EXIT_STORAGE_DENIED,
         CredentialsError: EXIT_CREDENTIALS,
         StorageError: EXIT_STOPPED,
-        StageError: EXIT_STOPPED,
         WorkerDiedError: EXIT_STOPPED,
         TokenError: EXIT_TOKEN,
         ClusterError: EXIT_NO_CLUSTER,
     }
-    return next((code for kind, code in statuses.items() if isinstance(error, kind)), None)
+    found = next((code for kind, code in statuses.items() if isinstance(error, kind)), None)
+    if found is not None:
+        return found
+    # They import torch, which takes seconds, and which a command about jobs has no need of.
+    from ..plan.stage import StageError
+    from ..spec.loading import SpecError
+
+    if isinstance(error, SpecError):
+        return EXIT_BAD_SPEC
+    return EXIT_STOPPED if isinstance(error, StageError) else None

@@ -9,6 +9,7 @@ import typer
 from rich.table import Table
 
 from ..report.plain_text import printable, say
+from ..spec.stored import NAME_KEY, RUN_KEY
 from .exit_status import EXIT_INTERRUPTED, EXIT_QUARANTINED, EXIT_STOPPED, errors_explained
 from .options import ChangedOption, JsonOption, RetryOption, SetOption, SpecArgument
 from .printing import print_rich
@@ -86,7 +87,6 @@ def list_(address: HeadOption, as_json: JsonOption = False) -> None:
     """List the audits that were submitted to a cluster, the latest first."""
     with errors_explained():
         from ...cluster.job_client import JobClient
-        from ..drive.submission import NAME_KEY, RUN_KEY
 
         jobs = [job for job in JobClient(address).jobs() if RUN_KEY in job.metadata]
         if as_json:
@@ -119,7 +119,6 @@ def status(job_id: JobArgument, address: HeadOption) -> None:
     """Whether a job is pending, running or how it ended, and where its run directory is."""
     with errors_explained():
         from ...cluster.job_client import JobClient
-        from ..drive.submission import RUN_KEY
 
         job = JobClient(address).job(job_id)
         code = "" if job.exit_code is None else f" with exit status {job.exit_code}"

@@ -16,11 +16,9 @@ from ..record.run_directory import PROVENANCE_FILE
 from ..spec.audit import AuditSpec
 from ..spec.loading import SpecError, dump_spec
 from ..spec.paths import paths_in
-from ..spec.stored import JOB_SPEC
+from ..spec.stored import JOB_SPEC, NAME_KEY, RUN_KEY
 from .jacobians import require_jacobians
 
-RUN_KEY = "offmanifold_run"
-NAME_KEY = "name"
 _STAYS_HERE = (
     *(".git/", "__pycache__/", ".venv/", "venv/", ".mypy_cache/", ".ruff_cache/"),
     # Where keys are kept most often.

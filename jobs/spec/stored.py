@@ -1,4 +1,4 @@
-"""Files that hold a spec as a run resolved it: what is in them is meant as it is written."""
+"""Names under which a run or a job keeps its spec, which there means what is written."""
 
 SPEC_FILE = "audit.yaml"
 """The spec of a run, in its directory."""
@@ -8,3 +8,6 @@ PROVENANCE_FILE = "provenance.json"
 
 JOB_SPEC = "offmanifold-job.yaml"
 """The spec that travels with a job to its cluster."""
+
+RUN_KEY, NAME_KEY = "offmanifold_run", "name"
+"""A job's metadata that say where its run is, and what its spec is called."""

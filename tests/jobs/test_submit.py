@@ -18,15 +18,9 @@ from offmanifold.cluster.job_client import Job, JobClient
 from offmanifold.cluster.ray_errors import SubmissionError
 from offmanifold.jobs.audits.specs import load_spec
 from offmanifold.jobs.commands.cli import app
-from offmanifold.jobs.drive.submission import (
-    NAME_KEY,
-    RUN_KEY,
-    absent_paths,
-    copy_package,
-    submit,
-    submitted_spec,
-)
+from offmanifold.jobs.drive.submission import absent_paths, copy_package, submit, submitted_spec
 from offmanifold.jobs.spec.loading import SpecError
+from offmanifold.jobs.spec.stored import NAME_KEY, RUN_KEY
 from ray._private.ray_constants import DEFAULT_DASHBOARD_AGENT_LISTEN_PORT
 from typer.testing import CliRunner
 
