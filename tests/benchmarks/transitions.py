@@ -11,7 +11,8 @@ of rows, and has those of a shard of the default size, or of fewer images where 
 Of compiled transitions it also prints the processor seconds that compiling took, those of the C++
 compiler included. What was compiled before is found in torch's cache, unless
 TORCHINDUCTOR_CACHE_DIR names an empty folder. BigGAN and StyleGAN2 are thin (64 channels) with 128
-and 512 latents at 32 pixels: beside wider ones the same transition costs less.
+and 512 latents at 32 pixels: beside wider ones the same transition costs less. ``stylegan2_wide``
+has 128 channels.
 """
 
 import argparse
@@ -57,10 +58,11 @@ MAKERS: Mapping[str, Callable[[], Generator]] = {
     "fashion": lambda: open_generator("shipped:fashion").generator,
     "biggan": lambda: untrained("residual", residual_arguments(64, 128)),
     "stylegan2": lambda: untrained("stylegan2", stylegan2_arguments([64] * 4, 512, 10)),
+    "stylegan2_wide": lambda: untrained("stylegan2", stylegan2_arguments([128] * 4, 512, 10)),
 }
 
 # Those of a shard, by default or in the preset, or as many as keep a round within a second or two.
-IMAGES = {"digits": 64, "fashion": 32, "biggan": 4, "stylegan2": 2}
+IMAGES = {"digits": 64, "fashion": 32, "biggan": 4, "stylegan2": 2, "stylegan2_wide": 1}
 
 
 def main() -> None:
