@@ -19,6 +19,7 @@ from ...workers.shard import content_id, part_path
 from ...workers.soundness import Sizes
 from ..audits import STAGES, stages_of
 from ..audits.specs import gather_facts
+from ..plan.shards import Shards
 from ..plan.stage import AuditContext, PlanContext, Stage
 from ..record.journal import Journal, journal
 from ..record.kept_facts import keep_facts
@@ -206,10 +207,7 @@ class _Driver:
                         context.plans[stage.name] = stage.shards(context)
                         finished[stage.name] = self._finished(stage, context)
                     shards, done = context.plans[stage.name], finished[stage.name]
-                    shared = sum(each.has_part(stage) for each in lanes) > 1
-                    pending = PendingTasks(stage.name, shards, done, lane.takes if shared else None)
-                is_whole = pending.all_shards == len(pending.shards)
-                return stage.name if is_whole else f"{stage.name}, {lane.words}", pending
+                    return _part(stage, lane, lanes, shards, done)
 
             with LaneTasks(stages, number, plan, self.progress) as tasks:
                 lane.executor.run(tasks, lane.factory, tasks.report, logs[number], tasks.told)
@@ -232,6 +230,16 @@ class _Driver:
             self.retries.remove(stage.name)
             finished -= set(failed)
         return finished
+
+
+def _part(
+    stage: Stage, lane: Lane, lanes: Sequence[Lane], shards: Shards, finished: set[str]
+) -> tuple[str, PendingTasks]:
+    """What is left of a stage for one of the lanes, and what that is called."""
+    shared = sum(each.has_part(stage) for each in lanes) > 1
+    pending = PendingTasks(stage.name, shards, finished, lane.takes if shared else None)
+    is_whole = pending.all_shards == len(shards)
+    return stage.name if is_whole else f"{stage.name}, {lane.words}", pending
 
 
 def _set_aside(run: RunDirectory, unplanned: list[str]) -> None:

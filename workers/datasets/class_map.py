@@ -14,7 +14,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
 from unicodedata import normalize
 
 import numpy as np
@@ -26,9 +25,6 @@ from .listing import folded
 # By name, or one for every image.
 Classes = dict[str, int] | int
 
-# Forms of accents, as Unicode calls them.
-_COMPOSED: Literal["NFC"] = "NFC"
-_DECOMPOSED: Literal["NFD"] = "NFD"
 _MOST_LISTED = 18
 # A name of so many digits is no number that anything is counted by.
 _LONGEST_NUMBER = 19
@@ -49,7 +45,7 @@ class FoundClasses:
 
 def class_name(name: str) -> str:
     """A class's name with composed accents, by which two of them are compared."""
-    return normalize(_COMPOSED, name)
+    return normalize("NFC", name)
 
 
 def found_classes(images: ImageSet) -> FoundClasses | None:
@@ -111,7 +107,7 @@ def class_numbers(
             f"{_block(names)}"
         )
     if set(counts) == {len(names)} and not found.empty:
-        if names != sorted(names, key=partial(normalize, _DECOMPOSED)):
+        if names != sorted(names, key=partial(normalize, "NFD")):
             raise DatasetError(
                 "the order of the class names depends on the form in which their accents are "
                 f"stored, so it does not say which they are; say it:\n{_block(names)}"
